@@ -1,0 +1,33 @@
+"""LMM: the neural memory alone as sequence mixer."""
+
+from dataclasses import dataclass, field
+
+from titans_seq.blocks.base import Block
+from titans_seq.config import register
+from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
+
+
+@register("lmm")
+@dataclass(frozen=True)
+class LMMConfig:
+    """A block whose sequence mixer is the memory alone (Titans section 4.3).
+
+    Attributes:
+        memory: the memory layer.
+        hidden: hidden width of the feed-forward; 8/3 of the width if None.
+    """
+
+    memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
+    hidden: int | None = None
+
+
+def build_lmm(config: LMMConfig, dim: int) -> Block:
+    """Build an LMM block of width `dim`.
+
+    Example:
+        >>> import torch
+        >>> y, state = build_lmm(LMMConfig(), dim=32)(torch.randn(1, 5, 32))
+        >>> y.shape
+        torch.Size([1, 5, 32])
+    """
+    return Block(NeuralMemory(config.memory, dim), dim, config.hidden)

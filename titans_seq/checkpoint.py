@@ -1,0 +1,155 @@
+"""A saved model: a folder with its configuration, its weights and a card; never a pickle."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from titans_seq.config import parse_yaml, to_yaml
+from titans_seq.errors import UserError
+
+CONFIG = "config.yaml"
+WEIGHTS = "weights.safetensors"
+CARD = "card.md"
+
+
+def save_folder(
+    folder: str | os.PathLike[str],
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    card: str,
+    extra_files: Mapping[str, str | bytes] | None = None,
+) -> None:
+    """Write a saved model as a whole folder, in place of an earlier one if there is one.
+
+    Everything is written into a new folder beside it, which is then renamed; whatever goes wrong before that
+    leaves an earlier folder as it was. An earlier folder is replaced whole: files added to it since are gone.
+
+    Args:
+        folder: where to save; its parents are made.
+        config: what `titans_seq.config.to_dict` made; `load_folder` returns it.
+        tensors: by name, on any device; written from the CPU.
+        card: a short description of the model, as Markdown.
+        extra_files: further files, by plain name, as text (UTF-8) or bytes.
+
+    Raises:
+        UserError: if `folder` exists and is not a saved model, which is not ours to replace.
+        OSError: if it cannot be written, for example on a full disk.
+
+    Example:
+        >>> import tempfile, torch
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     save_folder(f"{parent}/model", {"width": 2}, {"w": torch.ones(2)}, "# A model")
+        ...     load_folder(f"{parent}/model")
+        ({'width': 2}, {'w': tensor([1., 1.])})
+    """
+    target = Path(folder).resolve()
+    check_replaceable(target)
+    files: dict[str, str | bytes] = {CONFIG: to_yaml(config), CARD: card}
+    for name, content in (extra_files or {}).items():
+        if Path(name).name != name or name in (CONFIG, WEIGHTS, CARD):
+            raise ValueError(
+                f"an extra file needs a plain name that is not one of the model's own, got '{name}'"
+            )
+        files[name] = content
+    target.parent.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(4)
+    temporary = target.with_name(f".{target.name}.{token}.new")
+    temporary.mkdir()
+    try:
+        for name, content in files.items():
+            (temporary / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        _write_weights(temporary / WEIGHTS, tensors)
+        _replace_folder(target, temporary, target.with_name(f".{target.name}.{token}.old"))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(folder: str | os.PathLike[str]) -> None:
+    """Make sure that `save_folder` may write to `folder`: call it before long work whose result goes there.
+
+    Raises:
+        UserError: if it is a file, or a folder with other things in it and no saved model.
+
+    Example:
+        >>> check_replaceable("/no/such/folder/yet")
+    """
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise UserError(f"cannot save to {target}: it is a file: give the name of a new folder")
+    if target.is_dir() and any(target.iterdir()) and not (target / CONFIG).is_file():
+        raise UserError(
+            f"cannot save to {target}: the folder holds other files and no {CONFIG}, so it is no saved model "
+            "to replace: give the name of a new or empty folder"
+        )
+
+
+def load_folder(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read what `save_folder` wrote: the configuration and the tensors, on the CPU.
+
+    Raises:
+        UserError: if the folder is not there, lacks a file or holds a damaged one; the message names it.
+
+    Example:
+        >>> load_folder("/no/such")
+        Traceback (most recent call last):
+        ...
+        titans_seq.errors.UserError: no saved model at /no/such: there is no such folder: check the path
+    """
+    source = Path(folder)
+    if not source.exists():
+        raise UserError(f"no saved model at {source}: there is no such folder: check the path")
+    if not source.is_dir():
+        raise UserError(f"no saved model at {source}: it is a file: give the folder that holds {CONFIG}")
+    missing = [name for name in (CONFIG, WEIGHTS) if not (source / name).is_file()]
+    if missing:
+        raise UserError(
+            f"no whole saved model at {source}: {' and '.join(missing)} missing: "
+            "check the path, or save the model again if it was copied in part"
+        )
+    return _read_config(source / CONFIG), _read_weights(source / WEIGHTS)
+
+
+def _write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    # Tied weights share memory, which the format refuses: each name gets a copy.
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(copies, path)
+    except SafetensorError as error:
+        raise OSError(f"could not write {path.name} for {path.parent.parent}: {error}") from error
+
+
+def _replace_folder(target: Path, new: Path, old: Path) -> None:
+    if not target.exists():
+        new.rename(target)
+        return
+    target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: damaged, it is not UTF-8 text ({error}): restore the file") from error
+    return parse_yaml(text, str(path))
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise UserError(
+            f"{path}: damaged, it is not a whole safetensors file ({error}): restore it or train again"
+        ) from error

@@ -1,0 +1,161 @@
+"""The `titans` command: a table of groups, each loaded only when it is asked for."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from titans_seq.errors import UserError
+
+DISTRIBUTION = "titans-seq"
+OUR_PACKAGES = ("titans_seq", "forecasting")
+
+EXIT_WRONG_INPUT = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of commands.
+
+    Args:
+        target: where its entry stands, as `module:function`; called with the arguments that follow the
+            group's name and with the program name to show in its help, it returns an exit code, or None for
+            success.
+        help: one line for `titans --help`.
+        extra: the extra of the distribution that installs what the group needs, or None if the core suffices.
+    """
+
+    target: str
+    help: str
+    extra: str | None = None
+
+
+GROUPS: dict[str, Group] = {
+    "forecast": Group(
+        "forecasting.cli:main", "train, evaluate and use a forecaster on your own series", extra="forecasting"
+    ),
+    "env": Group("titans_seq.env:main", "show versions, devices and the backend that would run"),
+}
+
+EXAMPLES = """\
+examples:
+  titans forecast train data.csv --horizon 96 --context 96 --out runs/x
+  titans forecast predict runs/x --out forecast.csv
+  titans forecast --help
+  titans env --json"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one `titans` command line and return its exit code.
+
+    0 means success, 2 wrong input (a message on standard error says what to do), 130 an interrupt.
+
+    Args:
+        argv: the arguments after the program's name; None takes those of the process.
+
+    Example:
+        >>> main(["--version"])  # doctest: +ELLIPSIS
+        titans-seq ...
+        0
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(arguments)
+        # A reader that has gone away shows only when the buffer is written out.
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # What is still in the buffer would raise again at exit, so it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except UserError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(_describe_os_error(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments:
+        print(_help(), file=sys.stderr)
+        return EXIT_WRONG_INPUT
+    name, rest = arguments[0], arguments[1:]
+    if name in ("-h", "--help"):
+        print(_help())
+        return 0
+    if name in ("-V", "--version"):
+        print(f"{DISTRIBUTION} {_version()}")
+        return 0
+    if name not in GROUPS:
+        raise UserError(_describe_unknown(name))
+    return _run_group(name, GROUPS[name], rest)
+
+
+def _run_group(name: str, group: Group, arguments: Sequence[str]) -> int:
+    module_name, function_name = group.target.split(":")
+    try:
+        entry = getattr(importlib.import_module(module_name), function_name)
+        return entry(arguments, f"titans {name}") or 0
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        # A module of our own that is not found is a defect of the program, and deserves its traceback.
+        if group.extra is None or not missing or missing in OUR_PACKAGES:
+            raise
+        raise UserError(
+            f"`titans {name}` needs the package '{missing}', which is not installed: "
+            f"run pip install '{DISTRIBUTION}[{group.extra}]'"
+        ) from error
+
+
+def _help() -> str:
+    width = max(map(len, GROUPS)) + 2
+    rows = "\n".join(f"  {name:<{width}}{group.help}" for name, group in GROUPS.items())
+    return (
+        "usage: titans GROUP ...\n\n"
+        "Sequence models with the neural memory of Titans (arXiv 2501.00663).\n\n"
+        f"groups:\n{rows}\n\n"
+        "options:\n"
+        "  -h, --help     show this help; `titans GROUP --help` shows a group's\n"
+        "  -V, --version  show the version\n\n"
+        f"{EXAMPLES}\n\n"
+        "exit codes: 0 success, 2 wrong input, 130 interrupted"
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "(a checkout that is not installed)"
+
+
+def _describe_unknown(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, GROUPS, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else "see titans --help"
+    known = ", ".join(GROUPS)
+    return (
+        f"unknown {'option' if name.startswith('-') else 'group'} '{name}': expected one of {known}; {hint}"
+    )
+
+
+def _describe_os_error(error: OSError) -> str:
+    what = error.strerror or str(error) or type(error).__name__
+    return what if error.filename is None else f"{what}: {os.fspath(error.filename)!r}"
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return EXIT_WRONG_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

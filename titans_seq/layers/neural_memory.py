@@ -1,0 +1,160 @@
+"""The neural memory as a layer: projections, convolution, gates, memory, normalisation, output gate."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from titans_seq.layers.convolution import CausalConvolution
+from titans_seq.layers.gates import GateConfig, MemoryGates, largest_lr
+from titans_seq.memory import MemoryRule, MemoryState, initial_weights
+from titans_seq.ops import memory_scan
+
+
+@dataclass(frozen=True)
+class NeuralMemoryConfig:
+    """A neural memory layer; its width is given when it is built.
+
+    The paper's ablation (Table 5) leaves out one part at a time: the convolution with `convolution=0`, momentum with
+    `rule=MemoryRule(algorithm=GradientDescent())`, decay with `rule=MemoryRule(retention=NoRetention())`, persistent
+    memory with `persistent_tokens=0`, depth with `rule=MemoryRule(architecture=LinearMemory())`.
+
+    Attributes:
+        heads: independent memories, at least 1.
+        head_dim: width of each head's keys and values; the layer's width over `heads` if None.
+        chunk_size: tokens whose gradients share their weights; part of the model (`memory_scan`).
+        rule: the memory's four choices.
+        gates: ranges and starts of the gates.
+        convolution: width of the causal convolution on q, k and v; 0 leaves it out.
+        persistent_tokens: learned tokens written before a sequence's first (Titans eq. 19).
+        backend: which implementation runs, see `titans_seq.ops.explain_backend`.
+    """
+
+    heads: int = 4
+    head_dim: int | None = None
+    chunk_size: int = 16
+    rule: MemoryRule = field(default_factory=MemoryRule)
+    gates: GateConfig = field(default_factory=GateConfig)
+    convolution: int = 4
+    persistent_tokens: int = 0
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, least in (("heads", 1), ("chunk_size", 1), ("convolution", 0), ("persistent_tokens", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class NeuralMemoryState:
+    """What the layer carries between calls.
+
+    Attributes:
+        memory: the memory.
+        recent: the convolution's last inputs, `[B, width - 1, 3 * H * D]`; None without convolution.
+    """
+
+    memory: MemoryState
+    recent: Tensor | None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "NeuralMemoryState":
+        """Return the state with `function` applied to every tensor."""
+        return NeuralMemoryState(self.memory.map(function), None if self.recent is None else function(self.recent))
+
+
+class NeuralMemory(nn.Module):
+    """A sequence mixer whose memory learns while it reads (Titans, arXiv 2501.00663, sections 3 and 4.4).
+
+    q, k and v are projected, convolved and passed through SiLU; q and k get unit length; the memory writes and reads
+    every token; its output is normalised per head, gated by `silu(W x)` and projected. The order follows Gated
+    DeltaNet's figure, which the paper refers to and does not print.
+
+    Args:
+        config: the layer's options.
+        dim: width of inputs and outputs.
+
+    Raises:
+        ValueError: if `dim` is not a multiple of the heads and no `head_dim` is given.
+
+    Example:
+        >>> layer = NeuralMemory(NeuralMemoryConfig(heads=2, chunk_size=4), dim=16)
+        >>> x = torch.randn(1, 10, 16)
+        >>> whole, _ = layer(x)
+        >>> first, state = layer(x[:, :7])
+        >>> second, _ = layer(x[:, 7:], state)
+        >>> torch.allclose(whole, torch.cat([first, second], 1), atol=1e-5)
+        True
+    """
+
+    def __init__(self, config: NeuralMemoryConfig, dim: int) -> None:
+        super().__init__()
+        heads, rule = config.heads, config.rule
+        if config.head_dim is None and dim % heads:
+            raise ValueError(f"width {dim} is not a multiple of {heads} heads: change either, or give head_dim")
+        self.config = config
+        self.head_dim = config.head_dim or dim // heads
+        inner = heads * self.head_dim
+        self.project = nn.Linear(dim, 3 * inner, bias=False)
+        self.convolution = CausalConvolution(3 * inner, config.convolution) if config.convolution else None
+        max_lr = largest_lr(config.gates, rule, config.chunk_size, self.head_dim, self.head_dim)
+        self.gates = MemoryGates(config.gates, dim, heads, rule, max_lr)
+        initial = initial_weights(rule.architecture, heads, self.head_dim, self.head_dim)
+        self.initial = nn.ParameterList(nn.Parameter(w) for w in initial)
+        self.persistent = nn.Parameter(torch.randn(config.persistent_tokens, dim)) if config.persistent_tokens else None
+        self.norm = nn.RMSNorm(self.head_dim, eps=1e-6)
+        self.output_gate = nn.Linear(dim, inner, bias=False)
+        self.output = nn.Linear(inner, dim, bias=False)
+
+    def forward(
+        self, x: Tensor, state: NeuralMemoryState | None = None, *, return_state: bool = True
+    ) -> tuple[Tensor, NeuralMemoryState | None]:
+        """Write and read a piece of a sequence.
+
+        Args:
+            x: `[B, T, dim]`, T >= 1.
+            state: what the previous piece returned; None starts a sequence.
+            return_state: pass False to skip the last chunk's update when no piece follows.
+
+        Returns:
+            Outputs shaped like x, and the state after the piece (None without `return_state`).
+
+        Raises:
+            ValueError: if x is empty or of another width.
+        """
+        if x.dim() != 3 or x.shape[1] == 0 or x.shape[2] != self.project.in_features:
+            raise ValueError(f"expected [B, T >= 1, {self.project.in_features}], got {tuple(x.shape)}")
+        length = x.shape[1]
+        if state is None and self.persistent is not None:
+            x = torch.cat([self.persistent.to(x.dtype).expand(x.shape[0], -1, -1), x], 1)
+        q, k, v, recent = self._queries_keys_values(x, None if state is None else state.recent)
+        y, memory = memory_scan(
+            q,
+            k,
+            v,
+            **self.gates(x),
+            state=self._initial_state() if state is None else state.memory,
+            rule=self.config.rule,
+            chunk_size=self.config.chunk_size,
+            backend=self.config.backend,
+            return_state=return_state,
+        )
+        # The persistent tokens were there to be written; what they read is no output.
+        y, x = y[:, -length:], x[:, -length:]
+        y = self.norm(y).flatten(-2) * F.silu(self.output_gate(x))
+        return self.output(y), None if memory is None else NeuralMemoryState(memory, recent)
+
+    def _queries_keys_values(
+        self, x: Tensor, recent: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        qkv = self.project(x)
+        if self.convolution is not None:
+            qkv, recent = self.convolution(qkv, recent)
+        q, k, v = F.silu(qkv).unflatten(-1, (3, self.config.heads, self.head_dim)).unbind(2)
+        # The small constant makes a silent token's key zero instead of dividing by zero.
+        return F.normalize(q, dim=-1, eps=1e-6), F.normalize(k, dim=-1, eps=1e-6), v, recent
+
+    def _initial_state(self) -> MemoryState:
+        # Memory weights are float32 or wider whatever the layer was cast to.
+        return MemoryState.initial([w if w.dtype == torch.float64 else w.float() for w in self.initial])

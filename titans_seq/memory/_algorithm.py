@@ -1,0 +1,182 @@
+"""Memory algorithm: how a memory turns one gradient a token into its weights.
+
+Every algorithm here is linear in the gradients u_t. Inside a chunk, where all u_t are taken at the chunk's first
+weights, it is therefore a linear recurrence over a few *slots* (slot 0 holds the weights, slot 1 the momentum) and has
+a closed form. With rows t and columns s of a chunk of C tokens, `Coefficients` hold that closed form:
+
+    W_t      = sum_n read[t, n] slot_n  -  sum_{s<=t} mix[t, s] u_s
+    slot_m'  = sum_n carry[m, n] slot_n -  sum_s     write[m, s] u_s        (after the chunk's last token)
+
+Nothing here divides by a product of gates: gates of exactly 0 and 1 are exact, with finite gradients.
+
+Reference: arXiv 2501.00663, eq. 16-18 (which print the linear memory without momentum).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from titans_seq.config import register
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Closed form of one chunk's updates; see the module's docstring.
+
+    Attributes:
+        read: `[..., C, n]`.
+        mix: `[..., C, C]`, lower triangular.
+        carry: `[..., n, n]`.
+        write: `[..., n, C]`.
+    """
+
+    read: Tensor
+    mix: Tensor
+    carry: Tensor
+    write: Tensor
+
+
+# Products below this count as 0. Left in, they would soon be subnormal numbers, which make matrix products on a CPU ten
+# times slower, for a share of the memory that no sum in this precision can show.
+_NEGLIGIBLE = {dtype: torch.finfo(dtype).tiny ** 0.5 for dtype in (torch.float32, torch.float64)}
+
+
+class Algorithm(Protocol):
+    """A learning rule that is linear in the gradients."""
+
+    @property
+    def slots(self) -> int:
+        """How many tensors the size of the weights are carried: the weights, and what the rule adds."""
+        ...
+
+    @property
+    def gated(self) -> bool:
+        """Whether the rule reads a `momentum` value per token."""
+        ...
+
+    def coefficients(self, lr: Tensor, momentum: Tensor | None, keep: Tensor) -> Coefficients:
+        """Return the closed form for gates `[..., C]`."""
+        ...
+
+    def step(
+        self, weight: Tensor, momentum: Tensor, gradient: Tensor, gates: tuple[Tensor, Tensor | None, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Take one token's step; `gates` are (lr, momentum, keep), broadcastable to the weights."""
+        ...
+
+
+class _CumulativeProducts(torch.autograd.Function):
+    """`[..., C]` gates to `[..., C, C + 1]` products, differentiated without dividing."""
+
+    @staticmethod
+    def forward(gate: Tensor) -> Tensor:
+        size = gate.shape[-1]
+        # Row t, column s holds prod_{s < j <= t} gate_j (1-based tokens, column 0 = from the chunk's start): walk down
+        # the rows, multiplying by the row's gate below the diagonal and by 1 on it.
+        ones = gate.new_ones(size, size + 1)
+        below = gate.unsqueeze(-1) * ones
+        products = torch.where(ones.tril().bool(), below, 1).cumprod(-2) * ones.tril(1)
+        return torch.where(products < _NEGLIGIBLE[gate.dtype], 0, products)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        (products,) = ctx.saved_tensors
+        # d products[t', s] / d gate_t = products[t', t] * products[t - 1, s] for s < t <= t'.
+        first = torch.zeros_like(products[..., :1, :])
+        first[..., 0] = 1
+        previous = torch.cat([first, products[..., :-1, :]], -2)
+        return (products[..., 1:] * (gradient @ previous.transpose(-1, -2))).sum(-2)
+
+
+def cumulative_products(gate: Tensor) -> Tensor:
+    """Multiply gates over every stretch of a chunk.
+
+    Args:
+        gate: `[..., C]`, any values; exact 0 and 1 are exact.
+
+    Returns:
+        `[..., C, C + 1]`: entry (t, s) is the product of gates s+1 .. t (1-based), 0 above the diagonal. Column 0
+        runs from the chunk's start, column s from after token s, so entry (t, t) is 1.
+
+    Example:
+        >>> cumulative_products(torch.tensor([0.5, 0.5]))
+        tensor([[0.5000, 1.0000, 0.0000],
+                [0.2500, 0.5000, 1.0000]])
+    """
+    return _CumulativeProducts.apply(gate)  # type: ignore[return-value]
+
+
+@register("gradient_descent")
+@dataclass(frozen=True)
+class GradientDescent:
+    """`W_t = keep_t W_{t-1} - lr_t u_t` (Titans eq. 8 and 16; the paper's ablation without momentum)."""
+
+    @property
+    def slots(self) -> int:
+        return 1
+
+    @property
+    def gated(self) -> bool:
+        return False
+
+    def coefficients(self, lr: Tensor, momentum: Tensor | None, keep: Tensor) -> Coefficients:
+        """Return the closed form for gates `[..., C]`; `momentum` is not read."""
+        kept = cumulative_products(keep)
+        read, mix = kept[..., :1], kept[..., 1:] * lr.unsqueeze(-2)
+        return Coefficients(read, mix, read[..., -1:, :], mix[..., -1:, :])
+
+    def step(
+        self, weight: Tensor, momentum: Tensor, gradient: Tensor, gates: tuple[Tensor, Tensor | None, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Take one token's step; the momentum passes through."""
+        lr, _, keep = gates
+        return keep * weight - lr * gradient, momentum
+
+
+@register("momentum")
+@dataclass(frozen=True)
+class Momentum:
+    """`S_t = momentum_t S_{t-1} - lr_t u_t`, `W_t = keep_t W_{t-1} + S_t` (Titans eq. 13-14).
+
+    This is the "trace" convention, momentum * S + gradient, not the "moving average" one. S is carried across chunks.
+    """
+
+    @property
+    def slots(self) -> int:
+        return 2
+
+    @property
+    def gated(self) -> bool:
+        return True
+
+    def coefficients(self, lr: Tensor, momentum: Tensor | None, keep: Tensor) -> Coefficients:
+        """Return the closed form for gates `[..., C]`."""
+        if momentum is None:
+            raise ValueError("momentum needs the gate `momentum`, got None")
+        kept, carried = cumulative_products(keep), cumulative_products(momentum)
+        # Column 0 of `moved` is what the chunk's first momentum adds to the weights, column s what token s adds.
+        moved = kept[..., 1:] @ carried
+        read = torch.stack([kept[..., 0], moved[..., 0]], -1)
+        mix = moved[..., 1:] * lr.unsqueeze(-2)
+        last = carried[..., -1, :]
+        fade = torch.stack([torch.zeros_like(last[..., 0]), last[..., 0]], -1)
+        return Coefficients(
+            read,
+            mix,
+            carry=torch.stack([read[..., -1, :], fade], -2),
+            write=torch.stack([mix[..., -1, :], last[..., 1:] * lr], -2),
+        )
+
+    def step(
+        self, weight: Tensor, momentum: Tensor, gradient: Tensor, gates: tuple[Tensor, Tensor | None, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Take one token's step."""
+        lr, fade, keep = gates
+        momentum = fade * momentum - lr * gradient
+        return keep * weight + momentum, momentum

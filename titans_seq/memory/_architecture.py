@@ -1,0 +1,179 @@
+"""What a memory stores: a matrix, or the weights of a small network."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from titans_seq.config import register
+from titans_seq.memory._activation import ACTIVATIONS
+
+NORM_EPS = 1e-5
+
+
+class Architecture(Protocol):
+    """A chain of matrices with an activation between them: `y = [x +] [LN](W_L f(... f(W_1 x)))`.
+
+    Attributes:
+        depth: number of matrices, at least 1.
+        activation: key of the activation between them.
+        residual: whether the input is added to the output (needs equal widths).
+        norm: whether the network's output is normalised before that: LayerNorm, no affine parameters, eps 1e-5.
+    """
+
+    @property
+    def depth(self) -> int: ...
+    @property
+    def activation(self) -> Literal["gelu", "silu", "relu"]: ...
+    @property
+    def residual(self) -> bool: ...
+    @property
+    def norm(self) -> bool: ...
+
+    def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:
+        """Return (out, in) of each layer's matrix, first layer first."""
+        ...
+
+
+@register("linear")
+@dataclass(frozen=True)
+class LinearMemory:
+    """A matrix memory, `M(k) = W k`: online linear regression (Titans 3.1).
+
+    Example:
+        >>> LinearMemory().shapes(64, 32)
+        ((32, 64),)
+    """
+
+    @property
+    def depth(self) -> int:
+        return 1
+
+    @property
+    def activation(self) -> Literal["gelu", "silu", "relu"]:
+        return "gelu"
+
+    @property
+    def residual(self) -> bool:
+        return False
+
+    @property
+    def norm(self) -> bool:
+        return False
+
+    def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:
+        """Return (out, in) of the one matrix."""
+        return ((value_dim, key_dim),)
+
+
+@register("mlp")
+@dataclass(frozen=True)
+class MLPMemory:
+    """A deep memory; the defaults are the NeurIPS form `M(k) = k + LN(W_2 gelu(W_1 k))` with expansion 4.
+
+    The paper does not say whether the LayerNorm has affine parameters or whether those would be outer or inner
+    weights; here it has none, so that every inner weight is a matrix.
+
+    Args:
+        depth: number of matrices, at least 1.
+        expansion: hidden width over key width, above 0.
+        activation: between the matrices.
+        residual: add the input to the output; needs key width = value width.
+        norm: LayerNorm on the network's output (before the residual).
+
+    Raises:
+        ValueError: if a value is out of its range.
+
+    Example:
+        >>> MLPMemory(depth=2, expansion=4).shapes(16, 16)
+        ((64, 16), (16, 64))
+    """
+
+    depth: int = 2
+    expansion: float = 4
+    activation: Literal["gelu", "silu", "relu"] = "gelu"
+    residual: bool = True
+    norm: bool = True
+
+    def __post_init__(self) -> None:
+        if self.depth < 1:
+            raise ValueError(f"memory depth must be at least 1, got {self.depth}")
+        if self.expansion <= 0:
+            raise ValueError(f"memory expansion must be above 0, got {self.expansion}")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"unknown activation {self.activation!r}: choose one of {', '.join(ACTIVATIONS)}")
+
+    def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:
+        """Return (out, in) of each layer's matrix, first layer first.
+
+        Raises:
+            ValueError: if `residual` is set and the widths differ, or the hidden width rounds to 0.
+        """
+        if self.residual and key_dim != value_dim:
+            raise ValueError(
+                f"a residual memory adds the key to the output, so key and value widths must agree: got key width "
+                f"{key_dim}, value width {value_dim}; make them equal or pass residual=False"
+            )
+        hidden = int(self.expansion * key_dim)
+        if hidden < 1:
+            raise ValueError(f"expansion {self.expansion} of key width {key_dim} leaves no hidden unit")
+        widths = [key_dim, *[hidden] * (self.depth - 1), value_dim]
+        return tuple((o, i) for i, o in zip(widths, widths[1:], strict=False))
+
+
+def apply_memory(architecture: Architecture, weights: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Read a memory: `M_W(x)`.
+
+    Args:
+        architecture: which network.
+        weights: one tensor `[..., out, in]` per layer.
+        x: `[..., in]` with the same leading dimensions.
+
+    Returns:
+        `[..., out]` of the last layer.
+
+    Example:
+        >>> apply_memory(LinearMemory(), [torch.eye(2)], torch.tensor([1.0, 2.0]))
+        tensor([1., 2.])
+    """
+    y = x
+    for layer, weight in enumerate(weights):
+        y = (weight @ y.unsqueeze(-1)).squeeze(-1)
+        if layer < len(weights) - 1:
+            y = ACTIVATIONS[architecture.activation].value(y)
+    if architecture.norm:
+        y = F.layer_norm(y, y.shape[-1:], eps=NORM_EPS)
+    return x + y if architecture.residual else y
+
+
+def initial_weights(
+    architecture: Architecture, heads: int, key_dim: int, value_dim: int, generator: torch.Generator | None = None
+) -> tuple[Tensor, ...]:
+    """Draw initial weights, one set a head, which outer training then learns.
+
+    The paper gives neither scale nor form. Entries are normal with variance `1 / in`, with two exceptions: keys have
+    unit length, so a deep memory's first layer has variance 1 to give its units variance 1; and before a LayerNorm, where
+    the scale only sets how fast the layer learns (gradients shrink as it grows), the last layer has variance 1, which
+    keeps the inner loss's curvature near 1 whatever the width.
+
+    Args:
+        architecture: which network.
+        heads: number of heads, at least 1.
+        key_dim: width of a key.
+        value_dim: width of a value.
+        generator: source of randomness; PyTorch's global one if None.
+
+    Returns:
+        One float32 tensor `[heads, out, in]` per layer.
+    """
+    shapes = architecture.shapes(key_dim, value_dim)
+    scales = [1 / math.sqrt(i) for _, i in shapes]
+    if architecture.depth > 1:
+        scales[0] = 1.0
+    if architecture.norm:
+        scales[-1] = 1.0
+    return tuple(s * torch.randn(heads, *shape, generator=generator) for s, shape in zip(scales, shapes, strict=True))

@@ -1,0 +1,63 @@
+"""A stack of blocks with one immutable state."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class BackboneState:
+    """The states of a backbone's blocks, first block first."""
+
+    blocks: tuple[Any, ...]
+
+
+class Backbone(nn.Module):
+    """Blocks in a row and a final RMSNorm. A hybrid is a list of different blocks.
+
+    Args:
+        blocks: modules with `forward(x, state, *, return_state) -> (y, state)`; at least one.
+        dim: width.
+
+    Example:
+        >>> import torch
+        >>> from titans_seq.blocks import LMMConfig, build_lmm
+        >>> backbone = Backbone([build_lmm(LMMConfig(), 32) for _ in range(2)], dim=32)
+        >>> y, state = backbone(torch.randn(1, 5, 32))
+        >>> y.shape, len(state.blocks)
+        (torch.Size([1, 5, 32]), 2)
+    """
+
+    def __init__(self, blocks: Iterable[nn.Module], dim: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        if not len(self.blocks):
+            raise ValueError("a backbone needs at least one block, got none")
+        self.norm = nn.RMSNorm(dim, eps=1e-6)
+
+    def forward(
+        self, x: Tensor, state: BackboneState | None = None, *, return_state: bool = True
+    ) -> tuple[Tensor, BackboneState | None]:
+        """Run a piece of a sequence.
+
+        Args:
+            x: `[B, T, dim]`, T >= 1.
+            state: what the previous piece returned; None starts a sequence.
+            return_state: pass False when no piece follows.
+
+        Returns:
+            Outputs shaped like x, and the state after the piece (None without `return_state`).
+
+        Raises:
+            ValueError: if the state is of another number of blocks.
+        """
+        states = (None,) * len(self.blocks) if state is None else state.blocks
+        if len(states) != len(self.blocks):
+            raise ValueError(f"the state is of {len(states)} blocks, this backbone has {len(self.blocks)}")
+        after = []
+        for block, before in zip(self.blocks, states, strict=True):
+            x, new = block(x, before, return_state=return_state)
+            after.append(new)
+        return self.norm(x), BackboneState(tuple(after)) if return_state else None

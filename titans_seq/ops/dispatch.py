@@ -1,0 +1,151 @@
+"""Which implementation runs a memory, and why."""
+
+import logging
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from titans_seq.memory import MemoryRule, MemoryState
+from titans_seq.ops.chunked import memory_scan_chunked
+from titans_seq.ops.reference import memory_scan_reference
+
+Backend = Literal["auto", "chunked", "reference"]
+
+_log = logging.getLogger(__name__)
+_announced: set[str] = set()
+
+
+def explain_backend(device: torch.device | str = "cpu") -> list[tuple[str, bool, str]]:
+    """Say which implementations there are, in order of preference, and whether and why each would run.
+
+    Args:
+        device: where the tensors would be.
+
+    Returns:
+        (name, available, reason) per implementation; `auto` takes the first available.
+
+    Example:
+        >>> [name for name, available, _ in explain_backend("cpu") if available]
+        ['chunked', 'reference']
+    """
+    kind = torch.device(device).type
+    return [
+        ("chunked", True, f"closed form per chunk in PyTorch; runs every rule, on {kind} as on any device"),
+        ("reference", True, "the definition, token by token; for tests, never picked by itself"),
+    ]
+
+
+def memory_scan(
+    q: Float[Tensor, "B T H K"],
+    k: Float[Tensor, "B T H K"],
+    v: Float[Tensor, "B T H V"],
+    *,
+    lr: Float[Tensor, "B T H"],
+    momentum: Float[Tensor, "B T H"] | None = None,
+    decay: Float[Tensor, "B T H"] | None = None,
+    state: MemoryState,
+    rule: MemoryRule,
+    chunk_size: int,
+    backend: Backend = "auto",
+    return_state: bool = True,
+) -> tuple[Float[Tensor, "B T H V"], MemoryState | None]:
+    """Write a sequence into a memory, token by token, and read it after each write.
+
+    Per head, with u_t the gradient of the rule's inner loss at the weights that stood when the token's chunk began:
+
+        S_t = momentum_t S_{t-1} - lr_t u_t;   W_t = (1 - decay_t) W_{t-1} + S_t;   y_t = M_{W_t}(q_t)
+
+    `chunk_size` is part of the model: another chunk length is another function. Long chunks with strong momentum
+    diverge unless lr * chunk_size / (1 - momentum) stays below about 2 (for keys of unit length).
+
+    Splitting a sequence anywhere and passing the state on gives the same outputs as one call.
+
+    Args:
+        q: queries.
+        k: keys.
+        v: values.
+        lr: inner step sizes, >= 0.
+        momentum: share of the past surprise kept, in [0, 1]; None if and only if the rule's algorithm has none.
+        decay: share of the memory forgotten, in [0, 1]; None if and only if the rule's retention has none.
+        state: where to start; `MemoryState.initial(weights)` starts a memory. Computation runs in its dtype (float32
+            or wider), outputs come in q's.
+        rule: the memory's four choices.
+        chunk_size: tokens whose gradients are taken at the same weights, at least 1; 1 is the exact recurrence.
+        backend: an implementation by name, or "auto" for the first of `explain_backend`.
+        return_state: pass False to skip the last chunk's update when only outputs are wanted.
+
+    Returns:
+        Outputs, and the state after the last token (None without `return_state`).
+
+    Raises:
+        ValueError: if shapes, gates, widths or names do not fit; the message says which.
+
+    Reference: arXiv 2501.00663, eq. 13-18.
+
+    Example:
+        >>> from titans_seq.memory import LinearMemory, MemoryRule, MemoryState
+        >>> x, gate = torch.ones(1, 5, 1, 2), torch.full((1, 5, 1), 0.5)
+        >>> y, state = memory_scan(x, x, x, lr=gate / 8, momentum=gate, decay=gate, chunk_size=4,
+        ...     state=MemoryState.initial([torch.zeros(1, 2, 2)]), rule=MemoryRule(LinearMemory()))
+        >>> y.shape, state.position
+        (torch.Size([1, 5, 1, 2]), 1)
+    """
+    _check(q, k, v, lr, momentum, decay, state, rule, chunk_size)
+    arguments = {"lr": lr, "momentum": momentum, "decay": decay, "state": state, "rule": rule, "chunk_size": chunk_size}
+    if backend == "reference":
+        y, new = memory_scan_reference(q, k, v, **arguments)
+        return y, new if return_state else None
+    if backend == "auto":
+        _announce(k.device)
+    elif backend != "chunked":
+        known = ", ".join(name for name, _, _ in explain_backend(k.device))
+        raise ValueError(f"unknown backend {backend!r}: choose one of auto, {known}")
+    return memory_scan_chunked(q, k, v, **arguments, return_state=return_state)
+
+
+def _announce(device: torch.device) -> None:
+    if device.type not in _announced and not torch.compiler.is_compiling():
+        _announced.add(device.type)
+        name, _, reason = next(row for row in explain_backend(device) if row[1])
+        _log.info("memory backend on %s: %s (%s)", device.type, name, reason)
+
+
+def _check(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    lr: Tensor,
+    momentum: Tensor | None,
+    decay: Tensor | None,
+    state: MemoryState,
+    rule: MemoryRule,
+    chunk_size: int,
+) -> None:
+    if k.dim() != 4 or q.shape != k.shape or v.shape[:3] != k.shape[:3] or v.dim() != 4:
+        raise ValueError(
+            f"q and k must be [B, T, H, K] and v [B, T, H, V], got q {tuple(q.shape)}, k {tuple(k.shape)}, "
+            f"v {tuple(v.shape)}"
+        )
+    if k.shape[1] == 0:
+        raise ValueError("the sequence is empty: memory_scan needs at least one token")
+    if chunk_size < 1 or state.position >= chunk_size:
+        raise ValueError(
+            f"chunk_size must be at least 1 and above the state's position, got chunk_size {chunk_size}, "
+            f"position {state.position}; a state continues with the chunk_size it was made with"
+        )
+    gates = (("lr", lr, True), ("momentum", momentum, rule.algorithm.gated), ("decay", decay, rule.retention.gated))
+    for name, gate, wanted in gates:
+        if wanted != (gate is not None):
+            owner = rule.algorithm if name == "momentum" else rule.retention
+            raise ValueError(f"{owner} {'needs' if wanted else 'has no'} gate {name!r}, got {type(gate).__name__}")
+        if gate is not None and gate.shape != k.shape[:3]:
+            raise ValueError(f"{name} must be [B, T, H] = {tuple(k.shape[:3])}, got {tuple(gate.shape)}")
+    shapes = [tuple(w.shape) for w in state.weights]
+    lead = (k.shape[2],) if state.is_new else (k.shape[0], k.shape[2])
+    expected = [(*lead, *shape) for shape in rule.architecture.shapes(k.shape[-1], v.shape[-1])]
+    if shapes != expected:
+        raise ValueError(f"state weights must have shapes {expected} for {rule.architecture}, got {shapes}")
+    if any(w.dtype not in (torch.float32, torch.float64) for w in state.weights):
+        raise ValueError(f"state weights must be float32 or float64, got {state.weights[0].dtype}")
