@@ -53,7 +53,7 @@ def save_folder(
     check_replaceable(target)
     files: dict[str, str | bytes] = {CONFIG: to_yaml(config), CARD: card}
     for name, content in (extra_files or {}).items():
-        if Path(name).name != name or name in (CONFIG, WEIGHTS, CARD):
+        if name in ("..", CONFIG, WEIGHTS, CARD) or Path(name).name != name:
             raise ValueError(
                 f"an extra file needs a plain name that is not one of the model's own, got '{name}'"
             )

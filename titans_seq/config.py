@@ -184,8 +184,9 @@ def _build(value: Any, hint: Any, path: str) -> Any:
 
 
 def _build_union(value: Any, members: Sequence[Any], path: str) -> Any:
-    if isinstance(value, Mapping) and "kind" in value:
-        return _build_dataclass(value, tuple(member for member in members if isinstance(member, type)), path)
+    classes = tuple(member for member in members if isinstance(member, type))
+    if isinstance(value, Mapping) and "kind" in value and kinds_within(classes):
+        return _build_dataclass(value, classes, path)
     if value is None and types.NoneType in members:
         return None
     problems = []

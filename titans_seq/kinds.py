@@ -40,8 +40,10 @@ def register(kind: str) -> Callable[[type[T]], type[T]]:
             raise ValueError(
                 f"{cls.__name__} has a field 'kind', the name that holds its tag: rename the field"
             )
-        if kind in _CLASSES:
-            raise ValueError(f"kind '{kind}' is taken by {_CLASSES[kind].__name__}: choose another name")
+        taken = _CLASSES.get(kind)
+        # A module that is imported again, after a failed import for example, registers its classes again.
+        if taken is not None and _full_name(taken) != _full_name(cls):
+            raise ValueError(f"kind '{kind}' is taken by {_full_name(taken)}: choose another name")
         _CLASSES[kind] = cls
         _KINDS[cls] = kind
         return cls
@@ -68,3 +70,7 @@ def kinds_within(hint: Any) -> list[str]:
     if hint is None or getattr(hint, "_is_protocol", False):
         return sorted(_CLASSES)
     return sorted(kind for kind, cls in _CLASSES.items() if issubclass(cls, hint))
+
+
+def _full_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

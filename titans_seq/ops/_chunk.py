@@ -23,24 +23,18 @@ from titans_seq.memory._architecture import NORM_EPS
 _aten = torch.ops.aten
 
 
-def _rows(x: Tensor, matrix: Tensor) -> Tensor:
+def rows_times(x: Tensor, matrix: Tensor) -> Tensor:
     """Multiply rows `[G, C, in]` by `[G | H, in, out]`; a matrix shared by the batch meets all its rows at once."""
     shared = x.reshape(matrix.shape[0], -1, x.shape[-1])
     return torch.bmm(shared, matrix).view(*x.shape[:-1], matrix.shape[-1])
 
 
-def _add_outer(total: Tensor, x: Tensor, y: Tensor) -> None:
-    """Add sum over rows of x (outer) y to `total`, `[G | H, in, out]`, in place."""
-    lead = total.shape[0]
-    total.baddbmm_(x.reshape(lead, -1, x.shape[-1]).mT, y.reshape(lead, -1, y.shape[-1]))
-
-
-def _scaled(x: Tensor, scale: Tensor) -> Tensor:
+def scaled_rows(x: Tensor, scale: Tensor) -> Tensor:
     """Return `[G, C, n * in]`: row t of x times scale[t, m], for every slot m side by side."""
     return (x.unsqueeze(-2) * scale.unsqueeze(-1)).flatten(-2)
 
 
-def _stacked(slots: Tensor) -> Tensor:
+def stacked(slots: Tensor) -> Tensor:
     """View `[G, n, in, out]` as `[G, n * in, out]`."""
     return slots.flatten(1, 2)
 
@@ -84,7 +78,7 @@ def writes(architecture: Architecture, bias: Bias, k: Tensor, v: Tensor, anchor:
     activation = ACTIVATIONS[architecture.activation]
     inputs, hidden, z = [k], [], k
     for layer, matrix in enumerate(anchor):
-        z = _rows(inputs[-1], matrix)
+        z = rows_times(inputs[-1], matrix)
         if layer < len(anchor) - 1:
             hidden.append(z)
             inputs.append(activation.value(z))
@@ -95,7 +89,7 @@ def writes(architecture: Architecture, bias: Bias, k: Tensor, v: Tensor, anchor:
     output_error = bias.error(prediction, v)
     errors, raw = [output_error if norm is None else norm.backward(output_error)], []
     for z, matrix in zip(reversed(hidden), reversed(anchor), strict=False):
-        raw.append(_rows(errors[-1], matrix.mT))
+        raw.append(rows_times(errors[-1], matrix.mT))
         errors.append(activation.backward(raw[-1], z))
     return Writes(inputs, errors[::-1], raw[::-1], hidden, norm, output_error, prediction)
 
@@ -119,10 +113,10 @@ def reads(architecture: Architecture, q: Tensor, w: Writes, slots: list[Tensor],
     inputs, scaled, scores, mixed, hidden, y = [q], [], [], [], [], q
     for layer, slot in enumerate(slots):
         x = inputs[-1]
-        scaled.append(_scaled(x, c.read[..., : slot.shape[1]]))
+        scaled.append(scaled_rows(x, c.read[..., : slot.shape[1]]))
         scores.append(torch.bmm(x, w.inputs[layer].mT))
         mixed.append(scores[-1] * c.mix)
-        y = torch.baddbmm(_rows(scaled[-1], _stacked(slot)), mixed[-1], w.errors[layer], alpha=-1)
+        y = torch.baddbmm(rows_times(scaled[-1], stacked(slot)), mixed[-1], w.errors[layer], alpha=-1)
         if layer < len(slots) - 1:
             hidden.append(y)
             inputs.append(activation.value(y))
@@ -141,7 +135,7 @@ def carry_over(w: Writes, slots: list[Tensor], c: Coefficients) -> list[Tensor]:
         if slot.shape[0] != groups:
             slot = slot.repeat_interleave(groups // slot.shape[0], 0)
         old = c.carry[..., : slot.shape[1]] @ slot.flatten(2)
-        written = _scaled(a, c.write.mT).mT
+        written = scaled_rows(a, c.write.mT).mT
         new = torch.baddbmm(old.view(groups, -1, slot.shape[-1]), written, error, alpha=-1)
         carried.append(new.view(groups, n, *slot.shape[2:]))
     return carried

@@ -10,138 +10,165 @@ from torch import Tensor
 
 from titans_seq.memory import Architecture, Bias, Coefficients
 from titans_seq.memory._activation import ACTIVATIONS
-from titans_seq.ops._chunk import Reads, Writes, _add_outer, _rows, _scaled, _stacked
+from titans_seq.ops._chunk import Reads, Writes, rows_times, scaled_rows, stacked
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk as the forward pass saw it, its writes and reads recomputed.
+
+    Attributes:
+        v: values `[G, C, V]`.
+        coefficients: the closed form of its updates.
+        slots: per layer `[G, n, in, out]`, or `[H, 1, in, out]` of a new memory.
+        anchor: per layer `[G | H, in, out]`.
+        writes: from `_chunk.writes`.
+        reads: from `_chunk.reads`.
+    """
+
+    v: Tensor
+    coefficients: Coefficients
+    slots: list[Tensor]
+    anchor: list[Tensor]
+    writes: Writes
+    reads: Reads
 
 
 @dataclass(frozen=True)
 class ChunkGradients:
-    """Gradients of one chunk's inputs. `d_slots` and `d_anchor` are new tensors per layer."""
+    """Gradients of one chunk's inputs; `slots` holds those of the anchor too unless the anchor was a tensor of its own."""
 
-    d_q: Tensor
-    d_k: Tensor
-    d_v: Tensor
-    d_coefficients: Coefficients
-    d_slots: list[Tensor]
-    d_anchor: list[Tensor]
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    coefficients: Coefficients
+    slots: list[Tensor]
+    anchor: list[Tensor]
+
+
+def _outer(x: Tensor, y: Tensor, lead: int) -> Tensor:
+    """Sum over rows of x (outer) y: `[lead, in, out]`, over the batch too where `lead` is the heads alone."""
+    return torch.bmm(x.reshape(lead, -1, x.shape[-1]).mT, y.reshape(lead, -1, y.shape[-1]))
+
+
+def _add_outer(total: Tensor, x: Tensor, y: Tensor) -> None:
+    """Add `_outer` to `total`, `[G | H, in, out]`, in place."""
+    lead = total.shape[0]
+    total.baddbmm_(x.reshape(lead, -1, x.shape[-1]).mT, y.reshape(lead, -1, y.shape[-1]))
 
 
 def chunk_backward(
-    rule: tuple[Architecture, Bias],
-    w: Writes,
-    r: Reads,
-    v: Tensor,
-    c: Coefficients,
-    slots: list[Tensor],
-    anchor: list[Tensor],
+    architecture: Architecture,
+    bias: Bias,
+    chunk: Chunk,
     d_output: Tensor,
     d_carried: list[Tensor] | None,
+    own_anchor: bool,
 ) -> ChunkGradients:
     """Pull the gradients of a chunk's outputs and carried slots back to its inputs.
 
     Args:
-        rule: memory architecture and attentional bias.
-        w: the chunk's writes, recomputed.
-        r: the chunk's reads, recomputed.
-        v: values `[G, C, V]`.
-        c: coefficients.
-        slots: per layer `[G, n, in, out]`, or `[H, 1, in, out]` of a new memory.
-        anchor: per layer `[G | H, in, out]`.
+        architecture: the memory network.
+        bias: the inner loss.
+        chunk: what went in, and what the forward pass made of it.
         d_output: `[G, C, V]`.
         d_carried: per layer `[G, n, in, out]`; None if the carried slots were not computed.
+        own_anchor: whether the anchor was a tensor of its own and not the first slot.
     """
-    architecture, bias = rule
-    d_c = Coefficients(*(torch.zeros_like(x) for x in (c.read, c.mix, c.carry, c.write)))
-    d_slots = [torch.zeros_like(slot) for slot in slots]
-    if d_carried is None:
-        d_inputs, d_errors = [torch.zeros_like(a) for a in w.inputs], [torch.zeros_like(e) for e in w.errors]
-    else:
-        d_inputs, d_errors = _carry_backward(w, c, slots, d_carried, d_c, d_slots)
-    d_q = _reads_backward(architecture, w, r, c, slots, d_output, d_c, d_slots, d_inputs, d_errors)
-    d_anchor = [torch.zeros_like(matrix) for matrix in anchor]
-    d_k, d_v = _writes_backward(rule, w, v, anchor, d_inputs, d_errors, d_anchor)
+    d_q, d_inputs, d_errors, d_slots, d_read, d_mix = _reads_backward(architecture, chunk, d_output)
+    c = chunk.coefficients
+    d_c = Coefficients(d_read, d_mix, torch.zeros_like(c.carry), torch.zeros_like(c.write))
+    if d_carried is not None:
+        _add_carry_backward(chunk, d_carried, d_inputs, d_errors, d_slots, d_c)
+    d_anchor = [torch.zeros_like(m) for m in chunk.anchor] if own_anchor else []
+    # Otherwise the anchor is the first slot, and what flows to it is added there in place.
+    into = d_anchor or [slot[:, 0] for slot in d_slots]
+    d_k, d_v = _writes_backward(architecture, bias, chunk, d_inputs, d_errors, into)
     return ChunkGradients(d_q, d_k, d_v, d_c, d_slots, d_anchor)
 
 
-def _carry_backward(
-    w: Writes, c: Coefficients, slots: list[Tensor], d_carried: list[Tensor], d_c: Coefficients, d_slots: list[Tensor]
-) -> tuple[list[Tensor], list[Tensor]]:
-    d_inputs, d_errors = [], []
-    for layer, (a, error, slot, d_new) in enumerate(zip(w.inputs, w.errors, slots, d_carried, strict=True)):
-        lead, n = slot.shape[:2]
-        d_old = c.carry[..., :n].mT @ d_new.flatten(2)
-        if lead == a.shape[0]:
-            d_slots[layer] = d_old.view_as(slot)
-            d_c.carry[..., :n] += d_new.flatten(2) @ slot.flatten(2).mT
-        else:
-            d_slots[layer] = d_old.view(lead, -1, *slot.shape[1:]).sum(1)
-            shared = slot.flatten(2).repeat_interleave(a.shape[0] // lead, 0)
-            d_c.carry[..., :n] += d_new.flatten(2) @ shared.mT
-        d_errors.append(-torch.bmm(_scaled(a, c.write.mT), _stacked(d_new)))
-        pulled = torch.bmm(error, _stacked(d_new).mT).unflatten(-1, (-1, a.shape[-1]))  # [G, C, n, in]
-        d_inputs.append(-(pulled * c.write.mT.unsqueeze(-1)).sum(-2))
-        d_c.write.sub_((pulled * a.unsqueeze(-2)).sum(-1).mT)
-    return d_inputs, d_errors
-
-
 def _reads_backward(
-    architecture: Architecture,
-    w: Writes,
-    r: Reads,
-    c: Coefficients,
-    slots: list[Tensor],
-    d_output: Tensor,
-    d_c: Coefficients,
-    d_slots: list[Tensor],
-    d_inputs: list[Tensor],
-    d_errors: list[Tensor],
-) -> Tensor:
+    architecture: Architecture, chunk: Chunk, d_output: Tensor
+) -> tuple[Tensor, list[Tensor], list[Tensor], list[Tensor], Tensor, Tensor]:
+    """Return the gradients of queries, layer inputs, errors, slots, and the read and mix coefficients."""
     activation = ACTIVATIONS[architecture.activation]
-    d_y = d_output if r.norm is None else r.norm.backward(d_output)
-    d_x = d_y
-    for layer in reversed(range(len(slots))):
-        x, slot, n = r.inputs[layer], slots[layer], slots[layer].shape[1]
-        pulled = _rows(d_y, _stacked(slot).mT).unflatten(-1, (n, -1))  # [G, C, n, in]
-        d_c.read[..., :n] += (pulled * x.unsqueeze(-2)).sum(-1)
-        d_mixed = -torch.bmm(d_y, w.errors[layer].mT)
-        d_c.mix.addcmul_(d_mixed, r.scores[layer])
-        d_scores = d_mixed * c.mix
-        d_x = torch.baddbmm((pulled * c.read[..., :n].unsqueeze(-1)).sum(-2), d_scores, w.inputs[layer])
-        d_inputs[layer].baddbmm_(d_scores.mT, x)
-        d_errors[layer].baddbmm_(r.mixed[layer].mT, d_y, alpha=-1)
-        _add_outer(_stacked(d_slots[layer]), r.scaled[layer], d_y)
+    w, r, c = chunk.writes, chunk.reads, chunk.coefficients
+    d_inputs, d_errors, d_slots = [], [], []
+    d_read, d_mix = torch.zeros_like(c.read), torch.zeros_like(c.mix)
+    d_y = d_x = d_output if r.norm is None else r.norm.backward(d_output)
+    for layer in reversed(range(len(chunk.slots))):
+        x, slot = r.inputs[layer], chunk.slots[layer]
+        n = slot.shape[1]
+        pulled = rows_times(d_y, stacked(slot).mT).unflatten(-1, (n, -1))  # [G, C, n, in]
+        d_read[..., :n] += (pulled @ x.unsqueeze(-1)).squeeze(-1)
+        d_mixed = torch.bmm(d_y, w.errors[layer].mT).neg_()
+        d_mix.addcmul_(d_mixed, r.scores[layer])
+        d_scores = d_mixed.mul_(c.mix)
+        through_slots = (pulled * c.read[..., :n].unsqueeze(-1)).sum(-2)
+        d_x = torch.baddbmm(through_slots, d_scores, w.inputs[layer])
+        d_inputs.append(torch.bmm(d_scores.mT, x))
+        d_errors.append(torch.bmm(r.mixed[layer].mT, d_y).neg_())
+        d_slots.append(_outer(r.scaled[layer], d_y, slot.shape[0]).view_as(slot))
         if layer:
             d_y = activation.backward(d_x, r.hidden[layer - 1])
-    return d_x + d_output if architecture.residual else d_x
+    d_q = d_x + d_output if architecture.residual else d_x
+    return d_q, d_inputs[::-1], d_errors[::-1], d_slots[::-1], d_read, d_mix
+
+
+def _add_carry_backward(
+    chunk: Chunk,
+    d_carried: list[Tensor],
+    d_inputs: list[Tensor],
+    d_errors: list[Tensor],
+    d_slots: list[Tensor],
+    d_c: Coefficients,
+) -> None:
+    """Add what flows back from the carried slots to the gradients, in place."""
+    w, c = chunk.writes, chunk.coefficients
+    for layer, (slot, d_new) in enumerate(zip(chunk.slots, d_carried, strict=True)):
+        a, error = w.inputs[layer], w.errors[layer]
+        (lead, n), groups = slot.shape[:2], a.shape[0]
+        d_flat, flat = d_new.flatten(2), slot.flatten(2)
+        if lead == groups:
+            d_slots[layer].flatten(2).baddbmm_(c.carry[..., :n].mT, d_flat)
+        else:
+            flat = flat.repeat_interleave(groups // lead, 0)
+            d_slots[layer].add_((c.carry[..., :n].mT @ d_flat).view(lead, -1, *slot.shape[1:]).sum(1))
+        d_c.carry[..., :n] += d_flat @ flat.mT
+        d_errors[layer].baddbmm_(scaled_rows(a, c.write.mT), stacked(d_new), alpha=-1)
+        pulled = torch.bmm(error, stacked(d_new).mT).unflatten(-1, (-1, a.shape[-1]))  # [G, C, n, in]
+        d_inputs[layer].sub_((pulled * c.write.mT.unsqueeze(-1)).sum(-2))
+        d_c.write.sub_((pulled @ a.unsqueeze(-1)).squeeze(-1).mT)
 
 
 def _writes_backward(
-    rule: tuple[Architecture, Bias],
-    w: Writes,
-    v: Tensor,
-    anchor: list[Tensor],
+    architecture: Architecture,
+    bias: Bias,
+    chunk: Chunk,
     d_inputs: list[Tensor],
     d_errors: list[Tensor],
     d_anchor: list[Tensor],
 ) -> tuple[Tensor, Tensor]:
-    architecture, bias = rule
+    """Return the gradients of keys and values; add the anchor's to `d_anchor` in place."""
     activation = ACTIVATIONS[architecture.activation]
+    w, anchor = chunk.writes, chunk.anchor
     last = len(anchor) - 1
     d_hidden = []
     for layer in range(last):  # error_l = (error_{l+1} W_{l+1}^T) f'(hidden_l)
         z = w.hidden[layer]
         d_raw = activation.backward(d_errors[layer], z)
-        d_hidden.append(d_errors[layer] * w.raw_errors[layer] * activation.second(z))
-        d_errors[layer + 1] = d_errors[layer + 1] + _rows(d_raw, anchor[layer + 1])
+        d_hidden.append(activation.second(z).mul_(d_errors[layer]).mul_(w.raw_errors[layer]))
+        d_errors[layer + 1].add_(rows_times(d_raw, anchor[layer + 1]))
         _add_outer(d_anchor[layer + 1], d_raw, w.errors[layer + 1])
     d_error = d_errors[last] if w.norm is None else w.norm.backward(d_errors[last])
-    d_prediction, d_v = bias.error_backward(w.prediction, v, d_error)
+    d_prediction, d_v = bias.error_backward(w.prediction, chunk.v, d_error)
     d_z = d_prediction
     if w.norm is not None:
         d_z = w.norm.backward(d_prediction) + w.norm.second(w.output_error, d_errors[last])
     for layer in range(last, -1, -1):
         _add_outer(d_anchor[layer], w.inputs[layer], d_z)
-        d_inputs[layer] = d_inputs[layer] + _rows(d_z, anchor[layer].mT)
+        d_inputs[layer].add_(rows_times(d_z, anchor[layer].mT))
         if layer:
-            d_z = d_hidden[layer - 1] + activation.backward(d_inputs[layer], w.hidden[layer - 1])
+            d_z = activation.backward(d_inputs[layer], w.hidden[layer - 1]).add_(d_hidden[layer - 1])
     d_k = d_inputs[0]
     return (d_k + d_prediction if architecture.residual else d_k), d_v

@@ -15,7 +15,7 @@ from torch import Tensor
 from titans_seq.config import from_dict, to_dict
 from titans_seq.memory import Architecture, Bias, Coefficients, MemoryRule, MemoryState
 from titans_seq.ops._chunk import carry_over, reads, writes
-from titans_seq.ops._chunk_backward import chunk_backward
+from titans_seq.ops._chunk_backward import Chunk, chunk_backward
 
 # Carried slots kept for the backward pass: every chunk's, every second chunk's, ... Chosen by measurement, see
 # benchmarks/ops.py: 4 is both the fastest and the leanest on a CPU.
@@ -118,27 +118,14 @@ def _backward(
             c = Coefficients(*(x[chunk] for x in coefficients))
             state, w = states.pop(), written.pop()
             own_anchor = bool(anchor) and chunk == 0
-            g = chunk_backward(
-                (architecture, bias),
-                w,
-                reads(architecture, q[chunk], w, state, c),
-                v[chunk],
-                c,
-                state,
-                anchor if own_anchor else _anchors(state),
-                d_output[chunk],
-                d_slots,
-            )
-            d_q[chunk], d_k[chunk], d_v[chunk] = g.d_q, g.d_k, g.d_v
-            d = g.d_coefficients
+            taken = anchor if own_anchor else _anchors(state)
+            passed = Chunk(v[chunk], c, state, taken, w, reads(architecture, q[chunk], w, state, c))
+            g = chunk_backward(architecture, bias, passed, d_output[chunk], d_slots, own_anchor)
+            d_q[chunk], d_k[chunk], d_v[chunk] = g.q, g.k, g.v
+            d = g.coefficients
             for total, part in zip(d_coefficients, (d.read, d.mix, d.carry, d.write), strict=True):
                 total[chunk] = part
-            d_slots = g.d_slots
-            if own_anchor:
-                d_anchor = g.d_anchor
-            else:
-                for slot, matrix in zip(d_slots, g.d_anchor, strict=True):
-                    slot[:, 0] += matrix
+            d_slots, d_anchor = g.slots, g.anchor
     return [d_q, d_k, d_v, *d_coefficients, *(d_slots or []), *d_anchor]
 
 

@@ -1,0 +1,51 @@
+# Every target does its own set-up: it makes the virtual environment and installs what it needs, once.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+comma := ,
+
+# The tests run many tiny operations: with more than one thread, waiting for the others costs more than the work.
+ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint format clean
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+demo: $(VENV)/.installed-forecasting  ## train, evaluate and plot a forecast of a real series
+	$(BIN)/python -m forecasting.demo --out runs/demo
+
+test: $(VENV)/.installed-forecasting-test  ## run the tests (PYTEST_ARGS="-k word" to choose)
+	$(ONE_THREAD) $(BIN)/pytest $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.installed-forecasting-test  ## run the tests that take long
+	$(ONE_THREAD) $(BIN)/pytest -m slow $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-forecasting-test-lint  ## check style, types, import directions and spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+format: $(VENV)/.installed-forecasting-test-lint  ## put the source in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the virtual environment, builds and caches, but no results
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stem lists the extras: .installed-forecasting-test installs titans-seq[forecasting,test]. The stamp is written
+# last, so that an install which was cut short is done again.
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(subst -,$(comma),$*)]'
+	@touch $@
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: titans-seq needs Python 3.11 or newer, and '$(PYTHON)' is missing or older;" \
+	    "install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

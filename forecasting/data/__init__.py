@@ -1,0 +1,31 @@
+"""Series from files, frames and GluonTS: everything a model needs is checked here, so nothing is later."""
+
+from .covariates import calendar_features
+from .frames import from_frame
+from .frequency import future_index, infer_frequency, period_of
+from .gluonts_io import from_gluonts, to_gluonts
+from .loading import load_series
+from .options import Duplicates, FrameOptions, Holes, TableOptions
+from .reading import Table, read_table
+from .series import Item, SeriesData
+from .tsf import read_tsf
+
+__all__ = [
+    "Duplicates",
+    "FrameOptions",
+    "Holes",
+    "Item",
+    "SeriesData",
+    "Table",
+    "TableOptions",
+    "calendar_features",
+    "from_frame",
+    "from_gluonts",
+    "future_index",
+    "infer_frequency",
+    "load_series",
+    "period_of",
+    "read_table",
+    "read_tsf",
+    "to_gluonts",
+]

@@ -1,0 +1,161 @@
+"""GluonTS datasets to series and back.
+
+A GluonTS dataset is any iterable of dictionaries whose `start` is a pandas Period, so this module needs no
+import of GluonTS; what it gives goes into `ListDataset` and straight into an estimator.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from pandas.tseries.frequencies import to_offset
+
+from titans_seq.errors import UserError
+
+from .date_parts import date_at
+from .frequency import anchor, stepper, walk
+from .series import Item, SeriesData
+
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
+def from_gluonts(dataset: Iterable[Mapping[str, Any]], channels: tuple[str, ...] | None = None) -> SeriesData:
+    """Turn a GluonTS dataset into series, one item for each entry.
+
+    Months, quarters and years are dated by their first day; weeks by their last, as pandas dates "W-SUN".
+
+    Args:
+        dataset: entries with `start` (a Period) and `target` ([T], or [V, T] for several channels), and
+            optionally `item_id`, `feat_dynamic_real` ([F, T + E]) and `past_feat_dynamic_real` ([P, T]).
+        channels: names of the channels; None gives "value", or "0", "1", ... where there are several.
+
+    Raises:
+        UserError: for an empty dataset, an entry without start or target, differing steps or widths, infinite
+            values, or a covariate with a missing value.
+
+    Example:
+        >>> entry = {"start": pd.Period("2020-01", "M"), "target": np.array([1.0, 2.0]), "item_id": "a"}
+        >>> data = from_gluonts([entry])
+        >>> data.freq, data.items[0].index[0].date().isoformat()
+        ('MS', '2020-01-01')
+    """
+    items: list[Item] = []
+    freq = None
+    for number, entry in enumerate(dataset):
+        place = f"GluonTS entry {number} ({entry.get('item_id', 'no item_id')})"
+        start = entry.get("start")
+        if not isinstance(start, pd.Period) or "target" not in entry:
+            raise UserError(
+                f"{place}: expected a start that is a pandas Period and a target, got {sorted(entry)}"
+            )
+        step = _date_alias(start)
+        if freq is not None and stepper(step) != stepper(freq):
+            raise UserError(
+                f"{place}: steps by {step}, the entries before it by {freq}: convert each step apart"
+            )
+        freq = freq or step
+        items.append(_item(entry, start, step, str(entry.get("item_id", number)), place))
+    if not items or freq is None:
+        raise UserError("the GluonTS dataset is empty: expected at least one entry")
+    shapes = {(i.values.shape[1], i.known.shape[1], i.past.shape[1]) for i in items}
+    if len(shapes) > 1:
+        raise UserError(
+            f"GluonTS entries differ in channels or covariates {sorted(shapes)}: give all of them the same"
+        )
+    width, known, past = shapes.pop()
+    names = channels or (("value",) if width == 1 else tuple(str(i) for i in range(width)))
+    if len(names) != width:
+        raise UserError(f"{len(names)} channel names were given for targets of {width} channels")
+    known_names = tuple(f"feat_dynamic_real_{i}" for i in range(known))
+    past_names = tuple(f"past_feat_dynamic_real_{i}" for i in range(past))
+    return SeriesData(
+        tuple(items), freq, names, known_names, past_names, "long", (f"frequency {freq}, from GluonTS",)
+    )
+
+
+def to_gluonts(data: SeriesData) -> list[dict[str, Any]]:
+    """Turn series into GluonTS entries; missing values stay NaN, as GluonTS marks them itself.
+
+    Returns:
+        Entries with `item_id`, `start`, `target` (float32 [T], or [V, T] for several channels) and, where
+        there are covariates, `feat_dynamic_real` (float32 [F, T + E]) and `past_feat_dynamic_real` (float32
+        [P, T]). GluonTS expects the known covariates of a target it predicts from to be E = horizon longer
+        than the target.
+
+    Raises:
+        UserError: if the data has no dates, or steps that no pandas Period has.
+
+    Example:
+        >>> index = pd.date_range("2020-01-01", periods=2, freq="MS")
+        >>> item = Item("a", index, np.ones((2, 1)), np.zeros((2, 0)), np.zeros((2, 0)))
+        >>> to_gluonts(SeriesData((item,), "MS", ("value",), (), (), "long", ()))[0]["start"]
+        Period('2020-01', 'M')
+    """
+    if data.freq is None:
+        raise UserError(
+            "GluonTS needs dates and this data has step numbers only: give the table a time column"
+        )
+    entries = []
+    for item in data.items:
+        values = item.values.T if len(data.channels) > 1 else item.values[:, 0]
+        entry = {
+            "item_id": item.name,
+            "start": _period(date_at(item.index, 0), data.freq),
+            "target": values.astype(np.float32),
+        }
+        if data.known_names:
+            entry["feat_dynamic_real"] = item.known.T.astype(np.float32)
+        if data.past_names:
+            entry["past_feat_dynamic_real"] = item.past.T.astype(np.float32)
+        entries.append(entry)
+    return entries
+
+
+def _item(entry: Mapping[str, Any], start: pd.Period, freq: str, name: str, place: str) -> Item:
+    target = np.atleast_2d(np.asarray(entry["target"], dtype=np.float64)).T
+    length = len(target)
+    known = _covariates(entry, "feat_dynamic_real", length)
+    past = _covariates(entry, "past_feat_dynamic_real", length)[:length]
+    weekly = freq.lstrip("0123456789").startswith("W")
+    first = start.end_time.normalize() if weekly else start.start_time
+    try:
+        return Item(name, walk(first, length, freq), target, known, past)
+    except ValueError as error:
+        raise UserError(f"{place}: {error}") from error
+
+
+def _covariates(entry: Mapping[str, Any], field: str, length: int) -> np.ndarray:
+    rows = entry.get(field)
+    return np.zeros((length, 0)) if rows is None else np.atleast_2d(np.asarray(rows, dtype=np.float64)).T
+
+
+def _date_alias(start: pd.Period) -> str:
+    """The alias of dates that stand for such periods."""
+    code = to_offset(start.freq).rule_code.split("-")[0]
+    count = str(start.freq.n) if start.freq.n > 1 else ""
+    if code in ("M", "ME", "Q", "QE", "Y", "YE", "A"):
+        return anchor(f"{count}{code[0].replace('A', 'Y')}S", start.start_time)
+    return anchor(start.freqstr, start.end_time)
+
+
+def _period(first: pd.Timestamp, freq: str) -> pd.Period:
+    """The period that starts or ends on the first date."""
+    offset = to_offset(freq)
+    code = offset.rule_code.split("-")[0]
+    count = str(offset.n) if offset.n > 1 else ""
+    if code in ("MS", "ME"):
+        alias = f"{count}M"
+    elif code in ("QS", "YS"):
+        # A period is named by the last month of its year, which is the one before the month it starts in.
+        alias = f"{count}{code[0]}-{_MONTHS[first.month - 2]}"
+    elif code in ("QE", "YE"):
+        alias = f"{count}{code[0]}-{_MONTHS[first.month - 1]}"
+    else:
+        alias = freq
+    try:
+        return cast(pd.Period, pd.Period(first, freq=alias))
+    except ValueError as error:
+        raise UserError(
+            f"GluonTS cannot step by {freq}: it needs a pandas Period, which has no such step"
+        ) from error

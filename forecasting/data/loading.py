@@ -1,0 +1,42 @@
+"""One call from a file of any known kind to series."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from .frames import from_frame
+from .options import FrameOptions, TableOptions
+from .reading import read_table
+from .series import SeriesData
+from .tsf import TSF_SUFFIXES, read_tsf
+
+
+def load_series(
+    path: str | Path, options: FrameOptions | None = None, table: TableOptions | None = None
+) -> SeriesData:
+    r"""Read the series of a file, choosing the reader by the file's suffix.
+
+    Args:
+        path: .csv, .tsv, .txt, .tsf (each also with .gz), .parquet or .pq.
+        options: what the columns mean and how faults are met. A .tsf file says this itself; of the options
+            only `freq` applies to it.
+        table: how a text table is written.
+
+    Raises:
+        UserError: if the file is missing, broken, of an unknown kind, or its content is refused (see
+            `from_frame`).
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "sales.csv"
+        ...     _ = path.write_text("Month,sold\n1949-01,112\n1949-02,118\n1949-03,132\n")
+        ...     data = load_series(path)
+        >>> data.freq, data.items[0].name, data.notes
+        ('MS', 'sales', ("time is column 'Month'", 'frequency MS, inferred'))
+    """
+    path = Path(path)
+    if path.name.lower().endswith(TSF_SUFFIXES):
+        return read_tsf(path, options.freq if options else None)
+    read = read_table(path, table)
+    data = from_frame(read.frame, options, source=str(path))
+    return replace(data, notes=read.notes + data.notes)

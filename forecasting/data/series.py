@@ -1,0 +1,167 @@
+"""Series in memory: one `Item` for each, `SeriesData` for all of a file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from titans_seq.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One series of T steps with V aligned channels and its covariates.
+
+    Args:
+        name: what the series is called in the data.
+        index: one time a step, strictly increasing, or step numbers where the data has no dates. Length T >=
+            1.
+        values: float64 [T, V], V >= 1, NaN where missing.
+        known: float64 [T + E, F] covariates known ahead; E >= 0 rows lie after the last step. All finite.
+        past: float64 [T, P] covariates known only up to now. All finite.
+
+    Raises:
+        ValueError: if the shapes do not agree, times do not increase, or a value is infinite.
+
+    Example:
+        >>> index = pd.date_range("2020-01-01", periods=3, freq="D")
+        >>> item = Item("a", index, np.ones((3, 1)), np.zeros((5, 2)), np.zeros((3, 0)))
+        >>> item.length, item.future_rows
+        (3, 2)
+    """
+
+    name: str
+    index: pd.DatetimeIndex | pd.RangeIndex
+    values: np.ndarray
+    known: np.ndarray
+    past: np.ndarray
+
+    def __post_init__(self) -> None:
+        for field in ("values", "known", "past"):
+            array = getattr(self, field)
+            if array.ndim != 2 or array.dtype != np.float64:
+                raise ValueError(
+                    f"item {self.name!r}: {field} must be float64 of rank 2, got {array.dtype} {array.shape}"
+                )
+        length = len(self.index)
+        if length < 1 or self.values.shape[0] != length or self.values.shape[1] < 1:
+            raise ValueError(
+                f"item {self.name!r}: values must be [T, V] with T = {length} (its index) and T, V >= 1, "
+                f"got {self.values.shape}"
+            )
+        if self.past.shape[0] != length or self.known.shape[0] < length:
+            raise ValueError(
+                f"item {self.name!r}: past must have {length} rows and known at least as many, "
+                f"got {self.past.shape[0]} and {self.known.shape[0]}"
+            )
+        if not (self.index.is_monotonic_increasing and self.index.is_unique):
+            raise ValueError(f"item {self.name!r}: the index must be strictly increasing")
+        if np.isinf(self.values).any():
+            raise ValueError(f"item {self.name!r}: values must be finite or NaN, got an infinite value")
+        if not (np.isfinite(self.known).all() and np.isfinite(self.past).all()):
+            raise ValueError(f"item {self.name!r}: covariates must be finite, got NaN or an infinite value")
+
+    @property
+    def length(self) -> int:
+        """Number of steps, T."""
+        return len(self.index)
+
+    @property
+    def future_rows(self) -> int:
+        """Number of rows of known covariates after the last step, E."""
+        return self.known.shape[0] - self.length
+
+    def tail(self, context: int) -> "Item":
+        """The last `context` steps (all, where there are fewer), with the known rows after them."""
+        if context < 1:
+            raise ValueError(f"context must be at least 1, got {context}")
+        first = max(self.length - context, 0)
+        return replace(
+            self,
+            index=self.index[first:],
+            values=self.values[first:],
+            known=self.known[first:],
+            past=self.past[first:],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesData:
+    """All series of one source.
+
+    Args:
+        items: the series, at least one.
+        freq: pandas alias of the step ("h", "MS", "W-FRI"), None where the data has no dates.
+        channels: names of the V channels, shared by all items.
+        known_names: names of the F known-future covariates.
+        past_names: names of the P past covariates.
+        layout: "wide" is one item whose channels are the columns of a file, "long" is one item for each id.
+        notes: what reading found and decided, one sentence each, for the user to see.
+
+    Raises:
+        ValueError: if there is no item, two share a name, or widths differ from the names.
+
+    Example:
+        >>> index = pd.RangeIndex(4)
+        >>> item = Item("a", index, np.ones((4, 2)), np.zeros((4, 0)), np.zeros((4, 0)))
+        >>> data = SeriesData((item,), None, ("x", "y"), (), (), "wide", ())
+        >>> data.total_length, data.tail(3).total_length, data.select(["y"]).channels
+        (4, 3, ('y',))
+    """
+
+    items: tuple[Item, ...]
+    freq: str | None
+    channels: tuple[str, ...]
+    known_names: tuple[str, ...]
+    past_names: tuple[str, ...]
+    layout: Literal["wide", "long"]
+    notes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.items:
+            raise ValueError("series data must hold at least one item")
+        if len({item.name for item in self.items}) != len(self.items):
+            raise ValueError("two items share a name")
+        expected = (len(self.channels), len(self.known_names), len(self.past_names))
+        for item in self.items:
+            widths = (item.values.shape[1], item.known.shape[1], item.past.shape[1])
+            if widths != expected:
+                raise ValueError(
+                    f"item {item.name!r}: widths {widths} of values, known, past; the names give {expected}"
+                )
+            if isinstance(item.index, pd.DatetimeIndex) != (self.freq is not None):
+                raise ValueError(
+                    f"item {item.name!r}: a dated index needs a frequency and steps have none: {self.freq}"
+                )
+
+    @property
+    def total_length(self) -> int:
+        """Number of steps of all items together."""
+        return sum(item.length for item in self.items)
+
+    def tail(self, context: int) -> "SeriesData":
+        """The last `context` steps of every item, with the known rows after them."""
+        return replace(self, items=tuple(item.tail(context) for item in self.items))
+
+    def select(self, names: Sequence[str]) -> "SeriesData":
+        """The named series in the order given: channels of wide data, items of long data.
+
+        Args:
+            names: at least one name, none twice.
+
+        Raises:
+            UserError: for a name that the data does not hold, or no name.
+        """
+        held = list(self.channels) if self.layout == "wide" else [item.name for item in self.items]
+        unknown = [name for name in names if name not in held]
+        if unknown or not names or len(set(names)) != len(names):
+            shown = ", ".join(held[:10]) + (f" and {len(held) - 10} more" if len(held) > 10 else "")
+            wrong = f"no series is called {unknown[0]!r}" if unknown else f"bad list of series {list(names)}"
+            raise UserError(f"{wrong}: name one or more of {shown}, each once")
+        at = [held.index(name) for name in names]
+        if self.layout == "long":
+            return replace(self, items=tuple(self.items[i] for i in at))
+        items = tuple(replace(item, values=item.values[:, at]) for item in self.items)
+        return replace(self, items=items, channels=tuple(names))

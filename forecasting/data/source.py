@@ -1,0 +1,89 @@
+"""Naming places in the input: which file, which line, how counts and lists are written in a message."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Literal
+
+import pandas as pd
+
+PARQUET_SUFFIXES = (".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from, so that a message can name them as the user sees them.
+
+    A text file counts lines with the header as line 1; a Parquet file counts rows from 1; a frame in memory
+    counts rows from 0, as `iloc` does. Positions are whole numbers of any type, 0 for the first row of data.
+
+    Example:
+        >>> Source.of("sales.csv").at(0), Source.of(None).at(0)
+        ('sales.csv, line 2', 'the frame, row 0')
+        >>> Source.of("sales.csv").places([3, 4, 9])
+        'lines 5, 6 and 11'
+    """
+
+    name: str
+    unit: Literal["line", "row"]
+    first: int
+
+    @classmethod
+    def of(cls, name: str | None) -> "Source":
+        """The source called `name`: a path, or None for a frame in memory."""
+        if name is None:
+            return cls("the frame", "row", 0)
+        if name.lower().endswith(PARQUET_SUFFIXES):
+            return cls(name, "row", 1)
+        return cls(name, "line", 2)
+
+    @property
+    def stem(self) -> str:
+        """A short name for the series of this source: the file's name up to its first dot."""
+        return "series" if self.name == "the frame" else PurePath(self.name).name.split(".")[0] or "series"
+
+    def place(self, position: Any) -> str:
+        """The row at `position`, such as "line 7"."""
+        return f"{self.unit} {int(position) + self.first}"
+
+    def at(self, position: Any) -> str:
+        """The row at `position` with the source's name before it."""
+        return f"{self.name}, {self.place(position)}"
+
+    def places(self, positions: Sequence[Any], limit: int = 5) -> str:
+        """Several rows, the first `limit` of them by number."""
+        if len(positions) == 1:
+            return self.place(positions[0])
+        return f"{self.unit}s {enumerate_some([str(int(p) + self.first) for p in positions], limit)}"
+
+
+def enumerate_some(names: Sequence[str], limit: int = 8, joint: str = ", ") -> str:
+    """Join names for a sentence, cutting a long list short.
+
+    Example:
+        >>> enumerate_some(["a", "b", "c"]), enumerate_some(["a", "b", "c", "d"], limit=2)
+        ('a, b and c', 'a, b and 2 more')
+    """
+    if len(names) > limit:
+        return f"{joint.join(names[:limit])} and {len(names) - limit} more"
+    return " and ".join(part for part in (joint.join(names[:-1]), names[-1]) if part) if names else "none"
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    Example:
+        >>> counted(1, "row"), counted(3, "row")
+        ('1 row', '3 rows')
+    """
+    return f"{count} {noun}" if count == 1 or noun.endswith("series") else f"{count} {noun}s"
+
+
+def show_time(time: Any) -> str:
+    """A date without a clock that stands at midnight, or a step number.
+
+    Example:
+        >>> show_time(pd.Timestamp("2020-01-02")), show_time(pd.Timestamp("2020-01-02 03:00")), show_time(7)
+        ('2020-01-02', '2020-01-02 03:00:00', '7')
+    """
+    return str(time).removesuffix(" 00:00:00") if isinstance(time, pd.Timestamp) else str(time)

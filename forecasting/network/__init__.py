@@ -1,0 +1,1 @@
+"""The forecasting network, part by part; `forecaster` puts the parts together."""

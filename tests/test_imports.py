@@ -1,0 +1,65 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NOT_FOR_THE_CORE = ("lightning", "pytorch_lightning", "pandas", "gluonts", "Bio")
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Packages not meant for the core that a statement loads in a process of its own."""
+    code = f"{statement}; import sys; print(*[name for name in {NOT_FOR_THE_CORE} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(done.stdout.split())
+
+
+def test_the_core_loads_no_domain_package() -> None:
+    parts = "memory, ops, layers, blocks, models"
+    assert loaded_after(f"from titans_seq import {parts}") == set()
+
+
+def test_the_check_can_fail() -> None:
+    assert loaded_after("import pandas") == {"pandas"}
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    script = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    assert script is not None, "import-linter is not installed: pip install 'titans-seq[test]'"
+    return subprocess.run([script, "--no-cache"], cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def copy_packages(repository: Path, folder: Path) -> None:
+    shutil.copy(repository / "pyproject.toml", folder)
+    for package in ("titans_seq", "forecasting"):
+        shutil.copytree(repository / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def test_import_directions_hold(repository: Path) -> None:
+    done = lint_imports(repository)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "statement", "contract"),
+    [
+        ("titans_seq/memory/wrong.py", "import titans_seq.ops", "The core is built in layers"),
+        ("titans_seq/ops/wrong.py", "import forecasting", "The core knows no domain"),
+        ("titans_seq/ops/wrong.py", "import genomics", "The core knows no domain"),
+        ("titans_seq/ops/wrong.py", "import pandas", "The core needs no domain's packages"),
+        ("titans_seq/ops/wrong.py", "import lightning", "In the core only training uses lightning"),
+        ("forecasting/wrong.py", "import language", "Domains do not know each other"),
+    ],
+)
+def test_a_wrong_import_breaks_its_contract(
+    repository: Path, tmp_path: Path, module: str, statement: str, contract: str
+) -> None:
+    copy_packages(repository, tmp_path)
+    (tmp_path / module).write_text(statement)
+    done = lint_imports(tmp_path)
+    assert done.returncode == 1
+    broken = [line for line in done.stdout.splitlines() if line.startswith(contract)]
+    assert broken[0].endswith("BROKEN"), done.stdout
