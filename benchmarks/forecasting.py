@@ -1,12 +1,12 @@
 """The long-horizon benchmark: runs over data sets, horizons, mixers and seeds, and the README's tables.
 
-    python benchmarks/forecasting.py --datasets ETTh1 --horizons 96 192 336 720 --seeds 0 1 2
-    python benchmarks/forecasting.py --datasets ETTm1 --mixers memory identity --seeds 0 1 2
-    python benchmarks/forecasting.py --table
+    python -m benchmarks.forecasting --datasets ETTh1 --horizons 96 192 336 720 --seeds 0 1 2
+    python -m benchmarks.forecasting --datasets ETTm1 --mixers memory identity --seeds 0 1 2
+    python -m benchmarks.forecasting --table
 
-Each run adds one row to benchmarks/results/forecasting.jsonl. A run whose row is there already, made by the same
-recipe, is skipped, so an interrupted sweep goes on where it stopped; several processes may share the file as long as
-they are given different runs. The tables use only rows made by the recipes as they stand now.
+Each run adds one row to benchmarks/results/forecasting.jsonl. A run whose row is there already, made by the
+same recipe, is skipped, so an interrupted sweep goes on where it stopped; several processes may share the
+file as long as they are given different runs. The tables use only rows made by the recipes as they stand now.
 """
 
 import argparse
@@ -164,10 +164,11 @@ def _table(name: str, rows: Sequence[Row]) -> Iterator[str]:
     yield from _published_lines(name, horizons)
     yield ""
     counts = {row["horizon"]: row["windows"]["test"] for row in rows}
+    machine = rows[0]["machine"]
     yield (
-        f"MSE/MAE on standardised values over every test window ({_list_counts(counts, horizons)}), look-back "
-        f"{rows[0]['context']}; ours: mean over seeds, ± their standard deviation; epoch and run: mean seconds on "
-        f"{rows[0]['machine']['device']}, {rows[0]['machine']['threads']} thread(s)."
+        f"MSE/MAE on standardised values over every test window ({_list_counts(counts, horizons)}), "
+        f"look-back {rows[0]['context']}. Ours: mean over seeds, ± their standard deviation. "
+        f"Epoch and run: mean seconds on {machine['device']}, threads used: {machine['threads']}."
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Literal
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -17,7 +18,8 @@ from benchmarks.contenders import Contender, build
 
 Pass = Literal["forward", "training"]
 
-_START_LIMIT_S = 120.0
+_START_LIMIT_S = 60.0
+_POLL_S = 0.2
 _WARM_UP_CHUNKS = 2
 
 
@@ -30,11 +32,11 @@ class Limits:
     """What one call may take.
 
     Attributes:
-        seconds: wall time of a call.
+        seconds: CPU time of a call.
         bytes: memory above the level before.
     """
 
-    seconds: float = 100.0
+    seconds: float = 150.0
     bytes: int = 8 * 10**9
 
 
@@ -81,7 +83,7 @@ def _serve(connection: Connection, contender: Contender, allowed_bytes: int) -> 
     warm = {}
     for which in ("forward", "training"):
         for _ in range(2):
-            warm[which] = _sample(layer, which, contender, _WARM_UP_CHUNKS * contender.chunk).wall_s
+            warm[which] = _sample(layer, which, contender, _WARM_UP_CHUNKS * contender.chunk).cpu_s
     memory_use.limit_growth(allowed_bytes)
     connection.send(warm)
     while (request := connection.recv()) is not None:
@@ -134,7 +136,7 @@ class Worker:
         expected = self._warm[which] * length / warm_up
         if expected > self.limits.seconds:
             raise Unmeasurable(
-                f"about {expected:.0f} s if linear from {warm_up} tokens, more than {self.limits.seconds:.0f} s"
+                f"would take about {expected:.0f} CPU seconds if linear from {warm_up} tokens, over {self.limits.seconds:.0f}"
             )
         self._connection.send((which, self.contender, length))
         answer = self._receive(self.limits.seconds)
@@ -144,14 +146,20 @@ class Worker:
 
     def _receive(self, seconds: float):
         try:
-            if self._connection.poll(seconds):
-                return self._connection.recv()
-            self._dead = f"took more than {seconds:.0f} s, stopped"
-        except (EOFError, ConnectionError):
+            deadline = self._cpu_seconds() + seconds
+            while self._cpu_seconds() < deadline:
+                if self._connection.poll(_POLL_S):
+                    return self._connection.recv()
+            self._dead = f"took more than {seconds:.0f} CPU seconds, stopped"
+        except (EOFError, ConnectionError, psutil.NoSuchProcess):
             self._process.join(5)
             self._dead = f"its process ended with exit code {self._process.exitcode}"
         self._process.kill()
         raise Unmeasurable(self._dead)
+
+    def _cpu_seconds(self) -> float:
+        times = psutil.Process(self._process.pid).cpu_times()
+        return times.user + times.system
 
 
 @dataclass(frozen=True)
@@ -195,7 +203,7 @@ class Measurement:
 
 
 def interleaved(
-    requests: list[tuple[Worker, int]], which: Pass, most: int = 7, budget_s: float = 15.0
+    requests: list[tuple[Worker, int]], which: Pass, most: int = 7, budget_s: float = 20.0
 ) -> list[Measurement]:
     """Measure (worker, length) pairs in turn, round after round, so that a busy moment of the machine meets them all.
 
@@ -203,18 +211,18 @@ def interleaved(
         requests: what to measure.
         which: forward, or forward and backward.
         most: rounds.
-        budget_s: wall time after which a pair drops out; each is called at least once, and twice if a call takes less
-            than this.
+        budget_s: CPU time after which a pair drops out; each is called at least once.
     """
     samples: list[list[Sample]] = [[] for _ in requests]
     skipped: list[str | None] = [None] * len(requests)
     for _ in range(most):
         for index, (worker, length) in enumerate(requests):
-            spent = sum(s.wall_s for s in samples[index])
-            if skipped[index] or (samples[index] and spent + samples[index][-1].wall_s > 2 * budget_s):
+            calls = samples[index]
+            spent = sum(s.cpu_s for s in calls)
+            if skipped[index] or (calls and spent + calls[-1].cpu_s > budget_s):
                 continue
             try:
-                samples[index].append(worker.measure(which, length))
+                calls.append(worker.measure(which, length))
             except Unmeasurable as error:
                 skipped[index] = str(error)
     return [

@@ -207,7 +207,7 @@ def read_rows(path: Path | str) -> list[dict[str, Any]]:
                 f"{source}, line {number}: not JSON ({error}): mend or delete the line"
             ) from error
         if not isinstance(row, dict):
-            raise UserError(f"{source}, line {number}: not a JSON object: mend or delete the line")
+            raise UserError(f"{source}, line {number}: not a JSON object: mend or delete it")
         rows.append(row)
     return rows
 

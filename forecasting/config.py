@@ -21,8 +21,8 @@ class ForecastConfig:
         optimiser: optimiser, schedule and early stopping.
         batch_size: windows a batch, at least 1.
         batches_per_epoch: at most this many batches an epoch, drawn anew each time; None for every window.
-        shares: parts of the time axis kept for validation (early stopping) and, after it, for the test; each in
-            [0, 1), together below 1. A share above 0 keeps at least one horizon; 0 keeps nothing.
+        shares: parts of the time axis kept for validation (early stopping) and, after it, for the test; each
+            in [0, 1), together below 1. A share above 0 keeps at least one horizon; 0 keeps nothing.
         calendar: whether calendar features (hour of the day, day of the week, ...) are known covariates.
         seed: of the initial weights, the order of the windows and the dropout.
 
@@ -55,6 +55,6 @@ class ForecastConfig:
             raise UserError(f"seed must be at least 0, got {self.seed}")
         if len(self.shares) != 2 or min(self.shares) < 0 or sum(self.shares) >= 1:
             raise UserError(
-                "shares must be two numbers, for validation and test, each at least 0 and together below 1 (the "
-                f"rest is for training), got {tuple(self.shares)}"
+                "shares must be two numbers, for validation and test, each at least 0 and together below 1 "
+                f"(the rest is for training), got {tuple(self.shares)}"
             )

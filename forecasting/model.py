@@ -1,34 +1,79 @@
 """`ForecastModel`: fit, predict, evaluate, backtest, save and load a forecaster on data frames."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import pandas as pd
 
-from .backtesting import Backtest
+from titans_seq.errors import UserError
+
+from .backtesting import Backtest, Cutoffs, backtest
 from .config import ForecastConfig
 from .data import FrameOptions, SeriesData
-from .evaluation import Evaluation, Part
+from .evaluation import Evaluation, Part, evaluate
+from .fitting import Progress, fit_series
+from .inference import Trained, check_levels, forecast_future, series_names
+from .network.forecaster import Forecaster
 from .optimiser import OptimiserConfig
+from .reading import as_series, matching_series, with_known_future
+from .storage import load_model, save_model
 from .training import FitResult
 
-Progress = Literal["bar", "lines", "none"]
 
-
+@dataclass(frozen=True, eq=False)
 class ForecastModel:
     """A trained forecaster.
 
-    Attributes: config, options (how frames are read), data facts: layout, freq, channels, known_names, past_names,
-    names (series names: channels of a wide table, ids of a long one), notes (what reading and splitting decided),
-    network, history (FitResult: .history epochs, .best_epoch), context (SeriesData: the last rows of every series).
+    Frames may be wide (a time column, one column a series) or long (id, time, value); they are never changed.
+
+    Attributes:
+        trained: the network, its settings and scalers.
+        options: how frames are read.
+        context: the last rows of every series it was trained on, which `predict` continues.
+        history: the epochs of training.
+        notes: what reading and splitting decided, one sentence each.
+
+    Example:
+        >>> import numpy as np
+        >>> from forecasting.network.forecaster import NetworkConfig
+        >>> days = pd.date_range("2024-01-01", periods=120, freq="D")
+        >>> frame = pd.DataFrame({"day": days, "sold": 10 + np.sin(np.arange(120) * 2 * np.pi / 7)})
+        >>> network = NetworkConfig(width=8, layers=1)
+        >>> config = ForecastConfig(14, 7, network, optimiser=OptimiserConfig(epochs=1))
+        >>> model = ForecastModel.fit(frame, config)
+        >>> forecast = model.predict()
+        >>> len(forecast), forecast["time"].iloc[0].date().isoformat()
+        (7, '2024-04-30')
     """
 
-    config: ForecastConfig
+    trained: Trained
     options: FrameOptions
     context: SeriesData
     history: FitResult
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def config(self) -> ForecastConfig:
+        """All settings."""
+        return self.trained.config
+
+    @property
+    def network(self) -> Forecaster:
+        """The trained network."""
+        return self.trained.network
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What forecasts call the series: columns of a wide table, ids of a long one."""
+        return tuple(name for group in series_names(self.context) for name in group)
+
+    @property
+    def freq(self) -> str | None:
+        """The pandas alias of the step; None where the data has no dates."""
+        return self.context.freq
 
     @classmethod
     def fit(
@@ -42,43 +87,172 @@ class ForecastModel:
         resume: bool = False,
         accelerator: str = "auto",
     ) -> Self:
-        """Train."""
-        raise NotImplementedError
+        """Train a forecaster.
 
-    def fit_again(self, data: pd.DataFrame | SeriesData, *, optimiser: OptimiserConfig | None = None,
-                  progress: Progress = "none") -> "ForecastModel":
-        """Go on training on more or other data; returns a new model."""
-        raise NotImplementedError
+        Args:
+            data: a frame, or series that have been read.
+            config: all settings.
+            options: what the columns of frames mean, here and in `predict`.
+            progress: a bar, one line an epoch on stderr, or nothing.
+            checkpoint: file for the state after each epoch; nothing else is written.
+            resume: whether to go on from `checkpoint`.
+            accelerator: "auto", "cpu" or "gpu".
+
+        Raises:
+            UserError: if the data is refused or too short, or training fails.
+        """
+        series = as_series(data, options)
+        trained, history, notes = fit_series(
+            series,
+            config,
+            progress=progress,
+            checkpoint=checkpoint,
+            resume=resume,
+            accelerator=accelerator,
+        )
+        return cls(trained, options, series.tail(config.context), history, (*series.notes, *notes))
+
+    def fit_again(
+        self,
+        data: pd.DataFrame | SeriesData,
+        *,
+        optimiser: OptimiserConfig | None = None,
+        progress: Progress = "none",
+        accelerator: str = "auto",
+    ) -> Self:
+        """Train on from these weights, on more rows or other series; this model stays as it is.
+
+        Args:
+            data: as many channels and the same covariates as before; the names may be others.
+            optimiser: None takes the one of before.
+            progress: as in `fit`.
+            accelerator: as in `fit`.
+
+        Raises:
+            UserError: as `fit`, and if the data does not fit the model.
+        """
+        series = matching_series(data, self.context, self.options)
+        config = replace(self.config, optimiser=optimiser or self.config.optimiser)
+        trained, history, notes = fit_series(
+            series, config, start=self.trained, progress=progress, accelerator=accelerator
+        )
+        return replace(
+            self,
+            trained=trained,
+            context=series.tail(config.context),
+            history=history,
+            notes=(*series.notes, *notes),
+        )
 
     def predict(
         self,
         data: pd.DataFrame | SeriesData | None = None,
         *,
         known_future: pd.DataFrame | None = None,
-        levels: tuple[float, ...] | None = None,
+        levels: Sequence[float] | None = None,
     ) -> pd.DataFrame:
-        """Columns series, time, mean, then "0.1" ... """
-        raise NotImplementedError
+        """Forecast the horizon after the end of every series.
+
+        Args:
+            data: None continues the series of training; otherwise a longer history of them, or new series,
+                which are scaled by their own history.
+            known_future: times (and ids, for long data) and known covariates of the steps to forecast, where
+                `data` itself does not hold them.
+            levels: quantile levels; None gives those trained for.
+
+        Returns:
+            Columns `series`, `time`, `mean`, then one a level, named "0.1" and so on.
+
+        Raises:
+            UserError: if the data does not fit the model, known covariates are missing, or a level is out of
+                reach.
+        """
+        wanted = check_levels(self.config, levels)
+        series = self.context if data is None else matching_series(data, self.context, self.options)
+        if known_future is not None:
+            series = with_known_future(series, known_future, self.options, self.config.horizon)
+        return forecast_future(self.trained, series, wanted)
 
     def evaluate(
-        self, data: pd.DataFrame | SeriesData, part: Part = "test", *, season: int | None = None,
+        self,
+        data: pd.DataFrame | SeriesData,
+        part: Part = "test",
+        *,
+        season: int | None = None,
         batch_size: int | None = None,
     ) -> Evaluation:
-        """Score every window."""
-        raise NotImplementedError
+        """Score every window of a part of the data beside the baselines.
+
+        Args:
+            data: the series from their beginning, as given to `fit`; the shares of the config divide them.
+            part: "test" or "validation".
+            season: steps of a season, for MASE and the seasonal naive forecast; None goes by the frequency.
+            batch_size: a matter of speed alone.
+
+        Raises:
+            UserError: if the data does not fit the model or the part has no window.
+        """
+        if part not in ("test", "validation"):
+            raise UserError(f"part must be 'test' or 'validation', got {part!r}")
+        series = matching_series(data, self.context, self.options)
+        return evaluate(self.trained, series, part, season, batch_size)
 
     def backtest(
-        self, data: pd.DataFrame | SeriesData, *, windows: int = 5, step: int | None = None,
-        refit: bool | int = False, season: int | None = None, progress: Progress = "none",
+        self,
+        data: pd.DataFrame | SeriesData,
+        *,
+        windows: int = 5,
+        step: int | None = None,
+        refit: bool | int = False,
+        season: int | None = None,
+        progress: Progress = "none",
     ) -> Backtest:
-        """Rolling origins."""
-        raise NotImplementedError
+        """Forecast from rolling cutoffs at the end of the data, and score the forecasts.
+
+        Args:
+            data: the series from their beginning.
+            windows: number of cutoffs, at least 1.
+            step: steps between cutoffs; None takes the horizon, so that forecasts do not overlap.
+            refit: train anew at each cutoff (True) or each so-many-th; False uses this model throughout.
+            season: as in `evaluate`.
+            progress: as in `fit`, for each refit.
+
+        Raises:
+            UserError: if the data does not fit the model or is too short.
+        """
+        if refit < 0:
+            raise UserError(f"refit must be true, false or a number of cutoffs, got {refit}")
+        series = matching_series(data, self.context, self.options)
+        # What lies after a cutoff is the test.
+        config = replace(self.config, shares=(self.config.shares[0], 0.0))
+
+        def train(before: SeriesData) -> Trained:
+            return fit_series(before, config, progress=progress)[0]
+
+        cutoffs = Cutoffs(windows, self.config.horizon if step is None else step, self.config.horizon)
+        return backtest(
+            self.trained,
+            series,
+            cutoffs,
+            refit=train if refit else None,
+            every=int(refit) or 1,
+            season=season,
+        )
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the model folder."""
-        raise NotImplementedError
+        """Write the model to a folder, in place of an earlier one; `load` reads it.
+
+        Raises:
+            UserError: if the folder holds other things.
+            OSError: if it cannot be written; an earlier model is then as it was.
+        """
+        save_model(folder, self.trained, self.options, self.context, self.history, self.notes)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read it back."""
-        raise NotImplementedError
+        """Read a model that `save` wrote, wherever it was trained.
+
+        Raises:
+            UserError: if the folder is not a whole saved forecaster.
+        """
+        return cls(*load_model(folder))

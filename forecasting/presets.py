@@ -157,10 +157,23 @@ def with_mixer(recipe: Recipe, mixer: str) -> Recipe:
         >>> with_mixer(Recipe(), "identity").network.mixer
         IdentityMixer()
     """
+    return replace(recipe, network=replace_mixer(recipe.network, mixer))
+
+
+def replace_mixer(network: NetworkConfig, mixer: str) -> NetworkConfig:
+    """The same network with another sequence mixer; "memory" keeps a memory that is there already.
+
+    Raises:
+        UserError: no mixer has this name.
+
+    Example:
+        >>> replace_mixer(NetworkConfig(), "gru").mixer
+        GRUMixer(bidirectional=False)
+    """
     _known("mixer", mixer, MIXERS)
     if mixer == "memory":
-        return recipe
-    return replace(recipe, network=replace(recipe.network, mixer=CONTROLS[mixer]))
+        return network if isinstance(network.mixer, MemoryMixer) else replace(network, mixer=_MEMORY)
+    return replace(network, mixer=CONTROLS[mixer])
 
 
 def override(config: C, changes: Mapping[str, Any]) -> C:
@@ -183,7 +196,7 @@ def override(config: C, changes: Mapping[str, Any]) -> C:
 
 
 def _replace_at(config: Any, steps: list[str], value: Any, path: str) -> Any:
-    names = [entry.name for entry in fields(config)] if is_dataclass(config) else []
+    names = _field_names(config)
     if steps[0] not in names:
         done = path.split(".")[: -len(steps)]
         where = f" of {'.'.join(done)}" if done else ""
@@ -195,6 +208,10 @@ def _replace_at(config: Any, steps: list[str], value: Any, path: str) -> Any:
         return replace(config, **{steps[0]: new})
     except ValueError as error:
         raise UserError(f"override {path!r}: {error}") from error
+
+
+def _field_names(config: Any) -> list[str]:
+    return [entry.name for entry in fields(config)] if is_dataclass(config) else []
 
 
 def _cast(current: Any, value: Any, path: str) -> Any:

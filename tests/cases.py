@@ -36,9 +36,7 @@ ABLATIONS = {
     "momentum_decay": MemoryRule(ARCHITECTURES["depth2_gelu"]),
     "momentum": MemoryRule(ARCHITECTURES["depth2_gelu"], retention=NoRetention()),
     "decay": MemoryRule(ARCHITECTURES["depth2_gelu"], algorithm=GradientDescent()),
-    "neither": MemoryRule(
-        ARCHITECTURES["depth2_gelu"], retention=NoRetention(), algorithm=GradientDescent()
-    ),
+    "neither": MemoryRule(ARCHITECTURES["depth2_gelu"], retention=NoRetention(), algorithm=GradientDescent()),
 }
 
 DELTA_RULE = MemoryRule(LinearMemory(), retention=NoRetention(), algorithm=GradientDescent())
@@ -63,7 +61,8 @@ def random_weights(case: Case, generator: torch.Generator, lead: Sequence[int]) 
     """Draw one tensor `[*lead, out, in]` per layer with entries of variance 1 / in."""
     shapes = case.rule.architecture.shapes(case.key_dim, case.value_dim)
     return [
-        torch.randn(*lead, *shape, dtype=case.dtype, generator=generator) / shape[1] ** 0.5 for shape in shapes
+        torch.randn(*lead, *shape, dtype=case.dtype, generator=generator) / shape[1] ** 0.5
+        for shape in shapes
     ]
 
 

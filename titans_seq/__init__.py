@@ -1,0 +1,58 @@
+"""Titans (arXiv 2501.00663): neural memory for sequences that outgrow attention.
+
+The names below load on first use, so that `import titans_seq` stays light.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
+    from titans_seq.memory import (
+        GradientDescent,
+        LinearMemory,
+        MemoryRule,
+        MemoryState,
+        MLPMemory,
+        NoRetention,
+    )
+    from titans_seq.models import Backbone
+    from titans_seq.ops import memory_scan
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Backbone": "titans_seq.models",
+    "GradientDescent": "titans_seq.memory",
+    "LinearMemory": "titans_seq.memory",
+    "MLPMemory": "titans_seq.memory",
+    "MemoryRule": "titans_seq.memory",
+    "MemoryState": "titans_seq.memory",
+    "NeuralMemory": "titans_seq.layers",
+    "NeuralMemoryConfig": "titans_seq.layers",
+    "NoRetention": "titans_seq.memory",
+    "memory_scan": "titans_seq.ops",
+}
+
+__all__ = [
+    "Backbone",
+    "GradientDescent",
+    "LinearMemory",
+    "MLPMemory",
+    "MemoryRule",
+    "MemoryState",
+    "NeuralMemory",
+    "NeuralMemoryConfig",
+    "NoRetention",
+    "memory_scan",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'titans_seq' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

@@ -47,6 +47,8 @@ def assemble(
     merged = merge_duplicates(rows, options.duplicates)
     faults = [describe_duplicates(merged, source)]
     once = merge_duplicates(merged, "first")
+    if faults[0] and roles.id is None and 2 * len(once.index) <= len(merged.index):
+        faults[0] += "; if the rows are of several series, name their column as id"
     grid = full_grid(once, freq, source)
     if options.holes == "refuse":
         faults.append(describe_holes(once, grid, source))

@@ -156,8 +156,8 @@ def _check_steps(column: pd.Series, name: str, source: Source) -> str:
             return name
         raise UserError(
             f"{source.name}: column {name!r} holds whole numbers ({column.iloc[0]}, {column.iloc[1]}, ...), "
-            "neither dates nor even steps: name it as time if they are step numbers, as target if they are values, "
-            "or turn them into dates"
+            "neither dates nor even steps: name it as time if they are step numbers, as target if they are "
+            "values, or turn them into dates"
         )
     raise UserError(
         f"{source.at(column.index[0])}: {str(column.iloc[0])!r} in column {name!r} is not a date: "

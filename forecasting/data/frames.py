@@ -9,10 +9,10 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .assembling import Repairs, assemble
+from .cells import to_numbers
 from .columns import Roles, find_roles
 from .frequency import infer_frequency, period_of, settle_frequency
 from .grid import Rows
-from .cells import to_numbers
 from .options import FrameOptions
 from .series import Item, SeriesData
 from .source import Source, counted, enumerate_some

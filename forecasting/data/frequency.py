@@ -137,7 +137,7 @@ def walk(first: pd.Timestamp, length: int, freq: str) -> pd.DatetimeIndex:
         '2020-02-29'
     """
     step = stepper(freq)
-    start = pd.DatetimeIndex([first])
+    start = pd.DatetimeIndex([first]).as_unit(first.unit)
     if isinstance(step, MonthBegin | MonthEnd):
         # The same dates as pandas', many times faster: it steps through months one by one.
         return _from_months(month_number(start) + step.n * np.arange(length), step, start)
@@ -236,7 +236,8 @@ def _from_months(months: np.ndarray, step: BaseOffset, like: pd.DatetimeIndex) -
         days = (months + 1).astype("datetime64[D]") - 1
     else:
         days = months.astype("datetime64[D]")
-    return pd.DatetimeIndex(days.astype(f"datetime64[{like.unit}]"))
+    # By way of seconds, since numpy would let a date too late for nanoseconds wrap round in silence.
+    return pd.DatetimeIndex(days.astype("datetime64[s]")).as_unit(like.unit)
 
 
 def _mode(values: np.ndarray) -> int:

@@ -4,7 +4,10 @@ A GluonTS dataset is any iterable of dictionaries whose `start` is a pandas Peri
 import of GluonTS; what it gives goes into `ListDataset` and straight into an estimator.
 """
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +17,7 @@ from pandas.tseries.frequencies import to_offset
 from titans_seq.errors import UserError
 
 from .date_parts import date_at
-from .frequency import anchor, stepper, walk
+from .frequency import anchor, period_of, stepper, walk
 from .series import Item, SeriesData
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -49,15 +52,21 @@ def from_gluonts(dataset: Iterable[Mapping[str, Any]], channels: tuple[str, ...]
             raise UserError(
                 f"{place}: expected a start that is a pandas Period and a target, got {sorted(entry)}"
             )
-        step = _date_alias(start)
+        with _business_days():
+            step, first, last = _date_alias(start), start.start_time, start.end_time.normalize()
         if freq is not None and stepper(step) != stepper(freq):
             raise UserError(
                 f"{place}: steps by {step}, the entries before it by {freq}: convert each step apart"
             )
         freq = freq or step
-        items.append(_item(entry, start, step, str(entry.get("item_id", number)), place))
+        dated = last if period_of(step) == "W" else first
+        items.append(_item(entry, dated, step, str(entry.get("item_id", number)), place))
     if not items or freq is None:
         raise UserError("the GluonTS dataset is empty: expected at least one entry")
+    names_seen = Counter(item.name for item in items)
+    repeated = next((item.name for item in items if names_seen[item.name] > 1), None)
+    if repeated is not None:
+        raise UserError(f"{names_seen[repeated]} entries are called {repeated!r}: give each its own item_id")
     shapes = {(i.values.shape[1], i.known.shape[1], i.past.shape[1]) for i in items}
     if len(shapes) > 1:
         raise UserError(
@@ -112,13 +121,19 @@ def to_gluonts(data: SeriesData) -> list[dict[str, Any]]:
     return entries
 
 
-def _item(entry: Mapping[str, Any], start: pd.Period, freq: str, name: str, place: str) -> Item:
+@contextlib.contextmanager
+def _business_days() -> Iterator[None]:
+    """Keep pandas silent about periods of business days, which it means to drop but GluonTS needs."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Period with BDay freq is deprecated", FutureWarning)
+        yield
+
+
+def _item(entry: Mapping[str, Any], first: pd.Timestamp, freq: str, name: str, place: str) -> Item:
     target = np.atleast_2d(np.asarray(entry["target"], dtype=np.float64)).T
     length = len(target)
     known = _covariates(entry, "feat_dynamic_real", length)
     past = _covariates(entry, "past_feat_dynamic_real", length)[:length]
-    weekly = freq.lstrip("0123456789").startswith("W")
-    first = start.end_time.normalize() if weekly else start.start_time
     try:
         return Item(name, walk(first, length, freq), target, known, past)
     except ValueError as error:
@@ -154,7 +169,8 @@ def _period(first: pd.Timestamp, freq: str) -> pd.Period:
     else:
         alias = freq
     try:
-        return cast(pd.Period, pd.Period(first, freq=alias))
+        with _business_days():
+            return cast(pd.Period, pd.Period(first, freq=alias))
     except ValueError as error:
         raise UserError(
             f"GluonTS cannot step by {freq}: it needs a pandas Period, which has no such step"

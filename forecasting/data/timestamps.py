@@ -77,7 +77,7 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
 
 
 def looks_like_dates(column: pd.Series) -> bool:
-    """Whether a column holds dates: by its type, or half of a sample of its text parses. Numbers never are."""
+    """Whether a column holds dates: by its type, or half of a sample of text parses. Numbers never are."""
     if isinstance(column.dtype, (pd.DatetimeTZDtype, pd.PeriodDtype)) or column.dtype.kind == "M":
         return True
     if pd.api.types.is_numeric_dtype(column.dtype):
@@ -121,7 +121,8 @@ def _read(column: pd.Series, date_format: str | None) -> Times:
     if date_format is not None:
         return Times(_utc(text, date_format), f"written as {date_format}")
     # One sort of writing is tried after another until one fits every cell. Of the formats of one sort
-    # (1/2/2020 fits two) the fewest failures win, then the fewest different steps, then the first: month before day.
+    # (1/2/2020 fits two) the fewest failures win, then the fewest different steps, then the first, which
+    # has the month before the day.
     sorts: tuple[Callable[[pd.Series], list[Times]], ...] = (_iso, _by_format, _quarters)
     tried: list[Times] = []
     for sort in sorts:

@@ -52,7 +52,9 @@ def test_every_algorithm_and_retention(rule: str, position: int | None) -> None:
     ],
 )
 @pytest.mark.parametrize("architecture", ["linear", "depth2_gelu"])
-def test_every_chunk_and_length(architecture: str, chunk_size: int, length: int, position: int | None) -> None:
+def test_every_chunk_and_length(
+    architecture: str, chunk_size: int, length: int, position: int | None
+) -> None:
     rule = MemoryRule(ARCHITECTURES[architecture])
     assert_agrees(Case(rule, batch=1, length=length, chunk_size=chunk_size), position)
 

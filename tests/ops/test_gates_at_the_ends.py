@@ -45,4 +45,6 @@ def test_products_that_underflow(small: float) -> None:
     inputs, state = draw_inputs(case), draw_state(case, 3)
     inputs["momentum"] = torch.full_like(inputs["lr"], small)  # type: ignore[arg-type]
     inputs["decay"] = torch.full_like(inputs["lr"], 1 - small)  # type: ignore[arg-type]
-    assert_all_close(run(case, inputs, state, "chunked"), run(case, inputs, state, "reference"), relative=1e-4)
+    assert_all_close(
+        run(case, inputs, state, "chunked"), run(case, inputs, state, "reference"), relative=1e-4
+    )

@@ -10,7 +10,14 @@ from torch import Tensor
 
 from tests.cases import ARCHITECTURES, DELTA_RULE, Case, draw_inputs, draw_state, scan
 from tests.tolerances import assert_close
-from titans_seq.memory import Architecture, GradientDescent, LinearMemory, MemoryRule, MemoryState, NoRetention
+from titans_seq.memory import (
+    Architecture,
+    GradientDescent,
+    LinearMemory,
+    MemoryRule,
+    MemoryState,
+    NoRetention,
+)
 from titans_seq.ops.dispatch import Backend
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "chunked"])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.gates import GateConfig, MemoryGates, largest_lr
 from titans_seq.memory import MemoryRule, MemoryState, initial_weights
-from titans_seq.ops import memory_scan
+from titans_seq.ops import Backend, memory_scan
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class NeuralMemoryConfig:
     gates: GateConfig = field(default_factory=GateConfig)
     convolution: int = 4
     persistent_tokens: int = 0
-    backend: str = "auto"
+    backend: Backend = "auto"
 
     def __post_init__(self) -> None:
         for name, least in (("heads", 1), ("chunk_size", 1), ("convolution", 0), ("persistent_tokens", 0)):
@@ -61,7 +61,9 @@ class NeuralMemoryState:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "NeuralMemoryState":
         """Return the state with `function` applied to every tensor."""
-        return NeuralMemoryState(self.memory.map(function), None if self.recent is None else function(self.recent))
+        return NeuralMemoryState(
+            self.memory.map(function), None if self.recent is None else function(self.recent)
+        )
 
 
 class NeuralMemory(nn.Module):
@@ -92,7 +94,9 @@ class NeuralMemory(nn.Module):
         super().__init__()
         heads, rule = config.heads, config.rule
         if config.head_dim is None and dim % heads:
-            raise ValueError(f"width {dim} is not a multiple of {heads} heads: change either, or give head_dim")
+            raise ValueError(
+                f"width {dim} is not a multiple of {heads} heads: change either, or give head_dim"
+            )
         self.config = config
         self.head_dim = config.head_dim or dim // heads
         inner = heads * self.head_dim
@@ -102,7 +106,9 @@ class NeuralMemory(nn.Module):
         self.gates = MemoryGates(config.gates, dim, heads, rule, max_lr)
         initial = initial_weights(rule.architecture, heads, self.head_dim, self.head_dim)
         self.initial = nn.ParameterList(nn.Parameter(w) for w in initial)
-        self.persistent = nn.Parameter(torch.randn(config.persistent_tokens, dim)) if config.persistent_tokens else None
+        self.persistent = (
+            nn.Parameter(torch.randn(config.persistent_tokens, dim)) if config.persistent_tokens else None
+        )
         self.norm = nn.RMSNorm(self.head_dim, eps=1e-6)
         self.output_gate = nn.Linear(dim, inner, bias=False)
         self.output = nn.Linear(inner, dim, bias=False)

@@ -85,7 +85,7 @@ class _CumulativeProducts(torch.autograd.Function):
         ctx.save_for_backward(output)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
+    def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[override]
         (products,) = ctx.saved_tensors
         # d products[t', s] / d gate_t = products[t', t] * products[t - 1, s] for s < t <= t'.
         first = torch.zeros_like(products[..., :1, :])
@@ -139,6 +139,9 @@ class GradientDescent:
         return keep * weight - lr * gradient, momentum
 
 
+_NO_MOMENTUM = "momentum needs the gate `momentum`, got None"
+
+
 @register("momentum")
 @dataclass(frozen=True)
 class Momentum:
@@ -158,7 +161,7 @@ class Momentum:
     def coefficients(self, lr: Tensor, momentum: Tensor | None, keep: Tensor) -> Coefficients:
         """Return the closed form for gates `[..., C]`."""
         if momentum is None:
-            raise ValueError("momentum needs the gate `momentum`, got None")
+            raise ValueError(_NO_MOMENTUM)
         kept, carried = cumulative_products(keep), cumulative_products(momentum)
         # Column 0 of `moved` is what the chunk's first momentum adds to the weights, column s what token s adds.
         moved = kept[..., 1:] @ carried
@@ -178,5 +181,7 @@ class Momentum:
     ) -> tuple[Tensor, Tensor]:
         """Take one token's step."""
         lr, fade, keep = gates
+        if fade is None:
+            raise ValueError(_NO_MOMENTUM)
         momentum = fade * momentum - lr * gradient
         return keep * weight + momentum, momentum

@@ -105,7 +105,9 @@ class MLPMemory:
         if self.expansion <= 0:
             raise ValueError(f"memory expansion must be above 0, got {self.expansion}")
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f"unknown activation {self.activation!r}: choose one of {', '.join(ACTIVATIONS)}")
+            raise ValueError(
+                f"unknown activation {self.activation!r}: choose one of {', '.join(ACTIVATIONS)}"
+            )
 
     def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:
         """Return (out, in) of each layer's matrix, first layer first.
@@ -151,7 +153,11 @@ def apply_memory(architecture: Architecture, weights: Sequence[Tensor], x: Tenso
 
 
 def initial_weights(
-    architecture: Architecture, heads: int, key_dim: int, value_dim: int, generator: torch.Generator | None = None
+    architecture: Architecture,
+    heads: int,
+    key_dim: int,
+    value_dim: int,
+    generator: torch.Generator | None = None,
 ) -> tuple[Tensor, ...]:
     """Draw initial weights, one set a head, which outer training then learns.
 
@@ -176,4 +182,6 @@ def initial_weights(
         scales[0] = 1.0
     if architecture.norm:
         scales[-1] = 1.0
-    return tuple(s * torch.randn(heads, *shape, generator=generator) for s, shape in zip(scales, shapes, strict=True))
+    return tuple(
+        s * torch.randn(heads, *shape, generator=generator) for s, shape in zip(scales, shapes, strict=True)
+    )

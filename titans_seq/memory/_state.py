@@ -41,11 +41,17 @@ class MemoryState:
         shapes = [tuple(w.shape) for w in self.weights]
         for name, tensors in (("momentum", self.momentum), ("anchor", self.anchor)):
             if [tuple(t.shape) for t in tensors] != shapes:
-                raise ValueError(f"{name} must have the weights' shapes {shapes}, got {[tuple(t.shape) for t in tensors]}")
+                raise ValueError(
+                    f"{name} must have the weights' shapes {shapes}, got {[tuple(t.shape) for t in tensors]}"
+                )
         if any(len(shape) not in (3, 4) for shape in shapes):
-            raise ValueError(f"memory weights must be [B, H, out, in] or [H, out, in] per layer, got {shapes}")
+            raise ValueError(
+                f"memory weights must be [B, H, out, in] or [H, out, in] per layer, got {shapes}"
+            )
         if self.position < 0:
-            raise ValueError(f"position counts tokens in the open chunk and cannot be negative, got {self.position}")
+            raise ValueError(
+                f"position counts tokens in the open chunk and cannot be negative, got {self.position}"
+            )
         if self.is_new and (self.position or not all(map(_is_constant, self.momentum))):
             raise ValueError(
                 "a state without batch dimension is a new memory, with no momentum and no open chunk: make it with "

@@ -1,5 +1,5 @@
 """The memory as an operator: one meaning, several implementations (reference, chunked)."""
 
-from titans_seq.ops.dispatch import explain_backend, memory_scan
+from titans_seq.ops.dispatch import Backend, explain_backend, memory_scan
 
-__all__ = ["explain_backend", "memory_scan"]
+__all__ = ["Backend", "explain_backend", "memory_scan"]

@@ -64,7 +64,9 @@ def _forward(
         if every and chunk and chunk % every == 0:
             saved.append(slots)
         c = Coefficients(*(x[chunk] for x in coefficients))
-        w = writes(architecture, bias, k[chunk], v[chunk], anchor if anchor and not chunk else _anchors(slots))
+        w = writes(
+            architecture, bias, k[chunk], v[chunk], anchor if anchor and not chunk else _anchors(slots)
+        )
         outputs[chunk] = reads(architecture, q[chunk], w, slots, c).output
         if carry_out or chunk < k.shape[0] - 1:
             slots = carry_over(w, slots, c)
@@ -110,7 +112,13 @@ def _backward(
             c = Coefficients(*(x[chunk] for x in coefficients))
             states.append(current)
             written.append(
-                writes(architecture, bias, k[chunk], v[chunk], anchor if anchor and not chunk else _anchors(current))
+                writes(
+                    architecture,
+                    bias,
+                    k[chunk],
+                    v[chunk],
+                    anchor if anchor and not chunk else _anchors(current),
+                )
             )
             if chunk < chunks[-1]:
                 current = carry_over(written[-1], current, c)
@@ -138,7 +146,13 @@ def _setup_context(ctx, inputs, output) -> None:
     q, k, v, coefficients, slots, anchor, rule, every, carry_out = inputs
     kept = output[1 + len(slots) * carry_out :]
     ctx.save_for_backward(q, k, v, *coefficients, *slots, *anchor, *kept)
-    ctx.layers, ctx.anchored, ctx.rule, ctx.every, ctx.carry_out = len(slots), len(anchor), rule, every, carry_out
+    ctx.layers, ctx.anchored, ctx.rule, ctx.every, ctx.carry_out = (
+        len(slots),
+        len(anchor),
+        rule,
+        every,
+        carry_out,
+    )
     ctx.set_materialize_grads(True)
 
 
@@ -172,12 +186,10 @@ def _segments(length: int, position: int, chunk_size: int) -> Iterator[tuple[int
         yield start, length - start, 1
 
 
-def _heads_first(x: Tensor, chunk: int, count: int) -> Tensor:
+def _heads_first(x: Tensor, chunk: int) -> Tensor:
     """`[B, N * C, H, ...]` to contiguous `[N, H * B, C, ...]`."""
-    batch, _, heads, *rest = x.shape
-    x = x.reshape(batch, count, chunk, heads, *rest)
-    order = (1, 3, 0, 2, *range(4, x.dim()))
-    return x.permute(order).reshape(count, heads * batch, chunk, *rest)
+    x = x.unflatten(1, (-1, chunk))
+    return x.permute(1, 3, 0, 2, *range(4, x.dim())).flatten(1, 2).contiguous()
 
 
 def _to_slots(state: MemoryState, count: int) -> list[Tensor]:
@@ -185,7 +197,10 @@ def _to_slots(state: MemoryState, count: int) -> list[Tensor]:
     if state.is_new:
         return [w.mT.unsqueeze(1).contiguous() for w in state.weights]
     parts = (state.weights, state.momentum)[:count]
-    return [torch.stack([x.transpose(0, 1).mT for x in layer], 2).flatten(0, 1) for layer in zip(*parts, strict=True)]
+    return [
+        torch.stack([x.transpose(0, 1).mT for x in layer], 2).flatten(0, 1)
+        for layer in zip(*parts, strict=True)
+    ]
 
 
 def _from_slot(slot: Tensor, batch: int) -> Tensor:
@@ -215,20 +230,24 @@ def memory_scan_chunked(
     batch, length = k.shape[:2]
     dtype, n = state.weights[0].dtype, rule.algorithm.slots
     with torch.autocast(k.device.type, enabled=False):
-        tensors = [None if x is None else x.to(dtype) for x in (q, k, v, lr, momentum)]
-        keep = rule.retention.keep(None if decay is None else decay.to(dtype), like=tensors[3])
+        lr = lr.to(dtype)
+        keep = rule.retention.keep(None if decay is None else decay.to(dtype), like=lr)
         slots, encoded = _to_slots(state, n), _encode(rule.architecture, rule.bias)
         anchor = [] if state.position == 0 else [a.transpose(0, 1).mT.flatten(0, 1) for a in state.anchor]
         every = RECOMPUTE_EVERY if torch.is_grad_enabled() else 0
         outputs, opened = [], anchor
         for start, chunk, count in _segments(length, state.position, chunk_size):
             stop = start + chunk * count
-            pieces = [None if x is None else _heads_first(x[:, start:stop], chunk, count) for x in (*tensors, keep)]
-            c = rule.algorithm.coefficients(*pieces[3:])
+
+            def piece(x: Tensor, start: int = start, stop: int = stop, chunk: int = chunk) -> Tensor:
+                return _heads_first(x[:, start:stop].to(dtype), chunk)
+
+            c = rule.algorithm.coefficients(piece(lr), None if momentum is None else piece(momentum), piece(keep))
+            coefficients = [c.read, c.mix, c.carry, c.write]
             carry_out = return_state or stop < length
             if not anchor and chunk < chunk_size:  # a tail opens a chunk
                 opened = _anchors(slots)
-            result = _forward(*pieces[:3], [c.read, c.mix, c.carry, c.write], slots, anchor, encoded, every, carry_out)
+            result = _forward(piece(q), piece(k), piece(v), coefficients, slots, anchor, encoded, every, carry_out)
             outputs.append(result[0].unflatten(1, (-1, batch)).permute(2, 0, 3, 1, 4).flatten(1, 2))
             slots, anchor = result[1 : 1 + len(slots)] if carry_out else slots, []
         y = (outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)).to(q.dtype)
@@ -240,7 +259,11 @@ def memory_scan_chunked(
         else:
             past = tuple(s.expand_as(w) for s, w in zip(state.momentum, weights, strict=True))
         position = (state.position + length) % chunk_size
-        opened = weights if position == 0 else tuple(_opened(a, batch, w) for a, w in zip(opened, weights, strict=True))
+        opened = (
+            weights
+            if position == 0
+            else tuple(_opened(a, batch, w) for a, w in zip(opened, weights, strict=True))
+        )
         return y, MemoryState(weights, past, opened, position)
 
 

@@ -93,7 +93,14 @@ def memory_scan(
         (torch.Size([1, 5, 1, 2]), 1)
     """
     _check(q, k, v, lr, momentum, decay, state, rule, chunk_size)
-    arguments = {"lr": lr, "momentum": momentum, "decay": decay, "state": state, "rule": rule, "chunk_size": chunk_size}
+    arguments = {
+        "lr": lr,
+        "momentum": momentum,
+        "decay": decay,
+        "state": state,
+        "rule": rule,
+        "chunk_size": chunk_size,
+    }
     if backend == "reference":
         y, new = memory_scan_reference(q, k, v, **arguments)
         return y, new if return_state else None
@@ -135,11 +142,17 @@ def _check(
             f"chunk_size must be at least 1 and above the state's position, got chunk_size {chunk_size}, "
             f"position {state.position}; a state continues with the chunk_size it was made with"
         )
-    gates = (("lr", lr, True), ("momentum", momentum, rule.algorithm.gated), ("decay", decay, rule.retention.gated))
+    gates = (
+        ("lr", lr, True),
+        ("momentum", momentum, rule.algorithm.gated),
+        ("decay", decay, rule.retention.gated),
+    )
     for name, gate, wanted in gates:
         if wanted != (gate is not None):
             owner = rule.algorithm if name == "momentum" else rule.retention
-            raise ValueError(f"{owner} {'needs' if wanted else 'has no'} gate {name!r}, got {type(gate).__name__}")
+            raise ValueError(
+                f"{owner} {'needs' if wanted else 'has no'} gate {name!r}, got {type(gate).__name__}"
+            )
         if gate is not None and gate.shape != k.shape[:3]:
             raise ValueError(f"{name} must be [B, T, H] = {tuple(k.shape[:3])}, got {tuple(gate.shape)}")
     shapes = [tuple(w.shape) for w in state.weights]

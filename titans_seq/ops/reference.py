@@ -17,7 +17,9 @@ from torch import Tensor
 from titans_seq.memory import MemoryRule, MemoryState, apply_memory
 
 
-def _inner_gradients(rule: MemoryRule, weights: tuple[Tensor, ...], k: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+def _inner_gradients(
+    rule: MemoryRule, weights: tuple[Tensor, ...], k: Tensor, v: Tensor
+) -> tuple[Tensor, ...]:
     """Return d loss / d weights for one token; every sequence and head has weights of its own."""
 
     def loss(weights: tuple[Tensor, ...]) -> Tensor:
@@ -53,7 +55,8 @@ def memory_scan_reference(
         if position == 0:
             anchor = weights
         gradients = _inner_gradients(rule, anchor, k[:, t], v[:, t])
-        gates = tuple(None if g is None else g[:, t, :, None, None] for g in (lr, momentum, keep))
+        fade = None if momentum is None else momentum[:, t, :, None, None]
+        gates = (lr[:, t, :, None, None], fade, keep[:, t, :, None, None])
         steps = [rule.algorithm.step(*parts, gates) for parts in zip(weights, past, gradients, strict=True)]
         weights, past = tuple(w for w, _ in steps), tuple(s for _, s in steps)
         outputs.append(apply_memory(rule.architecture, weights, q[:, t]))

@@ -1,0 +1,70 @@
+"""A long stream through our layer with its state carried: memory, speed, and the time of one decoding step."""
+
+import statistics
+import time
+
+import torch
+from torch import Tensor
+
+from benchmarks import memory_use
+from titans_seq.layers import NeuralMemory, NeuralMemoryConfig, NeuralMemoryState
+from titans_seq.memory import MemoryRule, MLPMemory
+
+_DIM, _CHUNK, _SETTLED = 128, 16, 0.1
+
+
+class _Stream:
+    """The layer, its state, and how far it has read."""
+
+    def __init__(self, dim: int, chunk: int) -> None:
+        torch.manual_seed(0)
+        config = NeuralMemoryConfig(heads=4, chunk_size=chunk, rule=MemoryRule(MLPMemory(2, 2)))
+        self.layer, self.dim = NeuralMemory(config, dim), dim
+        self.generator = torch.Generator().manual_seed(0)
+        self.state: NeuralMemoryState | None = None
+        self.position = 0
+
+    def read(self, tokens: int) -> tuple[Tensor, float]:
+        """Pass on `tokens` random tokens; return the outputs and the CPU seconds."""
+        x = torch.randn(1, tokens, self.dim, generator=self.generator)
+        start = time.process_time()
+        y, self.state = self.layer(x, self.state)
+        seconds = time.process_time() - start
+        self.position += tokens
+        return y, seconds
+
+
+def pieces(total: int, piece: int, dim: int = _DIM, chunk: int = _CHUNK) -> dict:
+    """Stream `total` tokens in pieces; `growth_mb` is the rise of resident memory after the first tenth."""
+    stream, seconds, resident = _Stream(dim, chunk), 0.0, []
+    with torch.inference_mode():
+        while stream.position < total:
+            y, spent = stream.read(min(piece, total - stream.position))
+            seconds += spent
+            resident.append((stream.position, memory_use.resident() / 1e6))
+            if not y.isfinite().all():
+                raise FloatingPointError(f"outputs are not finite before token {stream.position}")
+    settled = [mb for position, mb in resident if position >= _SETTLED * total]
+    return {
+        "tokens": total,
+        "piece": piece,
+        "dim": dim,
+        "chunk": chunk,
+        "tokens_per_cpu_s": total / seconds,
+        "resident_mb": resident[:: max(1, len(resident) // 50)],
+        "growth_mb": max(settled) - settled[0],
+    }
+
+
+def decoding(positions: list[int], steps: int, dim: int = _DIM, chunk: int = _CHUNK) -> list[dict]:
+    """Time `steps` calls of one token at each position; `relative` compares the median with the first position's."""
+    stream, rows = _Stream(dim, chunk), []
+    with torch.inference_mode():
+        for position in positions:
+            while stream.position < position:
+                stream.read(min(4096, position - stream.position))
+            spent = [stream.read(1)[1] for _ in range(steps)]
+            rows.append({"position": position, "ms_per_token": 1e3 * statistics.median(spent)})
+    for row in rows:
+        row["relative"] = row["ms_per_token"] / rows[0]["ms_per_token"]
+    return rows

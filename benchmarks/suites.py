@@ -1,0 +1,86 @@
+"""What is measured: against the peer, over recomputation, over length, and over a long stream."""
+
+import dataclasses
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from benchmarks.contenders import Contender
+from benchmarks.measure import Limits, Measurement, Pass, Worker, interleaved
+
+PASSES: tuple[Pass, ...] = ("forward", "training")
+
+# facts/kernels.md 2: the sizes a CPU comparison is made at, the ones with a target first.
+PEER_CELLS: tuple[tuple[Contender, int], ...] = (
+    (Contender("ours", 128, 16), 2048),
+    (Contender("ours", 384, 64), 512),
+    (Contender("ours", 128, 16), 512),
+    (Contender("ours", 128, 64), 512),
+    (Contender("ours", 384, 64, depth=1), 512),
+    (Contender("ours", 384, 16, expansion=4.0), 512),
+    (Contender("ours", 384, 64), 2048),
+    (Contender("ours", 384, 64), 8192),
+)
+RECOMPUTE_CELLS = tuple(PEER_CELLS[index] for index in (0, 6, 7))
+RECOMPUTE_OPTIONS = (1, 2, 4, 8, 16, 0)
+GROWTH_CELLS = (Contender("ours", 128, 16), Contender("ours", 128, 64))
+GROWTH_LENGTHS = tuple(1024 * 2**i for i in range(7))
+
+
+def _size(contender: Contender, length: int) -> dict:
+    names = ("dim", "depth", "expansion", "chunk", "heads", "batch")
+    return {name: getattr(contender, name) for name in names} | {"length": length}
+
+
+def _ratio(ours: float | None, theirs: float | None) -> float | None:
+    return ours / theirs if ours and theirs else None
+
+
+def peer(
+    cell: Contender, length: int, limits: Limits, modes: Sequence[str] = ("exact", "coarse")
+) -> list[dict]:
+    """Measure our layer and titans-pytorch's modes, a row per pass.
+
+    Ratios are tokens per second of ours over theirs, and extra memory of theirs over ours.
+    """
+    rows = []
+    with ExitStack() as stack:
+        sides = [cell, *(dataclasses.replace(cell, side=mode) for mode in modes)]
+        workers = [stack.enter_context(Worker(side, limits)) for side in sides]
+        for which in PASSES:
+            ours, *others = interleaved([(worker, length) for worker in workers], which)
+            row = {"size": _size(cell, length), "pass": which, "ours": ours.to_json()}
+            for other in others:
+                row[other.contender.side] = other.to_json() | _ratios(ours, other)
+            rows.append(row)
+    return rows
+
+
+def _ratios(ours: Measurement, other: Measurement) -> dict:
+    return {
+        "ours_times_tokens_per_cpu_s": _ratio(ours.tokens_per_cpu_s, other.tokens_per_cpu_s),
+        "ours_times_tokens_per_s": _ratio(ours.tokens_per_s, other.tokens_per_s),
+        "times_our_extra_mb": _ratio(other.extra_mb, ours.extra_mb),
+    }
+
+
+def recompute(cell: Contender, length: int, limits: Limits) -> list[dict]:
+    """Measure training with carries kept every 1, 2, ... chunks, and with everything kept (0)."""
+    options = [dataclasses.replace(cell, recompute=every) for every in RECOMPUTE_OPTIONS]
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Worker(option, limits)) for option in options]
+        results = interleaved([(worker, length) for worker in workers], "training")
+    size = _size(cell, length)
+    return [{"size": size, "recompute_every": r.contender.recompute} | r.to_json() for r in results]
+
+
+def growth(cell: Contender, lengths: Sequence[int], limits: Limits) -> list[dict]:
+    """Measure time per token over length; relative to that at the shortest length."""
+    rows = []
+    with Worker(cell, limits) as worker:
+        for which in PASSES:
+            results = interleaved([(worker, length) for length in lengths], which, most=5, budget_s=30.0)
+            first = results[0].tokens_per_cpu_s
+            for result in results:
+                row = {"size": _size(cell, result.length), "pass": which} | result.to_json()
+                rows.append(row | {"relative_time_per_token": _ratio(first, result.tokens_per_cpu_s)})
+    return rows

@@ -1,0 +1,225 @@
+"""What each verb of `titans forecast` takes on its command line; light, so that help loads nothing heavy."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
+
+T = TypeVar("T")
+
+# An option that is left out says in its help what happens then; "default: None" would add nothing.
+Maybe = Annotated[T | None, arg(help_behavior_hint="")]
+Numbers = Annotated[tuple[float, ...], arg(help_behavior_hint="")]
+Several = UseAppendAction[tuple[str, ...]]
+Progress = Literal["bar", "lines", "none"]
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """What is not given is found out, or refused with the remedy in the message."""
+
+    time: Maybe[str] = None
+    """Column of dates or step numbers."""
+    id: Maybe[str] = None
+    """Column that tells the series of a long table apart."""
+    target: Several = ()
+    """Column to forecast; all that have no other part if left out."""
+    known: Several = ()
+    """Column whose future is known, such as a price plan."""
+    past: Several = ()
+    """Column known only up to now."""
+    freq: Maybe[str] = None
+    """Step of the dates, as pandas writes it: h, 15min, D, W, MS."""
+    holes: Maybe[Literal["refuse", "fill-missing", "interpolate"]] = None
+    """Missing time steps: refuse them (the default), insert them as missing, or interpolate."""
+    duplicates: Maybe[Literal["refuse", "mean", "last", "first"]] = None
+    """Rows of the same time: refuse them (the default), or which to take."""
+    missing_value: Several = ()
+    """Marker that means "no value", such as -9999."""
+    date_format: Maybe[str] = None
+    """strptime format of the dates, such as %d/%m/%Y."""
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """What is not given is found out."""
+
+    separator: Maybe[str] = None
+    """Character between cells."""
+    encoding: Maybe[str] = None
+    """Python codec name."""
+    decimal: Maybe[Literal[".", ","]] = None
+    """Decimal sign."""
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What is not given is as in the preset or the --config file."""
+
+    mixer: Maybe[Literal["memory", "identity", "gru", "attention"]] = None
+    """Sequence mixer: the neural memory, or a control in its place."""
+    tokens: Maybe[Literal["patch", "variate"]] = None
+    """Tokens: patches of each channel, or whole channels."""
+    normalise: Maybe[Literal["mean-std", "last-value", "none"]] = None
+    """How each window is brought to a common level."""
+    width: Maybe[int] = None
+    """Features of a token."""
+    layers: Maybe[int] = None
+    """Blocks."""
+    output: Maybe[Literal["point", "quantiles", "student-t"]] = None
+    """What is forecast."""
+    loss: Maybe[Literal["mse", "mae", "huber"]] = None
+    """Loss of a point forecast."""
+    levels: Numbers = ()
+    """Levels of a quantile forecast, such as 0.1 0.5 0.9."""
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What is not given is as in the preset or the --config file."""
+
+    lr: Maybe[float] = None
+    """Largest learning rate."""
+    epochs: Maybe[int] = None
+    """Most epochs; training stops early."""
+    patience: Maybe[int] = None
+    """Epochs without a better validation score before it stops."""
+    batch_size: Maybe[int] = None
+    """Windows a step."""
+    batches_per_epoch: Maybe[int] = None
+    """At most so many steps an epoch."""
+    seed: Maybe[int] = None
+    """Of weights, order of windows and dropout."""
+    validation_share: Maybe[float] = None
+    """Share of the time axis for early stopping (0.1 by default)."""
+    test_share: Maybe[float] = None
+    """Share at the end, for `evaluate` (0.2 by default)."""
+    no_calendar: bool = False
+    """Leave out the calendar features, which are covariates otherwise."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a forecaster on a file."""
+
+    out: Path
+    """Folder of the run; nothing is written anywhere else."""
+    data: Positional[Maybe[Path]] = None
+    """CSV, Parquet or .tsf file, wide (a column a series) or long (id, time, value); .gz too."""
+    horizon: Maybe[int] = None
+    """Steps to forecast."""
+    context: Maybe[int] = None
+    """Past steps to read; twice the horizon, and 32 at least, if not given."""
+    preset: Maybe[str] = None
+    """small, default (taken if not given) or large."""
+    config: Maybe[Path] = None
+    """config.yaml of an earlier run (or its folder), to repeat it."""
+    resume: bool = False
+    """Go on with the training in --out that was interrupted."""
+    overwrite: bool = False
+    """Replace the run in --out."""
+    progress: Progress = "lines"
+    """What to show while training."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+    network: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
+    training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score every window of a part of the data, beside the baselines."""
+
+    run: Positional[Path]
+    """Folder of the run."""
+    part: Literal["validation", "test"] = "test"
+    """Part of the data."""
+    data: Maybe[Path] = None
+    """Another file than the one trained on."""
+    season: Maybe[int] = None
+    """Steps of a season, for MASE and the seasonal naive forecast; from the frequency if not given."""
+
+
+@dataclass(frozen=True)
+class BacktestOptions:
+    """Forecast from several past cutoffs and score the forecasts, beside the baselines."""
+
+    run: Positional[Path]
+    """Folder of the run."""
+    windows: int = 5
+    """How many cutoffs."""
+    step: Maybe[int] = None
+    """Steps between them; the horizon if not given."""
+    refit: int = 0
+    """Train anew at every so many cutoffs; 0 never does."""
+    data: Maybe[Path] = None
+    """Another file than the one trained on."""
+    season: Maybe[int] = None
+    """Steps of a season; from the frequency if not given."""
+    progress: Progress = "lines"
+    """What to show while training anew."""
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Forecast the future, with dates and quantiles."""
+
+    run: Positional[Path]
+    """Folder of the run."""
+    new: Positional[Maybe[Path]] = None
+    """File of new series, or of a longer history; the series trained on if not given."""
+    out: Maybe[Path] = None
+    """CSV or Parquet file to write; forecast.csv in the run folder if not given."""
+    known_future: Maybe[Path] = None
+    """File with the future of the known covariates."""
+    levels: Numbers = ()
+    """Quantiles to write, such as 0.05 0.5 0.95; those trained if not given."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw the forecast, and how training and the error over the horizon went."""
+
+    run: Positional[Path]
+    """Folder of the run."""
+    series: Several = ()
+    """Series to draw; the first four if not given."""
+    history: Maybe[int] = None
+    """Past steps to show; three horizons if not given."""
+    out: Maybe[Path] = None
+    """Picture of the forecast, PNG, PDF or SVG; forecast.png in the run folder if not given."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Train on a long-horizon benchmark set by its preset and score every test window."""
+
+    dataset: Positional[str]
+    """ETTh1, ETTh2, ETTm1, ETTm2, Weather, Exchange, ILI, ECL or Traffic."""
+    horizon: int = 96
+    """Steps to forecast: 96, 192, 336 or 720, for ILI 24, 36, 48 or 60."""
+    data_dir: Path = Path("data")
+    """Folder that holds the set, plain or gzipped."""
+    mixer: Literal["memory", "identity", "gru", "attention"] = "memory"
+    """Sequence mixer."""
+    seed: int = 0
+    """Of weights, order of windows and dropout."""
+    set: Annotated[Several, arg(metavar="PATH=VALUE")] = ()
+    """Change to the preset, such as optimiser.lr=3e-3 or network.layers=2."""
+    out: Maybe[Path] = None
+    """File the row is added to, or a folder for forecasting.jsonl; only printed if not given."""
+    download_to: Maybe[Path] = None
+    """Where a set that is not in --data-dir is downloaded to; ~/.cache/titans-seq if not given."""
+    progress: Progress = "lines"
+    """What to show while training."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """Say what a run folder or a data file holds."""
+
+    path: Positional[Path]
+    """Folder of a run, or a data file."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)

@@ -1,0 +1,55 @@
+"""Scores as text for a terminal."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+_TITLES = {
+    "quantile_loss": "quantile loss",
+    "mse_original": "mse (data)",
+    "mae_original": "mae (data)",
+}
+
+
+def score_text(table: pd.DataFrame, interval: tuple[float, float] | None) -> str:
+    """The scores of a model and its baselines, one line each, aligned; "-" where a score does not apply.
+
+    Args:
+        table: as `Evaluation.table`.
+        interval: the levels between which coverage counts, for its title.
+
+    Example:
+        >>> print(score_text(pd.DataFrame({"model": ["model"], "mse": [0.5], "coverage": [float("nan")]}), None))
+        model     mse  coverage
+        model  0.5000         -
+    """
+    titles = dict(_TITLES)
+    if interval is not None:
+        titles["coverage"] = f"coverage {interval[0]:g}-{interval[1]:g}"
+    header = [titles.get(str(name), str(name)) for name in table.columns]
+    return align([header, *([_cell(value) for value in row] for row in table.itertuples(index=False))])
+
+
+def align(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines: the first column to the left, the others to the right.
+
+    Example:
+        >>> print(align([["a", "b"], ["long", "10"]]))
+        a      b
+        long  10
+    """
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = (
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if math.isnan(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 1e4 else f"{value:.4g}"

@@ -1,0 +1,110 @@
+"""Reading what a user gives to a trained model: series that fit it, and future covariates."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from titans_seq.errors import UserError
+
+from .data import FrameOptions, Item, SeriesData, from_frame, future_index
+from .preparation import check_matches
+from .steps import same_step
+
+_SINGLE_ROWS = 2
+"""Rows from which no frequency can be inferred with certainty."""
+
+
+def as_series(data: pd.DataFrame | SeriesData, options: FrameOptions) -> SeriesData:
+    """Series from a frame; series as they are.
+
+    Raises:
+        UserError: if `data` is neither, or the frame is refused.
+    """
+    if isinstance(data, SeriesData):
+        return data
+    if isinstance(data, pd.DataFrame):
+        return from_frame(data, options)
+    raise UserError(
+        f"expected a pandas DataFrame or SeriesData, got {type(data).__name__}: read a file with load_series"
+    )
+
+
+def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: FrameOptions) -> SeriesData:
+    """New series for a model that was trained on series like `like`.
+
+    Wide data may have further columns and another order: the columns the model knows are taken.
+
+    Raises:
+        UserError: if the channels, covariates or the step differ from those of `like`.
+    """
+    if isinstance(data, pd.DataFrame) and options.freq is None and len(data) <= _SINGLE_ROWS:
+        options = replace(options, freq=like.freq)
+    series = as_series(data, options)
+    if series.layout == like.layout == "wide" and set(like.channels) <= set(series.channels):
+        series = series.select(like.channels)
+    check_matches(series, len(like.channels), like.known_names, like.past_names)
+    if not same_step(series.freq, like.freq):
+        raise UserError(
+            f"the model was trained on {_step(like.freq)}, the new data has {_step(series.freq)}: "
+            "resample it to the model's step, or train another model"
+        )
+    return series
+
+
+def with_known_future(
+    data: SeriesData, future: pd.DataFrame, options: FrameOptions, horizon: int
+) -> SeriesData:
+    """The series with the rows of known covariates that follow each item's end taken from `future`.
+
+    Args:
+        data: the series.
+        future: a column of times (and of ids, for long data) and the known covariates; rows of other times
+            are ignored.
+        options: how the frame is read.
+        horizon: rows needed after the end of each item.
+
+    Raises:
+        UserError: if the model has no known covariates, or a row or a value is missing.
+    """
+    if not data.known_names:
+        raise UserError("known_future was given, but the model has no known covariates: leave it out")
+    named = replace(options, target=data.known_names, known=(), past=(), freq=options.freq or data.freq)
+    given = from_frame(future, named)
+    items = []
+    for item in data.items:
+        source = given.items[0] if data.layout == "wide" else _named(given, item.name)
+        items.append(_extend(item, source, data, horizon))
+    return replace(data, items=tuple(items))
+
+
+def _named(data: SeriesData, name: str) -> Item:
+    for item in data.items:
+        if item.name == name:
+            return item
+    held = ", ".join(item.name for item in data.items[:10])
+    raise UserError(f"known_future has no rows for series {name!r}, only for {held}: add them")
+
+
+def _extend(item: Item, source: Item, data: SeriesData, horizon: int) -> Item:
+    needed = future_index(item.index, data.freq, horizon)
+    at = source.index.get_indexer(needed)
+    if isinstance(source.index, pd.RangeIndex) and source.index.start == 0 and source.length == horizon:
+        at = np.arange(horizon)  # rows without times are the next steps in their order
+    if (at < 0).any():
+        raise UserError(
+            f"known_future has no row for {needed[int(np.argmax(at < 0))]} of series {item.name!r}: it needs "
+            f"the {horizon} steps from {needed[0]} to {needed[-1]}"
+        )
+    rows = source.values[at]
+    if np.isnan(rows).any():
+        row, column = np.argwhere(np.isnan(rows))[0]
+        raise UserError(
+            f"known_future has no value of {data.known_names[column]!r} at {needed[row]} for series "
+            f"{item.name!r}: fill the cell"
+        )
+    return replace(item, known=np.concatenate([item.known[: item.length], rows]))
+
+
+def _step(freq: str | None) -> str:
+    return "steps without dates" if freq is None else f"steps of {freq}"

@@ -1,0 +1,231 @@
+"""The saved model: what a `ForecastModel` holds, as tensors and plain values, and back."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from titans_seq.checkpoint import load_folder, save_folder
+from titans_seq.config import from_dict, to_dict
+from titans_seq.errors import UserError
+
+from .config import ForecastConfig
+from .data import FrameOptions, Item, SeriesData
+from .data.date_parts import date_at
+from .data.frequency import walk
+from .fitting import new_network
+from .inference import Trained
+from .model_card import model_card
+from .preparation import Scaling
+from .scaling import Scaler
+from .training import Epoch, FitResult
+
+STATE = "state.json"
+FORMAT = "titans-forecaster"
+VERSION = 1
+_NETWORK = "network."
+
+
+def save_model(
+    folder: str | os.PathLike[str],
+    trained: Trained,
+    options: FrameOptions,
+    context: SeriesData,
+    history: FitResult,
+    notes: Sequence[str],
+) -> None:
+    """Write the parts of a `ForecastModel` to a folder.
+
+    Besides what `save_folder` writes, `state.json` holds the names, times and epochs.
+
+    Raises:
+        UserError: if the folder holds other things.
+        OSError: if it cannot be written; an earlier model is then as it was.
+    """
+    config = {
+        "format": FORMAT,
+        "version": VERSION,
+        "forecast": to_dict(trained.config),
+        "options": to_dict(options),
+    }
+    series, rows = _describe_series(context)
+    scaled, numbers = _describe_scaling(trained.scaling)
+    weights = {_NETWORK + name: tensor for name, tensor in trained.network.state_dict().items()}
+    state = {
+        "series": series,
+        "scaled": scaled,
+        "until": trained.until,
+        "fit": _describe_fit(history),
+        "notes": list(notes),
+    }
+    card = model_card(trained.config, context, history, trained.network)
+    files = {STATE: json.dumps(state, indent=1, allow_nan=False)}
+    save_folder(folder, config, weights | rows | numbers, card, files)
+
+
+def load_model(
+    folder: str | os.PathLike[str],
+) -> tuple[Trained, FrameOptions, SeriesData, FitResult, tuple[str, ...]]:
+    """What `save_model` was given, the network on the CPU.
+
+    Raises:
+        UserError: if the folder is not a whole saved forecaster.
+    """
+    saved, tensors = load_folder(folder)
+    if saved.get("format") != FORMAT or saved.get("version") != VERSION:
+        raise UserError(
+            f"{folder} is not a forecaster of version {VERSION} (format {saved.get('format')!r}, version "
+            f"{saved.get('version')!r}): check the path, or use the version of titans-seq that wrote it"
+        )
+    state = _read_state(Path(folder))
+    try:
+        config = from_dict(saved["forecast"], ForecastConfig)
+        options = from_dict(saved["options"], FrameOptions)
+        context = _rebuild_series(state["series"], tensors)
+        network = new_network(context, config)
+        weights = {name.removeprefix(_NETWORK): t for name, t in tensors.items() if name.startswith(_NETWORK)}
+        network.load_state_dict(weights)
+        scaling = _rebuild_scaling(state["scaled"], tensors)
+        trained = Trained(config, network.eval(), scaling, state["until"])
+        return trained, options, context, _rebuild_fit(state["fit"]), tuple(state["notes"])
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        raise UserError(
+            f"{folder}: its files do not fit together ({error}): train the model or save it again"
+        ) from error
+
+
+def _describe_series(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Names and first times as plain values, numbers as float64 tensors laid end to end."""
+    described = {
+        "layout": data.layout,
+        "freq": data.freq,
+        "channels": list(data.channels),
+        "known_names": list(data.known_names),
+        "past_names": list(data.past_names),
+        "items": [
+            {"name": item.name, "rows": item.length, "future_rows": item.future_rows, **_first(item)}
+            for item in data.items
+        ],
+    }
+    tensors = {
+        f"context.{part}": torch.from_numpy(np.concatenate([getattr(item, part) for item in data.items]))
+        for part in ("values", "known", "past")
+    }
+    return described, tensors
+
+
+def _rebuild_series(described: dict[str, Any], tensors: dict[str, Tensor]) -> SeriesData:
+    """What `_describe_series` took apart."""
+    values, known, past = (tensors[f"context.{part}"].numpy() for part in ("values", "known", "past"))
+    items, row, known_row = [], 0, 0
+    for one in described["items"]:
+        rows, known_rows = one["rows"], one["rows"] + one["future_rows"]
+        items.append(
+            Item(
+                one["name"],
+                _index(one, described["freq"]),
+                values[row : row + rows].copy(),
+                known[known_row : known_row + known_rows].copy(),
+                past[row : row + rows].copy(),
+            )
+        )
+        row, known_row = row + rows, known_row + known_rows
+    channels, known_names, past_names = (
+        tuple(described[key]) for key in ("channels", "known_names", "past_names")
+    )
+    return SeriesData(
+        tuple(items), described["freq"], channels, known_names, past_names, described["layout"], ()
+    )
+
+
+def _first(item: Item) -> dict[str, Any]:
+    if isinstance(item.index, pd.DatetimeIndex):
+        return {"first": str(item.index.to_numpy()[0]), "unit": item.index.unit}
+    return {"first": item.index.start, "step": item.index.step}
+
+
+def _index(described: dict[str, Any], freq: str | None) -> pd.DatetimeIndex | pd.RangeIndex:
+    first, rows = described["first"], described["rows"]
+    if freq is None:
+        return pd.RangeIndex(first, first + rows * described["step"], described["step"])
+    start = pd.DatetimeIndex(np.array([first], dtype=f"datetime64[{described['unit']}]"))
+    return walk(date_at(start, 0), rows, freq)
+
+
+def _describe_scaling(scaling: Scaling) -> tuple[list[str], dict[str, Tensor]]:
+    """The names of the scaled series, and the numbers of all scalers as float64 tensors."""
+    tensors = {}
+    for part in ("mean", "std"):
+        rows = [getattr(scaler, part) for scaler in scaling.values.values()]
+        tensors[f"scaling.values.{part}"] = torch.tensor(rows, dtype=torch.float64)
+        for name in ("known", "past"):
+            numbers = getattr(getattr(scaling, name), part)
+            tensors[f"scaling.{name}.{part}"] = torch.tensor(numbers, dtype=torch.float64)
+    return list(scaling.values), tensors
+
+
+def _rebuild_scaling(names: list[str], tensors: dict[str, Tensor]) -> Scaling:
+    """What `_describe_scaling` took apart."""
+    mean, std = tensors["scaling.values.mean"].tolist(), tensors["scaling.values.std"].tolist()
+    pairs = zip(names, mean, std, strict=True)
+    values = {name: Scaler(tuple(own_mean), tuple(own_std)) for name, own_mean, own_std in pairs}
+    known, past = (
+        Scaler(
+            tuple(tensors[f"scaling.{name}.mean"].tolist()), tuple(tensors[f"scaling.{name}.std"].tolist())
+        )
+        for name in ("known", "past")
+    )
+    return Scaling(values, known, past)
+
+
+def _describe_fit(result: FitResult) -> dict[str, Any]:
+    """Every epoch as plain values; JSON has no NaN, so that is null."""
+    epochs = [[None if value != value else value for value in astuple(epoch)] for epoch in result.history]
+    return {"best_epoch": result.best_epoch, "epochs": epochs}
+
+
+def _rebuild_fit(described: dict[str, Any]) -> FitResult:
+    """What `_describe_fit` took apart."""
+    epochs = (
+        Epoch(number, *(float("nan") if value is None else value for value in scores))
+        for number, *scores in described["epochs"]
+    )
+    return FitResult(tuple(epochs), described["best_epoch"])
+
+
+def history_csv(result: FitResult) -> str:
+    """One line an epoch, as CSV; `best` marks the epoch whose weights were kept."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*("epoch" if field.name == "number" else field.name for field in fields(Epoch)), "best"])
+    for epoch in result.history:
+        number, *scores = astuple(epoch)
+        shown = ["" if score != score else repr(score) for score in scores]
+        writer.writerow([number + 1, *shown, int(number == result.best_epoch)])
+    return text.getvalue()
+
+
+def _read_state(folder: Path) -> dict[str, Any]:
+    """The plain values of a saved model.
+
+    Raises:
+        UserError: if the file is missing or damaged.
+    """
+    path = folder / STATE
+    if not path.is_file():
+        raise UserError(f"no whole saved forecaster at {folder}: {STATE} is missing: save the model again")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error}): restore it or train again") from error

@@ -1,0 +1,181 @@
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting.data import FrameOptions, from_frame
+from titans_seq.errors import UserError
+
+
+def daily(length: int = 5, **columns) -> pd.DataFrame:
+    days = pd.date_range("2020-01-01", periods=length, freq="D").strftime("%Y-%m-%d")
+    return pd.DataFrame({"day": days, **(columns or {"sold": np.arange(length, dtype=float)})})
+
+
+def long_frame() -> pd.DataFrame:
+    return pd.concat([daily(4).assign(shop=shop) for shop in ("b", "a")], ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("times", "first", "second"),
+    [
+        (["1949-01", "1949-02", "1949-03"], "1949-01-01", "1949-02-01"),
+        (["1/1/1981", "1/2/1981", "1/13/1981"], "1981-01-01", "1981-01-02"),
+        (["13/01/2020", "14/01/2020", "15/01/2020"], "2020-01-13", "2020-01-14"),
+        (["01.02.2020", "02.02.2020", "03.02.2020"], "2020-02-01", "2020-02-02"),
+        (["1/2/2020", "1/3/2020", "1/4/2020"], "2020-01-02", "2020-01-03"),
+        (["04/30/2021 10:00", "04/30/2021 11:00", "05/1/2021 00:00"], "2021-04-30 10:00", "2021-04-30 11:00"),
+        (["2020Q1", "2020Q2", "2020Q3"], "2020-01-01", "2020-04-01"),
+        (["Q1 2020", "Q2 2020", "Q3 2020"], "2020-01-01", "2020-04-01"),
+        (["Jan 2020", "Feb 2020", "Mar 2020"], "2020-01-01", "2020-02-01"),
+        (["2020-01-01T00:00:00+02:00", "2020-01-01T01:00:00+02:00"], "2019-12-31 22:00", "2019-12-31 23:00"),
+        (pd.period_range("2020-01", periods=3, freq="M"), "2020-01-01", "2020-02-01"),
+        ([datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)], "2020-01-01", "2020-01-02"),
+        ([20200101, 20200102, 20200103], "2020-01-01", "2020-01-02"),
+        ([202001, 202002, 202003], "2020-01-01", "2020-02-01"),
+        ([2018, 2019, 2020], "2018-01-01", "2019-01-01"),
+    ],
+)
+def test_ways_of_writing_dates(times, first, second):
+    frame = pd.DataFrame({"v": np.arange(len(times)) + 0.5, "date": times})
+    item = from_frame(frame, FrameOptions(holes="fill-missing")).items[0]
+    assert item.index[0] == pd.Timestamp(first)
+    assert item.index[1] == pd.Timestamp(second)
+    assert item.values[0, 0] == 0.5
+
+
+def test_whole_numbers_are_never_taken_for_dates_in_silence():
+    values = pd.DataFrame({"y": [1, 2, 3, 4], "date": [15136, 16733, 20016, 17708]})
+    with pytest.raises(UserError, match=r"column 'date' holds whole numbers \(15136, 16733, ...\)"):
+        from_frame(values)
+    assert from_frame(values, FrameOptions(target=("date", "y"))).items[0].index.equals(pd.RangeIndex(4))
+    even = from_frame(pd.DataFrame({"date": [3, 1, 2], "y": [30, 10, 20]}))
+    assert even.freq is None
+    assert even.items[0].values.ravel().tolist() == [10, 20, 30]
+    assert "column 'date' holds step numbers, not dates" in even.notes
+    with pytest.raises(
+        UserError, match="row 1: 1.5 in the time column 'date' is neither a date nor a whole step"
+    ):
+        from_frame(pd.DataFrame({"date": [1.0, 1.5], "y": [1, 2]}), FrameOptions(time="date"))
+
+
+def test_no_time_column_gives_steps_with_a_note():
+    data = from_frame(pd.DataFrame({"a": [0.5, 1.5], "b": [2.5, 3.5]}))
+    assert data.items[0].index.equals(pd.RangeIndex(2))
+    assert data.channels == ("a", "b")
+    assert data.freq is None
+    assert data.notes == ("no time column found: rows are taken as steps in their order",)
+
+
+def test_dates_in_the_index_serve_and_the_frame_is_not_changed():
+    frame = daily().set_index(pd.DatetimeIndex(daily()["day"]))[["sold"]].iloc[::-1]
+    before = frame.copy(deep=True)
+    data = from_frame(frame)
+    pd.testing.assert_frame_equal(frame, before)
+    assert data.items[0].values.ravel().tolist() == [0, 1, 2, 3, 4]
+    assert "rows were not in order of time and have been sorted" in data.notes
+
+
+def test_saved_row_numbers_and_empty_columns_are_left_out():
+    frame = daily()
+    frame.insert(0, "Unnamed: 0", np.arange(5))
+    frame["Unnamed: 3"] = np.nan
+    data = from_frame(frame)
+    assert data.channels == ("sold",)
+    assert "left out 'Unnamed: 0' and 'Unnamed: 3': row numbers or nothing at all" in data.notes
+
+
+def test_long_tables_are_told_apart_by_their_id():
+    data = from_frame(long_frame())
+    assert data.layout == "long"
+    assert [item.name for item in data.items] == ["a", "b"]
+    assert "column 'shop' tells the series apart" in data.notes
+    assert "frequency D, inferred from 2 series" in data.notes
+    numbered = long_frame().assign(shop=[10] * 4 + [9] * 4)
+    assert [i.name for i in from_frame(numbered, FrameOptions(id="shop")).items] == ["9", "10"]
+    assert from_frame(numbered.rename(columns={"shop": "unique_id"})).layout == "long"
+
+
+def test_series_of_differing_steps_are_noted_and_refused():
+    hours = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=4, freq="h").astype(str), "sold": 1.0})
+    frame = pd.concat([long_frame(), hours.assign(shop="c")])
+    with pytest.raises(UserError, match="series 'c': 3 rows do not fall on the frequency D"):
+        from_frame(frame)
+
+
+def with_days(*days: str | None) -> pd.DataFrame:
+    return pd.DataFrame({"day": days, "sold": 1.0})
+
+
+NO_DATE = with_days("2020-01-01", "2020-01-02", "x", "2020-01-04")
+NO_TIME = with_days("2020-01-01", None, None, "2020-01-04")
+NO_ID = long_frame().assign(shop=["a"] * 7 + [None])
+TWO_TIMES = pd.DataFrame({"begin": daily()["day"], "end": daily()["day"], "v": 1.0})
+PRICED = daily(3, sold=[1, 2, 3], p=[1, np.nan, 3])
+FAR = pd.DataFrame({"t": np.array(["9999-01-01", "9999-01-02"], "M8[s]"), "v": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "message"),
+    [
+        (daily(0), {}, "the table is empty"),
+        (pd.DataFrame({"a": [None, None]}), {}, "the table holds no value"),
+        (
+            daily(),
+            {"time": "dya"},
+            r"no column 'dya', named as time \(did you mean 'day'\?\): the columns",
+        ),
+        (daily(), {"target": ("sold",), "known": ("sold",)}, "'sold' is named as target and as known"),
+        (daily(), {"target": ("day",), "time": "day"}, "'day' is named as time and as target"),
+        (daily(2, sold=["1", "abc"]), {}, "row 1, column 'sold': 'abc' is not a number: correct the cell"),
+        (daily(3, sold=["x", "y", "z"]), {}, "row 0, column 'sold': 'x' is not a number .and 2 more in this"),
+        (daily(2, sold=[1, np.inf]), {}, "row 1, column 'sold': infinite value"),
+        (daily(3, a=[1, 2, 3], b=[np.nan] * 3), {}, "column 'b' has no value at all: leave it out of target"),
+        (daily(3, a=[1, 2, 3], d=pd.to_timedelta([1, 2, 3])), {}, "column 'd' holds timedelta64"),
+        (TWO_TIMES, {}, "columns begin and end all hold dates: name one of them as time"),
+        (NO_DATE, {}, "row 2: 'x' in the time column 'day' is not a date"),
+        (NO_TIME, {}, r"row 1: no time in column 'day' \(2 such rows\)"),
+        (NO_ID, {"id": "shop"}, "row 7: no id in column 'shop'"),
+        (daily(1), {}, "the frequency cannot be inferred from single rows: give it as freq"),
+        (daily(), {"freq": "fortnight"}, "unknown frequency 'fortnight'"),
+        (
+            daily(),
+            {"freq": "2D"},
+            "2 rows do not fall on the frequency 2D .2020-01-02 on row 1; 2020-01-04 on",
+        ),
+        (pd.DataFrame({"a": [1.0]}), {"freq": "h"}, "freq 'h' was given, but the rows have no dates"),
+        (PRICED, {"known": ("p",)}, "row 1, column 'p': a known covariate has no value"),
+        (PRICED, {"past": ("p",)}, "row 1, column 'p': a past covariate has no value"),
+        (with_days("1800-01-01 00:00", "2020-01-01 00:01"), {"freq": "min"}, "would fill only a few of the"),
+        (FAR, {}, "outside the years 1678"),
+        (daily().drop(columns="sold"), {}, "no column is left to forecast beside day"),
+        (pd.DataFrame([[1, 2]], columns=pd.Index(["a", "a"])), {}, "column 'a' occurs more than once"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(frame, options, message):
+    with pytest.raises(UserError, match=message):
+        from_frame(frame, FrameOptions(**options))
+
+
+def test_options_refuse_unknown_choices():
+    with pytest.raises(UserError, match="holes must be one of refuse, fill-missing, interpolate, got 'drop'"):
+        FrameOptions(holes="drop")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UserError, match=r"target must be a tuple, got 'sold': write \('sold',\)"):
+        FrameOptions(target="sold")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UserError, match="target names no column"):
+        FrameOptions(target=())
+
+
+def test_times_that_mostly_repeat_hint_at_an_id():
+    frame = pd.DataFrame({"day": ["2020-01-01", "2020-01-01", "2020-01-02", "2020-01-02"], "v": [1, 2, 3, 4]})
+    with pytest.raises(
+        UserError, match="last or first; if the rows are of several series, name their column as id"
+    ):
+        from_frame(frame)
+
+
+def test_ambiguous_ids_are_left_to_the_user():
+    frame = long_frame().assign(town=["x"] * 4 + ["y"] * 4)
+    with pytest.raises(UserError, match="columns shop and town could each tell the series apart: name one"):
+        from_frame(frame)

@@ -1,0 +1,143 @@
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forecasting.data import TableOptions, load_series, read_table
+from titans_seq.errors import UserError
+
+ROWS = "day,sold\n2020-01-01,1.5\n2020-01-02,2\n2020-01-03,4\n"
+
+
+def write(folder, name: str, content: bytes | str):
+    path = folder / name
+    raw = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", ROWS),
+        ("a.csv.gz", ROWS),
+        ("a.tsv", ROWS.replace(",", "\t")),
+        ("a.txt.gz", ROWS.replace(",", ";")),
+        ("a.csv", ROWS.replace("\n", "\r\n")),
+        ("a.csv", "\ufeff" + ROWS),
+        (
+            "a.csv",
+            ROWS.replace(".", ",")
+            .replace("y,s", "y;s")
+            .replace("1,1", "1;1")
+            .replace("-02,", "-02;")
+            .replace("-03,", "-03;"),
+        ),
+        ("a.csv", ROWS.replace(",", ", ") + "\n\n"),
+    ],
+)
+def test_ways_of_writing_a_table_give_the_same_series(tmp_path, name, text):
+    data = load_series(write(tmp_path, name, text))
+    assert data.items[0].values.ravel().tolist() == [1.5, 2.0, 4.0]
+    assert (data.freq, data.channels, data.items[0].name) == ("D", ("sold",), "a")
+
+
+def test_parquet(tmp_path):
+    frame = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=3), "sold": [1.5, 2.0, None]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.set_index("day").to_parquet(tmp_path / "b.pq")
+    for name in ("a.parquet", "b.pq"):
+        data = load_series(tmp_path / name)
+        assert data.channels == ("sold",)
+        np.testing.assert_array_equal(data.items[0].values.ravel(), [1.5, 2.0, np.nan])
+
+
+def test_rows_of_parquet_are_counted_from_1(tmp_path):
+    pd.DataFrame({"t": ["2020-01-01", "x"], "v": [1.0, 2.0]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="row 2: 'x' in the time column 't' is not a date"):
+        load_series(tmp_path / "a.parquet")
+
+
+def test_header_that_is_not_utf8_is_read_and_noted(tmp_path):
+    path = write(tmp_path, "a.csv", "day,\xb5mol\n2020-01-01,1\n2020-01-02,2\n".encode("latin-1"))
+    data = load_series(path)
+    assert data.channels == ("\xb5mol",)
+    assert "byte 0xb5 on line 1 is not utf-8; read as cp1252" in data.notes
+    assert read_table(path, TableOptions(encoding="cp1252")).notes == ()
+    with pytest.raises(UserError, match="line 1 is not ascii: give another encoding"):
+        read_table(path, TableOptions(encoding="ascii"))
+    with pytest.raises(UserError, match="unknown encoding 'nonsense'"):
+        read_table(path, TableOptions(encoding="nonsense"))
+    utf16 = write(tmp_path, "b.csv", ROWS.encode("utf-16"))
+    assert load_series(utf16).channels == ("sold",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "", "the file is empty"),
+        ("a.csv", " \n\n", "the file is empty"),
+        ("a.csv", "day,sold\n", "a header and no rows"),
+        ("a.csv", "day,sold\n2020-01-01,1\n2020-01-02,2,3\n", "Expected 2 fields in line 3, saw 3"),
+        ("a.csv", "day,sold\n2020-01-01,1,8\n2020-01-02,2,9\n", "more cells than the header's 2"),
+        ("a.csv", "day,sold,sold\n2020-01-01,1,2\n", "column 'sold' occurs 2 times in the header"),
+        ("a.csv", "2020-01-01,5.5\n2020-01-02,6\n", r"line 1 holds values \(2020-01-01, 5.5\), not names"),
+        ("a.csv", b"day,\0sold\n1,2\n", "holds zero bytes"),
+        ("a.xlsx", "", r"unknown kind of file '.xlsx': expected a name ending in .csv"),
+        ("a.parquet", "PAR1 not at all", "not a readable Parquet file"),
+    ],
+)
+def test_bad_files_are_refused_with_their_name(tmp_path, name, content, message):
+    path = write(tmp_path, name, content)
+    with pytest.raises(UserError, match=message) as error:
+        load_series(path)
+    assert str(path) in str(error.value)
+
+
+def test_missing_files_folders_and_broken_gzip(tmp_path):
+    with pytest.raises(UserError, match="nowhere.csv: no such file"):
+        load_series(tmp_path / "nowhere.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UserError, match="is a folder"):
+        load_series(tmp_path / "folder.csv")
+    whole = gzip.compress((ROWS * 50).encode())
+    for name, raw in (
+        ("cut.csv.gz", whole[:-20]),
+        ("plain.csv.gz", ROWS.encode()),
+        ("cut.tsf.gz", whole[:-20]),
+    ):
+        (tmp_path / name).write_bytes(raw)
+        with pytest.raises(UserError, match=f"{name}: broken gzip file"):
+            load_series(tmp_path / name)
+
+
+def test_empty_lines_keep_the_line_numbers_right(tmp_path):
+    path = write(tmp_path, "a.csv", "day,sold\n2020-01-01,1\n\n2020-01-02,2\n2020-01-03,many\n")
+    with pytest.raises(UserError, match="line 5, column 'sold': 'many' is not a number"):
+        load_series(path)
+    path = write(tmp_path, "b.csv", "day,sold\n2020-01-01,1\n\n2020-01-02,2\n")
+    data = load_series(path)
+    assert data.total_length == 2
+    assert "1 empty line left out" in data.notes
+
+
+def test_an_empty_line_without_dates_is_a_missing_step(tmp_path):
+    data = load_series(write(tmp_path, "a.csv", "sold\n1\n\n3\n"))
+    np.testing.assert_array_equal(data.items[0].values.ravel(), [1, np.nan, 3])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=12),
+    separator=st.sampled_from(",;\t"),
+)
+def test_floats_come_back_exactly(tmp_path_factory, values, separator):
+    path = tmp_path_factory.mktemp("exact") / "a.csv"
+    index = pd.date_range("2020-01-01", periods=len(values), freq="h", name="time")
+    pd.DataFrame({"v": values}, index=index).to_csv(path, sep=separator)
+    item = load_series(path).items[0]
+    assert item.values.ravel().tolist() == values
+    pd.testing.assert_index_equal(pd.DatetimeIndex(item.index), index, check_names=False)

@@ -1,0 +1,176 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.conformance import tensors_of
+from tests.tolerances import assert_close
+from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
+from titans_seq.memory import GradientDescent, LinearMemory, MemoryRule, MemoryState, MLPMemory, NoRetention
+from titans_seq.ops import memory_scan
+
+CONFIG = NeuralMemoryConfig(heads=2, chunk_size=4)
+
+
+def test_the_layer_written_out() -> None:
+    torch.manual_seed(0)
+    layer = NeuralMemory(CONFIG, 8).double()
+    x = torch.randn(2, 7, 8, dtype=torch.float64)
+    y, _ = layer(x)
+
+    kernel = layer.convolution.weight.view(24, 4)  # type: ignore[union-attr]
+    padded = F.pad(x @ layer.project.weight.T, (0, 0, 3, 0))
+    mixed = sum(padded[:, i : i + 7] * kernel[:, i] for i in range(4))
+    q, k, v = (z.view(2, 7, 2, 4) for z in F.silu(mixed).split(8, -1))  # type: ignore[arg-type]
+    read, _ = memory_scan(
+        q / q.norm(dim=-1, keepdim=True),
+        k / k.norm(dim=-1, keepdim=True),
+        v,
+        **layer.gates(x),
+        state=MemoryState.initial(list(layer.initial)),
+        rule=CONFIG.rule,
+        chunk_size=4,
+    )
+    read = read / (read.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+    expected = (read.flatten(-2) * F.silu(x @ layer.output_gate.weight.T)) @ layer.output.weight.T
+    assert_close(y, expected)
+
+
+@pytest.mark.parametrize("backend", ["chunked", "reference", "auto"])
+def test_backends_agree(backend: str) -> None:
+    x, outputs = torch.randn(2, 11, 8, dtype=torch.float64), []
+    for name in (backend, "reference"):
+        torch.manual_seed(0)
+        outputs.append(NeuralMemory(replace(CONFIG, backend=name), 8).double()(x)[0])  # type: ignore[arg-type]
+    assert_close(outputs[0], outputs[1])
+
+
+def test_persistent_tokens_are_written_first_and_once() -> None:
+    torch.manual_seed(0)
+    layer = NeuralMemory(replace(CONFIG, persistent_tokens=3), 8).double()
+    plain = NeuralMemory(CONFIG, 8).double()
+    plain.load_state_dict({n: w for n, w in layer.state_dict().items() if n != "persistent"})
+    x = torch.randn(2, 6, 8, dtype=torch.float64)
+    y, state = layer(x)
+    assert layer.persistent is not None
+    expected, expected_state = plain(torch.cat([layer.persistent.expand(2, 3, 8), x], 1))
+    assert_close(y, expected[:, 3:], 1e-13)
+    assert state.memory.position == expected_state.memory.position == 9 % 4
+    _, further = layer(x, state)
+    assert further.memory.position == (9 + 6) % 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "absent"),
+    [
+        ({"convolution": 0}, "convolution"),
+        ({"persistent_tokens": 0}, "persistent"),
+    ],
+)
+def test_a_part_left_out_has_no_parameters(changes: dict[str, Any], absent: str) -> None:
+    full = NeuralMemory(replace(CONFIG, persistent_tokens=2), 8)
+    less = NeuralMemory(replace(CONFIG, **{"persistent_tokens": 2} | changes), 8)
+    removed = {name for name, _ in full.named_parameters()} - {name for name, _ in less.named_parameters()}
+    assert removed
+    assert all(name.startswith(absent) for name in removed)
+
+
+def test_a_gate_left_out_is_not_projected() -> None:
+    for rule, gates in (
+        (MemoryRule(), 3),
+        (MemoryRule(retention=NoRetention()), 2),
+        (MemoryRule(algorithm=GradientDescent()), 2),
+        (MemoryRule(retention=NoRetention(), algorithm=GradientDescent()), 1),
+    ):
+        assert NeuralMemory(replace(CONFIG, rule=rule), 8).gates.project.out_features == gates * 2
+
+
+def test_state_map_and_detach() -> None:
+    layer = NeuralMemory(CONFIG, 8)
+    _, state = layer(torch.randn(2, 6, 8))
+    cut = state.map(torch.Tensor.detach)
+    assert any(x.requires_grad for x in tensors_of(state).values())
+    assert not any(x.requires_grad for x in tensors_of(cut).values())
+    assert cut.memory.position == 2
+    without = NeuralMemory(replace(CONFIG, convolution=0), 8)(torch.randn(2, 6, 8))[1]
+    assert without.recent is None
+    assert without.map(torch.Tensor.detach).recent is None
+
+
+def test_a_silent_input_has_finite_gradients() -> None:
+    torch.manual_seed(0)
+    layer = NeuralMemory(CONFIG, 8)
+    x = torch.zeros(1, 9, 8, requires_grad=True)
+    y, _ = layer(x)
+    assert (y == 0).all()
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in layer.parameters())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"heads": 0}, "heads must be at least 1, got 0"),
+        ({"chunk_size": 0}, "chunk_size must be at least 1, got 0"),
+        ({"convolution": -1}, "convolution must be at least 0, got -1"),
+        ({"persistent_tokens": -1}, "persistent_tokens must be at least 0, got -1"),
+        ({"head_dim": 0}, "head_dim must be at least 1, got 0"),
+        ({"head_dim": -2}, "head_dim must be at least 1, got -2"),
+        ({"convolution": 1}, "got width 1; leave it out instead"),
+        ({"heads": 3}, "width 8 is not a multiple of 3 heads: change either, or give head_dim"),
+    ],
+)
+def test_configuration_messages(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        NeuralMemory(replace(CONFIG, **changes), 8)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 8), (2, 3, 7), (3, 8), (2, 1, 3, 8)])
+def test_input_messages(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError) as caught:
+        NeuralMemory(CONFIG, 8)(torch.zeros(shape))
+    assert str(caught.value) == f"expected [B, T >= 1, 8], got {shape}"
+
+
+def test_a_state_of_another_batch_is_refused() -> None:
+    layer = NeuralMemory(replace(CONFIG, convolution=0), 8)
+    _, state = layer(torch.zeros(2, 3, 8))
+    with pytest.raises(ValueError, match="state weights must have shapes"):
+        layer(torch.zeros(3, 3, 8), state)
+
+
+@pytest.mark.parametrize("compiler", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_torch_compile_forward_and_backward(compiler: str) -> None:
+    torch.manual_seed(0)
+    layer = NeuralMemory(replace(CONFIG, rule=MemoryRule(MLPMemory(expansion=2))), 8)
+    x = torch.randn(2, 6, 8)
+
+    def results(module: Any) -> list[torch.Tensor]:
+        y, state = module(x)
+        loss = y.square().sum() + sum(w.square().sum() for w in state.memory.weights)
+        return [y.detach(), *torch.autograd.grad(loss, list(layer.parameters()))]
+
+    expected = results(layer)
+    torch.compiler.reset()
+    for mine, eager in zip(
+        results(torch.compile(layer, fullgraph=True, backend=compiler)), expected, strict=True
+    ):
+        assert_close(mine, eager)
+
+
+def test_a_linear_memory_recalls_what_it_was_told() -> None:
+    """Associations written once are read back: the layer's operator at orthogonal keys and full steps."""
+    keys, values = torch.eye(8)[None, :, None], torch.randn(1, 8, 1, 8)
+    rule = MemoryRule(LinearMemory(), retention=NoRetention(), algorithm=GradientDescent())
+    start = MemoryState.initial([torch.zeros(1, 8, 8)])
+    ones = torch.ones(1, 8, 1)
+    _, state = memory_scan(keys, keys, values, lr=ones, state=start, rule=rule, chunk_size=3)
+    assert state is not None
+    still = ones * 0
+    recalled, _ = memory_scan(keys, keys, values, lr=still, state=state, rule=rule, chunk_size=3)
+    assert_close(recalled, values, 1e-6)

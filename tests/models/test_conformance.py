@@ -1,0 +1,181 @@
+"""Every layer, block and model keeps the laws of `tests.conformance`."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from tests.conformance import (
+    assert_causal,
+    assert_every_parameter_learns,
+    assert_sequences_independent,
+    assert_split_invariant,
+    assert_state_optional_and_untouched,
+    in_pieces,
+    tensors_of,
+)
+from tests.tolerances import assert_all_close
+from titans_seq.blocks import LMMConfig, build_lmm
+from titans_seq.layers import CausalConvolution, NeuralMemory, NeuralMemoryConfig
+from titans_seq.memory import GradientDescent, LinearMemory, MemoryRule, MLPMemory, NoRetention
+from titans_seq.models import Backbone
+
+DIM = 8
+PLAIN = NeuralMemoryConfig(heads=2, chunk_size=4, rule=MemoryRule(MLPMemory(expansion=2)))
+WITHOUT_MOMENTUM = replace(PLAIN, rule=replace(PLAIN.rule, algorithm=GradientDescent()))
+WITHOUT_DECAY = replace(PLAIN, rule=replace(PLAIN.rule, retention=NoRetention()))
+BARE = replace(
+    PLAIN,
+    convolution=0,
+    rule=MemoryRule(LinearMemory(), retention=NoRetention(), algorithm=GradientDescent()),
+)
+
+
+def layer(config: NeuralMemoryConfig) -> Callable[[], nn.Module]:
+    return lambda: NeuralMemory(config, DIM)
+
+
+def block(config: NeuralMemoryConfig) -> nn.Module:
+    return build_lmm(LMMConfig(config), DIM)
+
+
+MODULES: dict[str, Callable[[], nn.Module]] = {
+    "convolution": lambda: CausalConvolution(DIM),
+    "convolution_width_2": lambda: CausalConvolution(DIM, 2),
+    "memory": layer(PLAIN),
+    "memory_without_convolution": layer(replace(PLAIN, convolution=0)),
+    "memory_without_momentum": layer(WITHOUT_MOMENTUM),
+    "memory_without_decay": layer(WITHOUT_DECAY),
+    "memory_bare": layer(BARE),
+    "memory_persistent": layer(replace(PLAIN, persistent_tokens=3)),
+    "memory_persistent_without_convolution": layer(replace(PLAIN, persistent_tokens=5, convolution=0)),
+    "memory_head_dim": layer(replace(PLAIN, heads=3, head_dim=4, convolution=3)),
+    "memory_exact": layer(replace(PLAIN, chunk_size=1)),
+    "memory_reference": layer(replace(PLAIN, backend="reference")),
+    "lmm": lambda: block(PLAIN),
+    "backbone": lambda: Backbone([block(PLAIN), block(replace(PLAIN, persistent_tokens=2))], DIM),
+    "backbone_hybrid": lambda: Backbone([block(BARE), block(replace(PLAIN, chunk_size=7))], DIM),
+}
+EVERY = pytest.mark.parametrize("name", MODULES)
+WITH_OPTIONS = pytest.mark.parametrize(
+    "name", [name for name in MODULES if "convolution_w" not in name and name != "convolution"]
+)
+
+
+def build(name: str, dtype: torch.dtype = torch.float64) -> nn.Module:
+    torch.manual_seed(0)
+    return MODULES[name]().to(dtype)
+
+
+def tokens(length: int, dtype: torch.dtype = torch.float64, batch: int = 2) -> torch.Tensor:
+    return torch.randn(batch, length, DIM, dtype=dtype, generator=torch.Generator().manual_seed(length))
+
+
+@EVERY
+@settings(max_examples=8)
+@given(
+    length=st.integers(1, 22), cuts=st.lists(st.integers(1, 21), min_size=1, max_size=4), single=st.booleans()
+)
+def test_split_invariance(name: str, length: int, cuts: list[int], single: bool) -> None:
+    dtype = torch.float32 if single else torch.float64
+    cuts = [cut for cut in cuts if cut < length]
+    assert_split_invariant(build(name, dtype), tokens(length, dtype), cuts, 1e-5 if single else 1e-11)
+
+
+@EVERY
+def test_token_by_token_equals_the_whole(name: str) -> None:
+    with torch.inference_mode():
+        assert_split_invariant(build(name), tokens(14), range(14), 1e-11)
+
+
+@EVERY
+def test_causality(name: str) -> None:
+    with torch.no_grad():
+        assert_causal(build(name), tokens(11))
+
+
+@EVERY
+def test_sequences_are_independent(name: str) -> None:
+    assert_sequences_independent(build(name), tokens(9, batch=3), 1e-11)
+
+
+@WITH_OPTIONS
+def test_the_state_is_optional_and_immutable(name: str) -> None:
+    assert_state_optional_and_untouched(build(name), tokens(13), 1e-13)
+
+
+@EVERY
+def test_every_parameter_learns(name: str) -> None:
+    assert_every_parameter_learns(build(name), tokens(10))
+
+
+@EVERY
+def test_gradients_flow_through_a_cut(name: str) -> None:
+    x, gradients = tokens(11), []
+    for cuts in ([], [5]):
+        module = build(name)
+        y = in_pieces(module, x, cuts)["y"]
+        (y * torch.linspace(-1, 2, y.numel(), dtype=y.dtype).view(y.shape)).sum().backward()
+        gradients.append({n: p.grad for n, p in module.named_parameters() if p.grad is not None})
+    assert_all_close(gradients[1], gradients[0], 1e-10)
+
+
+@EVERY
+def test_copies_and_saved_weights_give_the_same(name: str) -> None:
+    module, x = build(name), tokens(9)
+    expected, _ = module(x)
+    torch.manual_seed(99)
+    other = MODULES[name]().double()
+    other.load_state_dict(module.state_dict())
+    for same in (copy.deepcopy(module), other):
+        assert torch.equal(same(x)[0], expected)
+
+
+@WITH_OPTIONS
+@pytest.mark.parametrize("optimiser", [torch.optim.SGD, torch.optim.AdamW])
+def test_a_few_optimiser_steps_lower_a_loss(name: str, optimiser: type[torch.optim.Optimizer]) -> None:
+    module, x = build(name, torch.float32), tokens(10, torch.float32)
+    target = 0.3 * x.roll(1, 1)
+    steps = optimiser(module.parameters(), lr=0.02)  # type: ignore[call-arg]
+    losses = []
+    for _ in range(6):
+        steps.zero_grad()
+        loss = (module(x)[0] - target).square().mean()
+        loss.backward()
+        steps.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+@WITH_OPTIONS
+def test_autocast_keeps_the_memory_in_float32(name: str) -> None:
+    module, x = build(name, torch.float32), tokens(17, torch.float32)
+    plain, _ = module(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        y, state = module(x[:, :9])
+        rest, state = module(x[:, 9:], state)
+    memories = {n: t for n, t in tensors_of(state).items() if ".recent" not in n}
+    assert memories
+    assert all(t.dtype == torch.float32 for t in memories.values())
+    cast = torch.cat([y, rest], 1).float()
+    assert (cast - plain).norm() < 0.05 * plain.norm()
+    cast.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
+
+
+@WITH_OPTIONS
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_layer_cast_to_half_precision_keeps_a_float32_memory(name: str, dtype: torch.dtype) -> None:
+    if name == "memory_reference":
+        pytest.skip("one test of the operator says what the definition does with half precision")
+    module, x = build(name, dtype), tokens(12, dtype)
+    y, state = module(x)
+    assert y.dtype == dtype
+    assert y.isfinite().all()
+    memories = {n: t for n, t in tensors_of(state).items() if ".recent" not in n}
+    assert all(t.dtype == torch.float32 for t in memories.values())

@@ -1,0 +1,163 @@
+"""Long runs on hostile inputs: everything stays finite, and the memory stays bounded."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from titans_seq.blocks import LMMConfig, build_lmm
+from titans_seq.layers import GateConfig, NeuralMemory, NeuralMemoryConfig, largest_lr
+from titans_seq.memory import (
+    GradientDescent,
+    LinearMemory,
+    MemoryRule,
+    MemoryState,
+    MLPMemory,
+    NoRetention,
+    initial_weights,
+)
+from titans_seq.ops import memory_scan
+
+DIM = 8
+RULES = {
+    "titans": MemoryRule(MLPMemory(expansion=2)),
+    "bare_mlp": MemoryRule(MLPMemory(expansion=2, residual=False, norm=False)),
+    "linear": MemoryRule(LinearMemory()),
+    "deep_without_decay": MemoryRule(MLPMemory(depth=3, expansion=1), retention=NoRetention()),
+    "delta_rule": MemoryRule(LinearMemory(), retention=NoRetention(), algorithm=GradientDescent()),
+}
+
+
+def hostile(kind: str, start: int, length: int) -> Tensor:
+    """Draw `[1, length, DIM]` hostile tokens; `start` tells the pieces of one run apart."""
+    generator = torch.Generator().manual_seed(start)
+    noise = torch.randn(1, length, DIM, generator=generator)
+    spikes = (torch.rand(1, length, 1, generator=generator) < 0.01) * 1e4
+    if kind == "constant":
+        return torch.linspace(-2, 3, DIM).expand(1, length, DIM)
+    if kind == "silence":
+        return torch.zeros(1, length, DIM)
+    if kind == "spikes":
+        return noise * (1 + spikes)
+    parts = [noise, noise * spikes, 0 * noise, torch.ones_like(noise)]  # mix: a stretch of each
+    which = (torch.arange(start, start + length) // 700) % 4
+    return torch.where(
+        which[None, :, None] == 0, parts[0], torch.stack(parts)[which, 0, torch.arange(length)][None]
+    )
+
+
+def run_long(module: nn.Module, kind: str, tokens: int, piece: int) -> float:
+    """Run in inference; return the largest weight that the memory ever had between pieces."""
+    state, largest = None, 0.0
+    with torch.inference_mode():
+        for start in range(0, tokens, piece):
+            y, state = module(hostile(kind, start, piece), state)
+            assert y.isfinite().all(), f"not finite within tokens {start} to {start + piece}"
+            assert all(w.isfinite().all() for w in (*state.memory.weights, *state.memory.momentum))
+            largest = max(largest, *(w.abs().max().item() for w in state.memory.weights))
+    return largest
+
+
+def layer(rule: str) -> NeuralMemory:
+    torch.manual_seed(0)
+    return NeuralMemory(NeuralMemoryConfig(heads=2, chunk_size=16, rule=RULES[rule]), DIM)
+
+
+# Values reach 1e4 times the layer's scale, so a memory that stores them holds weights of that size, not of its square.
+BOUND = {"constant": 1e2, "silence": 1e2, "spikes": 1e6, "mix": 1e6}
+
+
+@pytest.mark.parametrize("kind", BOUND)
+@pytest.mark.parametrize("rule", RULES)
+def test_a_layer_over_20_000_hostile_tokens(rule: str, kind: str) -> None:
+    assert run_long(layer(rule), kind, 20_000, 5_000) < BOUND[kind]
+
+
+@pytest.mark.parametrize("kind", BOUND)
+def test_a_block_over_20_000_hostile_tokens(kind: str) -> None:
+    torch.manual_seed(0)
+    block = build_lmm(LMMConfig(NeuralMemoryConfig(heads=2, rule=RULES["titans"])), DIM)
+    assert (
+        run_long(block, kind, 20_000, 5_000) < 1e3
+    )  # the block normalises its input: no spike reaches the memory
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", BOUND)
+@pytest.mark.parametrize("rule", RULES)
+def test_a_layer_over_200_000_hostile_tokens(rule: str, kind: str) -> None:
+    assert run_long(layer(rule), kind, 200_000, 10_000) < BOUND[kind]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("chunk_size", [16, 64, 256])
+def test_equal_keys_at_the_largest_step_do_not_diverge(chunk_size: int, momentum: float) -> None:
+    """The worst case the cap on the step is for: every key of every chunk the same, every gate at its end."""
+    rule = RULES["linear"]
+    cap = largest_lr(GateConfig(), rule, chunk_size, DIM, DIM)
+    ones = torch.ones(1, max(16 * chunk_size, 2048), 1, dtype=torch.float64)
+    k = F.normalize(torch.linspace(-1, 2, DIM, dtype=torch.float64), dim=0).expand(1, len(ones[0]), 1, DIM)
+    v = torch.linspace(-3, 3, DIM, dtype=torch.float64).expand_as(k)
+    weights = [
+        w.double() for w in initial_weights(rule.architecture, 1, DIM, DIM, torch.Generator().manual_seed(0))
+    ]
+    y, state = memory_scan(
+        k,
+        k,
+        v,
+        lr=cap * (1 - momentum) * ones,
+        momentum=momentum * ones,
+        decay=0 * ones,
+        state=MemoryState.initial(weights),
+        rule=rule,
+        chunk_size=chunk_size,
+    )
+    assert state is not None
+    wrong = (y - v)[0, :, 0].norm(dim=-1)
+    start = (weights[0][0] @ k[0, 0, 0] - v[0, 0, 0]).norm()
+    assert wrong.max() < 3 * start, "the error overshoots"
+    assert wrong[-chunk_size:].max() < 0.2 * start, "the memory does not learn one association"
+    assert all(w.abs().max() < 20 for w in state.weights)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("chunk_size", [16, 64, 256])
+def test_correlated_keys_with_gates_wide_open(chunk_size: int, rule: str) -> None:
+    """Slowly turning inputs, the largest steps and the strongest momentum that the gates can take."""
+    torch.manual_seed(0)
+    gates = GateConfig(lr_bias=8.0, momentum_bias=3.0)
+    config = NeuralMemoryConfig(heads=2, chunk_size=chunk_size, rule=RULES[rule], gates=gates)
+    module = NeuralMemory(config, DIM)
+    angle = torch.arange(4096)[:, None] * 1e-3 * torch.arange(1, DIM + 1)
+    with torch.no_grad():
+        y, state = module(3 * torch.sin(angle)[None])
+    assert y.isfinite().all()
+    assert all(w.abs().max() < 1e2 for w in state.memory.weights)
+
+
+@pytest.mark.parametrize("kind", BOUND)
+@pytest.mark.parametrize("rule", ["titans", "linear"])
+def test_gradients_stay_finite(rule: str, kind: str) -> None:
+    module = layer(rule)
+    x = hostile(kind, 0, 500).clone().requires_grad_()
+    y, _ = module(x)
+    y.square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in (x, *module.parameters()))
+
+
+def test_a_memory_recovers_after_spikes() -> None:
+    """With decay, what spikes wrote is forgotten: two histories give the same outputs in the end."""
+    torch.manual_seed(0)
+    gates = GateConfig(decay_bias=-3.0)
+    module = NeuralMemory(
+        replace(NeuralMemoryConfig(heads=2, rule=RULES["linear"], gates=gates), convolution=0), DIM
+    )
+    calm = torch.randn(1, 3_000, DIM)
+    with torch.inference_mode():
+        _, after_spikes = module(hostile("spikes", 0, 512))  # whole chunks: both go on at a border
+        disturbed, _ = module(calm, after_spikes)
+        undisturbed, _ = module(calm)
+    assert not torch.allclose(disturbed[:, :50], undisturbed[:, :50], atol=1e-2)
+    assert torch.allclose(disturbed[:, -200:], undisturbed[:, -200:], atol=1e-4)

@@ -1,0 +1,104 @@
+"""`torch.compile` and the contracts of the two operators underneath."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.cases import ABLATIONS, Case, draw_inputs, draw_state, scan, state_tensors
+from tests.tolerances import assert_close
+from titans_seq.memory import GradientDescent, MemoryRule, Momentum
+from titans_seq.ops import chunked
+
+
+def operator_arguments(
+    rule: MemoryRule, *, fresh: bool, anchored: bool, gradient: bool, carry_out: bool
+) -> tuple:
+    """Arguments of one operator call over three chunks of two tokens: two heads, two sequences."""
+    count, groups, chunk, width, n = 3, 4, 2, 4, rule.algorithm.slots
+    torch.manual_seed(0)
+    q, k, v = (0.5 * torch.randn(count, groups, chunk, width, dtype=torch.float64) for _ in range(3))
+    gates = torch.rand(3, count, groups, chunk, dtype=torch.float64)
+    c = rule.algorithm.coefficients(0.1 * gates[0], gates[1], gates[2])
+    lead = (2, 1) if fresh else (groups, n)
+    shapes = [shape[::-1] for shape in rule.architecture.shapes(width, width)]
+    slots = [torch.randn(*lead, *s, dtype=torch.float64) for s in shapes]
+    anchor = [torch.randn(groups, *s, dtype=torch.float64) for s in shapes] if anchored else []
+    coefficients = [c.read, c.mix, c.carry, c.write]
+    for x in (q, k, v, *coefficients, *slots, *anchor):
+        x.requires_grad_(gradient)
+    encoded = chunked._encode(rule.architecture, rule.bias)
+    return q, k, v, coefficients, slots, anchor, encoded, 2 if gradient else 0, carry_out
+
+
+@pytest.mark.parametrize("gradient", [True, False])
+@pytest.mark.parametrize(
+    ("algorithm", "fresh", "anchored", "carry_out"),
+    [
+        (Momentum(), True, False, True),
+        (Momentum(), False, True, True),
+        (Momentum(), False, False, False),
+        (GradientDescent(), True, False, False),
+        (GradientDescent(), False, True, True),
+    ],
+)
+def test_opcheck_forward(
+    algorithm: Momentum | GradientDescent, fresh: bool, anchored: bool, carry_out: bool, gradient: bool
+) -> None:
+    rule = MemoryRule(ABLATIONS["momentum_decay"].architecture, algorithm=algorithm)
+    arguments = operator_arguments(
+        rule, fresh=fresh, anchored=anchored, gradient=gradient, carry_out=carry_out
+    )
+    torch.library.opcheck(chunked._forward, arguments)
+
+
+@pytest.mark.parametrize("carry_out", [True, False])
+@pytest.mark.parametrize(("fresh", "anchored"), [(True, False), (False, True), (False, False)])
+def test_opcheck_backward(fresh: bool, anchored: bool, carry_out: bool) -> None:
+    rule = ABLATIONS["momentum_decay"]
+    arguments = operator_arguments(rule, fresh=fresh, anchored=anchored, gradient=False, carry_out=carry_out)
+    q, k, v, coefficients, slots, anchor, encoded, _, _ = arguments
+    y, *rest = chunked._forward(q, k, v, coefficients, slots, anchor, encoded, 2, carry_out)
+    carried, saved = (rest[:2], rest[2:]) if carry_out else ([], rest)
+    assert len(saved) == 2
+    torch.library.opcheck(
+        chunked._backward,
+        (q, k, v, coefficients, slots, anchor, saved, torch.ones_like(y), carried, encoded, 2),
+    )
+
+
+# aot_eager traces forward and backward as inductor does, without its C++ compiler.
+@pytest.mark.parametrize("position", [None, 3], ids=["new", "open"])
+@pytest.mark.parametrize("rule", ["momentum_decay", "neither"])
+def test_memory_scan_compiles_without_a_graph_break(rule: str, position: int | None) -> None:
+    case = Case(ABLATIONS[rule], length=11)
+    start = draw_state(case, position)
+
+    def outputs(*tensors: Tensor) -> tuple[Tensor, ...]:
+        inputs = dict(zip(("q", "k", "v", "lr", "momentum", "decay"), tensors, strict=True))
+        y, after = scan({**inputs}, start, case.rule, case.chunk_size)
+        return y, *state_tensors(after).values()
+
+    def results(function) -> list[Tensor]:
+        leaves = [None if x is None else x.clone().requires_grad_() for x in draw_inputs(case).values()]
+        found = function(*leaves)
+        gradients = torch.autograd.grad(
+            sum(x.square().sum() for x in found), [x for x in leaves if x is not None]
+        )
+        return [*(x.detach() for x in found), *gradients]
+
+    torch.compiler.reset()
+    compiled = torch.compile(outputs, fullgraph=True, backend="aot_eager")
+    for mine, eager in zip(results(compiled), results(outputs), strict=True):
+        assert_close(mine, eager, 1e-13)
+
+
+def test_a_compiled_call_goes_on_from_its_own_state() -> None:
+    case = Case(length=7)
+    inputs, state = draw_inputs(case), draw_state(case, None)
+    torch.compiler.reset()
+    compiled = torch.compile(scan, fullgraph=True, backend="aot_eager", dynamic=False)
+    y, _ = scan(inputs, state, case.rule, case.chunk_size)
+    first, after = compiled(inputs, state, case.rule, case.chunk_size, tokens=slice(0, 3))
+    assert after.position == 3
+    second, _ = compiled(inputs, after, case.rule, case.chunk_size, tokens=slice(3, 7))
+    assert_close(torch.cat([first, second], 1), y, 1e-13)

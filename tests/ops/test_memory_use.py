@@ -1,0 +1,102 @@
+"""No weight matrix per token, neither forwards nor backwards: memory counted allocation by allocation."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from tests.cases import Case, draw_inputs, draw_state
+from titans_seq.memory import MemoryRule, MemoryState, MLPMemory
+from titans_seq.ops import memory_scan
+from titans_seq.ops.dispatch import Backend
+
+WIDTH = 64
+RULE = MemoryRule(MLPMemory(depth=2, expansion=4))
+WEIGHT_BYTES = 4 * sum(o * i for o, i in RULE.architecture.shapes(WIDTH, WIDTH))
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """Largest number of bytes allocated at once while `work` runs, beyond what stood before; deterministic."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        work()
+    kineto = profiler.profiler.kineto_results  # type: ignore[union-attr]
+    events = sorted((e for e in kineto.events() if e.name() == "[memory]"), key=lambda e: e.start_ns())
+    assert events
+    total = peak = 0
+    for event in events:
+        total += event.nbytes()
+        peak = max(peak, total)
+    return peak
+
+
+def training_step(length: int, chunk_size: int, backend: Backend) -> Callable[[], object]:
+    case = Case(RULE, 1, length, 1, WIDTH, WIDTH, chunk_size, torch.float32)
+    inputs = {n: x.requires_grad_() for n, x in draw_inputs(case).items() if x is not None}
+    weights = [w.requires_grad_() for w in draw_state(case, None).weights]
+
+    def work() -> tuple[Tensor, ...]:
+        y, _ = memory_scan(
+            **inputs,  # type: ignore[arg-type]
+            state=MemoryState.initial(weights),
+            rule=RULE,
+            chunk_size=chunk_size,
+            backend=backend,
+        )
+        return torch.autograd.grad(y.sum(), [*inputs.values(), *weights])
+
+    return work
+
+
+@pytest.mark.parametrize("chunk_size", [16, 64])
+def test_training_memory_is_far_below_a_weight_matrix_per_token(chunk_size: int) -> None:
+    short, long = (peak_bytes(training_step(length, chunk_size, "chunked")) for length in (128, 384))
+    per_token = (long - short) / 256
+    assert 0 < per_token < WEIGHT_BYTES / 4, f"{per_token:.0f} bytes a token, the weights have {WEIGHT_BYTES}"
+    assert long < 384 * WEIGHT_BYTES / 4
+
+
+def test_the_measure_sees_a_weight_matrix_per_token() -> None:
+    """The definition keeps weights, momentum and gradients of every token: the count must show it."""
+    short, long = (peak_bytes(training_step(length, 16, "reference")) for length in (16, 48))
+    assert (long - short) / 32 > 2 * WEIGHT_BYTES
+
+
+def test_one_long_chunk_needs_no_weights_per_token() -> None:
+    assert peak_bytes(training_step(256, 256, "chunked")) < 256 * WEIGHT_BYTES / 4
+
+
+def test_what_is_kept_for_the_backward_pass_is_every_fourth_chunks_state() -> None:
+    """Saved beside the inputs: the slots (weights and momentum) at every fourth chunk's start."""
+    sizes: dict[tuple[int, int], int] = {}
+
+    def note(x: Tensor) -> Tensor:
+        sizes[x.untyped_storage().data_ptr(), x.storage_offset()] = x.untyped_storage().nbytes()
+        return x
+
+    case = Case(RULE, 1, 256, 1, WIDTH, WIDTH, 16, torch.float32)
+    inputs = {n: x.requires_grad_() for n, x in draw_inputs(case).items() if x is not None}
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        y, _ = memory_scan(**inputs, state=draw_state(case, None), rule=RULE, chunk_size=16)  # type: ignore[arg-type]
+    assert y.requires_grad
+    kept = sum(sizes.values())
+    states = 256 // 16 // 4  # one of them the initial one
+    activations = 4 * 256 * (3 * WIDTH + 8 * 16 + 20)
+    assert kept < 2 * WEIGHT_BYTES * (states + 2) + activations
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_inference_keeps_nothing_that_grows_with_the_number_of_chunks(mode: type) -> None:
+    def work(length: int) -> Callable[[], object]:
+        case = Case(RULE, 1, length, 1, WIDTH, WIDTH, 16, torch.float32)
+        inputs, state = draw_inputs(case), draw_state(case, None)
+
+        def scan_only() -> object:
+            with mode():
+                return memory_scan(**inputs, state=state, rule=RULE, chunk_size=16)  # type: ignore[arg-type]
+
+        return scan_only
+
+    per_token = (peak_bytes(work(768)) - peak_bytes(work(256))) / 512
+    assert per_token < WEIGHT_BYTES / 16
