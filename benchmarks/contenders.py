@@ -13,8 +13,8 @@ from titans_seq.ops import chunked
 
 Side = Literal["ours", "exact", "coarse"]
 
-# Largest inner step of titans-pytorch. Its own default, 1.0, lets a memory of the exact mode diverge within a few
-# hundred tokens; at this value every output of every cell is finite, and each call checks that.
+# Largest inner step of titans-pytorch: with its own default, 1.0, memories of the exact mode can diverge.
+# Each call checks that outputs are finite.
 PEER_MAX_LR = 0.01
 
 
@@ -23,15 +23,15 @@ class Contender:
     """One layer to measure.
 
     Attributes:
-        side: `ours`; `exact`, titans-pytorch with chunk_size 1 and batch_size = chunk: the same per-token semantics; or
-            `coarse`, titans-pytorch with chunk_size = chunk: one gate and one weight set a chunk.
+        side: `ours`; `exact`, titans-pytorch with chunk_size 1 and batch_size = chunk, the same per-token
+            semantics; or `coarse`, titans-pytorch with chunk_size = chunk, one gate and weight set a chunk.
         dim: width of the layer.
         chunk: tokens whose gradients share their weights.
         depth: matrices of the memory.
         expansion: hidden width over key width.
         heads: number of heads.
         batch: sequences a call.
-        recompute: ours only: chunks per kept carry in training, 0 to keep every intermediate; None for the default.
+        recompute: of ours: chunks per kept carry in training; 0 keeps every intermediate, None is standard.
     """
 
     side: Side
@@ -45,7 +45,7 @@ class Contender:
 
 
 def rule_of(contender: Contender) -> MemoryRule:
-    """Return our rule for a contender's memory; titans-pytorch's has the same residual, norm, gates and momentum."""
+    """Return our rule for a contender's memory; residual and norm are as in titans-pytorch."""
     return MemoryRule(MLPMemory(contender.depth, contender.expansion))
 
 

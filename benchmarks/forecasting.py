@@ -56,9 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", nargs="+", help="default: ETTh1, or with --table all that have rows")
     parser.add_argument("--horizons", nargs="+", type=int, default=HORIZONS)
     parser.add_argument("--mixers", nargs="+", choices=MIXERS, default=("memory",))
@@ -174,8 +172,7 @@ def _table(name: str, rows: Sequence[Row]) -> Iterator[str]:
 
 def _our_line(rows: Sequence[Row], mixer: str, horizons: Sequence[int]) -> str:
     by_horizon = {
-        horizon: {row["seed"]: row["test"] for row in rows if row["horizon"] == horizon}
-        for horizon in horizons
+        horizon: {row["seed"]: row["test"] for row in rows if row["horizon"] == horizon} for horizon in horizons
     }
     cells = [_spread(list(scores.values())) if scores else "-" for scores in by_horizon.values()]
     # A mean over horizons is of whole sets of horizons only: a seed that lacks one is left out.

@@ -83,7 +83,7 @@ def _serve(connection: Connection, contender: Contender, allowed_bytes: int) -> 
     warm = {}
     for which in ("forward", "training"):
         for _ in range(2):
-            warm[which] = _sample(layer, which, contender, _WARM_UP_CHUNKS * contender.chunk).cpu_s
+            warm[which] = _sample(layer, which, contender, _WARM_UP_CHUNKS * contender.chunk)
     memory_use.limit_growth(allowed_bytes)
     connection.send(warm)
     while (request := connection.recv()) is not None:
@@ -92,7 +92,7 @@ def _serve(connection: Connection, contender: Contender, allowed_bytes: int) -> 
         except (MemoryError, RuntimeError) as error:
             if "alloc" not in str(error):
                 raise
-            connection.send(f"needs more than {allowed_bytes / 1e9:.0f} GB")
+            connection.send(f"needs more than {allowed_bytes / 1e9:g} GB")
 
 
 class Worker:
@@ -112,7 +112,7 @@ class Worker:
         self._process.start()
         theirs.close()
         self._dead: str | None = None
-        self._warm: Mapping[Pass, float] = self._receive(_START_LIMIT_S)
+        self._warm: Mapping[Pass, Sample] = self._receive(_START_LIMIT_S)
 
     def __enter__(self) -> "Worker":
         return self
@@ -133,11 +133,14 @@ class Worker:
         if self._dead:
             raise Unmeasurable(self._dead)
         warm_up = _WARM_UP_CHUNKS * self.contender.chunk
-        expected = self._warm[which] * length / warm_up
-        if expected > self.limits.seconds:
-            raise Unmeasurable(
-                f"would take about {expected:.0f} CPU seconds if linear from {warm_up} tokens, over {self.limits.seconds:.0f}"
-            )
+        seconds = self._warm[which].cpu_s * length / warm_up
+        gigabytes = self._warm[which].extra_bytes * length / warm_up / 1e9
+        linear = f"if linear from {warm_up} tokens, over the limit"
+        if seconds > self.limits.seconds:
+            raise Unmeasurable(f"would take about {seconds:.0f} CPU seconds {linear} of {self.limits.seconds:g}")
+        # A small call's memory says little about ours, which reuses its buffers; the peer's grows with every token.
+        if self.contender.side != "ours" and gigabytes > self.limits.bytes / 1e9:
+            raise Unmeasurable(f"would need about {gigabytes:.0f} GB {linear} of {self.limits.bytes / 1e9:g}")
         self._connection.send((which, self.contender, length))
         answer = self._receive(self.limits.seconds)
         if isinstance(answer, str):
@@ -205,7 +208,7 @@ class Measurement:
 def interleaved(
     requests: list[tuple[Worker, int]], which: Pass, most: int = 7, budget_s: float = 20.0
 ) -> list[Measurement]:
-    """Measure (worker, length) pairs in turn, round after round, so that a busy moment of the machine meets them all.
+    """Measure (worker, length) pairs in turn, round after round: a busy moment of the machine meets them all.
 
     Args:
         requests: what to measure.

@@ -20,8 +20,8 @@ def resident() -> int:
 def mark() -> int:
     """Give freed memory back, forget the peak so far, and return the resident bytes.
 
-    Where the system does not let a process forget its peak, a later `peak` is that of the whole process, and growth over
-    the mark is a lower bound.
+    Where the system does not let a process forget its peak, a later `peak` is that of the whole process, and
+    its growth over the mark a lower bound.
     """
     gc.collect()
     if sys.platform == "linux":
@@ -43,7 +43,7 @@ def peak() -> int:
 
 
 def limit_growth(extra: int) -> None:
-    """Make allocations fail once this process holds `extra` bytes more than now (Linux; elsewhere no limit)."""
+    """Make allocations fail once this process holds `extra` bytes more than now (on Linux only)."""
     if sys.platform == "linux":
         line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmData:"))
         limit = int(line.split()[1]) * 1024 + extra

@@ -24,9 +24,7 @@ def _version(package: str) -> str | None:
 def _cpu_model() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line
-        ]
+        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
         if names:
             return names[0]
     return platform.processor() or platform.machine()
@@ -41,7 +39,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def provenance() -> dict:
-    """Describe this machine, its load, the versions and the commit (with whether `titans_seq` differs from it)."""
+    """Describe the machine, its load, versions, and the commit (and what differs from it in `titans_seq`)."""
     changed = _git("status", "--porcelain", "--", "titans_seq")
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

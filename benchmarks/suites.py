@@ -22,7 +22,7 @@ PEER_CELLS: tuple[tuple[Contender, int], ...] = (
 )
 RECOMPUTE_CELLS = tuple(PEER_CELLS[index] for index in (0, 6, 7))
 RECOMPUTE_OPTIONS = (1, 2, 4, 8, 16, 0)
-GROWTH_CELLS = (Contender("ours", 128, 16), Contender("ours", 128, 64))
+GROWTH_CELLS = (Contender("ours", 128, 16, batch=1), Contender("ours", 128, 64, batch=1))
 GROWTH_LENGTHS = tuple(1024 * 2**i for i in range(7))
 
 
@@ -35,9 +35,7 @@ def _ratio(ours: float | None, theirs: float | None) -> float | None:
     return ours / theirs if ours and theirs else None
 
 
-def peer(
-    cell: Contender, length: int, limits: Limits, modes: Sequence[str] = ("exact", "coarse")
-) -> list[dict]:
+def peer(cell: Contender, length: int, limits: Limits, modes: Sequence[str] = ("exact", "coarse")) -> list[dict]:
     """Measure our layer and titans-pytorch's modes, a row per pass.
 
     Ratios are tokens per second of ours over theirs, and extra memory of theirs over ours.
@@ -68,7 +66,7 @@ def recompute(cell: Contender, length: int, limits: Limits) -> list[dict]:
     options = [dataclasses.replace(cell, recompute=every) for every in RECOMPUTE_OPTIONS]
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(option, limits)) for option in options]
-        results = interleaved([(worker, length) for worker in workers], "training")
+        results = interleaved([(worker, length) for worker in workers], "training", most=3)
     size = _size(cell, length)
     return [{"size": size, "recompute_every": r.contender.recompute} | r.to_json() for r in results]
 
@@ -78,7 +76,7 @@ def growth(cell: Contender, lengths: Sequence[int], limits: Limits) -> list[dict
     rows = []
     with Worker(cell, limits) as worker:
         for which in PASSES:
-            results = interleaved([(worker, length) for length in lengths], which, most=5, budget_s=30.0)
+            results = interleaved([(worker, length) for length in lengths], which, most=5)
             first = results[0].tokens_per_cpu_s
             for result in results:
                 row = {"size": _size(cell, result.length), "pass": which} | result.to_json()

@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 
 
-def _target(
-    name: str, value: float | None, at_least: float | None = None, at_most: float | None = None
-) -> dict:
+def _target(name: str, value: float | None, at_least: float | None = None, at_most: float | None = None) -> dict:
     holds = value is not None and value >= (at_least or 0.0) and (at_most is None or value <= at_most)
     bound = f">= {at_least:g}" if at_least is not None else f"<= {at_most:g}"
     return {"target": name, "value": value, "bound": bound, "holds": holds}
@@ -48,8 +46,8 @@ def _of_growth(rows: list[dict]) -> list[dict]:
     return found
 
 
-def _of_streaming(result: dict) -> list[dict]:
-    pieces, steps = result["pieces"], result["decoding"]
+def _of_streaming(rows: list[dict]) -> list[dict]:
+    pieces, steps = rows[0]["pieces"], rows[0]["decoding"]
     memory = f"{pieces['tokens']:,} tokens: growth of resident memory after the first tenth, MB"
     slowest = f"one token at position {steps[-1]['position']:,}: slowest time over the first position's"
     return [
@@ -58,7 +56,7 @@ def _of_streaming(result: dict) -> list[dict]:
     ]
 
 
-def evaluate(suite: str, result) -> list[dict]:
-    """Return a suite's targets: name, value, bound, and whether it holds (a value that is missing does not)."""
+def evaluate(suite: str, rows: list[dict]) -> list[dict]:
+    """Return a suite's targets: name, value, bound, and whether it holds (a missing value does not)."""
     judges = {"peer": _of_peer, "growth": _of_growth, "streaming": _of_streaming}
-    return judges[suite](result) if suite in judges else []
+    return judges[suite](rows) if suite in judges else []

@@ -3,7 +3,6 @@
 import datetime
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -20,8 +19,10 @@ from titans_seq.errors import UserError
 from .baselines import standard_baselines
 from .datasets import find_benchmark, load_benchmark
 from .network.forecaster import build_network
-from .presets import Recipe, benchmark_recipe, override, with_mixer
+from .overrides import override
+from .presets import Recipe, benchmark_recipe, with_mixer
 from .protocol import LongHorizonSplit, Predict, evaluate_windows, long_horizon_split, standard_context
+from .run_config import git_commit
 from .training import fit_network
 from .windows import WindowBatch, WindowLoader, Windows
 
@@ -64,7 +65,7 @@ def run_benchmark(
         horizon: H.
         mixer: one of `presets.MIXERS`.
         seed: of initial weights, order of windows and dropout.
-        overrides: changes to the recipe, see `presets.override`.
+        overrides: changes to the recipe, see `overrides.override`.
         baselines: test scores of the baselines from an earlier row of the same set and horizon, which spares
             fitting them again; None fits and scores them.
         cache_dir: folder for downloads; None forbids downloading.
@@ -133,9 +134,7 @@ def run_benchmark(
     }
 
 
-def benchmark_run_recipe(
-    name: str, horizon: int, mixer: str, overrides: Mapping[str, Any] | None = None
-) -> Recipe:
+def benchmark_run_recipe(name: str, horizon: int, mixer: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """The recipe that `run_benchmark` follows.
 
     Example:
@@ -203,28 +202,11 @@ def read_rows(path: Path | str) -> list[dict[str, Any]]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise UserError(
-                f"{source}, line {number}: not JSON ({error}): mend or delete the line"
-            ) from error
+            raise UserError(f"{source}, line {number}: not JSON ({error}): mend or delete the line") from error
         if not isinstance(row, dict):
             raise UserError(f"{source}, line {number}: not a JSON object: mend or delete it")
         rows.append(row)
     return rows
-
-
-def git_commit() -> str | None:
-    """Hash of the checkout this package lies in, with "+changes" if it has any; None outside a checkout."""
-    folder = Path(__file__).parent
-    if not (folder.parent / ".git").exists():
-        return None
-    try:
-        head, changes = (
-            subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=True).stdout
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.strip() + ("+changes" if changes.strip() else "")
 
 
 def _mse_mae(predict: Predict, split: LongHorizonSplit, part: Literal["val", "test"]) -> dict[str, float]:
@@ -233,6 +215,4 @@ def _mse_mae(predict: Predict, split: LongHorizonSplit, part: Literal["val", "te
 
 
 def _device_name(device: str) -> str:
-    return (
-        torch.cuda.get_device_name() if device == "cuda" else f"cpu, {os.cpu_count()} cores, {sys.platform}"
-    )
+    return torch.cuda.get_device_name() if device == "cuda" else f"cpu, {os.cpu_count()} cores, {sys.platform}"

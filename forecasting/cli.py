@@ -71,9 +71,7 @@ VERBS: dict[str, Verb] = {
             "ETTm1 --horizon 336 --mixer identity --seed 1 --out results/",
         ),
     ),
-    "info": Verb(
-        "Info", "cli_verbs:info", "say what a run folder or a data file holds", ("runs/x", "data.csv")
-    ),
+    "info": Verb("Info", "cli_verbs:info", "say what a run folder or a data file holds", ("runs/x", "data.csv")),
 }
 
 

@@ -41,8 +41,8 @@ def describe(row: dict[str, Any]) -> str:
     table = [["test part", "mse", "mae"]]
     table += [[name, f"{score['mse']:.4f}", f"{score['mae']:.4f}"] for name, score in scores.items()]
     return (
-        f"{row['dataset']}, {row['context']} -> {row['horizon']}, seed {row['seed']}: {counts['train']:,} training, "
-        f"{counts['validation']:,} validation and {counts['test']:,} test windows, every one scored\n"
+        f"{row['dataset']}, {row['context']} -> {row['horizon']}, seed {row['seed']}: {counts['train']:,} "
+        f"training, {counts['validation']:,} validation, {counts['test']:,} test windows, every one scored\n"
         f"{align(table)}\n"
         f"validation mse {row['validation']['mse']:.4f}, mae {row['validation']['mae']:.4f}; best epoch "
         f"{row['best_epoch'] + 1} of {row['epochs']}, {row['seconds_per_epoch']:.1f} s each, "

@@ -187,6 +187,8 @@ class Plot:
     """Series to draw; the first four if not given."""
     history: Maybe[int] = None
     """Past steps to show; three horizons if not given."""
+    known_future: Maybe[Path] = None
+    """File with the future of the known covariates."""
     out: Maybe[Path] = None
     """Picture of the forecast, PNG, PDF or SVG; forecast.png in the run folder if not given."""
 

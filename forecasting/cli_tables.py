@@ -20,7 +20,8 @@ def score_text(table: pd.DataFrame, interval: tuple[float, float] | None) -> str
         interval: the levels between which coverage counts, for its title.
 
     Example:
-        >>> print(score_text(pd.DataFrame({"model": ["model"], "mse": [0.5], "coverage": [float("nan")]}), None))
+        >>> table = pd.DataFrame({"model": ["model"], "mse": [0.5], "coverage": [float("nan")]})
+        >>> print(score_text(table, None))
         model     mse  coverage
         model  0.5000         -
     """

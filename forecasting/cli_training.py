@@ -1,5 +1,6 @@
 """`titans forecast train`: from the options of the command line to a trained run."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,8 @@ def train(options: Train) -> None:
     history = model.history
     best = history.history[history.best_epoch]
     print(f"trained {len(history.history)} epochs, the best was epoch {best.number + 1}", end="")
-    # Not a number where there is no validation part.
-    print(
-        "" if best.val_mse != best.val_mse else f": validation mse {best.val_mse:.4f}, mae {best.val_mae:.4f}"
-    )
+    scored = not math.isnan(best.val_mse)
+    print(f": validation mse {best.val_mse:.4f}, mae {best.val_mae:.4f}" if scored else "")
     print(f"the run is in {options.out}; next:")
     for verb in ("evaluate", "predict", "plot"):
         print(f"  titans forecast {verb} {options.out}")
@@ -97,7 +96,15 @@ def _from_preset(options: Train) -> ForecastConfig:
 
 
 def change_network(network: NetworkConfig, options: NetworkOptions) -> NetworkConfig:
-    """The network with the parts that the options name."""
+    """The network with the parts that the options name.
+
+    Raises:
+        UserError: a size is below 1.
+    """
+    for name in ("width", "layers"):
+        size = getattr(options, name)
+        if size is not None and size < 1:
+            raise UserError(f"--{name} must be at least 1, got {size}")
     if options.mixer is not None:
         network = replace_mixer(network, options.mixer)
     if options.tokens is not None:
@@ -127,13 +134,11 @@ def change_output(output: Output, options: NetworkOptions) -> Output:
             output = StudentT()
     if options.loss is not None:
         if not isinstance(output, Point):
-            raise UserError(
-                f"--loss {options.loss} is for point forecasts: add --output point, or leave it out"
-            )
+            raise UserError(f"--loss {options.loss} is for point forecasts: add --output point, or leave it out")
         output = replace(output, criterion=options.loss)
     if options.levels:
         if not isinstance(output, Quantiles):
-            raise UserError("--levels is for quantile forecasts: add --output quantiles, or leave it out")
+            raise UserError("--levels is for quantile forecasts: add --output quantiles")
         try:
             output = Quantiles(options.levels)
         except ValueError as error:

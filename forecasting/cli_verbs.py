@@ -1,6 +1,6 @@
 """What the verbs of `titans forecast` do with a run that is there: call, then print."""
 
-import json
+import pandas as pd
 
 from titans_seq.errors import UserError
 
@@ -66,7 +66,8 @@ def plot(options: Plot) -> None:
     """Draw the forecast and the course of the training."""
     from .run_pictures import plot_run
 
-    for path in plot_run(options.run, options.series, options.history, options.out):
+    paths = plot_run(options.run, options.series, options.history, options.out, known_future=options.known_future)
+    for path in paths:
         print(f"written: {path}")
 
 
@@ -74,9 +75,7 @@ def info(options: Info) -> None:
     """Describe a run folder or a data file."""
     if options.path.is_dir():
         if options.columns != type(options.columns)() or options.text != type(options.text)():
-            raise UserError(
-                f"{options.path} is a run folder: options on columns and text are for a data file"
-            )
+            raise UserError(f"{options.path} is a run folder: options on columns and text are for a data file")
         _describe_run(options)
     else:
         columns = frame_options(options.columns, FrameOptions())
@@ -97,12 +96,14 @@ def _describe_run(options: Info) -> None:
         "made with": ", ".join(f"{name} {number}" for name, number in run.versions.items()),
         "commit": run.commit or "not known",
     }
-    print(align([[name, ""] for name in ()] or [["run", str(options.path)]]))
     for name, value in facts.items():
         print(f"{name:<10} {value}")
     _print_notes(model.notes)
-    metrics = options.path / "metrics.json"
-    print(f"scores: {json.loads(metrics.read_text())}" if metrics.is_file() else "not evaluated yet")
+    metrics = options.path / "metrics.csv"
+    if metrics.is_file():
+        print(score_text(pd.read_csv(metrics), None))
+    else:
+        print(f"not evaluated yet: titans forecast evaluate {options.path}")
 
 
 def _parameters(model: ForecastModel) -> int:

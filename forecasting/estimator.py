@@ -149,9 +149,7 @@ class ForecastEstimator(PyTorchLightningEstimator):
         """A module with new weights, which depend on the seed alone."""
         return GluonTSModule(self._prediction_network().network, self.optimiser)
 
-    def create_training_data_loader(
-        self, data: Dataset, module: object, **kwargs: Any
-    ) -> Iterable[WindowBatch]:
+    def create_training_data_loader(self, data: Dataset, module: object, **kwargs: Any) -> Iterable[WindowBatch]:
         """Random windows of all series; `shuffle_buffer_length` has no effect, the order is random anyway."""
         loader = training_loader(
             [entry[ARRAYS] for entry in data],
@@ -162,14 +160,10 @@ class ForecastEstimator(PyTorchLightningEstimator):
         )
         return Epochs(loader, self.num_batches_per_epoch)
 
-    def create_validation_data_loader(
-        self, data: Dataset, module: object, **kwargs: Any
-    ) -> Iterable[WindowBatch]:
+    def create_validation_data_loader(self, data: Dataset, module: object, **kwargs: Any) -> Iterable[WindowBatch]:
         """The last window of each series."""
         items = [entry[ARRAYS] for entry in data]
-        return validation_loader(
-            items, self.context_length, self.prediction_length, batch_size=self.batch_size
-        )
+        return validation_loader(items, self.context_length, self.prediction_length, batch_size=self.batch_size)
 
     def create_predictor(self, transformation: Transformation, module: torch.nn.Module) -> PyTorchPredictor:
         """A predictor with the module's weights."""

@@ -70,6 +70,8 @@ def evaluate(
         UserError: if the part holds no window.
     """
     config = trained.config
+    if batch_size is not None and batch_size < 1:
+        raise UserError(f"batch_size must be at least 1, got {batch_size}")
     split = split_data(data, config)
     scalers = trained.scaling.of(data, split.train_end.tolist())
     items = trained.prepare(data, scalers)

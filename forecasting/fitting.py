@@ -59,17 +59,15 @@ def fit_series(
     notes = (*split.notes, _describe(train, validation))
     if validation is not None:
         _check_validation(data, split)
-        if torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda"):
-            validation = validation.to("cuda")
-    if torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda"):
-        train = train.to("cuda")
+    # Batches are gathered where they are used: on a GPU that saves a copy of each from the CPU.
+    device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
     network = copy.deepcopy(start.network) if start else new_network(data, config)
     history = fit_network(
         network,
         WindowLoader(
-            train, config.batch_size, shuffle=True, seed=config.seed, limit=config.batches_per_epoch
+            train.to(device), config.batch_size, shuffle=True, seed=config.seed, limit=config.batches_per_epoch
         ),
-        None if validation is None else WindowLoader(validation, config.batch_size),
+        None if validation is None else WindowLoader(validation.to(device), config.batch_size),
         config.optimiser,
         seed=config.seed,
         checkpoint=checkpoint,

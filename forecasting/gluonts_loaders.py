@@ -63,9 +63,7 @@ def training_loader(
     return WindowLoader(windows, batch_size, shuffle=True, seed=seed)
 
 
-def validation_loader(
-    items: Sequence[ItemArrays], context: int, horizon: int, *, batch_size: int
-) -> WindowLoader:
+def validation_loader(items: Sequence[ItemArrays], context: int, horizon: int, *, batch_size: int) -> WindowLoader:
     """The last window of each series.
 
     Raises:
@@ -76,9 +74,7 @@ def validation_loader(
     return WindowLoader(Windows(items, context, horizon, first=first), batch_size)
 
 
-def _usable(
-    items: Sequence[ItemArrays], purpose: Literal["training", "validation"], horizon: int
-) -> list[ItemArrays]:
+def _usable(items: Sequence[ItemArrays], purpose: Literal["training", "validation"], horizon: int) -> list[ItemArrays]:
     """The series that are long enough for a window, with a clear word on those that are not."""
     if not items:
         raise UserError(f"the {purpose} data has no series: give it at least one")

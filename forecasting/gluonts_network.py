@@ -94,9 +94,7 @@ class GluonTSNetwork(nn.Module):
         """
         future = past.new_zeros(len(past), self.prediction_length, self.target_dim)
         none = past.new_zeros(*past.shape[:2], 0)
-        batch = WindowBatch(
-            past, observed, known, none, phase, future, torch.zeros_like(future, dtype=torch.bool)
-        )
+        batch = WindowBatch(past, observed, known, none, phase, future, torch.zeros_like(future, dtype=torch.bool))
         batch, loc, scale = standardise(batch)
         parameters = self.network(batch)
         if self.target_dim == 1:

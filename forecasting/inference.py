@@ -10,6 +10,7 @@ from torch import Tensor
 
 from titans_seq.errors import UserError
 
+from .arrays import ItemArrays
 from .config import ForecastConfig
 from .data import SeriesData, future_index
 from .network.forecaster import Forecaster
@@ -38,7 +39,7 @@ class Trained:
     scaling: Scaling
     until: dict[str, int]
 
-    def prepare(self, data: SeriesData, scalers: Sequence[Scaler]) -> list:
+    def prepare(self, data: SeriesData, scalers: Sequence[Scaler]) -> list[ItemArrays]:
         """The items of `data`, scaled, with the calendar where the model has one."""
         return prepare(data, self.scaling, scalers, self.config.calendar, self.config.horizon)
 
@@ -71,9 +72,7 @@ def check_levels(config: ForecastConfig, levels: Sequence[float] | None) -> tupl
     asked = tuple(sorted(set(levels)))
     low, high = 0.0, 1.0
     if isinstance(config.output, Point) and asked:
-        raise UserError(
-            "the model forecasts a point, which has no quantiles: train with quantiles or student-t"
-        )
+        raise UserError("the model forecasts a point, which has no quantiles: train with quantiles or student-t")
     if isinstance(config.output, Quantiles):
         low, high = config.output.levels[0], config.output.levels[-1]
         if any(not low <= level <= high for level in asked):

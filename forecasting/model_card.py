@@ -4,7 +4,7 @@ from torch import nn
 
 from .config import ForecastConfig
 from .data import SeriesData
-from .data.source import counted, enumerate_some
+from .data.source import counted, enumerate_some, show_time
 from .inference import series_names
 from .training import FitResult
 
@@ -24,7 +24,7 @@ def model_card(config: ForecastConfig, context: SeriesData, history: FitResult, 
     covariates = [*(["the calendar"] if config.calendar and context.freq else []), *context.known_names]
     best = history.history[history.best_epoch]
     score = f"validation loss {best.val_loss:.4g}" if best.val_loss == best.val_loss else "no validation"
-    last = {str(item.index[-1]) for item in context.items}
+    last = {show_time(item.index[-1]) for item in context.items}
     output = type(config.output).__name__.lower()
     epochs = f"{counted(len(history.history), 'epoch')}, best epoch {history.best_epoch + 1} ({score})"
     return f"""# Forecaster

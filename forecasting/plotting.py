@@ -121,9 +121,7 @@ def _draw_forecast(axis: Axes, forecast: pd.DataFrame, colour: str, label: str, 
         )
 
 
-def plot_training(
-    history: pd.DataFrame, best_epoch: int, by_step: pd.DataFrame | None, path: Path | str
-) -> None:
+def plot_training(history: pd.DataFrame, best_epoch: int, by_step: pd.DataFrame | None, path: Path | str) -> None:
     """Draw the training curve and, where the run has been evaluated, the error by step of the horizon.
 
     Args:

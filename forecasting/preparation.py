@@ -35,9 +35,7 @@ class Scaling:
             UserError: if a new series has no observed value there.
         """
         pairs = zip(data.items, rows, strict=True)
-        return [
-            self.values.get(series_key(data, item)) or fit_scaler(data, item, count) for item, count in pairs
-        ]
+        return [self.values.get(series_key(data, item)) or fit_scaler(data, item, count) for item, count in pairs]
 
 
 def series_key(data: SeriesData, item: Item) -> str:

@@ -1,17 +1,29 @@
 """Reading what a user gives to a trained model: series that fit it, and future covariates."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from titans_seq.errors import UserError
 
-from .data import FrameOptions, Item, SeriesData, from_frame, future_index
+from .data import (
+    FrameOptions,
+    Item,
+    SeriesData,
+    TableOptions,
+    from_frame,
+    future_index,
+    load_series,
+    read_table,
+)
+from .data.source import show_time
+from .data.tsf import TSF_SUFFIXES
 from .preparation import check_matches
 from .steps import same_step
 
-_SINGLE_ROWS = 2
+_FEW_ROWS = 2
 """Rows from which no frequency can be inferred with certainty."""
 
 
@@ -30,6 +42,19 @@ def as_series(data: pd.DataFrame | SeriesData, options: FrameOptions) -> SeriesD
     )
 
 
+def read_like(path: Path, like: SeriesData, options: FrameOptions, table: TableOptions) -> SeriesData:
+    """Read a file with the columns of the one that `like` came from.
+
+    Raises:
+        UserError: if the file is missing, broken or refused.
+    """
+    if path.name.lower().endswith(TSF_SUFFIXES):
+        return load_series(path, options, table)
+    read = read_table(path, table)
+    series = from_frame(read.frame, _as_before(read.frame, like, options), source=str(path))
+    return replace(series, notes=read.notes + series.notes)
+
+
 def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: FrameOptions) -> SeriesData:
     """New series for a model that was trained on series like `like`.
 
@@ -38,8 +63,8 @@ def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: 
     Raises:
         UserError: if the channels, covariates or the step differ from those of `like`.
     """
-    if isinstance(data, pd.DataFrame) and options.freq is None and len(data) <= _SINGLE_ROWS:
-        options = replace(options, freq=like.freq)
+    if isinstance(data, pd.DataFrame):
+        options = _as_before(data, like, options)
     series = as_series(data, options)
     if series.layout == like.layout == "wide" and set(like.channels) <= set(series.channels):
         series = series.select(like.channels)
@@ -52,9 +77,16 @@ def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: 
     return series
 
 
-def with_known_future(
-    data: SeriesData, future: pd.DataFrame, options: FrameOptions, horizon: int
-) -> SeriesData:
+def _as_before(frame: pd.DataFrame, like: SeriesData, options: FrameOptions) -> FrameOptions:
+    """The options with what a short frame does not show: the id column and the step found earlier."""
+    if options.id is None and like.id_column in frame.columns.map(str):
+        options = replace(options, id=like.id_column)
+    if options.freq is None and len(frame) <= _FEW_ROWS:
+        options = replace(options, freq=like.freq)
+    return options
+
+
+def with_known_future(data: SeriesData, future: pd.DataFrame, options: FrameOptions, horizon: int) -> SeriesData:
     """The series with the rows of known covariates that follow each item's end taken from `future`.
 
     Args:
@@ -69,6 +101,7 @@ def with_known_future(
     """
     if not data.known_names:
         raise UserError("known_future was given, but the model has no known covariates: leave it out")
+    options = _as_before(future, data, options)
     named = replace(options, target=data.known_names, known=(), past=(), freq=options.freq or data.freq)
     given = from_frame(future, named)
     items = []
@@ -92,16 +125,17 @@ def _extend(item: Item, source: Item, data: SeriesData, horizon: int) -> Item:
     if isinstance(source.index, pd.RangeIndex) and source.index.start == 0 and source.length == horizon:
         at = np.arange(horizon)  # rows without times are the next steps in their order
     if (at < 0).any():
+        missing, first, last = (show_time(needed[row]) for row in (int(np.argmax(at < 0)), 0, -1))
         raise UserError(
-            f"known_future has no row for {needed[int(np.argmax(at < 0))]} of series {item.name!r}: it needs "
-            f"the {horizon} steps from {needed[0]} to {needed[-1]}"
+            f"known_future has no row for {missing} of series {item.name!r}: it needs the {horizon} steps from "
+            f"{first} to {last}"
         )
     rows = source.values[at]
     if np.isnan(rows).any():
         row, column = np.argwhere(np.isnan(rows))[0]
         raise UserError(
-            f"known_future has no value of {data.known_names[column]!r} at {needed[row]} for series "
-            f"{item.name!r}: fill the cell"
+            f"known_future has no value of {data.known_names[column]!r} at {show_time(needed[row])} for "
+            f"series {item.name!r}: fill the cell"
         )
     return replace(item, known=np.concatenate([item.known[: item.length], rows]))
 

@@ -41,9 +41,7 @@ class RunConfig:
     commit: str | None = None
 
 
-def new_run_config(
-    data_path: Path, forecast: ForecastConfig, options: FrameOptions, table: TableOptions
-) -> RunConfig:
+def new_run_config(data_path: Path, forecast: ForecastConfig, options: FrameOptions, table: TableOptions) -> RunConfig:
     """The configuration of a run that starts now, on a file that is there."""
     versions = {name: installed_version(name) or "not installed" for name in _PACKAGES}
     return RunConfig(

@@ -96,9 +96,7 @@ def _check_free(out: Path, overwrite: bool) -> None:
         return
     if not is_finished(out):
         raise UserError(describe_unfinished(out))
-    raise UserError(
-        f"{out} already holds a trained model: give another folder, or replace it with --overwrite"
-    )
+    raise UserError(f"{out} already holds a trained model: give another folder, or replace it with --overwrite")
 
 
 def _move_run(source: Path, target: Path) -> None:

@@ -8,11 +8,12 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
-from .data import SeriesData, load_series
+from .data import SeriesData, load_series, read_table
 from .inference import series_names
 from .model import ForecastModel
 from .plotting import Panel, check_format, plot_forecast, plot_training
-from .runs import open_run, read_run_config
+from .run_config import RunConfig, file_hash, read_run_config
+from .runs import open_run
 
 FORECAST_PICTURE = "forecast.png"
 TRAINING_PICTURE = "training.png"
@@ -21,7 +22,12 @@ MOST_PANELS = 4
 
 
 def plot_run(
-    out: Path, series: Sequence[str] = (), history: int | None = None, target: Path | None = None
+    out: Path,
+    series: Sequence[str] = (),
+    history: int | None = None,
+    target: Path | None = None,
+    *,
+    known_future: Path | None = None,
 ) -> tuple[Path, Path]:
     """Draw a run's forecast and the course of its training.
 
@@ -33,12 +39,13 @@ def plot_run(
         series: names of the series to draw; the first few if empty.
         history: past steps to show; three horizons if None.
         target: file of the forecast's picture; `forecast.png` in the run folder if None.
+        known_future: file with the known covariates of the steps to forecast.
 
     Returns:
         The two files.
 
     Raises:
-        UserError: a series is unknown, or the run is not whole.
+        UserError: a series is unknown, or the run is not whole, or known covariates are missing.
     """
     target = target or out / FORECAST_PICTURE
     check_format(target)
@@ -46,8 +53,10 @@ def plot_run(
         raise UserError(f"history must be at least 1 step, got {history}")
     model = open_run(out)
     names = _choose(model.names, series)
-    data = _data(out, model)
-    past, forecast = past_frame(data), model.predict()
+    run = read_run_config(out)
+    data = _data(run, model)
+    future = None if known_future is None else read_table(known_future, run.table).frame
+    past, forecast = past_frame(data), model.predict(known_future=future)
     check = _check_forecast(model, data)
     steps = history or 3 * model.config.horizon
     panels = [
@@ -97,13 +106,12 @@ def _choose(names: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
     return wanted or names[:MOST_PANELS]
 
 
-def _data(out: Path, model: ForecastModel) -> SeriesData:
-    """The data of the run from its file, or where that is gone the rows the model keeps."""
-    run = read_run_config(out)
-    try:
-        return load_series(run.data, run.options, run.table)
-    except UserError:
-        return model.context
+def _data(run: RunConfig, model: ForecastModel) -> SeriesData:
+    """The data of the run from its file, or where that is gone or changed, the rows the model keeps."""
+    path = Path(run.data)
+    if path.is_file() and file_hash(path) == run.sha256:
+        return load_series(path, run.options, run.table)
+    return model.context
 
 
 def _check_forecast(model: ForecastModel, data: SeriesData) -> pd.DataFrame | None:

@@ -28,6 +28,7 @@ from .evaluation import Evaluation, Part
 from .fitting import Progress
 from .model import ForecastModel
 from .model_card import model_card
+from .reading import read_like
 from .run_config import CONFIG, RunConfig, file_hash, new_run_config, read_run_config, write_run_config
 from .run_folder import CHECKPOINT, MODEL, claim, clear_leftovers, describe_unfinished, is_finished
 from .storage import history_csv
@@ -88,9 +89,7 @@ def train_run(
         data = _run_data(run)
         return _train(data, out, run, progress, resume=(out / CHECKPOINT).is_file())
     if data_path is None or config is None:
-        raise UserError(
-            "training needs a data file and settings: only resuming an earlier run does without them"
-        )
+        raise UserError("training needs a data file and settings: only resuming an earlier run does without them")
     data = load_series(data_path, options, table)
     run = new_run_config(Path(data_path), config, options, table)
     with claim(out, overwrite):
@@ -127,8 +126,7 @@ def _stored(out: Path, data_path: Path | None, config: ForecastConfig | None) ->
         )
     if data_path is not None and file_hash(Path(data_path)) != run.sha256:
         raise UserError(
-            f"{data_path} is not the file that the run in {out} was started on ({run.data}): resume "
-            "with that one"
+            f"{data_path} is not the file that the run in {out} was started on ({run.data}): resume with that one"
         )
     return run
 
@@ -162,7 +160,7 @@ def evaluate_run(
     """
     out = Path(out)
     model = open_run(out)
-    result = model.evaluate(_data(out, data_path), part, season=season)
+    result = model.evaluate(_data(out, model, data_path), part, season=season)
     _write_scores(out / "metrics", result.table, result, {"part": result.part})
     _write(out / "metrics_by_step.csv", result.by_step.to_csv(index=False))
     return result
@@ -194,7 +192,7 @@ def backtest_run(
     """
     out = Path(out)
     model = open_run(out)
-    data = _data(out, data_path)
+    data = _data(out, model, data_path)
     result = model.backtest(data, windows=windows, step=step, refit=refit, season=season, progress=progress)
     _write(out / "backtest.csv", result.forecasts.to_csv(index=False))
     _write_scores(out / "backtest_metrics", result.table, result, {})
@@ -224,11 +222,9 @@ def predict_run(
     out = Path(out)
     target = out / FORECAST if target is None else Path(target)
     if target.suffix not in (".csv", ".parquet"):
-        raise UserError(
-            f"{target}: a forecast is written as .csv or .parquet, got {target.suffix or 'no suffix'!r}"
-        )
+        raise UserError(f"{target}: a forecast is written as .csv or .parquet, got {target.suffix or 'no suffix'!r}")
     model, run = open_run(out), read_run_config(out)
-    data = None if new is None else load_series(new, run.options, run.table)
+    data = None if new is None else read_like(Path(new), model.context, run.options, run.table)
     future = None if known_future is None else read_table(known_future, run.table).frame
     forecast = model.predict(data, known_future=future, levels=levels)
     if target.suffix == ".csv":
@@ -239,9 +235,11 @@ def predict_run(
     return forecast
 
 
-def _data(out: Path, data_path: Path | None) -> SeriesData:
+def _data(out: Path, model: ForecastModel, data_path: Path | None) -> SeriesData:
     run = read_run_config(out)
-    return _run_data(run) if data_path is None else load_series(data_path, run.options, run.table)
+    if data_path is None:
+        return _run_data(run)
+    return read_like(Path(data_path), model.context, run.options, run.table)
 
 
 def _run_data(run: RunConfig) -> SeriesData:
@@ -261,9 +259,7 @@ def _write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _write_scores(
-    stem: Path, table: pd.DataFrame, result: Evaluation | Backtest, more: dict[str, Any]
-) -> None:
+def _write_scores(stem: Path, table: pd.DataFrame, result: Evaluation | Backtest, more: dict[str, Any]) -> None:
     scores = {
         row.pop("model"): {name: None if math.isnan(value) else value for name, value in row.items()}
         for row in table.to_dict("records")

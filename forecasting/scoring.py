@@ -70,9 +70,7 @@ class Sums:
         error = torch.where(seen, mean.double() - target, 0.0)
         self.steps += torch.stack((error.square(), error.abs(), seen.double())).sum((1, 3)).numpy()
         size = torch.where(seen, (target * std + centre).abs(), 0.0)
-        self.original += (
-            torch.stack(((error * std).square(), (error * std).abs(), size)).sum((1, 2, 3)).numpy()
-        )
+        self.original += torch.stack(((error * std).square(), (error * std).abs(), size)).sum((1, 2, 3)).numpy()
         with_season = seen & (season > 0)
         ratio = torch.where(with_season, (error * std).abs() / season, 0.0)
         self.scaled += torch.stack((ratio, with_season.double())).sum((1, 2, 3)).numpy()
@@ -138,9 +136,7 @@ def add_windows(
         item = windows.item[index]
         for name, forecast in forecasts.items():
             mean, quantiles = forecast(batch)
-            sums[name].add(
-                mean, quantiles, batch, centre[item][:, None], std[item][:, None], error[item][:, None]
-            )
+            sums[name].add(mean, quantiles, batch, centre[item][:, None], std[item][:, None], error[item][:, None])
 
 
 def score_table(sums: dict[str, Sums]) -> pd.DataFrame:

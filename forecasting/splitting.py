@@ -74,9 +74,7 @@ def split_data(data: SeriesData, config: ForecastConfig) -> Split:
     notes = []
     undivided = int((~divided).sum())
     if undivided:
-        notes.append(
-            f"{undivided} of {len(rows)} series are too short to be divided and serve for training only"
-        )
+        notes.append(f"{undivided} of {len(rows)} series are too short to be divided and serve for training only")
     return Split(train_end, np.where(divided, rows - test, rows), rows, tuple(notes))
 
 
@@ -87,19 +85,12 @@ def _kept(rows: np.ndarray, share: float, horizon: int) -> np.ndarray:
 def _too_short(data: SeriesData, rows: np.ndarray, config: ForecastConfig) -> str:
     context, horizon, shares = config.context, config.horizon, config.shares
     needed = context + horizon
-    while (
-        needed - sum(int(_kept(np.array([needed]), share, horizon)[0]) for share in shares)
-        < context + horizon
-    ):
+    while needed - sum(int(_kept(np.array([needed]), share, horizon)[0]) for share in shares) < context + horizon:
         needed += 1
     longest = f"the data has {rows[0]} rows"
     if len(rows) > 1:
         longest = f"the longest of {len(rows)} series has {rows.max()} rows"
-    parts = [
-        f"{share:.0%} for {name}"
-        for name, share in zip(("validation", "the test"), shares, strict=True)
-        if share
-    ]
+    parts = [f"{share:.0%} for {name}" for name, share in zip(("validation", "the test"), shares, strict=True) if share]
     kept = f", with {' and '.join(parts)} (at least one horizon each)" if parts else ""
     return (
         f"{longest}, too few for context {context} and horizon {horizon}: one training window takes "

@@ -109,6 +109,7 @@ def _describe_series(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor
     """Names and first times as plain values, numbers as float64 tensors laid end to end."""
     described = {
         "layout": data.layout,
+        "id_column": data.id_column,
         "freq": data.freq,
         "channels": list(data.channels),
         "known_names": list(data.known_names),
@@ -141,12 +142,9 @@ def _rebuild_series(described: dict[str, Any], tensors: dict[str, Tensor]) -> Se
             )
         )
         row, known_row = row + rows, known_row + known_rows
-    channels, known_names, past_names = (
-        tuple(described[key]) for key in ("channels", "known_names", "past_names")
-    )
-    return SeriesData(
-        tuple(items), described["freq"], channels, known_names, past_names, described["layout"], ()
-    )
+    channels, known_names, past_names = (tuple(described[key]) for key in ("channels", "known_names", "past_names"))
+    layout, id_column = described["layout"], described["id_column"]
+    return SeriesData(tuple(items), described["freq"], channels, known_names, past_names, layout, (), id_column)
 
 
 def _first(item: Item) -> dict[str, Any]:
@@ -181,9 +179,7 @@ def _rebuild_scaling(names: list[str], tensors: dict[str, Tensor]) -> Scaling:
     pairs = zip(names, mean, std, strict=True)
     values = {name: Scaler(tuple(own_mean), tuple(own_std)) for name, own_mean, own_std in pairs}
     known, past = (
-        Scaler(
-            tuple(tensors[f"scaling.{name}.mean"].tolist()), tuple(tensors[f"scaling.{name}.std"].tolist())
-        )
+        Scaler(tuple(tensors[f"scaling.{name}.mean"].tolist()), tuple(tensors[f"scaling.{name}.std"].tolist()))
         for name in ("known", "past")
     )
     return Scaling(values, known, past)

@@ -64,6 +64,13 @@ class _SeedEpochs(Callback):
         torch.manual_seed(int.from_bytes(digest[:7], "big"))
 
 
+class _Stop(EarlyStopping):
+    """Early stopping that a run which had stopped, and is resumed, remembers before it trains another epoch."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
 class _Record(Checkpoint):
     """Keep history and best weights, print a line an epoch, and write the checkpoint.
 
@@ -170,7 +177,7 @@ def fit_network(
     record = _Record(monitor, checkpoint, lines=progress == "lines")
     callbacks: list[Callback] = [_SeedEpochs(seed), record]
     if validation is not None:
-        callbacks.append(EarlyStopping(monitor, patience=config.patience, check_finite=False))
+        callbacks.append(_Stop(monitor, patience=config.patience, check_finite=False))
     if progress == "bar":
         callbacks.append(TQDMProgressBar(leave=False))
     devices = range(torch.cuda.device_count())
@@ -202,6 +209,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no")
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")  # Lightning's own
             yield
     finally:
         notes.setLevel(level)

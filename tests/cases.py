@@ -1,4 +1,4 @@
-"""Cases for the memory operator: rules, inputs whose gates lie in the stable range, and states to go on from."""
+"""Cases for the memory operator: rules, inputs with gates in the stable range, and states to go on from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -60,10 +60,7 @@ class Case:
 def random_weights(case: Case, generator: torch.Generator, lead: Sequence[int]) -> list[Tensor]:
     """Draw one tensor `[*lead, out, in]` per layer with entries of variance 1 / in."""
     shapes = case.rule.architecture.shapes(case.key_dim, case.value_dim)
-    return [
-        torch.randn(*lead, *shape, dtype=case.dtype, generator=generator) / shape[1] ** 0.5
-        for shape in shapes
-    ]
+    return [torch.randn(*lead, *shape, dtype=case.dtype, generator=generator) / shape[1] ** 0.5 for shape in shapes]
 
 
 def draw_inputs(case: Case) -> Inputs:

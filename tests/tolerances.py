@@ -12,9 +12,7 @@ RELATIVE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 4e-3, torc
 _SMALLEST = 1e-5
 
 
-def assert_close(
-    actual: Tensor, expected: Tensor, relative: float | None = None, name: str = "tensor"
-) -> None:
+def assert_close(actual: Tensor, expected: Tensor, relative: float | None = None, name: str = "tensor") -> None:
     """Assert equal shapes and dtypes, finite values, and a small difference relative to the largest element.
 
     Args:
@@ -23,9 +21,7 @@ def assert_close(
         relative: largest difference over the largest expected element; the dtype's in `RELATIVE` if None.
         name: what to call it in the message.
     """
-    assert actual.shape == expected.shape, (
-        f"{name}: shape {tuple(actual.shape)}, expected {tuple(expected.shape)}"
-    )
+    assert actual.shape == expected.shape, f"{name}: shape {tuple(actual.shape)}, expected {tuple(expected.shape)}"
     assert actual.dtype == expected.dtype, f"{name}: {actual.dtype}, expected {expected.dtype}"
     assert actual.isfinite().all(), f"{name}: not finite"
     if actual.numel() == 0:
@@ -36,8 +32,8 @@ def assert_close(
     worst = difference.argmax()
     where = tuple(int(i) for i in torch.unravel_index(worst, difference.shape))
     assert difference.max() <= relative * scale, (
-        f"{name}: off by {difference.max() / scale:.2e} of the largest element (allowed {relative:.0e}), worst at "
-        f"{where}: {actual[where].item()!r}, expected {expected[where].item()!r}"
+        f"{name}: off by {difference.max() / scale:.2e} of the largest element (allowed {relative:.0e}), "
+        f"worst at {where}: {actual[where].item()!r}, expected {expected[where].item()!r}"
     )
 
 

@@ -54,9 +54,7 @@ def save_folder(
     files: dict[str, str | bytes] = {CONFIG: to_yaml(config), CARD: card}
     for name, content in (extra_files or {}).items():
         if name in ("..", CONFIG, WEIGHTS, CARD) or Path(name).name != name:
-            raise ValueError(
-                f"an extra file needs a plain name that is not one of the model's own, got '{name}'"
-            )
+            raise ValueError(f"an extra file needs a plain name that is not one of the model's own, got '{name}'")
         files[name] = content
     target.parent.mkdir(parents=True, exist_ok=True)
     token = secrets.token_hex(4)

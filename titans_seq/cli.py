@@ -142,9 +142,7 @@ def _describe_unknown(name: str) -> str:
     close = get_close_matches(name, GROUPS, n=1)
     hint = f"did you mean '{close[0]}'?" if close else "see titans --help"
     known = ", ".join(GROUPS)
-    return (
-        f"unknown {'option' if name.startswith('-') else 'group'} '{name}': expected one of {known}; {hint}"
-    )
+    return f"unknown {'option' if name.startswith('-') else 'group'} '{name}': expected one of {known}; {hint}"
 
 
 def _describe_os_error(error: OSError) -> str:

@@ -49,9 +49,7 @@ def to_dict(config: Any) -> Any:
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         kind = kind_of(type(config))
         tag = {} if kind is None else {"kind": kind}
-        return tag | {
-            field.name: to_dict(getattr(config, field.name)) for field in dataclasses.fields(config)
-        }
+        return tag | {field.name: to_dict(getattr(config, field.name)) for field in dataclasses.fields(config)}
     if isinstance(config, Mapping) and all(isinstance(key, str) for key in config):
         return {key: to_dict(value) for key, value in config.items()}
     if isinstance(config, (tuple, list)):
@@ -117,9 +115,7 @@ def parse_yaml(text: str, source: str = "the configuration") -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f", line {mark.line + 1}"
         problem = getattr(error, "problem", None) or str(error)
-        raise UserError(
-            f"{source}{line}: not valid YAML ({problem}): correct it or restore the file"
-        ) from error
+        raise UserError(f"{source}{line}: not valid YAML ({problem}): correct it or restore the file") from error
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise UserError(f"{source}: expected a mapping of names to values, got {_describe(data)}")
     return data
@@ -155,9 +151,7 @@ def _build(value: Any, hint: Any, path: str) -> Any:
     """Give `value`, read from a file, the type that `hint` asks for."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
-        return (
-            _build_dataclass(value, None, path) if isinstance(value, Mapping) and "kind" in value else value
-        )
+        return _build_dataclass(value, None, path) if isinstance(value, Mapping) and "kind" in value else value
     if origin is Literal:
         if value not in arguments:
             raise _wrong(path, value, "one of " + ", ".join(map(repr, arguments)), arguments)
@@ -206,9 +200,7 @@ def _build_sequence(value: Any, origin: Any, arguments: tuple[Any, ...], path: s
     if fixed and len(value) != len(arguments):
         raise _wrong(path, value, f"a list of {len(arguments)}")
     hints = arguments if fixed else arguments[:1] * len(value)
-    items = [
-        _build(item, hint, f"{path}[{i}]") for i, (item, hint) in enumerate(zip(value, hints, strict=True))
-    ]
+    items = [_build(item, hint, f"{path}[{i}]") for i, (item, hint) in enumerate(zip(value, hints, strict=True))]
     return items if origin is list else tuple(items)
 
 

@@ -33,13 +33,9 @@ def register(kind: str) -> Callable[[type[T]], type[T]]:
     def decorate(cls: type[T]) -> type[T]:
         parameters = getattr(cls, "__dataclass_params__", None)
         if parameters is None or not parameters.frozen:
-            raise ValueError(
-                f"{cls.__name__} must be a frozen dataclass: put @register above @dataclass(frozen=True)"
-            )
+            raise ValueError(f"{cls.__name__} must be a frozen dataclass: put @register above @dataclass(frozen=True)")
         if "kind" in getattr(cls, "__dataclass_fields__", {}):
-            raise ValueError(
-                f"{cls.__name__} has a field 'kind', the name that holds its tag: rename the field"
-            )
+            raise ValueError(f"{cls.__name__} has a field 'kind', the name that holds its tag: rename the field")
         taken = _CLASSES.get(kind)
         # A module that is imported again, after a failed import for example, registers its classes again.
         if taken is not None and _full_name(taken) != _full_name(cls):
@@ -65,9 +61,9 @@ def kinds_within(hint: Any) -> list[str]:
     """Names of the registered classes that a type hint admits.
 
     Args:
-        hint: a class or a tuple of classes; None or a protocol admits all.
+        hint: a class or a tuple of classes; None admits all.
     """
-    if hint is None or getattr(hint, "_is_protocol", False):
+    if hint is None:
         return sorted(_CLASSES)
     return sorted(kind for kind, cls in _CLASSES.items() if issubclass(cls, hint))
 

@@ -75,7 +75,7 @@ def from_frame(
     items, repairs = _assemble_all(rows, freq, roles, options, origin)
     notes += _repair_notes(repairs, options) + _end_notes(items)
     layout = "wide" if roles.id is None else "long"
-    return SeriesData(items, freq, roles.targets, roles.known, roles.past, layout, tuple(notes))
+    return SeriesData(items, freq, roles.targets, roles.known, roles.past, layout, tuple(notes), roles.id)
 
 
 def _plain(frame: pd.DataFrame, source: Source) -> pd.DataFrame:

@@ -99,6 +99,7 @@ class SeriesData:
         past_names: names of the P past covariates.
         layout: "wide" is one item whose channels are the columns of a file, "long" is one item for each id.
         notes: what reading found and decided, one sentence each, for the user to see.
+        id_column: the column that told the series of a long table apart, where they come from one.
 
     Raises:
         ValueError: if there is no item, two share a name, or widths differ from the names.
@@ -118,6 +119,7 @@ class SeriesData:
     past_names: tuple[str, ...]
     layout: Literal["wide", "long"]
     notes: tuple[str, ...]
+    id_column: str | None = None
 
     def __post_init__(self) -> None:
         if not self.items:

@@ -11,7 +11,7 @@ from ..windows import WindowBatch
 from .cycle import CycleConfig, LearnedCycle
 from .einfft import EinFFTConfig
 from .heads import FutureCovariates, Head, HeadConfig
-from .mixers import GRUMixer
+from .mixers import MemoryMixer
 from .normalise import InstanceNormalise, NormaliseConfig
 from .simba import MLPConfig, SimbaBlock
 from .tokens import PatchConfig, PatchTokens, VariateConfig, VariateTokens
@@ -23,7 +23,7 @@ class NetworkConfig:
 
     Attributes:
         tokens: patches per channel (default) or variates as tokens.
-        mixer: the sequence mixer, a config class of `mixers.BUILDERS`.
+        mixer: the sequence mixer, a config class of `mixers.BUILDERS`; the neural memory by default.
         channel_mixer: EinFFT (default) or an MLP.
         width: number of features D of a token.
         layers: number of Simba blocks.
@@ -34,7 +34,7 @@ class NetworkConfig:
     """
 
     tokens: PatchConfig | VariateConfig = field(default_factory=PatchConfig)
-    mixer: object = field(default_factory=GRUMixer)
+    mixer: object = field(default_factory=MemoryMixer)
     channel_mixer: EinFFTConfig | MLPConfig = field(default_factory=EinFFTConfig)
     width: int = 64
     layers: int = 2
@@ -103,8 +103,8 @@ class Forecaster(nn.Module):
             per_channel = 1
         self.blocks = nn.Sequential(
             *(
-                SimbaBlock(config.mixer, config.channel_mixer, config.width, config.dropout)
-                for _ in range(config.layers)
+                SimbaBlock(config.mixer, config.channel_mixer, config.width, config.dropout, layer)
+                for layer in range(config.layers)
             )
         )
         self.head = Head(config.head, per_channel, config.width, shape.horizon, output.size)

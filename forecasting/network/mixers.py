@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,11 @@ from titans_seq.config import register
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
 
 
+Direction = Literal["forward", "both", "alternating"]
+"""How layers read: all from the start; each both ways with the two summed, as SiMBA's text says (its released code reads
+one way); or every second layer from the end, which sees as much for half the cost."""
+
+
 @register("memory_mixer")
 @dataclass(frozen=True)
 class MemoryMixer:
@@ -20,11 +25,11 @@ class MemoryMixer:
 
     Attributes:
         memory: the memory layer; its width is the network's.
-        bidirectional: also read the sequence from its end; the two directions are summed.
+        direction: how the layers read the sequence, see `Direction`.
     """
 
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
-    bidirectional: bool = False
+    direction: Direction = "forward"
 
 
 @register("identity_mixer")
@@ -39,10 +44,10 @@ class GRUMixer:
     """A gated recurrent unit, a control of the same kind as the memory (recurrent, causal).
 
     Attributes:
-        bidirectional: also read the sequence from its end; the two directions are summed.
+        direction: how the layers read the sequence, see `Direction`.
     """
 
-    bidirectional: bool = False
+    direction: Direction = "forward"
 
 
 @register("attention_mixer")
@@ -144,64 +149,79 @@ class Memory(nn.Module):
         return self.memory(x, return_state=False)[0]
 
 
-class Bidirectional(nn.Module):
-    """Sum of one mixer reading the sequence from its start and another reading it from its end.
-
-    SiMBA's text runs its sequence mixer both ways; its released code runs one way.
+class Reversed(nn.Module):
+    """Let a mixer read the sequence from its end; its output is turned back.
 
     Args:
-        forward_mixer: reads the sequence as it is.
-        backward_mixer: reads it reversed; its output is turned back.
+        mixer: reads the reversed sequence.
 
     Example:
-        >>> Bidirectional(GRU(8), GRU(8))(torch.zeros(2, 5, 8)).shape
+        >>> Reversed(GRU(8))(torch.zeros(2, 5, 8)).shape
         torch.Size([2, 5, 8])
     """
 
-    def __init__(self, forward_mixer: nn.Module, backward_mixer: nn.Module) -> None:
+    def __init__(self, mixer: nn.Module) -> None:
         super().__init__()
-        self.forward_mixer = forward_mixer
-        self.backward_mixer = backward_mixer
+        self.mixer = mixer
 
     def forward(self, x: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
-        """Mix in both directions."""
-        return self.forward_mixer(x) + self.backward_mixer(x.flip(1)).flip(1)
+        """Mix from the end to the start."""
+        return self.mixer(x.flip(1)).flip(1)
 
 
-def _build_gru(config: GRUMixer, width: int) -> nn.Module:
-    return Bidirectional(GRU(width), GRU(width)) if config.bidirectional else GRU(width)
+class Sum(nn.Module):
+    """Sum of what several mixers make of the same sequence.
+
+    Args:
+        mixers: at least one.
+
+    Example:
+        >>> Sum(GRU(8), Reversed(GRU(8)))(torch.zeros(2, 5, 8)).shape
+        torch.Size([2, 5, 8])
+    """
+
+    def __init__(self, *mixers: nn.Module) -> None:
+        super().__init__()
+        self.mixers = nn.ModuleList(mixers)
+
+    def forward(self, x: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
+        """Add up the mixers' outputs."""
+        return torch.stack([mixer(x) for mixer in self.mixers]).sum(0)
 
 
-def _build_memory(config: MemoryMixer, width: int) -> nn.Module:
-    mixers = [Memory(config.memory, width) for _ in range(1 + config.bidirectional)]
-    return Bidirectional(*mixers) if config.bidirectional else mixers[0]
+def _directed(build: Callable[[], nn.Module], direction: Direction, layer: int) -> nn.Module:
+    if direction == "both":
+        return Sum(build(), Reversed(build()))
+    return Reversed(build()) if direction == "alternating" and layer % 2 else build()
 
 
-# The one place that joins a config class to what it builds; a new mixer is one more entry.
-BUILDERS: dict[type, Callable[[Any, int], nn.Module]] = {
-    MemoryMixer: _build_memory,
-    IdentityMixer: lambda config, width: Identity(),
-    GRUMixer: _build_gru,
-    AttentionMixer: Attention,
+# The one place that joins a config class to what it builds from config, width and layer number; a new mixer is one more
+# entry.
+BUILDERS: dict[type, Callable[[Any, int, int], nn.Module]] = {
+    MemoryMixer: lambda config, width, layer: _directed(lambda: Memory(config.memory, width), config.direction, layer),
+    GRUMixer: lambda config, width, layer: _directed(lambda: GRU(width), config.direction, layer),
+    AttentionMixer: lambda config, width, layer: Attention(config, width),
+    IdentityMixer: lambda config, width, layer: Identity(),
 }
 
 
-def build_mixer(config: object, width: int) -> nn.Module:
+def build_mixer(config: object, width: int, layer: int = 0) -> nn.Module:
     """Build the sequence mixer a config describes: a module from `[S, N, D]` to `[S, N, D]`.
 
     Args:
         config: an instance of one of the config classes in `BUILDERS`.
         width: number of features D.
+        layer: number of the layer it is for, from 0; alternating mixers turn around in odd ones.
 
     Raises:
         TypeError: if no builder is registered for the class of `config`.
 
     Example:
-        >>> build_mixer(GRUMixer(bidirectional=True), 8)(torch.zeros(2, 5, 8)).shape
+        >>> build_mixer(GRUMixer("both"), 8)(torch.zeros(2, 5, 8)).shape
         torch.Size([2, 5, 8])
     """
     builder = BUILDERS.get(type(config))
     if builder is None:
         known = ", ".join(sorted(kind.__name__ for kind in BUILDERS))
         raise TypeError(f"no sequence mixer is registered for {type(config).__name__}: use one of {known}")
-    return builder(config, width)
+    return builder(config, width, layer)

@@ -45,6 +45,7 @@ class SimbaBlock(nn.Module):
         channel_mixer: config of the channel mixer.
         width: number of features D.
         dropout: probability of dropping an entry of either branch, in [0, 1).
+        layer: number of the block, from 0; alternating mixers turn around in odd ones.
 
     Reference: arXiv 2403.15360, section 3; with the memory as mixer, arXiv 2501.00663, section 5.6.
 
@@ -56,11 +57,11 @@ class SimbaBlock(nn.Module):
     """
 
     def __init__(
-        self, mixer: object, channel_mixer: EinFFTConfig | MLPConfig, width: int, dropout: float
+        self, mixer: object, channel_mixer: EinFFTConfig | MLPConfig, width: int, dropout: float, layer: int = 0
     ) -> None:
         super().__init__()
         self.mixer_norm = nn.LayerNorm(width)
-        self.mixer = build_mixer(mixer, width)
+        self.mixer = build_mixer(mixer, width, layer)
         self.channel_norm = nn.LayerNorm(width)
         self.channel_mixer = build_channel_mixer(channel_mixer, width)
         self.dropout = nn.Dropout(dropout)

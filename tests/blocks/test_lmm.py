@@ -18,9 +18,7 @@ def test_the_block_is_pre_norm_with_residuals() -> None:
     y, _ = block(x)
     mixed, _ = block.mixer(F.rms_norm(x, [8], eps=1e-6))
     middle = x + mixed
-    gate, value = (F.rms_norm(middle, [8], eps=1e-6) @ block.feedforward.gate_and_input.weight.T).split(
-        24, -1
-    )
+    gate, value = (F.rms_norm(middle, [8], eps=1e-6) @ block.feedforward.gate_and_input.weight.T).split(24, -1)
     assert_close(y, middle + (F.silu(gate) * value) @ block.feedforward.output.weight.T)
 
 
@@ -48,9 +46,7 @@ def test_hidden_width_default() -> None:
             )
         ),
         LMMConfig(
-            NeuralMemoryConfig(
-                rule=MemoryRule(MLPMemory(3, 1.5, activation="relu", residual=False, norm=False))
-            )
+            NeuralMemoryConfig(rule=MemoryRule(MLPMemory(3, 1.5, activation="relu", residual=False, norm=False)))
         ),
     ],
 )

@@ -9,13 +9,14 @@ from forecasting.arrays import ItemArrays
 from forecasting.lightning_module import ForecastModule
 from forecasting.network.forecaster import Forecaster, NetworkConfig, build_network
 from forecasting.network.heads import HeadConfig
+from forecasting.network.mixers import GRUMixer
 from forecasting.optimiser import OptimiserConfig
 from forecasting.outputs import Point
 from forecasting.training import FitResult, fit_network
 from forecasting.windows import WindowLoader, Windows
 from titans_seq.errors import UserError
 
-SMALL = NetworkConfig(width=8, layers=1, dropout=0.2, head=HeadConfig(dropout=0.2))
+SMALL = NetworkConfig(mixer=GRUMixer(), width=8, layers=1, dropout=0.2, head=HeadConfig(dropout=0.2))
 
 
 def series(rows: int = 160) -> ItemArrays:
@@ -136,7 +137,12 @@ def test_resuming_without_a_checkpoint_or_with_a_foreign_one_is_refused(tmp_path
         fit(network(), config, checkpoint=path, resume=True)
     fit(network(), config, checkpoint=path)
     other = build_network(
-        NetworkConfig(width=16, layers=1), Point(), channels=2, context=16, horizon=4, seed=0
+        NetworkConfig(mixer=GRUMixer(), width=16, layers=1),
+        Point(),
+        channels=2,
+        context=16,
+        horizon=4,
+        seed=0,
     )
     with pytest.raises(UserError, match="is of another network than the configured one"):
         fit(other, config, checkpoint=path, resume=True)

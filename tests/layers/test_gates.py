@@ -68,9 +68,7 @@ def test_gates_of_a_layer_in_half_precision_are_float32() -> None:
         (MLPMemory(depth=1, norm=False), 4, 1 / 4),
     ],
 )
-def test_the_cap_on_the_step(
-    architecture: LinearMemory | MLPMemory, chunk_size: int, expected: float
-) -> None:
+def test_the_cap_on_the_step(architecture: LinearMemory | MLPMemory, chunk_size: int, expected: float) -> None:
     cap = largest_lr(GateConfig(max_step=1.0), MemoryRule(architecture), chunk_size, 8, 8)
     assert cap == pytest.approx(expected)
     halved = largest_lr(GateConfig(max_step=0.5), MemoryRule(architecture), chunk_size, 8, 8)

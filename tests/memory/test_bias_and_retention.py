@@ -8,9 +8,7 @@ from titans_seq.memory import L2, Bias, NoRetention, WeightDecay
 @pytest.mark.parametrize("bias", [L2()])
 def test_error_and_its_derivative_are_autograds(bias: Bias) -> None:
     torch.manual_seed(0)
-    prediction, target, gradient = (
-        torch.randn(3, 5, dtype=torch.float64, requires_grad=True) for _ in range(3)
-    )
+    prediction, target, gradient = (torch.randn(3, 5, dtype=torch.float64, requires_grad=True) for _ in range(3))
     loss = bias.loss(prediction, target)
     assert loss.shape == (3,)
     (expected,) = torch.autograd.grad(loss.sum(), prediction)

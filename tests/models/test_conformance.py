@@ -78,9 +78,7 @@ def tokens(length: int, dtype: torch.dtype = torch.float64, batch: int = 2) -> t
 
 @EVERY
 @settings(max_examples=8)
-@given(
-    length=st.integers(1, 22), cuts=st.lists(st.integers(1, 21), min_size=1, max_size=4), single=st.booleans()
-)
+@given(length=st.integers(1, 22), cuts=st.lists(st.integers(1, 21), min_size=1, max_size=4), single=st.booleans())
 def test_split_invariance(name: str, length: int, cuts: list[int], single: bool) -> None:
     dtype = torch.float32 if single else torch.float64
     cuts = [cut for cut in cuts if cut < length]
@@ -163,7 +161,8 @@ def test_autocast_keeps_the_memory_in_float32(name: str) -> None:
     assert memories
     assert all(t.dtype == torch.float32 for t in memories.values())
     cast = torch.cat([y, rest], 1).float()
-    assert (cast - plain).norm() < 0.05 * plain.norm()
+    # Rounding the weights alone to bfloat16 moves the exact memory (chunk 1) by 7%.
+    assert (cast - plain).norm() < 0.15 * plain.norm()
     cast.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
 
@@ -171,8 +170,6 @@ def test_autocast_keeps_the_memory_in_float32(name: str) -> None:
 @WITH_OPTIONS
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_a_layer_cast_to_half_precision_keeps_a_float32_memory(name: str, dtype: torch.dtype) -> None:
-    if name == "memory_reference":
-        pytest.skip("one test of the operator says what the definition does with half precision")
     module, x = build(name, dtype), tokens(12, dtype)
     y, state = module(x)
     assert y.dtype == dtype

@@ -43,9 +43,7 @@ def hostile(kind: str, start: int, length: int) -> Tensor:
         return noise * (1 + spikes)
     parts = [noise, noise * spikes, 0 * noise, torch.ones_like(noise)]  # mix: a stretch of each
     which = (torch.arange(start, start + length) // 700) % 4
-    return torch.where(
-        which[None, :, None] == 0, parts[0], torch.stack(parts)[which, 0, torch.arange(length)][None]
-    )
+    return torch.where(which[None, :, None] == 0, parts[0], torch.stack(parts)[which, 0, torch.arange(length)][None])
 
 
 def run_long(module: nn.Module, kind: str, tokens: int, piece: int) -> float:
@@ -65,7 +63,7 @@ def layer(rule: str) -> NeuralMemory:
     return NeuralMemory(NeuralMemoryConfig(heads=2, chunk_size=16, rule=RULES[rule]), DIM)
 
 
-# Values reach 1e4 times the layer's scale, so a memory that stores them holds weights of that size, not of its square.
+# Values reach 1e4 times the layer's scale: a memory that stores them holds weights of that size, not its square.
 BOUND = {"constant": 1e2, "silence": 1e2, "spikes": 1e6, "mix": 1e6}
 
 
@@ -79,9 +77,7 @@ def test_a_layer_over_20_000_hostile_tokens(rule: str, kind: str) -> None:
 def test_a_block_over_20_000_hostile_tokens(kind: str) -> None:
     torch.manual_seed(0)
     block = build_lmm(LMMConfig(NeuralMemoryConfig(heads=2, rule=RULES["titans"])), DIM)
-    assert (
-        run_long(block, kind, 20_000, 5_000) < 1e3
-    )  # the block normalises its input: no spike reaches the memory
+    assert run_long(block, kind, 20_000, 5_000) < 1e3  # the block normalises its input: no spike reaches the memory
 
 
 @pytest.mark.slow
@@ -100,9 +96,7 @@ def test_equal_keys_at_the_largest_step_do_not_diverge(chunk_size: int, momentum
     ones = torch.ones(1, max(16 * chunk_size, 2048), 1, dtype=torch.float64)
     k = F.normalize(torch.linspace(-1, 2, DIM, dtype=torch.float64), dim=0).expand(1, len(ones[0]), 1, DIM)
     v = torch.linspace(-3, 3, DIM, dtype=torch.float64).expand_as(k)
-    weights = [
-        w.double() for w in initial_weights(rule.architecture, 1, DIM, DIM, torch.Generator().manual_seed(0))
-    ]
+    weights = [w.double() for w in initial_weights(rule.architecture, 1, DIM, DIM, torch.Generator().manual_seed(0))]
     y, state = memory_scan(
         k,
         k,
@@ -151,9 +145,7 @@ def test_a_memory_recovers_after_spikes() -> None:
     """With decay, what spikes wrote is forgotten: two histories give the same outputs in the end."""
     torch.manual_seed(0)
     gates = GateConfig(decay_bias=-3.0)
-    module = NeuralMemory(
-        replace(NeuralMemoryConfig(heads=2, rule=RULES["linear"], gates=gates), convolution=0), DIM
-    )
+    module = NeuralMemory(replace(NeuralMemoryConfig(heads=2, rule=RULES["linear"], gates=gates), convolution=0), DIM)
     calm = torch.randn(1, 3_000, DIM)
     with torch.inference_mode():
         _, after_spikes = module(hostile("spikes", 0, 512))  # whole chunks: both go on at a border

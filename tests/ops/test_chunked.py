@@ -52,9 +52,7 @@ def test_every_algorithm_and_retention(rule: str, position: int | None) -> None:
     ],
 )
 @pytest.mark.parametrize("architecture", ["linear", "depth2_gelu"])
-def test_every_chunk_and_length(
-    architecture: str, chunk_size: int, length: int, position: int | None
-) -> None:
+def test_every_chunk_and_length(architecture: str, chunk_size: int, length: int, position: int | None) -> None:
     rule = MemoryRule(ARCHITECTURES[architecture])
     assert_agrees(Case(rule, batch=1, length=length, chunk_size=chunk_size), position)
 
@@ -140,9 +138,7 @@ def test_calls_longer_than_one_operator_call(
 
 @POSITIONS
 @pytest.mark.parametrize("length", [4, 27])
-def test_recomputation_changes_no_gradient(
-    monkeypatch: pytest.MonkeyPatch, length: int, position: int | None
-) -> None:
+def test_recomputation_changes_no_gradient(monkeypatch: pytest.MonkeyPatch, length: int, position: int | None) -> None:
     case = Case(length=length)
     inputs, state = draw_inputs(case), draw_state(case, position)
     monkeypatch.setattr(chunked, "RECOMPUTE_EVERY", 1)

@@ -10,9 +10,7 @@ from titans_seq.memory import GradientDescent, MemoryRule, Momentum
 from titans_seq.ops import chunked
 
 
-def operator_arguments(
-    rule: MemoryRule, *, fresh: bool, anchored: bool, gradient: bool, carry_out: bool
-) -> tuple:
+def operator_arguments(rule: MemoryRule, *, fresh: bool, anchored: bool, gradient: bool, carry_out: bool) -> tuple:
     """Arguments of one operator call over three chunks of two tokens: two heads, two sequences."""
     count, groups, chunk, width, n = 3, 4, 2, 4, rule.algorithm.slots
     torch.manual_seed(0)
@@ -45,9 +43,7 @@ def test_opcheck_forward(
     algorithm: Momentum | GradientDescent, fresh: bool, anchored: bool, carry_out: bool, gradient: bool
 ) -> None:
     rule = MemoryRule(ABLATIONS["momentum_decay"].architecture, algorithm=algorithm)
-    arguments = operator_arguments(
-        rule, fresh=fresh, anchored=anchored, gradient=gradient, carry_out=carry_out
-    )
+    arguments = operator_arguments(rule, fresh=fresh, anchored=anchored, gradient=gradient, carry_out=carry_out)
     torch.library.opcheck(chunked._forward, arguments)
 
 
@@ -81,9 +77,8 @@ def test_memory_scan_compiles_without_a_graph_break(rule: str, position: int | N
     def results(function) -> list[Tensor]:
         leaves = [None if x is None else x.clone().requires_grad_() for x in draw_inputs(case).values()]
         found = function(*leaves)
-        gradients = torch.autograd.grad(
-            sum(x.square().sum() for x in found), [x for x in leaves if x is not None]
-        )
+        loss = torch.stack([x.square().sum() for x in found]).sum()
+        gradients = torch.autograd.grad(loss, [x for x in leaves if x is not None])
         return [*(x.detach() for x in found), *gradients]
 
     torch.compiler.reset()

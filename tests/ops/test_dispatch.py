@@ -1,6 +1,7 @@
 """Arguments of `memory_scan`: what is refused and how, and which implementation runs."""
 
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -61,9 +62,8 @@ TOKENS = torch.zeros(2, 9, 2, 4, dtype=torch.float64)
     ],
 )
 def test_messages(changes: dict[str, Any], message: str, backend: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(message)):
         call(**changes, backend=backend)
-    assert message in str(caught.value)
 
 
 def test_an_unknown_backend_is_named_with_the_known_ones() -> None:
@@ -85,9 +85,7 @@ def test_auto_is_the_first_available_and_says_so_once(
     with caplog.at_level(logging.INFO, logger="titans_seq"):
         y, _ = call()
         call()
-    assert [record.getMessage().split(" (")[0] for record in caplog.records] == [
-        "memory backend on cpu: chunked"
-    ]
+    assert [record.getMessage().split(" (")[0] for record in caplog.records] == ["memory backend on cpu: chunked"]
     assert torch.equal(y, call(backend="chunked")[0])
 
 
@@ -105,18 +103,13 @@ def test_inputs_may_be_views_of_any_strides(backend: str) -> None:
     inputs = draw_inputs(case)
     wide = torch.randn(6, 2, 4, 3, 2, dtype=torch.float64)
     views = {n: wide[..., i, :].permute(1, 0, 3, 2) for i, n in enumerate(("q", "k", "v"))}
-    views = views | {
-        n: g[:1, :, :1].expand(2, 6, 2) for n, g in inputs.items() if n not in views and g is not None
-    }
+    views = views | {n: g[:1, :, :1].expand(2, 6, 2) for n, g in inputs.items() if n not in views and g is not None}
     start = draw_state(case, 2).map(lambda x: x[:1].mT.contiguous().mT.expand(2, *x.shape[1:]))
     y, after = call(case, **views, state=start, backend=backend)
     copies = {name: x.contiguous() for name, x in views.items()}
     y_copy, after_copy = call(case, **copies, state=start.map(torch.Tensor.contiguous), backend=backend)
     assert torch.allclose(y, y_copy, rtol=0, atol=1e-13)
-    assert all(
-        torch.allclose(a, b, rtol=0, atol=1e-13)
-        for a, b in zip(after.weights, after_copy.weights, strict=True)
-    )
+    assert all(torch.allclose(a, b, rtol=0, atol=1e-13) for a, b in zip(after.weights, after_copy.weights, strict=True))
 
 
 def test_a_state_of_one_sequence_is_not_a_shared_state() -> None:

@@ -20,15 +20,11 @@ def cast(inputs: Inputs, dtype: torch.dtype) -> Inputs:
 @STATES
 @pytest.mark.parametrize("rule", ["momentum_decay", "neither"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_lower_precision_follows_double(
-    dtype: torch.dtype, rule: str, position: int | None, backend: Backend
-) -> None:
+def test_lower_precision_follows_double(dtype: torch.dtype, rule: str, position: int | None, backend: Backend) -> None:
     case = Case(ABLATIONS[rule], length=21, chunk_size=8, dtype=torch.float64)
     inputs, state = draw_inputs(case), draw_state(case, position)
     exact, exact_after = scan(inputs, state, case.rule, 8, backend)
-    tokens = {
-        n: x if n in ("lr", "momentum", "decay") else x.to(dtype) for n, x in inputs.items() if x is not None
-    }
+    tokens = {n: x if n in ("lr", "momentum", "decay") else x.to(dtype) for n, x in inputs.items() if x is not None}
     small = {"lr": None, "momentum": None, "decay": None} | {
         n: x if x.dtype == dtype else x.float() for n, x in tokens.items()
     }
@@ -42,7 +38,7 @@ def test_lower_precision_follows_double(
 @STATES
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_computes_in_float32(dtype: torch.dtype, position: int | None) -> None:
-    """Only the inputs and outputs are rounded: the state is bit for bit that of the rounded inputs in float32."""
+    """Only inputs and outputs are rounded: the state is bit for bit that of the rounded inputs in float32."""
     case = Case(length=13, dtype=torch.float32)
     inputs, state = cast(draw_inputs(case), dtype), draw_state(case, position)
     y, after = scan(inputs, state, case.rule, 4, "chunked")
@@ -58,9 +54,7 @@ def test_gradients_come_in_the_dtype_of_the_inputs(dtype: torch.dtype) -> None:
     weights = [w.requires_grad_() for w in draw_state(case, None).weights]
     y, _ = scan({**inputs}, MemoryState.initial(weights), case.rule, 4, "chunked")
     y.float().square().sum().backward()
-    assert all(
-        x.grad is not None and x.grad.dtype == dtype and x.grad.isfinite().all() for x in inputs.values()
-    )
+    assert all(x.grad is not None and x.grad.dtype == dtype and x.grad.isfinite().all() for x in inputs.values())
     assert all(w.grad is not None and w.grad.dtype == torch.float32 for w in weights)
 
 

@@ -13,9 +13,7 @@ from titans_seq.memory import MemoryRule
 @pytest.mark.parametrize("position", [None, 2], ids=["new", "open"])
 @pytest.mark.parametrize("architecture", ["linear", "depth2_gelu"])
 @pytest.mark.parametrize(("lr", "momentum", "decay"), list(itertools.product([0.0, 1.0], repeat=3)))
-def test_every_combination(
-    lr: float, momentum: float, decay: float, architecture: str, position: int | None
-) -> None:
+def test_every_combination(lr: float, momentum: float, decay: float, architecture: str, position: int | None) -> None:
     case = Case(MemoryRule(ARCHITECTURES[architecture]), length=7)
     inputs, state = draw_inputs(case), draw_state(case, position)
     for name, value in (("lr", lr), ("momentum", momentum), ("decay", decay)):
@@ -45,6 +43,4 @@ def test_products_that_underflow(small: float) -> None:
     inputs, state = draw_inputs(case), draw_state(case, 3)
     inputs["momentum"] = torch.full_like(inputs["lr"], small)  # type: ignore[arg-type]
     inputs["decay"] = torch.full_like(inputs["lr"], 1 - small)  # type: ignore[arg-type]
-    assert_all_close(
-        run(case, inputs, state, "chunked"), run(case, inputs, state, "reference"), relative=1e-4
-    )
+    assert_all_close(run(case, inputs, state, "chunked"), run(case, inputs, state, "reference"), relative=1e-4)

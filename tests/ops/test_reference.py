@@ -64,9 +64,7 @@ def test_the_equations_by_hand(architecture: str, chunk_size: int, backend: Back
 
     y, state = scan({**inputs}, MemoryState.initial(weights), case.rule, chunk_size, backend)
     single = {name: x[0, :, 0] for name, x in inputs.items()}
-    hand_y, hand_weights, hand_surprise = by_hand(
-        case.rule.architecture, single, [w[0] for w in weights], chunk_size
-    )
+    hand_y, hand_weights, hand_surprise = by_hand(case.rule.architecture, single, [w[0] for w in weights], chunk_size)
     assert_close(y[0, :, 0], hand_y, name="y")
     assert state.position == 5 % chunk_size
     pairs = zip([*state.weights, *state.momentum], [*hand_weights, *hand_surprise], strict=True)
@@ -104,7 +102,7 @@ def test_a_linear_memory_with_exact_steps_is_the_delta_rule(backend: Backend) ->
 
 @BACKENDS
 def test_decay_acts_after_the_surprise_is_measured(backend: Backend) -> None:
-    """Titans' form, `W_t = W_{t-1} ((1 - decay) I - lr k k^T) + lr v k^T`: not Gated DeltaNet's, which decays first."""
+    """`W_t = W_{t-1} ((1 - decay) I - lr k k^T) + lr v k^T`: Gated DeltaNet, in contrast, decays first."""
     _, inputs, state, matrix = linear_case()
     rule = replace(DELTA_RULE, retention=MemoryRule().retention)
     y, _ = scan({**inputs, "momentum": None}, state, rule, 1, backend)
@@ -146,16 +144,14 @@ def test_without_steps_momentum_drifts_on_alone(backend: Backend) -> None:
     still = {name: torch.zeros_like(inputs["lr"]) for name in ("lr", "decay")}  # type: ignore[arg-type]
     momentum = torch.full_like(still["lr"], 0.5)
     _, after = scan({**inputs, **still, "momentum": momentum}, state, case.rule, 3, backend)
-    for before, drift, now, rest in zip(
-        state.weights, state.momentum, after.weights, after.momentum, strict=True
-    ):
+    for before, drift, now, rest in zip(state.weights, state.momentum, after.weights, after.momentum, strict=True):
         assert_close(rest, 0.5**7 * drift, 1e-13, "momentum")
         assert_close(now, before + (1 - 0.5**7) * drift, 1e-13, "weights")
 
 
 @BACKENDS
 def test_full_decay_clears_the_memory(backend: Backend) -> None:
-    """decay_t = 1 forgets all weights: what follows no longer depends on what came before (without momentum)."""
+    """Without momentum, decay_t = 1 forgets all: what follows does not depend on what came before."""
     case = Case(MemoryRule(algorithm=GradientDescent()), length=9, chunk_size=1)
     inputs = draw_inputs(case)
     decay = inputs["decay"]
@@ -174,8 +170,6 @@ def test_no_steps_and_no_decay_leave_the_memory_alone(backend: Backend) -> None:
     inputs, state = draw_inputs(case), draw_state(case, 2)
     inputs["lr"] = torch.zeros_like(inputs["lr"])  # type: ignore[arg-type]
     _, after = scan(inputs, state, case.rule, 4, backend)
-    for before, now, past, rest in zip(
-        state.weights, after.weights, state.momentum, after.momentum, strict=True
-    ):
+    for before, now, past, rest in zip(state.weights, after.weights, state.momentum, after.momentum, strict=True):
         assert_close(now, before, 0, "weights")
         assert_close(rest, past, 0, "momentum that this algorithm does not use")

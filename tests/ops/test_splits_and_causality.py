@@ -1,4 +1,4 @@
-"""The laws of the operator: any cut gives the same, the future changes no past, sequences and heads are independent."""
+"""The operator's laws: cuts change nothing, the future changes no past, sequences and heads are independent."""
 
 from dataclasses import replace
 
@@ -16,9 +16,7 @@ from titans_seq.ops.dispatch import Backend
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "chunked"])
 
 
-def in_pieces(
-    case: Case, inputs: Inputs, state: MemoryState, backend: Backend, cuts: list[int]
-) -> dict[str, Tensor]:
+def in_pieces(case: Case, inputs: Inputs, state: MemoryState, backend: Backend, cuts: list[int]) -> dict[str, Tensor]:
     borders = [0, *sorted(cuts), case.length]
     outputs = []
     for start, stop in zip(borders, borders[1:], strict=False):
@@ -125,9 +123,7 @@ def test_sequences_and_heads_are_independent(backend: Backend, position: int | N
         for h in range(3):
             one = {n: None if x is None else x[b : b + 1, :, h : h + 1] for n, x in inputs.items()}
             index = (slice(h, h + 1),) if state.is_new else (slice(b, b + 1), slice(h, h + 1))
-            alone, alone_after = scan(
-                one, state.map(lambda x, i=index: x[i]), case.rule, case.chunk_size, backend
-            )
+            alone, alone_after = scan(one, state.map(lambda x, i=index: x[i]), case.rule, case.chunk_size, backend)
             assert_close(alone, y[b : b + 1, :, h : h + 1], 1e-13, f"y of sequence {b}, head {h}")
             together = {n: x[b : b + 1, h : h + 1] for n, x in state_tensors(after).items()}
             assert_all_close(state_tensors(alone_after), together, 1e-13)

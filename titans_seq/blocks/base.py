@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from titans_seq.layers import SwiGLU
+from titans_seq.layers import RMSNorm, SwiGLU
 
 
 class Mixer(Protocol):
@@ -26,8 +26,8 @@ class Block(nn.Module):
 
     def __init__(self, mixer: nn.Module, dim: int, hidden: int | None = None) -> None:
         super().__init__()
-        self.mixer_norm, self.mixer = nn.RMSNorm(dim, eps=1e-6), mixer
-        self.feedforward_norm, self.feedforward = nn.RMSNorm(dim, eps=1e-6), SwiGLU(dim, hidden)
+        self.mixer_norm, self.mixer = RMSNorm(dim), mixer
+        self.feedforward_norm, self.feedforward = RMSNorm(dim), SwiGLU(dim, hidden)
 
     def forward(self, x: Tensor, state: Any = None, *, return_state: bool = True) -> tuple[Tensor, Any]:
         """Return outputs shaped like x, `[B, T, dim]`, and the mixer's state after x."""

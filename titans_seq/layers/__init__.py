@@ -4,6 +4,7 @@ from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.feedforward import SwiGLU
 from titans_seq.layers.gates import GateConfig, MemoryGates, largest_lr
 from titans_seq.layers.neural_memory import NeuralMemory, NeuralMemoryConfig, NeuralMemoryState
+from titans_seq.layers.norm import RMSNorm
 
 __all__ = [
     "CausalConvolution",
@@ -12,6 +13,7 @@ __all__ = [
     "NeuralMemory",
     "NeuralMemoryConfig",
     "NeuralMemoryState",
+    "RMSNorm",
     "SwiGLU",
     "largest_lr",
 ]

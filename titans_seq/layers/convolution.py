@@ -40,4 +40,5 @@ class CausalConvolution(nn.Module):
         # As a one-row image with its channels last, [B, T, D] needs no transposing copy.
         image = padded.mT.unsqueeze(2)
         y = F.conv2d(image, self.weight, groups=self.weight.shape[0]).squeeze(2).mT
-        return y, padded[:, padded.shape[1] - past :]
+        # A copy, because a view would keep the whole piece in memory for as long as the state lives.
+        return y, padded[:, padded.shape[1] - past :].clone()

@@ -81,17 +81,15 @@ class MemoryGates(nn.Module):
         with torch.no_grad():
             self.project.weight.mul_(0.1)  # start close to the biases
             biases = {"lr": config.lr_bias, "momentum": config.momentum_bias, "decay": config.decay_bias}
-            self.project.bias.copy_(
-                torch.tensor([biases[name] for name in self.names]).repeat_interleave(heads)
-            )
+            self.project.bias.copy_(torch.tensor([biases[name] for name in self.names]).repeat_interleave(heads))
 
     def forward(self, x: Tensor) -> dict[str, Tensor | None]:
         """Return `lr`, `momentum` and `decay` for `[B, T, dim]`: float32 or wider `[B, T, H]`, or None if not read."""
         with torch.autocast(x.device.type, enabled=False):
             # Gates near 0 and 1 need more digits than half precision has.
-            logits = nn.functional.linear(
-                x.to(self.project.weight.dtype), self.project.weight, self.project.bias
-            )
+            dtype = torch.promote_types(self.project.weight.dtype, torch.float32)
+            weight, bias = self.project.weight.to(dtype), self.project.bias.to(dtype)
+            logits = nn.functional.linear(x.to(dtype), weight, bias)
             gates = dict(zip(self.names, torch.sigmoid(logits).chunk(len(self.names), -1), strict=True))
         momentum, decay = gates.get("momentum"), gates.get("decay")
         lr = gates["lr"] * self.max_lr if momentum is None else gates["lr"] * (1 - momentum) * self.max_lr

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.gates import GateConfig, MemoryGates, largest_lr
+from titans_seq.layers.norm import RMSNorm
 from titans_seq.memory import MemoryRule, MemoryState, initial_weights
 from titans_seq.ops import Backend, memory_scan
 
@@ -45,6 +46,8 @@ class NeuralMemoryConfig:
         for name, least in (("heads", 1), ("chunk_size", 1), ("convolution", 0), ("persistent_tokens", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.head_dim is not None and self.head_dim < 1:
+            raise ValueError(f"head_dim must be at least 1, or None for the width over the heads, got {self.head_dim}")
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,7 @@ class NeuralMemoryState:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "NeuralMemoryState":
         """Return the state with `function` applied to every tensor."""
-        return NeuralMemoryState(
-            self.memory.map(function), None if self.recent is None else function(self.recent)
-        )
+        return NeuralMemoryState(self.memory.map(function), None if self.recent is None else function(self.recent))
 
 
 class NeuralMemory(nn.Module):
@@ -94,9 +95,7 @@ class NeuralMemory(nn.Module):
         super().__init__()
         heads, rule = config.heads, config.rule
         if config.head_dim is None and dim % heads:
-            raise ValueError(
-                f"width {dim} is not a multiple of {heads} heads: change either, or give head_dim"
-            )
+            raise ValueError(f"width {dim} is not a multiple of {heads} heads: change either, or give head_dim")
         self.config = config
         self.head_dim = config.head_dim or dim // heads
         inner = heads * self.head_dim
@@ -106,10 +105,8 @@ class NeuralMemory(nn.Module):
         self.gates = MemoryGates(config.gates, dim, heads, rule, max_lr)
         initial = initial_weights(rule.architecture, heads, self.head_dim, self.head_dim)
         self.initial = nn.ParameterList(nn.Parameter(w) for w in initial)
-        self.persistent = (
-            nn.Parameter(torch.randn(config.persistent_tokens, dim)) if config.persistent_tokens else None
-        )
-        self.norm = nn.RMSNorm(self.head_dim, eps=1e-6)
+        self.persistent = nn.Parameter(torch.randn(config.persistent_tokens, dim)) if config.persistent_tokens else None
+        self.norm = RMSNorm(self.head_dim)
         self.output_gate = nn.Linear(dim, inner, bias=False)
         self.output = nn.Linear(inner, dim, bias=False)
 
@@ -151,9 +148,7 @@ class NeuralMemory(nn.Module):
         y = self.norm(y).flatten(-2) * F.silu(self.output_gate(x))
         return self.output(y), None if memory is None else NeuralMemoryState(memory, recent)
 
-    def _queries_keys_values(
-        self, x: Tensor, recent: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def _queries_keys_values(self, x: Tensor, recent: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         qkv = self.project(x)
         if self.convolution is not None:
             qkv, recent = self.convolution(qkv, recent)

@@ -30,6 +30,7 @@ class Activation:
 
 
 def _gelu_second(z: Tensor) -> Tensor:
+    z = z.clamp(-40, 40)  # where the exponential has long vanished, and z * z cannot overflow
     return torch.exp(-0.5 * z * z) * (2.0 - z * z) / math.sqrt(2.0 * math.pi)
 
 

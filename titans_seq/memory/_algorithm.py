@@ -12,8 +12,8 @@ Nothing here divides by a product of gates: gates of exactly 0 and 1 are exact, 
 Reference: arXiv 2501.00663, eq. 16-18 (which print the linear memory without momentum).
 """
 
+import abc
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -43,28 +43,28 @@ class Coefficients:
 _NEGLIGIBLE = {dtype: torch.finfo(dtype).tiny ** 0.5 for dtype in (torch.float32, torch.float64)}
 
 
-class Algorithm(Protocol):
+class Algorithm(abc.ABC):
     """A learning rule that is linear in the gradients."""
 
     @property
+    @abc.abstractmethod
     def slots(self) -> int:
         """How many tensors the size of the weights are carried: the weights, and what the rule adds."""
-        ...
 
     @property
+    @abc.abstractmethod
     def gated(self) -> bool:
         """Whether the rule reads a `momentum` value per token."""
-        ...
 
+    @abc.abstractmethod
     def coefficients(self, lr: Tensor, momentum: Tensor | None, keep: Tensor) -> Coefficients:
         """Return the closed form for gates `[..., C]`."""
-        ...
 
+    @abc.abstractmethod
     def step(
         self, weight: Tensor, momentum: Tensor, gradient: Tensor, gates: tuple[Tensor, Tensor | None, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Take one token's step; `gates` are (lr, momentum, keep), broadcastable to the weights."""
-        ...
 
 
 class _CumulativeProducts(torch.autograd.Function):
@@ -78,7 +78,7 @@ class _CumulativeProducts(torch.autograd.Function):
         ones = gate.new_ones(size, size + 1)
         below = gate.unsqueeze(-1) * ones
         products = torch.where(ones.tril().bool(), below, 1).cumprod(-2) * ones.tril(1)
-        return torch.where(products < _NEGLIGIBLE[gate.dtype], 0, products)
+        return torch.where(products.abs() < _NEGLIGIBLE[gate.dtype], 0, products)
 
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -114,7 +114,7 @@ def cumulative_products(gate: Tensor) -> Tensor:
 
 @register("gradient_descent")
 @dataclass(frozen=True)
-class GradientDescent:
+class GradientDescent(Algorithm):
     """`W_t = keep_t W_{t-1} - lr_t u_t` (Titans eq. 8 and 16; the paper's ablation without momentum)."""
 
     @property
@@ -144,7 +144,7 @@ _NO_MOMENTUM = "momentum needs the gate `momentum`, got None"
 
 @register("momentum")
 @dataclass(frozen=True)
-class Momentum:
+class Momentum(Algorithm):
     """`S_t = momentum_t S_{t-1} - lr_t u_t`, `W_t = keep_t W_{t-1} + S_t` (Titans eq. 13-14).
 
     This is the "trace" convention, momentum * S + gradient, not the "moving average" one. S is carried across chunks.

@@ -1,9 +1,10 @@
 """What a memory stores: a matrix, or the weights of a small network."""
 
+import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +15,10 @@ from titans_seq.memory._activation import ACTIVATIONS
 
 NORM_EPS = 1e-5
 
+ActivationName = Literal["gelu", "silu", "relu"]
 
-class Architecture(Protocol):
+
+class Architecture(abc.ABC):
     """A chain of matrices with an activation between them: `y = [x +] [LN](W_L f(... f(W_1 x)))`.
 
     Attributes:
@@ -25,23 +28,19 @@ class Architecture(Protocol):
         norm: whether the network's output is normalised before that: LayerNorm, no affine parameters, eps 1e-5.
     """
 
-    @property
-    def depth(self) -> int: ...
-    @property
-    def activation(self) -> Literal["gelu", "silu", "relu"]: ...
-    @property
-    def residual(self) -> bool: ...
-    @property
-    def norm(self) -> bool: ...
+    depth: int
+    activation: ActivationName
+    residual: bool
+    norm: bool
 
+    @abc.abstractmethod
     def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:
         """Return (out, in) of each layer's matrix, first layer first."""
-        ...
 
 
 @register("linear")
 @dataclass(frozen=True)
-class LinearMemory:
+class LinearMemory(Architecture):
     """A matrix memory, `M(k) = W k`: online linear regression (Titans 3.1).
 
     Example:
@@ -49,21 +48,10 @@ class LinearMemory:
         ((32, 64),)
     """
 
-    @property
-    def depth(self) -> int:
-        return 1
-
-    @property
-    def activation(self) -> Literal["gelu", "silu", "relu"]:
-        return "gelu"
-
-    @property
-    def residual(self) -> bool:
-        return False
-
-    @property
-    def norm(self) -> bool:
-        return False
+    depth = 1
+    activation = "gelu"  # there is nothing for it to act between
+    residual = False
+    norm = False
 
     def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:
         """Return (out, in) of the one matrix."""
@@ -72,7 +60,7 @@ class LinearMemory:
 
 @register("mlp")
 @dataclass(frozen=True)
-class MLPMemory:
+class MLPMemory(Architecture):
     """A deep memory; the defaults are the NeurIPS form `M(k) = k + LN(W_2 gelu(W_1 k))` with expansion 4.
 
     The paper does not say whether the LayerNorm has affine parameters or whether those would be outer or inner
@@ -95,7 +83,7 @@ class MLPMemory:
 
     depth: int = 2
     expansion: float = 4
-    activation: Literal["gelu", "silu", "relu"] = "gelu"
+    activation: ActivationName = "gelu"
     residual: bool = True
     norm: bool = True
 
@@ -105,9 +93,7 @@ class MLPMemory:
         if self.expansion <= 0:
             raise ValueError(f"memory expansion must be above 0, got {self.expansion}")
         if self.activation not in ACTIVATIONS:
-            raise ValueError(
-                f"unknown activation {self.activation!r}: choose one of {', '.join(ACTIVATIONS)}"
-            )
+            raise ValueError(f"unknown activation {self.activation!r}: choose one of {', '.join(ACTIVATIONS)}")
 
     def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:
         """Return (out, in) of each layer's matrix, first layer first.
@@ -161,10 +147,10 @@ def initial_weights(
 ) -> tuple[Tensor, ...]:
     """Draw initial weights, one set a head, which outer training then learns.
 
-    The paper gives neither scale nor form. Entries are normal with variance `1 / in`, with two exceptions: keys have
-    unit length, so a deep memory's first layer has variance 1 to give its units variance 1; and before a LayerNorm, where
-    the scale only sets how fast the layer learns (gradients shrink as it grows), the last layer has variance 1, which
-    keeps the inner loss's curvature near 1 whatever the width.
+    The paper gives neither scale nor form. Entries are normal with variance `1 / in`, with two exceptions. Keys have unit
+    length, so a deep memory's first layer has variance 1 to give its units variance 1. Before a LayerNorm the scale only
+    sets how fast a layer learns (gradients shrink as it grows); there the last layer has variance 1, which keeps the
+    inner loss's curvature near 1 whatever the width.
 
     Args:
         architecture: which network.
@@ -182,6 +168,4 @@ def initial_weights(
         scales[0] = 1.0
     if architecture.norm:
         scales[-1] = 1.0
-    return tuple(
-        s * torch.randn(heads, *shape, generator=generator) for s, shape in zip(scales, shapes, strict=True)
-    )
+    return tuple(s * torch.randn(heads, *shape, generator=generator) for s, shape in zip(scales, shapes, strict=True))

@@ -1,7 +1,7 @@
 """Retention gate: what share of the memory is kept before each token's write."""
 
+import abc
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -9,22 +9,22 @@ from torch import Tensor
 from titans_seq.config import register
 
 
-class Retention(Protocol):
+class Retention(abc.ABC):
     """How a memory forgets."""
 
     @property
+    @abc.abstractmethod
     def gated(self) -> bool:
         """Whether the gate reads a `decay` value per token."""
-        ...
 
+    @abc.abstractmethod
     def keep(self, decay: Tensor | None, like: Tensor) -> Tensor:
         """Return the share kept, in [0, 1], shaped and typed like `like`."""
-        ...
 
 
 @register("weight_decay")
 @dataclass(frozen=True)
-class WeightDecay:
+class WeightDecay(Retention):
     """Scalar weight decay per token and head: keep `1 - decay_t` (Titans eq. 13, alpha).
 
     Example:
@@ -45,7 +45,7 @@ class WeightDecay:
 
 @register("no_retention")
 @dataclass(frozen=True)
-class NoRetention:
+class NoRetention(Retention):
     """Nothing is forgotten (Titans eq. 9; the paper's ablation without weight decay).
 
     Example:

@@ -3,12 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
-def _is_constant(tensor: Tensor) -> bool:
-    """Whether one number is repeated all over `tensor`, told from its strides alone, so without reading it."""
-    return all(stride == 0 for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1)
+def _is_zero(tensor: Tensor) -> bool:
+    """Whether `tensor` is one zero repeated all over, as `MemoryState.initial` makes it."""
+    if any(stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1):
+        return False
+    # Elsewhere than on a CPU, reading the number would make everything wait for it.
+    readable = tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+    return not (readable and tensor.numel() and tensor.flatten()[0].item())
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,10 @@ class MemoryState:
                     f"{name} must have the weights' shapes {shapes}, got {[tuple(t.shape) for t in tensors]}"
                 )
         if any(len(shape) not in (3, 4) for shape in shapes):
-            raise ValueError(
-                f"memory weights must be [B, H, out, in] or [H, out, in] per layer, got {shapes}"
-            )
+            raise ValueError(f"memory weights must be [B, H, out, in] or [H, out, in] per layer, got {shapes}")
         if self.position < 0:
-            raise ValueError(
-                f"position counts tokens in the open chunk and cannot be negative, got {self.position}"
-            )
-        if self.is_new and (self.position or not all(map(_is_constant, self.momentum))):
+            raise ValueError(f"position counts tokens in the open chunk and cannot be negative, got {self.position}")
+        if self.is_new and (self.position or not all(map(_is_zero, self.momentum))):
             raise ValueError(
                 "a state without batch dimension is a new memory, with no momentum and no open chunk: make it with "
                 "MemoryState.initial(weights), or give every tensor its batch dimension"

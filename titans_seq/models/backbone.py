@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from titans_seq.layers import RMSNorm
+
 
 @dataclass(frozen=True)
 class BackboneState:
@@ -35,7 +37,7 @@ class Backbone(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         if not len(self.blocks):
             raise ValueError("a backbone needs at least one block, got none")
-        self.norm = nn.RMSNorm(dim, eps=1e-6)
+        self.norm = RMSNorm(dim)
 
     def forward(
         self, x: Tensor, state: BackboneState | None = None, *, return_state: bool = True

@@ -116,7 +116,7 @@ def reads(architecture: Architecture, q: Tensor, w: Writes, slots: list[Tensor],
         scaled.append(scaled_rows(x, c.read[..., : slot.shape[1]]))
         scores.append(torch.bmm(x, w.inputs[layer].mT))
         mixed.append(scores[-1] * c.mix)
-        y = torch.baddbmm(rows_times(scaled[-1], stacked(slot)), mixed[-1], w.errors[layer], alpha=-1)
+        y = rows_times(scaled[-1], stacked(slot)).baddbmm_(mixed[-1], w.errors[layer], alpha=-1)
         if layer < len(slots) - 1:
             hidden.append(y)
             inputs.append(activation.value(y))
@@ -136,6 +136,6 @@ def carry_over(w: Writes, slots: list[Tensor], c: Coefficients) -> list[Tensor]:
             slot = slot.repeat_interleave(groups // slot.shape[0], 0)
         old = c.carry[..., : slot.shape[1]] @ slot.flatten(2)
         written = scaled_rows(a, c.write.mT).mT
-        new = torch.baddbmm(old.view(groups, -1, slot.shape[-1]), written, error, alpha=-1)
+        new = old.view(groups, -1, slot.shape[-1]).baddbmm_(written, error, alpha=-1)
         carried.append(new.view(groups, n, *slot.shape[2:]))
     return carried

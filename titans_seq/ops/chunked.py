@@ -7,7 +7,7 @@ call into the rest of an open chunk, whole chunks, and a tail, so that no chunk 
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -26,8 +26,14 @@ TOKENS_PER_CALL = 4096
 
 
 @functools.lru_cache(maxsize=64)
-def _encode(architecture: Architecture, bias: Bias) -> str:
+def _encode_once(architecture: Architecture, bias: Bias) -> str:
     return json.dumps([to_dict(architecture), to_dict(bias)])
+
+
+@torch.compiler.assume_constant_result
+def _encode(architecture: Architecture, bias: Bias) -> str:
+    """Write a rule as the string that an operator can take; torch.compile cannot trace the cache behind it."""
+    return _encode_once(architecture, bias)
 
 
 @functools.lru_cache(maxsize=64)
@@ -38,6 +44,11 @@ def _decode(rule: str) -> tuple[Architecture, Bias]:
 
 def _anchors(slots: list[Tensor]) -> list[Tensor]:
     return [slot[:, 0] for slot in slots]
+
+
+def _stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Stack fresh tensors; a single one is not copied."""
+    return tensors[0].unsqueeze(0) if len(tensors) == 1 else torch.stack(tuple(tensors))
 
 
 @torch.library.custom_op("titans_seq::chunked_memory", mutates_args=())
@@ -59,20 +70,18 @@ def _forward(
         of chunks every, 2 every, ..., each layer's `[M, G, n, in, out]`.
     """
     architecture, bias = _decode(rule)
-    outputs, saved = torch.empty_like(v), []
+    outputs, saved = [], []
     for chunk in range(k.shape[0]):
         if every and chunk and chunk % every == 0:
             saved.append(slots)
         c = Coefficients(*(x[chunk] for x in coefficients))
-        w = writes(
-            architecture, bias, k[chunk], v[chunk], anchor if anchor and not chunk else _anchors(slots)
-        )
-        outputs[chunk] = reads(architecture, q[chunk], w, slots, c).output
+        w = writes(architecture, bias, k[chunk], v[chunk], anchor if anchor and not chunk else _anchors(slots))
+        outputs.append(reads(architecture, q[chunk], w, slots, c).output)
         if carry_out or chunk < k.shape[0] - 1:
             slots = carry_over(w, slots, c)
     # An operator's outputs must be tensors of their own: slots that no chunk changed do not occur, as N >= 1.
     carried = slots if carry_out else []
-    return [outputs, *carried, *(torch.stack(layer) for layer in zip(*saved, strict=True))]
+    return [_stack(outputs), *carried, *(_stack(layer) for layer in zip(*saved, strict=True))]
 
 
 @_forward.register_fake
@@ -100,8 +109,7 @@ def _backward(
 ) -> list[Tensor]:
     """Return the gradients of q, k, v, the four coefficients, the slots and, if given, the anchor."""
     architecture, bias = _decode(rule)
-    d_q, d_k, d_v = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
-    d_coefficients = [torch.empty_like(x) for x in coefficients]
+    d_inputs: list[tuple[Tensor, ...]] = []  # of q, k, v and the coefficients; last chunk first
     d_slots, d_anchor = list(d_carried) or None, []
     count = k.shape[0]
     for first in range((count - 1) // every * every, -1, -every):
@@ -129,12 +137,10 @@ def _backward(
             taken = anchor if own_anchor else _anchors(state)
             passed = Chunk(v[chunk], c, state, taken, w, reads(architecture, q[chunk], w, state, c))
             g = chunk_backward(architecture, bias, passed, d_output[chunk], d_slots, own_anchor)
-            d_q[chunk], d_k[chunk], d_v[chunk] = g.q, g.k, g.v
             d = g.coefficients
-            for total, part in zip(d_coefficients, (d.read, d.mix, d.carry, d.write), strict=True):
-                total[chunk] = part
+            d_inputs.append((g.q, g.k, g.v, d.read, d.mix, d.carry, d.write))
             d_slots, d_anchor = g.slots, g.anchor
-    return [d_q, d_k, d_v, *d_coefficients, *(d_slots or []), *d_anchor]
+    return [*map(_stack, zip(*reversed(d_inputs), strict=True)), *(d_slots or []), *d_anchor]
 
 
 @_backward.register_fake
@@ -197,10 +203,7 @@ def _to_slots(state: MemoryState, count: int) -> list[Tensor]:
     if state.is_new:
         return [w.mT.unsqueeze(1).contiguous() for w in state.weights]
     parts = (state.weights, state.momentum)[:count]
-    return [
-        torch.stack([x.transpose(0, 1).mT for x in layer], 2).flatten(0, 1)
-        for layer in zip(*parts, strict=True)
-    ]
+    return [torch.stack([x.transpose(0, 1).mT for x in layer], 2).flatten(0, 1) for layer in zip(*parts, strict=True)]
 
 
 def _from_slot(slot: Tensor, batch: int) -> Tensor:
@@ -259,11 +262,7 @@ def memory_scan_chunked(
         else:
             past = tuple(s.expand_as(w) for s, w in zip(state.momentum, weights, strict=True))
         position = (state.position + length) % chunk_size
-        opened = (
-            weights
-            if position == 0
-            else tuple(_opened(a, batch, w) for a, w in zip(opened, weights, strict=True))
-        )
+        opened = weights if position == 0 else tuple(_opened(a, batch, w) for a, w in zip(opened, weights, strict=True))
         return y, MemoryState(weights, past, opened, position)
 
 

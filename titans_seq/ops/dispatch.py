@@ -149,10 +149,8 @@ def _check(
     )
     for name, gate, wanted in gates:
         if wanted != (gate is not None):
-            owner = rule.algorithm if name == "momentum" else rule.retention
-            raise ValueError(
-                f"{owner} {'needs' if wanted else 'has no'} gate {name!r}, got {type(gate).__name__}"
-            )
+            owner = rule.retention if name == "decay" else rule.algorithm
+            raise ValueError(f"{owner} {'needs' if wanted else 'has no'} gate {name!r}, got {type(gate).__name__}")
         if gate is not None and gate.shape != k.shape[:3]:
             raise ValueError(f"{name} must be [B, T, H] = {tuple(k.shape[:3])}, got {tuple(gate.shape)}")
     shapes = [tuple(w.shape) for w in state.weights]

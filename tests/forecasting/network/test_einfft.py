@@ -46,9 +46,7 @@ def slow(layer: EinFFT, x: torch.Tensor) -> torch.Tensor:
                 part = row[b * size : (b + 1) * size]
                 part = affine(part, first[b], bias_1[b], lambda value: max(value, 0.0))
                 row[b * size : (b + 1) * size] = affine(part, second[b], bias_2[b], shrink)
-        result[s] = torch.tensor(
-            [[value.real for value in row] for row in transform(grid, 1)], dtype=torch.float64
-        )
+        result[s] = torch.tensor([[value.real for value in row] for row in transform(grid, 1)], dtype=torch.float64)
     return result
 
 

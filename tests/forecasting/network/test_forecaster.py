@@ -6,14 +6,18 @@ import torch
 from forecasting.network.cycle import CycleConfig
 from forecasting.network.forecaster import Forecaster, NetworkConfig, build_network
 from forecasting.network.heads import Head, HeadConfig
-from forecasting.network.mixers import AttentionMixer, GRUMixer, IdentityMixer
+from forecasting.network.mixers import AttentionMixer, GRUMixer, IdentityMixer, MemoryMixer
 from forecasting.network.normalise import NormaliseConfig
 from forecasting.network.tokens import PatchConfig, VariateConfig
 from forecasting.outputs import Output, Point, Quantiles, StudentT
 from forecasting.windows import WindowBatch
 
 CONTEXT, HORIZON, CHANNELS = 32, 6, 3
-SMALL = NetworkConfig(width=8, layers=1)
+SMALL = NetworkConfig(mixer=GRUMixer(), width=8, layers=1)
+
+
+def kind(config: object) -> str:
+    return type(config).__name__
 
 
 def random_batch(size: int = 4, known: int = 0, past: int = 0, gaps: bool = False) -> WindowBatch:
@@ -48,7 +52,7 @@ def build(config: NetworkConfig, output: Output | None = None, known: int = 0, p
 
 
 @pytest.mark.parametrize("tokens", [PatchConfig(8, 4), PatchConfig(8, 4, True), VariateConfig()], ids=str)
-@pytest.mark.parametrize("mixer", [IdentityMixer(), GRUMixer(True), AttentionMixer(2)], ids=str)
+@pytest.mark.parametrize("mixer", [IdentityMixer(), GRUMixer(True), AttentionMixer(2), MemoryMixer()], ids=kind)
 @pytest.mark.parametrize("output", [Point(), Quantiles((0.1, 0.5, 0.9)), StudentT()], ids=str)
 def test_every_combination_trains_a_step_with_covariates_and_gaps(tokens, mixer, output):
     config = replace(SMALL, tokens=tokens, mixer=mixer, cycle=CycleConfig((24,)))

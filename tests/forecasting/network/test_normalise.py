@@ -63,7 +63,5 @@ def test_a_single_value_does_not_set_the_scale():
 
 def test_last_observed_looks_behind_gaps(window):
     past, observed = window
-    expected = torch.stack(
-        [torch.stack([past[b, observed[b, :, v], v][-1] for v in range(3)]) for b in range(4)]
-    )
+    expected = torch.stack([torch.stack([past[b, observed[b, :, v], v][-1] for v in range(3)]) for b in range(4)])
     torch.testing.assert_close(last_observed(past, observed)[:, 0], expected)
