@@ -10,7 +10,7 @@ from benchmarks import memory_use
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig, NeuralMemoryState
 from titans_seq.memory import MemoryRule, MLPMemory
 
-_DIM, _CHUNK, _SETTLED = 128, 16, 0.1
+_DIM, _CHUNK = 128, 16
 
 
 class _Stream:
@@ -35,24 +35,31 @@ class _Stream:
 
 
 def pieces(total: int, piece: int, dim: int = _DIM, chunk: int = _CHUNK) -> dict:
-    """Stream `total` tokens in pieces; `growth_mb` is the rise of resident memory after the first tenth."""
-    stream, seconds, resident = _Stream(dim, chunk), 0.0, []
+    """Stream `total` tokens in pieces, and look at resident memory after each tenth.
+
+    Returns:
+        Speed, and per tenth its last position, its peak, and what stays when freed memory is given back; `growth_mb` is
+        the largest rise of either after the first tenth.
+    """
+    stream, seconds, tenths = _Stream(dim, chunk), 0.0, []
     with torch.inference_mode():
-        while stream.position < total:
-            y, spent = stream.read(min(piece, total - stream.position))
-            seconds += spent
-            resident.append((stream.position, memory_use.resident() / 1e6))
-            if not y.isfinite().all():
-                raise FloatingPointError(f"outputs are not finite before token {stream.position}")
-    settled = [mb for position, mb in resident if position >= _SETTLED * total]
+        for tenth in range(1, 11):
+            while stream.position < total * tenth // 10:
+                y, spent = stream.read(min(piece, total * tenth // 10 - stream.position))
+                seconds += spent
+                if not y.isfinite().all():
+                    raise FloatingPointError(f"outputs are not finite before token {stream.position}")
+            peak = memory_use.peak()
+            tenths.append({"position": stream.position, "peak_mb": peak / 1e6, "kept_mb": memory_use.mark() / 1e6})
+    rises = [max(row[name] for row in tenths) - tenths[0][name] for name in ("peak_mb", "kept_mb")]
     return {
         "tokens": total,
         "piece": piece,
         "dim": dim,
         "chunk": chunk,
         "tokens_per_cpu_s": total / seconds,
-        "resident_mb": resident[:: max(1, len(resident) // 50)],
-        "growth_mb": max(settled) - settled[0],
+        "tenths": tenths,
+        "growth_mb": max(rises),
     }
 
 

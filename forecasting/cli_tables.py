@@ -53,4 +53,14 @@ def _cell(value: object) -> str:
         return str(value)
     if math.isnan(value):
         return "-"
-    return f"{value:.4f}" if abs(value) < 1e4 else f"{value:.4g}"
+    return f"{value:.4f}" if value == 0 or 0.01 <= abs(value) < 1e4 else f"{value:.3g}"
+
+
+def moment(time: object) -> str:
+    """A time as text, without a midnight that every row shares; a step number as it is.
+
+    Example:
+        >>> moment(pd.Timestamp("2024-01-05")), moment(pd.Timestamp("2024-01-05 06:00")), moment(7)
+        ('2024-01-05', '2024-01-05 06:00:00', '7')
+    """
+    return str(time).removesuffix(" 00:00:00")

@@ -5,7 +5,7 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .cli_options import BacktestOptions, Evaluate, Info, Plot, Predict
-from .cli_tables import align, score_text
+from .cli_tables import align, moment, score_text
 from .cli_training import frame_options, table_options
 from .data import FrameOptions, SeriesData, TableOptions, load_series
 from .model import ForecastModel
@@ -37,7 +37,7 @@ def backtest(options: BacktestOptions) -> None:
     )
     cutoffs = result.forecasts["cutoff"].drop_duplicates()
     print(
-        f"{result.windows:,} windows from {len(cutoffs)} cutoffs, {cutoffs.min()} to {cutoffs.max()}, "
+        f"{result.windows:,} windows from {len(cutoffs)} cutoffs, {moment(cutoffs.min())} to {moment(cutoffs.max())}, "
         f"season {result.season}"
     )
     print(score_text(result.table, result.interval))
@@ -58,7 +58,7 @@ def predict(options: Predict) -> None:
     names = frame["series"].unique()
     print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
     more = f"... {len(frame) - 5:,} more rows; " if len(frame) > 5 else ""
-    print(f"{more}{len(names):,} series, {frame['time'].min()} to {frame['time'].max()}")
+    print(f"{more}{len(names):,} series, {moment(frame['time'].min())} to {moment(frame['time'].max())}")
     print(f"written: {options.out or options.run / FORECAST}")
 
 
@@ -91,7 +91,7 @@ def _describe_run(options: Info) -> None:
         "data": f"{run.data} (sha256 {run.sha256[:12]}...)",
         "forecasts": f"{config.horizon} steps from {config.context}, {type(config.output).__name__}",
         "network": f"{type(config.network.mixer).__name__}, width {config.network.width}, "
-        f"{config.network.layers} layers, {_parameters(model):,} parameters",
+        f"layers {config.network.layers}, {_parameters(model):,} parameters",
         "training": f"{epochs} epochs, best {best}, seed {config.seed}",
         "made with": ", ".join(f"{name} {number}" for name, number in run.versions.items()),
         "commit": run.commit or "not known",
@@ -118,7 +118,7 @@ def _describe_data(data: SeriesData) -> None:
         for position, channel in enumerate(data.channels):
             name = channel if data.layout == "wide" else item.name
             missing = int((item.values[:, position] != item.values[:, position]).sum())
-            rows.append([name, str(item.index[0]), str(item.index[-1]), f"{item.length:,}", f"{missing:,}"])
+            rows.append([name, moment(item.index[0]), moment(item.index[-1]), f"{item.length:,}", f"{missing:,}"])
     print(align(rows[:21]))
     if len(names) > 20:
         print(f"... and {len(names) - 20:,} more")

@@ -61,9 +61,9 @@ def kinds_within(hint: Any) -> list[str]:
     """Names of the registered classes that a type hint admits.
 
     Args:
-        hint: a class or a tuple of classes; None admits all.
+        hint: a class or a tuple of classes; None or a protocol admits all.
     """
-    if hint is None:
+    if hint is None or getattr(hint, "_is_protocol", False):
         return sorted(_CLASSES)
     return sorted(kind for kind, cls in _CLASSES.items() if issubclass(cls, hint))
 

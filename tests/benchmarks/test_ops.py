@@ -78,8 +78,8 @@ def test_calls_over_a_limit_say_which():
 
 
 def test_streaming_reports_memory_speed_and_steps():
-    pieces = streaming.pieces(total=100, piece=30, dim=8, chunk=4)
-    assert [position for position, _ in pieces["resident_mb"]] == [30, 60, 90, 100]
+    pieces = streaming.pieces(total=100, piece=4, dim=8, chunk=4)
+    assert [row["position"] for row in pieces["tenths"]] == list(range(10, 101, 10))
     steps = streaming.decoding([0, 10], steps=3, dim=8, chunk=4)
     assert steps[0]["relative"] == 1
     judged = targets.evaluate("streaming", [{"pieces": pieces, "decoding": steps}])

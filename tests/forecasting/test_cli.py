@@ -252,7 +252,7 @@ def test_a_bad_file_gets_one_message_and_leaves_nothing(name: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--preset", "smal"], "unknown preset 'smal': expected one of small, default, large; did you mean"),
+        (["--preset", "smalll"], "unknown preset 'smalll': expected one of small, default, large; did you mean"),
         (["--preset", "small", "--config", "x"], "--config and --preset both say how to train"),
         (["--config", "no/such.yaml"], "no/such.yaml: no such run folder or configuration"),
         (["--loss", "mae"], "--loss mae is for point forecasts: add --output point"),
@@ -354,8 +354,8 @@ def test_benchmark_prints_and_appends(shared_data: Path, tmp_path: Path, output:
 
 
 def test_a_mistyped_verb_or_option_is_answered(capsys: pytest.CaptureFixture[str], refusal: Answer):
-    assert "unknown verb 'trian': expected one of train, evaluate" in refusal("trian")
-    assert "did you mean 'train'?" in refusal("trian")
+    assert "unknown verb 'trainn': expected one of train, evaluate" in refusal("trainn")
+    assert "did you mean 'train'?" in refusal("trainn")
     assert main(["forecast", "train", "--horizn", "3", "--out", "x"]) == 2
     assert "--horizon" in capsys.readouterr().err
     assert main(["forecast", "train", "a.csv", "--out", "x", "--horizon", "many"]) == 2
@@ -381,9 +381,9 @@ def test_in_a_process_of_its_own_a_mistake_ends_with_2_and_no_traceback(tmp_path
 def test_tables():
     table = pd.DataFrame({"model": ["model", "far"], "mse": [0.12345, 123456.0], "coverage": [0.8, np.nan]})
     assert score_text(table, (0.1, 0.9)).splitlines() == [
-        "model        mse  coverage 0.1-0.9",
-        "model     0.1235            0.8000",
-        "far    1.235e+05                 -",
+        "model       mse  coverage 0.1-0.9",
+        "model    0.1235            0.8000",
+        "far    1.23e+05                 -",
     ]
     assert align([["a"], ["bcd"]]) == "a\nbcd"
 

@@ -74,7 +74,7 @@ def test_override_names_what_is_wrong(changes: dict, message: str):
 
 
 def test_unknown_names_are_answered_with_the_known_ones():
-    with pytest.raises(UserError, match=r"unknown preset 'smal': expected one of small, .*did you mean 'small'"):
-        find_preset("smal")
+    with pytest.raises(UserError, match=r"unknown preset 'smalll': expected one of small, .*did you mean 'small'"):
+        find_preset("smalll")
     with pytest.raises(UserError, match=r"unknown mixer 'mamba': expected one of memory, identity"):
         with_mixer(Recipe(), "mamba")

@@ -50,9 +50,10 @@ def largest_lr(config: GateConfig, rule: MemoryRule, chunk_size: int, key_dim: i
     """Return the cap on the inner step size of a token without momentum.
 
     All gradients of a chunk are taken at its first weights, so their steps add up: the memory diverges unless
-    lr * C * curvature / (1 - momentum) stays below about 2. Keys have unit length, so a linear memory's curvature is at
-    most 1 (reached when all keys of a chunk are equal), and a deep memory's is about the squared length of the features
-    its last layer reads. The cap is `max_step / (C * that)`; `MemoryGates` multiplies it by 1 - momentum, token by token.
+    lr * C * curvature / (1 - momentum) stays below about 2. Keys have unit length, so a linear memory's curvature is
+    at most 1 (reached when all keys of a chunk are equal; unlike keys allow a larger `max_step`), and a deep memory's
+    is about the squared length of the features its last layer reads. The cap is `max_step / (C * that)`;
+    `MemoryGates` multiplies it by 1 - momentum, token by token.
 
     Example:
         >>> from titans_seq.memory import LinearMemory

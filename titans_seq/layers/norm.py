@@ -1,6 +1,5 @@
 """Normalisation in full precision."""
 
-import torch
 from torch import Tensor, nn
 
 

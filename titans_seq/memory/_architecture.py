@@ -71,7 +71,8 @@ class MLPMemory(Architecture):
         expansion: hidden width over key width, above 0.
         activation: between the matrices.
         residual: add the input to the output; needs key width = value width.
-        norm: LayerNorm on the network's output (before the residual).
+        norm: LayerNorm on the network's output (before the residual). Without it nothing bounds the inner loss's
+            curvature once weights have grown: feed such a memory normalised inputs, as the blocks do.
 
     Raises:
         ValueError: if a value is out of its range.
@@ -147,10 +148,10 @@ def initial_weights(
 ) -> tuple[Tensor, ...]:
     """Draw initial weights, one set a head, which outer training then learns.
 
-    The paper gives neither scale nor form. Entries are normal with variance `1 / in`, with two exceptions. Keys have unit
-    length, so a deep memory's first layer has variance 1 to give its units variance 1. Before a LayerNorm the scale only
-    sets how fast a layer learns (gradients shrink as it grows); there the last layer has variance 1, which keeps the
-    inner loss's curvature near 1 whatever the width.
+    The paper gives neither scale nor form. Entries are normal with variance `1 / in`, with two exceptions. Keys have
+    unit length, so a deep memory's first layer has variance 1 to give its units variance 1. Before a LayerNorm the
+    scale only sets how fast a layer learns (gradients shrink as it grows); there the last layer has variance 1, which
+    keeps the inner loss's curvature near 1 whatever the width.
 
     Args:
         architecture: which network.

@@ -1,9 +1,9 @@
 """One chunk of the memory in closed form, forwards and backwards, without a weight matrix per token.
 
-Shapes. G = heads x batch (heads first), C tokens, n slots (weights, momentum). Matrices are kept transposed, `[in, out]`,
-so that a row of activations times a matrix is a layer. `slots[l]` is `[G, n, in, out]`. A new memory has one slot
-shared by the batch, `[H, 1, in, out]`: its rows then meet their matrix in one ordinary product a head, and nothing is
-expanded per sequence.
+Shapes. G = heads x batch (heads first), C tokens, n slots (weights, momentum). Matrices are kept transposed,
+`[in, out]`, so that a row of activations times a matrix is a layer. `slots[l]` is `[G, n, in, out]`. A new memory has
+one slot shared by the batch, `[H, 1, in, out]`: its rows then meet their matrix in one ordinary product a head, and
+nothing is expanded per sequence.
 
 Every inner gradient is an outer product of a layer's input a_s and the error delta_s at its output, so a token's read
 is a causal, weighted attention over the chunk (DESIGN 3; arXiv 2501.00663 eq. 16-18 with momentum and depth):

@@ -36,7 +36,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class ChunkGradients:
-    """Gradients of one chunk's inputs; `slots` holds those of the anchor too unless the anchor was a tensor of its own."""
+    """Gradients of one chunk's inputs; the anchor's are in `slots` unless it was a tensor of its own."""
 
     q: Tensor
     k: Tensor
