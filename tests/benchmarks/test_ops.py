@@ -49,6 +49,7 @@ def test_a_suite_writes_its_results_and_keeps_the_others(monkeypatch, tmp_path, 
     assert "largest time per token" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_both_modes_of_the_peer_are_measured_beside_ours():
     pytest.importorskip("titans_pytorch", reason="needs the peer: pip install -e '.[bench]'")
     forward, training = suites.peer(TINY, 16, Limits())

@@ -152,9 +152,10 @@ class NeuralMemory(nn.Module):
         qkv = self.project(x)
         if self.convolution is not None:
             qkv, recent = self.convolution(qkv, recent)
-        q, k, v = F.silu(qkv).unflatten(-1, (3, self.config.heads, self.head_dim)).unbind(2)
+        queries_keys, v = F.silu(qkv).unflatten(-1, (3, self.config.heads, self.head_dim)).split([2, 1], 2)
         # The small constant makes a silent token's key zero instead of dividing by zero.
-        return F.normalize(q, dim=-1, eps=1e-6), F.normalize(k, dim=-1, eps=1e-6), v, recent
+        q, k = F.normalize(queries_keys, dim=-1, eps=1e-6).unbind(2)
+        return q, k, v.squeeze(2), recent
 
     def _initial_state(self) -> MemoryState:
         # Memory weights are float32 or wider whatever the layer was cast to.

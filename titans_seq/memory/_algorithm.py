@@ -16,6 +16,7 @@ import abc
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.config import register
@@ -67,18 +68,29 @@ class Algorithm(abc.ABC):
         """Take one token's step; `gates` are (lr, momentum, keep), broadcastable to the weights."""
 
 
-class _CumulativeProducts(torch.autograd.Function):
-    """`[..., C]` gates to `[..., C, C + 1]` products, differentiated without dividing."""
+def _products(gate: Tensor) -> Tensor:
+    """Compute `cumulative_products`."""
+    ones = gate.new_ones(gate.shape[-1], gate.shape[-1] + 1)
+    # Walk down the rows of each column: ones above token s, then its product, multiplied by each row's gate.
+    products = torch.addcmul(ones.triu(1), gate.unsqueeze(-1), ones.tril())
+    products = torch.cumprod(products, -2, out=products)
+    return F.hardshrink(products, _NEGLIGIBLE[gate.dtype]).mul_(ones.tril(1))
 
+
+def _products_backward(products: Tensor, gradient: Tensor) -> Tensor:
+    """Pull a gradient of `cumulative_products` back to the gates, without dividing by any.
+
+    d products[t', s] / d gate_t = products[t', t] * products[t - 1, s] for s < t <= t'; row 0 is the chunk's start.
+    """
+    through = gradient @ products[..., :-1, :].mT
+    first = (products[..., 1] * gradient[..., 0]).sum(-1, keepdim=True)
+    return torch.cat([first, (products[..., 2:] * through).sum(-2)], -1)
+
+
+class _CumulativeProducts(torch.autograd.Function):
     @staticmethod
     def forward(gate: Tensor) -> Tensor:
-        size = gate.shape[-1]
-        # Row t, column s holds prod_{s < j <= t} gate_j (1-based tokens, column 0 = from the chunk's start): walk down
-        # the rows, multiplying by the row's gate below the diagonal and by 1 on it.
-        ones = gate.new_ones(size, size + 1)
-        below = gate.unsqueeze(-1) * ones
-        products = torch.where(ones.tril().bool(), below, 1).cumprod(-2) * ones.tril(1)
-        return torch.where(products.abs() < _NEGLIGIBLE[gate.dtype], 0, products)
+        return _products(gate)
 
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -87,18 +99,14 @@ class _CumulativeProducts(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[override]
         (products,) = ctx.saved_tensors
-        # d products[t', s] / d gate_t = products[t', t] * products[t - 1, s] for s < t <= t'.
-        first = torch.zeros_like(products[..., :1, :])
-        first[..., 0] = 1
-        previous = torch.cat([first, products[..., :-1, :]], -2)
-        return (products[..., 1:] * (gradient @ previous.transpose(-1, -2))).sum(-2)
+        return _products_backward(products, gradient)
 
 
 def cumulative_products(gate: Tensor) -> Tensor:
     """Multiply gates over every stretch of a chunk.
 
     Args:
-        gate: `[..., C]`, any values; exact 0 and 1 are exact.
+        gate: `[..., C]`; exact 0 and 1 are exact.
 
     Returns:
         `[..., C, C + 1]`: entry (t, s) is the product of gates s+1 .. t (1-based), 0 above the diagonal. Column 0
@@ -139,6 +147,44 @@ class GradientDescent(Algorithm):
         return keep * weight - lr * gradient, momentum
 
 
+class _MomentumCoefficients(torch.autograd.Function):
+    """Momentum's closed form; by hand because the derivatives of its many slices would each fill a whole table."""
+
+    @staticmethod
+    def forward(
+        lr: Tensor, momentum: Tensor, keep: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        kept, carried = _products(keep), _products(momentum)
+        # Column 0 is what the chunk's first momentum adds to the weights, column s what token s adds.
+        moved = kept[..., 1:] @ carried
+        read = torch.stack([kept[..., 0], moved[..., 0]], -1)
+        mix = moved[..., 1:] * lr.unsqueeze(-2)
+        last = carried[..., -1, :]
+        fade = torch.stack([torch.zeros_like(last[..., 0]), last[..., 0]], -1)
+        carry = torch.stack([read[..., -1, :], fade], -2)
+        write = torch.stack([mix[..., -1, :], last[..., 1:] * lr], -2)
+        return read, mix, carry, write, kept, carried, moved
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, Tensor, Tensor], output: tuple[Tensor, ...]) -> None:
+        ctx.save_for_backward(inputs[0], *output[4:])
+        ctx.mark_non_differentiable(*output[4:])
+
+    @staticmethod
+    def backward(ctx, d_read, d_mix, d_carry, d_write, *_) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        lr, kept, carried, moved = ctx.saved_tensors
+        d_mix, d_read = d_mix.clone(), d_read.clone()
+        d_mix[..., -1, :] += d_write[..., 0, :]
+        d_read[..., -1, :] += d_carry[..., 0, :]
+        d_lr = (d_mix * moved[..., 1:]).sum(-2).addcmul_(d_write[..., 1, :], carried[..., -1, 1:])
+        d_moved = torch.cat([d_read[..., 1:], d_mix * lr.unsqueeze(-2)], -1)
+        d_kept = torch.cat([d_read[..., :1], d_moved @ carried.mT], -1)
+        d_carried = kept[..., 1:].mT @ d_moved
+        d_carried[..., -1, 0] += d_carry[..., 1, 1]
+        d_carried[..., -1, 1:].addcmul_(d_write[..., 1, :], lr)
+        return d_lr, _products_backward(carried, d_carried), _products_backward(kept, d_kept)
+
+
 _NO_MOMENTUM = "momentum needs the gate `momentum`, got None"
 
 
@@ -162,19 +208,7 @@ class Momentum(Algorithm):
         """Return the closed form for gates `[..., C]`."""
         if momentum is None:
             raise ValueError(_NO_MOMENTUM)
-        kept, carried = cumulative_products(keep), cumulative_products(momentum)
-        # Column 0 of `moved` is what the chunk's first momentum adds to the weights, column s what token s adds.
-        moved = kept[..., 1:] @ carried
-        read = torch.stack([kept[..., 0], moved[..., 0]], -1)
-        mix = moved[..., 1:] * lr.unsqueeze(-2)
-        last = carried[..., -1, :]
-        fade = torch.stack([torch.zeros_like(last[..., 0]), last[..., 0]], -1)
-        return Coefficients(
-            read,
-            mix,
-            carry=torch.stack([read[..., -1, :], fade], -2),
-            write=torch.stack([mix[..., -1, :], last[..., 1:] * lr], -2),
-        )
+        return Coefficients(*_MomentumCoefficients.apply(lr, momentum, keep)[:4])  # type: ignore[index]
 
     def step(
         self, weight: Tensor, momentum: Tensor, gradient: Tensor, gates: tuple[Tensor, Tensor | None, Tensor]
