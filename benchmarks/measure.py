@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -42,9 +43,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sample:
-    """One call: CPU and wall seconds, and growth of peak resident memory over the level before it."""
+    """One call: CPU seconds, those of them in the system, wall seconds, and growth of peak resident memory."""
 
     cpu_s: float
+    system_s: float
     wall_s: float
     extra_bytes: int
 
@@ -64,14 +66,15 @@ def _sample(layer: Callable[[Tensor], Tensor], which: Pass, contender: Contender
     x.requires_grad_(which == "training")
     before = memory_use.mark()
     gc.disable()
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu, system = time.perf_counter(), time.process_time(), os.times().system
     y = _call(layer, which, x)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     gc.enable()
+    system = os.times().system - system
     extra = memory_use.peak() - before
     if not y.isfinite().all():
         raise FloatingPointError(f"{contender} gave values that are not finite at {length} tokens")
-    return Sample(cpu, wall, extra)
+    return Sample(cpu, system, wall, extra)
 
 
 def _serve(connection: Connection, contender: Contender, allowed_bytes: int) -> None:
@@ -201,6 +204,7 @@ class Measurement:
             "tokens_per_s": self.tokens_per_s,
             "extra_mb": self.extra_mb,
             "cpu_s": [s.cpu_s for s in self.samples],
+            "system_s": [s.system_s for s in self.samples],
             "wall_s": [s.wall_s for s in self.samples],
         }
 

@@ -80,5 +80,6 @@ def growth(cell: Contender, lengths: Sequence[int], limits: Limits) -> list[dict
             first = results[0].tokens_per_cpu_s
             for result in results:
                 row = {"size": _size(cell, result.length), "pass": which} | result.to_json()
-                rows.append(row | {"relative_time_per_token": _ratio(first, result.tokens_per_cpu_s)})
+                row["relative_time_per_token"] = _ratio(first, result.tokens_per_cpu_s)
+                rows.append(row)
     return rows

@@ -59,7 +59,7 @@ def print_suite(console: Console, suite: str, results: list[dict], judged: list[
     elif suite == "recompute":
         table = _plain(results, "recompute_every", "tokens_per_cpu_s", "tokens_per_s", "extra_mb", "skipped")
     elif suite == "growth":
-        names = ("pass", "tokens_per_cpu_s", "tokens_per_s", "relative_time_per_token", "extra_mb", "skipped")
+        names = ("pass", "tokens_per_cpu_s", "tokens_per_s", "relative_time_per_token", "extra_mb")
         table = _plain(results, *names)
     else:
         table = _streaming(results)

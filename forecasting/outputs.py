@@ -81,9 +81,7 @@ class Point:
         """The forecast."""
         return parameters[..., 0]
 
-    def quantiles(
-        self, parameters: Float[Tensor, "B H V P"], levels: Sequence[float]
-    ) -> Float[Tensor, "B H V Q"]:
+    def quantiles(self, parameters: Float[Tensor, "B H V P"], levels: Sequence[float]) -> Float[Tensor, "B H V Q"]:
         """The forecast at every level: a point says nothing of its own spread."""
         _check_levels(levels)
         return parameters.expand(*parameters.shape[:-1], len(levels))
@@ -147,9 +145,7 @@ class Quantiles:
         """The median, the point forecast a set of quantiles offers."""
         return self.quantiles(parameters, (0.5,))[..., 0]
 
-    def quantiles(
-        self, parameters: Float[Tensor, "B H V P"], levels: Sequence[float]
-    ) -> Float[Tensor, "B H V Q"]:
+    def quantiles(self, parameters: Float[Tensor, "B H V P"], levels: Sequence[float]) -> Float[Tensor, "B H V Q"]:
         """Quantiles at `levels`: linear between the trained levels, constant outside of them."""
         _check_levels(levels)
         trained = parameters.new_tensor(self.levels)
@@ -158,9 +154,7 @@ class Quantiles:
         lower = (upper - 1).clamp(min=0)
         width = (trained[upper] - trained[lower]).clamp(min=torch.finfo(trained.dtype).tiny)
         share = (wanted - trained[lower]) / width
-        return torch.lerp(
-            parameters[..., lower], parameters[..., upper], share.expand_as(parameters[..., lower])
-        )
+        return torch.lerp(parameters[..., lower], parameters[..., upper], share.expand_as(parameters[..., lower]))
 
 
 @register("student_t")
@@ -215,9 +209,7 @@ class StudentT:
         """The location, which is mean and median at once."""
         return parameters[..., 1]
 
-    def quantiles(
-        self, parameters: Float[Tensor, "B H V P"], levels: Sequence[float]
-    ) -> Float[Tensor, "B H V Q"]:
+    def quantiles(self, parameters: Float[Tensor, "B H V P"], levels: Sequence[float]) -> Float[Tensor, "B H V Q"]:
         """Exact quantiles (computed on the CPU in double precision)."""
         _check_levels(levels)
         freedom, location, spread = (p[..., None].double().cpu() for p in parameters.detach().unbind(-1))

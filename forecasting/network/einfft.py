@@ -58,9 +58,7 @@ class EinFFT(nn.Module):
     def __init__(self, config: EinFFTConfig, width: int) -> None:
         super().__init__()
         if config.blocks < 1 or width % config.blocks:
-            raise ValueError(
-                f"width must be divisible by blocks: got width {width} and {config.blocks} blocks"
-            )
+            raise ValueError(f"width must be divisible by blocks: got width {width} and {config.blocks} blocks")
         self.config = config
         size = width // config.blocks
         # Index 0 is the real part, index 1 the imaginary part; 0.02 is the released code's deviation.

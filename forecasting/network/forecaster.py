@@ -109,9 +109,7 @@ class Forecaster(nn.Module):
         )
         self.head = Head(config.head, per_channel, config.width, shape.horizon, output.size)
         self.skip = nn.Linear(shape.context, shape.horizon) if config.head.skip else None
-        self.future = (
-            FutureCovariates(shape.known, per_channel, config.width, output.size) if shape.known else None
-        )
+        self.future = FutureCovariates(shape.known, per_channel, config.width, output.size) if shape.known else None
 
     def forward(self, batch: WindowBatch) -> Float[Tensor, "B H V P"]:
         """Return the output's parameters on the scale of `batch.past`."""

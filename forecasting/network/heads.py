@@ -89,9 +89,7 @@ class FutureCovariates(nn.Module):
         nn.init.zeros_(self.project.weight)
         nn.init.zeros_(self.project.bias)
 
-    def forward(
-        self, tokens: Float[Tensor, "B V N D"], known: Float[Tensor, "B H F"]
-    ) -> Float[Tensor, "B H V P"]:
+    def forward(self, tokens: Float[Tensor, "B V N D"], known: Float[Tensor, "B H F"]) -> Float[Tensor, "B H V P"]:
         """Return what is to be added to the head's numbers."""
         state = self.state(tokens.flatten(-2))[:, None]
         return self.project(nn.functional.gelu(state + self.step(known)[:, :, None]))

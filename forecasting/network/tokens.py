@@ -59,9 +59,7 @@ class PatchTokens(nn.Module):
     def __init__(self, config: PatchConfig, context: int, channels: int, covariates: int, width: int) -> None:
         super().__init__()
         if config.length < 1 or config.stride < 1:
-            raise ValueError(
-                f"patch length and stride must be at least 1, got {config.length} and {config.stride}"
-            )
+            raise ValueError(f"patch length and stride must be at least 1, got {config.length} and {config.stride}")
         self.length = min(config.length, context)
         self.stride = min(config.stride, self.length)
         self.count = (context + self.stride - self.length) // self.stride + 1

@@ -52,7 +52,7 @@ def build(config: NetworkConfig, output: Output | None = None, known: int = 0, p
 
 
 @pytest.mark.parametrize("tokens", [PatchConfig(8, 4), PatchConfig(8, 4, True), VariateConfig()], ids=str)
-@pytest.mark.parametrize("mixer", [IdentityMixer(), GRUMixer(True), AttentionMixer(2), MemoryMixer()], ids=kind)
+@pytest.mark.parametrize("mixer", [IdentityMixer(), GRUMixer("both"), AttentionMixer(2), MemoryMixer()], ids=kind)
 @pytest.mark.parametrize("output", [Point(), Quantiles((0.1, 0.5, 0.9)), StudentT()], ids=str)
 def test_every_combination_trains_a_step_with_covariates_and_gaps(tokens, mixer, output):
     config = replace(SMALL, tokens=tokens, mixer=mixer, cycle=CycleConfig((24,)))
