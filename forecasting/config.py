@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from titans_seq.errors import UserError
 
-from .network.forecaster import NetworkConfig
-from .optimiser import OptimiserConfig
-from .outputs import Output, Quantiles
+from .network.outputs import Output, Quantiles
+from .network.simba_network import NetworkConfig
+from .training.optimiser import OptimiserConfig
 
 
 @dataclass(frozen=True)

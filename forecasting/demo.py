@@ -14,13 +14,13 @@ import pandas as pd
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 
-from .cli_tables import score_text
+from .cli.tables import score_text
 from .config import ForecastConfig
 from .data import FrameOptions
 from .network.tokens import PatchConfig
 from .presets import find_preset
-from .run_pictures import plot_run
-from .runs import evaluate_run, predict_run, train_run
+from .runs.pictures import plot_run
+from .runs.runs import evaluate_run, predict_run, train_run
 
 DESCRIPTION = "Train, evaluate and draw a forecast of weekly CO2 on Mauna Loa."
 WEEKS_AHEAD = 104

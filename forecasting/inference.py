@@ -10,14 +10,14 @@ from torch import Tensor
 
 from titans_seq.errors import UserError
 
-from .arrays import ItemArrays
 from .config import ForecastConfig
 from .data import SeriesData, future_index
-from .network.forecaster import Forecaster
-from .outputs import Point, Quantiles
-from .preparation import Scaling, prepare
-from .scaling import Scaler
-from .windows import WindowBatch, Windows
+from .network.outputs import Point, Quantiles
+from .network.simba_network import SimbaNetwork
+from .windows.arrays import ItemArrays
+from .windows.cutting import WindowBatch, Windows
+from .windows.preparation import Scaling, prepare
+from .windows.scaling import Scaler
 
 DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -35,7 +35,7 @@ class Trained:
     """
 
     config: ForecastConfig
-    network: Forecaster
+    network: SimbaNetwork
     scaling: Scaling
     until: dict[str, int]
 
@@ -48,7 +48,7 @@ def trained_levels(config: ForecastConfig) -> tuple[float, ...]:
     """The quantile levels a model gives unasked: those it was trained for, none for a point forecast.
 
     Example:
-        >>> from forecasting.outputs import StudentT
+        >>> from forecasting.network.outputs import StudentT
         >>> [len(trained_levels(ForecastConfig(8, 4, output=output))) for output in (Point(), StudentT())]
         [0, 9]
     """

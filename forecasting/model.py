@@ -10,17 +10,17 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
-from .backtesting import Backtest, Cutoffs, backtest
 from .config import ForecastConfig
 from .data import FrameOptions, SeriesData
-from .evaluation import Evaluation, Part, evaluate
-from .fitting import Progress, fit_series
+from .evaluation.backtesting import Backtest, Cutoffs, backtest
+from .evaluation.every_window import Evaluation, Part, evaluate
 from .inference import Trained, check_levels, forecast_future, series_names
-from .network.forecaster import Forecaster
-from .optimiser import OptimiserConfig
+from .network.simba_network import SimbaNetwork
 from .reading import as_series, matching_series, with_known_future
 from .storage import load_model, save_model
-from .training import FitResult
+from .training.fitting import Progress, fit_series
+from .training.optimiser import OptimiserConfig
+from .training.trainer import FitResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class ForecastModel:
 
     Example:
         >>> import numpy as np
-        >>> from forecasting.network.forecaster import NetworkConfig
+        >>> from forecasting.network.simba_network import NetworkConfig
         >>> days = pd.date_range("2024-01-01", periods=120, freq="D")
         >>> frame = pd.DataFrame({"day": days, "sold": 10 + np.sin(np.arange(120) * 2 * np.pi / 7)})
         >>> network = NetworkConfig(width=8, layers=1)
@@ -61,7 +61,7 @@ class ForecastModel:
         return self.trained.config
 
     @property
-    def network(self) -> Forecaster:
+    def network(self) -> SimbaNetwork:
         """The trained network."""
         return self.trained.network
 

@@ -6,7 +6,7 @@ from .config import ForecastConfig
 from .data import SeriesData
 from .data.source import counted, enumerate_some, show_time
 from .inference import series_names
-from .training import FitResult
+from .training.trainer import FitResult
 
 
 def model_card(config: ForecastConfig, context: SeriesData, history: FitResult, network: nn.Module) -> str:
@@ -27,7 +27,7 @@ def model_card(config: ForecastConfig, context: SeriesData, history: FitResult, 
     last = {show_time(item.index[-1]) for item in context.items}
     output = type(config.output).__name__.lower()
     epochs = f"{counted(len(history.history), 'epoch')}, best epoch {history.best_epoch + 1} ({score})"
-    return f"""# Forecaster
+    return f"""# SimbaNetwork
 
 Forecasts {config.horizon} {step} ahead from the last {config.context}, as {output}.
 

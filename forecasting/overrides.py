@@ -20,7 +20,7 @@ def override(config: C, changes: Mapping[str, Any]) -> C:
         UserError: a path names no field, or a value is of another type than the one it replaces.
 
     Example:
-        >>> from forecasting.optimiser import OptimiserConfig
+        >>> from forecasting.training.optimiser import OptimiserConfig
         >>> override(OptimiserConfig(), {"lr": 0.01}).lr
         0.01
     """

@@ -9,15 +9,15 @@ from titans_seq.layers import NeuralMemoryConfig
 from titans_seq.memory import LinearMemory, MemoryRule
 
 from .network.cycle import CycleConfig
-from .network.forecaster import NetworkConfig
 from .network.heads import HeadConfig
 from .network.mixers import AttentionMixer, GRUMixer, IdentityMixer, MemoryMixer
 from .network.normalise import NormaliseConfig
+from .network.outputs import Output, Point, Quantiles
 from .network.simba import MLPConfig
+from .network.simba_network import NetworkConfig
 from .network.tokens import VariateConfig
-from .optimiser import OptimiserConfig
-from .outputs import Output, Point, Quantiles
 from .overrides import override
+from .training.optimiser import OptimiserConfig
 
 
 @dataclass(frozen=True)

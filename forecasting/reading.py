@@ -19,9 +19,9 @@ from .data import (
     read_table,
 )
 from .data.source import show_time
+from .data.steps import same_step
 from .data.tsf import TSF_SUFFIXES
-from .preparation import check_matches
-from .steps import same_step
+from .windows.preparation import check_matches
 
 _FEW_ROWS = 2
 """Rows from which no frequency can be inferred with certainty."""

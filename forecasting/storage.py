@@ -22,12 +22,12 @@ from .config import ForecastConfig
 from .data import FrameOptions, Item, SeriesData
 from .data.date_parts import date_at
 from .data.frequency import walk
-from .fitting import new_network
 from .inference import Trained
 from .model_card import model_card
-from .preparation import Scaling
-from .scaling import Scaler
-from .training import Epoch, FitResult
+from .training.fitting import new_network
+from .training.trainer import Epoch, FitResult
+from .windows.preparation import Scaling
+from .windows.scaling import Scaler
 
 STATE = "state.json"
 FORMAT = "titans-forecaster"

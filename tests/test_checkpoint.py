@@ -118,9 +118,7 @@ def test_loading_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no saved model at .*: there is no such folder"):
         load_folder(tmp_path / "x")
     (tmp_path / "x").write_text("")
-    with pytest.raises(
-        UserError, match=r"no saved model at .*: it is a file: give the folder that holds config\.yaml"
-    ):
+    with pytest.raises(UserError, match=r"no saved model at .*: it is a file: give the folder that holds config\.yaml"):
         load_folder(tmp_path / "x")
 
 

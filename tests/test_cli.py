@@ -102,9 +102,7 @@ def test_group_gives_the_exit_code(add_group: Callable[..., None]) -> None:
 def test_missing_extra_names_the_install_command(
     add_group: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    add_group(
-        failing(ModuleNotFoundError("No module named 'pandas'", name="pandas.api")), extra="forecasting"
-    )
+    add_group(failing(ModuleNotFoundError("No module named 'pandas'", name="pandas.api")), extra="forecasting")
     assert cli.main(["demo"]) == 2
     assert capsys.readouterr().err == (
         "error: `titans demo` needs the package 'pandas', which is not installed: "
@@ -146,10 +144,7 @@ def test_a_defect_keeps_its_traceback(add_group: Callable[..., None]) -> None:
 
 
 def test_a_reader_that_has_gone_away_is_no_error() -> None:
-    code = (
-        "import sys; from titans_seq import cli; cli._help = lambda: 'x' * 1_000_000; "
-        "sys.exit(cli.main(['--help']))"
-    )
+    code = "import sys; from titans_seq import cli; cli._help = lambda: 'x' * 1_000_000; sys.exit(cli.main(['--help']))"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -138,13 +138,11 @@ def test_defaults_fill_in_and_an_int_will_do_for_a_float() -> None:
         ),
         (
             {"head": {"kind": "test-mpl"}},
-            "head.kind: unknown kind 'test-mpl', expected one of test-linear, test-mlp; "
-            "did you mean 'test-mlp'?",
+            "head.kind: unknown kind 'test-mpl', expected one of test-linear, test-mlp; did you mean 'test-mlp'?",
         ),
         (
             {"head": {"kind": "test-other"}},
-            "head.kind: unknown kind 'test-other', expected one of test-linear, test-mlp; "
-            "did you mean 'test-linear'?",
+            "head.kind: unknown kind 'test-other', expected one of test-linear, test-mlp; did you mean 'test-linear'?",
         ),
         ({"head": {"kind": ["x"]}}, "head.kind: unknown kind ['x'], expected one of test-linear, test-mlp"),
         ({"head": {"kind": "test-linear", "x": 1}}, "head.x: unknown field, expected no field at all"),
@@ -212,9 +210,7 @@ def test_a_wrong_expected_class_is_refused() -> None:
         (lambda: register("new")(dataclass(type("A", (), {}))), "A must be a frozen dataclass"),
         (lambda: register("new")(type("A", (), {})), "A must be a frozen dataclass"),
         (
-            lambda: register("new")(
-                dataclass(frozen=True)(type("A", (), {"__annotations__": {"kind": str}}))
-            ),
+            lambda: register("new")(dataclass(frozen=True)(type("A", (), {"__annotations__": {"kind": str}}))),
             "A has a field 'kind'",
         ),
     ],

@@ -31,9 +31,7 @@ def test_the_first_available_backend_runs() -> None:
 
 
 def test_a_backend_runs_on_the_cpu_of_every_machine() -> None:
-    assert [backend.name for backend in env.describe_environment().devices[0].backends if backend.runs] == [
-        "chunked"
-    ]
+    assert [backend.name for backend in env.describe_environment().devices[0].backends if backend.runs] == ["chunked"]
 
 
 @pytest.mark.usefixtures("fake_backends")

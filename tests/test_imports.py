@@ -11,9 +11,7 @@ NOT_FOR_THE_CORE = ("lightning", "pytorch_lightning", "pandas", "gluonts", "Bio"
 def loaded_after(statement: str) -> set[str]:
     """Packages not meant for the core that a statement loads in a process of its own."""
     code = f"{statement}; import sys; print(*[name for name in {NOT_FOR_THE_CORE} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     return set(done.stdout.split())
 
 

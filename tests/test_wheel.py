@@ -22,9 +22,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path, repository: 
     top = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert top == set(PACKAGES)
     sources = {
-        path.relative_to(repository).as_posix()
-        for package in PACKAGES
-        for path in (repository / package).rglob("*.py")
+        path.relative_to(repository).as_posix() for package in PACKAGES for path in (repository / package).rglob("*.py")
     }
     assert sources <= set(names)
 

@@ -35,7 +35,7 @@ class Group:
 
 GROUPS: dict[str, Group] = {
     "forecast": Group(
-        "forecasting.cli:main", "train, evaluate and use a forecaster on your own series", extra="forecasting"
+        "forecasting.cli.main:main", "train, evaluate and use a forecaster on your own series", extra="forecasting"
     ),
     "env": Group("titans_seq.env:main", "show versions, devices and the backend that would run"),
 }

@@ -79,9 +79,7 @@ def _part(name: str, rows: Rows, roles: Roles, source: Source) -> Item:
     item_past = rows.numbers[:length, targets + known :]
     _refuse_empty(item_known, roles.known, rows, "known", source)
     _refuse_empty(item_past, roles.past, rows, "past", source)
-    return Item(
-        name, _index(rows.index[:length]), values[:length].copy(), item_known.copy(), item_past.copy()
-    )
+    return Item(name, _index(rows.index[:length]), values[:length].copy(), item_known.copy(), item_past.copy())
 
 
 def _index(index: pd.Index) -> pd.DatetimeIndex | pd.RangeIndex:

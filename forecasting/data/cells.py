@@ -62,8 +62,7 @@ def _column(column: pd.Series, name: str, words: set[str], source: Source) -> tu
         return column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True), 0
     if kind.kind in "mMc" or isinstance(kind, (pd.DatetimeTZDtype, pd.PeriodDtype)):
         raise UserError(
-            f"{source.name}: column {name!r} holds {kind}, not numbers: "
-            "leave it out of target, known and past"
+            f"{source.name}: column {name!r} holds {kind}, not numbers: leave it out of target, known and past"
         )
     marker = column.astype("string").str.strip().isin(words) & column.notna()
     column = column.astype(object).mask(marker)

@@ -69,18 +69,14 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
     free = [name for name in frame.columns if name not in named]
     dropped = [name for name in free if _is_leftover(column_of(frame, name), name)]
     if dropped:
-        notes.append(
-            f"left out {enumerate_some([repr(name) for name in dropped])}: row numbers or nothing at all"
-        )
+        notes.append(f"left out {enumerate_some([repr(name) for name in dropped])}: row numbers or nothing at all")
     free = [name for name in free if name not in dropped]
 
     time = options.time
     if time is None:
         time = _find_time(frame, free, source)
         notes.append(
-            f"time is column {time!r}"
-            if time
-            else "no time column found: rows are taken as steps in their order"
+            f"time is column {time!r}" if time else "no time column found: rows are taken as steps in their order"
         )
     rest = [name for name in free if name != time]
     series_id = options.id or _find_id(frame, rest, time, source)
@@ -92,9 +88,7 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
         notes.append(f"columns not used: {enumerate_some(rest)}")
     if not targets:
         used = enumerate_some(sorted(named | {str(time)}))
-        raise UserError(
-            f"{source.name}: no column is left to forecast beside {used}: add one, or name it as target"
-        )
+        raise UserError(f"{source.name}: no column is left to forecast beside {used}: add one, or name it as target")
     return Roles(time, series_id, targets, options.known, options.past, tuple(notes))
 
 
@@ -134,9 +128,7 @@ def _find_time(frame: pd.DataFrame, free: Sequence[str], source: Source) -> str 
     if len(dated) > 1:
         preferred = [name for name in dated if name.lower() in _TIME_NAMES]
         if len(preferred) != 1:
-            raise UserError(
-                f"{source.name}: columns {enumerate_some(dated)} all hold dates: name one of them as time"
-            )
+            raise UserError(f"{source.name}: columns {enumerate_some(dated)} all hold dates: name one of them as time")
         return preferred[0]
     if dated:
         return dated[0]

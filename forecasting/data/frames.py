@@ -21,9 +21,7 @@ from .timestamps import column_of, date_number_format, parse_times
 _FAULTS_SHOWN = 3
 
 
-def from_frame(
-    frame: pd.DataFrame, options: FrameOptions | None = None, source: str | None = None
-) -> SeriesData:
+def from_frame(frame: pd.DataFrame, options: FrameOptions | None = None, source: str | None = None) -> SeriesData:
     """Turn a table into series.
 
     A wide table (a time column, one column a series) gives one item with a channel for each column; a long
@@ -96,9 +94,7 @@ def _plain(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     return plain
 
 
-def _times(
-    table: pd.DataFrame, roles: Roles, options: FrameOptions, source: Source
-) -> tuple[pd.Index, list[str]]:
+def _times(table: pd.DataFrame, roles: Roles, options: FrameOptions, source: Source) -> tuple[pd.Index, list[str]]:
     """The time of each row: dates, step numbers, or its place in the table where that has no time column."""
     if roles.time is None:
         return pd.RangeIndex(len(table)), []
@@ -197,9 +193,7 @@ def _assemble_all(
         items.append(item)
         repairs.append(done)
     if faults:
-        more = (
-            [f"{len(faults) - _FAULTS_SHOWN} more series are refused"] if len(faults) > _FAULTS_SHOWN else []
-        )
+        more = [f"{len(faults) - _FAULTS_SHOWN} more series are refused"] if len(faults) > _FAULTS_SHOWN else []
         raise UserError("\n".join(faults[:_FAULTS_SHOWN] + more))
     return tuple(items), repairs
 

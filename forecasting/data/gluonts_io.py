@@ -49,15 +49,11 @@ def from_gluonts(dataset: Iterable[Mapping[str, Any]], channels: tuple[str, ...]
         place = f"GluonTS entry {number} ({entry.get('item_id', 'no item_id')})"
         start = entry.get("start")
         if not isinstance(start, pd.Period) or "target" not in entry:
-            raise UserError(
-                f"{place}: expected a start that is a pandas Period and a target, got {sorted(entry)}"
-            )
+            raise UserError(f"{place}: expected a start that is a pandas Period and a target, got {sorted(entry)}")
         with _business_days():
             step, first, last = _date_alias(start), start.start_time, start.end_time.normalize()
         if freq is not None and stepper(step) != stepper(freq):
-            raise UserError(
-                f"{place}: steps by {step}, the entries before it by {freq}: convert each step apart"
-            )
+            raise UserError(f"{place}: steps by {step}, the entries before it by {freq}: convert each step apart")
         freq = freq or step
         dated = last if period_of(step) == "W" else first
         items.append(_item(entry, dated, step, str(entry.get("item_id", number)), place))
@@ -69,18 +65,14 @@ def from_gluonts(dataset: Iterable[Mapping[str, Any]], channels: tuple[str, ...]
         raise UserError(f"{names_seen[repeated]} entries are called {repeated!r}: give each its own item_id")
     shapes = {(i.values.shape[1], i.known.shape[1], i.past.shape[1]) for i in items}
     if len(shapes) > 1:
-        raise UserError(
-            f"GluonTS entries differ in channels or covariates {sorted(shapes)}: give all of them the same"
-        )
+        raise UserError(f"GluonTS entries differ in channels or covariates {sorted(shapes)}: give all of them the same")
     width, known, past = shapes.pop()
     names = channels or (("value",) if width == 1 else tuple(str(i) for i in range(width)))
     if len(names) != width:
         raise UserError(f"{len(names)} channel names were given for targets of {width} channels")
     known_names = tuple(f"feat_dynamic_real_{i}" for i in range(known))
     past_names = tuple(f"past_feat_dynamic_real_{i}" for i in range(past))
-    return SeriesData(
-        tuple(items), freq, names, known_names, past_names, "long", (f"frequency {freq}, from GluonTS",)
-    )
+    return SeriesData(tuple(items), freq, names, known_names, past_names, "long", (f"frequency {freq}, from GluonTS",))
 
 
 def to_gluonts(data: SeriesData) -> list[dict[str, Any]]:
@@ -102,9 +94,7 @@ def to_gluonts(data: SeriesData) -> list[dict[str, Any]]:
         Period('2020-01', 'M')
     """
     if data.freq is None:
-        raise UserError(
-            "GluonTS needs dates and this data has step numbers only: give the table a time column"
-        )
+        raise UserError("GluonTS needs dates and this data has step numbers only: give the table a time column")
     entries = []
     for item in data.items:
         values = item.values.T if len(data.channels) > 1 else item.values[:, 0]
@@ -172,6 +162,4 @@ def _period(first: pd.Timestamp, freq: str) -> pd.Period:
         with _business_days():
             return cast(pd.Period, pd.Period(first, freq=alias))
     except ValueError as error:
-        raise UserError(
-            f"GluonTS cannot step by {freq}: it needs a pandas Period, which has no such step"
-        ) from error
+        raise UserError(f"GluonTS cannot step by {freq}: it needs a pandas Period, which has no such step") from error

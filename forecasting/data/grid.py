@@ -50,9 +50,7 @@ def merge_duplicates(rows: Rows, how: Duplicates) -> Rows:
         return rows
     kept = rows.at(~rows.index.duplicated(keep="last" if how == "last" else "first"))
     if how == "mean":
-        return replace(
-            kept, numbers=pd.DataFrame(rows.numbers).groupby(rows.index, sort=True).mean().to_numpy()
-        )
+        return replace(kept, numbers=pd.DataFrame(rows.numbers).groupby(rows.index, sort=True).mean().to_numpy())
     return kept
 
 
@@ -84,9 +82,7 @@ def describe_holes(rows: Rows, grid: pd.Index, source: Source) -> str | None:
         return None
     shown = []
     for row in before[:_SHOWN]:
-        first, last = (
-            f"{show_time(rows.index[r])} ({source.place(rows.positions[r])})" for r in (row, row + 1)
-        )
+        first, last = (f"{show_time(rows.index[r])} ({source.place(rows.positions[r])})" for r in (row, row + 1))
         shown.append(f"{counted(int(missing[row]), 'step')} between {first} and {last}")
     named = "; ".join(shown)
     named += f" and {counted(len(before) - _SHOWN, 'more hole')}" if len(before) > _SHOWN else ""

@@ -10,9 +10,7 @@ from .series import SeriesData
 from .tsf import TSF_SUFFIXES, read_tsf
 
 
-def load_series(
-    path: str | Path, options: FrameOptions | None = None, table: TableOptions | None = None
-) -> SeriesData:
+def load_series(path: str | Path, options: FrameOptions | None = None, table: TableOptions | None = None) -> SeriesData:
     r"""Read the series of a file, choosing the reader by the file's suffix.
 
     Args:

@@ -82,16 +82,12 @@ def read_text(path: Path, encoding: str | None = None) -> tuple[str, list[str]]:
     try:
         text, notes = raw.decode(encoding or "utf-8-sig"), []
     except LookupError as error:
-        raise UserError(
-            f"{path}: unknown encoding {encoding!r}: give a name such as utf-8 or cp1252"
-        ) from error
+        raise UserError(f"{path}: unknown encoding {encoding!r}: give a name such as utf-8 or cp1252") from error
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         fault = f"byte {raw[error.start]:#04x} on line {line} is not {encoding or 'utf-8'}"
         if encoding is not None:
-            raise UserError(
-                f"{path}: {fault}: give another encoding, or none to have it found out"
-            ) from error
+            raise UserError(f"{path}: {fault}: give another encoding, or none to have it found out") from error
         # latin-1 takes the few bytes that cp1252 leaves undefined, so this cannot fail.
         text = raw.decode("cp1252") if not set(raw) & set(b"\x81\x8d\x8f\x90\x9d") else raw.decode("latin-1")
         notes = [f"{fault}; read as cp1252"]
@@ -158,9 +154,7 @@ def _parse(path: Path, text: str, options: TableOptions, notes: list[str]) -> Ta
         ) from error
     except (pd.errors.ParserError, ValueError, csv.Error) as error:
         reason = re.sub(r"^Error tokenizing data\. C error: ", "", str(error)).strip()
-        raise UserError(
-            f"{path}: cannot be read as a table with separator {separator!r}: {reason}"
-        ) from error
+        raise UserError(f"{path}: cannot be read as a table with separator {separator!r}: {reason}") from error
     if frame.empty:
         raise UserError(f"{path}: the file holds a header and no rows of data")
     frame.columns = frame.columns.str.strip()
@@ -175,21 +169,15 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise UserError(f"{path}: line 1 names no column: expected a header line")
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
-        raise UserError(
-            f"{path}: column {twice[0]!r} occurs {named.count(twice[0])} times in the header: rename one"
-        )
+        raise UserError(f"{path}: column {twice[0]!r} occurs {named.count(twice[0])} times in the header: rename one")
     # Numbered columns ("date,0,1" or "0,1,2") are names; anything else that reads as a row of values is one.
     numbered = named == [str(number) for number in range(len(named))]
     if all(_is_value(name) for name in named) and not numbered:
-        raise UserError(
-            f"{path}: line 1 holds values ({', '.join(named[:3])}), not names: put a header line before it"
-        )
+        raise UserError(f"{path}: line 1 holds values ({', '.join(named[:3])}), not names: put a header line before it")
 
 
 def _is_value(text: str) -> bool:
-    return bool(
-        re.fullmatch(r"[-+]?\d*[.,]?\d+(e[-+]?\d+)?|\d+[-/.]\d+([-/.]\d+)?([ T].*)?", text, re.IGNORECASE)
-    )
+    return bool(re.fullmatch(r"[-+]?\d*[.,]?\d+(e[-+]?\d+)?|\d+[-/.]\d+([-/.]\d+)?([ T].*)?", text, re.IGNORECASE))
 
 
 def _sniff_separator(lines: list[str]) -> str:

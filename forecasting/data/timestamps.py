@@ -57,8 +57,7 @@ def parse_times(column: pd.Series, name: str, source: Source, date_format: str |
         times = replace(times, index=times.index.as_unit("ns"))
     except pd.errors.OutOfBoundsDatetime as error:
         raise UserError(
-            f"{source.name}: column {name!r} holds dates outside the years 1678 to 2261: "
-            f"remove their rows ({error})"
+            f"{source.name}: column {name!r} holds dates outside the years 1678 to 2261: remove their rows ({error})"
         ) from error
     wrong = np.flatnonzero(np.asarray(times.index.isna() & column.notna()))
     if len(wrong):

@@ -76,8 +76,7 @@ def read_tsf(path: str | Path, freq: str | None = None) -> SeriesData:
         item, shifted = _read_series(f"{path}, line {number}", line, header, f"T{len(items) + 1}")
         if item.name in named:
             raise UserError(
-                f"{path}, line {number}: series {item.name!r} is already on line {named[item.name]}: "
-                "rename one"
+                f"{path}, line {number}: series {item.name!r} is already on line {named[item.name]}: rename one"
             )
         named[item.name] = number
         items.append(item)
@@ -114,9 +113,7 @@ def _read_header(path: Path, lines: list[str], given: str | None) -> _Header:
                 raise UserError(f"{path}, line {number}: the header gives no @frequency: give it as freq")
             return _Header(tuple(attributes), settle_frequency(step, pd.DatetimeIndex([])), number + 1)
         if not tag.startswith("@"):
-            raise UserError(
-                f"{path}, line {number}: expected @attribute, @frequency or @data, got {line[:40]!r}"
-            )
+            raise UserError(f"{path}, line {number}: expected @attribute, @frequency or @data, got {line[:40]!r}")
         if tag == "@attribute":
             if len(words) != 3 or words[2].lower() not in ("string", "numeric", "date"):
                 raise UserError(

@@ -12,9 +12,8 @@ from torch.nn import functional
 from titans_seq.config import register
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
 
-
 Direction = Literal["forward", "both", "alternating"]
-"""How layers read: all from the start; each both ways with the two summed, as SiMBA's text says (its released code reads
+"""How layers read: all from the start; each both ways with the two summed, as SiMBA's text says (its code reads
 one way); or every second layer from the end, which sees as much for half the cost."""
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from forecasting.config import ForecastConfig
 from forecasting.model import ForecastModel
-from forecasting.network.forecaster import NetworkConfig
 from forecasting.network.mixers import MemoryMixer
-from forecasting.optimiser import OptimiserConfig
+from forecasting.network.simba_network import NetworkConfig
+from forecasting.training.optimiser import OptimiserConfig
 from titans_seq.layers import NeuralMemoryConfig
 
 CONTEXT, HORIZON = 14, 7

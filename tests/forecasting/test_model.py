@@ -8,10 +8,10 @@ import torch
 
 from forecasting.data import FrameOptions, from_frame
 from forecasting.model import ForecastModel
-from forecasting.network.forecaster import NetworkConfig
 from forecasting.network.mixers import AttentionMixer
-from forecasting.optimiser import OptimiserConfig
-from forecasting.outputs import Point, StudentT
+from forecasting.network.outputs import Point, StudentT
+from forecasting.network.simba_network import NetworkConfig
+from forecasting.training.optimiser import OptimiserConfig
 from titans_seq.errors import UserError
 
 LEVELS = [f"{0.1 * i:g}" for i in range(1, 10)]

@@ -1,6 +1,6 @@
 import pytest
 
-from forecasting.datasets import BENCHMARKS
+from forecasting.benchmark.datasets import BENCHMARKS
 from forecasting.network.mixers import GRUMixer, IdentityMixer, MemoryMixer
 from forecasting.overrides import override
 from forecasting.presets import (

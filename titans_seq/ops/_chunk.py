@@ -68,6 +68,7 @@ class Writes:
     errors: list[Tensor]
     raw_errors: list[Tensor]  # before the activation's derivative; one fewer
     hidden: list[Tensor]  # pre-activations; one fewer
+    slopes: list[Tensor]  # the activation's derivative there; one fewer
     norm: _Norm | None
     output_error: Tensor
     prediction: Tensor
@@ -88,10 +89,11 @@ def writes(architecture: Architecture, bias: Bias, k: Tensor, v: Tensor, anchor:
         prediction = prediction + k
     output_error = bias.error(prediction, v)
     errors, raw = [output_error if norm is None else norm.backward(output_error)], []
-    for z, matrix in zip(reversed(hidden), reversed(anchor), strict=False):
+    slopes = [activation.backward(torch.ones_like(z), z) for z in hidden]
+    for slope, matrix in zip(reversed(slopes), reversed(anchor), strict=False):
         raw.append(rows_times(errors[-1], matrix.mT))
-        errors.append(activation.backward(raw[-1], z))
-    return Writes(inputs, errors[::-1], raw[::-1], hidden, norm, output_error, prediction)
+        errors.append(raw[-1] * slope)
+    return Writes(inputs, errors[::-1], raw[::-1], hidden, slopes, norm, output_error, prediction)
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,12 @@ def _outer(x: Tensor, y: Tensor, lead: int) -> Tensor:
     return torch.bmm(x.reshape(lead, -1, x.shape[-1]).mT, y.reshape(lead, -1, y.shape[-1]))
 
 
-def _add_outer(total: Tensor, x: Tensor, y: Tensor) -> None:
-    """Add `_outer` to `total`, `[G | H, in, out]`, in place."""
-    lead = total.shape[0]
-    total.baddbmm_(x.reshape(lead, -1, x.shape[-1]).mT, y.reshape(lead, -1, y.shape[-1]))
+def _combined(parts: Tensor, scale: Tensor) -> Tensor:
+    """Sum over slots m of scale[t, m] parts[t, m]: `[G, C, n, in]` and `[G, C, n]` to `[G, C, in]`."""
+    total = parts[..., 0, :] * scale[..., :1]
+    for m in range(1, parts.shape[-2]):
+        total.addcmul_(parts[..., m, :], scale[..., m : m + 1])
+    return total
 
 
 def chunk_backward(
@@ -80,11 +82,11 @@ def chunk_backward(
     d_c = Coefficients(d_read, d_mix, torch.zeros_like(c.carry), torch.zeros_like(c.write))
     if d_carried is not None:
         _add_carry_backward(chunk, d_carried, d_inputs, d_errors, d_slots, d_c)
-    d_anchor = [torch.zeros_like(m) for m in chunk.anchor] if own_anchor else []
-    # Otherwise the anchor is the first slot, and what flows to it is added there in place.
-    into = d_anchor or [slot[:, 0] for slot in d_slots]
-    d_k, d_v = _writes_backward(architecture, bias, chunk, d_inputs, d_errors, into)
-    return ChunkGradients(d_q, d_k, d_v, d_c, d_slots, d_anchor)
+    d_k, d_v, d_anchor = _writes_backward(architecture, bias, chunk, d_inputs, d_errors)
+    if not own_anchor:  # then it was the first slot
+        for slot, matrix in zip(d_slots, d_anchor, strict=True):
+            slot[:, 0].add_(matrix)
+    return ChunkGradients(d_q, d_k, d_v, d_c, d_slots, d_anchor if own_anchor else [])
 
 
 def _reads_backward(
@@ -104,7 +106,7 @@ def _reads_backward(
         d_mixed = torch.bmm(d_y, w.errors[layer].mT).neg_()
         d_mix.addcmul_(d_mixed, r.scores[layer])
         d_scores = d_mixed.mul_(c.mix)
-        d_x = (pulled * c.read[..., :n].unsqueeze(-1)).sum(-2).baddbmm_(d_scores, w.inputs[layer])
+        d_x = _combined(pulled, c.read).baddbmm_(d_scores, w.inputs[layer])
         d_inputs.append(torch.bmm(d_scores.mT, x))
         d_errors.append(torch.bmm(r.mixed[layer].mT, d_y).neg_())
         d_slots.append(_outer(r.scaled[layer], d_y, slot.shape[0]).view_as(slot))
@@ -136,7 +138,7 @@ def _add_carry_backward(
         d_c.carry[..., :n] += d_flat @ flat.mT
         d_errors[layer].baddbmm_(scaled_rows(a, c.write.mT), stacked(d_new), alpha=-1)
         pulled = torch.bmm(error, stacked(d_new).mT).unflatten(-1, (-1, a.shape[-1]))  # [G, C, n, in]
-        d_inputs[layer].sub_((pulled * c.write.mT.unsqueeze(-1)).sum(-2))
+        d_inputs[layer].sub_(_combined(pulled, c.write.mT))
         d_c.write.sub_((pulled @ a.unsqueeze(-1)).squeeze(-1).mT)
 
 
@@ -146,28 +148,29 @@ def _writes_backward(
     chunk: Chunk,
     d_inputs: list[Tensor],
     d_errors: list[Tensor],
-    d_anchor: list[Tensor],
-) -> tuple[Tensor, Tensor]:
-    """Return the gradients of keys and values; add the anchor's to `d_anchor` in place."""
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Return the gradients of keys, values and anchor."""
     activation = ACTIVATIONS[architecture.activation]
     w, anchor = chunk.writes, chunk.anchor
     last = len(anchor) - 1
-    d_hidden = []
+    d_hidden, through_errors = [], []
     for layer in range(last):  # error_l = (error_{l+1} W_{l+1}^T) f'(hidden_l)
         z = w.hidden[layer]
-        d_raw = activation.backward(d_errors[layer], z)
+        d_raw = d_errors[layer] * w.slopes[layer]
         d_hidden.append(activation.second(z).mul_(d_errors[layer]).mul_(w.raw_errors[layer]))
         d_errors[layer + 1].add_(rows_times(d_raw, anchor[layer + 1]))
-        _add_outer(d_anchor[layer + 1], d_raw, w.errors[layer + 1])
+        through_errors.append(_outer(d_raw, w.errors[layer + 1], anchor[layer + 1].shape[0]))
     d_error = d_errors[last] if w.norm is None else w.norm.backward(d_errors[last])
     d_prediction, d_v = bias.error_backward(w.prediction, chunk.v, d_error)
     d_z = d_prediction
     if w.norm is not None:
         d_z = w.norm.backward(d_prediction) + w.norm.second(w.output_error, d_errors[last])
+    d_anchor = []
     for layer in range(last, -1, -1):
-        _add_outer(d_anchor[layer], w.inputs[layer], d_z)
+        through_inputs = _outer(w.inputs[layer], d_z, anchor[layer].shape[0])
+        d_anchor.append(through_inputs if layer == 0 else through_inputs.add_(through_errors[layer - 1]))
         d_inputs[layer].add_(rows_times(d_z, anchor[layer].mT))
         if layer:
-            d_z = activation.backward(d_inputs[layer], w.hidden[layer - 1]).add_(d_hidden[layer - 1])
+            d_z = torch.addcmul(d_hidden[layer - 1], d_inputs[layer], w.slopes[layer - 1])
     d_k = d_inputs[0]
-    return (d_k + d_prediction if architecture.residual else d_k), d_v
+    return (d_k + d_prediction if architecture.residual else d_k), d_v, d_anchor[::-1]

@@ -54,9 +54,7 @@ def test_whole_numbers_are_never_taken_for_dates_in_silence():
     assert even.freq is None
     assert even.items[0].values.ravel().tolist() == [10, 20, 30]
     assert "column 'date' holds step numbers, not dates" in even.notes
-    with pytest.raises(
-        UserError, match="row 1: 1.5 in the time column 'date' is neither a date nor a whole step"
-    ):
+    with pytest.raises(UserError, match="row 1: 1.5 in the time column 'date' is neither a date nor a whole step"):
         from_frame(pd.DataFrame({"date": [1.0, 1.5], "y": [1, 2]}), FrameOptions(time="date"))
 
 
@@ -169,9 +167,7 @@ def test_options_refuse_unknown_choices():
 
 def test_times_that_mostly_repeat_hint_at_an_id():
     frame = pd.DataFrame({"day": ["2020-01-01", "2020-01-01", "2020-01-02", "2020-01-02"], "v": [1, 2, 3, 4]})
-    with pytest.raises(
-        UserError, match="last or first; if the rows are of several series, name their column as id"
-    ):
+    with pytest.raises(UserError, match="last or first; if the rows are of several series, name their column as id"):
         from_frame(frame)
 
 

@@ -16,9 +16,7 @@ def make_data(freq: str = "h", channels: int = 1, known: int = 0, past: int = 0)
         index = pd.date_range("2020-01-05", periods=length, freq=freq)
         values = np.arange(length * channels, dtype=np.float64).reshape(length, channels) + number
         values[1, 0] = np.nan
-        items.append(
-            Item(f"s{number}", index, values, np.ones((length + future, known)), np.ones((length, past)))
-        )
+        items.append(Item(f"s{number}", index, values, np.ones((length + future, known)), np.ones((length, past))))
     names = ("value",) if channels == 1 else tuple(str(i) for i in range(channels))
     known_names = tuple(f"feat_dynamic_real_{i}" for i in range(known))
     past_names = tuple(f"past_feat_dynamic_real_{i}" for i in range(past))

@@ -73,9 +73,7 @@ def test_markers_of_missing_values():
     data = from_frame(frame, FrameOptions(missing_values=(-9999, "?")))
     np.testing.assert_array_equal(data.items[0].values, [[1, np.nan], [np.nan, 2], [3, np.nan], [4, 4]])
     assert "3 cells marked as missing" in data.notes
-    assert any(
-        "1 cell of -9999, often a marker" in n for n in from_frame(frame, FrameOptions(target=("a",))).notes
-    )
+    assert any("1 cell of -9999, often a marker" in n for n in from_frame(frame, FrameOptions(target=("a",))).notes)
 
 
 def test_types_of_columns():
@@ -85,9 +83,7 @@ def test_types_of_columns():
 
 
 def test_rows_after_the_last_value_are_the_future_of_known_covariates():
-    frame = daily(
-        5, sold=[1, np.nan, 3, np.nan, np.nan], price=[1, 2, 3, 4, 5], wind=[1, 2, 3, np.nan, np.nan]
-    )
+    frame = daily(5, sold=[1, np.nan, 3, np.nan, np.nan], price=[1, 2, 3, 4, 5], wind=[1, 2, 3, np.nan, np.nan])
     options = FrameOptions(target=("sold",), known=("price",), past=("wind",))
     data = from_frame(frame.iloc[::-1], options)
     item = data.items[0]

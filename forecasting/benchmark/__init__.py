@@ -1,0 +1,1 @@
+"""The long-horizon benchmark: its data sets, its protocol, one run."""

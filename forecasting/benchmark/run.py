@@ -1,0 +1,218 @@
+"""One run of the long-horizon benchmark: train by the preset, score every window, return one row."""
+
+import datetime
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import torch
+from torch import Tensor
+
+from titans_seq.config import to_dict
+from titans_seq.env import installed_version
+from titans_seq.errors import UserError
+
+from ..evaluation.baselines import standard_baselines
+from ..network.simba_network import build_network
+from ..overrides import override
+from ..presets import Recipe, benchmark_recipe, with_mixer
+from ..runs.config import git_commit
+from ..training.trainer import fit_network
+from ..windows.cutting import WindowBatch, WindowLoader, Windows
+from .datasets import find_benchmark, load_benchmark
+from .protocol import LongHorizonSplit, Predict, evaluate_windows, long_horizon_split, standard_context
+
+VERSIONS_OF = ("titans-seq", "torch", "lightning", "numpy", "pandas")
+VALIDATION_BATCH = 256
+
+Scores = dict[str, dict[str, float]]
+"""`mse` and `mae` by name of the baseline."""
+
+
+class Identity(TypedDict):
+    """What tells one run of the benchmark from another, besides its recipe."""
+
+    dataset: str
+    horizon: int
+    context: int
+    mixer: str
+    seed: int
+
+
+def run_benchmark(
+    name: str,
+    data_dir: Path | str | None,
+    horizon: int,
+    *,
+    mixer: str = "memory",
+    seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
+    baselines: Scores | None = None,
+    cache_dir: Path | str | None = None,
+    progress: Literal["bar", "lines", "none"] = "none",
+) -> dict[str, Any]:
+    """Train on a benchmark set as its recipe says, and score every validation and test window.
+
+    The weights are chosen on validation; the test part is scored once, at the end.
+
+    Args:
+        name: of the set.
+        data_dir: folder that holds it, see `datasets.load_benchmark`.
+        horizon: H.
+        mixer: one of `presets.MIXERS`.
+        seed: of initial weights, order of windows and dropout.
+        overrides: changes to the recipe, see `overrides.override`.
+        baselines: test scores of the baselines from an earlier row of the same set and horizon, which spares
+            fitting them again; None fits and scores them.
+        cache_dir: folder for downloads; None forbids downloading.
+        progress: as for `fit_network`.
+
+    Returns:
+        The row: plain numbers, strings, lists and dictionaries, ready for JSON.
+
+    Raises:
+        UserError: unknown set or mixer, absent data, or a horizon that leaves a part without windows.
+    """
+    recipe = benchmark_run_recipe(name, horizon, mixer, overrides)
+    context = standard_context(name)
+    data = load_benchmark(name, data_dir, cache_dir)
+    split = long_horizon_split(name, data.values, context, horizon)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = build_network(
+        recipe.network,
+        recipe.output,
+        channels=split.train.channels,
+        context=context,
+        horizon=horizon,
+        seed=seed,
+    )
+    began, began_cpu = time.perf_counter(), time.process_time()
+    result = fit_network(
+        network,
+        WindowLoader(
+            split.train.to(device), recipe.batch_size, shuffle=True, seed=seed, limit=recipe.batches_per_epoch
+        ),
+        validation_loader(split.val.to(device), recipe.validation_windows),
+        recipe.optimiser,
+        seed=seed,
+        progress=progress,
+    )
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
+    network.to(device).eval()
+
+    def forecast(batch: WindowBatch) -> Tensor:
+        return network.output.mean(network(batch.to(device)))
+
+    validation = _mse_mae(forecast, split, "val")
+    test = _mse_mae(forecast, split, "test")
+    if baselines is None:
+        baselines = score_baselines(split, find_benchmark(name).season)
+    epochs = len(result.history)
+    return {
+        **Identity(dataset=name, horizon=horizon, context=context, mixer=mixer, seed=seed),
+        "windows": {"train": len(split.train), "validation": len(split.val), "test": len(split.test)},
+        "validation": validation,
+        "test": test,
+        "baselines": baselines,
+        "epochs": epochs,
+        "best_epoch": result.best_epoch,
+        "seconds": round(seconds, 2),
+        "cpu_seconds": round(cpu_seconds, 2),
+        "seconds_per_epoch": round(seconds / epochs, 3),
+        "cpu_seconds_per_epoch": round(cpu_seconds / epochs, 3),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "overrides": dict(overrides or {}),
+        "config": to_dict(recipe),
+        "machine": {"device": _device_name(device), "threads": torch.get_num_threads()},
+        "versions": {package: installed_version(package) for package in VERSIONS_OF},
+        "commit": git_commit(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def benchmark_run_recipe(name: str, horizon: int, mixer: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe that `run_benchmark` follows.
+
+    Example:
+        >>> benchmark_run_recipe("ETTh1", 96, "gru", {"optimiser.epochs": 1}).optimiser.epochs
+        1
+    """
+    recipe = with_mixer(benchmark_recipe(find_benchmark(name).name, horizon), mixer)
+    return override(recipe, overrides or {})
+
+
+def validation_loader(windows: Windows, count: int | None) -> WindowLoader:
+    """Batches of about `count` of the windows, always the same ones; of all if it is None."""
+    limit = None if count is None else -(-count // VALIDATION_BATCH)
+    return WindowLoader(windows, VALIDATION_BATCH, limit=limit)
+
+
+def score_baselines(split: LongHorizonSplit, season: int) -> Scores:
+    """Fit the standard baselines and score them on every test window.
+
+    Args:
+        split: windows of the set.
+        season: steps of a season, for the seasonal naive forecast.
+    """
+    scores = {}
+    for label, baseline in standard_baselines(split.train.context, season).items():
+        scores[label] = _mse_mae(baseline.fit(split.train).predict, split, "test")
+    return scores
+
+
+def append_row(path: Path | str, row: Mapping[str, Any]) -> None:
+    """Add one line of JSON to a file, whole or not at all; several processes may share the file.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     append_row(f"{folder}/rows.jsonl", {"seed": 0})
+        ...     append_row(f"{folder}/rows.jsonl", {"seed": 1})
+        ...     read_rows(f"{folder}/rows.jsonl")
+        [{'seed': 0}, {'seed': 1}]
+    """
+    line = (json.dumps(row, allow_nan=False) + "\n").encode()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        size = os.fstat(descriptor).st_size
+        # One call to the system keeps the lines of concurrent writers apart.
+        if os.write(descriptor, line) != len(line):
+            os.ftruncate(descriptor, size)
+            raise OSError(f"could not write a whole row to {path}: is the disk full?")
+    finally:
+        os.close(descriptor)
+
+
+def read_rows(path: Path | str) -> list[dict[str, Any]]:
+    """Read the rows of such a file; none if there is no file.
+
+    Raises:
+        UserError: a line is not a JSON object.
+    """
+    source = Path(path)
+    if not source.exists():
+        return []
+    rows = []
+    for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{source}, line {number}: not JSON ({error}): mend or delete the line") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{source}, line {number}: not a JSON object: mend or delete it")
+        rows.append(row)
+    return rows
+
+
+def _mse_mae(predict: Predict, split: LongHorizonSplit, part: Literal["val", "test"]) -> dict[str, float]:
+    score = evaluate_windows(predict, getattr(split, part))
+    return {"mse": score["mse"], "mae": score["mae"]}
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else f"cpu, {os.cpu_count()} cores, {sys.platform}"

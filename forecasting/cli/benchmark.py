@@ -1,0 +1,83 @@
+"""`titans forecast benchmark`: one run of the long-horizon benchmark, printed beside the baselines."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from titans_seq.config import parse_yaml
+from titans_seq.errors import UserError
+
+from ..benchmark.run import append_row, run_benchmark
+from .options import Benchmark
+from .tables import align
+
+ROWS = "forecasting.jsonl"
+
+
+def benchmark(options: Benchmark) -> None:
+    """Run, print the scores, and add the row to a file if one is named."""
+    target = _target(options.out)
+    row = run_benchmark(
+        options.dataset,
+        options.data_dir,
+        options.horizon,
+        mixer=options.mixer,
+        seed=options.seed,
+        overrides=parse_changes(options.set),
+        cache_dir=options.download_to or _cache(),
+        progress=options.progress,
+    )
+    if target is not None:
+        append_row(target, row)
+    print(describe(row))
+    if target is not None:
+        print(f"row added to {target}")
+
+
+def describe(row: dict[str, Any]) -> str:
+    """A row as text: the counts of windows, ours beside the baselines, and what the training took."""
+    counts = row["windows"]
+    scores = {f"ours ({row['mixer']})": row["test"], **row["baselines"]}
+    table = [["test part", "mse", "mae"]]
+    table += [[name, f"{score['mse']:.4f}", f"{score['mae']:.4f}"] for name, score in scores.items()]
+    return (
+        f"{row['dataset']}, {row['context']} -> {row['horizon']}, seed {row['seed']}: {counts['train']:,} "
+        f"training, {counts['validation']:,} validation, {counts['test']:,} test windows, every one scored\n"
+        f"{align(table)}\n"
+        f"validation mse {row['validation']['mse']:.4f}, mae {row['validation']['mae']:.4f}; best epoch "
+        f"{row['best_epoch'] + 1} of {row['epochs']}, {row['seconds_per_epoch']:.1f} s each, "
+        f"{row['seconds']:.0f} s in all; {row['parameters']:,} parameters"
+    )
+
+
+def parse_changes(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Changes to a recipe from `path=value` texts; the values are YAML.
+
+    Raises:
+        UserError: a text has no "=", or its value is not YAML.
+
+    Example:
+        >>> parse_changes(("optimiser.lr=3e-3", "network.cycle.periods=[24, 168]"))
+        {'optimiser.lr': 0.003, 'network.cycle.periods': [24, 168]}
+    """
+    changes = {}
+    for text in texts:
+        path, equals, value = text.partition("=")
+        if not equals or not path:
+            raise UserError(f"--set {text!r}: expected path=value, such as optimiser.lr=3e-3")
+        changes[path] = parse_yaml(f"value: {value}", f"--set {text}")["value"]
+    return changes
+
+
+def _target(out: Path | None) -> Path | None:
+    """The file that rows go to, checked before hours of training are at stake."""
+    if out is None:
+        return None
+    target = out / ROWS if out.is_dir() or not out.suffix else out
+    if target.is_dir() or (out.exists() and not out.is_dir() and target != out):
+        raise UserError(f"--out {out}: cannot add rows there: name a file ending in .jsonl, or a folder")
+    return target
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "titans-seq"

@@ -1,0 +1,133 @@
+"""What the verbs of `titans forecast` do with a run that is there: call, then print."""
+
+import pandas as pd
+
+from titans_seq.errors import UserError
+
+from ..data import FrameOptions, SeriesData, TableOptions, load_series
+from ..model import ForecastModel
+from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run, read_run_config
+from .options import BacktestOptions, Evaluate, Info, Plot, Predict
+from .tables import align, moment, score_text
+from .train import frame_options, table_options
+
+SCALES = "mse and mae: standardised by the training rows; (data): on the scale of the data"
+
+
+def evaluate(options: Evaluate) -> None:
+    """Print the scores over every window of a part."""
+    result = evaluate_run(options.run, options.part, data_path=options.data, season=options.season)
+    print(f"{result.part} part: {result.windows:,} windows, every one, season {result.season}")
+    print(score_text(result.table, result.interval))
+    print(SCALES)
+    _print_notes(result.notes)
+    print(f"written: {options.run}/metrics.csv, metrics.json")
+
+
+def backtest(options: BacktestOptions) -> None:
+    """Print the scores of forecasts from past cutoffs."""
+    result = backtest_run(
+        options.run,
+        windows=options.windows,
+        step=options.step,
+        refit=options.refit,
+        season=options.season,
+        data_path=options.data,
+        progress=options.progress,
+    )
+    cutoffs = result.forecasts["cutoff"].drop_duplicates()
+    print(
+        f"{result.windows:,} windows from {len(cutoffs)} cutoffs, {moment(cutoffs.min())} to {moment(cutoffs.max())}, "
+        f"season {result.season}"
+    )
+    print(score_text(result.table, result.interval))
+    print(SCALES)
+    _print_notes(result.notes)
+    print(f"written: {options.run}/backtest.csv, backtest_metrics.csv")
+
+
+def predict(options: Predict) -> None:
+    """Write the forecast, and show its first rows."""
+    frame = predict_run(
+        options.run,
+        options.new,
+        options.out,
+        known_future=options.known_future,
+        levels=options.levels or None,
+    )
+    names = frame["series"].unique()
+    print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
+    more = f"... {len(frame) - 5:,} more rows; " if len(frame) > 5 else ""
+    print(f"{more}{len(names):,} series, {moment(frame['time'].min())} to {moment(frame['time'].max())}")
+    print(f"written: {options.out or options.run / FORECAST}")
+
+
+def plot(options: Plot) -> None:
+    """Draw the forecast and the course of the training."""
+    from ..runs.pictures import plot_run
+
+    paths = plot_run(options.run, options.series, options.history, options.out, known_future=options.known_future)
+    for path in paths:
+        print(f"written: {path}")
+
+
+def info(options: Info) -> None:
+    """Describe a run folder or a data file."""
+    if options.path.is_dir():
+        if options.columns != type(options.columns)() or options.text != type(options.text)():
+            raise UserError(f"{options.path} is a run folder: options on columns and text are for a data file")
+        _describe_run(options)
+    else:
+        columns = frame_options(options.columns, FrameOptions())
+        _describe_data(load_series(options.path, columns, table_options(options.text, TableOptions())))
+
+
+def _describe_run(options: Info) -> None:
+    model = open_run(options.path)
+    run = read_run_config(options.path)
+    config, history = model.config, model.history
+    epochs, best = len(history.history), history.best_epoch + 1
+    facts = {
+        "data": f"{run.data} (sha256 {run.sha256[:12]}...)",
+        "forecasts": f"{config.horizon} steps from {config.context}, {type(config.output).__name__}",
+        "network": f"{type(config.network.mixer).__name__}, width {config.network.width}, "
+        f"layers {config.network.layers}, {_parameters(model):,} parameters",
+        "training": f"{epochs} epochs, best {best}, seed {config.seed}",
+        "made with": ", ".join(f"{name} {number}" for name, number in run.versions.items()),
+        "commit": run.commit or "not known",
+    }
+    for name, value in facts.items():
+        print(f"{name:<10} {value}")
+    _print_notes(model.notes)
+    metrics = options.path / "metrics.csv"
+    if metrics.is_file():
+        print(score_text(pd.read_csv(metrics), None))
+    else:
+        print(f"not evaluated yet: titans forecast evaluate {options.path}")
+
+
+def _parameters(model: ForecastModel) -> int:
+    return sum(parameter.numel() for parameter in model.network.parameters())
+
+
+def _describe_data(data: SeriesData) -> None:
+    names = list(data.channels) if data.layout == "wide" else [item.name for item in data.items]
+    print(f"{data.layout} table, {len(names):,} series, frequency {data.freq or 'none (no dates)'}")
+    rows = [["series", "first", "last", "rows", "missing"]]
+    for item in data.items[:20]:
+        for position, channel in enumerate(data.channels):
+            name = channel if data.layout == "wide" else item.name
+            missing = int((item.values[:, position] != item.values[:, position]).sum())
+            rows.append([name, moment(item.index[0]), moment(item.index[-1]), f"{item.length:,}", f"{missing:,}"])
+    print(align(rows[:21]))
+    if len(names) > 20:
+        print(f"... and {len(names) - 20:,} more")
+    for what, covariates in (("known", data.known_names), ("past", data.past_names)):
+        if covariates:
+            print(f"{what} covariates: {', '.join(covariates)}")
+    _print_notes(data.notes)
+
+
+def _print_notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        print(f"note: {note}")

@@ -1,0 +1,1 @@
+"""Scores: metrics, baselines, every window of a part, rolling origins."""

@@ -1,0 +1,1 @@
+"""The forecaster as a GluonTS estimator."""

@@ -1,0 +1,125 @@
+"""The pictures of a run folder: which series, how much of their past, and a forecast to check against it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pandas as pd
+
+from titans_seq.errors import UserError
+
+from ..data import SeriesData, load_series, read_table
+from ..inference import series_names
+from ..model import ForecastModel
+from .plotting import Panel, check_format, plot_forecast, plot_training
+from .config import RunConfig, file_hash, read_run_config
+from .runs import open_run
+
+FORECAST_PICTURE = "forecast.png"
+TRAINING_PICTURE = "training.png"
+BY_STEP = "metrics_by_step.csv"
+MOST_PANELS = 4
+
+
+def plot_run(
+    out: Path,
+    series: Sequence[str] = (),
+    history: int | None = None,
+    target: Path | None = None,
+    *,
+    known_future: Path | None = None,
+) -> tuple[Path, Path]:
+    """Draw a run's forecast and the course of its training.
+
+    The check forecast, of the last horizon of the data from before it, is drawn only where a test part kept
+    those rows out of training.
+
+    Args:
+        out: folder of the run.
+        series: names of the series to draw; the first few if empty.
+        history: past steps to show; three horizons if None.
+        target: file of the forecast's picture; `forecast.png` in the run folder if None.
+        known_future: file with the known covariates of the steps to forecast.
+
+    Returns:
+        The two files.
+
+    Raises:
+        UserError: a series is unknown, or the run is not whole, or known covariates are missing.
+    """
+    target = target or out / FORECAST_PICTURE
+    check_format(target)
+    if history is not None and history < 1:
+        raise UserError(f"history must be at least 1 step, got {history}")
+    model = open_run(out)
+    names = _choose(model.names, series)
+    run = read_run_config(out)
+    data = _data(run, model)
+    future = None if known_future is None else read_table(known_future, run.table).frame
+    past, forecast = past_frame(data), model.predict(known_future=future)
+    check = _check_forecast(model, data)
+    steps = history or 3 * model.config.horizon
+    panels = [
+        Panel(
+            name,
+            _of(past, name).tail(steps),
+            _of(forecast, name),
+            None if check is None else _of(check, name),
+        )
+        for name in names
+    ]
+    more = f"; {len(names)} of {len(model.names)} series" if len(names) < len(model.names) else ""
+    step = f" (one step: {model.freq})" if model.freq else ""
+    plot_forecast(panels, target, f"Forecast of {model.config.horizon} steps{step}{more}")
+    training = out / TRAINING_PICTURE
+    by_step = pd.read_csv(out / BY_STEP) if (out / BY_STEP).is_file() else None
+    epochs = pd.DataFrame([asdict(epoch) for epoch in model.history.history])
+    plot_training(epochs, model.history.best_epoch, by_step, training)
+    return target, training
+
+
+def past_frame(data: SeriesData) -> pd.DataFrame:
+    """The values of series as columns `series`, `time` and `value`, series after series.
+
+    Example:
+        >>> from forecasting.data import from_frame
+        >>> past_frame(from_frame(pd.DataFrame({"sold": [1.0, 2.0]})))["value"].tolist()
+        [1.0, 2.0]
+    """
+    frames = [
+        pd.DataFrame({"series": name, "time": item.index, "value": item.values[:, position]})
+        for item, names in zip(data.items, series_names(data), strict=True)
+        for position, name in enumerate(names)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _of(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    return pd.DataFrame(frame[frame["series"] == name])
+
+
+def _choose(names: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+        raise UserError(f"no series is called {unknown[0]!r}: expected one of {shown}")
+    return wanted or names[:MOST_PANELS]
+
+
+def _data(run: RunConfig, model: ForecastModel) -> SeriesData:
+    """The data of the run from its file, or where that is gone or changed, the rows the model keeps."""
+    path = Path(run.data)
+    if path.is_file() and file_hash(path) == run.sha256:
+        return load_series(path, run.options, run.table)
+    return model.context
+
+
+def _check_forecast(model: ForecastModel, data: SeriesData) -> pd.DataFrame | None:
+    horizon = model.config.horizon
+    if model.config.shares[1] == 0 or min(item.length for item in data.items) < 2 * horizon:
+        return None
+    before = tuple(
+        replace(item, index=item.index[:-horizon], values=item.values[:-horizon], past=item.past[:-horizon])
+        for item in data.items
+    )
+    return model.predict(replace(data, items=before))

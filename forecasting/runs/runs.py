@@ -1,0 +1,275 @@
+"""The run folder: training from a file, and using the model that came of it.
+
+A run folder holds everything to repeat and use a run, and nothing of it is written anywhere else:
+
+    config.yaml             settings, data file and its SHA-256, versions
+    model/                  the trained model
+    card.md, history.csv    what it is; its epochs
+    metrics.json, .csv      scores of `evaluate`, and by horizon step in metrics_by_step.csv
+    backtest.csv, backtest_metrics.json, .csv
+    forecast.csv
+    checkpoint.pt           the state after the latest epoch, while training
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from titans_seq.errors import UserError
+from titans_seq.files import atomic_path
+
+from ..evaluation.backtesting import Backtest
+from ..config import ForecastConfig
+from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
+from ..evaluation.every_window import Evaluation, Part
+from ..training.fitting import Progress
+from ..model import ForecastModel
+from ..model_card import model_card
+from ..reading import read_like
+from .config import CONFIG, RunConfig, file_hash, new_run_config, read_run_config, write_run_config
+from .folder import CHECKPOINT, MODEL, claim, clear_leftovers, describe_unfinished, is_finished
+from ..storage import history_csv
+
+HISTORY = "history.csv"
+CARD = "card.md"
+FORECAST = "forecast.csv"
+
+__all__ = [
+    "FORECAST",
+    "HISTORY",
+    "RunConfig",
+    "backtest_run",
+    "evaluate_run",
+    "open_run",
+    "predict_run",
+    "read_run_config",
+    "train_run",
+]
+
+
+def train_run(
+    data_path: Path | None,
+    out: Path,
+    config: ForecastConfig | None,
+    options: FrameOptions = FrameOptions(),
+    table: TableOptions = TableOptions(),
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = "none",
+) -> ForecastModel:
+    """Train a forecaster on a file, into a run folder.
+
+    Whatever stops it after an epoch, `resume` goes on from there and ends with the same weights. A failure
+    before that leaves the folder as it was.
+
+    Args:
+        data_path: the data file; may be None when resuming.
+        out: the run folder: new, empty, or with `resume` or `overwrite` that of an earlier run.
+        config: all settings; None when resuming takes those stored in `out`.
+        options: what the columns mean; when resuming, those stored in `out` count.
+        table: how a text file is written; likewise.
+        resume: go on with an unfinished run; a finished one is returned as it is.
+        overwrite: replace an earlier run, once the first epoch of the new one has passed.
+        progress: as in `ForecastModel.fit`.
+
+    Raises:
+        UserError: if the folder is taken or holds no run to resume, the settings or the data are not those of
+            the run to resume, or training fails.
+        OSError: if a file cannot be written.
+    """
+    out = Path(out)
+    if resume:
+        run = _stored(out, data_path, config)
+        if is_finished(out):
+            return open_run(out)
+        data = _run_data(run)
+        return _train(data, out, run, progress, resume=(out / CHECKPOINT).is_file())
+    if data_path is None or config is None:
+        raise UserError("training needs a data file and settings: only resuming an earlier run does without them")
+    data = load_series(data_path, options, table)
+    run = new_run_config(Path(data_path), config, options, table)
+    with claim(out, overwrite):
+        write_run_config(out, run)
+        return _train(data, out, run, progress, resume=False)
+
+
+def _train(data: SeriesData, out: Path, run: RunConfig, progress: Progress, resume: bool) -> ForecastModel:
+    model = ForecastModel.fit(
+        data,
+        run.forecast,
+        options=run.options,
+        progress=progress,
+        checkpoint=out / CHECKPOINT,
+        resume=resume,
+    )
+    _write(out / HISTORY, history_csv(model.history))
+    card = model_card(model.config, model.context, model.history, model.network)
+    _write(out / CARD, f"{card}\nTrained on {run.data} (SHA-256 {run.sha256}).\n")
+    # The model comes last: a folder with one is a finished run.
+    model.save(out / MODEL)
+    clear_leftovers(out)
+    return model
+
+
+def _stored(out: Path, data_path: Path | None, config: ForecastConfig | None) -> RunConfig:
+    if not (out / CONFIG).is_file():
+        raise UserError(f"{out}: there is no run to resume: train without resuming first")
+    run = read_run_config(out)
+    if config is not None and config != run.forecast:
+        raise UserError(
+            f"{out}: the run to resume has other settings (see {out / CONFIG}): resume with the same ones, "
+            "or train anew with overwrite or into another folder"
+        )
+    if data_path is not None and file_hash(Path(data_path)) != run.sha256:
+        raise UserError(
+            f"{data_path} is not the file that the run in {out} was started on ({run.data}): resume with that one"
+        )
+    return run
+
+
+def open_run(out: Path) -> ForecastModel:
+    """The trained model of a run.
+
+    Raises:
+        UserError: if the folder is no run, or one that was not finished; the message says how to finish it.
+    """
+    out = Path(out)
+    read_run_config(out)
+    if not is_finished(out):
+        raise UserError(describe_unfinished(out))
+    return ForecastModel.load(out / MODEL)
+
+
+def evaluate_run(
+    out: Path, part: Part = "test", *, data_path: Path | None = None, season: int | None = None
+) -> Evaluation:
+    """Score a run's model over every window of a part; see `ForecastModel.evaluate`.
+
+    Args:
+        out: the run folder; gets metrics.json, metrics.csv and metrics_by_step.csv.
+        part: of the data.
+        data_path: another file to evaluate on; None takes the run's own, which must be unchanged.
+        season: steps; None goes by the frequency.
+
+    Raises:
+        UserError: if the run is not finished, or its data is gone or was changed.
+    """
+    out = Path(out)
+    model = open_run(out)
+    result = model.evaluate(_data(out, model, data_path), part, season=season)
+    _write_scores(out / "metrics", result.table, result, {"part": result.part})
+    _write(out / "metrics_by_step.csv", result.by_step.to_csv(index=False))
+    return result
+
+
+def backtest_run(
+    out: Path,
+    *,
+    windows: int = 5,
+    step: int | None = None,
+    refit: bool | int = False,
+    season: int | None = None,
+    data_path: Path | None = None,
+    progress: Progress = "none",
+) -> Backtest:
+    """Forecast from rolling cutoffs at the end of a run's data; see `ForecastModel.backtest`.
+
+    Args:
+        out: the run folder; gets backtest.csv, backtest_metrics.json and backtest_metrics.csv.
+        windows: number of cutoffs.
+        step: steps between them.
+        refit: whether, or at each how many cutoffs, to train anew.
+        season: steps; None goes by the frequency.
+        data_path: another file; None takes the run's own, which must be unchanged.
+        progress: for each refit.
+
+    Raises:
+        UserError: if the run is not finished, or its data is gone, changed or too short.
+    """
+    out = Path(out)
+    model = open_run(out)
+    data = _data(out, model, data_path)
+    result = model.backtest(data, windows=windows, step=step, refit=refit, season=season, progress=progress)
+    _write(out / "backtest.csv", result.forecasts.to_csv(index=False))
+    _write_scores(out / "backtest_metrics", result.table, result, {})
+    return result
+
+
+def predict_run(
+    out: Path,
+    new: Path | None = None,
+    target: Path | None = None,
+    *,
+    known_future: Path | None = None,
+    levels: tuple[float, ...] | None = None,
+) -> pd.DataFrame:
+    """Forecast what follows the run's own series, or those of a new file; see `ForecastModel.predict`.
+
+    Args:
+        out: the run folder.
+        new: a file of longer histories or other series, with the columns of the run's own.
+        target: the file to write, .csv or .parquet; None is forecast.csv in the run folder.
+        known_future: a file with the known covariates of the steps to forecast.
+        levels: quantile levels; None gives those trained for.
+
+    Raises:
+        UserError: if the run is not finished, a file does not fit the model, or `target` has another suffix.
+    """
+    out = Path(out)
+    target = out / FORECAST if target is None else Path(target)
+    if target.suffix not in (".csv", ".parquet"):
+        raise UserError(f"{target}: a forecast is written as .csv or .parquet, got {target.suffix or 'no suffix'!r}")
+    model, run = open_run(out), read_run_config(out)
+    data = None if new is None else read_like(Path(new), model.context, run.options, run.table)
+    future = None if known_future is None else read_table(known_future, run.table).frame
+    forecast = model.predict(data, known_future=future, levels=levels)
+    if target.suffix == ".csv":
+        _write(target, forecast.to_csv(index=False))
+    else:
+        with atomic_path(target) as temporary:
+            forecast.to_parquet(temporary, index=False)
+    return forecast
+
+
+def _data(out: Path, model: ForecastModel, data_path: Path | None) -> SeriesData:
+    run = read_run_config(out)
+    if data_path is None:
+        return _run_data(run)
+    return read_like(Path(data_path), model.context, run.options, run.table)
+
+
+def _run_data(run: RunConfig) -> SeriesData:
+    path = Path(run.data)
+    if not path.is_file():
+        raise UserError(f"the run's data file {path} is gone: put it back, or name the file to use instead")
+    if file_hash(path) != run.sha256:
+        raise UserError(
+            f"the run's data file {path} was changed since training, so its parts are no longer the same: "
+            "restore it, or name the file to use explicitly"
+        )
+    return load_series(path, run.options, run.table)
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _write_scores(stem: Path, table: pd.DataFrame, result: Evaluation | Backtest, more: dict[str, Any]) -> None:
+    scores = {
+        row.pop("model"): {name: None if math.isnan(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    }
+    facts = more | {
+        "windows": result.windows,
+        "season": result.season,
+        "interval": result.interval,
+        "scores": scores,
+        "notes": result.notes,
+    }
+    _write(stem.with_suffix(".json"), json.dumps(facts, indent=2, allow_nan=False) + "\n")
+    _write(stem.with_suffix(".csv"), table.to_csv(index=False))

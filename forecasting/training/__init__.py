@@ -1,0 +1,1 @@
+"""Training: what is optimised, and the loop that does it."""

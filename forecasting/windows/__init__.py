@@ -1,0 +1,1 @@
+"""Windows over series: the arrays they are cut from, scaling, splitting and cutting."""

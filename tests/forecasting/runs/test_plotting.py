@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting.runs.plotting import Panel, check_format, plot_forecast, plot_training, quantile_levels
+from titans_seq.errors import UserError
+
+
+def panel(dates: bool = True, levels: tuple[float, ...] = (0.1, 0.5, 0.9)) -> Panel:
+    times = pd.Series(pd.date_range("2020-01-05", periods=60, freq="W") if dates else range(60))
+    values = np.sin(np.arange(60) / 4)
+    history = pd.DataFrame({"time": times[:50], "value": values[:50]})
+    history.loc[5:8, "value"] = np.nan
+
+    def forecast(rows: slice) -> pd.DataFrame:
+        frame = pd.DataFrame({"series": "a", "time": times[rows], "mean": values[rows]})
+        return frame.assign(**{f"{level:g}": values[rows] + level - 0.5 for level in levels})
+
+    return Panel("sales (pieces)", history, forecast(slice(50, 60)), forecast(slice(40, 50)))
+
+
+def darkness(path: Path) -> float:
+    pixels = matplotlib.image.imread(path)[..., :3]
+    return float((pixels.min(axis=2) < 0.9).mean())
+
+
+@pytest.mark.parametrize("dates", [True, False])
+@pytest.mark.parametrize("levels", [(0.1, 0.5, 0.9), (), (0.9,), tuple(np.arange(1, 10) / 10)])
+def test_forecast_picture(tmp_path: Path, dates: bool, levels: tuple[float, ...]):
+    path = tmp_path / "deep" / "a.png"
+    plot_forecast([panel(dates, levels)] * 2, path, "two series")
+    # Drawn on, and not blotted out.
+    assert 0.01 < darkness(path) < 0.4
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.png"]
+
+
+def test_without_a_check_and_with_an_empty_history(tmp_path: Path):
+    whole = panel()
+    empty = whole.history.assign(value=np.nan)
+    plot_forecast([Panel("a", empty, whole.forecast)], tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text()
+    assert text.startswith("<?xml")
+
+
+def test_training_picture(tmp_path: Path):
+    history = pd.DataFrame({"number": [0, 1, 2], "train_loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 2.0, 2.5]})
+    by_step = pd.DataFrame({"model": ["model"] * 2 + ["far"] * 2, "step": [1, 2] * 2, "mse": [1, 2, 1e9, 1e9]})
+    plot_training(history, 1, by_step, tmp_path / "both.png")
+    plot_training(history.assign(val_loss=np.nan), 2, None, tmp_path / "one.png")
+    wide, narrow = (matplotlib.image.imread(tmp_path / f"{name}.png").shape[1] for name in ("both", "one"))
+    assert wide == 2 * narrow
+
+
+def test_a_step_without_a_score_is_left_out(tmp_path: Path):
+    history = pd.DataFrame({"number": [0], "train_loss": [1.0], "val_loss": [1.0]})
+    by_step = pd.DataFrame({"model": ["model"] * 2, "step": [1, 2], "mse": [1.0, np.nan]})
+    plot_training(history, 0, by_step, tmp_path / "a.png")
+    assert darkness(tmp_path / "a.png") > 0.01
+
+
+def test_quantile_levels_are_sorted_numbers():
+    frame = pd.DataFrame({name: [] for name in ("series", "cutoff", "time", "actual", "mean", "0.9", "0.05")})
+    assert quantile_levels(frame) == [0.05, 0.9]
+
+
+def test_an_unknown_format_is_refused_and_nothing_written(tmp_path: Path):
+    with pytest.raises(UserError, match=r"a\.jpeg: expected a name that ends in \.png, \.pdf, \.svg"):
+        plot_forecast([panel()], tmp_path / "a.jpeg")
+    with pytest.raises(UserError, match="cannot draw to x"):
+        check_format("x")
+    assert not list(tmp_path.iterdir())

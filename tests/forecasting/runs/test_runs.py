@@ -1,0 +1,355 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from forecasting.data import FrameOptions, TableOptions
+from forecasting.model import ForecastModel
+from forecasting.runs.runs import (
+    backtest_run,
+    evaluate_run,
+    open_run,
+    predict_run,
+    read_run_config,
+    train_run,
+)
+from titans_seq.errors import UserError
+from titans_seq.files import atomic_path
+
+
+class Killed(BaseException):
+    """Stands for whatever ends a process."""
+
+
+@pytest.fixture(scope="module")
+def csv(wide_frame, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "sold.csv"
+    wide_frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(csv, tiny_config, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "x"
+    train_run(csv, out, tiny_config())
+    return out
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def weights(folder):
+    return (folder / "model" / "weights.safetensors").read_bytes()
+
+
+TRAINED = [
+    "card.md",
+    "config.yaml",
+    "history.csv",
+    *(f"model/{name}" for name in ("card.md", "config.yaml", "state.json", "weights.safetensors")),
+]
+
+
+def test_a_run_holds_all_to_repeat_it_and_nothing_lies_elsewhere(csv, tiny_config, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    out = tmp_path / "runs" / "x"
+    model = train_run(csv, out, tiny_config(epochs=2))
+    assert files(out) == TRAINED
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
+    evaluate_run(out)
+    backtest_run(out, windows=2)
+    predict_run(out)
+    assert set(files(out)) - set(TRAINED) == {
+        "backtest.csv",
+        "backtest_metrics.csv",
+        "backtest_metrics.json",
+        "forecast.csv",
+        "metrics.csv",
+        "metrics.json",
+        "metrics_by_step.csv",
+    }
+    assert list(here.iterdir()) == []
+    assert files(csv.parent) == ["sold.csv"]
+    run = read_run_config(out)
+    assert run.forecast == tiny_config(epochs=2)
+    assert (run.options, run.table) == (FrameOptions(), TableOptions())
+    assert run.data == str(csv)
+    assert len(run.sha256) == 64
+    assert run.versions["torch"] == torch.__version__
+    history = pd.read_csv(out / "history.csv")
+    assert history["epoch"].tolist() == [1, 2]
+    assert history["train_loss"].tolist() == [epoch.train_loss for epoch in model.history.history]
+    # The configuration alone repeats the run.
+    again = train_run(Path(run.data), tmp_path / "again", run.forecast, run.options, run.table)
+    pd.testing.assert_frame_equal(again.predict(), model.predict(), check_exact=True)
+    assert weights(tmp_path / "again") == weights(out)
+
+
+def test_scores_are_written_as_csv_and_json(run):
+    result = evaluate_run(run, season=7)
+    written = json.loads((run / "metrics.json").read_text())
+    assert (written["part"], written["windows"], written["season"]) == ("test", 22, 7)
+    assert written["interval"] == [0.1, 0.9]
+    assert list(written["scores"]) == result.table["model"].tolist()
+    assert written["scores"]["repeat last"]["coverage"] is None
+    assert written["scores"]["model"]["mse"] == result.table["mse"].iloc[0]
+    pd.testing.assert_frame_equal(pd.read_csv(run / "metrics.csv"), result.table)
+    pd.testing.assert_frame_equal(pd.read_csv(run / "metrics_by_step.csv"), result.by_step)
+
+
+def test_backtests_are_written(run):
+    result = backtest_run(run, windows=2)
+    written = pd.read_csv(run / "backtest.csv", parse_dates=["cutoff", "time"])
+    pd.testing.assert_frame_equal(written, result.forecasts)
+    assert json.loads((run / "backtest_metrics.json").read_text())["windows"] == 2
+
+
+def test_forecasts_are_written(run, csv, wide_frame, tmp_path):
+    forecast = predict_run(run)
+    written = pd.read_csv(run / "forecast.csv", parse_dates=["time"])
+    pd.testing.assert_frame_equal(written, forecast)
+    assert (run / "forecast.csv").read_text().splitlines()[1].startswith("a,2024-05-20,")
+    new = tmp_path / "new.csv"
+    wide_frame.head(100).to_csv(new, index=False)
+    other = predict_run(run, new, tmp_path / "o.parquet", levels=(0.5,))
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "o.parquet"), other)
+    assert other["time"].iloc[0] == wide_frame["day"].iloc[100]
+    with pytest.raises(UserError, match="a forecast is written as .csv or .parquet, got '.xlsx'"):
+        predict_run(run, target=tmp_path / "o.xlsx")
+    with pytest.raises(UserError, match="nothing.csv: no such file"):
+        predict_run(run, tmp_path / "nothing.csv")
+
+
+def test_known_covariates_of_a_run(wide_frame, tiny_config, tmp_path):
+    frame = wide_frame.assign(price=1.0 * (wide_frame.index % 3))
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    options = FrameOptions(known=("price",))
+    train_run(tmp_path / "data.csv", tmp_path / "run", tiny_config(), options)
+    with pytest.raises(UserError, match="the horizon of 7 steps needs 21"):
+        predict_run(tmp_path / "run")
+    days = pd.date_range("2024-05-20", periods=7)
+    pd.DataFrame({"day": days, "price": 1.0}).to_csv(tmp_path / "future.csv", index=False)
+    forecast = predict_run(tmp_path / "run", known_future=tmp_path / "future.csv")
+    assert forecast["time"].tolist() == [*days, *days]
+
+
+def test_new_rows_of_a_long_file_need_no_more_than_one_series(long_frame, tiny_config, tmp_path):
+    long_frame.to_csv(tmp_path / "data.csv", index=False)
+    train_run(tmp_path / "data.csv", tmp_path / "run", tiny_config())
+    pieces = [long_frame[long_frame["shop"] == "x"].head(20), long_frame[long_frame["shop"] == "y"].tail(20)]
+    pd.concat(pieces).to_csv(tmp_path / "new.csv", index=False)
+    forecast = predict_run(tmp_path / "run", tmp_path / "new.csv")
+    assert forecast["series"].unique().tolist() == ["x", "y"]
+
+
+def stop_after(epoch, monkeypatch):
+    """Let the process "die" when the checkpoint of `epoch` has been written."""
+    written = []
+
+    def dying(path):
+        manager = atomic_path(path)
+        written.append(path)
+        if len(written) > epoch:
+            raise Killed
+        return manager
+
+    monkeypatch.setattr("forecasting.training.trainer.atomic_path", dying)
+
+
+@pytest.mark.parametrize("stopped_after", [1, 2])
+def test_a_killed_run_resumed_ends_bit_for_bit_the_same(csv, tiny_config, tmp_path, monkeypatch, stopped_after):
+    config = tiny_config(epochs=3)
+    train_run(csv, tmp_path / "whole", config)
+    out = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        stop_after(stopped_after, patch)
+        with pytest.raises(Killed):
+            train_run(csv, out, config)
+    assert (out / "checkpoint.pt").is_file()
+    for use in (open_run, evaluate_run, predict_run, lambda out: train_run(csv, out, config)):
+        with pytest.raises(UserError, match=r"was not finished \(it has no model/\).*train --resume --out"):
+            use(out)
+    resumed = train_run(None, out, None, resume=True)
+    assert weights(out) == weights(tmp_path / "whole")
+    assert files(out) == TRAINED
+    assert (out / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
+    pd.testing.assert_frame_equal(resumed.predict(), open_run(tmp_path / "whole").predict(), check_exact=True)
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_again(csv, tiny_config, tmp_path, monkeypatch):
+    train_run(csv, tmp_path / "whole", tiny_config(epochs=2))
+    out = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        with pytest.raises(Killed):
+            train_run(csv, out, tiny_config(epochs=2))
+    (out / "checkpoint.pt").unlink()
+    train_run(None, out, None, resume=True)
+    assert weights(out) == weights(tmp_path / "whole")
+    assert files(out) == TRAINED
+
+
+def test_a_full_disk_at_the_end_loses_nothing(csv, tiny_config, tmp_path, monkeypatch):
+    config = tiny_config(epochs=2)
+    train_run(csv, tmp_path / "whole", config)
+
+    def full(*arguments, **keywords):
+        raise OSError(28, "No space left on device")
+
+    out = tmp_path / "full"
+    with monkeypatch.context() as patch:
+        patch.setattr("titans_seq.checkpoint.save_file", full)
+        with pytest.raises(OSError, match="No space left"):
+            train_run(csv, out, config)
+    assert not (out / "model").exists()
+    with pytest.raises(UserError, match="was not finished"):
+        open_run(out)
+    train_run(csv, out, config, resume=True)
+    assert weights(out) == weights(tmp_path / "whole")
+    assert files(out) == TRAINED
+
+
+def test_an_early_stopped_run_resumed_at_the_end_stays_as_it_is(csv, tiny_config, tmp_path, monkeypatch):
+    base = tiny_config()
+    config = replace(base, optimiser=replace(base.optimiser, lr=1.0, epochs=12, patience=1))
+    train_run(csv, tmp_path / "whole", config)
+    epochs = len(pd.read_csv(tmp_path / "whole" / "history.csv"))
+    assert epochs < 12
+    out = tmp_path / "full"
+
+    def killed(*arguments, **keywords):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ForecastModel, "save", killed)
+        with pytest.raises(Killed):
+            train_run(csv, out, config)
+    train_run(None, out, None, resume=True)
+    assert (out / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
+    assert weights(out) == weights(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_really_killed_process(csv, tmp_path, tiny_config):
+    script = (
+        "import sys; from pathlib import Path; from forecasting.runs.runs import read_run_config, train_run\n"
+        "import torch; torch.set_num_threads(1)\n"
+        "run = read_run_config(Path(sys.argv[1])); train_run(Path(run.data), Path(sys.argv[2]), run.forecast)"
+    )
+    train_run(csv, tmp_path / "whole", tiny_config(epochs=60))
+    out = tmp_path / "killed"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    arguments = [sys.executable, "-c", script, str(tmp_path / "whole"), str(out)]
+    process = subprocess.Popen(arguments, env=environment, cwd=tmp_path)
+    while not (out / "checkpoint.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    train_run(None, out, None, resume=True)
+    assert weights(out) == weights(tmp_path / "whole")
+    assert files(out) == TRAINED
+
+
+def test_a_failure_before_the_first_epoch_leaves_nothing(csv, tiny_config, tmp_path):
+    with pytest.raises(UserError, match="the data has 140 rows, too few"):
+        train_run(csv, tmp_path / "new" / "x", tiny_config(horizon=96))
+    assert not (tmp_path / "new" / "x").exists()
+    bad = tmp_path / "bad.csv"
+    bad.write_text("day,sold\n2024-01-01,1\n2024-01-02,many\n")
+    with pytest.raises(UserError, match="bad.csv, line 3"):
+        train_run(bad, tmp_path / "y", tiny_config())
+    assert not (tmp_path / "y").exists()
+
+
+def test_overwrite_keeps_the_earlier_run_until_the_new_one_has_begun(csv, tiny_config, tmp_path, monkeypatch):
+    out = tmp_path / "x"
+    train_run(csv, out, tiny_config())
+    evaluate_run(out)
+    (out / "mine.txt").write_text("notes of the user")
+    before, old = files(out), weights(out)
+    with pytest.raises(UserError, match="already holds a trained model.*--overwrite"):
+        train_run(csv, out, tiny_config(seed=1))
+    with pytest.raises(UserError, match="too few"):
+        train_run(csv, out, tiny_config(horizon=96), overwrite=True)
+    assert files(out) == before
+    assert weights(out) == old
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        with pytest.raises(Killed):
+            train_run(csv, out, tiny_config(seed=1, epochs=2), overwrite=True)
+    with pytest.raises(UserError, match="was not finished"):
+        open_run(out)
+    train_run(csv, out, tiny_config(seed=2), overwrite=True)
+    assert files(out) == sorted([*TRAINED, "mine.txt"])
+    assert weights(out) != old
+    assert read_run_config(out).forecast.seed == 2
+
+
+def test_folders_that_are_taken(csv, tiny_config, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("text")
+    with pytest.raises(UserError, match="holds other files and no run"):
+        train_run(csv, other, tiny_config(), overwrite=True)
+    assert files(other) == ["thesis.txt"]
+    with pytest.raises(UserError, match="is a file: give the name of a new folder"):
+        train_run(csv, other / "thesis.txt", tiny_config())
+    with pytest.raises(UserError, match="is not a run folder: it has no config.yaml"):
+        open_run(other)
+    with pytest.raises(UserError, match="no such run folder"):
+        open_run(tmp_path / "nowhere")
+
+
+def test_resuming_what_is_not_there_or_is_another(csv, run, tiny_config, tmp_path):
+    with pytest.raises(UserError, match="there is no run to resume"):
+        train_run(csv, tmp_path / "x", tiny_config(), resume=True)
+    with pytest.raises(UserError, match="the run to resume has other settings"):
+        train_run(csv, run, tiny_config(seed=5), resume=True)
+    other = tmp_path / "other.csv"
+    other.write_text("day,sold\n2024-01-01,1\n")
+    with pytest.raises(UserError, match="is not the file that the run .* was started on"):
+        train_run(other, run, None, resume=True)
+    finished = train_run(csv, run, tiny_config(), resume=True)
+    np.testing.assert_array_equal(finished.predict()["mean"], open_run(run).predict()["mean"])
+    with pytest.raises(UserError, match="training needs a data file and settings"):
+        train_run(None, tmp_path / "x", None)
+
+
+def test_data_that_was_changed_or_is_gone(wide_frame, tiny_config, tmp_path):
+    data = tmp_path / "data.csv"
+    wide_frame.to_csv(data, index=False)
+    out = tmp_path / "run"
+    train_run(data, out, tiny_config())
+    wide_frame.head(120).to_csv(data, index=False)
+    with pytest.raises(UserError, match="data.csv was changed since training"):
+        evaluate_run(out)
+    assert evaluate_run(out, data_path=data).windows == 24 - 6
+    data.unlink()
+    with pytest.raises(UserError, match="data.csv is gone: put it back"):
+        backtest_run(out)
+    assert len(predict_run(out)) == 14
+
+
+def test_a_damaged_configuration(csv, tiny_config, tmp_path):
+    out = tmp_path / "x"
+    train_run(csv, out, tiny_config())
+    text = (out / "config.yaml").read_text()
+    (out / "config.yaml").write_text(text.replace("horizon: 7", "horizon: seven"))
+    with pytest.raises(UserError, match="config.yaml: forecast.horizon: expected a whole number, got 'seven'"):
+        open_run(out)
+    (out / "config.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="config.yaml: damaged"):
+        read_run_config(out)
