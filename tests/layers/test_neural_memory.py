@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from tests.conformance import tensors_of
 from tests.tolerances import assert_close
-from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
+from titans_seq.layers import NeuralMemory, NeuralMemoryConfig, neural_memory
 from titans_seq.memory import GradientDescent, LinearMemory, MemoryRule, MemoryState, MLPMemory, NoRetention
 from titans_seq.ops import memory_scan
 
@@ -171,3 +171,23 @@ def test_a_linear_memory_recalls_what_it_was_told() -> None:
     still = ones * 0
     recalled, _ = memory_scan(keys, keys, values, lr=still, state=state, rule=rule, chunk_size=3)
     assert_close(recalled, values, 1e-6)
+
+
+@pytest.mark.parametrize("return_state", [True, False])
+def test_a_long_sequence_runs_in_pieces_to_the_same_numbers(
+    monkeypatch: pytest.MonkeyPatch, return_state: bool
+) -> None:
+    torch.manual_seed(0)
+    module = NeuralMemory(NeuralMemoryConfig(heads=2, chunk_size=4, persistent_tokens=2), 8).double()
+    x = torch.randn(2, 23, 8, dtype=torch.float64)
+    whole, after = module(x, return_state=return_state)
+    monkeypatch.setattr(neural_memory, "TOKENS_PER_PIECE", 5)
+    pieced, after_pieces = module(x, return_state=return_state)
+    assert_close(pieced, whole, name="outputs")
+    if not return_state:
+        assert after is None
+        assert after_pieces is None
+        return
+    assert after.memory.position == after_pieces.memory.position
+    for ours, theirs in zip(after_pieces.memory.weights, after.memory.weights, strict=True):
+        assert_close(ours, theirs, name="weights")

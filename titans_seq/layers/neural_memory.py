@@ -13,6 +13,9 @@ from titans_seq.layers.norm import RMSNorm
 from titans_seq.memory import MemoryRule, MemoryState, initial_weights
 from titans_seq.ops import Backend, memory_scan
 
+# A longer sequence runs in pieces of so many tokens, which gives the same numbers with temporaries of bounded size.
+TOKENS_PER_PIECE = 16384
+
 
 @dataclass(frozen=True)
 class NeuralMemoryConfig:
@@ -128,6 +131,16 @@ class NeuralMemory(nn.Module):
         """
         if x.dim() != 3 or x.shape[1] == 0 or x.shape[2] != self.project.in_features:
             raise ValueError(f"expected [B, T >= 1, {self.project.in_features}], got {tuple(x.shape)}")
+        outputs = []
+        pieces = x.split(TOKENS_PER_PIECE, 1)
+        for number, piece in enumerate(pieces, 1):
+            y, state = self._forward_piece(piece, state, return_state or number < len(pieces))
+            outputs.append(y)
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1), state
+
+    def _forward_piece(
+        self, x: Tensor, state: NeuralMemoryState | None, return_state: bool
+    ) -> tuple[Tensor, NeuralMemoryState | None]:
         length = x.shape[1]
         if state is None and self.persistent is not None:
             x = torch.cat([self.persistent.to(x.dtype).expand(x.shape[0], -1, -1), x], 1)
