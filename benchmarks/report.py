@@ -1,0 +1,133 @@
+"""The tables of `RESULTS.md` and of the README, made from the results' JSON.
+
+python -m benchmarks.report           # rewrite both
+python -m benchmarks.report --check   # exit 1 if a table is not what the JSON says
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from forecasting.benchmark.run import read_rows
+
+from . import forecasting
+
+ROOT = Path(__file__).parents[1]
+OPS = ROOT / "benchmarks" / "results" / "ops.json"
+FORECASTS = forecasting.RESULTS
+SECTION = re.compile(r"(<!-- table: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def peer_table(results: Sequence[Mapping[str, Any]]) -> str:
+    """The memory layer against titans-pytorch, one line a size and pass."""
+    lines = [
+        "| width, layers x expansion, chunk, T | pass | tokens per CPU second | times exact | times coarse "
+        "| extra MB, ours / exact / coarse |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in results:
+        size, ours = row["size"], row["ours"]
+        memory = f"{size['depth']} x {size['expansion']:g}" if size["depth"] > 1 else "linear + norm"
+        sides = [row["exact"], row["coarse"]]
+        speed = [_times(side.get("ours_times_tokens_per_cpu_s")) for side in sides]
+        megabytes = " / ".join(_megabytes(side.get("extra_mb")) for side in (ours, *sides))
+        lines.append(
+            f"| {size['dim']}, {memory}, {size['chunk']}, {size['length']:,} | {row['pass']} "
+            f"| {ours['tokens_per_cpu_s']:,.0f} | {speed[0]} | {speed[1]} | {megabytes} |"
+        )
+    return "\n".join(lines)
+
+
+def growth_table(results: Sequence[Mapping[str, Any]]) -> str:
+    """Time per token by length, relative to the shortest."""
+    lengths = sorted({row["size"]["length"] for row in results})
+    lines = [f"| chunk, pass | {' | '.join(f'{n:,}' for n in lengths)} |", "|---" * (len(lengths) + 1) + "|"]
+    for chunk, kind in sorted({(row["size"]["chunk"], row["pass"]) for row in results}):
+        cells = {
+            row["size"]["length"]: row["relative_time_per_token"]
+            for row in results
+            if (row["size"]["chunk"], row["pass"]) == (chunk, kind)
+        }
+        values = (cells.get(n) for n in lengths)
+        lines.append(f"| {chunk}, {kind} | {' | '.join('-' if v is None else f'{v:.2f}' for v in values)} |")
+    return "\n".join(lines)
+
+
+def streaming_text(results: Sequence[Mapping[str, Any]]) -> str:
+    """One million tokens in pieces, and decoding, in two sentences."""
+    pieces, steps = results[0]["pieces"], results[0]["decoding"]
+    positions = ", ".join(f"{step['position']:,}" for step in steps)
+    times = ", ".join(f"{step['ms_per_token']:.2f}" for step in steps)
+    return (
+        f"{pieces['tokens']:,} tokens in pieces of {pieces['piece']:,}: {pieces['tokens_per_cpu_s']:,.0f} tokens per CPU "
+        f"second; resident memory grew by {pieces['growth_mb']:.1f} MB after the first tenth. "
+        f"One token at a time, at positions {positions}: {times} ms."
+    )
+
+
+def forecast_summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The mean over horizons of each set: ours, its control, the linear baseline, published rows."""
+    wanted = ("ours", "closed-form linear", "Titans", "SiMBA", "iTransformer", "CycleNet", "TimeXer")
+    current = [row for row in rows if forecasting.is_current(row)]
+    columns: dict[str, dict[str, str]] = {}
+    for name in dict.fromkeys(row["dataset"] for row in current):
+        columns[name] = {}
+        for line in forecasting.tables(rows, [name]).splitlines():
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if len(cells) > 5 and cells[0].startswith(wanted):
+                columns[name][re.sub(r" \((\d+ seeds?)\)| \[.*\]", "", cells[0])] = cells[-3]
+    models = dict.fromkeys(model for scores in columns.values() for model in scores)
+    lines = [f"| mean of four horizons, MSE/MAE | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for model in models:
+        lines.append(f"| {model} | {' | '.join(scores.get(model, '-') for scores in columns.values())} |")
+    return "\n".join(lines)
+
+
+def sections() -> dict[str, str]:
+    """Every table by the name that its markers have."""
+    ops = json.loads(OPS.read_text(encoding="utf-8"))
+    rows = read_rows(FORECASTS)
+    machine = ops["peer"]["results"][0].get("measured", {})
+    return {
+        "peer": peer_table(ops["peer"]["results"]),
+        "growth": growth_table(ops["growth"]["results"]),
+        "streaming": streaming_text(ops["streaming"]["results"]),
+        "protocol": f"{ops['peer']['protocol']} Measured {machine.get('date', '')[:10]}.",
+        "summary": forecast_summary(rows),
+        "forecasts": forecasting.tables(rows),
+    }
+
+
+def fill(text: str, tables: Mapping[str, str]) -> str:
+    """Put each table between its markers."""
+    return SECTION.sub(lambda found: f"{found[1]}{tables[found[2]]}\n{found[3]}", text)
+
+
+def main() -> int:
+    """Rewrite the documents, or with `--check` say whether they are up to date."""
+    tables = sections()
+    stale = []
+    for document in (ROOT / "README.md", ROOT / "benchmarks" / "RESULTS.md"):
+        text = document.read_text(encoding="utf-8")
+        filled = fill(text, tables)
+        if filled != text:
+            stale.append(document.name)
+            if "--check" not in sys.argv[1:]:
+                document.write_text(filled, encoding="utf-8")
+    print(f"changed: {', '.join(stale)}" if stale else "all tables are what the results say")
+    return int(bool(stale) and "--check" in sys.argv[1:])
+
+
+def _times(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _megabytes(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
