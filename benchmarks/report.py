@@ -62,13 +62,13 @@ def streaming_text(results: Sequence[Mapping[str, Any]]) -> str:
     positions = ", ".join(f"{step['position']:,}" for step in steps)
     times = ", ".join(f"{step['ms_per_token']:.2f}" for step in steps)
     return (
-        f"{pieces['tokens']:,} tokens in pieces of {pieces['piece']:,}: {pieces['tokens_per_cpu_s']:,.0f} tokens per CPU "
-        f"second; resident memory grew by {pieces['growth_mb']:.1f} MB after the first tenth. "
+        f"{pieces['tokens']:,} tokens in pieces of {pieces['piece']:,}: {pieces['tokens_per_cpu_s']:,.0f} tokens per "
+        f"CPU second; resident memory grew by {pieces['growth_mb']:.1f} MB after the first tenth. "
         f"One token at a time, at positions {positions}: {times} ms."
     )
 
 
-def forecast_summary(rows: Sequence[Mapping[str, Any]]) -> str:
+def forecast_summary(rows: Sequence[forecasting.Row]) -> str:
     """The mean over horizons of each set: ours, its control, the linear baseline, published rows."""
     wanted = ("ours", "closed-form linear", "Titans", "SiMBA", "iTransformer", "CycleNet", "TimeXer")
     current = [row for row in rows if forecasting.is_current(row)]

@@ -10,6 +10,7 @@ class RMSNorm(nn.RMSNorm):
         dim: width of the last axis.
 
     Example:
+        >>> import torch
         >>> RMSNorm(8)(torch.ones(2, 8, dtype=torch.bfloat16)).dtype
         torch.bfloat16
     """

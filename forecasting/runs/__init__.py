@@ -1,0 +1,1 @@
+"""Run folders: what they hold, and training and using a model from files."""
