@@ -102,7 +102,7 @@ _ETT_HOUR = Recipe(
 
 _ETT_MINUTE = Recipe(
     network=NetworkConfig(
-        tokens=PatchConfig(48, 48, channel_embedding=True),
+        tokens=PatchConfig(24, 24, channel_embedding=True),
         mixer=MemoryMixer(_SHORT),
         channel_mixer=MLPConfig(),
         width=64,
