@@ -21,6 +21,9 @@ from .trainer import FitResult, fit_network
 
 Progress = Literal["bar", "lines", "none"]
 
+LEAST_BATCHES = 50
+"""Batches an epoch of a short series has, by reading its windows again: otherwise it would be a step or two."""
+
 
 def fit_series(
     data: SeriesData,
@@ -65,7 +68,12 @@ def fit_series(
     history = fit_network(
         network,
         WindowLoader(
-            train.to(device), config.batch_size, shuffle=True, seed=config.seed, limit=config.batches_per_epoch
+            train.to(device),
+            config.batch_size,
+            shuffle=True,
+            seed=config.seed,
+            limit=config.batches_per_epoch,
+            least=min(LEAST_BATCHES, config.batches_per_epoch or LEAST_BATCHES),
         ),
         None if validation is None else WindowLoader(validation.to(device), config.batch_size),
         config.optimiser,

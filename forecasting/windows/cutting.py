@@ -221,6 +221,8 @@ class WindowLoader:
         seed: of the order.
         limit: at most this many batches an epoch, a random subset of the windows without replacement: a new
             one each epoch when shuffled, otherwise one fixed subset in its natural order.
+        least: at least this many batches an epoch, when shuffled: few windows come several times, each time in
+            another order, so that an epoch of a short series is worth one.
 
     Example:
         >>> windows = Windows([ItemArrays(np.zeros((10, 1), np.float32))], context=4, horizon=2)
@@ -238,6 +240,7 @@ class WindowLoader:
         shuffle: bool = False,
         seed: int = 0,
         limit: int | None = None,
+        least: int = 0,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
@@ -248,6 +251,7 @@ class WindowLoader:
         self.shuffle = shuffle
         self.seed = seed
         self.limit = limit
+        self.least = least if shuffle else 0
         self.epoch = 0
 
     @property
@@ -261,7 +265,7 @@ class WindowLoader:
 
     def __len__(self) -> int:
         batches = -(-len(self.windows) // self.batch_size)
-        return batches if self.limit is None else min(batches, self.limit)
+        return max(batches if self.limit is None else min(batches, self.limit), self.least)
 
     def __iter__(self) -> Iterator[WindowBatch]:
         for indices in self._order().split(self.batch_size):
@@ -274,5 +278,9 @@ class WindowLoader:
             return torch.arange(count)
         epoch = self.epoch if self.shuffle else 0
         seed = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
-        chosen = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:taken]
-        return chosen if self.shuffle else chosen.sort().values
+        generator = torch.Generator().manual_seed(seed)
+        if not self.shuffle:
+            return torch.randperm(count, generator=generator)[:taken].sort().values
+        taken = max(taken, self.least * self.batch_size)
+        rounds = [torch.randperm(count, generator=generator) for _ in range(-(-taken // count))]
+        return torch.cat(rounds)[:taken]

@@ -88,7 +88,7 @@ def test_a_run_holds_all_to_repeat_it_and_nothing_lies_elsewhere(csv, tiny_confi
     assert run.data == str(csv)
     assert len(run.sha256) == 64
     assert run.versions["torch"] == torch.__version__
-    history = pd.read_csv(out / "history.csv")
+    history = pd.read_csv(out / "history.csv", float_precision="round_trip")
     assert history["epoch"].tolist() == [1, 2]
     assert history["train_loss"].tolist() == [epoch.train_loss for epoch in model.history.history]
     # The configuration alone repeats the run.

@@ -241,3 +241,15 @@ def test_lightning_moves_the_epoch_on_and_reads_the_batch_size(ten_windows):
     assert module.orders[0] != module.orders[1]
     # The epoch mean weighs the batches of 4, 4 and 2 windows by their sizes.
     assert trainer.callback_metrics["loss"].item() == pytest.approx(6.0)
+
+
+def test_few_windows_come_again_until_an_epoch_has_its_least_batches():
+    windows = Windows([ItemArrays(np.arange(12, dtype=np.float32)[:, None])], context=4, horizon=2)
+    loader = WindowLoader(windows, batch_size=4, shuffle=True, least=5)
+    phases = torch.cat([batch.phase for batch in loader])
+    assert len(loader) == 5
+    assert len(phases) == 20
+    counts = torch.bincount(phases)
+    assert counts.max() - counts.min() <= 1
+    plenty = WindowLoader(windows, batch_size=2, shuffle=True, least=2)
+    assert [len(batch) for batch in plenty] == [len(b) for b in WindowLoader(windows, batch_size=2, shuffle=True)]
