@@ -10,7 +10,7 @@ from titans_seq.memory import LinearMemory, MemoryRule
 
 from .network.cycle import CycleConfig
 from .network.heads import HeadConfig
-from .network.mixers import AttentionMixer, GRUMixer, IdentityMixer, MemoryMixer
+from .network.mixers import AttentionMixer, Direction, GRUMixer, IdentityMixer, MemoryMixer
 from .network.normalise import NormaliseConfig
 from .network.outputs import Output, Point, Quantiles
 from .network.simba import MLPConfig
@@ -84,33 +84,36 @@ _SHORT = NeuralMemoryConfig(
     heads=4, convolution=0, chunk_size=32, rule=MemoryRule(LinearMemory()), gates=GateConfig(max_step=8.0)
 )
 
-_ETT_HOUR = Recipe(
-    network=NetworkConfig(
-        tokens=PatchConfig(48, 48, channel_embedding=True),
-        mixer=MemoryMixer(_SHORT),
+
+def _point_network(
+    tokens: PatchConfig | VariateConfig,
+    size: tuple[int, int],
+    dropout: tuple[float, float],
+    periods: tuple[int, ...],
+    direction: Direction = "forward",
+) -> NetworkConfig:
+    """What the benchmark networks share; `size` is width and layers, `dropout` that of the blocks and of the head."""
+    return NetworkConfig(
+        tokens=tokens,
+        mixer=MemoryMixer(_SHORT, direction),
         channel_mixer=MLPConfig(),
-        width=64,
-        layers=1,
-        dropout=0.3,
-        cycle=CycleConfig((24,)),
-        head=HeadConfig(dropout=0.6),
-    ),
+        width=size[0],
+        layers=size[1],
+        dropout=dropout[0],
+        cycle=CycleConfig(periods),
+        head=HeadConfig(dropout=dropout[1]),
+    )
+
+
+_ETT_HOUR = Recipe(
+    network=_point_network(PatchConfig(48, 48, channel_embedding=True), (64, 1), (0.3, 0.6), (24,)),
     output=Point("mae"),
     optimiser=OptimiserConfig(lr=1e-3, epochs=8, patience=3, averaging=0.995, monitor="mse"),
     batch_size=64,
 )
 
 _ETT_MINUTE = Recipe(
-    network=NetworkConfig(
-        tokens=PatchConfig(24, 24, channel_embedding=True),
-        mixer=MemoryMixer(_SHORT),
-        channel_mixer=MLPConfig(),
-        width=64,
-        layers=2,
-        dropout=0.1,
-        cycle=CycleConfig((96,)),
-        head=HeadConfig(dropout=0.3),
-    ),
+    network=_point_network(PatchConfig(24, 24, channel_embedding=True), (64, 2), (0.1, 0.3), (96,)),
     output=Point("mae"),
     optimiser=OptimiserConfig(lr=2e-3, epochs=8, patience=3, averaging=0.99, monitor="mse"),
     batch_size=64,
@@ -119,16 +122,7 @@ _ETT_MINUTE = Recipe(
 )
 
 _WEATHER = Recipe(
-    network=NetworkConfig(
-        tokens=VariateConfig(),
-        mixer=MemoryMixer(_SHORT, direction="alternating"),
-        channel_mixer=MLPConfig(),
-        width=128,
-        layers=2,
-        dropout=0.2,
-        cycle=CycleConfig((144,)),
-        head=HeadConfig(dropout=0.3),
-    ),
+    network=_point_network(VariateConfig(), (128, 2), (0.2, 0.3), (144,), "alternating"),
     output=Point("mae"),
     optimiser=OptimiserConfig(lr=2e-3, epochs=6, patience=3, averaging=0.99, monitor="mse"),
     batch_size=32,
@@ -137,15 +131,8 @@ _WEATHER = Recipe(
 )
 
 _RANDOM_WALK = Recipe(
-    network=NetworkConfig(
-        tokens=VariateConfig(),
-        mixer=MemoryMixer(_SHORT, direction="alternating"),
-        channel_mixer=MLPConfig(),
-        width=32,
-        layers=1,
-        dropout=0.3,
-        normalise=NormaliseConfig("last_value"),
-        head=HeadConfig(dropout=0.3),
+    network=replace(
+        _point_network(VariateConfig(), (32, 1), (0.3, 0.3), (), "alternating"), normalise=NormaliseConfig("last_value")
     ),
     output=Point("mae"),
     optimiser=OptimiserConfig(lr=3e-4, epochs=8, patience=3, monitor="mse"),

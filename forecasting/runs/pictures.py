@@ -11,8 +11,8 @@ from titans_seq.errors import UserError
 from ..data import SeriesData, load_series, read_table
 from ..inference import series_names
 from ..model import ForecastModel
-from .plotting import Panel, check_format, plot_forecast, plot_training
 from .config import RunConfig, file_hash, read_run_config
+from .plotting import Panel, check_format, plot_forecast, plot_training
 from .runs import open_run
 
 FORECAST_PICTURE = "forecast.png"

@@ -21,17 +21,17 @@ import pandas as pd
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 
-from ..evaluation.backtesting import Backtest
 from ..config import ForecastConfig
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
+from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part
-from ..training.fitting import Progress
 from ..model import ForecastModel
 from ..model_card import model_card
 from ..reading import read_like
+from ..storage import history_csv
+from ..training.fitting import Progress
 from .config import CONFIG, RunConfig, file_hash, new_run_config, read_run_config, write_run_config
 from .folder import CHECKPOINT, MODEL, claim, clear_leftovers, describe_unfinished, is_finished
-from ..storage import history_csv
 
 HISTORY = "history.csv"
 CARD = "card.md"

@@ -7,7 +7,7 @@ from torch import Tensor
 from tests.cases import ABLATIONS, Case, draw_inputs, draw_state, scan, state_tensors
 from tests.tolerances import assert_close
 from titans_seq.memory import GradientDescent, MemoryRule, Momentum
-from titans_seq.ops import chunked
+from titans_seq.ops import _operator
 
 
 def operator_arguments(rule: MemoryRule, *, fresh: bool, anchored: bool, gradient: bool, carry_out: bool) -> tuple:
@@ -24,7 +24,7 @@ def operator_arguments(rule: MemoryRule, *, fresh: bool, anchored: bool, gradien
     coefficients = [c.read, c.mix, c.carry, c.write]
     for x in (q, k, v, *coefficients, *slots, *anchor):
         x.requires_grad_(gradient)
-    encoded = chunked._encode(rule.architecture, rule.bias)
+    encoded = _operator.encode_rule(rule.architecture, rule.bias)
     return q, k, v, coefficients, slots, anchor, encoded, 2 if gradient else 0, carry_out
 
 
@@ -44,7 +44,7 @@ def test_opcheck_forward(
 ) -> None:
     rule = MemoryRule(ABLATIONS["momentum_decay"].architecture, algorithm=algorithm)
     arguments = operator_arguments(rule, fresh=fresh, anchored=anchored, gradient=gradient, carry_out=carry_out)
-    torch.library.opcheck(chunked._forward, arguments)
+    torch.library.opcheck(_operator.chunked_memory, arguments)
 
 
 @pytest.mark.parametrize("carry_out", [True, False])
@@ -53,11 +53,11 @@ def test_opcheck_backward(fresh: bool, anchored: bool, carry_out: bool) -> None:
     rule = ABLATIONS["momentum_decay"]
     arguments = operator_arguments(rule, fresh=fresh, anchored=anchored, gradient=False, carry_out=carry_out)
     q, k, v, coefficients, slots, anchor, encoded, _, _ = arguments
-    y, *rest = chunked._forward(q, k, v, coefficients, slots, anchor, encoded, 2, carry_out)
+    y, *rest = _operator.chunked_memory(q, k, v, coefficients, slots, anchor, encoded, 2, carry_out)
     carried, saved = (rest[:2], rest[2:]) if carry_out else ([], rest)
     assert len(saved) == 2
     torch.library.opcheck(
-        chunked._backward,
+        _operator.chunked_memory_backward,
         (q, k, v, coefficients, slots, anchor, saved, torch.ones_like(y), carried, encoded, 2),
     )
 
