@@ -67,7 +67,7 @@ def _ours(contender: Contender) -> nn.Module:
 
 
 def _peer(contender: Contender) -> nn.Module:
-    import titans_pytorch
+    import titans_pytorch  # pyright: ignore[reportMissingImports] -- of the extra `bench`
 
     head_dim = contender.dim // contender.heads
     exact = contender.side == "exact"
