@@ -79,7 +79,7 @@ PRESETS: dict[str, Recipe] = {
 
 
 # On the benchmark sets a whole sequence, of time or of channels, is one chunk of a linear memory. So few unlike keys
-# stand a larger step than the default. The settings were chosen on validation windows, at horizons 96 and 720.
+# stand a larger step than the default. benchmarks/RESULTS.md says how far validation chose the settings below.
 _SHORT = NeuralMemoryConfig(
     heads=4, convolution=0, chunk_size=32, rule=MemoryRule(LinearMemory()), gates=GateConfig(max_step=8.0)
 )

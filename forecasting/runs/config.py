@@ -98,14 +98,14 @@ def file_hash(path: Path) -> str:
 
 
 def git_commit() -> str | None:
-    """Hash of the checkout this package lies in, with "+changes" if it has any; None outside a checkout."""
-    folder = Path(__file__).parent
-    if not (folder.parent / ".git").exists():
+    """Hash of the checkout this package lies in, "+changes" if the packages differ from it; None outside a checkout."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
         return None
     try:
         head, changes = (
-            subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=True).stdout
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+            subprocess.run(["git", *command], cwd=root, capture_output=True, text=True, check=True).stdout
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "forecasting", "titans_seq"])
         )
     except (OSError, subprocess.CalledProcessError):
         return None
