@@ -78,7 +78,11 @@ def draw_inputs(case: Case) -> Inputs:
         return torch.rand(lead, dtype=case.dtype, generator=generator)
 
     momentum, decay = uniform(), 0.5 * uniform()
-    features = case.rule.architecture.shapes(case.key_dim, case.value_dim)[-1][1]
+    shapes = case.rule.architecture.shapes(case.key_dim, case.value_dim)
+    if case.rule.retention.per_channel:
+        rows = sum(out for out, _ in shapes[case.rule.architecture.first_learning :])
+        decay = 0.5 * torch.rand(*lead, rows, dtype=case.dtype, generator=generator)
+    features = shapes[-1][1]
     return {
         "q": F.normalize(normal(case.key_dim), dim=-1),
         "k": F.normalize(normal(case.key_dim), dim=-1),
@@ -86,6 +90,7 @@ def draw_inputs(case: Case) -> Inputs:
         "lr": uniform() * (1 - momentum) / (case.chunk_size * features),
         "momentum": momentum if case.rule.algorithm.gated else None,
         "decay": decay if case.rule.retention.gated else None,
+        "threshold": 0.5 + uniform() if case.rule.bias.gated else None,
     }
 
 
@@ -102,12 +107,16 @@ def draw_state(case: Case, position: int | None) -> MemoryState:
     lead = [case.batch, case.heads]
     weights, momentum, anchor = (tuple(random_weights(case, generator, lead)) for _ in range(3))
     momentum = tuple(0.1 * m for m in momentum)
-    return MemoryState(weights, momentum, anchor if position else weights, position)
+    lookback, widths = case.rule.algorithm.lookback, [case.key_dim, case.value_dim, *[1] * case.rule.bias.gated]
+    recent = [
+        torch.rand(case.batch, lookback, case.heads, width, dtype=case.dtype, generator=generator) for width in widths
+    ]
+    return MemoryState(weights, momentum, anchor if position else weights, position, tuple(recent) if lookback else ())
 
 
 def state_tensors(state: MemoryState) -> dict[str, Tensor]:
     """Name every tensor of a state."""
-    parts = {"weights": state.weights, "momentum": state.momentum, "anchor": state.anchor}
+    parts = {"weights": state.weights, "momentum": state.momentum, "anchor": state.anchor, "recent": state.recent}
     return {f"{name}.{layer}": tensor for name, part in parts.items() for layer, tensor in enumerate(part)}
 
 
@@ -117,7 +126,7 @@ def run(
     state: MemoryState,
     backend: Backend,
     *,
-    loss_reads: Sequence[str] = ("y", "weights", "momentum", "anchor"),
+    loss_reads: Sequence[str] = ("y", "weights", "momentum", "anchor", "recent"),
     return_state: bool = True,
 ) -> dict[str, Tensor]:
     """Run forward and backward; name outputs, final state and the gradient of every input.
@@ -134,7 +143,11 @@ def run(
     else:
         parts = list(start.values())
         leaf_state = MemoryState(
-            tuple(parts[:depth]), tuple(parts[depth : 2 * depth]), tuple(parts[2 * depth :]), state.position
+            tuple(parts[:depth]),
+            tuple(parts[depth : 2 * depth]),
+            tuple(parts[2 * depth : 3 * depth]),
+            state.position,
+            tuple(parts[3 * depth :]),
         )
     y, after = memory_scan(
         **leaves,  # type: ignore[arg-type]

@@ -4,8 +4,11 @@ import pytest
 import torch
 
 from tests.cases import ABLATIONS, Case, draw_inputs, draw_state, scan, state_tensors
-from titans_seq.memory import LinearMemory, MemoryRule, MemoryState, MLPMemory
+from titans_seq.memory import LinearMemory, MemoryRule, MemoryState, MLPMemory, preset
 from titans_seq.ops.dispatch import Backend
+
+# Rules that carry more than weights and momentum, or something else, or little.
+RULES = ABLATIONS | {name: preset(name) for name in ("yaad", "memora", "atlas", "lact")}
 
 W = torch.randn(2, 3, 4, 5)
 
@@ -43,6 +46,7 @@ def test_it_is_frozen() -> None:
         (((W,), (W,), (W,), -1), "cannot be negative, got -1"),
         (((W[0],), (W[0],), (W[0],), 0), "without batch dimension is a new memory, with no momentum"),
         (((W[0],), (torch.zeros(()).expand(3, 4, 5),), (W[0],), 2), "no open chunk"),
+        (((W[0],), (torch.zeros(()).expand(3, 4, 5),), (W[0],), 0, (W,)), "is a new memory"),
     ],
 )
 def test_messages(arguments: tuple, message: str) -> None:
@@ -58,9 +62,11 @@ def test_a_new_memory_with_momentum_is_refused_or_used(momentum: torch.Tensor) -
         MemoryState((weight,), (momentum,), (weight,), 0)
 
 
+@pytest.mark.parametrize("rule", ["momentum_decay", "atlas"])
 @pytest.mark.parametrize("position", [None, 0, 2])
-def test_map_reaches_every_tensor(position: int | None) -> None:
-    state = draw_state(Case(), position)
+def test_map_reaches_every_tensor(position: int | None, rule: str) -> None:
+    state = draw_state(Case(RULES[rule]), position)
+    assert bool(state.recent) == (rule == "atlas" and position is not None)
     halved = state.map(lambda x: x.float() / 2)
     assert halved.position == state.position
     assert halved.is_new == state.is_new
@@ -68,19 +74,20 @@ def test_map_reaches_every_tensor(position: int | None) -> None:
         assert torch.equal(state_tensors(halved)[name], tensor.float() / 2)
 
 
+@pytest.mark.parametrize("rule", ["momentum_decay", "atlas"])
 @pytest.mark.parametrize("position", [None, 2])
-def test_detach_cuts_the_graph_and_changes_no_value(position: int | None) -> None:
-    state = draw_state(Case(), position).map(lambda x: x.clone().requires_grad_())
+def test_detach_cuts_the_graph_and_changes_no_value(position: int | None, rule: str) -> None:
+    state = draw_state(Case(RULES[rule]), position).map(lambda x: x.clone().requires_grad_())
     cut = state.detach()
     assert not any(x.requires_grad for x in state_tensors(cut).values())
     assert all(torch.equal(x, state_tensors(state)[name]) for name, x in state_tensors(cut).items())
 
 
 @pytest.mark.parametrize("backend", ["reference", "chunked"])
-@pytest.mark.parametrize("rule", ABLATIONS)
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("position", [None, 0, 3])
 def test_a_call_changes_none_of_its_inputs(position: int | None, rule: str, backend: Backend) -> None:
-    case = Case(ABLATIONS[rule], length=14)
+    case = Case(RULES[rule], length=14)
     inputs, state = draw_inputs(case), draw_state(case, position)
     named = {**{n: x for n, x in inputs.items() if x is not None}, **state_tensors(state)}
     before = {name: x.clone() for name, x in named.items()}

@@ -1,6 +1,7 @@
 """The chunked implementation against the definition: outputs, final state and every gradient, in float64."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -152,19 +153,21 @@ def test_recomputation_changes_no_gradient(monkeypatch: pytest.MonkeyPatch, leng
 def test_gradcheck() -> None:
     case = Case(batch=1, length=5, heads=1, key_dim=2, value_dim=2, chunk_size=2)
     inputs, state = draw_inputs(case), draw_state(case, 1)
+    inputs = {name: x for name, x in inputs.items() if x is not None}
     names = list(inputs)
     depth = len(state.weights)
 
     def flat(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        given, rest = dict(zip(names, tensors, strict=False)), tensors[len(names) :]
+        given: dict[str, Any] = dict(zip(names, tensors, strict=False))
+        rest = tensors[len(names) :]
         parts = (rest[:depth], rest[depth : 2 * depth], rest[2 * depth :])
         start = replace(state, weights=parts[0], momentum=parts[1], anchor=parts[2])
-        y, after = chunked.memory_scan_chunked(**given, state=start, rule=case.rule, chunk_size=2)  # type: ignore[arg-type]
+        y, after = chunked.memory_scan_chunked(**given, threshold=None, state=start, rule=case.rule, chunk_size=2)
         assert after is not None
         return y, *after.weights, *after.momentum, *after.anchor
 
     leaves = [*inputs.values(), *state.weights, *state.momentum, *state.anchor]
-    assert torch.autograd.gradcheck(flat, [x.clone().requires_grad_() for x in leaves if x is not None])
+    assert torch.autograd.gradcheck(flat, [x.clone().requires_grad_() for x in leaves])
 
 
 def test_a_second_derivative_is_refused_not_wrong() -> None:

@@ -6,7 +6,17 @@ from torch import Tensor
 
 from tests.cases import ABLATIONS, Case, draw_inputs, draw_state, scan, state_tensors
 from tests.tolerances import assert_close
-from titans_seq.memory import GradientDescent, MemoryRule, Momentum
+from titans_seq.memory import (
+    Algorithm,
+    ChannelDecay,
+    Gates,
+    GradientDescent,
+    MemoryRule,
+    Momentum,
+    Muon,
+    Nesterov,
+    preset,
+)
 from titans_seq.ops import _operator
 
 
@@ -16,16 +26,16 @@ def operator_arguments(rule: MemoryRule, *, fresh: bool, anchored: bool, gradien
     torch.manual_seed(0)
     q, k, v = (0.5 * torch.randn(count, groups, chunk, width, dtype=torch.float64) for _ in range(3))
     gates = torch.rand(3, count, groups, chunk, dtype=torch.float64)
-    c = rule.algorithm.coefficients(0.1 * gates[0], gates[1], gates[2])
+    c = rule.algorithm.coefficients(Gates(0.1 * gates[0], gates[1], gates[2]))
     lead = (2, 1) if fresh else (groups, n)
     shapes = [shape[::-1] for shape in rule.architecture.shapes(width, width)]
     slots = [torch.randn(*lead, *s, dtype=torch.float64) for s in shapes]
     anchor = [torch.randn(groups, *s, dtype=torch.float64) for s in shapes] if anchored else []
-    coefficients = [c.read, c.mix, c.carry, c.write]
+    coefficients = c.tensors()
     for x in (q, k, v, *coefficients, *slots, *anchor):
         x.requires_grad_(gradient)
-    encoded = _operator.encode_rule(rule.architecture, rule.bias)
-    return q, k, v, coefficients, slots, anchor, encoded, 2 if gradient else 0, carry_out
+    encoded = _operator.encode_rule(rule)
+    return q, [k, v], coefficients, slots, anchor, encoded, 1, 2 if gradient else 0, True, carry_out
 
 
 @pytest.mark.parametrize("gradient", [True, False])
@@ -37,11 +47,11 @@ def operator_arguments(rule: MemoryRule, *, fresh: bool, anchored: bool, gradien
         (Momentum(), False, False, False),
         (GradientDescent(), True, False, False),
         (GradientDescent(), False, True, True),
+        (Muon(), True, False, False),
+        (Muon("token"), False, True, True),
     ],
 )
-def test_opcheck_forward(
-    algorithm: Momentum | GradientDescent, fresh: bool, anchored: bool, carry_out: bool, gradient: bool
-) -> None:
+def test_opcheck_forward(algorithm: Algorithm, fresh: bool, anchored: bool, carry_out: bool, gradient: bool) -> None:
     rule = MemoryRule(ABLATIONS["momentum_decay"].architecture, algorithm=algorithm)
     arguments = operator_arguments(rule, fresh=fresh, anchored=anchored, gradient=gradient, carry_out=carry_out)
     torch.library.opcheck(_operator.chunked_memory, arguments)
@@ -52,25 +62,36 @@ def test_opcheck_forward(
 def test_opcheck_backward(fresh: bool, anchored: bool, carry_out: bool) -> None:
     rule = ABLATIONS["momentum_decay"]
     arguments = operator_arguments(rule, fresh=fresh, anchored=anchored, gradient=False, carry_out=carry_out)
-    q, k, v, coefficients, slots, anchor, encoded, _, _ = arguments
-    y, *rest = _operator.chunked_memory(q, k, v, coefficients, slots, anchor, encoded, 2, carry_out)
+    tensors = arguments[:5]
+    y, *rest = _operator.chunked_memory(*tensors, arguments[5], 1, 2, True, carry_out)
     carried, saved = (rest[:2], rest[2:]) if carry_out else ([], rest)
     assert len(saved) == 2
     torch.library.opcheck(
         _operator.chunked_memory_backward,
-        (q, k, v, coefficients, slots, anchor, saved, torch.ones_like(y), carried, encoded, 2),
+        (*tensors, saved, torch.ones_like(y), carried, arguments[5], 1, 2, True),
     )
+
+
+# One rule for every path through an operator: running reads, none, chunk ends, gates per channel, windows, thresholds.
+COMPILED = ABLATIONS | {
+    "gated_deltanet": preset("gated_deltanet"),
+    "channels": MemoryRule(ABLATIONS["neither"].architecture, retention=ChannelDecay(), algorithm=Nesterov()),
+    "moneta": preset("moneta"),
+    "yaad": preset("yaad"),
+    "atlas": preset("atlas"),
+    "lact": preset("lact"),
+}
 
 
 # aot_eager traces forward and backward as inductor does, without its C++ compiler.
 @pytest.mark.parametrize("position", [None, 3], ids=["new", "open"])
-@pytest.mark.parametrize("rule", ["momentum_decay", "neither"])
+@pytest.mark.parametrize("rule", COMPILED)
 def test_memory_scan_compiles_without_a_graph_break(rule: str, position: int | None) -> None:
-    case = Case(ABLATIONS[rule], length=11)
+    case = Case(COMPILED[rule], length=11)
     start = draw_state(case, position)
 
     def outputs(*tensors: Tensor) -> tuple[Tensor, ...]:
-        inputs = dict(zip(("q", "k", "v", "lr", "momentum", "decay"), tensors, strict=True))
+        inputs = dict(zip(("q", "k", "v", "lr", "momentum", "decay", "threshold"), tensors, strict=True))
         y, after = scan({**inputs}, start, case.rule, case.chunk_size)
         return y, *state_tensors(after).values()
 

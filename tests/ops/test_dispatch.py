@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.cases import ABLATIONS, Case, draw_inputs, draw_state
-from titans_seq.memory import LinearMemory, MemoryRule, MemoryState
+from titans_seq.memory import ChannelDecay, LinearMemory, MemoryRule, MemoryState, preset
 from titans_seq.ops import dispatch, explain_backend, memory_scan
 
 CASE = Case()
@@ -42,12 +42,24 @@ TOKENS = torch.zeros(2, 9, 2, 4, dtype=torch.float64)
             {"state": draw_state(CASE, 3), "chunk_size": 3},
             "got chunk_size 3, position 3; a state continues with",
         ),
-        ({"lr": GATE[:, 1:]}, "lr must be [B, T, H] = (2, 9, 2), got (2, 8, 2)"),
-        ({"momentum": GATE[..., None]}, "momentum must be [B, T, H] = (2, 9, 2), got (2, 9, 2, 1)"),
-        ({"decay": GATE[:1]}, "decay must be [B, T, H] = (2, 9, 2), got (1, 9, 2)"),
+        ({"lr": GATE[:, 1:]}, "lr must be [B, T, H] = (2, 9, 2) or [B, T, H, L] = (2, 9, 2, 2), got (2, 8, 2)"),
+        (
+            {"momentum": GATE[..., None]},
+            "momentum must be [B, T, H] = (2, 9, 2) or [B, T, H, L] = (2, 9, 2, 2), got (2, 9, 2, 1)",
+        ),
+        ({"decay": GATE[:1]}, "decay must be [B, T, H] = (2, 9, 2) or [B, T, H, L] = (2, 9, 2, 2), got (1, 9, 2)"),
         ({"momentum": None}, "Momentum() needs gate 'momentum', got NoneType"),
-        ({"decay": None}, "WeightDecay() needs gate 'decay', got NoneType"),
+        ({"decay": None}, "WeightDecay(before_gradient=False) needs gate 'decay', got NoneType"),
         ({"lr": None}, "Momentum() needs gate 'lr', got NoneType"),
+        ({"threshold": GATE}, "L2() has no gate 'threshold', got Tensor"),
+        (
+            {"threshold": GATE[:, 1:], "momentum": None, "rule": preset("yaad")},
+            "threshold must be [B, T, H] = (2, 9, 2), got (2, 8, 2)",
+        ),
+        (
+            {"decay": GATE, "rule": MemoryRule(CASE.rule.architecture, retention=ChannelDecay())},
+            "decay must be [B, T, H, R] = (2, 9, 2, 10), got (2, 9, 2)",
+        ),
         ({"rule": ABLATIONS["decay"]}, "GradientDescent() has no gate 'momentum', got Tensor"),
         ({"rule": ABLATIONS["momentum"]}, "NoRetention() has no gate 'decay', got Tensor"),
         (

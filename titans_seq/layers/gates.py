@@ -1,11 +1,13 @@
-"""Gates: how fast each token is learnt, how long surprise lasts, how much is forgotten."""
+"""Gates: how fast each token is learnt, how long surprise lasts, how much is forgotten, what counts as an outlier."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from titans_seq.memory import Architecture, MemoryRule
+from titans_seq.memory import MemoryRule, initial_weights
 
 
 @dataclass(frozen=True)
@@ -20,30 +22,31 @@ class GateConfig:
     | momentum | sigmoid(a + momentum_bias) | (0, 1) |
     | decay | sigmoid(a + decay_bias) | (0, 1) |
     | lr | sigmoid(a + lr_bias) * (1 - momentum) * `largest_lr` | (0, largest_lr) |
+    | threshold | softplus(a + threshold_bias) | > 0 |
 
     Attributes:
         max_step: the largest summed step of a chunk relative to what its curvature allows, above 0; see `largest_lr`.
         lr_bias: start of the step size's logit.
         momentum_bias: start of the momentum's logit.
         decay_bias: start of the decay's logit; -6 forgets 0.25% a token, half a memory in 280 tokens.
+        threshold_bias: start of a robust loss's threshold before the softplus; 0.54 is a threshold of 1.
+        per_layer: gates of its own for each layer of the memory that learns (NeurIPS version of Titans, appendix).
+        rank: of the map to a decay per channel, which is wide (MIRAS 3.4 has 32 or 64); at least 1.
     """
 
     max_step: float = 1.0
     lr_bias: float = 0.0
     momentum_bias: float = 0.0
     decay_bias: float = -6.0
+    threshold_bias: float = 0.54
+    per_layer: bool = False
+    rank: int = 32
 
     def __post_init__(self) -> None:
         if self.max_step <= 0:
             raise ValueError(f"max_step must be above 0, got {self.max_step}")
-
-
-def _feature_norm(architecture: Architecture, key_dim: int, value_dim: int) -> float:
-    """Estimate the squared length of what the last layer reads, for keys of unit length and initial weights."""
-    # LayerNorm divides the error by the output's scale, which grows with the features': the two cancel.
-    if architecture.depth == 1 or architecture.norm:
-        return 1.0
-    return float(architecture.shapes(key_dim, value_dim)[-1][1])
+        if self.rank < 1:
+            raise ValueError(f"rank must be at least 1, got {self.rank}")
 
 
 def largest_lr(config: GateConfig, rule: MemoryRule, chunk_size: int, key_dim: int, value_dim: int) -> float:
@@ -52,15 +55,47 @@ def largest_lr(config: GateConfig, rule: MemoryRule, chunk_size: int, key_dim: i
     All gradients of a chunk are taken at its first weights, so their steps add up: the memory diverges unless
     lr * C * curvature / (1 - momentum) stays below about 2. Keys have unit length, so a linear memory's curvature is
     at most 1 (reached when all keys of a chunk are equal; unlike keys allow a larger `max_step`), and a deep memory's
-    is about the squared length of the features its last layer reads. The cap is `max_step / (C * that)`;
+    is about the squared length of the features its last layer reads. The cap is `max_step` over the product of
+
+    * the chunk's tokens, and the tokens of a window; 1 for an algorithm that takes one step a chunk,
+    * that curvature, and the bias's own (`Bias.curvature`),
+    * how much faster the weights move than what is accumulated, for a retention whose weights are a function of it.
+
     `MemoryGates` multiplies it by 1 - momentum, token by token.
+
+    Args:
+        config: its `max_step`.
+        rule: the memory.
+        chunk_size: tokens of a chunk.
+        key_dim: width of a key.
+        value_dim: width of a value.
 
     Example:
         >>> from titans_seq.memory import LinearMemory
         >>> largest_lr(GateConfig(), MemoryRule(LinearMemory()), chunk_size=16, key_dim=32, value_dim=32)
         0.0625
     """
-    return config.max_step / (chunk_size * _feature_norm(rule.architecture, key_dim, value_dim))
+    architecture = rule.architecture
+    steps = chunk_size * (rule.algorithm.lookback + 1) if rule.algorithm.linear else 1
+    # LayerNorm divides the error by the output's scale, which grows with the features': the two cancel.
+    flat = architecture.depth == 1 or architecture.norm
+    features = 1.0 if flat else float(architecture.shapes(key_dim, value_dim)[-1][1])
+    if architecture.depth == 1 and rule.bias.curvature == 0:
+        return config.max_step  # nothing feeds back, so that nothing can diverge
+    return config.max_step / (steps * features * max(rule.bias.curvature, 1.0) * _speed(rule, key_dim, value_dim))
+
+
+def _speed(rule: MemoryRule, key_dim: int, value_dim: int) -> float:
+    """Return how much faster the weights move than what a new memory has accumulated: the fastest layer's rms ratio."""
+    if rule.retention.linear:
+        return 1.0
+    generator, speeds = torch.Generator().manual_seed(0), []
+    initial = rule.accumulated(initial_weights(rule.architecture, 1, key_dim, value_dim, generator))
+    for layer, at in list(enumerate(initial))[rule.architecture.first_learning :]:
+        along = torch.randn(at.shape, generator=generator)
+        moved = torch.func.jvp(lambda x, layer=layer: rule.weights(layer, x), (at,), (along,))[1]
+        speeds.append((moved.norm() / along.norm()).item())
+    return max(speeds)
 
 
 class MemoryGates(nn.Module):
@@ -71,27 +106,73 @@ class MemoryGates(nn.Module):
         dim: width of the input.
         heads: number of heads.
         rule: the memory; gates that it does not read are not made.
+        rows: rows of the weights of each layer that learns.
         max_lr: cap on the step size, from `largest_lr`.
     """
 
-    def __init__(self, config: GateConfig, dim: int, heads: int, rule: MemoryRule, max_lr: float) -> None:
+    def __init__(
+        self, config: GateConfig, dim: int, heads: int, rule: MemoryRule, rows: Sequence[int], max_lr: float
+    ) -> None:
         super().__init__()
-        self.max_lr = max_lr
-        self.names = ["lr", *["momentum"] * rule.algorithm.gated, *["decay"] * rule.retention.gated]
-        self.project = nn.Linear(dim, len(self.names) * heads)
-        with torch.no_grad():
-            self.project.weight.mul_(0.1)  # start close to the biases
-            biases = {"lr": config.lr_bias, "momentum": config.momentum_bias, "decay": config.decay_bias}
-            self.project.bias.copy_(torch.tensor([biases[name] for name in self.names]).repeat_interleave(heads))
+        self.max_lr, self.heads = max_lr, heads
+        layers = len(rows) if config.per_layer else 1
+        per_channel = rule.retention.gated and rule.retention.per_channel
+        wanted = {
+            "lr": (True, layers, config.lr_bias),
+            "momentum": (rule.algorithm.gated, layers, config.momentum_bias),
+            "decay": (rule.retention.gated and not per_channel, layers, config.decay_bias),
+            "threshold": (rule.bias.gated, 1, config.threshold_bias),
+        }
+        made = {name: (width, bias) for name, (read, width, bias) in wanted.items() if read}
+        self.widths = {name: width for name, (width, _) in made.items()}
+        biases = [torch.full((width * heads,), bias) for width, bias in made.values()]
+        self.project = _linear(dim, torch.cat(biases))
+        self.narrow = nn.Linear(dim, config.rank, bias=False) if per_channel else None
+        wide = torch.full((heads * sum(rows),), config.decay_bias)
+        self.widen = _linear(config.rank, wide) if per_channel else None
 
     def forward(self, x: Tensor) -> dict[str, Tensor | None]:
-        """Return `lr`, `momentum` and `decay` for `[B, T, dim]`: float32 or wider `[B, T, H]`, or None if not read."""
+        """Compute the gates.
+
+        Args:
+            x: `[B, T, dim]`.
+
+        Returns:
+            `lr`, `momentum`, `decay` and `threshold` as `memory_scan` wants them, float32 or wider: `[B, T, H]`, or
+            `[B, T, H, .]` with gates per layer or channel, or None if not read.
+        """
         with torch.autocast(x.device.type, enabled=False):
             # Gates near 0 and 1 need more digits than half precision has.
             dtype = torch.promote_types(self.project.weight.dtype, torch.float32)
-            weight, bias = self.project.weight.to(dtype), self.project.bias.to(dtype)
-            logits = nn.functional.linear(x.to(dtype), weight, bias)
-            gates = dict(zip(self.names, torch.sigmoid(logits).chunk(len(self.names), -1), strict=True))
-        momentum, decay = gates.get("momentum"), gates.get("decay")
-        lr = gates["lr"] * self.max_lr if momentum is None else gates["lr"] * (1 - momentum) * self.max_lr
-        return {"lr": lr, "momentum": momentum, "decay": decay}
+            parts = _linear_in(dtype, self.project, x).split([width * self.heads for width in self.widths.values()], -1)
+            logits = dict(zip(self.widths, map(self._by_head, parts), strict=True))
+            gates: dict[str, Tensor | None] = {name: torch.sigmoid(a) for name, a in logits.items()}
+            if "threshold" in logits:
+                gates["threshold"] = F.softplus(logits["threshold"])
+            if self.narrow is not None and self.widen is not None:
+                decay = _linear_in(dtype, self.widen, _linear_in(dtype, self.narrow, x))
+                gates["decay"] = torch.sigmoid(decay.unflatten(-1, (self.heads, -1)))
+            lr, momentum = torch.sigmoid(logits["lr"]), gates.get("momentum")
+            gates["lr"] = lr * self.max_lr if momentum is None else lr * (1 - momentum) * self.max_lr
+        return {name: gates.get(name) for name in ("lr", "momentum", "decay", "threshold")}
+
+    def _by_head(self, logits: Tensor) -> Tensor:
+        """`[B, T, width * H]` to `[B, T, H]`, or to `[B, T, H, width]` where each layer has its own."""
+        if logits.shape[-1] == self.heads:
+            return logits
+        return logits.unflatten(-1, (-1, self.heads)).mT
+
+
+def _linear(dim: int, bias: Tensor) -> nn.Linear:
+    """A linear map that starts close to its bias."""
+    linear = nn.Linear(dim, len(bias))
+    with torch.no_grad():
+        linear.weight.mul_(0.1)
+        linear.bias.copy_(bias)
+    return linear
+
+
+def _linear_in(dtype: torch.dtype, linear: nn.Linear, x: Tensor) -> Tensor:
+    """Apply a linear map in a dtype that need not be its own."""
+    bias = None if linear.bias is None else linear.bias.to(dtype)
+    return F.linear(x.to(dtype), linear.weight.to(dtype), bias)

@@ -105,7 +105,9 @@ class NeuralMemory(nn.Module):
         self.project = nn.Linear(dim, 3 * inner, bias=False)
         self.convolution = CausalConvolution(3 * inner, config.convolution) if config.convolution else None
         max_lr = largest_lr(config.gates, rule, config.chunk_size, self.head_dim, self.head_dim)
-        self.gates = MemoryGates(config.gates, dim, heads, rule, max_lr)
+        shapes = rule.architecture.shapes(self.head_dim, self.head_dim)
+        rows = [out for out, _ in shapes[rule.architecture.first_learning :]]
+        self.gates = MemoryGates(config.gates, dim, heads, rule, rows, max_lr)
         initial = initial_weights(rule.architecture, heads, self.head_dim, self.head_dim)
         self.initial = nn.ParameterList(nn.Parameter(w) for w in initial)
         self.persistent = nn.Parameter(torch.randn(config.persistent_tokens, dim)) if config.persistent_tokens else None
@@ -172,4 +174,5 @@ class NeuralMemory(nn.Module):
 
     def _initial_state(self) -> MemoryState:
         # Memory weights are float32 or wider whatever the layer was cast to.
-        return MemoryState.initial([w if w.dtype == torch.float64 else w.float() for w in self.initial])
+        weights = [w if w.dtype == torch.float64 else w.float() for w in self.initial]
+        return MemoryState.initial(self.config.rule.accumulated(weights))

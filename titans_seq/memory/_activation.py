@@ -1,8 +1,10 @@
 """Activations of a memory network, with the derivatives that learning to learn needs.
 
-The inner gradient takes the first derivative, and training through it takes the second.
+The inner gradient takes the first derivative, and training through it takes the second. Below, z are pre-activations,
+g is a gradient with respect to the activation's output, and the slope is the derivative at z, shaped like z.
 """
 
+import abc
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,19 +16,97 @@ from torch import Tensor
 _aten = torch.ops.aten
 
 
-@dataclass(frozen=True)
-class Activation:
-    """A pointwise function and its first two derivatives.
+class Activation(abc.ABC):
+    """A function of a layer's pre-activations `[..., width * units]` to `[..., units]`.
 
     Attributes:
-        value: z -> f(z).
-        backward: (g, z) -> g * f'(z), one fused kernel.
-        second: z -> f''(z).
+        width: pre-activations of a unit.
     """
 
-    value: Callable[[Tensor], Tensor]
+    width: int
+
+    @abc.abstractmethod
+    def value(self, z: Tensor) -> Tensor:
+        """Return f(z)."""
+
+    @abc.abstractmethod
+    def slope(self, z: Tensor) -> Tensor:
+        """Return the derivative of each unit with respect to each of its pre-activations."""
+
+    @abc.abstractmethod
+    def pull(self, g: Tensor, z: Tensor) -> Tensor:
+        """Return the gradient with respect to z."""
+
+    @abc.abstractmethod
+    def spread(self, g: Tensor) -> Tensor:
+        """Repeat `[..., units]` for each unit's pre-activations."""
+
+    @abc.abstractmethod
+    def collect(self, d: Tensor) -> Tensor:
+        """Sum `[..., width * units]` over each unit's pre-activations."""
+
+    @abc.abstractmethod
+    def bend(self, d: Tensor, g: Tensor, z: Tensor) -> Tensor:
+        """Return the gradient with respect to z of `(d * pull(g, z)).sum()`."""
+
+
+@dataclass(frozen=True)
+class _Pointwise(Activation):
+    """A function of one pre-activation: its value, `g * f'(z)` in one fused kernel, and f''(z)."""
+
+    function: Callable[[Tensor], Tensor]
     backward: Callable[[Tensor, Tensor], Tensor]
     second: Callable[[Tensor], Tensor]
+    width = 1
+
+    def value(self, z: Tensor) -> Tensor:
+        return self.function(z)
+
+    def slope(self, z: Tensor) -> Tensor:
+        return self.backward(torch.ones_like(z), z)
+
+    def pull(self, g: Tensor, z: Tensor) -> Tensor:
+        return self.backward(g, z)
+
+    def spread(self, g: Tensor) -> Tensor:
+        return g
+
+    def collect(self, d: Tensor) -> Tensor:
+        return d
+
+    def bend(self, d: Tensor, g: Tensor, z: Tensor) -> Tensor:
+        return self.second(z).mul_(d).mul_(g)
+
+
+@dataclass(frozen=True)
+class _Gated(Activation):
+    """`f(a) * b` for the two halves a, b of the pre-activations (SwiGLU where f is SiLU; arXiv 2002.05202)."""
+
+    gate: _Pointwise
+    width = 2
+
+    def value(self, z: Tensor) -> Tensor:
+        a, b = z.chunk(2, -1)
+        return self.gate.value(a) * b
+
+    def slope(self, z: Tensor) -> Tensor:
+        a, b = z.chunk(2, -1)
+        return torch.cat([self.gate.pull(b, a), self.gate.value(a)], -1)
+
+    def pull(self, g: Tensor, z: Tensor) -> Tensor:
+        return self.slope(z).mul_(self.spread(g))
+
+    def spread(self, g: Tensor) -> Tensor:
+        return torch.cat([g, g], -1)
+
+    def collect(self, d: Tensor) -> Tensor:
+        first, second = d.chunk(2, -1)
+        return first + second
+
+    def bend(self, d: Tensor, g: Tensor, z: Tensor) -> Tensor:
+        (a, b), (d_a, d_b) = z.chunk(2, -1), d.chunk(2, -1)
+        bent = self.gate.bend(d_a * b, g, a) + self.gate.pull(d_b * g, a)
+        return torch.cat([bent, self.gate.pull(d_a * g, a)], -1)
 
 
 def _gelu_second(z: Tensor) -> Tensor:
@@ -39,8 +119,11 @@ def _silu_second(z: Tensor) -> Tensor:
     return s * (1.0 - s) * (2.0 + z * (1.0 - 2.0 * s))
 
 
+_SILU = _Pointwise(F.silu, lambda g, z: _aten.silu_backward(g, z), _silu_second)
+
 ACTIVATIONS: dict[str, Activation] = {
-    "gelu": Activation(F.gelu, lambda g, z: _aten.gelu_backward(g, z), _gelu_second),
-    "silu": Activation(F.silu, lambda g, z: _aten.silu_backward(g, z), _silu_second),
-    "relu": Activation(F.relu, lambda g, z: _aten.threshold_backward(g, z, 0), torch.zeros_like),
+    "gelu": _Pointwise(F.gelu, lambda g, z: _aten.gelu_backward(g, z), _gelu_second),
+    "silu": _SILU,
+    "relu": _Pointwise(F.relu, lambda g, z: _aten.threshold_backward(g, z, 0), torch.zeros_like),
+    "swiglu": _Gated(_SILU),
 }

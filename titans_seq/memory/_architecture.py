@@ -12,10 +12,13 @@ from torch import Tensor
 
 from titans_seq.config import register
 from titans_seq.memory._activation import ACTIVATIONS
+from titans_seq.memory._checks import check_choice
 
 NORM_EPS = 1e-5
 
-ActivationName = Literal["gelu", "silu", "relu"]
+ActivationName = Literal["gelu", "silu", "relu", "swiglu"]
+
+Learning = Literal["all", "last"]
 
 
 class Architecture(abc.ABC):
@@ -26,16 +29,48 @@ class Architecture(abc.ABC):
         activation: key of the activation between them.
         residual: whether the input is added to the output (needs equal widths).
         norm: whether the network's output is normalised before that: LayerNorm, no affine parameters, eps 1e-5.
+        learns: which matrices learn while reading: all of them, or the last one alone. The others then are what outer
+            training made them, shared by all sequences: a fixed feature map (arXiv 2602.21204 finds that enough).
     """
 
     depth: int
     activation: ActivationName
     residual: bool
     norm: bool
+    learns: Learning
 
     @abc.abstractmethod
     def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:
         """Return (out, in) of each layer's matrix, first layer first."""
+
+    @property
+    def first_learning(self) -> int:
+        """Index of the first layer that learns while reading."""
+        return self.depth - 1 if self.learns == "last" else 0
+
+    def matrices(self, layer: int) -> int:
+        """Return how many matrices are stacked, one upon the other, in a layer's weights."""
+        return 1 if layer == self.depth - 1 else ACTIVATIONS[self.activation].width
+
+    def _check_widths(self, key_dim: int, value_dim: int) -> None:
+        if self.residual and key_dim != value_dim:
+            raise ValueError(
+                f"a residual memory adds the key to the output, so key and value widths must agree: got key width "
+                f"{key_dim}, value width {value_dim}; make them equal or pass residual=False"
+            )
+
+
+def _hidden_width(expansion: float, key_dim: int) -> int:
+    hidden = int(expansion * key_dim)
+    if hidden < 1:
+        raise ValueError(f"expansion {expansion} of key width {key_dim} leaves no hidden unit")
+    return hidden
+
+
+def _check(expansion: float, learns: Learning) -> None:
+    if not expansion > 0:
+        raise ValueError(f"memory expansion must be above 0, got {expansion}")
+    check_choice("learns", learns, Learning)
 
 
 @register("linear")
@@ -52,6 +87,7 @@ class LinearMemory(Architecture):
     activation = "gelu"  # there is nothing for it to act between
     residual = False
     norm = False
+    learns = "all"
 
     def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:
         """Return (out, in) of the one matrix."""
@@ -73,6 +109,7 @@ class MLPMemory(Architecture):
         residual: add the input to the output; needs key width = value width.
         norm: LayerNorm on the network's output (before the residual). Without it nothing bounds the inner loss's
             curvature once weights have grown: feed such a memory normalised inputs, as the blocks do.
+        learns: whether all matrices learn while reading, or the last one alone.
 
     Raises:
         ValueError: if a value is out of its range.
@@ -87,14 +124,18 @@ class MLPMemory(Architecture):
     activation: ActivationName = "gelu"
     residual: bool = True
     norm: bool = True
+    learns: Learning = "all"
 
     def __post_init__(self) -> None:
         if self.depth < 1:
             raise ValueError(f"memory depth must be at least 1, got {self.depth}")
-        if self.expansion <= 0:
-            raise ValueError(f"memory expansion must be above 0, got {self.expansion}")
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"unknown activation {self.activation!r}: choose one of {', '.join(ACTIVATIONS)}")
+        _check(self.expansion, self.learns)
+        pointwise = [name for name, activation in ACTIVATIONS.items() if activation.width == 1]
+        if self.activation not in pointwise:
+            raise ValueError(
+                f"an MLP memory's activation is one of {', '.join(pointwise)}, got {self.activation!r}; "
+                f"GatedMLPMemory has swiglu"
+            )
 
     def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:
         """Return (out, in) of each layer's matrix, first layer first.
@@ -102,16 +143,51 @@ class MLPMemory(Architecture):
         Raises:
             ValueError: if `residual` is set and the widths differ, or the hidden width rounds to 0.
         """
-        if self.residual and key_dim != value_dim:
-            raise ValueError(
-                f"a residual memory adds the key to the output, so key and value widths must agree: got key width "
-                f"{key_dim}, value width {value_dim}; make them equal or pass residual=False"
-            )
-        hidden = int(self.expansion * key_dim)
-        if hidden < 1:
-            raise ValueError(f"expansion {self.expansion} of key width {key_dim} leaves no hidden unit")
-        widths = [key_dim, *[hidden] * (self.depth - 1), value_dim]
+        self._check_widths(key_dim, value_dim)
+        widths = [key_dim, *[_hidden_width(self.expansion, key_dim)] * (self.depth - 1), value_dim]
         return tuple((o, i) for i, o in zip(widths, widths[1:], strict=False))
+
+
+@register("gated_mlp")
+@dataclass(frozen=True)
+class GatedMLPMemory(Architecture):
+    """A SwiGLU memory, `M(k) = W_2 (silu(W_gate k) * W_in k)` (LaCT, arXiv 2505.23884; ATLAS++, arXiv 2505.23735).
+
+    The first layer's weights are W_gate upon W_in: a layer like any other, with an activation of two pre-activations.
+
+    Args:
+        expansion: hidden width over key width, above 0.
+        residual: add the input to the output; needs key width = value width. ATLAS++ has it, LaCT has not.
+        norm: LayerNorm on the network's output (before the residual).
+        learns: whether all matrices learn while reading, or the last one alone.
+
+    Raises:
+        ValueError: if a value is out of its range.
+
+    Example:
+        >>> GatedMLPMemory(expansion=2).shapes(16, 8)
+        ((64, 16), (8, 32))
+    """
+
+    expansion: float = 1
+    residual: bool = False
+    norm: bool = False
+    learns: Learning = "all"
+    depth = 2
+    activation = "swiglu"
+
+    def __post_init__(self) -> None:
+        _check(self.expansion, self.learns)
+
+    def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:
+        """Return (out, in) of both layers' matrices.
+
+        Raises:
+            ValueError: if `residual` is set and the widths differ, or the hidden width rounds to 0.
+        """
+        self._check_widths(key_dim, value_dim)
+        hidden = _hidden_width(self.expansion, key_dim)
+        return (2 * hidden, key_dim), (value_dim, hidden)
 
 
 def apply_memory(architecture: Architecture, weights: Sequence[Tensor], x: Tensor) -> Tensor:

@@ -21,11 +21,14 @@ class MemoryState:
     """A memory between two tokens. Nothing mutates one; an operation takes a state and returns another.
 
     Attributes:
-        weights: one tensor `[B, H, out, in]` per layer, float32 or wider. Without the batch dimension, `[H, out, in]`,
-            they are shared by the batch: a new memory, see `initial`.
+        weights: what the algorithm has accumulated, one tensor `[B, H, out, in]` per layer, float32 or wider: the
+            memory's weights, or what stands for them (`MemoryRule.weights`). Without the batch dimension,
+            `[H, out, in]`, they are shared by the batch: a new memory, see `initial`, or a layer that does not learn.
         momentum: the same shapes.
-        anchor: the same shapes: the weights at the start of the open chunk, where its gradients are taken.
+        anchor: the same shapes: the weights at which the open chunk's gradients are taken. Of no meaning at a border.
         position: tokens already in the open chunk, at least 0, below the chunk size.
+        recent: what the last tokens wrote, `[B, tokens, H, .]` each: keys, values and, if the rule reads one,
+            thresholds. Only rules that write a token again need it; empty means that there were no tokens.
 
     Raises:
         ValueError: if the tuples differ in length or shape, or `position` is negative.
@@ -41,6 +44,7 @@ class MemoryState:
     momentum: tuple[Tensor, ...]
     anchor: tuple[Tensor, ...]
     position: int
+    recent: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
         shapes = [tuple(w.shape) for w in self.weights]
@@ -53,7 +57,7 @@ class MemoryState:
             raise ValueError(f"memory weights must be [B, H, out, in] or [H, out, in] per layer, got {shapes}")
         if self.position < 0:
             raise ValueError(f"position counts tokens in the open chunk and cannot be negative, got {self.position}")
-        if self.is_new and (self.position or not all(map(_is_zero, self.momentum))):
+        if self.is_new and (self.position or self.recent or not all(map(_is_zero, self.momentum))):
             raise ValueError(
                 "a state without batch dimension is a new memory, with no momentum and no open chunk: make it with "
                 "MemoryState.initial(weights), or give every tensor its batch dimension"
@@ -73,14 +77,15 @@ class MemoryState:
     @property
     def is_new(self) -> bool:
         """Whether the weights are initial ones that the whole batch shares (no batch dimension)."""
-        return bool(self.weights) and self.weights[0].dim() == 3
+        return bool(self.weights) and self.weights[-1].dim() == 3  # the last layer learns in every memory
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "MemoryState":
         """Return the state with `function` applied to every tensor, e.g. `Tensor.detach` or a move to a device."""
         if self.is_new:
             return MemoryState.initial([function(w) for w in self.weights])
-        parts = [tuple(map(function, part)) for part in (self.weights, self.momentum, self.anchor)]
-        return MemoryState(*parts, position=self.position)
+        parts = (self.weights, self.momentum, self.anchor, self.recent)
+        weights, momentum, anchor, recent = (tuple(map(function, part)) for part in parts)
+        return MemoryState(weights, momentum, anchor, self.position, recent)
 
     def detach(self) -> "MemoryState":
         """Return the same values, cut off from the graph: truncated back-propagation."""

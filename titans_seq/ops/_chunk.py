@@ -1,143 +1,214 @@
-"""One chunk of the memory in closed form, forwards and backwards, without a weight matrix per token.
-
-Shapes. G = heads x batch (heads first), C tokens, n slots (weights, momentum). Matrices are kept transposed,
-`[in, out]`, so that a row of activations times a matrix is a layer. `slots[l]` is `[G, n, in, out]`. A new memory has
-one slot shared by the batch, `[H, 1, in, out]`: its rows then meet their matrix in one ordinary product a head, and
-nothing is expanded per sequence.
-
-Every inner gradient is an outer product of a layer's input a_s and the error delta_s at its output, so a token's read
-is a causal, weighted attention over the chunk (DESIGN 3; arXiv 2501.00663 eq. 16-18 with momentum and depth):
-
-    W_t z = sum_n read[t, n] (slot_n z) - sum_{s<=t} mix[t, s] (a_s . z) delta_s
-"""
+"""One chunk of the memory in closed form, without a weight matrix per token; shapes as in `_updates`."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from titans_seq.memory import Architecture, Bias, Coefficients
+from titans_seq.memory import Coefficients, MemoryRule
 from titans_seq.memory._activation import ACTIVATIONS
-from titans_seq.memory._architecture import NORM_EPS
-
-_aten = torch.ops.aten
-
-
-def rows_times(x: Tensor, matrix: Tensor) -> Tensor:
-    """Multiply rows `[G, C, in]` by `[G | H, in, out]`; a matrix shared by the batch meets all its rows at once."""
-    shared = x.reshape(matrix.shape[0], -1, x.shape[-1])
-    return torch.bmm(shared, matrix).view(*x.shape[:-1], matrix.shape[-1])
+from titans_seq.ops import _network as network
+from titans_seq.ops._updates import Updates, Written, per_sequence, rows_times, updates
 
 
-def scaled_rows(x: Tensor, scale: Tensor) -> Tensor:
-    """Return `[G, C, n * in]`: row t of x times scale[t, m], for every slot m side by side."""
-    return (x.unsqueeze(-2) * scale.unsqueeze(-1)).flatten(-2)
+@dataclass(frozen=True)
+class Chunk:
+    """What goes into one chunk besides the memory.
 
+    Attributes:
+        q: queries `[G, C, K]`.
+        written: keys `[G, S, K]`, values `[G, S, V]` and, if the bias reads them, thresholds `[G, S, 1]`.
+        coefficients: of each learning layer, or one for all of them.
+        closes: whether its last token is the last of a chunk.
+    """
 
-def stacked(slots: Tensor) -> Tensor:
-    """View `[G, n, in, out]` as `[G, n * in, out]`."""
-    return slots.flatten(1, 2)
+    q: Tensor
+    written: list[Tensor]
+    coefficients: list[Coefficients]
+    closes: bool
 
+    @property
+    def threshold(self) -> Tensor | None:
+        """What the bias reads per token."""
+        return self.written[2] if len(self.written) > 2 else None
 
-class _Norm:
-    """LayerNorm without affine parameters over the last axis: value, derivative and second derivative."""
+    def shared(self, learning: int) -> int:
+        """Return which of the coefficients a learning layer, counted from 0, has."""
+        return learning % len(self.coefficients)
 
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-        self.y, self.mean, self.rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, NORM_EPS)
-
-    def backward(self, g: Tensor) -> Tensor:
-        """Return J g; the Jacobian J is symmetric."""
-        shape = [self.x.shape[-1]]
-        mask = [True, False, False]
-        return _aten.native_layer_norm_backward(g, self.x, shape, self.mean, self.rstd, None, None, mask)[0]
-
-    def second(self, e: Tensor, g: Tensor) -> Tensor:
-        """Return d (g . J e) / d x."""
-        y, s = self.y, self.rstd
-        b, c = (g * y).mean(-1, keepdim=True), (e * y).mean(-1, keepdim=True)
-        q = (g * e).mean(-1, keepdim=True) - g.mean(-1, keepdim=True) * e.mean(-1, keepdim=True) - b * c
-        return -(s * s * q) * y - s * self.backward(b * e + c * g)
+    def updates(self, learning: int) -> Updates:
+        """Return what the coefficients of a learning layer, counted from 0, do."""
+        return updates(self.coefficients[self.shared(learning)])
 
 
 @dataclass(frozen=True)
 class Writes:
-    """What a chunk's keys and values write: layer inputs a_l and errors delta_l, `[G, C, in]` and `[G, C, out]`."""
+    """The inner gradients of a chunk's tokens; lists of errors start at the first learning layer.
 
-    inputs: list[Tensor]
-    errors: list[Tensor]
-    raw_errors: list[Tensor]  # before the activation's derivative; one fewer
-    hidden: list[Tensor]  # pre-activations; one fewer
-    slopes: list[Tensor]  # the activation's derivative there; one fewer
-    norm: _Norm | None
-    output_error: Tensor
+    Attributes:
+        keys: the pass of the keys through the anchor.
+        unaged: each layer's product before its decay, if gradients are taken after it; else empty.
+        prediction: the memory's value for each key.
+        output_error: the bias's error there.
+        errors: gradient at each learning layer's output, `[G, S, out]`.
+        raw_errors: gradient at the activations below each learning layer but the first.
+        slopes: the activation's slopes there.
+    """
+
+    keys: network.Pass
+    unaged: list[Tensor]
     prediction: Tensor
+    output_error: Tensor
+    errors: list[Tensor]
+    raw_errors: list[Tensor]
+    slopes: list[Tensor]
+
+    def layer(self, learning: int, first: int) -> Written:
+        """Return what is written into a learning layer, counted from 0, the first of which is layer `first`."""
+        return Written(self.keys.inputs[first + learning], self.errors[learning])
 
 
-def writes(architecture: Architecture, bias: Bias, k: Tensor, v: Tensor, anchor: list[Tensor]) -> Writes:
-    """Compute the inner gradients of a chunk's tokens at the anchor weights `[G | H, in, out]`."""
+def anchor_of(rule: MemoryRule, slots: list[Tensor]) -> list[Tensor]:
+    """Return the weights that stand when a chunk begins, `[G | H, in, out]` per layer."""
+    first = rule.architecture.first_learning
+    accumulated = [slot[:, 0] for slot in slots]
+    if rule.retention.linear:
+        return accumulated
+    return [x if layer < first else rule.weights(layer, x.mT).mT for layer, x in enumerate(accumulated)]
+
+
+def writes(rule: MemoryRule, chunk: Chunk, anchor: list[Tensor]) -> Writes:
+    """Compute the inner gradients of a chunk's tokens at the anchor."""
+    architecture, first = rule.architecture, rule.architecture.first_learning
     activation = ACTIVATIONS[architecture.activation]
-    inputs, hidden, z = [k], [], k
-    for layer, matrix in enumerate(anchor):
-        z = rows_times(inputs[-1], matrix)
-        if layer < len(anchor) - 1:
-            hidden.append(z)
-            inputs.append(activation.value(z))
-    norm = _Norm(z) if architecture.norm else None
-    prediction = z if norm is None else norm.y
-    if architecture.residual:
-        prediction = prediction + k
-    output_error = bias.error(prediction, v)
-    errors, raw = [output_error if norm is None else norm.backward(output_error)], []
-    slopes = [activation.backward(torch.ones_like(z), z) for z in hidden]
-    for slope, matrix in zip(reversed(slopes), reversed(anchor), strict=False):
-        raw.append(rows_times(errors[-1], matrix.mT))
-        errors.append(raw[-1] * slope)
-    return Writes(inputs, errors[::-1], raw[::-1], hidden, slopes, norm, output_error, prediction)
+    ages = ages_of(rule, chunk)
+    unaged = []
+
+    def product(layer: int, x: Tensor) -> Tensor:
+        z = rows_times(x, anchor[layer])
+        if layer < first or not ages:
+            return z
+        unaged.append(z)
+        return z * ages[layer - first]
+
+    k, v = chunk.written[:2]
+    keys = network.forward(architecture, k, product)
+    prediction = keys.output + k if architecture.residual else keys.output
+    output_error = rule.bias.error(prediction, v, chunk.threshold)
+    errors, raw = [output_error if keys.norm is None else keys.norm.backward(output_error)], []
+    slopes = [activation.slope(z) for z in keys.hidden[first:]]
+    for layer in reversed(range(first + 1, architecture.depth)):
+        error = errors[-1] * ages[layer - first] if ages else errors[-1]
+        raw.append(rows_times(error, anchor[layer].mT))
+        errors.append(activation.spread(raw[-1]) * slopes[layer - 1 - first])
+    return Writes(keys, unaged, prediction, output_error, errors[::-1], raw[::-1], slopes)
 
 
-@dataclass(frozen=True)
-class Reads:
-    """What a chunk's queries read, layer by layer."""
-
-    inputs: list[Tensor]
-    scaled: list[Tensor]  # inputs times read coefficients, `[G, C, n * in]`
-    scores: list[Tensor]  # query-key products, `[G, C, C]`
-    mixed: list[Tensor]  # scores times mix
-    hidden: list[Tensor]
-    norm: _Norm | None
-    output: Tensor
+def ages_of(rule: MemoryRule, chunk: Chunk) -> list[Tensor]:
+    """Return by how much each learning layer's anchor has decayed at each token; nothing if it stands still."""
+    if not rule.retention.before_gradient:
+        return []
+    learning = rule.architecture.depth - rule.architecture.first_learning
+    return [chunk.updates(i).age() for i in range(learning)]
 
 
-def reads(architecture: Architecture, q: Tensor, w: Writes, slots: list[Tensor], c: Coefficients) -> Reads:
-    """Read every query through the weights as they stand after its own token's write."""
-    activation = ACTIVATIONS[architecture.activation]
-    inputs, scaled, scores, mixed, hidden, y = [q], [], [], [], [], q
-    for layer, slot in enumerate(slots):
-        x = inputs[-1]
-        scaled.append(scaled_rows(x, c.read[..., : slot.shape[1]]))
-        scores.append(torch.bmm(x, w.inputs[layer].mT))
-        mixed.append(scores[-1] * c.mix)
-        y = rows_times(scaled[-1], stacked(slot)).baddbmm_(mixed[-1], w.errors[layer], alpha=-1)
-        if layer < len(slots) - 1:
-            hidden.append(y)
-            inputs.append(activation.value(y))
-    norm = _Norm(y) if architecture.norm else None
-    output = y if norm is None else norm.y
-    if architecture.residual:
-        output = output + q
-    return Reads(inputs, scaled, scores, mixed, hidden, norm, output)
+def read_running(
+    rule: MemoryRule, chunk: Chunk, w: Writes, slots: list[Tensor]
+) -> tuple[network.Pass, list[tuple[Tensor, ...]]]:
+    """Read every query through the weights as they stand after its own token's write.
+
+    Returns:
+        The pass, and what each learning layer's `Updates.read_backward` wants to see of it.
+    """
+    first, seen = rule.architecture.first_learning, []
+
+    def product(layer: int, x: Tensor) -> Tensor:
+        if layer < first:
+            return rows_times(x, slots[layer][:, 0])
+        y, kept = chunk.updates(layer - first).read(x, slots[layer], w.layer(layer - first, first))
+        seen.append(kept)
+        return y
+
+    return network.forward(rule.architecture, chunk.q, product), seen
 
 
-def carry_over(w: Writes, slots: list[Tensor], c: Coefficients) -> list[Tensor]:
-    """Return every layer's slots after the chunk's last token, `[G, n, in, out]`."""
-    carried = []
-    for a, error, slot in zip(w.inputs, w.errors, slots, strict=True):
-        groups, n = a.shape[0], c.carry.shape[-1]
-        if slot.shape[0] != groups:
-            slot = slot.repeat_interleave(groups // slot.shape[0], 0)
-        old = c.carry[..., : slot.shape[1]] @ slot.flatten(2)
-        written = scaled_rows(a, c.write.mT).mT
-        new = old.view(groups, -1, slot.shape[-1]).baddbmm_(written, error, alpha=-1)
-        carried.append(new.view(groups, n, *slot.shape[2:]))
-    return carried
+def read_standing(rule: MemoryRule, q: Tensor, weights: list[Tensor], ages: list[Tensor]) -> network.Pass:
+    """Read queries through weights that stand still, or only age."""
+    first = rule.architecture.first_learning
+
+    def product(layer: int, x: Tensor) -> Tensor:
+        z = rows_times(x, weights[layer])
+        return z * ages[layer - first] if ages and layer >= first else z
+
+    return network.forward(rule.architecture, q, product)
+
+
+def carry_over(rule: MemoryRule, chunk: Chunk, w: Writes, slots: list[Tensor]) -> list[Tensor]:
+    """Return every layer's slots after the chunk's last token, `[G, n, in, out]`; unlearning layers' as they are."""
+    first = rule.architecture.first_learning
+    learning = enumerate(slots[first:])
+    return [*slots[:first], *(chunk.updates(i).carry(slot, w.layer(i, first)) for i, slot in learning)]
+
+
+def close_layer(rule: MemoryRule, layer: int, slot: Tensor, step: Tensor | None, start: Tensor) -> Tensor:
+    """Return one layer's slots `[G, n, in, out]` after what happens when a chunk ends."""
+    count, matrices = slot.shape[1], slot.mT
+    weight, momentum = rule.close(layer, matrices[:, 0], matrices[:, -1], step, start.mT)
+    return torch.stack([weight, momentum][:count], 1).mT.contiguous()
+
+
+def aged_anchor(rule: MemoryRule, chunk: Chunk, anchor: list[Tensor]) -> list[Tensor]:
+    """Return each learning layer's anchor as its last gradient in the chunk saw it, `[G, in, out]`."""
+    first = rule.architecture.first_learning
+    matrices = [per_sequence(x, chunk.q.shape[0]) for x in anchor[first:]]
+    ages = ages_of(rule, chunk)
+    return [x * age[:, -1:] for x, age in zip(matrices, ages, strict=True)] if ages else matrices
+
+
+def output_of(rule: MemoryRule, passed: network.Pass, q: Tensor) -> Tensor:
+    """Return what a query reads."""
+    return passed.output + q if rule.architecture.residual else passed.output
+
+
+def runs(rule: MemoryRule) -> bool:
+    """Whether every token reads the weights as its own write left them, inside the chunk too."""
+    return rule.linear and rule.read == "after_write"
+
+
+def last_reads_closed(rule: MemoryRule, chunk: Chunk) -> bool:
+    """Whether the last token, and it alone, reads the memory that its chunk has closed."""
+    return chunk.closes and not rule.linear and rule.read == "after_write"
+
+
+def chunk_forward(
+    rule: MemoryRule, chunk: Chunk, slots: list[Tensor], anchor: list[Tensor], carry_out: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """Return a chunk's outputs `[G, C, V]`, and the slots after it if `carry_out`."""
+    w = writes(rule, chunk, anchor)
+    if runs(rule):
+        passed, _ = read_running(rule, chunk, w, slots)
+    else:
+        passed = read_standing(rule, chunk.q, anchor, ages_of(rule, chunk))
+    y = output_of(rule, passed, chunk.q)
+    reads_closed = last_reads_closed(rule, chunk)
+    if carry_out or reads_closed:
+        slots = next_slots(rule, chunk, w, slots, anchor)
+    if reads_closed:
+        last = chunk.q[:, -1:]
+        closed = read_standing(rule, last, anchor_of(rule, slots), [])
+        y = torch.cat([y[:, :-1], output_of(rule, closed, last)], 1)
+    return y, slots if carry_out else []
+
+
+def next_slots(rule: MemoryRule, chunk: Chunk, w: Writes, slots: list[Tensor], anchor: list[Tensor]) -> list[Tensor]:
+    """Return every layer's slots as the next chunk finds them."""
+    slots = carry_over(rule, chunk, w, slots)
+    if rule.linear or not chunk.closes:
+        return slots
+    first = rule.architecture.first_learning
+    starts = aged_anchor(rule, chunk, anchor)
+    closed = [
+        close_layer(rule, first + i, slot, chunk.coefficients[chunk.shared(i)].step, start)
+        for i, (slot, start) in enumerate(zip(slots[first:], starts, strict=True))
+    ]
+    return [*slots[:first], *closed]

@@ -1,6 +1,7 @@
 """The derivative of one chunk, by hand: matrix products of the forward's shapes and fused pointwise kernels.
 
-Follows `_chunk`'s shapes and names; `d_x` is the gradient of the outer loss with respect to x.
+Follows the names of `_chunk`; `d_x` is the gradient of the outer loss with respect to x. What a rule does when a chunk
+ends is a small function of the weights alone, and differentiated automatically.
 """
 
 from dataclasses import dataclass
@@ -8,169 +9,280 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from titans_seq.memory import Architecture, Bias, Coefficients
+from titans_seq.memory import Coefficients, MemoryRule
 from titans_seq.memory._activation import ACTIVATIONS
-from titans_seq.ops._chunk import Reads, Writes, rows_times, scaled_rows, stacked
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A chunk as the forward pass saw it, its writes and reads recomputed.
-
-    Attributes:
-        v: values `[G, C, V]`.
-        coefficients: the closed form of its updates.
-        slots: per layer `[G, n, in, out]`, or `[H, 1, in, out]` of a new memory.
-        anchor: per layer `[G | H, in, out]`.
-        writes: from `_chunk.writes`.
-        reads: from `_chunk.reads`.
-    """
-
-    v: Tensor
-    coefficients: Coefficients
-    slots: list[Tensor]
-    anchor: list[Tensor]
-    writes: Writes
-    reads: Reads
+from titans_seq.ops import _network as network
+from titans_seq.ops._chunk import (
+    Chunk,
+    Writes,
+    aged_anchor,
+    ages_of,
+    anchor_of,
+    carry_over,
+    close_layer,
+    last_reads_closed,
+    read_running,
+    read_standing,
+    runs,
+)
+from titans_seq.ops._updates import LayerGradients, outer, per_sequence, rows_times, summed_to
 
 
 @dataclass(frozen=True)
 class ChunkGradients:
-    """Gradients of one chunk's inputs; the anchor's are in `slots` unless it was a tensor of its own."""
+    """Gradients of what went into one chunk.
+
+    Attributes:
+        q: of the queries.
+        written: of keys, values and thresholds.
+        coefficients: of each set of coefficients.
+        slots: of each layer's slots.
+        anchor: of each learning layer's anchor; empty if it was what the slots say.
+    """
 
     q: Tensor
-    k: Tensor
-    v: Tensor
-    coefficients: Coefficients
+    written: list[Tensor]
+    coefficients: list[Coefficients]
     slots: list[Tensor]
     anchor: list[Tensor]
 
 
-def _outer(x: Tensor, y: Tensor, lead: int) -> Tensor:
-    """Sum over rows of x (outer) y: `[lead, in, out]`, over the batch too where `lead` is the heads alone."""
-    return torch.bmm(x.reshape(lead, -1, x.shape[-1]).mT, y.reshape(lead, -1, y.shape[-1]))
+@dataclass(frozen=True)
+class _Sums:
+    """Gradients under way, added up in place.
 
+    Attributes:
+        coefficients: of each set.
+        anchor: of each layer's anchor that has got any yet, by layer.
+    """
 
-def _combined(parts: Tensor, scale: Tensor) -> Tensor:
-    """Sum over slots m of scale[t, m] parts[t, m]: `[G, C, n, in]` and `[G, C, n]` to `[G, C, in]`."""
-    total = parts[..., 0, :] * scale[..., :1]
-    for m in range(1, parts.shape[-2]):
-        total.addcmul_(parts[..., m, :], scale[..., m : m + 1])
-    return total
+    coefficients: list[Coefficients]
+    anchor: dict[int, Tensor]
+
+    def add_anchor(self, layer: int, gradient: Tensor) -> None:
+        """Add to the gradient of a layer's anchor a tensor that nobody else holds."""
+        self.anchor[layer] = self.anchor[layer].add_(gradient) if layer in self.anchor else gradient
 
 
 def chunk_backward(
-    architecture: Architecture,
-    bias: Bias,
+    rule: MemoryRule,
     chunk: Chunk,
+    slots: list[Tensor],
+    anchor: list[Tensor],
+    w: Writes,
     d_output: Tensor,
-    d_carried: list[Tensor] | None,
+    d_after: list[Tensor] | None,
     own_anchor: bool,
 ) -> ChunkGradients:
-    """Pull the gradients of a chunk's outputs and carried slots back to its inputs.
+    """Pull the gradients of a chunk's outputs and of the slots after it back to what went in.
 
     Args:
-        architecture: the memory network.
-        bias: the inner loss.
-        chunk: what went in, and what the forward pass made of it.
+        rule: the memory.
+        chunk: what went in.
+        slots: before the chunk, per layer.
+        anchor: where its gradients were taken, per layer.
+        w: its writes.
         d_output: `[G, C, V]`.
-        d_carried: per layer `[G, n, in, out]`; None if the carried slots were not computed.
-        own_anchor: whether the anchor was a tensor of its own and not the first slot.
+        d_after: per layer `[G, n, in, out]`; None if those slots were not computed.
+        own_anchor: whether the anchor was given, and not what the slots say.
     """
-    d_q, d_inputs, d_errors, d_slots, d_read, d_mix = _reads_backward(architecture, chunk, d_output)
-    c = chunk.coefficients
-    d_c = Coefficients(d_read, d_mix, torch.zeros_like(c.carry), torch.zeros_like(c.write))
-    if d_carried is not None:
-        _add_carry_backward(chunk, d_carried, d_inputs, d_errors, d_slots, d_c)
-    d_k, d_v, d_anchor = _writes_backward(architecture, bias, chunk, d_inputs, d_errors)
-    if not own_anchor:  # then it was the first slot
-        for slot, matrix in zip(d_slots, d_anchor, strict=True):
-            slot[:, 0].add_(matrix)
-    return ChunkGradients(d_q, d_k, d_v, d_c, d_slots, d_anchor if own_anchor else [])
+    first = rule.architecture.first_learning
+    d = _Sums([Coefficients(*map(torch.zeros_like, c.tensors())) for c in chunk.coefficients], {})
+    d_read, d_last = d_output, None
+    if chunk.closes and not rule.linear:
+        d_read, d_after, d_last = _close_backward(rule, chunk, slots, anchor, w, d_output, d_after, d)
+    if runs(rule):
+        d_q, layers = _running_backward(rule, chunk, slots, w, d_read, d)
+    else:
+        d_q, layers = _standing_backward(rule, chunk, slots, anchor, w, d_read, d)
+    if d_last is not None:
+        d_q[:, -1:].add_(d_last)
+    if d_after is not None:
+        for i, d_layer in enumerate(layers):
+            d_c, update = d.coefficients[chunk.shared(i)], chunk.updates(i)
+            update.carry_backward(slots[first + i], w.layer(i, first), d_after[first + i], d_layer, d_c)
+    d_written = _writes_backward(rule, chunk, anchor, w, layers, d)
+    d_slots = [d.anchor[layer].unsqueeze(1) for layer in range(first)]
+    if d_after is not None:
+        d_slots = [x + y for x, y in zip(d_slots, d_after, strict=False)]
+    for i, d_layer in enumerate(layers):
+        if not own_anchor:  # then the slots said what it was
+            accumulated = slots[first + i][:, 0]
+            d_layer.slots[:, 0].add_(_weights_backward(rule, first + i, accumulated, d.anchor[first + i]))
+        d_slots.append(d_layer.slots)
+    d_anchor = [d.anchor[first + i] for i in range(len(layers))] if own_anchor else []
+    d_q = d_q + d_output if rule.architecture.residual else d_q
+    return ChunkGradients(d_q, d_written, d.coefficients, d_slots, d_anchor)
 
 
-def _reads_backward(
-    architecture: Architecture, chunk: Chunk, d_output: Tensor
-) -> tuple[Tensor, list[Tensor], list[Tensor], list[Tensor], Tensor, Tensor]:
-    """Return the gradients of queries, layer inputs, errors, slots, and the read and mix coefficients."""
-    activation = ACTIVATIONS[architecture.activation]
-    w, r, c = chunk.writes, chunk.reads, chunk.coefficients
-    d_inputs, d_errors, d_slots = [], [], []
-    d_read, d_mix = torch.zeros_like(c.read), torch.zeros_like(c.mix)
-    d_y = d_x = d_output if r.norm is None else r.norm.backward(d_output)
-    for layer in reversed(range(len(chunk.slots))):
-        x, slot = r.inputs[layer], chunk.slots[layer]
-        n = slot.shape[1]
-        pulled = rows_times(d_y, stacked(slot).mT).unflatten(-1, (n, -1))  # [G, C, n, in]
-        d_read[..., :n] += (pulled @ x.unsqueeze(-1)).squeeze(-1)
-        d_mixed = torch.bmm(d_y, w.errors[layer].mT).neg_()
-        d_mix.addcmul_(d_mixed, r.scores[layer])
-        d_scores = d_mixed.mul_(c.mix)
-        d_x = _combined(pulled, c.read).baddbmm_(d_scores, w.inputs[layer])
-        d_inputs.append(torch.bmm(d_scores.mT, x))
-        d_errors.append(torch.bmm(r.mixed[layer].mT, d_y).neg_())
-        d_slots.append(_outer(r.scaled[layer], d_y, slot.shape[0]).view_as(slot))
-        if layer:
-            d_y = activation.backward(d_x, r.hidden[layer - 1])
-    d_q = d_x + d_output if architecture.residual else d_x
-    return d_q, d_inputs[::-1], d_errors[::-1], d_slots[::-1], d_read, d_mix
+def _running_backward(
+    rule: MemoryRule, chunk: Chunk, slots: list[Tensor], w: Writes, d_output: Tensor, d: _Sums
+) -> tuple[Tensor, list[LayerGradients]]:
+    """Return the gradients of the queries and of the learning layers."""
+    first, layers = rule.architecture.first_learning, []
+    passed, seen = read_running(rule, chunk, w, slots)
+
+    def pull(layer: int, x: Tensor, d_z: Tensor) -> Tensor:
+        if layer < first:
+            d.add_anchor(layer, outer(x, d_z, slots[layer].shape[0]))
+            return rows_times(d_z, slots[layer][:, 0].mT)
+        i = layer - first
+        d_c, update = d.coefficients[chunk.shared(i)], chunk.updates(i)
+        d_x, d_layer = update.read_backward(x, slots[layer], w.layer(i, first), seen[i], d_z, d_c)
+        layers.append(d_layer)
+        return d_x
+
+    d_z = d_output if passed.norm is None else passed.norm.backward(d_output)
+    return network.backward(rule.architecture, passed, d_z, pull), layers[::-1]
 
 
-def _add_carry_backward(
+def _standing_backward(
+    rule: MemoryRule,
     chunk: Chunk,
-    d_carried: list[Tensor],
-    d_inputs: list[Tensor],
-    d_errors: list[Tensor],
-    d_slots: list[Tensor],
-    d_c: Coefficients,
-) -> None:
-    """Add what flows back from the carried slots to the gradients, in place."""
-    w, c = chunk.writes, chunk.coefficients
-    for layer, (slot, d_new) in enumerate(zip(chunk.slots, d_carried, strict=True)):
-        a, error = w.inputs[layer], w.errors[layer]
-        (lead, n), groups = slot.shape[:2], a.shape[0]
-        d_flat, flat = d_new.flatten(2), slot.flatten(2)
-        if lead == groups:
-            d_slots[layer].flatten(2).baddbmm_(c.carry[..., :n].mT, d_flat)
+    slots: list[Tensor],
+    anchor: list[Tensor],
+    w: Writes,
+    d_output: Tensor,
+    d: _Sums,
+) -> tuple[Tensor, list[LayerGradients]]:
+    """Return the gradients of the queries and, still zero, of the learning layers; add those of the anchor."""
+    first, ages = rule.architecture.first_learning, ages_of(rule, chunk)
+    passed = read_standing(rule, chunk.q, anchor, ages)
+
+    def pull(layer: int, x: Tensor, d_z: Tensor) -> Tensor:
+        if ages and layer >= first:
+            i = layer - first
+            chunk.updates(i).age_backward(d_z * rows_times(x, anchor[layer]), d.coefficients[chunk.shared(i)])
+            d_z = d_z * ages[i]
+        d.add_anchor(layer, outer(x, d_z, anchor[layer].shape[0]))
+        return rows_times(d_z, anchor[layer].mT)
+
+    d_z = d_output if passed.norm is None else passed.norm.backward(d_output)
+    parts = zip(w.keys.inputs[first:], w.errors, slots[first:], strict=True)
+    layers = [LayerGradients(*map(torch.zeros_like, part)) for part in parts]
+    return network.backward(rule.architecture, passed, d_z, pull), layers
+
+
+def _close_backward(
+    rule: MemoryRule,
+    chunk: Chunk,
+    slots: list[Tensor],
+    anchor: list[Tensor],
+    w: Writes,
+    d_output: Tensor,
+    d_after: list[Tensor] | None,
+    d: _Sums,
+) -> tuple[Tensor, list[Tensor], Tensor]:
+    """Walk back over a chunk's end.
+
+    Returns:
+        The gradients of the outputs and of the slots as they were before it, and of the query that read it.
+    """
+    first = rule.architecture.first_learning
+    carried, starts = carry_over(rule, chunk, w, slots), aged_anchor(rule, chunk, anchor)
+    closings = [
+        _Closing(rule, first + i, slot, chunk.coefficients[chunk.shared(i)].step, start)
+        for i, (slot, start) in enumerate(zip(carried[first:], starts, strict=True))
+    ]
+    after = [*carried[:first], *(closing.after for closing in closings)]
+    d_after = [torch.zeros_like(x) for x in after] if d_after is None else [x.clone() for x in d_after]
+    d_last = torch.zeros_like(chunk.q[:, -1:])
+    if last_reads_closed(rule, chunk):
+        d_last = _last_backward(rule, chunk, after, d_output[:, -1:], d_after, d)
+        d_output = torch.cat([d_output[:, :-1], torch.zeros_like(d_output[:, -1:])], 1)
+    ages = ages_of(rule, chunk)
+    for i, closing in enumerate(closings):
+        d_after[first + i], d_start, d_step = closing.pull(d_after[first + i])
+        if d_step is not None:
+            chunk_step = d.coefficients[chunk.shared(i)].step
+            assert chunk_step is not None
+            chunk_step.add_(d_step)
+        if ages:
+            d_age = torch.zeros_like(w.errors[i])
+            d_age[:, -1] = (d_start * per_sequence(anchor[first + i], d_start.shape[0])).sum(-2)
+            chunk.updates(i).age_backward(d_age, d.coefficients[chunk.shared(i)])
+            d_start = d_start * ages[i][:, -1:]
+        d.add_anchor(first + i, summed_to(d_start, anchor[first + i].shape[0]).clone())
+    return d_output, d_after, d_last
+
+
+class _Closing:
+    """The end of a chunk in one layer, and its derivative."""
+
+    def __init__(self, rule: MemoryRule, layer: int, slot: Tensor, step: Tensor | None, start: Tensor) -> None:
+        if step is None:
+            found = torch.func.vjp(lambda s, w: close_layer(rule, layer, s, None, w), slot, start)
         else:
-            flat = flat.repeat_interleave(groups // lead, 0)
-            d_slots[layer].add_((c.carry[..., :n].mT @ d_flat).view(lead, -1, *slot.shape[1:]).sum(1))
-        d_c.carry[..., :n] += d_flat @ flat.mT
-        d_errors[layer].baddbmm_(scaled_rows(a, c.write.mT), stacked(d_new), alpha=-1)
-        pulled = torch.bmm(error, stacked(d_new).mT).unflatten(-1, (-1, a.shape[-1]))  # [G, C, n, in]
-        d_inputs[layer].sub_(_combined(pulled, c.write.mT))
-        d_c.write.sub_((pulled @ a.unsqueeze(-1)).squeeze(-1).mT)
+            found = torch.func.vjp(lambda s, w, size: close_layer(rule, layer, s, size, w), slot, start, step)
+        self.after, self._pull = found[0], found[1]
+
+    def pull(self, d_after: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the gradients of the slots, of the anchor and of the step, if there is one."""
+        d_slot, d_start, *d_step = self._pull(d_after)
+        return d_slot, d_start, d_step[0] if d_step else None
+
+
+def _last_backward(
+    rule: MemoryRule, chunk: Chunk, after: list[Tensor], d_output: Tensor, d_after: list[Tensor], d: _Sums
+) -> Tensor:
+    """Return the gradient of the last query, which read the closed memory, and add the memory's to `d_after`."""
+    first = rule.architecture.first_learning
+    weights, q = anchor_of(rule, after), chunk.q[:, -1:]
+    passed = read_standing(rule, q, weights, [])
+
+    def pull(layer: int, x: Tensor, d_z: Tensor) -> Tensor:
+        d_weights = outer(x, d_z, weights[layer].shape[0])
+        if layer < first:
+            d.add_anchor(layer, d_weights)
+        else:
+            d_after[layer][:, 0].add_(_weights_backward(rule, layer, after[layer][:, 0], d_weights))
+        return rows_times(d_z, weights[layer].mT)
+
+    d_z = d_output if passed.norm is None else passed.norm.backward(d_output)
+    return network.backward(rule.architecture, passed, d_z, pull)
+
+
+def _weights_backward(rule: MemoryRule, layer: int, accumulated: Tensor, d_weights: Tensor) -> Tensor:
+    """Pull a gradient of a layer's weights `[G, in, out]` back to what it has accumulated."""
+    if rule.retention.linear:
+        return d_weights
+    return torch.func.vjp(lambda x: rule.weights(layer, x.mT).mT, accumulated)[1](d_weights)[0]
 
 
 def _writes_backward(
-    architecture: Architecture,
-    bias: Bias,
-    chunk: Chunk,
-    d_inputs: list[Tensor],
-    d_errors: list[Tensor],
-) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Return the gradients of keys, values and anchor."""
-    activation = ACTIVATIONS[architecture.activation]
-    w, anchor = chunk.writes, chunk.anchor
-    last = len(anchor) - 1
-    d_hidden, through_errors = [], []
-    for layer in range(last):  # error_l = (error_{l+1} W_{l+1}^T) f'(hidden_l)
-        z = w.hidden[layer]
-        d_raw = d_errors[layer] * w.slopes[layer]
-        d_hidden.append(activation.second(z).mul_(d_errors[layer]).mul_(w.raw_errors[layer]))
-        d_errors[layer + 1].add_(rows_times(d_raw, anchor[layer + 1]))
-        through_errors.append(_outer(d_raw, w.errors[layer + 1], anchor[layer + 1].shape[0]))
-    d_error = d_errors[last] if w.norm is None else w.norm.backward(d_errors[last])
-    d_prediction, d_v = bias.error_backward(w.prediction, chunk.v, d_error)
+    rule: MemoryRule, chunk: Chunk, anchor: list[Tensor], w: Writes, layers: list[LayerGradients], d: _Sums
+) -> list[Tensor]:
+    """Return the gradients of keys, values and thresholds, and add those of the anchor and its ages."""
+    architecture, first = rule.architecture, rule.architecture.first_learning
+    activation, last = ACTIVATIONS[architecture.activation], len(w.errors) - 1
+    ages = ages_of(rule, chunk)
+    bends: list[Tensor | None] = [None] * (architecture.depth - 1)
+    for i in range(last):  # error_i = spread((error_{i+1} W_{i+1}^T)) * slope_i
+        matrix, d_error = anchor[first + i + 1], layers[i].errors
+        d_raw = activation.collect(d_error * w.slopes[i])
+        bends[first + i] = activation.bend(d_error, w.raw_errors[i], w.keys.hidden[first + i])
+        d_above, above = rows_times(d_raw, matrix), w.errors[i + 1]
+        if ages:
+            chunk.updates(i + 1).age_backward(d_above * above, d.coefficients[chunk.shared(i + 1)])
+            d_above, above = d_above * ages[i + 1], above * ages[i + 1]
+        layers[i + 1].errors.add_(d_above)
+        d.add_anchor(first + i + 1, outer(d_raw, above, matrix.shape[0]))
+    norm, d_error = w.keys.norm, layers[last].errors
+    d_signal = d_error if norm is None else norm.backward(d_error)
+    gradients = rule.bias.error_backward(w.prediction, chunk.written[1], chunk.threshold, d_signal)
+    d_prediction, *d_read = (x for x in gradients if x is not None)
+
+    def pull(layer: int, x: Tensor, d_z: Tensor) -> Tensor:
+        i = layer - first
+        if ages and i >= 0:
+            chunk.updates(i).age_backward(d_z * w.unaged[i], d.coefficients[chunk.shared(i)])
+            d_z = d_z * ages[i]
+        d.add_anchor(layer, outer(x, d_z, anchor[layer].shape[0]))
+        d_x = rows_times(d_z, anchor[layer].mT)
+        return d_x if i < 0 else d_x.add_(layers[i].inputs)
+
     d_z = d_prediction
-    if w.norm is not None:
-        d_z = w.norm.backward(d_prediction) + w.norm.second(w.output_error, d_errors[last])
-    d_anchor = []
-    for layer in range(last, -1, -1):
-        through_inputs = _outer(w.inputs[layer], d_z, anchor[layer].shape[0])
-        d_anchor.append(through_inputs if layer == 0 else through_inputs.add_(through_errors[layer - 1]))
-        d_inputs[layer].add_(rows_times(d_z, anchor[layer].mT))
-        if layer:
-            d_z = torch.addcmul(d_hidden[layer - 1], d_inputs[layer], w.slopes[layer - 1])
-    d_k = d_inputs[0]
-    return (d_k + d_prediction if architecture.residual else d_k), d_v, d_anchor[::-1]
+    if norm is not None:
+        d_z = norm.backward(d_prediction) + norm.second(w.output_error, d_error)
+    d_k = network.backward(architecture, w.keys, d_z, pull, bends)
+    return [d_k + d_prediction if architecture.residual else d_k, *d_read]

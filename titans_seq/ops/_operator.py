@@ -1,7 +1,7 @@
 """Whole chunks as two opaque operators, forward and backward, that PyTorch differentiates and compiles around.
 
 The forward keeps the carried slots of every `every`-th chunk only; the backward recomputes the chunks between. Shapes
-are `_chunk`'s, with the chunks in front: q, k, v are `[N, G, C, .]`, coefficients `[N, G, ...]`.
+are `_updates`'s, with the chunks in front: queries `[N, G, C, K]`, keys `[N, G, S, K]`, coefficients `[N, G, ...]`.
 """
 
 import functools
@@ -12,31 +12,25 @@ import torch
 from torch import Tensor
 
 from titans_seq.config import from_dict, to_dict
-from titans_seq.memory import Architecture, Bias, Coefficients
-from titans_seq.ops._chunk import carry_over, reads, writes
-from titans_seq.ops._chunk_backward import Chunk, chunk_backward
+from titans_seq.memory import Coefficients, MemoryRule
+from titans_seq.ops._chunk import Chunk, anchor_of, chunk_forward, next_slots, writes
+from titans_seq.ops._chunk_backward import chunk_backward
 
 
-@functools.lru_cache(maxsize=64)
-def _encode_once(architecture: Architecture, bias: Bias) -> str:
-    return json.dumps([to_dict(architecture), to_dict(bias)])
+@functools.lru_cache(maxsize=256)
+def _encode_once(rule: MemoryRule) -> str:
+    return json.dumps(to_dict(rule))
 
 
 @torch.compiler.assume_constant_result
-def encode_rule(architecture: Architecture, bias: Bias) -> str:
+def encode_rule(rule: MemoryRule) -> str:
     """Write a rule as the string that an operator can take; torch.compile cannot trace the cache behind it."""
-    return _encode_once(architecture, bias)
+    return _encode_once(rule)
 
 
-@functools.lru_cache(maxsize=64)
-def _decode(rule: str) -> tuple[Architecture, Bias]:
-    architecture, bias = json.loads(rule)
-    return from_dict(architecture), from_dict(bias)
-
-
-def anchors_of(slots: list[Tensor]) -> list[Tensor]:
-    """Return the weights, slot 0, of each layer's slots `[G, n, in, out]`."""
-    return [slot[:, 0] for slot in slots]
+@functools.lru_cache(maxsize=256)
+def _decode(rule: str) -> MemoryRule:
+    return from_dict(json.loads(rule), MemoryRule)
 
 
 def _stack(tensors: Sequence[Tensor]) -> Tensor:
@@ -44,53 +38,87 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0].unsqueeze(0) if len(tensors) == 1 else torch.stack(tuple(tensors))
 
 
+def _chunks(q: Tensor, written: list[Tensor], coefficients: list[Tensor], sets: int, closes: bool) -> list[Chunk]:
+    """Cut what an operator takes into chunks."""
+    size = len(coefficients) // sets
+    return [
+        Chunk(
+            q[i],
+            [x[i] for x in written],
+            [Coefficients(*(x[i] for x in coefficients[j : j + size])) for j in range(0, len(coefficients), size)],
+            closes,
+        )
+        for i in range(q.shape[0])
+    ]
+
+
+def _anchor(rule: MemoryRule, slots: list[Tensor], given: list[Tensor]) -> list[Tensor]:
+    """Return the anchor of every layer: the learning layers' may be given."""
+    return [*(slot[:, 0] for slot in slots[: len(slots) - len(given)]), *given] if given else anchor_of(rule, slots)
+
+
 @torch.library.custom_op("titans_seq::chunked_memory", mutates_args=())
 def chunked_memory(
     q: Tensor,
-    k: Tensor,
-    v: Tensor,
+    written: list[Tensor],
     coefficients: list[Tensor],
     slots: list[Tensor],
     anchor: list[Tensor],
     rule: str,
+    sets: int,
     every: int,
+    closes: bool,
     carry_out: bool,
 ) -> list[Tensor]:
-    """Run whole chunks; q, k, v are `[N, G, C, .]`.
+    """Run whole chunks.
+
+    Args:
+        q: queries.
+        written: keys, values and, if the rule reads them, thresholds.
+        coefficients: the tensors of each set of coefficients, one set after the other.
+        slots: per layer, before the first chunk.
+        anchor: per learning layer, of the first chunk; empty if the slots say it.
+        rule: from `encode_rule`.
+        sets: how many sets of coefficients there are.
+        every: how many chunks apart slots are kept for the backward; 0 keeps none.
+        closes: whether each chunk's last token ends a chunk.
+        carry_out: whether the slots after the last chunk are wanted.
 
     Returns:
-        The output `[N, G, C, V]`; with `carry_out` the slots after the last chunk; with `every` the slots at the start
-        of chunks every, 2 every, ..., each layer's `[M, G, n, in, out]`.
+        The output `[N, G, C, V]`; with `carry_out` the learning layers' slots after the last chunk; with `every` their
+        slots at the start of chunks every, 2 every, ..., each layer's `[M, G, n, in, out]`.
     """
-    architecture, bias = _decode(rule)
+    memory = _decode(rule)
+    first = memory.architecture.first_learning
     outputs, saved = [], []
-    for chunk in range(k.shape[0]):
-        if every and chunk and chunk % every == 0:
-            saved.append(slots)
-        c = Coefficients(*(x[chunk] for x in coefficients))
-        w = writes(architecture, bias, k[chunk], v[chunk], anchor if anchor and not chunk else anchors_of(slots))
-        outputs.append(reads(architecture, q[chunk], w, slots, c).output)
-        if carry_out or chunk < k.shape[0] - 1:
-            slots = carry_over(w, slots, c)
+    chunks = _chunks(q, written, coefficients, sets, closes)
+    for i, chunk in enumerate(chunks):
+        if every and i and i % every == 0:
+            saved.append(slots[first:])
+        begun = _anchor(memory, slots, [] if i else anchor)
+        y, slots_after = chunk_forward(memory, chunk, slots, begun, carry_out or i < len(chunks) - 1)
+        outputs.append(y)
+        slots = slots_after
     # An operator's outputs must be tensors of their own: slots that no chunk changed do not occur, as N >= 1.
-    carried = slots if carry_out else []
+    carried = slots[first:] if carry_out else []
     return [_stack(outputs), *carried, *(_stack(layer) for layer in zip(*saved, strict=True))]
 
 
 @chunked_memory.register_fake
-def _(q, k, v, coefficients, slots, anchor, rule, every, carry_out):
-    groups, n = k.shape[1], coefficients[2].shape[-1]
-    shapes = [(groups, n, *slot.shape[2:]) for slot in slots]
-    kept = (k.shape[0] - 1) // every if every else 0
+def _(q, written, coefficients, slots, anchor, rule, sets, every, closes, carry_out):
+    v, n = written[1], coefficients[2].shape[-1]
+    first = _decode(rule).architecture.first_learning
+    shapes = [(q.shape[1], n, *slot.shape[2:]) for slot in slots[first:]]
+    kept = (q.shape[0] - 1) // every if every else 0
     carried = [v.new_empty(s) for s in shapes] if carry_out else []
-    return [torch.empty_like(v), *carried, *([v.new_empty(kept, *s) for s in shapes] if kept else [])]
+    output = v.new_empty(*q.shape[:-1], v.shape[-1])
+    return [output, *carried, *([v.new_empty(kept, *s) for s in shapes] if kept else [])]
 
 
 @torch.library.custom_op("titans_seq::chunked_memory_backward", mutates_args=())
 def chunked_memory_backward(
     q: Tensor,
-    k: Tensor,
-    v: Tensor,
+    written: list[Tensor],
     coefficients: list[Tensor],
     slots: list[Tensor],
     anchor: list[Tensor],
@@ -98,64 +126,68 @@ def chunked_memory_backward(
     d_output: Tensor,
     d_carried: list[Tensor],
     rule: str,
+    sets: int,
     every: int,
+    closes: bool,
 ) -> list[Tensor]:
-    """Return the gradients of q, k, v, the four coefficients, the slots and, if given, the anchor."""
-    architecture, bias = _decode(rule)
-    d_inputs: list[tuple[Tensor, ...]] = []  # of q, k, v and the coefficients; last chunk first
-    d_slots, d_anchor = list(d_carried) or None, []
-    count = k.shape[0]
-    for first in range((count - 1) // every * every, -1, -every):
-        chunks = range(first, min(count, first + every))
-        current = [layer[first // every - 1] for layer in saved] if first else slots
-        states, written = [], []
-        for chunk in chunks:
-            c = Coefficients(*(x[chunk] for x in coefficients))
-            states.append(current)
-            taken = anchor if anchor and not chunk else anchors_of(current)
-            written.append(writes(architecture, bias, k[chunk], v[chunk], taken))
-            if chunk < chunks[-1]:
-                current = carry_over(written[-1], current, c)
-        for chunk in reversed(chunks):
-            c = Coefficients(*(x[chunk] for x in coefficients))
-            state, w = states.pop(), written.pop()
-            own_anchor = bool(anchor) and chunk == 0
-            taken = anchor if own_anchor else anchors_of(state)
-            passed = Chunk(v[chunk], c, state, taken, w, reads(architecture, q[chunk], w, state, c))
-            g = chunk_backward(architecture, bias, passed, d_output[chunk], d_slots, own_anchor)
-            d = g.coefficients
-            d_inputs.append((g.q, g.k, g.v, d.read, d.mix, d.carry, d.write))
+    """Return the gradients of q, what is written, the coefficients, the slots and, if given, the anchor."""
+    memory = _decode(rule)
+    first = memory.architecture.first_learning
+    chunks = _chunks(q, written, coefficients, sets, closes)
+    d_inputs: list[list[Tensor]] = []  # of q, what is written and the coefficients; last chunk first
+    still = [torch.zeros_like(slot) for slot in slots[:first]]
+    d_slots, d_anchor = [*still, *d_carried] if d_carried else None, []
+    for start in range((len(chunks) - 1) // every * every, -1, -every):
+        group = list(enumerate(chunks))[start : start + every]
+        current = [*slots[:first], *(layer[start // every - 1] for layer in saved)] if start else slots
+        before = []
+        for i, chunk in group:
+            begun = _anchor(memory, current, [] if i else anchor)
+            w = writes(memory, chunk, begun)
+            before.append((current, begun, w))
+            if i < group[-1][0]:
+                current = next_slots(memory, chunk, w, current, begun)
+        for i, chunk in reversed(group):
+            own_anchor = bool(anchor) and i == 0
+            state, begun, w = before.pop()
+            g = chunk_backward(memory, chunk, state, begun, w, d_output[i], d_slots, own_anchor)
+            d_inputs.append([g.q, *g.written, *(x for c in g.coefficients for x in c.tensors())])
             d_slots, d_anchor = g.slots, g.anchor
     return [*map(_stack, zip(*reversed(d_inputs), strict=True)), *(d_slots or []), *d_anchor]
 
 
 @chunked_memory_backward.register_fake
-def _(q, k, v, coefficients, slots, anchor, saved, d_output, d_carried, rule, every):
-    return [torch.empty_like(x) for x in (q, k, v, *coefficients, *slots, *anchor)]
+def _(q, written, coefficients, slots, anchor, saved, d_output, d_carried, rule, sets, every, closes):
+    return [torch.empty_like(x) for x in (q, *written, *coefficients, *slots, *anchor)]
 
 
 def _setup_context(ctx, inputs, output) -> None:
-    q, k, v, coefficients, slots, anchor, rule, every, carry_out = inputs
-    kept = output[1 + len(slots) * carry_out :]
-    ctx.save_for_backward(q, k, v, *coefficients, *slots, *anchor, *kept)
-    ctx.layers, ctx.anchored = len(slots), len(anchor)
-    ctx.rule, ctx.every, ctx.carry_out = rule, every, carry_out
+    q, written, coefficients, slots, anchor, rule, sets, every, closes, carry_out = inputs
+    learning = len(slots) - _decode(rule).architecture.first_learning
+    ctx.carried = learning * carry_out
+    groups = ([q], written, coefficients, slots, anchor, output[1 + ctx.carried :])
+    ctx.counts = [len(group) for group in groups]
+    ctx.save_for_backward(*(x for group in groups for x in group))
+    ctx.options = rule, sets, every, closes
     ctx.set_materialize_grads(True)
 
 
 def _differentiate(ctx, gradients):
-    tensors = list(ctx.saved_tensors)
-    q, k, v = tensors[:3]
-    coefficients, rest = tensors[3:7], tensors[7:]
-    slots, rest = rest[: ctx.layers], rest[ctx.layers :]
-    anchor, saved = rest[: ctx.anchored], rest[ctx.anchored :]
+    (q,), written, coefficients, slots, anchor, saved = _split(ctx.saved_tensors, ctx.counts)
     d_output = gradients[0].contiguous()
-    d_carried = [g.contiguous() for g in gradients[1 : 1 + ctx.layers]] if ctx.carry_out else []
+    d_carried = [g.contiguous() for g in gradients[1 : 1 + ctx.carried]]
+    rule, sets, every, closes = ctx.options
     result = chunked_memory_backward(
-        q, k, v, coefficients, slots, anchor, saved, d_output, d_carried, ctx.rule, ctx.every
+        q, written, coefficients, slots, anchor, saved, d_output, d_carried, rule, sets, every, closes
     )
-    d_slots, d_anchor = result[7 : 7 + ctx.layers], result[7 + ctx.layers :]
-    return *result[:3], result[3:7], d_slots, d_anchor, None, None, None
+    (d_q,), d_written, d_coefficients, d_slots, d_anchor = _split(result, ctx.counts[:-1])
+    return d_q, d_written, d_coefficients, d_slots, d_anchor, *[None] * 5
+
+
+def _split(tensors: Sequence[Tensor], counts: Sequence[int]) -> list[list[Tensor]]:
+    """Cut a sequence of tensors into groups of so many."""
+    rest = iter(tensors)
+    return [[next(rest) for _ in range(count)] for count in counts]
 
 
 chunked_memory.register_autograd(_differentiate, setup_context=_setup_context)

@@ -5,27 +5,33 @@ own, so that no chunk is ever padded.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from titans_seq.memory import MemoryRule, MemoryState
-from titans_seq.ops._operator import anchors_of, chunked_memory, encode_rule
+from titans_seq.memory import Algorithm, Coefficients, Gates, MemoryRule, MemoryState
+from titans_seq.ops._chunk import anchor_of
+from titans_seq.ops._inputs import gates_of_layers, written_after
+from titans_seq.ops._operator import chunked_memory, encode_rule
+from titans_seq.ops._updates import per_sequence
 
 # The forward keeps every so many chunks' carried slots for the backward, which recomputes the chunks between. Chosen by
 # measurement (benchmarks.ops --suite recompute): 4 is as fast as any and the leanest, on a CPU.
 RECOMPUTE_EVERY = 4
 
-# Tokens a single operator call covers: it bounds the coefficient tables, so that inference needs constant memory.
+# Tokens a single operator call covers: it bounds the coefficient tables, so that inference needs constant memory. Gates
+# per channel need a table for every row: an eighth of the tokens bounds them at a few hundred megabytes.
 TOKENS_PER_CALL = 4096
+TOKENS_PER_CALL_BY_CHANNEL = TOKENS_PER_CALL // 8
 
 
-def _segments(length: int, position: int, chunk_size: int) -> Iterator[tuple[int, int, int]]:
-    """Cut `length` tokens into (first token, chunk length, chunks): the open chunk's rest, whole chunks, a tail."""
+def _segments(length: int, position: int, chunk_size: int, at_once: int) -> Iterator[tuple[int, int, int]]:
+    """Cut `length` tokens into (first token, chunk length, chunks): an open chunk's rest, whole chunks, a tail."""
     start = min((chunk_size - position) % chunk_size, length) if position else 0
     if start:
         yield 0, start, 1
-    per_call = max(1, TOKENS_PER_CALL // chunk_size)
+    per_call = max(1, at_once // chunk_size)
     while length - start >= chunk_size:
         chunks = min(per_call, (length - start) // chunk_size)
         yield start, chunk_size, chunks
@@ -40,19 +46,41 @@ def _heads_first(x: Tensor, chunk: int) -> Tensor:
     return x.permute(1, 3, 0, 2, *range(4, x.dim())).flatten(1, 2).contiguous()
 
 
-def _to_slots(state: MemoryState, count: int) -> list[Tensor]:
-    """State tensors `[B, H, out, in]` to `[H * B, n, in, out]`, or a new memory's to `[H, 1, in, out]`."""
-    if state.is_new:
-        return [w.mT.unsqueeze(1).contiguous() for w in state.weights]
-    parts = (state.weights, state.momentum)[:count]
-    return [torch.stack([x.transpose(0, 1).mT for x in layer], 2).flatten(0, 1) for layer in zip(*parts, strict=True)]
+def _windows(x: Tensor, chunk: int, lookback: int) -> Tensor:
+    """`[B, lookback + N * C, H, D]` to contiguous `[N, H * B, lookback + C, D]`: chunks with the tokens before them."""
+    x = x.unfold(1, lookback + chunk, chunk)  # [B, N, H, D, lookback + C]
+    return x.permute(1, 2, 0, 4, 3).flatten(1, 2).contiguous()
 
 
-def _from_slot(slot: Tensor, batch: int) -> Tensor:
-    """One slot `[G | H, in, out]` to `[B, H, out, in]`, a view; a new memory's weights are repeated for the batch."""
-    if batch and slot.dim() == 3:
-        slot = slot.unflatten(0, (-1, batch))
-    return slot.transpose(0, 1).mT
+def _to_slots(weights: Tensor, momentum: Tensor, count: int) -> Tensor:
+    """One layer's state `[B, H, out, in]` to `[H * B, n, in, out]`; one that the batch shares to `[H, 1, in, out]`."""
+    if weights.dim() == 3:
+        return weights.mT.unsqueeze(1).contiguous()
+    parts = (weights, momentum)[:count]
+    return torch.stack([x.transpose(0, 1).mT for x in parts], 2).flatten(0, 1)
+
+
+def _to_state(matrix: Tensor, batch: int, heads: int) -> Tensor:
+    """`[G | H, in, out]` to `[B, H, out, in]`, a view; what the batch shares is repeated for it."""
+    return matrix.unflatten(0, (heads, matrix.shape[0] // heads)).expand(-1, batch, -1, -1).transpose(0, 1).mT
+
+
+def _aged(matrix: Tensor, c: Coefficients) -> Tensor:
+    """Let the anchor `[G | H, in, out]` of the chunk that stays open decay as its tokens say."""
+    kept = c.read[-1, ..., -1, 0]  # [G], or [G, rows]
+    return per_sequence(matrix, kept.shape[0]) * (kept[:, None, None] if kept.dim() == 1 else kept.unsqueeze(1))
+
+
+def _coefficients(algorithm: Algorithm, gates: Gates, start: int, chunk: int, count: int) -> Coefficients:
+    """Closed form of `count` chunks from token `start` on, for gates `[B, T, H]` or with a keep `[B, T, H, rows]`."""
+    gates = gates.map(lambda gate: _heads_first(gate[:, start : start + chunk * count], chunk))
+    if gates.keep.dim() == 3:
+        return algorithm.coefficients(gates)
+    keep = gates.keep.mT.contiguous()  # [N, G, rows, C]
+    spread = replace(gates, keep=gates.lr).map(lambda gate: gate.unsqueeze(2).expand_as(keep))
+    c = algorithm.coefficients(replace(spread, keep=keep))
+    # Every row closes the chunk with the same step.
+    return c if c.step is None else replace(c, step=c.step[..., 0])
 
 
 def memory_scan_chunked(
@@ -63,6 +91,7 @@ def memory_scan_chunked(
     lr: Tensor,
     momentum: Tensor | None,
     decay: Tensor | None,
+    threshold: Tensor | None,
     state: MemoryState,
     rule: MemoryRule,
     chunk_size: int,
@@ -73,43 +102,65 @@ def memory_scan_chunked(
     Reference: arXiv 2501.00663, section 3.2, with momentum, decay and depth.
     """
     batch, length = k.shape[:2]
-    dtype, n = state.weights[0].dtype, rule.algorithm.slots
+    dtype, first = state.weights[0].dtype, rule.architecture.first_learning
+    lookback = rule.algorithm.lookback
     with torch.autocast(k.device.type, enabled=False):
-        lr = lr.to(dtype)
-        keep = rule.retention.keep(None if decay is None else decay.to(dtype), like=lr)
-        slots, encoded = _to_slots(state, n), encode_rule(rule.architecture, rule.bias)
-        anchor = [] if state.position == 0 else [a.transpose(0, 1).mT.flatten(0, 1) for a in state.anchor]
-        every = RECOMPUTE_EVERY if torch.is_grad_enabled() else 0
-        outputs, opened = [], anchor
-        for start, chunk, count in _segments(length, state.position, chunk_size):
+        gates = gates_of_layers(rule, lr, momentum, decay, k, [w.shape[-2] for w in state.weights[first:]], dtype)
+        written = written_after(state, k, v, threshold, lookback, dtype)
+        pairs = enumerate(zip(state.weights, state.momentum, strict=True))
+        slots = [_to_slots(w, s, rule.algorithm.slots if layer >= first else 1) for layer, (w, s) in pairs]
+        anchor = [_to_slots(a, a, 1)[:, 0] for a in state.anchor[first:]] if state.position else []
+        outputs, position, opened = [], state.position, anchor
+        every, encoded = RECOMPUTE_EVERY if torch.is_grad_enabled() else 0, encode_rule(rule)
+        at_once = TOKENS_PER_CALL_BY_CHANNEL if rule.retention.per_channel else TOKENS_PER_CALL
+        for start, chunk, count in _segments(length, state.position, chunk_size, at_once):
             stop = start + chunk * count
-
-            def piece(x: Tensor, start: int = start, stop: int = stop, chunk: int = chunk) -> Tensor:
-                return _heads_first(x[:, start:stop].to(dtype), chunk)
-
-            c = rule.algorithm.coefficients(piece(lr), None if momentum is None else piece(momentum), piece(keep))
-            coefficients = [c.read, c.mix, c.carry, c.write]
+            found = [_coefficients(rule.algorithm, g, start, chunk, count) for g in gates]
+            position = (position + chunk * count) % chunk_size
+            if position and not anchor:  # a tail opens a chunk
+                opened = anchor_of(rule, slots)[first:]
             carry_out = return_state or stop < length
-            if not anchor and chunk < chunk_size:  # a tail opens a chunk
-                opened = anchors_of(slots)
-            tensors = (piece(q), piece(k), piece(v), coefficients, slots, anchor)
-            result = chunked_memory(*tensors, encoded, every, carry_out)
+            result = chunked_memory(
+                _heads_first(q[:, start:stop].to(dtype), chunk),
+                [_windows(x[:, start : stop + lookback], chunk, lookback) for x in written],
+                [x for c in found for x in c.tensors()],
+                slots,
+                anchor,
+                encoded,
+                len(found),
+                every,
+                position == 0,
+                carry_out,
+            )
             outputs.append(result[0].unflatten(1, (-1, batch)).permute(2, 0, 3, 1, 4).flatten(1, 2))
-            slots, anchor = result[1 : 1 + len(slots)] if carry_out else slots, []
+            if carry_out:
+                slots = [*slots[:first], *result[1 : 1 + len(slots) - first]]
+            if position and rule.retention.before_gradient:
+                opened = [_aged(x, found[i % len(found)]) for i, x in enumerate(opened)]
+            anchor = []
         y = (outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)).to(q.dtype)
         if not return_state:
             return y, None
-        weights = tuple(_from_slot(slot[:, 0], batch) for slot in slots)
-        if n > 1:
-            past = tuple(_from_slot(slot[:, 1], batch) for slot in slots)
-        else:
-            past = tuple(s.expand_as(w) for s, w in zip(state.momentum, weights, strict=True))
-        position = (state.position + length) % chunk_size
-        opened = weights if position == 0 else tuple(_opened(a, batch, w) for a, w in zip(opened, weights, strict=True))
-        return y, MemoryState(weights, past, opened, position)
+        # A copy, because a view would keep the whole piece in memory for as long as the state lives.
+        recent = tuple(x[:, length:].clone() for x in written) if lookback else ()
+        return y, _state_after(state, slots[first:], opened, position, recent, (batch, k.shape[2]))
 
 
-def _opened(matrix: Tensor, batch: int, like: Tensor) -> Tensor:
-    """Anchor `[G | H, in, out]` of the open chunk as a state tensor `[B, H, out, in]`."""
-    heads = like.shape[1]
-    return matrix.view(heads, -1, *matrix.shape[1:]).expand(-1, batch, -1, -1).transpose(0, 1).mT
+def _state_after(
+    before: MemoryState,
+    slots: list[Tensor],
+    opened: list[Tensor],
+    position: int,
+    recent: tuple[Tensor, ...],
+    shape: tuple[int, int],
+) -> MemoryState:
+    """Put the learning layers' slots and open anchors, in the operator's shapes, into a state for (batch, heads)."""
+    first = len(before.weights) - len(slots)
+    weights = tuple(_to_state(slot[:, 0], *shape) for slot in slots)
+    if slots[0].shape[1] > 1:
+        momentum = tuple(_to_state(slot[:, 1], *shape) for slot in slots)
+    else:
+        momentum = tuple(s.expand_as(w) for s, w in zip(before.momentum[first:], weights, strict=True))
+    anchor = tuple(_to_state(x, *shape) for x in opened) if position else weights
+    fixed = before.weights[:first]
+    return MemoryState((*fixed, *weights), (*before.momentum[:first], *momentum), (*fixed, *anchor), position, recent)

@@ -1,7 +1,8 @@
 """Which implementation runs a memory, and why."""
 
 import logging
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -42,9 +43,10 @@ def memory_scan(
     k: Float[Tensor, "B T H K"],
     v: Float[Tensor, "B T H V"],
     *,
-    lr: Float[Tensor, "B T H"],
-    momentum: Float[Tensor, "B T H"] | None = None,
-    decay: Float[Tensor, "B T H"] | None = None,
+    lr: Float[Tensor, "B T H *L"],
+    momentum: Float[Tensor, "B T H *L"] | None = None,
+    decay: Float[Tensor, "B T H *R"] | None = None,
+    threshold: Float[Tensor, "B T H"] | None = None,
     state: MemoryState,
     rule: MemoryRule,
     chunk_size: int,
@@ -53,7 +55,8 @@ def memory_scan(
 ) -> tuple[Float[Tensor, "B T H V"], MemoryState | None]:
     """Write a sequence into a memory, token by token, and read it after each write.
 
-    Per head, with u_t the gradient of the rule's inner loss at the weights that stood when the token's chunk began:
+    Per head, with u_t the gradient of the rule's inner loss at the weights that stood when the token's chunk began, the
+    default rule is
 
         S_t = momentum_t S_{t-1} - lr_t u_t;   W_t = (1 - decay_t) W_{t-1} + S_t;   y_t = M_{W_t}(q_t)
 
@@ -62,13 +65,18 @@ def memory_scan(
 
     Splitting a sequence anywhere and passing the state on gives the same outputs as one call.
 
+    The layers of a memory share their gates, `[B, T, H]`, or have each its own, `[B, T, H, L]` with L the layers that
+    learn.
+
     Args:
         q: queries.
         k: keys.
         v: values.
         lr: inner step sizes, >= 0.
         momentum: share of the past surprise kept, in [0, 1]; None if and only if the rule's algorithm has none.
-        decay: share of the memory forgotten, in [0, 1]; None if and only if the rule's retention has none.
+        decay: share of the memory forgotten, in [0, 1]; None if and only if the rule's retention has none. For a
+            retention per channel `[B, T, H, R]`, with R the rows of all learning layers, first layer first.
+        threshold: where a robust loss changes, > 0; None if and only if the rule's bias reads none.
         state: where to start; `MemoryState.initial(weights)` starts a memory. Computation runs in its dtype (float32
             or wider), outputs come in q's.
         rule: the memory's four choices.
@@ -92,11 +100,10 @@ def memory_scan(
         >>> y.shape, state.position
         (torch.Size([1, 5, 1, 2]), 1)
     """
-    _check(q, k, v, lr, momentum, decay, state, rule, chunk_size)
-    arguments = {
-        "lr": lr,
-        "momentum": momentum,
-        "decay": decay,
+    gates = {"lr": lr, "momentum": momentum, "decay": decay, "threshold": threshold}
+    _check(q, k, v, gates, state, rule, chunk_size)
+    arguments: dict[str, Any] = {
+        **gates,
         "state": state,
         "rule": rule,
         "chunk_size": chunk_size,
@@ -123,9 +130,7 @@ def _check(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    lr: Tensor,
-    momentum: Tensor | None,
-    decay: Tensor | None,
+    gates: Mapping[str, Tensor | None],
     state: MemoryState,
     rule: MemoryRule,
     chunk_size: int,
@@ -142,21 +147,39 @@ def _check(
             f"chunk_size must be at least 1 and above the state's position, got chunk_size {chunk_size}, "
             f"position {state.position}; a state continues with the chunk_size it was made with"
         )
-    gates = (
-        ("lr", lr, True),
-        ("momentum", momentum, rule.algorithm.gated),
-        ("decay", decay, rule.retention.gated),
-    )
-    for name, gate, wanted in gates:
-        if wanted != (gate is not None):
-            owner = rule.retention if name == "decay" else rule.algorithm
-            raise ValueError(f"{owner} {'needs' if wanted else 'has no'} gate {name!r}, got {type(gate).__name__}")
-        if gate is not None and gate.shape != k.shape[:3]:
-            raise ValueError(f"{name} must be [B, T, H] = {tuple(k.shape[:3])}, got {tuple(gate.shape)}")
+    shapes = rule.architecture.shapes(k.shape[-1], v.shape[-1])
+    _check_gates(gates, rule, tuple(k.shape[:3]), [out for out, _ in shapes[rule.architecture.first_learning :]])
+    _check_state(state, rule, k, shapes)
+
+
+def _check_gates(
+    gates: Mapping[str, Tensor | None], rule: MemoryRule, lead: tuple[int, ...], rows: Sequence[int]
+) -> None:
+    wanted = {
+        "lr": (True, rule.algorithm),
+        "momentum": (rule.algorithm.gated, rule.algorithm),
+        "decay": (rule.retention.gated, rule.retention),
+        "threshold": (rule.bias.gated, rule.bias),
+    }
+    shared, apart = f"[B, T, H] = {lead}", f"[B, T, H, L] = {(*lead, len(rows))}"
+    for name, gate in gates.items():
+        needed, owner = wanted[name]
+        if needed != (gate is not None):
+            raise ValueError(f"{owner} {'needs' if needed else 'has no'} gate {name!r}, got {type(gate).__name__}")
+        admitted = {shared: lead} if name == "threshold" else {shared: lead, apart: (*lead, len(rows))}
+        if name == "decay" and rule.retention.per_channel:
+            admitted = {f"[B, T, H, R] = {(*lead, sum(rows))}": (*lead, sum(rows))}
+        if gate is not None and tuple(gate.shape) not in admitted.values():
+            raise ValueError(f"{name} must be {' or '.join(admitted)}, got {tuple(gate.shape)}")
+
+
+def _check_state(state: MemoryState, rule: MemoryRule, k: Tensor, layers: Sequence[tuple[int, int]]) -> None:
     shapes = [tuple(w.shape) for w in state.weights]
-    lead = (k.shape[2],) if state.is_new else (k.shape[0], k.shape[2])
-    expected = [(*lead, *shape) for shape in rule.architecture.shapes(k.shape[-1], v.shape[-1])]
-    if shapes != expected:
+    shared, own = (k.shape[2],), (k.shape[0], k.shape[2])
+    expected = [(*(shared if state.is_new else own), *layer) for layer in layers]
+    first = rule.architecture.first_learning
+    still = [(*shared, *layer) for layer in layers[:first]]  # layers that do not learn may be shared at all times
+    if shapes[first:] != expected[first:] or shapes[:first] not in (expected[:first], still):
         raise ValueError(f"state weights must have shapes {expected} for {rule.architecture}, got {shapes}")
     if any(w.dtype not in (torch.float32, torch.float64) for w in state.weights):
         raise ValueError(f"state weights must be float32 or float64, got {state.weights[0].dtype}")

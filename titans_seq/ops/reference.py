@@ -7,24 +7,18 @@ Slow and plain on purpose; every other implementation is tested against it. Name
 | `lr` | theta_t, eq. 10 and 14 | inner step size, >= 0 |
 | `momentum` | eta_t, eq. 10 and 14 | share of past surprise kept, in [0, 1] |
 | `decay` | alpha_t, eq. 13 | share of the memory forgotten, in [0, 1] |
+| `threshold` | delta_t, MIRAS eq. 26 | where a robust loss changes, > 0 |
 | `state.weights`, `state.momentum` | M_t, S_t | |
-| `state.anchor` | M_t' , eq. 16 | weights at the start of the token's chunk |
+| `state.anchor` | M_t' , eq. 16 | weights at which the gradients of the token's chunk are taken |
 """
 
 import torch
 from torch import Tensor
 
-from titans_seq.memory import MemoryRule, MemoryState, apply_memory
+from titans_seq.memory import Gates, MemoryRule, MemoryState, apply_memory
+from titans_seq.ops._inputs import gates_of_layers, written_after
 
-
-def _inner_gradients(rule: MemoryRule, weights: tuple[Tensor, ...], k: Tensor, v: Tensor) -> tuple[Tensor, ...]:
-    """Return d loss / d weights for one token; every sequence and head has weights of its own."""
-
-    def loss(weights: tuple[Tensor, ...]) -> Tensor:
-        return rule.bias.loss(apply_memory(rule.architecture, weights, k), v).sum()
-
-    # torch.func works under no_grad and inference_mode, where torch.autograd.grad would raise.
-    return torch.func.grad(loss)(weights)
+Matrices = tuple[Tensor, ...]
 
 
 def memory_scan_reference(
@@ -35,6 +29,7 @@ def memory_scan_reference(
     lr: Tensor,
     momentum: Tensor | None,
     decay: Tensor | None,
+    threshold: Tensor | None,
     state: MemoryState,
     rule: MemoryRule,
     chunk_size: int,
@@ -45,36 +40,76 @@ def memory_scan_reference(
     """
     with torch.autocast(k.device.type, enabled=False):
         dtype = state.weights[0].dtype
-        fade = None if momentum is None else momentum.to(dtype)
-        keep = rule.retention.keep(None if decay is None else decay.to(dtype), like=lr.to(dtype))
-        gates = (lr.to(dtype), fade, keep)
-        y, state = _scan(q.to(dtype), k.to(dtype), v.to(dtype), gates, state, rule, chunk_size)
+        first = rule.architecture.first_learning
+        gates = gates_of_layers(rule, lr, momentum, decay, k, [w.shape[-2] for w in state.weights[first:]], dtype)
+        written = written_after(state, k, v, threshold, rule.algorithm.lookback, dtype)
+        y, state = _scan(q.to(dtype), written, gates, state, rule, chunk_size)
     return y.to(q.dtype), state
 
 
+def _inner_gradients(rule: MemoryRule, weights: Matrices, token: list[Tensor]) -> Matrices:
+    """Return d loss / d weights for what one token writes; every sequence and head has weights of its own."""
+    k, v, *threshold = token
+
+    def loss(weights: Matrices) -> Tensor:
+        return rule.bias.loss(apply_memory(rule.architecture, weights, k), v, *(threshold or [None])).sum()
+
+    # torch.func works under no_grad and inference_mode, where torch.autograd.grad would raise.
+    return torch.func.grad(loss)(weights)
+
+
+def _at(gates: Gates, t: int) -> Gates:
+    """One token's gates, broadcastable to the weights `[B, H, out, in]`."""
+
+    def spread(gate: Tensor) -> Tensor:
+        now = gate[:, t]
+        return now.unsqueeze(-1) if now.dim() == 3 else now[..., None, None]
+
+    return gates.map(spread)
+
+
 def _scan(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    gates: tuple[Tensor, Tensor | None, Tensor],
-    state: MemoryState,
-    rule: MemoryRule,
-    chunk_size: int,
+    q: Tensor, written: list[Tensor], gates: list[Gates], state: MemoryState, rule: MemoryRule, chunk_size: int
 ) -> tuple[Tensor, MemoryState]:
-    batch, length = k.shape[:2]
+    batch, length = q.shape[:2]
+    first, depth = rule.architecture.first_learning, rule.architecture.depth
+    frozen, still = state.weights[:first], state.momentum[:first]
     if state.is_new:
         state = MemoryState.initial([w.expand(batch, *w.shape) for w in state.weights])
-    weights, past, anchor, position = state.weights, state.momentum, state.anchor, state.position
-    lr, momentum, keep = gates
+    fixed = tuple(w.expand(batch, *w.shape[-3:]) for w in state.weights[:first])
+    weights, past, anchor = (part[first:] for part in (state.weights, state.momentum, state.anchor))
+    position = state.position
+    lookback = rule.algorithm.lookback
     outputs = []
     for t in range(length):
+        now = [_at(gates[layer % len(gates)], t) for layer in range(depth - first)]
         if position == 0:
-            anchor = weights
-        gradients = _inner_gradients(rule, anchor, k[:, t], v[:, t])
-        fade = None if momentum is None else momentum[:, t, :, None, None]
-        now = (lr[:, t, :, None, None], fade, keep[:, t, :, None, None])
-        steps = [rule.algorithm.step(*parts, now) for parts in zip(weights, past, gradients, strict=True)]
+            anchor = tuple(rule.weights(layer, w) for layer, w in enumerate(weights, first))
+        if rule.retention.before_gradient:
+            anchor = tuple(gate.keep * w for gate, w in zip(now, anchor, strict=True))
+        window = [
+            _inner_gradients(rule, (*fixed, *anchor), [x[:, s] for x in written]) for s in range(t, t + lookback + 1)
+        ]
+        gradients = [torch.stack(layer).sum(0) for layer in zip(*window, strict=True)][first:]
+        steps = [rule.algorithm.step(*parts) for parts in zip(weights, past, gradients, now, strict=True)]
         weights, past = tuple(w for w, _ in steps), tuple(s for _, s in steps)
-        outputs.append(apply_memory(rule.architecture, weights, q[:, t]))
         position = (position + 1) % chunk_size
-    return torch.stack(outputs, 1), MemoryState(weights, past, weights if position == 0 else anchor, position)
+        closed = position == 0
+        if closed:
+            ends = zip(range(first, depth), weights, past, now, anchor, strict=True)
+            done = [rule.close(layer, w, s, gate.lr[..., 0, 0], start) for layer, w, s, gate, start in ends]
+            weights, past = tuple(w for w, _ in done), tuple(s for _, s in done)
+        read = anchor
+        if rule.read == "after_write" and (rule.linear or closed):
+            read = tuple(rule.weights(layer, w) for layer, w in enumerate(weights, first)) if closed else weights
+        outputs.append(apply_memory(rule.architecture, (*fixed, *read), q[:, t]))
+    if position == 0:
+        anchor = weights
+    after = MemoryState(
+        (*frozen, *weights),
+        (*still, *past),
+        (*frozen, *anchor),
+        position,
+        tuple(x[:, x.shape[1] - lookback :] for x in written) if lookback else (),
+    )
+    return torch.stack(outputs, 1), after

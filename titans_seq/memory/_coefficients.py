@@ -1,0 +1,169 @@
+"""Closed form of what a chunk's gradients do to a memory, and the products of gates that it is made of.
+
+Reference: arXiv 2501.00663, eq. 16-18 (which print the linear memory without momentum).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Gates:
+    """One layer's gates, `[..., C]` for a chunk or broadcastable to the weights for a token.
+
+    Attributes:
+        lr: step size.
+        momentum: share of the past surprise kept; None if the algorithm reads none.
+        keep: share of the memory kept.
+    """
+
+    lr: Tensor
+    momentum: Tensor | None
+    keep: Tensor
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Gates":
+        """Return the gates with `function` applied to each."""
+        momentum = None if self.momentum is None else function(self.momentum)
+        return Gates(function(self.lr), momentum, function(self.keep))
+
+    @property
+    def fade(self) -> Tensor:
+        """The momentum gate of an algorithm that needs one."""
+        if self.momentum is None:
+            raise ValueError("momentum needs the gate `momentum`, got None")
+        return self.momentum
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Closed form of one chunk's updates, with rows t and columns s of the chunk's C tokens.
+
+        W_t      = sum_n read[t, n] slot_n  -  sum_{s<=t} mix[t, s] u_s
+        slot_m'  = sum_n carry[m, n] slot_n -  sum_s     write[m, s] u_s        (after the chunk's last token)
+
+    The chunk may be written by tokens before it as well: there are then S >= C columns s, the last C its own. Where
+    every row of the weights has gates of its own, all tensors but `step` have a dimension of rows before the last two.
+
+    Attributes:
+        read: `[..., C, n]`.
+        mix: `[..., C, S]`; zero for columns after row t.
+        carry: `[..., n, n]`.
+        write: `[..., n, S]`.
+        step: `[...]`, the size of the step that closes the chunk; None if the algorithm has none.
+    """
+
+    read: Tensor
+    mix: Tensor
+    carry: Tensor
+    write: Tensor
+    step: Tensor | None = None
+
+    def tensors(self) -> list[Tensor]:
+        """Return the tensors in order."""
+        linear = [self.read, self.mix, self.carry, self.write]
+        return linear if self.step is None else [*linear, self.step]
+
+
+# Products below this count as 0. Left in, they would soon be subnormal numbers, which make matrix products on a CPU ten
+# times slower, for a share of the memory that no sum in this precision can show.
+_NEGLIGIBLE = {dtype: torch.finfo(dtype).tiny ** 0.5 for dtype in (torch.float32, torch.float64)}
+
+
+def _products(gate: Tensor) -> Tensor:
+    """Compute `cumulative_products`."""
+    ones = gate.new_ones(gate.shape[-1], gate.shape[-1] + 1)
+    # Walk down the rows of each column: ones above token s, then its product, multiplied by each row's gate.
+    products = torch.addcmul(ones.triu(1), gate.unsqueeze(-1), ones.tril())
+    products = torch.cumprod(products, -2, out=products)
+    return F.hardshrink(products, _NEGLIGIBLE[gate.dtype]).mul_(ones.tril(1))
+
+
+def _products_backward(products: Tensor, gradient: Tensor) -> Tensor:
+    """Pull a gradient of `cumulative_products` back to the gates, without dividing by any.
+
+    d products[t', s] / d gate_t = products[t', t] * products[t - 1, s] for s < t <= t'; row 0 is the chunk's start.
+    """
+    through = gradient @ products[..., :-1, :].mT
+    first = (products[..., 1] * gradient[..., 0]).sum(-1, keepdim=True)
+    return torch.cat([first, (products[..., 2:] * through).sum(-2)], -1)
+
+
+class _CumulativeProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(gate: Tensor) -> Tensor:
+        return _products(gate)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        (products,) = ctx.saved_tensors
+        return _products_backward(products, gradient)
+
+
+def cumulative_products(gate: Tensor) -> Tensor:
+    """Multiply gates over every stretch of a chunk.
+
+    Args:
+        gate: `[..., C]`; exact 0 and 1 are exact.
+
+    Returns:
+        `[..., C, C + 1]`: entry (t, s) is the product of gates s+1 .. t (1-based), 0 above the diagonal. Column 0
+        runs from the chunk's start, column s from after token s, so entry (t, t) is 1.
+
+    Example:
+        >>> cumulative_products(torch.tensor([0.5, 0.5]))
+        tensor([[0.5000, 1.0000, 0.0000],
+                [0.2500, 0.5000, 1.0000]])
+    """
+    return _CumulativeProducts.apply(gate)  # type: ignore[return-value]
+
+
+class _MomentumCoefficients(torch.autograd.Function):
+    """Momentum's closed form; by hand because the derivatives of its many slices would each fill a whole table."""
+
+    @staticmethod
+    def forward(
+        lr: Tensor, momentum: Tensor, keep: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        kept, carried = _products(keep), _products(momentum)
+        # Column 0 is what the chunk's first momentum adds to the weights, column s what token s adds.
+        moved = kept[..., 1:] @ carried
+        read = torch.stack([kept[..., 0], moved[..., 0]], -1)
+        mix = moved[..., 1:] * lr.unsqueeze(-2)
+        last = carried[..., -1, :]
+        fade = torch.stack([torch.zeros_like(last[..., 0]), last[..., 0]], -1)
+        carry = torch.stack([read[..., -1, :], fade], -2)
+        write = torch.stack([mix[..., -1, :], last[..., 1:] * lr], -2)
+        return read, mix, carry, write, kept, carried, moved
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, Tensor, Tensor], output: tuple[Tensor, ...]) -> None:
+        ctx.save_for_backward(inputs[0], *output[4:])
+        ctx.mark_non_differentiable(*output[4:])
+
+    @staticmethod
+    def backward(ctx, d_read, d_mix, d_carry, d_write, *_) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        lr, kept, carried, moved = ctx.saved_tensors
+        d_mix, d_read = d_mix.clone(), d_read.clone()
+        d_mix[..., -1, :] += d_write[..., 0, :]
+        d_read[..., -1, :] += d_carry[..., 0, :]
+        d_lr = (d_mix * moved[..., 1:]).sum(-2).addcmul_(d_write[..., 1, :], carried[..., -1, 1:])
+        d_moved = torch.cat([d_read[..., 1:], d_mix * lr.unsqueeze(-2)], -1)
+        d_kept = torch.cat([d_read[..., :1], d_moved @ carried.mT], -1)
+        d_carried = kept[..., 1:].mT @ d_moved
+        d_carried[..., -1, 0] += d_carry[..., 1, 1]
+        d_carried[..., -1, 1:].addcmul_(d_write[..., 1, :], lr)
+        return d_lr, _products_backward(carried, d_carried), _products_backward(kept, d_kept)
+
+
+def momentum_coefficients(gates: Gates) -> Coefficients:
+    """Return the closed form of `S_t = momentum_t S_{t-1} - lr_t u_t`, `W_t = keep_t W_{t-1} + S_t`."""
+    found = _MomentumCoefficients.apply(gates.lr, gates.fade, gates.keep)
+    return Coefficients(*found[:4])  # type: ignore[index]
