@@ -21,8 +21,23 @@ from tests.conformance import (
 )
 from tests.tolerances import assert_all_close
 from titans_seq.blocks import LMMConfig, build_lmm
-from titans_seq.layers import CausalConvolution, NeuralMemory, NeuralMemoryConfig
-from titans_seq.memory import GradientDescent, LinearMemory, MemoryRule, MLPMemory, NoRetention
+from titans_seq.layers import CausalConvolution, GateConfig, NeuralMemory, NeuralMemoryConfig
+from titans_seq.memory import (
+    ChannelDecay,
+    GradientDescent,
+    Huber,
+    LinearMemory,
+    Lp,
+    LqNormalisation,
+    MemoryRule,
+    MLPMemory,
+    Muon,
+    NoRetention,
+    SlidingWindow,
+    SoftmaxRetention,
+    WeightDecay,
+    preset,
+)
 from titans_seq.models import Backbone
 
 DIM = 8
@@ -61,6 +76,22 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "backbone": lambda: Backbone([block(PLAIN), block(replace(PLAIN, persistent_tokens=2))], DIM),
     "backbone_hybrid": lambda: Backbone([block(BARE), block(replace(PLAIN, chunk_size=7))], DIM),
 }
+
+# One rule for every path through the operator; the product of the axes is walked in tests/ops/test_design_space.py.
+RULES = {
+    "linear_attention": preset("linear_attention"),
+    "gated_deltanet": preset("gated_deltanet"),
+    "moneta": MemoryRule(MLPMemory(expansion=2), Lp(3), LqNormalisation(), GradientDescent()),
+    "yaad": MemoryRule(MLPMemory(expansion=2), Huber("switch"), WeightDecay(), GradientDescent()),
+    "memora": MemoryRule(MLPMemory(expansion=2), retention=SoftmaxRetention(), algorithm=GradientDescent()),
+    "atlas": MemoryRule(MLPMemory(expansion=2), algorithm=SlidingWindow(Muon(), 6)),
+    "lact": preset("lact"),
+    "channels": MemoryRule(MLPMemory(expansion=2), retention=ChannelDecay()),
+    "last_layer": MemoryRule(MLPMemory(expansion=2, learns="last")),
+}
+MODULES |= {f"rule_{name}": layer(replace(PLAIN, rule=rule)) for name, rule in RULES.items()}
+MODULES["gates_per_layer"] = layer(replace(PLAIN, gates=GateConfig(per_layer=True)))
+
 EVERY = pytest.mark.parametrize("name", MODULES)
 WITH_OPTIONS = pytest.mark.parametrize(
     "name", [name for name in MODULES if "convolution_w" not in name and name != "convolution"]
@@ -82,7 +113,9 @@ def tokens(length: int, dtype: torch.dtype = torch.float64, batch: int = 2) -> t
 def test_split_invariance(name: str, length: int, cuts: list[int], single: bool) -> None:
     dtype = torch.float32 if single else torch.float64
     cuts = [cut for cut in cuts if cut < length]
-    assert_split_invariant(build(name, dtype), tokens(length, dtype), cuts, 1e-5 if single else 1e-11)
+    # Five iterations of Newton-Schulz multiply the smallest directions, and their rounding, by up to 3.44^5 = 480.
+    rounding = 1e-3 if name in ("rule_atlas", "rule_lact") else 1e-5
+    assert_split_invariant(build(name, dtype), tokens(length, dtype), cuts, rounding if single else 1e-11)
 
 
 @EVERY
@@ -157,7 +190,7 @@ def test_autocast_keeps_the_memory_in_float32(name: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         y, state = module(x[:, :9])
         rest, state = module(x[:, 9:], state)
-    memories = {n: t for n, t in tensors_of(state).items() if ".recent" not in n}
+    memories = {n: t for n, t in tensors_of(state).items() if not n.endswith(".recent")}
     assert memories
     assert all(t.dtype == torch.float32 for t in memories.values())
     cast = torch.cat([y, rest], 1).float()
@@ -174,5 +207,5 @@ def test_a_layer_cast_to_half_precision_keeps_a_float32_memory(name: str, dtype:
     y, state = module(x)
     assert y.dtype == dtype
     assert y.isfinite().all()
-    memories = {n: t for n, t in tensors_of(state).items() if ".recent" not in n}
+    memories = {n: t for n, t in tensors_of(state).items() if not n.endswith(".recent")}
     assert all(t.dtype == torch.float32 for t in memories.values())
