@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.tolerances import assert_close
-from titans_seq.blocks import LMMConfig, build_lmm
+from titans_seq.blocks import LMMConfig
 from titans_seq.config import from_dict, from_yaml, to_dict, to_yaml
 from titans_seq.errors import UserError
 from titans_seq.layers import GateConfig, NeuralMemoryConfig, SwiGLU
@@ -14,7 +14,7 @@ CONFIG = LMMConfig(NeuralMemoryConfig(heads=2, chunk_size=4), hidden=24)
 
 def test_the_block_is_pre_norm_with_residuals() -> None:
     torch.manual_seed(0)
-    block, x = build_lmm(CONFIG, 8), torch.randn(2, 5, 8)
+    block, x = CONFIG.build(8), torch.randn(2, 5, 8)
     y, _ = block(x)
     mixed, _ = block.mixer(F.rms_norm(x, [8], eps=1e-6))
     middle = x + mixed

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from titans_seq.blocks import LMMConfig, build_lmm
+from titans_seq.blocks import LMMConfig
 from titans_seq.layers import GateConfig, NeuralMemory, NeuralMemoryConfig, largest_lr
 from titans_seq.memory import (
     GradientDescent,
@@ -78,7 +78,7 @@ def test_a_layer_over_20_000_hostile_tokens(rule: str, kind: str) -> None:
 @pytest.mark.parametrize("rule", [RULES["titans"], BARE_MLP], ids=["titans", "bare_mlp"])
 def test_a_block_over_20_000_hostile_tokens(rule: MemoryRule, kind: str) -> None:
     torch.manual_seed(0)
-    block = build_lmm(LMMConfig(NeuralMemoryConfig(heads=2, rule=rule)), DIM)
+    block = LMMConfig(NeuralMemoryConfig(heads=2, rule=rule)).build(DIM)
     assert run_long(block, kind, 20_000, 5_000) < 1e3  # the block normalises its input: no spike reaches the memory
 
 

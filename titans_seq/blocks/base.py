@@ -15,6 +15,14 @@ class Mixer(Protocol):
         ...
 
 
+class BlockConfig(Protocol):
+    """A description of a block, saved with a model: a registered frozen dataclass."""
+
+    def build(self, dim: int) -> "Block":
+        """Build a block of width `dim`."""
+        ...
+
+
 class Block(nn.Module):
     """`x + Mixer(RMSNorm(x))`, then `x + SwiGLU(RMSNorm(x))` (Llama macro block; Titans, NeurIPS version, 4.1).
 

@@ -20,14 +20,13 @@ class LMMConfig:
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
     hidden: int | None = None
 
+    def build(self, dim: int) -> Block:
+        """Build a block of width `dim`.
 
-def build_lmm(config: LMMConfig, dim: int) -> Block:
-    """Build an LMM block of width `dim`.
-
-    Example:
-        >>> import torch
-        >>> y, state = build_lmm(LMMConfig(), dim=32)(torch.randn(1, 5, 32))
-        >>> y.shape
-        torch.Size([1, 5, 32])
-    """
-    return Block(NeuralMemory(config.memory, dim), dim, config.hidden)
+        Example:
+            >>> import torch
+            >>> y, state = LMMConfig().build(32)(torch.randn(1, 5, 32))
+            >>> y.shape
+            torch.Size([1, 5, 32])
+        """
+        return Block(NeuralMemory(self.memory, dim), dim, self.hidden)

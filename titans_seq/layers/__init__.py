@@ -1,13 +1,20 @@
 """Layers: everything around the memory operator that makes it a sequence mixer."""
 
+from titans_seq.layers.attention import AttentionConfig, AttentionState, CausalAttention
 from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.feedforward import SwiGLU
+from titans_seq.layers.fusion import Fusion, FusionName
 from titans_seq.layers.gates import GateConfig, MemoryGates, largest_lr
 from titans_seq.layers.neural_memory import NeuralMemory, NeuralMemoryConfig, NeuralMemoryState
 from titans_seq.layers.norm import RMSNorm
 
 __all__ = [
+    "AttentionConfig",
+    "AttentionState",
+    "CausalAttention",
     "CausalConvolution",
+    "Fusion",
+    "FusionName",
     "GateConfig",
     "MemoryGates",
     "NeuralMemory",

@@ -152,7 +152,7 @@ class NeuralMemory(nn.Module):
             k,
             v,
             **self.gates(x),
-            state=self._initial_state() if state is None else state.memory,
+            state=self.initial_state() if state is None else state.memory,
             rule=self.config.rule,
             chunk_size=self.config.chunk_size,
             backend=self.config.backend,
@@ -172,7 +172,8 @@ class NeuralMemory(nn.Module):
         q, k = F.normalize(queries_keys, dim=-1, eps=1e-6).unbind(2)
         return q, k, v.squeeze(2), recent
 
-    def _initial_state(self) -> MemoryState:
+    def initial_state(self) -> MemoryState:
+        """Return a new memory, with the learned initial weights."""
         # Memory weights are float32 or wider whatever the layer was cast to.
         weights = [w if w.dtype == torch.float64 else w.float() for w in self.initial]
         return MemoryState.initial(self.config.rule.accumulated(weights))

@@ -16,6 +16,7 @@ from titans_seq.memory._architecture import (
     MLPMemory,
     apply_memory,
     initial_weights,
+    read_memory,
 )
 from titans_seq.memory._bias import L2, Bias, DotProduct, Huber, Lp
 from titans_seq.memory._coefficients import Coefficients, Gates
@@ -69,4 +70,5 @@ __all__ = [
     "apply_memory",
     "initial_weights",
     "preset",
+    "read_memory",
 ]

@@ -190,8 +190,34 @@ class GatedMLPMemory(Architecture):
         return (2 * hidden, key_dim), (value_dim, hidden)
 
 
+def read_memory(architecture: Architecture, weights: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Read a memory with many queries: `M_W(x_t)` for every t.
+
+    Args:
+        architecture: which network.
+        weights: one tensor `[..., out, in]` per layer.
+        x: `[..., T, in]`, whose leading dimensions broadcast with the weights'.
+
+    Returns:
+        `[..., T, out]` of the last layer.
+
+    Example:
+        >>> read_memory(LinearMemory(), [torch.eye(2)], torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        tensor([[1., 2.],
+                [3., 4.]])
+    """
+    y = x
+    for layer, weight in enumerate(weights):
+        y = y @ weight.mT
+        if layer < len(weights) - 1:
+            y = ACTIVATIONS[architecture.activation].value(y)
+    if architecture.norm:
+        y = F.layer_norm(y, y.shape[-1:], eps=NORM_EPS)
+    return x + y if architecture.residual else y
+
+
 def apply_memory(architecture: Architecture, weights: Sequence[Tensor], x: Tensor) -> Tensor:
-    """Read a memory: `M_W(x)`.
+    """Read a memory with one query: `M_W(x)`.
 
     Args:
         architecture: which network.
@@ -205,14 +231,7 @@ def apply_memory(architecture: Architecture, weights: Sequence[Tensor], x: Tenso
         >>> apply_memory(LinearMemory(), [torch.eye(2)], torch.tensor([1.0, 2.0]))
         tensor([1., 2.])
     """
-    y = x
-    for layer, weight in enumerate(weights):
-        y = (weight @ y.unsqueeze(-1)).squeeze(-1)
-        if layer < len(weights) - 1:
-            y = ACTIVATIONS[architecture.activation].value(y)
-    if architecture.norm:
-        y = F.layer_norm(y, y.shape[-1:], eps=NORM_EPS)
-    return x + y if architecture.residual else y
+    return read_memory(architecture, weights, x.unsqueeze(-2)).squeeze(-2)
 
 
 def initial_weights(

@@ -11,6 +11,7 @@ from titans_seq.memory._architecture import Architecture, MLPMemory
 from titans_seq.memory._bias import L2, Bias
 from titans_seq.memory._checks import check_choice
 from titans_seq.memory._retention import Retention, WeightDecay
+from titans_seq.memory._state import MemoryState
 
 Read = Literal["after_write", "chunk_start"]
 
@@ -60,6 +61,19 @@ class MemoryRule:
         The identity except for retentions that keep something else (`LqNormalisation`, `SoftmaxRetention`).
         """
         return self.retention.weights(_split(accumulated, self.architecture.matrices(layer))).flatten(-3, -2)
+
+    def current_weights(self, state: MemoryState) -> tuple[Tensor, ...]:
+        """Return the weights that a query between two tokens reads, one `[B, H, out, in]` or `[H, out, in]` per layer.
+
+        Those are what the last token's write left; under a rule that is not linear, what the last chunk's end left.
+        """
+        if self.linear:
+            return state.weights
+        if state.position:
+            return state.anchor
+        first = self.architecture.first_learning
+        learning = (self.weights(layer, w) for layer, w in enumerate(state.weights[first:], first))
+        return *state.weights[:first], *learning
 
     def accumulated(self, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return what a new memory has accumulated, for weights as `initial_weights` draws them, one per layer."""

@@ -25,8 +25,8 @@ class Backbone(nn.Module):
 
     Example:
         >>> import torch
-        >>> from titans_seq.blocks import LMMConfig, build_lmm
-        >>> backbone = Backbone([build_lmm(LMMConfig(), 32) for _ in range(2)], dim=32)
+        >>> from titans_seq.blocks import LMMConfig
+        >>> backbone = Backbone([LMMConfig().build(32) for _ in range(2)], dim=32)
         >>> y, state = backbone(torch.randn(1, 5, 32))
         >>> y.shape, len(state.blocks)
         (torch.Size([1, 5, 32]), 2)

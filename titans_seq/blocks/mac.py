@@ -1,0 +1,180 @@
+"""MAC: what the memory held before a segment is context for attention over the segment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from titans_seq.blocks.base import Block
+from titans_seq.config import register
+from titans_seq.layers import Fusion, FusionName, NeuralMemory, NeuralMemoryConfig, NeuralMemoryState, RMSNorm
+from titans_seq.layers.attention import HeadProjections, attend, rotated
+from titans_seq.memory import read_memory
+
+
+@register("mac")
+@dataclass(frozen=True)
+class MACConfig:
+    """Memory as a context (Titans section 4.1, eq. 21-25).
+
+    Attributes:
+        memory: the memory layer.
+        heads: of attention, at least 1.
+        segment: tokens of a segment, at least 1; 512 in the NeurIPS version.
+        persistent_tokens: learned tokens that every segment begins with, at least 0; 128 there.
+        rope_base: base of the rotary angles; 0 leaves positions out.
+        fusion: how attention's output and the memory's are joined.
+        hidden: hidden width of the feed-forward; 8/3 of the width if None.
+    """
+
+    memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
+    heads: int = 4
+    segment: int = 512
+    persistent_tokens: int = 0
+    rope_base: float = 10_000.0
+    fusion: FusionName = "mix"
+    hidden: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("heads", 1), ("segment", 1), ("persistent_tokens", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+    def build(self, dim: int) -> Block:
+        """Build a block of width `dim`."""
+        return Block(MemoryAsContext(self, dim), dim, self.hidden)
+
+
+@dataclass(frozen=True)
+class MACState:
+    """What the mixer carries between calls.
+
+    Attributes:
+        memory: the memory, as the last token left it; None before the first.
+        context: the memory's weights when the open segment began.
+        keys: not rotated, of the open segment's memory tokens and tokens, `[B, H, 2, tokens, D]`.
+        values: likewise.
+    """
+
+    memory: NeuralMemoryState | None
+    context: tuple[Tensor, ...]
+    keys: Tensor
+    values: Tensor
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "MACState":
+        """Return the state with `function` applied to every tensor."""
+        memory = None if self.memory is None else self.memory.map(function)
+        return MACState(memory, tuple(map(function, self.context)), function(self.keys), function(self.values))
+
+
+class MemoryAsContext(nn.Module):
+    """Segment by segment: retrieve, attend to [persistent | memory tokens | segment], write, read, join.
+
+    With M the memory when a segment began, and x_i its tokens:
+
+        h_i = M(q(x_i))                                   eq. 21: one memory token a token
+        y_i = attention of x_i to P, h_1..i, x_1..i       eq. 22-23
+        write y_i; m_i = read of y_i after it             eq. 24-25
+        o_i = Fusion(y_i, m_i)
+
+    Choices that the paper leaves open. It says 256 memory tokens to a segment of 512 and not how they are made: here
+    every token asks its own query, so there are as many as tokens. A token sees the memory tokens of tokens up to
+    itself alone, and reads the memory as its own write left it, not as the segment's end will: otherwise later tokens
+    would leak into earlier outputs. A memory token has its token's position; persistent tokens have none. Only the
+    outputs at the segment's own tokens are written and returned.
+
+    Args:
+        config: the mixer's options.
+        dim: width of inputs and outputs.
+
+    Example:
+        >>> mixer = MemoryAsContext(MACConfig(segment=4), dim=32)
+        >>> x = torch.randn(1, 10, 32)
+        >>> whole, _ = mixer(x)
+        >>> first, state = mixer(x[:, :7])
+        >>> second, _ = mixer(x[:, 7:], state)
+        >>> torch.allclose(whole, torch.cat([first, second], 1), atol=1e-5)
+        True
+    """
+
+    def __init__(self, config: MACConfig, dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.memory = NeuralMemory(config.memory, dim)
+        inner = config.memory.heads * self.memory.head_dim
+        self.query = nn.Linear(dim, inner, bias=False)
+        self.retrieved_norm, self.retrieved = RMSNorm(self.memory.head_dim), nn.Linear(inner, dim, bias=False)
+        self.heads = HeadProjections(config.heads, dim, config.persistent_tokens)
+        self.memory_input_norm = RMSNorm(dim)
+        self.fusion = Fusion(config.fusion, dim)
+
+    def forward(
+        self, x: Tensor, state: MACState | None = None, *, return_state: bool = True
+    ) -> tuple[Tensor, MACState | None]:
+        """Mix a piece of a sequence.
+
+        Args:
+            x: `[B, T, dim]`, T >= 1.
+            state: what the previous piece returned; None starts a sequence.
+            return_state: pass False when no piece follows.
+
+        Returns:
+            Outputs shaped like x, and the state after the piece (None without `return_state`).
+        """
+        outputs, start = [], 0
+        while start < x.shape[1]:
+            opened = 0 if state is None else state.keys.shape[3]
+            stop = min(x.shape[1], start + self.config.segment - opened)
+            more = return_state or stop < x.shape[1]
+            y, state = self._forward_piece(x[:, start:stop], state, more)
+            outputs.append(y)
+            start = stop
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1), state
+
+    def _forward_piece(self, x: Tensor, state: MACState | None, return_state: bool) -> tuple[Tensor, MACState | None]:
+        """Mix tokens of one segment."""
+        if state is None:
+            state = self._started(x)
+        h = self._retrieve(x, state.context)
+        q, k, v = self.heads(x)
+        remembered = self.heads.keys_and_values(h)
+        keys = torch.cat([state.keys, torch.stack([remembered[0], k], 2)], 3)
+        values = torch.cat([state.values, torch.stack([remembered[1], v], 2)], 3)
+        y = self._attend(q, keys, values)
+        m, memory = self.memory(self.memory_input_norm(y), state.memory, return_state=return_state)
+        o = self.fusion(y, m)
+        if not return_state:
+            return o, None
+        if keys.shape[3] < self.config.segment:
+            return o, MACState(memory, state.context, keys, values)
+        return o, self._begun(memory, keys, values)
+
+    def _attend(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        length, past, base = q.shape[2], keys.shape[3] - q.shape[2], self.config.rope_base
+        prefix = self.heads.prefix(q)
+        flat = keys.flatten(2, 3)
+        turned = (rotated(q, past, base), rotated(keys, 0, base).flatten(2, 3))
+        seen = torch.ones(length, past + length, dtype=torch.bool, device=q.device).tril(past)
+        mask = F.pad(torch.cat([seen, seen], -1), (prefix[0].shape[2], 0), value=True)
+        k, v = torch.cat([prefix[0], flat], 2), torch.cat([prefix[1], values.flatten(2, 3)], 2)
+        return self.heads.joined(attend(q, k, v, mask, turned, prefix[0].shape[2]))
+
+    def _retrieve(self, x: Tensor, context: tuple[Tensor, ...]) -> Tensor:
+        """Return the memory tokens `[B, T, dim]` of tokens x."""
+        q = F.normalize(F.silu(self.query(x)).unflatten(-1, (self.config.memory.heads, -1)), dim=-1, eps=1e-6)
+        architecture = self.config.memory.rule.architecture
+        h = read_memory(architecture, context, q.transpose(1, 2).to(context[-1].dtype)).transpose(1, 2).to(x.dtype)
+        return self.retrieved(self.retrieved_norm(h).flatten(-2))
+
+    def _started(self, x: Tensor) -> MACState:
+        """The state before a sequence's first token."""
+        empty = x.new_zeros(x.shape[0], self.config.heads, 2, 0, x.shape[-1] // self.config.heads)
+        return self._begun(None, empty, empty)
+
+    def _begun(self, memory: NeuralMemoryState | None, keys: Tensor, values: Tensor) -> MACState:
+        """The state in which a segment begins."""
+        rule = self.config.memory.rule
+        stored = self.memory.initial_state() if memory is None else memory.memory
+        return MACState(memory, rule.current_weights(stored), keys[:, :, :, :0], values[:, :, :, :0])

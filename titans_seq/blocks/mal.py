@@ -1,0 +1,56 @@
+"""MAL: the memory as a layer below window attention."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from titans_seq.blocks.base import Block
+from titans_seq.config import register
+from titans_seq.layers import AttentionConfig, CausalAttention, NeuralMemory, NeuralMemoryConfig, RMSNorm
+
+
+@register("mal")
+@dataclass(frozen=True)
+class MALConfig:
+    """Memory as a layer (Titans section 4.3, eq. 29-31).
+
+    Both have a residual connection, as the paper says of all blocks, and one feed-forward follows the two; the paper
+    leaves open whether each has its own.
+
+    Attributes:
+        memory: the memory layer.
+        attention: the window attention.
+        hidden: hidden width of the feed-forward; 8/3 of the width if None.
+    """
+
+    memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
+    attention: AttentionConfig = field(default_factory=AttentionConfig)
+    hidden: int | None = None
+
+    def build(self, dim: int) -> Block:
+        """Build a block of width `dim`."""
+        return Block(MemoryAsLayer(self, dim), dim, self.hidden)
+
+
+class MemoryAsLayer(nn.Module):
+    """`m + Attention(norm(x + m))` with `m = Memory(x)`; its state is the pair of theirs.
+
+    Example:
+        >>> import torch
+        >>> y, state = MemoryAsLayer(MALConfig(), dim=32)(torch.randn(1, 5, 32))
+        >>> y.shape
+        torch.Size([1, 5, 32])
+    """
+
+    def __init__(self, config: MALConfig, dim: int) -> None:
+        super().__init__()
+        self.memory = NeuralMemory(config.memory, dim)
+        self.attention_norm, self.attention = RMSNorm(dim), CausalAttention(config.attention, dim)
+
+    def forward(self, x: Tensor, state: Any = None, *, return_state: bool = True) -> tuple[Tensor, Any]:
+        """Mix `[B, T, dim]`, going on from `state`."""
+        stored, seen = state or (None, None)
+        m, stored = self.memory(x, stored, return_state=return_state)
+        y, seen = self.attention(self.attention_norm(x + m), seen, return_state=return_state)
+        return m + y, (stored, seen) if return_state else None

@@ -1,0 +1,217 @@
+"""Causal attention with rotary positions over a window, behind persistent tokens, and with a bounded cache.
+
+Keys are cached before their rotation and rotated anew in every call, counted from the oldest key in sight: the score of
+a query and a key depends on their distance alone, so that a sequence may go on for ever without large angles.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """An attention layer; its width is given when it is built.
+
+    Attributes:
+        heads: number of heads, at least 1; the width must be an even multiple of it.
+        window: tokens that each token sees, its own included, at least 1; None for all before it, whose cache grows.
+        persistent_tokens: learned tokens that every token sees before all others (Titans eq. 19), at least 0.
+        rope_base: base of the rotary angles, above 1; 0 leaves positions out.
+    """
+
+    heads: int = 4
+    window: int | None = 2048
+    persistent_tokens: int = 0
+    rope_base: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("heads", 1), ("persistent_tokens", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.window is not None and self.window < 1:
+            raise ValueError(f"window must be at least 1, or None for no limit, got {self.window}")
+        if self.rope_base != 0 and not self.rope_base > 1:
+            raise ValueError(f"rope_base must be above 1, or 0 for no positions, got {self.rope_base}")
+
+
+@dataclass(frozen=True)
+class AttentionState:
+    """The keys, not rotated, and values that the next token may still see, `[B, heads, tokens, D]`."""
+
+    keys: Tensor
+    values: Tensor
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "AttentionState":
+        """Return the state with `function` applied to every tensor."""
+        return AttentionState(function(self.keys), function(self.values))
+
+
+def rotated(x: Tensor, first: int, base: float) -> Tensor:
+    """Rotate `[..., T, D]` by rotary positions first, first + 1, ... (RoPE, arXiv 2104.09864; halves, as in Llama).
+
+    Example:
+        >>> x = torch.ones(1, 2)
+        >>> torch.allclose(rotated(x, 0, 1e4), x)
+        True
+    """
+    if not base:
+        return x
+    half, precise = x.shape[-1] // 2, torch.promote_types(x.dtype, torch.float32)
+    rates = torch.exp(torch.arange(half, device=x.device, dtype=precise) * (-math.log(base) / half))
+    angles = torch.arange(first, first + x.shape[-2], device=x.device, dtype=precise).unsqueeze(-1) * rates
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, turned: tuple[Tensor, Tensor], prefix: int) -> Tensor:
+    """Attend to keys with positions, and to a prefix of keys without.
+
+    The prefix's scores must not depend on how far the sequence has come, so they take the query as it was before its
+    rotation. Both kinds of scores come from one product, of queries and keys twice as wide, zero where they don't meet.
+
+    Args:
+        q: queries before their rotation, `[B, H, T, D]`.
+        k: keys, `[B, H, prefix + S, D]`, those of the prefix first.
+        v: values, likewise.
+        mask: `[T, prefix + S]`, True where a query sees a key; None if it sees all.
+        turned: q and the S keys after the prefix, rotated.
+        prefix: number of keys without position.
+
+    Returns:
+        `[B, H, T, D]`.
+    """
+    queries, keys = turned
+    scale = q.shape[-1] ** -0.5
+    if prefix:
+        queries = torch.cat([queries, q], -1)
+        keys = torch.cat([F.pad(k[..., :prefix, :], (k.shape[-1], 0)), F.pad(keys, (0, k.shape[-1]))], -2)
+    return F.scaled_dot_product_attention(queries, keys, v, attn_mask=mask, scale=scale)
+
+
+class HeadProjections(nn.Module):
+    """Queries, keys and values of a width split into heads, those of persistent tokens, and the way back.
+
+    Args:
+        heads: number of heads.
+        dim: width.
+        persistent_tokens: number of learned tokens.
+
+    Raises:
+        ValueError: if the width is not an even multiple of the heads.
+    """
+
+    def __init__(self, heads: int, dim: int, persistent_tokens: int) -> None:
+        super().__init__()
+        if dim % (2 * heads):
+            raise ValueError(f"attention needs a width that is an even multiple of its heads, got {dim} and {heads}")
+        self.heads = heads
+        self.project = nn.Linear(dim, 3 * dim, bias=False)
+        self.output = nn.Linear(dim, dim, bias=False)
+        self.persistent = nn.Parameter(torch.randn(persistent_tokens, dim)) if persistent_tokens else None
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values `[B, H, T, D]` of `[B, T, dim]`."""
+        q, k, v = self.project(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values of tokens that ask nothing."""
+        weight = self.project.weight[x.shape[-1] :]
+        k, v = F.linear(x, weight).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return k, v
+
+    def prefix(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values of the persistent tokens, `[B, H, P, D]`, for a batch like `like`."""
+        if self.persistent is None:
+            return like[..., :0, :], like[..., :0, :]
+        k, v = self.keys_and_values(self.persistent.to(like.dtype).unsqueeze(0))
+        return k.expand(like.shape[0], -1, -1, -1), v.expand(like.shape[0], -1, -1, -1)
+
+    def joined(self, y: Tensor) -> Tensor:
+        """Project `[B, H, T, D]` back to `[B, T, dim]`."""
+        return self.output(y.transpose(1, 2).flatten(-2))
+
+
+class CausalAttention(nn.Module):
+    """Attention over the last `window` tokens behind persistent ones (Titans 4.2, figure 3b); all tokens without one.
+
+    Args:
+        config: the layer's options.
+        dim: width of inputs and outputs.
+
+    Example:
+        >>> layer = CausalAttention(AttentionConfig(heads=2, window=4, persistent_tokens=1), dim=16)
+        >>> x = torch.randn(1, 10, 16)
+        >>> whole, _ = layer(x)
+        >>> first, state = layer(x[:, :7])
+        >>> second, _ = layer(x[:, 7:], state)
+        >>> torch.allclose(whole, torch.cat([first, second], 1), atol=1e-5)
+        True
+    """
+
+    def __init__(self, config: AttentionConfig, dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.heads = HeadProjections(config.heads, dim, config.persistent_tokens)
+
+    def forward(
+        self, x: Tensor, state: AttentionState | None = None, *, return_state: bool = True
+    ) -> tuple[Tensor, AttentionState | None]:
+        """Attend within a piece of a sequence and to what its window reaches before it.
+
+        Args:
+            x: `[B, T, dim]`, T >= 1.
+            state: what the previous piece returned; None starts a sequence.
+            return_state: pass False when no piece follows.
+
+        Returns:
+            Outputs shaped like x, and the state after the piece (None without `return_state`).
+        """
+        q, k, v = self.heads(x)
+        if state is not None:
+            k, v = torch.cat([state.keys, k], 2), torch.cat([state.values, v], 2)
+        past, window = k.shape[2] - q.shape[2], self.config.window
+        reach = k.shape[2] if window is None else window
+        prefix = self.heads.prefix(k)
+        # Blocks of queries as long as the window: the scores are never wider than two windows.
+        starts = range(0, q.shape[2], q.shape[2] if window is None else max(window, 64))
+        blocks = [self._block(q, k, v, prefix, past, start, starts.step, reach) for start in starts]
+        y = self.heads.joined(blocks[0] if len(blocks) == 1 else torch.cat(blocks, 2))
+        if not return_state:
+            return y, None
+        seen = k.shape[2] if window is None else window - 1
+        first = max(0, k.shape[2] - seen)
+        # Copies, because views would keep the whole piece in memory for as long as the state lives.
+        return y, AttentionState(k[:, :, first:].clone(), v[:, :, first:].clone())
+
+    def _block(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        prefix: tuple[Tensor, Tensor],
+        past: int,
+        start: int,
+        length: int,
+        reach: int,
+    ) -> Tensor:
+        """Attend for the queries start .. start + length, the first of which is key past + start."""
+        q = q[:, :, start : start + length]
+        first, last = max(0, past + start - reach + 1), past + start + q.shape[2]
+        k, v, count = k[:, :, first:last], v[:, :, first:last], prefix[0].shape[2]
+        turned = (
+            rotated(q, past + start - first, self.config.rope_base),
+            rotated(k, 0, self.config.rope_base),
+        )
+        behind = torch.arange(past + start, last, device=q.device).unsqueeze(-1) - torch.arange(
+            first, last, device=q.device
+        )
+        seen = F.pad((behind >= 0) & (behind < reach), (count, 0), value=True)
+        keys, values = torch.cat([prefix[0], k], 2), torch.cat([prefix[1], v], 2)
+        return attend(q, keys, values, seen, turned, count)
