@@ -11,7 +11,6 @@ from titans_seq.blocks.base import Block
 from titans_seq.config import register
 from titans_seq.layers import Fusion, FusionName, NeuralMemory, NeuralMemoryConfig, NeuralMemoryState, RMSNorm
 from titans_seq.layers.attention import HeadProjections, attend, rotated
-from titans_seq.memory import read_memory
 
 
 @register("mac")
@@ -80,10 +79,11 @@ class MemoryAsContext(nn.Module):
         o_i = Fusion(y_i, m_i)
 
     Choices that the paper leaves open. It says 256 memory tokens to a segment of 512 and not how they are made: here
-    every token asks its own query, so there are as many as tokens. A token sees the memory tokens of tokens up to
-    itself alone, and reads the memory as its own write left it, not as the segment's end will: otherwise later tokens
-    would leak into earlier outputs. A memory token has its token's position; persistent tokens have none. Only the
-    outputs at the segment's own tokens are written and returned.
+    every token asks its own query, through the projections that read the memory elsewhere too, so there are as many as
+    tokens. A token sees the memory tokens of tokens up to itself alone, and reads the memory as its own write left it,
+    not as the segment's end will: otherwise later tokens would leak into earlier outputs. A memory token has its
+    token's position; persistent tokens have none. Only the outputs at the segment's own tokens are written and
+    returned.
 
     Args:
         config: the mixer's options.
@@ -103,9 +103,6 @@ class MemoryAsContext(nn.Module):
         super().__init__()
         self.config = config
         self.memory = NeuralMemory(config.memory, dim)
-        inner = config.memory.heads * self.memory.head_dim
-        self.query = nn.Linear(dim, inner, bias=False)
-        self.retrieved_norm, self.retrieved = RMSNorm(self.memory.head_dim), nn.Linear(inner, dim, bias=False)
         self.heads = HeadProjections(config.heads, dim, config.persistent_tokens)
         self.memory_input_norm = RMSNorm(dim)
         self.fusion = Fusion(config.fusion, dim)
@@ -137,7 +134,7 @@ class MemoryAsContext(nn.Module):
         """Mix tokens of one segment."""
         if state is None:
             state = self._started(x)
-        h = self._retrieve(x, state.context)
+        h = self.memory.retrieve(x, state.context)
         q, k, v = self.heads(x)
         remembered = self.heads.keys_and_values(h)
         keys = torch.cat([state.keys, torch.stack([remembered[0], k], 2)], 3)
@@ -160,13 +157,6 @@ class MemoryAsContext(nn.Module):
         mask = F.pad(torch.cat([seen, seen], -1), (prefix[0].shape[2], 0), value=True)
         k, v = torch.cat([prefix[0], flat], 2), torch.cat([prefix[1], values.flatten(2, 3)], 2)
         return self.heads.joined(attend(q, k, v, mask, turned, prefix[0].shape[2]))
-
-    def _retrieve(self, x: Tensor, context: tuple[Tensor, ...]) -> Tensor:
-        """Return the memory tokens `[B, T, dim]` of tokens x."""
-        q = F.normalize(F.silu(self.query(x)).unflatten(-1, (self.config.memory.heads, -1)), dim=-1, eps=1e-6)
-        architecture = self.config.memory.rule.architecture
-        h = read_memory(architecture, context, q.transpose(1, 2).to(context[-1].dtype)).transpose(1, 2).to(x.dtype)
-        return self.retrieved(self.retrieved_norm(h).flatten(-2))
 
     def _started(self, x: Tensor) -> MACState:
         """The state before a sequence's first token."""

@@ -1,6 +1,6 @@
 """The neural memory as a layer: projections, convolution, gates, memory, normalisation, output gate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.gates import GateConfig, MemoryGates, largest_lr
 from titans_seq.layers.norm import RMSNorm
-from titans_seq.memory import MemoryRule, MemoryState, initial_weights
+from titans_seq.memory import MemoryRule, MemoryState, initial_weights, read_memory
 from titans_seq.ops import Backend, memory_scan
 
 # A longer sequence runs in pieces of so many tokens, which gives the same numbers with temporaries of bounded size.
@@ -139,6 +139,23 @@ class NeuralMemory(nn.Module):
             y, state = self._forward_piece(piece, state, return_state or number < len(pieces))
             outputs.append(y)
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1), state
+
+    def retrieve(self, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
+        """Read a memory without writing (Titans eq. 21).
+
+        Args:
+            x: `[B, T, dim]`; its queries pass the layer's projection, SiLU and norm, and no convolution.
+            weights: from `MemoryRule.current_weights`, which stay as they are for all queries.
+
+        Returns:
+            What was read, normalised and projected, and not gated, shaped like x.
+        """
+        inner = self.config.heads * self.head_dim
+        q = F.silu(F.linear(x, self.project.weight[:inner])).unflatten(-1, (self.config.heads, -1)).transpose(1, 2)
+        q = F.normalize(q, dim=-1, eps=1e-6).to(weights[-1].dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            y = read_memory(self.config.rule.architecture, weights, q).to(x.dtype)
+        return self.output(self.norm(y.transpose(1, 2)).flatten(-2))
 
     def _forward_piece(
         self, x: Tensor, state: NeuralMemoryState | None, return_state: bool

@@ -1,5 +1,20 @@
-"""Models: stacks of blocks."""
+"""Models: stacks of blocks, and language models made of them."""
 
 from titans_seq.models.backbone import Backbone, BackboneState
+from titans_seq.models.causal_lm import CausalLM, CausalLMConfig, map_state
+from titans_seq.models.generate import Sampling, draw, generate
+from titans_seq.models.presets import count_parameters, language_model, sized
 
-__all__ = ["Backbone", "BackboneState"]
+__all__ = [
+    "Backbone",
+    "BackboneState",
+    "CausalLM",
+    "CausalLMConfig",
+    "Sampling",
+    "count_parameters",
+    "draw",
+    "generate",
+    "language_model",
+    "map_state",
+    "sized",
+]

@@ -1,0 +1,131 @@
+"""Sizes of language models: the paper's table, and small ones for a CPU."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
+from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
+from titans_seq.memory import MemoryRule, MLPMemory
+from titans_seq.models.causal_lm import CausalLM, CausalLMConfig
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the models of one size share.
+
+    Attributes:
+        parameters: in all, which the feed-forward's width is chosen to reach; None keeps its default width.
+        depth: number of blocks.
+        dim: width.
+        heads: of attention and of the memory.
+        window: tokens that attention sees.
+        segment: tokens of a segment of MAC.
+        persistent_tokens: learned tokens in front.
+        expansion: of the memory's hidden layer.
+    """
+
+    parameters: int | None
+    depth: int
+    dim: int
+    heads: int
+    window: int = 2048
+    segment: int = 512
+    persistent_tokens: int = 128
+    expansion: float = 4
+
+
+# Depth, width and heads as in the NeurIPS version's Table 5; window, segment, persistent tokens as in its appendix E.
+# It names a size of 400M and gives no dimensions for it: those are ours, its 340M with a wider feed-forward. Nor does
+# it give the feed-forward's width for any model: all models of a size have the size's parameters here.
+SIZES = {
+    "tiny": Size(None, 4, 128, 4, window=64, segment=64, persistent_tokens=4, expansion=2),
+    "170m": Size(170_000_000, 12, 768, 16),
+    "340m": Size(340_000_000, 24, 1024, 16),
+    "400m": Size(400_000_000, 24, 1024, 16),
+    "760m": Size(760_000_000, 24, 1536, 16),
+    "1.3b": Size(1_300_000_000, 18, 2048, 8),
+}
+
+VARIANTS: dict[str, Callable[[Size], BlockConfig]] = {
+    "mac": lambda s: MACConfig(_memory(s), s.heads, s.segment, s.persistent_tokens),
+    "mag": lambda s: MAGConfig(_attention(s), replace(_memory(s), persistent_tokens=s.persistent_tokens)),
+    "mal": lambda s: MALConfig(replace(_memory(s), persistent_tokens=s.persistent_tokens), _attention(s)),
+    "lmm": lambda s: LMMConfig(replace(_memory(s), persistent_tokens=s.persistent_tokens)),
+    "window": lambda s: AttentionBlockConfig(_attention(s)),
+    "transformer": lambda s: AttentionBlockConfig(AttentionConfig(s.heads, window=None)),
+}
+
+
+def _memory(size: Size) -> NeuralMemoryConfig:
+    return NeuralMemoryConfig(heads=size.heads, rule=MemoryRule(MLPMemory(expansion=size.expansion)))
+
+
+def _attention(size: Size) -> AttentionConfig:
+    return AttentionConfig(size.heads, size.window, size.persistent_tokens)
+
+
+def language_model(name: str, vocabulary: int = 32_000) -> CausalLMConfig:
+    """Return a language model by name.
+
+    Args:
+        name: `variant-size` or `size-variant`, e.g. `mac-170m` or `tiny-lmm`; a size alone is MAC's. Besides the
+            paper's mac, mag, mal and lmm there are `transformer` and `window`, the controls.
+        vocabulary: number of token ids; the sizes count 32,000.
+
+    Raises:
+        ValueError: if there is none of that name.
+
+    Example:
+        >>> language_model("tiny-lmm", vocabulary=256).depth
+        4
+    """
+    parts = name.lower().split("-")
+    sizes, variants = [p for p in parts if p in SIZES], [p for p in parts if p in VARIANTS]
+    if len(sizes) != 1 or len(sizes) + len(variants) != len(parts) or len(variants) > 1:
+        raise ValueError(
+            f"unknown language model {name!r}: expected VARIANT-SIZE with a variant of {', '.join(VARIANTS)} and a "
+            f"size of {', '.join(SIZES)}"
+        )
+    size = SIZES[sizes[0]]
+    block = VARIANTS[variants[0] if variants else "mac"](size)
+    config = CausalLMConfig(vocabulary, size.dim, (block,), size.depth)
+    if size.parameters is None:
+        return config
+    return replace(sized(replace(config, vocabulary=32_000), size.parameters), vocabulary=vocabulary)
+
+
+def count_parameters(config: CausalLMConfig) -> int:
+    """Count a model's parameters without making them.
+
+    Example:
+        >>> count_parameters(language_model("tiny-transformer", vocabulary=65))
+        800000
+    """
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in CausalLM(config).parameters())
+
+
+def sized(config: CausalLMConfig, parameters: int) -> CausalLMConfig:
+    """Return a model with the feed-forward's width chosen so that it has about so many parameters.
+
+    Args:
+        config: a model.
+        parameters: how many; met to half a percent for models of a hundred thousand and more.
+
+    Raises:
+        ValueError: if the model has more without any feed-forward.
+    """
+    least = count_parameters(_widened(config, 8)) - 8 * 3 * config.dim * config.depth
+    hidden = round((parameters - least) / (8 * 3 * config.dim * config.depth)) * 8
+    if hidden < 8:
+        raise ValueError(
+            f"a model of width {config.dim} and depth {config.depth} has {least:,} parameters without any "
+            f"feed-forward, more than the {parameters:,} asked for; lower width or depth"
+        )
+    return _widened(config, hidden)
+
+
+def _widened(config: CausalLMConfig, hidden: int) -> CausalLMConfig:
+    return replace(config, blocks=tuple(replace(block, hidden=hidden) for block in config.blocks))  # type: ignore[type-var]
