@@ -1,7 +1,7 @@
-"""The tables of `RESULTS.md` and of the README, made from the results' JSON.
+"""The tables of the documents, made from the results' JSON and from the list of presets.
 
-python -m benchmarks.report           # rewrite both
-python -m benchmarks.report --check   # exit 1 if a table is not what the JSON says
+python -m benchmarks.report           # rewrite them
+python -m benchmarks.report --check   # exit 1 if a table is not up to date
 """
 
 import json
@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from forecasting.benchmark.run import read_rows
+from titans_seq.memory import PRESETS
 
 from . import forecasting
+from .presets_table import presets_table
 
 ROOT = Path(__file__).parents[1]
 OPS = ROOT / "benchmarks" / "results" / "ops.json"
@@ -98,6 +100,7 @@ def sections() -> dict[str, str]:
         "protocol": f"{ops['peer']['protocol']} Measured {machine.get('date', '')[:10]}.",
         "summary": forecast_summary(rows),
         "forecasts": forecasting.tables(rows),
+        "presets": presets_table(PRESETS),
     }
 
 
@@ -110,14 +113,14 @@ def main() -> int:
     """Rewrite the documents, or with `--check` say whether they are up to date."""
     tables = sections()
     stale = []
-    for document in (ROOT / "README.md", ROOT / "benchmarks" / "RESULTS.md"):
+    for document in (ROOT / "README.md", ROOT / "benchmarks" / "RESULTS.md", ROOT / "docs" / "memories.md"):
         text = document.read_text(encoding="utf-8")
         filled = fill(text, tables)
         if filled != text:
             stale.append(document.name)
             if "--check" not in sys.argv[1:]:
                 document.write_text(filled, encoding="utf-8")
-    print(f"changed: {', '.join(stale)}" if stale else "all tables are what the results say")
+    print(f"changed: {', '.join(stale)}" if stale else "all tables are up to date")
     return int(bool(stale) and "--check" in sys.argv[1:])
 
 

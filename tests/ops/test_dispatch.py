@@ -2,13 +2,16 @@
 
 import logging
 import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 import torch
 
 from tests.cases import ABLATIONS, Case, draw_inputs, draw_state
-from titans_seq.memory import ChannelDecay, LinearMemory, MemoryRule, MemoryState, preset
+from tests.tolerances import assert_close
+from titans_seq.config import register
+from titans_seq.memory import L2, Bias, ChannelDecay, LinearMemory, MemoryRule, MemoryState, preset
 from titans_seq.ops import dispatch, explain_backend, memory_scan
 
 CASE = Case()
@@ -128,3 +131,32 @@ def test_a_state_of_one_sequence_is_not_a_shared_state() -> None:
     state = MemoryState.initial([w[None] for w in draw_state(CASE, None).weights])
     with pytest.raises(ValueError, match="state weights must have shapes"):
         call(state=state)
+
+
+def test_a_class_defined_anew_under_its_kind_is_the_one_that_runs() -> None:
+    """As when a cell of a notebook is run again."""
+    outputs = []
+    for scale in (1.0, 2.0):
+
+        @register("test-rescaled")
+        @dataclass(frozen=True)
+        class Rescaled(Bias):
+            def loss(
+                self, prediction: torch.Tensor, target: torch.Tensor, threshold: torch.Tensor | None
+            ) -> torch.Tensor:
+                return 0.5 * scale * (prediction - target).square().sum(-1)  # noqa: B023 - called within the loop
+
+        rule = replace(CASE.rule, bias=Rescaled())
+        y, _ = call(rule=rule, backend="chunked")
+        assert_close(y, call(rule=rule, backend="reference")[0])
+        outputs.append(y)
+    assert not torch.equal(*outputs)
+
+
+def test_a_class_without_a_kind_is_refused_with_what_to_do() -> None:
+    @dataclass(frozen=True)
+    class Nameless(L2):
+        pass
+
+    with pytest.raises(ValueError, match=re.escape("Nameless has no kind by which the operator, and a saved model")):
+        call(rule=replace(CASE.rule, bias=Nameless()))

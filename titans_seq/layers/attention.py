@@ -41,14 +41,23 @@ class AttentionConfig:
 
 @dataclass(frozen=True)
 class AttentionState:
-    """The keys, not rotated, and values that the next token may still see, `[B, heads, tokens, D]`."""
+    """What the next token may still see.
+
+    Attributes:
+        keys: not rotated, `[B, heads, tokens, D]`.
+        values: likewise.
+        begins: how many of the tokens, the oldest, lie before each row's own beginning and are not seen, `[B]`; None
+            if no row began later than the others.
+    """
 
     keys: Tensor
     values: Tensor
+    begins: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "AttentionState":
         """Return the state with `function` applied to every tensor."""
-        return AttentionState(function(self.keys), function(self.values))
+        begins = None if self.begins is None else function(self.begins)
+        return AttentionState(function(self.keys), function(self.values), begins)
 
 
 def rotated(x: Tensor, first: int, base: float) -> Tensor:
@@ -79,7 +88,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, turned: tuple[T
         q: queries before their rotation, `[B, H, T, D]`.
         k: keys, `[B, H, prefix + S, D]`, those of the prefix first.
         v: values, likewise.
-        mask: `[T, prefix + S]`, True where a query sees a key; None if it sees all.
+        mask: `[T, prefix + S]` or `[B, 1, T, prefix + S]`, True where a query sees a key; None if it sees all.
         turned: q and the S keys after the prefix, rotated.
         prefix: number of keys without position.
 
@@ -174,21 +183,23 @@ class CausalAttention(nn.Module):
             Outputs shaped like x, and the state after the piece (None without `return_state`).
         """
         q, k, v = self.heads(x)
+        begins = None
         if state is not None:
-            k, v = torch.cat([state.keys, k], 2), torch.cat([state.values, v], 2)
+            k, v, begins = torch.cat([state.keys, k], 2), torch.cat([state.values, v], 2), state.begins
         past, window = k.shape[2] - q.shape[2], self.config.window
         reach = k.shape[2] if window is None else window
         prefix = self.heads.prefix(k)
         # Blocks of queries as long as the window: the scores are never wider than two windows.
         starts = range(0, q.shape[2], q.shape[2] if window is None else max(window, 64))
-        blocks = [self._block(q, k, v, prefix, past, start, starts.step, reach) for start in starts]
+        blocks = [self._block(q, k, v, prefix, begins, past, start, starts.step, reach) for start in starts]
         y = self.heads.joined(blocks[0] if len(blocks) == 1 else torch.cat(blocks, 2))
         if not return_state:
             return y, None
         seen = k.shape[2] if window is None else window - 1
         first = max(0, k.shape[2] - seen)
         # Copies, because views would keep the whole piece in memory for as long as the state lives.
-        return y, AttentionState(k[:, :, first:].clone(), v[:, :, first:].clone())
+        begins = None if begins is None else (begins - first).clamp(min=0)
+        return y, AttentionState(k[:, :, first:].clone(), v[:, :, first:].clone(), begins)
 
     def _block(
         self,
@@ -196,6 +207,7 @@ class CausalAttention(nn.Module):
         k: Tensor,
         v: Tensor,
         prefix: tuple[Tensor, Tensor],
+        begins: Tensor | None,
         past: int,
         start: int,
         length: int,
@@ -209,9 +221,11 @@ class CausalAttention(nn.Module):
             rotated(q, past + start - first, self.config.rope_base),
             rotated(k, 0, self.config.rope_base),
         )
-        behind = torch.arange(past + start, last, device=q.device).unsqueeze(-1) - torch.arange(
-            first, last, device=q.device
-        )
-        seen = F.pad((behind >= 0) & (behind < reach), (count, 0), value=True)
+        keys_at = torch.arange(first, last, device=q.device)
+        behind = torch.arange(past + start, last, device=q.device).unsqueeze(-1) - keys_at
+        seen = (behind >= 0) & (behind < reach)
+        if begins is not None:
+            seen = seen & (keys_at >= begins[:, None, None, None])
+        seen = F.pad(seen, (count, 0), value=True)
         keys, values = torch.cat([prefix[0], k], 2), torch.cat([prefix[1], v], 2)
         return attend(q, keys, values, seen, turned, count)

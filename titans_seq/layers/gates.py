@@ -82,7 +82,8 @@ def largest_lr(config: GateConfig, rule: MemoryRule, chunk_size: int, key_dim: i
     features = 1.0 if flat else float(architecture.shapes(key_dim, value_dim)[-1][1])
     if architecture.depth == 1 and rule.bias.curvature == 0:
         return config.max_step  # nothing feeds back, so that nothing can diverge
-    return config.max_step / (steps * features * max(rule.bias.curvature, 1.0) * _speed(rule, key_dim, value_dim))
+    # In a deep memory one layer's write feeds the next one's, whatever the bias.
+    return config.max_step / (steps * features * max(1.0, rule.bias.curvature) * _speed(rule, key_dim, value_dim))
 
 
 def _speed(rule: MemoryRule, key_dim: int, value_dim: int) -> float:
@@ -92,9 +93,10 @@ def _speed(rule: MemoryRule, key_dim: int, value_dim: int) -> float:
     generator, speeds = torch.Generator().manual_seed(0), []
     initial = rule.accumulated(initial_weights(rule.architecture, 1, key_dim, value_dim, generator))
     for layer, at in list(enumerate(initial))[rule.architecture.first_learning :]:
-        along = torch.randn(at.shape, generator=generator)
-        moved = torch.func.jvp(lambda x, layer=layer: rule.weights(layer, x), (at,), (along,))[1]
-        speeds.append((moved.norm() / along.norm()).item())
+        at, along = at.double(), torch.randn(at.shape, generator=generator, dtype=torch.float64)
+        small = 1e-6 * at.norm() / along.norm()
+        moved = rule.weights(layer, at + small * along) - rule.weights(layer, at)
+        speeds.append((moved.norm() / (small * along).norm()).item())
     return max(speeds)
 
 

@@ -51,7 +51,7 @@ class Algorithm(abc.ABC):
     def step(self, weight: Tensor, momentum: Tensor, gradient: Tensor, gates: Gates) -> tuple[Tensor, Tensor]:
         """Take one token's step."""
 
-    def close(self, weight: Tensor, momentum: Tensor, step: Tensor | None) -> tuple[Tensor, Tensor]:
+    def close(self, weight: Tensor, momentum: Tensor, lr: Tensor | None) -> tuple[Tensor, Tensor]:
         """Finish a chunk: matrices `[..., out, in]` and the step's size, broadcastable to them, if there is one."""
         return weight, momentum
 
@@ -209,9 +209,9 @@ class Muon(Algorithm):
         faded = gates.fade * momentum if self.momentum else momentum
         return gates.keep * weight, faded - (gradient if self.weigh == "step" else gates.lr * gradient)
 
-    def close(self, weight: Tensor, momentum: Tensor, step: Tensor | None) -> tuple[Tensor, Tensor]:
+    def close(self, weight: Tensor, momentum: Tensor, lr: Tensor | None) -> tuple[Tensor, Tensor]:
         """Step along the orthogonalised sum."""
-        size = step if self.weigh == "step" and step is not None else 1.0
+        size = lr if self.weigh == "step" and lr is not None else 1.0
         weight = weight + size * orthogonalised(momentum, self.iterations)
         return weight, momentum if self.momentum else torch.zeros_like(momentum)
 
@@ -287,15 +287,15 @@ class SlidingWindow(Algorithm):
         columns = torch.arange(length + self.lookback, device=c.mix.device)
         rows = torch.arange(length, device=c.mix.device).unsqueeze(-1)
         band = ((columns >= rows) & (columns <= rows + self.lookback)).to(c.mix.dtype)
-        return Coefficients(c.read, c.mix @ band, c.carry, c.write @ band, c.step)
+        return Coefficients(c.read, c.mix @ band, c.carry, c.write @ band, c.closing_lr)
 
     def step(self, weight: Tensor, momentum: Tensor, gradient: Tensor, gates: Gates) -> tuple[Tensor, Tensor]:
         """Take one token's step along its window's gradient."""
         return self.base.step(weight, momentum, gradient, gates)
 
-    def close(self, weight: Tensor, momentum: Tensor, step: Tensor | None) -> tuple[Tensor, Tensor]:
+    def close(self, weight: Tensor, momentum: Tensor, lr: Tensor | None) -> tuple[Tensor, Tensor]:
         """Finish a chunk as the base does."""
-        return self.base.close(weight, momentum, step)
+        return self.base.close(weight, momentum, lr)
 
     def check(self, rule: "MemoryRule") -> None:
         """Refuse what would make a token's gradient differ from step to step of its window."""

@@ -24,8 +24,8 @@ class Bias(abc.ABC):
 
     Attributes:
         gated: whether the loss reads a `threshold` per token.
-        curvature: its second derivative at residuals of size 1, which bounds the steps that a layer takes; 0 if the
-            error does not depend on the prediction.
+        curvature: the largest second derivative at residuals of about size 1, at least 1, by which a layer bounds its
+            steps; 0 says that the error does not depend on the prediction at all.
     """
 
     gated: bool = False
@@ -133,8 +133,8 @@ class Lp(Bias):
 
     @property
     def curvature(self) -> float:  # type: ignore[override]
-        """Second derivative at residuals of size 1."""
-        return self.p * (self.p - 1)
+        """Second derivative at residuals of size 1, where that is at least 1."""
+        return max(1.0, self.p * (self.p - 1))
 
     def loss(self, prediction: Tensor, target: Tensor, threshold: Tensor | None) -> Tensor:
         """Return the smoothed sum of powers."""

@@ -46,26 +46,27 @@ class Coefficients:
         slot_m'  = sum_n carry[m, n] slot_n -  sum_s     write[m, s] u_s        (after the chunk's last token)
 
     The chunk may be written by tokens before it as well: there are then S >= C columns s, the last C its own. Where
-    every row of the weights has gates of its own, all tensors but `step` have a dimension of rows before the last two.
+    every row of the weights has gates of its own, all tensors but `closing_lr` have a dimension of rows before their
+    last two.
 
     Attributes:
         read: `[..., C, n]`.
         mix: `[..., C, S]`; zero for columns after row t.
         carry: `[..., n, n]`.
         write: `[..., n, S]`.
-        step: `[...]`, the size of the step that closes the chunk; None if the algorithm has none.
+        closing_lr: `[...]`, the size of the step that closes the chunk; None if the algorithm has none.
     """
 
     read: Tensor
     mix: Tensor
     carry: Tensor
     write: Tensor
-    step: Tensor | None = None
+    closing_lr: Tensor | None = None
 
     def tensors(self) -> list[Tensor]:
         """Return the tensors in order."""
         linear = [self.read, self.mix, self.carry, self.write]
-        return linear if self.step is None else [*linear, self.step]
+        return linear if self.closing_lr is None else [*linear, self.closing_lr]
 
 
 # Products below this count as 0. Left in, they would soon be subnormal numbers, which make matrix products on a CPU ten

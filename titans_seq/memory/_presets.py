@@ -99,19 +99,19 @@ PRESETS: dict[str, Preset] = {
         MemoryRule(_DEEP, Lp(3), LqNormalisation(q=4), _PLAIN),
         "A = keep A - lr u_3; W = A / |A|_4^2",
         "arXiv 2504.13173",
-        "Decay per head; the paper's is per channel (LqNormalisation(ChannelDecay())).",
+        "Gates per head; the paper's decay (LqNormalisation(ChannelDecay()) here) and lr are per channel.",
     ),
     "yaad": Preset(
         MemoryRule(_DEEP, Huber("switch"), WeightDecay(), _PLAIN),
         "W = keep W - lr (u_2 if |r| <= delta, else delta u_1)",
         "arXiv 2504.13173",
-        "Decay per head; the paper's is per channel (ChannelDecay()).",
+        "Gates per head; the paper's decay (ChannelDecay() here), lr and threshold are per channel.",
     ),
     "memora": Preset(
         MemoryRule(_DEEP, retention=SoftmaxRetention(), algorithm=_PLAIN),
         "W = c softmax(keep log W - lr u)",
         "arXiv 2504.13173",
-        "Decay per head; the paper's is per channel (SoftmaxRetention(ChannelDecay())).",
+        "Gates per head; the paper's decay (SoftmaxRetention(ChannelDecay()) here) and lr are per channel.",
     ),
     "atlas": Preset(
         MemoryRule(_DEEP, algorithm=SlidingWindow(Muon("step"), window=4)),

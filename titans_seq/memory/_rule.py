@@ -85,7 +85,7 @@ class MemoryRule:
         return *weights[:first], *learning
 
     def close(
-        self, layer: int, weight: Tensor, momentum: Tensor, step: Tensor | None, start: Tensor
+        self, layer: int, weight: Tensor, momentum: Tensor, lr: Tensor | None, start: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Finish a chunk in one layer: what algorithm and retention do that is not linear.
 
@@ -93,7 +93,7 @@ class MemoryRule:
             layer: which, from 0.
             weight: accumulated over the chunk, `[..., out, in]`.
             momentum: shaped like `weight`.
-            step: `[...]`, `Coefficients.step`.
+            lr: `[...]`, `Coefficients.closing_lr`.
             start: the weights at which the chunk's last gradient was taken, shaped like `weight`.
 
         Returns:
@@ -101,7 +101,7 @@ class MemoryRule:
         """
         count = self.architecture.matrices(layer)
         weight, momentum, start = (_split(x, count) for x in (weight, momentum, start))
-        weight, momentum = self.algorithm.close(weight, momentum, None if step is None else step[..., None, None, None])
+        weight, momentum = self.algorithm.close(weight, momentum, None if lr is None else lr[..., None, None, None])
         return self.retention.settle(weight, start).flatten(-3, -2), momentum.flatten(-3, -2)
 
 

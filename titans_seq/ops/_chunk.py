@@ -150,10 +150,10 @@ def carry_over(rule: MemoryRule, chunk: Chunk, w: Writes, slots: list[Tensor]) -
     return [*slots[:first], *(chunk.updates(i).carry(slot, w.layer(i, first)) for i, slot in learning)]
 
 
-def close_layer(rule: MemoryRule, layer: int, slot: Tensor, step: Tensor | None, start: Tensor) -> Tensor:
+def close_layer(rule: MemoryRule, layer: int, slot: Tensor, lr: Tensor | None, start: Tensor) -> Tensor:
     """Return one layer's slots `[G, n, in, out]` after what happens when a chunk ends."""
     count, matrices = slot.shape[1], slot.mT
-    weight, momentum = rule.close(layer, matrices[:, 0], matrices[:, -1], step, start.mT)
+    weight, momentum = rule.close(layer, matrices[:, 0], matrices[:, -1], lr, start.mT)
     return torch.stack([weight, momentum][:count], 1).mT.contiguous()
 
 
@@ -208,7 +208,7 @@ def next_slots(rule: MemoryRule, chunk: Chunk, w: Writes, slots: list[Tensor], a
     first = rule.architecture.first_learning
     starts = aged_anchor(rule, chunk, anchor)
     closed = [
-        close_layer(rule, first + i, slot, chunk.coefficients[chunk.shared(i)].step, start)
+        close_layer(rule, first + i, slot, chunk.coefficients[chunk.shared(i)].closing_lr, start)
         for i, (slot, start) in enumerate(zip(slots[first:], starts, strict=True))
     ]
     return [*slots[:first], *closed]

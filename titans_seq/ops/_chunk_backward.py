@@ -181,7 +181,7 @@ def _close_backward(
     first = rule.architecture.first_learning
     carried, starts = carry_over(rule, chunk, w, slots), aged_anchor(rule, chunk, anchor)
     closings = [
-        _Closing(rule, first + i, slot, chunk.coefficients[chunk.shared(i)].step, start)
+        _Closing(rule, first + i, slot, chunk.coefficients[chunk.shared(i)].closing_lr, start)
         for i, (slot, start) in enumerate(zip(carried[first:], starts, strict=True))
     ]
     after = [*carried[:first], *(closing.after for closing in closings)]
@@ -192,11 +192,11 @@ def _close_backward(
         d_output = torch.cat([d_output[:, :-1], torch.zeros_like(d_output[:, -1:])], 1)
     ages = ages_of(rule, chunk)
     for i, closing in enumerate(closings):
-        d_after[first + i], d_start, d_step = closing.pull(d_after[first + i])
-        if d_step is not None:
-            chunk_step = d.coefficients[chunk.shared(i)].step
-            assert chunk_step is not None
-            chunk_step.add_(d_step)
+        d_after[first + i], d_start, d_lr = closing.pull(d_after[first + i])
+        if d_lr is not None:
+            d_closing_lr = d.coefficients[chunk.shared(i)].closing_lr
+            assert d_closing_lr is not None
+            d_closing_lr.add_(d_lr)
         if ages:
             d_age = torch.zeros_like(w.errors[i])
             d_age[:, -1] = (d_start * per_sequence(anchor[first + i], d_start.shape[0])).sum(-2)
@@ -209,17 +209,17 @@ def _close_backward(
 class _Closing:
     """The end of a chunk in one layer, and its derivative."""
 
-    def __init__(self, rule: MemoryRule, layer: int, slot: Tensor, step: Tensor | None, start: Tensor) -> None:
-        if step is None:
+    def __init__(self, rule: MemoryRule, layer: int, slot: Tensor, lr: Tensor | None, start: Tensor) -> None:
+        if lr is None:
             found = torch.func.vjp(lambda s, w: close_layer(rule, layer, s, None, w), slot, start)
         else:
-            found = torch.func.vjp(lambda s, w, size: close_layer(rule, layer, s, size, w), slot, start, step)
+            found = torch.func.vjp(lambda s, w, size: close_layer(rule, layer, s, size, w), slot, start, lr)
         self.after, self._pull = found[0], found[1]
 
     def pull(self, d_after: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return the gradients of the slots, of the anchor and of the step, if there is one."""
-        d_slot, d_start, *d_step = self._pull(d_after)
-        return d_slot, d_start, d_step[0] if d_step else None
+        """Return the gradients of the slots, of the anchor and of the step size, if there is one."""
+        d_slot, d_start, *d_lr = self._pull(d_after)
+        return d_slot, d_start, d_lr[0] if d_lr else None
 
 
 def _last_backward(

@@ -12,25 +12,45 @@ import torch
 from torch import Tensor
 
 from titans_seq.config import from_dict, to_dict
+from titans_seq.kinds import kind_of
 from titans_seq.memory import Coefficients, MemoryRule
 from titans_seq.ops._chunk import Chunk, anchor_of, chunk_forward, next_slots, writes
 from titans_seq.ops._chunk_backward import chunk_backward
 
+# Rules by their text. Encoding a rule puts it here, so that an operator gets the very rule that it was called with, in
+# a notebook too that has defined a class anew under its old kind.
+_RULES: dict[str, MemoryRule] = {}
 
-@functools.lru_cache(maxsize=256)
-def _encode_once(rule: MemoryRule) -> str:
+
+def _text(rule: MemoryRule) -> str:
+    for choice in (rule.architecture, rule.bias, rule.retention, rule.algorithm):
+        if kind_of(type(choice)) is None:
+            raise ValueError(
+                f"{type(choice).__name__} has no kind by which the operator, and a saved model, could know it: put "
+                f'@register("a-name") from titans_seq.config above its @dataclass(frozen=True)'
+            )
     return json.dumps(to_dict(rule))
+
+
+_text_once = functools.lru_cache(maxsize=256)(_text)
 
 
 @torch.compiler.assume_constant_result
 def encode_rule(rule: MemoryRule) -> str:
-    """Write a rule as the string that an operator can take; torch.compile cannot trace the cache behind it."""
-    return _encode_once(rule)
+    """Write a rule as the string that an operator can take; torch.compile cannot trace what is behind it.
+
+    Raises:
+        ValueError: if the class of one of its choices is not registered.
+    """
+    text = _text_once(rule)
+    _RULES[text] = rule
+    return text
 
 
-@functools.lru_cache(maxsize=256)
-def _decode(rule: str) -> MemoryRule:
-    return from_dict(json.loads(rule), MemoryRule)
+def _decode(text: str) -> MemoryRule:
+    if text not in _RULES:  # a compiled graph may come from another process
+        _RULES[text] = from_dict(json.loads(text), MemoryRule)
+    return _RULES[text]
 
 
 def _stack(tensors: Sequence[Tensor]) -> Tensor:

@@ -6,7 +6,7 @@ Matrices are kept transposed, `[in, out]`, so that a row of activations times a 
 one ordinary product a head, and nothing is expanded per sequence.
 
 Every inner gradient is an outer product of a layer's input a_s and the error delta_s at its output, so a token's read
-is a causal, weighted attention over the chunk (DESIGN 3; arXiv 2501.00663 eq. 16-18 with momentum and depth):
+is a causal, weighted attention over the chunk (arXiv 2501.00663 eq. 16-18 with momentum and depth):
 
     W_t z = sum_n read[t, n] (slot_n z) - sum_{s<=t} mix[t, s] (a_s . z) delta_s
 

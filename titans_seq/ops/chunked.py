@@ -80,7 +80,7 @@ def _coefficients(algorithm: Algorithm, gates: Gates, start: int, chunk: int, co
     spread = replace(gates, keep=gates.lr).map(lambda gate: gate.unsqueeze(2).expand_as(keep))
     c = algorithm.coefficients(replace(spread, keep=keep))
     # Every row closes the chunk with the same step.
-    return c if c.step is None else replace(c, step=c.step[..., 0])
+    return c if c.closing_lr is None else replace(c, closing_lr=c.closing_lr[..., 0])
 
 
 def memory_scan_chunked(

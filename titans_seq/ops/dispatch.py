@@ -77,8 +77,8 @@ def memory_scan(
         decay: share of the memory forgotten, in [0, 1]; None if and only if the rule's retention has none. For a
             retention per channel `[B, T, H, R]`, with R the rows of all learning layers, first layer first.
         threshold: where a robust loss changes, > 0; None if and only if the rule's bias reads none.
-        state: where to start; `MemoryState.initial(weights)` starts a memory. Computation runs in its dtype (float32
-            or wider), outputs come in q's.
+        state: where to start; `MemoryState.initial(rule.accumulated(weights))` starts a memory. Computation runs in its
+            dtype (float32 or wider), outputs come in q's.
         rule: the memory's four choices.
         chunk_size: tokens whose gradients are taken at the same weights, at least 1; 1 is the exact recurrence.
         backend: an implementation by name, or "auto" for the first of `explain_backend`.
