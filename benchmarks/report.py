@@ -4,17 +4,18 @@ python -m benchmarks.report           # rewrite them
 python -m benchmarks.report --check   # exit 1 if a table is not up to date
 """
 
+import functools
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from forecasting.benchmark.run import read_rows
 from titans_seq.memory import PRESETS
 
-from . import forecasting
+from . import forecasting, memories
 from .presets_table import presets_table
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +71,11 @@ def streaming_text(results: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def protocol_text(peer: Mapping[str, Any]) -> str:
+    """How and when the memory layer was measured."""
+    return f"{peer['protocol']} Measured {peer['results'][0].get('measured', {}).get('date', '')[:10]}."
+
+
 def forecast_summary(rows: Sequence[forecasting.Row]) -> str:
     """The mean over horizons of each set: ours, its control, the linear baseline, published rows."""
     wanted = ("ours", "closed-form linear", "Titans", "SiMBA", "iTransformer", "CycleNet", "TimeXer")
@@ -88,20 +94,30 @@ def forecast_summary(rows: Sequence[forecasting.Row]) -> str:
     return "\n".join(lines)
 
 
-def sections() -> dict[str, str]:
-    """Every table by the name that its markers have."""
-    ops = json.loads(OPS.read_text(encoding="utf-8"))
-    rows = read_rows(FORECASTS)
-    machine = ops["peer"]["results"][0].get("measured", {})
-    return {
-        "peer": peer_table(ops["peer"]["results"]),
-        "growth": growth_table(ops["growth"]["results"]),
-        "streaming": streaming_text(ops["streaming"]["results"]),
-        "protocol": f"{ops['peer']['protocol']} Measured {machine.get('date', '')[:10]}.",
-        "summary": forecast_summary(rows),
-        "forecasts": forecasting.tables(rows),
-        "presets": presets_table(PRESETS),
+def memories_table(content: Mapping[str, Any]) -> str:
+    """What each memory costs and buys, one line a row, and how that was measured."""
+    rows = content["rows"]
+    dates = [row["measured"]["date"][:10] for row in rows]
+    lines = [memories.COLUMNS, ["---"] * len(memories.COLUMNS), *map(memories.cells, rows)]
+    table = [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join([*table, "", f"{content['protocol']} Measured {' to '.join(sorted({min(dates), max(dates)}))}."])
+
+
+def sections(names: Collection[str]) -> dict[str, str]:
+    """The tables that markers name; only their own results need to be there."""
+    ops = functools.cache(lambda: json.loads(OPS.read_text(encoding="utf-8")))
+    rows = functools.cache(lambda: read_rows(FORECASTS))
+    makers: dict[str, Callable[[], str]] = {
+        "peer": lambda: peer_table(ops()["peer"]["results"]),
+        "growth": lambda: growth_table(ops()["growth"]["results"]),
+        "streaming": lambda: streaming_text(ops()["streaming"]["results"]),
+        "protocol": lambda: protocol_text(ops()["peer"]),
+        "summary": lambda: forecast_summary(rows()),
+        "forecasts": lambda: forecasting.tables(rows()),
+        "memories": lambda: memories_table(json.loads(memories.RESULTS.read_text(encoding="utf-8"))),
+        "presets": lambda: presets_table(PRESETS),
     }
+    return {name: makers[name]() for name in names}
 
 
 def fill(text: str, tables: Mapping[str, str]) -> str:
@@ -111,10 +127,11 @@ def fill(text: str, tables: Mapping[str, str]) -> str:
 
 def main() -> int:
     """Rewrite the documents, or with `--check` say whether they are up to date."""
-    tables = sections()
+    documents = (ROOT / "README.md", ROOT / "benchmarks" / "RESULTS.md", ROOT / "docs" / "memories.md")
+    texts = {document: document.read_text(encoding="utf-8") for document in documents}
+    tables = sections({found[2] for text in texts.values() for found in SECTION.finditer(text)})
     stale = []
-    for document in (ROOT / "README.md", ROOT / "benchmarks" / "RESULTS.md", ROOT / "docs" / "memories.md"):
-        text = document.read_text(encoding="utf-8")
+    for document, text in texts.items():
         filled = fill(text, tables)
         if filled != text:
             stale.append(document.name)
