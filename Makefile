@@ -17,20 +17,20 @@ help:  ## list these targets
 demo: $(VENV)/.installed-forecasting  ## train, evaluate and plot a forecast of a real series
 	$(BIN)/python -m forecasting.demo --out runs/demo
 
-test: $(VENV)/.installed-forecasting-test  ## run the tests (PYTEST_ARGS="-k word" to choose)
+test: $(VENV)/.installed-forecasting-language-test  ## run the tests (PYTEST_ARGS="-k word" to choose)
 	$(ONE_THREAD) $(BIN)/pytest $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.installed-forecasting-test  ## run the tests that take long
+test-slow: $(VENV)/.installed-forecasting-language-test  ## run the tests that take long
 	$(ONE_THREAD) $(BIN)/pytest -m slow $(PYTEST_ARGS)
 
-lint: $(VENV)/.installed-forecasting-test-lint  ## check style, types, import directions and spelling
+lint: $(VENV)/.installed-forecasting-language-test-lint  ## check style, types, import directions and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-format: $(VENV)/.installed-forecasting-test-lint  ## put the source in order
+format: $(VENV)/.installed-forecasting-language-test-lint  ## put the source in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -38,7 +38,7 @@ clean:  ## remove the virtual environment, builds and caches, but no results
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stem lists the extras: .installed-forecasting-test installs titans-seq[forecasting,test]. The stamp is written
+# The stem lists the extras: .installed-forecasting-language-test installs titans-seq[forecasting,test]. The stamp is written
 # last, so that an install which was cut short is done again.
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(subst -,$(comma),$*)]'

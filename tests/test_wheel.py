@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("titans_seq", "forecasting")
+PACKAGES = ("titans_seq", "forecasting", "language")
 
 
 @pytest.fixture(scope="module")

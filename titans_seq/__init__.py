@@ -16,13 +16,15 @@ if TYPE_CHECKING:
         MLPMemory,
         NoRetention,
     )
-    from titans_seq.models import Backbone
+    from titans_seq.models import Backbone, CausalLM, CausalLMConfig, generate, load_model
     from titans_seq.ops import memory_scan
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Backbone": "titans_seq.models",
+    "CausalLM": "titans_seq.models",
+    "CausalLMConfig": "titans_seq.models",
     "GradientDescent": "titans_seq.memory",
     "LinearMemory": "titans_seq.memory",
     "MLPMemory": "titans_seq.memory",
@@ -31,11 +33,15 @@ _HOMES = {
     "NeuralMemory": "titans_seq.layers",
     "NeuralMemoryConfig": "titans_seq.layers",
     "NoRetention": "titans_seq.memory",
+    "generate": "titans_seq.models",
+    "load_model": "titans_seq.models",
     "memory_scan": "titans_seq.ops",
 }
 
 __all__ = [
     "Backbone",
+    "CausalLM",
+    "CausalLMConfig",
     "GradientDescent",
     "LinearMemory",
     "MLPMemory",
@@ -44,6 +50,8 @@ __all__ = [
     "NeuralMemory",
     "NeuralMemoryConfig",
     "NoRetention",
+    "generate",
+    "load_model",
     "memory_scan",
 ]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from titans_seq.errors import UserError
 
 DISTRIBUTION = "titans-seq"
-OUR_PACKAGES = ("titans_seq", "forecasting")
+OUR_PACKAGES = ("titans_seq", "forecasting", "language")
 
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -37,6 +37,7 @@ GROUPS: dict[str, Group] = {
     "forecast": Group(
         "forecasting.cli.main:main", "train, evaluate and use a forecaster on your own series", extra="forecasting"
     ),
+    "lm": Group("language.cli.main:main", "train, read with, evaluate and talk to language models", extra="language"),
     "env": Group("titans_seq.env:main", "show versions, devices and the backend that would run"),
 }
 
@@ -44,7 +45,8 @@ EXAMPLES = """\
 examples:
   titans forecast train data.csv --horizon 96 --context 96 --out runs/x
   titans forecast predict runs/x --out forecast.csv
-  titans forecast --help
+  titans lm pretrain --preset tiny-mac --data shards/ --out runs/y
+  titans lm --help
   titans env --json"""
 
 

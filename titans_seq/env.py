@@ -4,9 +4,11 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 # The order is the order of the printed table.
 PACKAGES = (
@@ -68,6 +70,30 @@ def installed_version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def checkout_commit(*packages: str) -> str | None:
+    """Hash of the checkout that this package lies in, "+changes" if the packages differ from it; None outside one.
+
+    Args:
+        packages: folders in the checkout's root.
+
+    Example:
+        >>> commit = checkout_commit("titans_seq")
+        >>> commit is None or len(commit.removesuffix("+changes")) == 40
+        True
+    """
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        head, changes = (
+            subprocess.run(["git", *command], cwd=root, capture_output=True, text=True, check=True).stdout
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", *packages])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.strip() + ("+changes" if changes.strip() else "")
 
 
 def describe_environment() -> Environment:

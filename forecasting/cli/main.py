@@ -1,35 +1,13 @@
 """`titans forecast`: a table of verbs, each handled by a function that is imported only when it runs."""
 
-import difflib
-import importlib
-import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from titans_seq.errors import UserError
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One verb.
-
-    Attributes:
-        options: name of its class in `options`; the first line of its docstring is its help.
-        handler: where its function stands, as `module:function`, called with an instance of that class.
-        examples: command lines for its help, after the program's name.
-    """
-
-    options: str
-    handler: str
-    help: str
-    examples: tuple[str, ...]
-
+from titans_seq.verbs import Verb, run_verb
 
 VERBS: dict[str, Verb] = {
     "train": Verb(
-        "Train",
-        "train:train",
+        "forecasting.cli.options:Train",
+        "forecasting.cli.train:train",
         "train a forecaster on a file",
         (
             "data.csv --horizon 96 --context 96 --out runs/x",
@@ -39,39 +17,44 @@ VERBS: dict[str, Verb] = {
         ),
     ),
     "evaluate": Verb(
-        "Evaluate",
-        "verbs:evaluate",
+        "forecasting.cli.options:Evaluate",
+        "forecasting.cli.verbs:evaluate",
         "score every window of the test part, beside the baselines",
         ("runs/x", "runs/x --part validation"),
     ),
     "backtest": Verb(
-        "BacktestOptions",
-        "verbs:backtest",
+        "forecasting.cli.options:BacktestOptions",
+        "forecasting.cli.verbs:backtest",
         "forecast from several past cutoffs, and score the forecasts",
         ("runs/x", "runs/x --windows 10 --step 24"),
     ),
     "predict": Verb(
-        "Predict",
-        "verbs:predict",
+        "forecasting.cli.options:Predict",
+        "forecasting.cli.verbs:predict",
         "forecast the future, with dates and quantiles",
         ("runs/x", "runs/x --out forecast.csv --levels 0.05 0.5 0.95", "runs/x new.csv --out forecast.csv"),
     ),
     "plot": Verb(
-        "Plot",
-        "verbs:plot",
+        "forecasting.cli.options:Plot",
+        "forecasting.cli.verbs:plot",
         "draw the forecast, the training curve and the error over the horizon",
         ("runs/x", "runs/x --series north --out north.png"),
     ),
     "benchmark": Verb(
-        "Benchmark",
-        "benchmark:benchmark",
+        "forecasting.cli.options:Benchmark",
+        "forecasting.cli.benchmark:benchmark",
         "one run of the long-horizon benchmark",
         (
             "ETTh1 --data-dir ../shared/data/forecasting --horizon 96",
             "ETTm1 --horizon 336 --mixer identity --seed 1 --out results/",
         ),
     ),
-    "info": Verb("Info", "verbs:info", "say what a run folder or a data file holds", ("runs/x", "data.csv")),
+    "info": Verb(
+        "forecasting.cli.options:Info",
+        "forecasting.cli.verbs:info",
+        "say what a run folder or a data file holds",
+        ("runs/x", "data.csv"),
+    ),
 }
 
 
@@ -90,49 +73,4 @@ def main(argv: Sequence[str], prog: str = "titans forecast") -> int:
         usage: titans forecast train ...
         0
     """
-    if not argv or argv[0] in ("-h", "--help"):
-        print(_help(prog))
-        return 0 if argv else 2
-    name, rest = argv[0], argv[1:]
-    if name not in VERBS:
-        close = difflib.get_close_matches(name, VERBS, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"see {prog} --help"
-        raise UserError(f"unknown verb '{name}': expected one of {', '.join(VERBS)}; {hint}")
-    verb = VERBS[name]
-    try:
-        options = _parse(verb, rest, f"{prog} {name}")
-    except SystemExit as end:  # help was asked for, or the parser has said what is wrong
-        return end.code if isinstance(end.code, int) else 2
-    module, function = verb.handler.split(":")
-    getattr(importlib.import_module(f".{module}", __package__), function)(options)
-    return 0
-
-
-def _parse(verb: Verb, arguments: Sequence[str], prog: str) -> Any:
-    import tyro
-
-    from . import options
-
-    cls = getattr(options, verb.options)
-    examples = "\n".join(f"  {prog} {example}" for example in verb.examples)
-    return tyro.cli(
-        cls,
-        prog=prog,
-        args=arguments,
-        description=f"{inspect.getdoc(cls)}\n\nexamples:\n{examples}",
-        config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
-    )
-
-
-def _help(prog: str) -> str:
-    width = max(map(len, VERBS)) + 2
-    rows = "\n".join(f"  {name:<{width}}{verb.help}" for name, verb in VERBS.items())
-    firsts = "\n".join(f"  {prog} {name} {verb.examples[0]}" for name, verb in VERBS.items())
-    return (
-        f"usage: {prog} VERB ...\n\n"
-        "Train, evaluate and use a forecaster on your own series.\n\n"
-        f"verbs:\n{rows}\n\n"
-        "options:\n"
-        f"  -h, --help   show this help; `{prog} VERB --help` shows a verb's\n\n"
-        f"examples:\n{firsts}"
-    )
+    return run_verb(VERBS, "Train, evaluate and use a forecaster on your own series.", argv, prog)

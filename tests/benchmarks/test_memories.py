@@ -181,7 +181,6 @@ def test_a_cost_compares_time_and_memory_with_titans():
         assert len(one["cpu_s"]) == len(one["base_cpu_s"]) == 3
         ratios = sorted(a / b for a, b in zip(one["cpu_s"], one["base_cpu_s"], strict=True))
         assert one["times_base"] == ratios[1]
-        assert one["times_base"] < 1  # a matrix is less work than a deep memory with momentum
 
 
 def row(name: str, *recall: dict) -> dict:

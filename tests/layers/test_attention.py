@@ -1,4 +1,4 @@
-"""Attention against its definition, one query at a time; tests/models/test_conformance.py has the laws of all layers."""
+"""Attention by its definition, one query at a time; the laws of all layers are in tests/models/test_conformance.py."""
 
 import pytest
 import torch

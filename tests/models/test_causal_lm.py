@@ -9,6 +9,8 @@ from tests.conformance import tensors_of
 from tests.tolerances import assert_close
 from titans_seq.blocks import LMMConfig
 from titans_seq.config import from_dict, to_dict
+from titans_seq.layers import NeuralMemoryConfig
+from titans_seq.memory import preset
 from titans_seq.models import (
     CausalLM,
     CausalLMConfig,
@@ -174,3 +176,10 @@ def test_generation_goes_on_from_a_state_and_repeats_under_a_seed() -> None:
         tokens = generate(model, rest, start, generator=torch.Generator().manual_seed(3))
         runs.append([token.tolist() for token, _ in itertools.islice(tokens, 6)])
     assert runs[0] == runs[1] == runs[2]
+
+
+@pytest.mark.parametrize("name", ["memora", "lact", "moneta"])
+def test_models_of_any_rule_are_counted_without_being_made(name: str) -> None:
+    memory = NeuralMemoryConfig(rule=preset(name))
+    config = CausalLMConfig(vocabulary=10, dim=16, blocks=(LMMConfig(memory),), depth=1)
+    assert count_parameters(config) == sum(parameter.numel() for parameter in CausalLM(config).parameters())

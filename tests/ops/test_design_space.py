@@ -37,6 +37,7 @@ from titans_seq.memory import (
     SoftmaxRetention,
     WeightDecay,
 )
+from titans_seq.ops import chunked
 
 ARCHITECTURES = {
     "linear": LinearMemory(),
@@ -216,6 +217,19 @@ def test_decay_per_channel_that_agrees_is_decay_per_head() -> None:
     assert decay is not None
     wide = inputs | {"decay": decay.unsqueeze(-1).expand(*decay.shape, 6 + 4)}
     assert_close(scan(wide, state, channels, 4)[0], scan(inputs, state, case.rule, 4)[0], 1e-13)
+
+
+@pytest.mark.parametrize("position", [None, 0, 5])
+@pytest.mark.parametrize("retention", [ChannelDecay(), ChannelDecay(before_gradient=True)])
+def test_long_chunks_with_decay_per_channel_come_in_pieces(
+    retention: ChannelDecay, position: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(MemoryRule(MLPMemory(expansion=1), retention=retention), length=23, chunk_size=10)
+    inputs, state = draw_inputs(case), draw_state(case, position)
+    expected = run(case, inputs, state, "reference")
+    for piece in (1, 3, 4, 16):
+        monkeypatch.setattr(chunked, "TOKENS_PER_PIECE_BY_CHANNEL", piece)
+        assert_all_close(run(case, inputs, state, "chunked"), expected, 1e-9)
 
 
 def test_layers_that_do_not_learn_stay_shared_by_the_batch() -> None:

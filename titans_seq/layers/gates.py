@@ -91,12 +91,13 @@ def _speed(rule: MemoryRule, key_dim: int, value_dim: int) -> float:
     if rule.retention.linear:
         return 1.0
     generator, speeds = torch.Generator().manual_seed(0), []
-    initial = rule.accumulated(initial_weights(rule.architecture, 1, key_dim, value_dim, generator))
-    for layer, at in list(enumerate(initial))[rule.architecture.first_learning :]:
-        at, along = at.double(), torch.randn(at.shape, generator=generator, dtype=torch.float64)
-        small = 1e-6 * at.norm() / along.norm()
-        moved = rule.weights(layer, at + small * along) - rule.weights(layer, at)
-        speeds.append((moved.norm() / (small * along).norm()).item())
+    with torch.device("cpu"):  # also where a model is only counted, on the meta device
+        initial = rule.accumulated(initial_weights(rule.architecture, 1, key_dim, value_dim, generator))
+        for layer, at in list(enumerate(initial))[rule.architecture.first_learning :]:
+            at, along = at.double(), torch.randn(at.shape, generator=generator, dtype=torch.float64)
+            small = 1e-6 * at.norm() / along.norm()
+            moved = rule.weights(layer, at + small * along) - rule.weights(layer, at)
+            speeds.append((moved.norm() / (small * along).norm()).item())
     return max(speeds)
 
 

@@ -1,7 +1,7 @@
 """The neural memory as a layer: projections, convolution, gates, memory, normalisation, output gate."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -157,12 +157,43 @@ class NeuralMemory(nn.Module):
             y = read_memory(self.config.rule.architecture, weights, q).to(x.dtype)
         return self.output(self.norm(y.transpose(1, 2)).flatten(-2))
 
+    def surprise(self, x: Tensor, state: NeuralMemoryState | None = None) -> Tensor:
+        """Return the inner loss of each token of a piece, at the weights that its gradient is taken at.
+
+        Args:
+            x: `[B, T, dim]`.
+            state: as in `forward`.
+
+        Returns:
+            `[B, T, H]`.
+        """
+        length, x = x.shape[1], self._begun(x, state)
+        _, k, v, _ = self._queries_keys_values(x, None if state is None else state.recent)
+        gates, rule = self.gates(x), replace(self.config.rule, read="chunk_start")
+        predicted, _ = memory_scan(
+            k,
+            k,
+            v,
+            **gates,
+            state=self.initial_state() if state is None else state.memory,
+            rule=rule,
+            chunk_size=self.config.chunk_size,
+            backend=self.config.backend,
+            return_state=False,
+        )
+        threshold = None if gates["threshold"] is None else gates["threshold"].unsqueeze(-1)
+        return rule.bias.loss(predicted.to(gates["lr"].dtype), v.to(gates["lr"].dtype), threshold)[:, -length:]
+
+    def _begun(self, x: Tensor, state: NeuralMemoryState | None) -> Tensor:
+        """x, behind the persistent tokens where a sequence starts."""
+        if state is not None or self.persistent is None:
+            return x
+        return torch.cat([self.persistent.to(x.dtype).expand(x.shape[0], -1, -1), x], 1)
+
     def _forward_piece(
         self, x: Tensor, state: NeuralMemoryState | None, return_state: bool
     ) -> tuple[Tensor, NeuralMemoryState | None]:
-        length = x.shape[1]
-        if state is None and self.persistent is not None:
-            x = torch.cat([self.persistent.to(x.dtype).expand(x.shape[0], -1, -1), x], 1)
+        length, x = x.shape[1], self._begun(x, state)
         q, k, v, recent = self._queries_keys_values(x, None if state is None else state.recent)
         y, memory = memory_scan(
             q,

@@ -4,6 +4,8 @@ from titans_seq.models.backbone import Backbone, BackboneState
 from titans_seq.models.causal_lm import CausalLM, CausalLMConfig, map_state
 from titans_seq.models.generate import Sampling, draw, generate
 from titans_seq.models.presets import count_parameters, language_model, sized
+from titans_seq.models.saving import load_model, save_model
+from titans_seq.models.state_file import load_state, save_state
 
 __all__ = [
     "Backbone",
@@ -15,6 +17,10 @@ __all__ = [
     "draw",
     "generate",
     "language_model",
+    "load_model",
+    "load_state",
     "map_state",
+    "save_model",
+    "save_state",
     "sized",
 ]

@@ -20,24 +20,29 @@ from titans_seq.ops._updates import per_sequence
 # measurement (benchmarks.ops --suite recompute): 4 is as fast as any and the leanest, on a CPU.
 RECOMPUTE_EVERY = 4
 
-# Tokens a single operator call covers: it bounds the coefficient tables, so that inference needs constant memory. Gates
-# per channel need a table for every row: an eighth of the tokens bounds them at a few hundred megabytes.
+# Tokens a single operator call covers: it bounds the coefficient tables, so that inference needs constant memory.
 TOKENS_PER_CALL = 4096
-TOKENS_PER_CALL_BY_CHANNEL = TOKENS_PER_CALL // 8
+
+# Gates per channel need a table of tokens x tokens for every row of the weights. A chunk that is longer than this is
+# done in pieces whose tables are, together, smaller by as much as the chunk is longer; all see the chunk's own anchor.
+TOKENS_PER_PIECE_BY_CHANNEL = 16
 
 
-def _segments(length: int, position: int, chunk_size: int, at_once: int) -> Iterator[tuple[int, int, int]]:
-    """Cut `length` tokens into (first token, chunk length, chunks): an open chunk's rest, whole chunks, a tail."""
-    start = min((chunk_size - position) % chunk_size, length) if position else 0
-    if start:
-        yield 0, start, 1
-    per_call = max(1, at_once // chunk_size)
-    while length - start >= chunk_size:
-        chunks = min(per_call, (length - start) // chunk_size)
-        yield start, chunk_size, chunks
-        start += chunks * chunk_size
-    if start < length:
-        yield start, length - start, 1
+def _segments(length: int, position: int, chunk_size: int, piece: int) -> Iterator[tuple[int, int, int]]:
+    """Cut `length` tokens into (first token, tokens of a chunk, chunks).
+
+    Several chunks are always whole ones; what is open before or after them, or longer than `piece`, comes one by one.
+    """
+    start = 0
+    while start < length:
+        left = length - start
+        if position or chunk_size > min(piece, left):
+            tokens, chunks = min(chunk_size - position, piece, left), 1
+        else:
+            tokens, chunks = chunk_size, min(left, max(chunk_size, TOKENS_PER_CALL)) // chunk_size
+        yield start, tokens, chunks
+        start += tokens * chunks
+        position = (position + tokens * chunks) % chunk_size
 
 
 def _heads_first(x: Tensor, chunk: int) -> Tensor:
@@ -112,12 +117,12 @@ def memory_scan_chunked(
         anchor = [_to_slots(a, a, 1)[:, 0] for a in state.anchor[first:]] if state.position else []
         outputs, position, opened = [], state.position, anchor
         every, encoded = RECOMPUTE_EVERY if torch.is_grad_enabled() else 0, encode_rule(rule)
-        at_once = TOKENS_PER_CALL_BY_CHANNEL if rule.retention.per_channel else TOKENS_PER_CALL
-        for start, chunk, count in _segments(length, state.position, chunk_size, at_once):
+        piece = TOKENS_PER_PIECE_BY_CHANNEL if rule.retention.per_channel else chunk_size
+        for start, chunk, count in _segments(length, state.position, chunk_size, piece):
             stop = start + chunk * count
             found = [_coefficients(rule.algorithm, g, start, chunk, count) for g in gates]
             position = (position + chunk * count) % chunk_size
-            if position and not anchor:  # a tail opens a chunk
+            if position and not anchor:  # these tokens open a chunk and leave it open
                 opened = anchor_of(rule, slots)[first:]
             carry_out = return_state or stop < length
             result = chunked_memory(
@@ -137,7 +142,7 @@ def memory_scan_chunked(
                 slots = [*slots[:first], *result[1 : 1 + len(slots) - first]]
             if position and rule.retention.before_gradient:
                 opened = [_aged(x, found[i % len(found)]) for i, x in enumerate(opened)]
-            anchor = []
+            anchor = opened if position else []
         y = (outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)).to(q.dtype)
         if not return_state:
             return y, None

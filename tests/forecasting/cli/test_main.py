@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import shutil
@@ -116,7 +117,9 @@ def test_the_options_know_the_mixers():
 
 def test_every_verb_has_options_and_a_handler():
     for verb in cli.VERBS.values():
-        assert getattr(cli_options, verb.options).__doc__
+        for target in (verb.options, verb.handler):
+            module, name = target.split(":")
+            assert getattr(importlib.import_module(module), name).__doc__
 
 
 def test_from_file_to_forecast(data: Path, tmp_path: Path, output: Answer):

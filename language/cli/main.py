@@ -1,0 +1,78 @@
+"""`titans lm`: a table of verbs, each handled by a function that is imported only when it runs."""
+
+from collections.abc import Sequence
+
+from titans_seq.verbs import Verb, run_verb
+
+VERBS: dict[str, Verb] = {
+    "prepare": Verb(
+        "language.cli.prepare:Prepare",
+        "language.cli.prepare:prepare",
+        "turn text into token shards",
+        (
+            "book.txt --out shards/",
+            "texts/ more.jsonl.gz --tokenizer tokenizer.json --validation 0.01 --out shards/",
+            "fineweb-edu/*.parquet --tokenizer tokenizer.model --out shards/",
+        ),
+    ),
+    "pretrain": Verb(
+        "language.cli.pretrain:Pretrain",
+        "language.cli.pretrain:pretrain",
+        "train a model on token shards",
+        (
+            "--preset tiny-mac --data shards/ --out runs/y",
+            "--preset mag-170m --data shards/ --batch-tokens 524288 --rows 8 --precision bf16-mixed --out runs/big",
+            "--resume --out runs/y",
+        ),
+    ),
+    "generate": Verb(
+        "language.cli.generate:Generate",
+        "language.cli.generate:generate",
+        "go on with a prompt, as it comes",
+        (
+            'runs/y --prompt "The whale" --max-tokens 200 --seed 1',
+            "runs/y --memory m.safetensors --temperature 0.8 --top-p 0.95",
+        ),
+    ),
+    "read": Verb(
+        "language.cli.read:Read",
+        "language.cli.read:read",
+        "read a document of any length into a memory file",
+        ("runs/y book.txt --save-memory m.safetensors",),
+    ),
+    "evaluate": Verb(
+        "language.cli.evaluate:Evaluate",
+        "language.cli.evaluate:evaluate",
+        "perplexity by position, with state carried and with windows cut",
+        ("runs/y book.txt --out runs/y/evaluation",),
+    ),
+    "task": Verb(
+        "language.cli.task:TaskTrial",
+        "language.cli.task:task",
+        "train small models on a long-context task and test them at many lengths",
+        (
+            "induction-heads --model lmm --model transformer --model window --seeds 3",
+            "mqar-128-8 --model mac --model mac-no-memory --lr 1e-3 3e-3 1e-2 --out runs/mqar",
+            "babilong-qa1 --data ../shared/data/text --model mal --longest 16384",
+            "--list",
+        ),
+    ),
+}
+
+
+def main(argv: Sequence[str], prog: str = "titans lm") -> int:
+    """Run one command line of the group and return its exit code.
+
+    Args:
+        argv: the arguments after the group's name.
+        prog: the program name to show in the help.
+
+    Raises:
+        UserError: the input is wrong; the message says what to do.
+
+    Example:
+        >>> main(["generate", "--help"])  # doctest: +ELLIPSIS
+        usage: titans lm generate ...
+        0
+    """
+    return run_verb(VERBS, "Language models with a memory: from text to a model that talks.", argv, prog)

@@ -1,0 +1,97 @@
+"""`titans lm prepare`: text to token shards."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from ..data.manifest import Manifest
+    from ..tokenizers import Tokenizer
+
+CHARACTERS = "characters"
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Turn text into token shards to train on.
+
+    A run that was stopped goes on when the same command is given again.
+    """
+
+    inputs: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT [INPUT ...]", help_behavior_hint="(required)")]
+    """Text, JSON Lines (.jsonl, .jsonl.gz) or Parquet files, or folders of them."""
+    out: Path
+    """Folder of the shards; nothing is written anywhere else."""
+    tokenizer: str = "bytes"
+    """bytes; characters (those of the input); a SentencePiece .model, a Hugging Face tokenizer.json, or a folder."""
+    validation: float = 0.0
+    """Share of the text that is kept for validation."""
+    split: Literal["document", "position"] = "document"
+    """Whole documents for validation, or the last part of each."""
+    seed: int = 0
+    """Of the choice of documents for validation."""
+    field: str = "text"
+    """JSON field or Parquet column that holds the text."""
+    document_separator: Annotated[str | None, arg(help_behavior_hint="")] = None
+    """Line between two documents of a text file ("" for an empty one); each file is one document if not given."""
+    shard_tokens: int = 50_000_000
+    """Tokens of a shard, at least."""
+    overwrite: bool = False
+    """Replace the shards in --out."""
+    progress: Literal["bar", "none"] = "bar"
+    """What to show meanwhile."""
+
+
+def prepare(options: Prepare) -> None:
+    """Write the shards, and say what they hold."""
+    from ..data import shards
+
+    manifest = shards.prepare(
+        options.inputs,
+        _tokenizer(options),
+        options.out,
+        validation=options.validation,
+        split_by=options.split,
+        seed=options.seed,
+        field=options.field,
+        separator=options.document_separator,
+        shard_tokens=options.shard_tokens,
+        overwrite=options.overwrite,
+        progress=options.progress == "bar",
+    )
+    print(describe(manifest))
+    print(f"written: {options.out}")
+
+
+def describe(manifest: "Manifest") -> str:
+    """What a folder of shards holds, as text."""
+    from ..data.manifest import SPLITS
+
+    lines = [f"tokenizer {manifest.tokenizer.kind}, vocabulary {manifest.tokenizer.vocabulary:,}"]
+    for split in SPLITS:
+        if shards := manifest.of_split(split):
+            text_bytes = sum(shard.text_bytes for shard in shards)
+            lines.append(
+                f"{split + ':':<11} {_counted(manifest.documents(split), 'document')}, "
+                f"{_counted(manifest.tokens(split), 'token')}, {_counted(text_bytes, 'byte')} of text, "
+                f"{_counted(len(shards), 'shard')}"
+            )
+    if manifest.empty_documents:
+        lines.append(f"left out:   {_counted(manifest.empty_documents, 'document')} without text")
+    return "\n".join(lines)
+
+
+def _tokenizer(options: Prepare) -> "Tokenizer":
+    from ..data.documents import ReadOptions, read_documents
+    from ..tokenizers import CharacterTokenizer, load_tokenizer
+
+    if options.tokenizer != CHARACTERS:
+        return load_tokenizer(options.tokenizer)
+    reading = ReadOptions(options.field, options.document_separator)
+    return CharacterTokenizer.build(document.text for document in read_documents(options.inputs, reading))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,159 @@
+"""`titans lm task`: small models on a task that asks for memory, trained, tested at many lengths, compared."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+from titans_seq.errors import UserError
+
+if TYPE_CHECKING:
+    from ..trials import TrialSettings
+
+T = TypeVar("T")
+
+# An option that is left out takes the task's own setting; "default: None" would add nothing.
+Maybe = Annotated[T | None, arg(help_behavior_hint="")]
+
+STANDARD_MODELS = ("lmm", "transformer", "window")
+
+
+@dataclass(frozen=True)
+class TaskTrial:
+    """Train small models of equal size on a task, and test them at many times the length.
+
+    Models: mac, mag, mal and lmm; transformer (attention over everything) and window (over the last tokens), the
+    controls; mac-no-memory and so on, the same models with a memory that never learns. Everything that is not given is
+    the task's own setting. Finished runs are not run again when the same command is given again.
+    """
+
+    name: Positional[Maybe[str]] = None
+    """The task; --list shows all."""
+    list_tasks: Annotated[bool, arg(name="list")] = False
+    """Show the tasks, and do nothing else."""
+    model: UseAppendAction[tuple[str, ...]] = ()
+    """A model, once for each; lmm, transformer and window if left out."""
+    seeds: int = 1
+    """Trainings of each model, with the seeds 0, 1, ..."""
+    first_seed: int = 0
+    """Begin with another seed."""
+    out: Path = Path("runs/tasks")
+    """Folder of results: trials.jsonl, and for each task a table (.md) and a picture (.png)."""
+    data: Maybe[Path] = None
+    """Folder with babi, books and scan in it, for tasks that are made from files."""
+    longest: Maybe[int] = None
+    """No test is longer; attention over everything takes time with the square of it."""
+    steps: Maybe[int] = None
+    """Most training steps; training stops early when validation is good enough."""
+    batch: Maybe[int] = None
+    """Sequences of a step."""
+    lr: Annotated[tuple[float, ...], arg(help_behavior_hint="")] = ()
+    """Learning rate; of several, validation chooses one for each model."""
+    schedule: Maybe[Literal["cosine", "constant"]] = None
+    """Course of the learning rate after its warm-up."""
+    stop_at: Maybe[float] = None
+    """Validation score at which training stops."""
+    tests: Maybe[int] = None
+    """Sequences of a test; fewer where they are very long."""
+    memory_rule: Maybe[str] = None
+    """A preset of the memory: titans, titans_linear, deltanet, ..."""
+    chunk_size: Maybe[int] = None
+    """Tokens of a memory's chunk."""
+    window: Maybe[int] = None
+    """Tokens that window attention sees, and of a segment of MAC."""
+    dim: Maybe[int] = None
+    """Width."""
+    depth: Maybe[int] = None
+    """Blocks."""
+    heads: Maybe[int] = None
+    """Of attention and memory."""
+    progress: Literal["bar", "lines", "none"] = "bar"
+    """What to show meanwhile."""
+
+
+def task(options: TaskTrial) -> None:
+    """Run what is not there yet, then show and write the table and the picture."""
+    from ..tasks import TASKS
+
+    if options.list_tasks:
+        width = max(map(len, TASKS)) + 2
+        print("\n".join(f"{name:<{width}}{recipe.summary} ({recipe.source})" for name, recipe in TASKS.items()))
+        return
+    if options.name is None:
+        raise UserError("no task given: titans lm task --list shows all")
+    if options.seeds < 1:
+        raise UserError(f"--seeds must be at least 1, got {options.seeds}")
+    from ..trials import Plan, run_trials
+    from ..trials.progress import shown
+    from ..trials.rows import ROWS
+
+    plan = Plan(
+        options.name,
+        options.model or STANDARD_MODELS,
+        tuple(range(options.first_seed, options.first_seed + options.seeds)),
+        settings(options),
+        options.data,
+        options.longest,
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    with shown(options.progress) as progress:
+        run_trials(plan, options.out / ROWS, progress)
+    report(options.out, options.name)
+
+
+def settings(options: TaskTrial) -> "TrialSettings":
+    """The task's own settings, with the changes of a command line."""
+    from ..trials import default_settings
+
+    assert options.name is not None
+    return default_settings(options.name).changed(
+        steps=options.steps,
+        batch=options.batch,
+        lr=options.lr or None,
+        schedule=options.schedule,
+        stop_at=options.stop_at,
+        tests=options.tests,
+        memory_rule=options.memory_rule,
+        chunk_size=options.chunk_size,
+        window=options.window,
+        dim=options.dim,
+        depth=options.depth,
+        heads=options.heads,
+    )
+
+
+def report(out: Path, name: str) -> None:
+    """Print a task's table, and write it and the picture from all rows in a folder.
+
+    Args:
+        out: folder of results.
+        name: of the task.
+
+    Raises:
+        UserError: if the folder has no row of the task.
+    """
+    from rich.console import Console
+
+    from titans_seq.files import atomic_path
+
+    from ..optional import load_optional
+    from ..tasks import TASKS
+    from ..trials import markdown, summarise, tables, trial_rows
+    from ..trials.rows import ROWS
+
+    summaries = summarise(row for row in trial_rows(out / ROWS) if row["task"] == name)
+    if not summaries:
+        raise UserError(f"{out / ROWS}: no finished trial of {name}: run one first")
+    for table in tables(summaries):
+        # A table cut to a narrow window would lose its numbers.
+        width = Console(width=1_000).measure(table).maximum
+        Console(width=max(width, Console().width)).print(table)
+    document, picture = out / f"{name}.md", out / f"{name}.png"
+    with atomic_path(document) as temporary:
+        temporary.write_text(markdown(summaries), encoding="utf-8")
+    load_optional("matplotlib", "drawing the picture")
+    from ..trials.picture import draw
+
+    draw(summaries, TASKS[name].train_length, picture)
+    print(f"written: {out / ROWS}, {document}, {picture}")

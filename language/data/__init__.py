@@ -1,0 +1,1 @@
+"""Text to documents, documents to token shards, token shards to batches of segments."""

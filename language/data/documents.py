@@ -1,0 +1,138 @@
+"""Documents from files: text, JSON Lines and Parquet, one at a time, so that a corpus never has to fit in memory."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from titans_seq.errors import UserError
+
+from .formats import Document, read_json_lines, read_parquet, read_text
+
+Reader = Callable[[Path, "ReadOptions"], Iterator[Document]]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Where the documents of a file are.
+
+    Args:
+        field: name of the JSON field or the Parquet column that holds the text.
+        separator: a line of a text file that stands between two documents (white space at its ends does not count;
+            "" is an empty line). None makes each text file one document.
+
+    Raises:
+        UserError: if the separator is more than one line.
+
+    Example:
+        >>> ReadOptions(separator="<|endoftext|>").field
+        'text'
+    """
+
+    field: str = "text"
+    separator: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.separator is not None and "\n" in self.separator:
+            raise UserError(f"the document separator must be one line, got {self.separator!r}")
+
+
+_READERS: dict[tuple[str, ...], Reader] = {
+    (".txt", ".text", ".md", ".txt.gz", ".text.gz", ".md.gz"): lambda path, options: read_text(path, options.separator),
+    (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"): lambda path, options: read_json_lines(path, options.field),
+    (".parquet", ".pq"): lambda path, options: read_parquet(path, options.field),
+}
+_SUFFIXES = tuple(suffix for suffixes in _READERS for suffix in suffixes)
+_UNREADABLE = (".zst", ".bz2", ".xz", ".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".json", ".json.gz", ".csv", ".pdf")
+
+
+def find_files(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The files that some paths stand for, in the order of the paths.
+
+    Args:
+        inputs: files and folders. A folder stands for the files below it whose suffix is known, sorted by path;
+            names that begin with a dot are left out.
+
+    Raises:
+        UserError: if a path does not exist, a folder holds no such file, a file's suffix is of another kind, or a file
+            comes twice.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("b.txt", "a.jsonl", "picture.png"):
+        ...         _ = (Path(folder) / name).write_text("...")
+        ...     [path.name for path in find_files([folder])]
+        ['a.jsonl', 'b.txt']
+    """
+    found: dict[Path, Path] = {}
+    for given in map(Path, inputs):
+        for path in _files_below(given) if given.is_dir() else [_checked(given)]:
+            if path.resolve() in found:
+                raise UserError(f"{path} is given twice: name each file once")
+            found[path.resolve()] = path
+    if not found:
+        raise UserError("no input is given: name a text, JSON Lines or Parquet file, or a folder of such")
+    return list(found.values())
+
+
+def read_documents(inputs: Iterable[str | os.PathLike[str]], options: ReadOptions | None = None) -> Iterator[Document]:
+    r"""The documents of files and folders, one after the other; those without text are left out.
+
+    Args:
+        inputs: see `find_files`.
+        options: where the documents of a file are.
+
+    Raises:
+        UserError: if a file is missing, damaged, not in UTF-8 or lacks the field; the message says where.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "a.txt"
+        ...     _ = path.write_text("one\n---\ntwo\n")
+        ...     [document.text for document in read_documents([path], ReadOptions(separator="---"))]
+        ['one\n', 'two\n']
+    """
+    for path in find_files(inputs):
+        for document in read_file(path, options or ReadOptions()):
+            if not document.empty:
+                yield document
+
+
+def read_file(path: Path, options: ReadOptions) -> Iterator[Document]:
+    """All documents of one file, also the empty ones, by the reader for its suffix; an unknown suffix is text.
+
+    Raises:
+        UserError: see `read_documents`.
+    """
+    name = path.name.lower()
+    for suffixes, reader in _READERS.items():
+        if name.endswith(suffixes):
+            return reader(path, options)
+    return read_text(path, options.separator)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    paths = [
+        path
+        for path in folder.rglob("*")
+        if path.name.lower().endswith(_SUFFIXES)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]
+    if not paths:
+        raise UserError(f"{folder}: no file to read below it: expected names ending in {', '.join(_SUFFIXES)}")
+    return sorted(paths, key=lambda path: path.relative_to(folder).parts)
+
+
+def _checked(path: Path) -> Path:
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder: check the path")
+    unreadable = next((suffix for suffix in _UNREADABLE if path.name.lower().endswith(suffix)), None)
+    if unreadable is not None:
+        raise UserError(
+            f"{path}: {unreadable} files are not read: expected plain text, JSON Lines (.jsonl, .jsonl.gz) or Parquet; "
+            "unpack or convert it"
+        )
+    return path

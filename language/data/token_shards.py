@@ -1,0 +1,129 @@
+"""`TokenShards`: the documents of prepared shards as slices of memory-mapped files."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from titans_seq.errors import UserError
+
+from .manifest import SPLITS, Manifest, Shard, Split, read_manifest
+
+
+class TokenShards:
+    """Documents as arrays of tokens, by number, wherever they lie.
+
+    Args:
+        tokens: the tokens of each shard, an array [N] of integers, memory-mapped or not.
+        ends: for each shard, int64 [D], rising: where its documents end.
+        end_of_document: the token that stands for the end of a document, and before its first token.
+        fingerprint: a text that is the same for the same tokens.
+
+    Example:
+        >>> shards = TokenShards.from_documents([[5, 6, 9], [7, 9]], end_of_document=9)
+        >>> len(shards), shards.tokens, shards.lengths.tolist(), shards[1].tolist()
+        (2, 5, [3, 2], [7, 9])
+    """
+
+    def __init__(
+        self, tokens: Sequence[np.ndarray], ends: Sequence[np.ndarray], end_of_document: int, fingerprint: str
+    ) -> None:
+        self.end_of_document = end_of_document
+        self.fingerprint = fingerprint
+        self._tokens = list(tokens)
+        self._ends = list(ends)
+        self._first = np.concatenate([[0], np.cumsum([len(one) for one in ends], dtype=np.int64)])
+        """Number of the first document of each shard, and of all documents."""
+        self.lengths = np.concatenate([np.diff(one, prepend=0) for one in ends] or [np.zeros(0, np.int64)])
+        """int64 [D], tokens of each document."""
+        self.tokens = int(self.lengths.sum())
+        """Number of tokens."""
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], split: Split = "train") -> "TokenShards":
+        """The shards of one split in a folder that `prepare` wrote; nothing is read but where documents end.
+
+        Raises:
+            UserError: if the folder holds no whole shards, or none of this split.
+
+        Example:
+            >>> import tempfile
+            >>> from language import load_tokenizer, prepare
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     _ = Path(folder, "a.txt").write_text("To be")
+            ...     _ = prepare([f"{folder}/a.txt"], load_tokenizer("bytes"), f"{folder}/shards")
+            ...     TokenShards.open(f"{folder}/shards")[0].tolist()
+            [84, 111, 32, 98, 101, 256]
+        """
+        folder = Path(folder)
+        if split not in SPLITS:
+            raise UserError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+        manifest = read_manifest(folder)
+        if not manifest.complete:
+            raise UserError(
+                f"the shards in {folder} are not finished: run the same titans lm prepare command again, "
+                "which goes on where it was stopped"
+            )
+        shards = manifest.of_split(split)
+        if not shards:
+            raise UserError(f"{folder} has no {split} split: prepare it with another --validation share")
+        opened = [_open(folder, shard, manifest) for shard in shards]
+        fingerprint = hashlib.sha256(" ".join(shard.sha256 for shard in shards).encode()).hexdigest()
+        tokens, ends = zip(*opened, strict=True)
+        return cls(tokens, ends, manifest.tokenizer.end_of_document, fingerprint)
+
+    @classmethod
+    def from_documents(cls, documents: Sequence[Sequence[int] | np.ndarray], end_of_document: int) -> "TokenShards":
+        """Documents in memory as one shard.
+
+        Args:
+            documents: at least one token each; those that end have `end_of_document` as their last.
+            end_of_document: see the class.
+
+        Raises:
+            UserError: if a document has no token.
+        """
+        arrays = [np.asarray(document, dtype=np.int64) for document in documents]
+        empty = next((number for number, array in enumerate(arrays) if not len(array)), None)
+        if empty is not None:
+            raise UserError(f"document {empty} has no token: expected at least one; leave it out")
+        tokens = np.concatenate([*arrays, np.zeros(0, np.int64)])
+        ends = np.cumsum([len(array) for array in arrays], dtype=np.int64)
+        fingerprint = hashlib.sha256(tokens.tobytes() + ends.tobytes()).hexdigest()
+        return cls([tokens], [ends], end_of_document, fingerprint)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, document: int) -> np.ndarray:
+        """The tokens of a document, [its length]: a slice of the shard, which nothing has read yet."""
+        if not 0 <= document < len(self):
+            raise IndexError(f"document {document} of {len(self)}")
+        shard = int(np.searchsorted(self._first, document, side="right")) - 1
+        number = document - self._first[shard]
+        ends = self._ends[shard]
+        return self._tokens[shard][(ends[number - 1] if number else 0) : ends[number]]
+
+
+def _open(folder: Path, shard: Shard, manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens and document ends of one shard, compared with the manifest."""
+    path = folder / f"{shard.name}.bin"
+    dtype = np.dtype(manifest.dtype)
+    try:
+        size, expected = path.stat().st_size, shard.tokens * dtype.itemsize
+        if size != expected:
+            raise UserError(f"{path}: damaged, {size:,} bytes, expected {expected:,}: prepare the shards again")
+        tokens = np.memmap(path, dtype=dtype, mode="r")
+        path = folder / f"{shard.name}.ends.npy"
+        ends = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: missing: restore it, or prepare the shards again") from error
+    except (ValueError, EOFError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}: damaged ({error}): prepare the shards again") from error
+    if len(ends) != shard.documents or ends[-1] != shard.tokens or (np.diff(ends, prepend=0) < 1).any():
+        raise UserError(f"{path}: damaged, it does not fit {shard.name}.bin: prepare the shards again")
+    return tokens, ends

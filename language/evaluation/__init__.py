@@ -1,0 +1,1 @@
+"""How well a language model predicts text, and by how much what it read earlier helps."""

@@ -1,0 +1,133 @@
+"""A trained model for EleutherAI's lm-evaluation-harness; the package is loaded only when its class is asked for."""
+
+import importlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from titans_seq.errors import UserError
+from titans_seq.models import Sampling
+
+from ..inference.generation import continue_text
+from ..inference.opening import TrainedModel
+from ..inference.reading import Context, read_all, read_tokens, score_tokens, shifted
+
+MOST_TOKENS = 256
+"""Of an answer, where a task does not say."""
+
+
+class Request(Protocol):
+    """What the harness asks: `lm_eval.api.instance.Instance`."""
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The arguments of the method that answers it."""
+        ...
+
+
+class Answers:
+    """The three things that the harness asks of a model, in constant memory for texts of any length.
+
+    State is carried through a text from its start; nothing is cut or read twice, so there is no longest context.
+    Requests with the same context, such as the answers of a multiple choice, share the reading of it if they follow
+    each other.
+
+    Args:
+        trained: the model and its tokenizer.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from titans_seq.models import CausalLM, language_model
+        >>> from language.tokenizers import ByteTokenizer
+        >>> tokenizer = ByteTokenizer()
+        >>> trained = TrainedModel(CausalLM(language_model("tiny-lmm", tokenizer.vocabulary)).eval(), tokenizer)
+        >>> [(score, greedy)] = Answers(trained).loglikelihood([SimpleNamespace(args=("To be", " or"))])
+        >>> score < 0
+        True
+    """
+
+    def __init__(self, trained: TrainedModel) -> None:
+        self._trained = trained
+        self._latest: tuple[tuple[int, ...], Context] = ((), Context.empty(trained.tokenizer))
+
+    def loglikelihood(self, requests: Sequence[Request], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """For each (context, continuation): the continuation's log-likelihood, and if greedy decoding gives it."""
+        return [self._continuation(*request.args) for request in requests]
+
+    def loglikelihood_rolling(self, requests: Sequence[Request], disable_tqdm: bool = False) -> list[float]:
+        """For each (text,): its log-likelihood from the start of a document, with state carried through it."""
+        return [self._text(*request.args) for request in requests]
+
+    def generate_until(self, requests: Sequence[Request], disable_tqdm: bool = False) -> list[str]:
+        """For each (context, settings): the text that follows, before the first of the strings `until`.
+
+        Of the settings, `until`, `max_gen_toks`, `do_sample`, `temperature`, `top_k` and `top_p` count.
+        """
+        return [self._answer(*request.args) for request in requests]
+
+    def _continuation(self, context: str, continuation: str) -> tuple[float, bool]:
+        # As the harness has it for its own models: spaces between the two belong to the continuation.
+        stripped = context.rstrip()
+        text, tokenizer = context + continuation, self._trained.tokenizer
+        before = tokenizer.encode(stripped) if stripped else []
+        block = np.asarray(tokenizer.encode(text)[len(before) :], dtype=np.int64)
+        if not len(block):
+            return 0.0, True
+        read = self._read(before)
+        scores = score_tokens(self._trained.model, *shifted(read.last, block), read.state)
+        return -float(scores.losses.sum()), bool(scores.likeliest.all())
+
+    def _text(self, text: str) -> float:
+        arrays = iter([self._trained.tokenizer.encode_array(text)])
+        start = Context.empty(self._trained.tokenizer)
+        return -sum(float(losses.sum()) for _, losses in read_tokens(self._trained.model, start, arrays))
+
+    def _answer(self, context: str, settings: dict[str, Any]) -> str:
+        until = settings.get("until") or []
+        stops = [until] if isinstance(until, str) else list(until)
+        temperature = settings.get("temperature", 1.0) if settings.get("do_sample", False) else 0.0
+        sampling = Sampling(temperature, settings.get("top_k"), settings.get("top_p", 1.0))
+        pieces = continue_text(
+            self._trained,
+            self._read(self._trained.tokenizer.encode(context) if context else []),
+            max_tokens=settings.get("max_gen_toks", MOST_TOKENS),
+            sampling=sampling,
+            stops=[stop for stop in stops if stop],
+        )
+        return "".join(pieces)
+
+    def _read(self, ids: Sequence[int]) -> Context:
+        key = tuple(ids)
+        if self._latest[0] != key:
+            arrays = iter([np.asarray(ids, dtype=np.int64)])
+            self._latest = key, read_all(self._trained.model, Context.empty(self._trained.tokenizer), arrays)
+        return self._latest[1]
+
+
+def harness_model(trained: TrainedModel) -> Any:
+    """The model as the harness wants it: an `lm_eval.api.model.LM`.
+
+    Use it as `lm_eval.simple_evaluate(model=harness_model(open_model("runs/y")), tasks=["wikitext"])`.
+
+    Raises:
+        UserError: if lm-eval is not installed.
+    """
+    try:
+        base = importlib.import_module("lm_eval.api.model").LM
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "lm_eval":
+            raise
+        raise UserError(
+            "evaluation by lm-evaluation-harness needs the package 'lm_eval', which is not installed: "
+            "run pip install 'titans-seq[harness]'"
+        ) from error
+
+    class TitansLM(Answers, base):
+        """The three methods of `Answers` on the harness's base class."""
+
+        def __init__(self) -> None:
+            base.__init__(self)
+            Answers.__init__(self, trained)
+
+    return TitansLM()

@@ -1,0 +1,86 @@
+"""A trained model with its tokenizer, from a run folder."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from titans_seq.config import parse_yaml
+from titans_seq.errors import UserError
+from titans_seq.models import CausalLM
+from titans_seq.models.saving import MODEL, load_model
+
+from ..tokenizers import Tokenizer, load_tokenizer
+
+_RUN_CONFIG = "config.yaml"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A language model and what belongs to it.
+
+    Attributes:
+        model: in evaluation mode.
+        tokenizer: which its tokens are of.
+        length: tokens of the segments that it was trained on; None where that is not known.
+    """
+
+    model: CausalLM
+    tokenizer: Tokenizer
+    length: int | None = None
+
+
+def open_model(folder: str | os.PathLike[str], device: str = "auto") -> TrainedModel:
+    """Load a model and its tokenizer.
+
+    Args:
+        folder: a run folder that `titans lm pretrain` finished, or the `model` folder in one.
+        device: "auto", "cpu", "cuda" or another name of PyTorch's; "auto" takes a GPU if there is one.
+
+    Raises:
+        UserError: if the folder holds no whole model with its tokenizer, or there is no such device.
+
+    Example:
+        >>> open_model("/no/such/run")
+        Traceback (most recent call last):
+        ...
+        titans_seq.errors.UserError: no saved model at /no/such/run: there is no such folder: check the path
+    """
+    source = Path(folder)
+    run_config = source / _RUN_CONFIG
+    if (source / MODEL).is_dir():
+        source = source / MODEL
+    elif run_config.is_file() and "pretrain" in (saved := parse_yaml(run_config.read_text(encoding="utf-8"))):
+        raise UserError(
+            f"the run in {folder} has no {MODEL}/: its training has not come to the end ({saved['pretrain']['steps']} "
+            f"steps): finish it with titans lm pretrain --resume --out {folder}"
+        )
+    model = load_model(source)
+    tokenizer = load_tokenizer(source)
+    if tokenizer.vocabulary != model.config.vocabulary:
+        raise UserError(
+            f"{source}: the model has {model.config.vocabulary:,} tokens and its tokenizer {tokenizer.vocabulary:,}: "
+            "they do not belong together; restore the folder"
+        )
+    return TrainedModel(model.to(_device(device)), tokenizer, _training_length(run_config))
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"no device {name!r} here ({reason}): take --device cpu or auto") from error
+    return device
+
+
+def _training_length(run_config: Path) -> int | None:
+    # Read as plain YAML: the run's own classes bring the trainer with them, which takes seconds to load.
+    if not run_config.is_file():
+        return None
+    settings = parse_yaml(run_config.read_text(encoding="utf-8"), str(run_config)).get("pretrain", {})
+    return settings.get("length")

@@ -1,0 +1,1 @@
+"""Run folders: what a training run writes, and nothing of it anywhere else."""

@@ -1,0 +1,36 @@
+"""The picture of a training run, from its log."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from titans_seq.files import atomic_path
+
+from ..optional import load_optional
+
+
+def plot_training(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw training and validation loss over the steps.
+
+    Args:
+        rows: of the log.
+        path: .png, .pdf or .svg file to write.
+
+    Raises:
+        UserError: if matplotlib is not installed.
+    """
+    load_optional("matplotlib", "a picture of the training")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, label, style in (("loss", "training", "-"), ("validation_loss", "validation", "o-")):
+        points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), style, label=label, markersize=3, linewidth=1.2)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss (nats a token)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=150)

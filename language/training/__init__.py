@@ -1,0 +1,1 @@
+"""Pretraining of language models on token shards."""

@@ -1,0 +1,196 @@
+"""`pretrain_model`: run the Lightning trainer over token shards."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from torch import Tensor
+
+from titans_seq.errors import UserError
+from titans_seq.layers import CausalAttention
+from titans_seq.models import CausalLM
+from titans_seq.training.carry import check_length
+from titans_seq.training.lightning_tools import KeepLast, RandomState, last_checkpoint
+
+from ..data.token_shards import TokenShards
+from .config import ONE_DEVICE, Hardware, PretrainConfig
+from .data import SegmentData
+from .log import TrainingLog
+from .module import LanguageModule
+
+LOG = "log.jsonl"
+CHECKPOINTS = "checkpoints"
+
+Progress = Literal["bar", "lines", "none"]
+
+
+def new_model(config: PretrainConfig) -> CausalLM:
+    """Build the untrained model that a run starts from, its weights drawn from the run's seed.
+
+    Raises:
+        UserError: if state is carried and the model cannot do that with bounded memory, or the length cuts a chunk
+            or segment in two.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = CausalLM(config.model)
+    if config.mode == "carry":
+        if any(isinstance(module, CausalAttention) and module.config.window is None for module in model.modules()):
+            raise UserError(
+                "attention without a window sees everything before it, so that carried state grows without end: "
+                "train this model with --mode random"
+            )
+        check_length(model, config.length)
+    return model
+
+
+def pretrain_model(
+    model: CausalLM,
+    config: PretrainConfig,
+    train: TokenShards,
+    validation: TokenShards | None,
+    folder: Path,
+    *,
+    hardware: Hardware = ONE_DEVICE,
+    tokens_per_byte: float | None = None,
+    resume: bool = False,
+    progress: Progress = "none",
+) -> CausalLM | None:
+    """Train a model.
+
+    Writes `log.jsonl` and `checkpoints/` into `folder`, and leaves the global random state as it was. A run that was
+    killed and resumed ends with the same weights, bit for bit, as one that was not, on the same kind of machine with
+    the same number of processes.
+
+    Args:
+        model: from `new_model`; its weights are used up.
+        config: the run.
+        train: what is trained on.
+        validation: what is validated on, if anything.
+        folder: where to write; made if need be.
+        hardware: what to run on.
+        tokens_per_byte: of the validation text, for bits per byte in the log.
+        resume: go on from the last checkpoint in `folder`, if there is one.
+        progress: a bar, a line for each in the log, or nothing.
+
+    Returns:
+        The trained model, on the CPU and in evaluation mode; None in all processes but the first.
+
+    Raises:
+        UserError: if training does not stay finite, the checkpoint is of another run, or a step's tokens cannot be
+            shared out among the devices.
+    """
+    accumulate = config.accumulate(hardware.devices)
+    start = last_checkpoint(folder / CHECKPOINTS) if resume else None
+    folder.mkdir(parents=True, exist_ok=True)
+    log = TrainingLog(folder / LOG, config, model, tokens_per_byte, lines=progress == "lines")
+    final = _KeepFinal()
+    callbacks: list[Callback] = [
+        RandomState(),
+        log,
+        final,
+        KeepLast(folder / CHECKPOINTS, config.checkpoint_every, config.keep),
+    ]
+    if progress == "bar":
+        callbacks.append(TQDMProgressBar(leave=False))
+    module = LanguageModule(
+        model, config.optimiser, config.steps, carry=config.mode == "carry", shard=hardware.strategy == "fsdp"
+    )
+    if config.compile:
+        model.compile()
+    data = SegmentData(config, train, validation)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _quiet():
+        torch.manual_seed(config.seed)
+        trainer = pl.Trainer(
+            accelerator=hardware.accelerator,
+            devices=hardware.devices,
+            strategy=_strategy(hardware),
+            precision=config.precision,
+            max_epochs=1,
+            max_steps=config.steps,
+            accumulate_grad_batches=accumulate,
+            val_check_interval=min(config.validate_every, config.steps) * accumulate,
+            limit_val_batches=None if validation is not None else 0,
+            callbacks=callbacks,
+            logger=False,
+            enable_model_summary=False,
+            enable_progress_bar=progress == "bar",
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            default_root_dir=folder,
+        )
+        _fit(trainer, module, data, start)
+        if validation is not None and log.validated_at != config.steps:
+            trainer.validate(module, data, verbose=False)
+    if not trainer.is_global_zero:
+        return None
+    # A model of its own: that which was trained may be compiled, or sharded.
+    trained = new_model(config)
+    trained.load_state_dict(final.weights)
+    return trained.eval()
+
+
+class _KeepFinal(Callback):
+    """Put the trained weights together on the first process, wherever the strategy keeps them."""
+
+    def __init__(self) -> None:
+        self.weights: dict[str, Tensor] = {}
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+        assert isinstance(pl_module, LanguageModule)
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        weights = get_model_state_dict(pl_module.network, options=options).items()
+        self.weights = {name.removeprefix("model."): x for name, x in weights if isinstance(x, Tensor)}
+
+
+def _strategy(hardware: Hardware) -> Any:
+    if hardware.strategy == "fsdp":
+        from lightning.pytorch.strategies import ModelParallelStrategy
+
+        return ModelParallelStrategy(data_parallel_size=hardware.devices, tensor_parallel_size=1)
+    return "ddp" if hardware.devices > 1 else "auto"
+
+
+def _fit(trainer: pl.Trainer, module: LanguageModule, data: SegmentData, start: Path | None) -> None:
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
+    except SystemExit as end:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from end  # what Lightning made an exit of
+    except RuntimeError as error:
+        if start is None or "state_dict" not in str(error):
+            raise
+        raise UserError(
+            f"the checkpoint {start} is of another model than the configured one: resume with the configuration it "
+            f"was trained with, or train anew ({error})"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from the user what Lightning says of devices and of its sister products."""
+    names = ("pytorch.utilities.rank_zero", "fabric.utilities.rank_zero", "fabric.utilities.distributed")
+    notes = [logging.getLogger(f"lightning.{name}") for name in names]
+    levels = [one.level for one in notes]
+    for one in notes:
+        one.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")  # Lightning's own
+            # It warns of changes in place, and there are none.
+            warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
+            # Of the convolutions' few weights; it costs nothing that can be measured.
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+            yield
+    finally:
+        for one, level in zip(notes, levels, strict=True):
+            one.setLevel(level)

@@ -1,0 +1,37 @@
+"""Trials of memory: small models, of equal size, trained on a task and tested at many times its length.
+
+`Plan` says what is compared; `run_trials` trains and tests what has no row in a file yet; `summarise` puts the rows
+together for `tables`, `markdown` and `picture.draw`.
+"""
+
+from .models import MODELS, ModelOptions, trial_model
+from .reader import Reader
+from .report import Summary, markdown, mean_scores, summarise, tables
+from .rows import append_row, read_rows, trial_rows
+from .settings import TrainingOptions, TrialSettings, default_settings
+from .streaming import score
+from .training import Course, train
+from .trial import Plan, run_trials
+
+__all__ = [
+    "Course",
+    "MODELS",
+    "ModelOptions",
+    "Plan",
+    "Reader",
+    "Summary",
+    "TrainingOptions",
+    "TrialSettings",
+    "append_row",
+    "default_settings",
+    "markdown",
+    "mean_scores",
+    "read_rows",
+    "run_trials",
+    "score",
+    "summarise",
+    "tables",
+    "train",
+    "trial_model",
+    "trial_rows",
+]

@@ -1,0 +1,129 @@
+"""The small models that a trial compares: by name, of equal size, with the memory and without it."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
+from titans_seq.errors import UserError
+from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
+from titans_seq.layers.gates import GateConfig
+from titans_seq.memory import preset
+from titans_seq.models import CausalLMConfig, sized
+
+NO_MEMORY = "-no-memory"
+# A sigmoid so far from zero is zero exactly, and so is its derivative: training cannot bring the step back.
+_NEVER = -1e4
+# Every model of a trial has so many parameters a block, in squares of its width, and the embedding. An attention block
+# with the usual feed-forward has 12; the rest is room for a memory beside the attention.
+_SQUARES_A_BLOCK = 20
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What the models of a trial have in common.
+
+    Attributes:
+        dim: width, at least 1.
+        depth: number of blocks, at least 1.
+        heads: of attention and of the memory.
+        window: tokens that window attention sees, and of a segment of MAC.
+        memory_rule: a key of `titans_seq.memory.PRESETS`.
+        chunk_size: of the memory.
+        convolution: width of the memory's convolution; 0 leaves it out.
+        lr_bias: start of the memory's step gate, see `GateConfig`.
+        decay_bias: start of the memory's decay gate, likewise; -6 forgets half in 280 tokens, -20 next to nothing.
+        max_step: reach of the memory's step, see `GateConfig`.
+
+    Raises:
+        UserError: if a value is out of range.
+    """
+
+    dim: int = 64
+    depth: int = 2
+    heads: int = 2
+    window: int = 32
+    memory_rule: str = "titans"
+    chunk_size: int = 16
+    convolution: int = 4
+    lr_bias: float = 0.0
+    decay_bias: float = -6.0
+    max_step: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "depth", "heads", "window"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.dim % (2 * self.heads):
+            raise UserError(f"dim must be an even multiple of heads, got {self.dim} and {self.heads}")
+        try:
+            _memory(self)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
+
+def _memory(options: ModelOptions) -> NeuralMemoryConfig:
+    return NeuralMemoryConfig(
+        heads=options.heads,
+        chunk_size=options.chunk_size,
+        rule=preset(options.memory_rule),
+        gates=GateConfig(max_step=options.max_step, lr_bias=options.lr_bias, decay_bias=options.decay_bias),
+        convolution=options.convolution,
+    )
+
+
+def _attention(options: ModelOptions) -> AttentionConfig:
+    return AttentionConfig(options.heads, options.window)
+
+
+_BLOCKS: dict[str, Callable[[ModelOptions], BlockConfig]] = {
+    "mac": lambda o: MACConfig(_memory(o), o.heads, o.window),
+    "mag": lambda o: MAGConfig(_attention(o), _memory(o)),
+    "mal": lambda o: MALConfig(_memory(o), _attention(o)),
+    "lmm": lambda o: LMMConfig(_memory(o)),
+    "window": lambda o: AttentionBlockConfig(_attention(o)),
+    "transformer": lambda o: AttentionBlockConfig(AttentionConfig(o.heads, window=None)),
+}
+
+MODELS = (*_BLOCKS, *(f"{name}{NO_MEMORY}" for name in ("mac", "mag", "mal", "lmm")))
+"""Names of models: the four variants, attention over a window and over everything, and the four without memory."""
+
+
+def trial_model(name: str, vocabulary: int, options: ModelOptions | None = None) -> CausalLMConfig:
+    """Return a model by name; all of one vocabulary and options have about equally many parameters.
+
+    A `-no-memory` model is the same model, parameter by parameter, whose memory never learns: its step is zero, and so
+    is what its gate forgets. What is left of it is a fixed map behind a short convolution.
+
+    Args:
+        name: one of `MODELS`.
+        vocabulary: number of tokens.
+        options: what the models have in common; the defaults if None.
+
+    Raises:
+        UserError: if there is no such model, or it cannot be made so small.
+
+    Example:
+        >>> from titans_seq.models import count_parameters
+        >>> [count_parameters(trial_model(name, 16)) for name in ("lmm", "mac", "lmm-no-memory", "transformer")]
+        [163468, 166284, 163468, 166208]
+    """
+    if name not in MODELS:
+        close = difflib.get_close_matches(name, MODELS, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"expected one of {', '.join(MODELS)}"
+        raise UserError(f"unknown model {name!r}; {hint}")
+    options = options or ModelOptions()
+    block = _BLOCKS[name.removesuffix(NO_MEMORY)](options)
+    if name.endswith(NO_MEMORY):
+        block = _without_memory(block)
+    config = CausalLMConfig(vocabulary, options.dim, (block,), options.depth)
+    try:
+        return sized(config, vocabulary * options.dim + _SQUARES_A_BLOCK * options.dim**2 * options.depth)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def _without_memory(block: BlockConfig) -> BlockConfig:
+    assert isinstance(block, (MACConfig, MAGConfig, MALConfig, LMMConfig))
+    gates = replace(block.memory.gates, lr_bias=_NEVER, decay_bias=_NEVER)
+    return replace(block, memory=replace(block.memory, gates=gates))

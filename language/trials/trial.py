@@ -1,0 +1,185 @@
+"""Trials: train each model on a task with each seed, test it at all lengths, and keep one row of each."""
+
+import datetime
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from titans_seq.env import checkout_commit, installed_version
+from titans_seq.errors import UserError
+
+from ..tasks import TASKS, TaskRecipe, build_task
+from .models import trial_model
+from .reader import Reader
+from .rows import append_row, find_row, read_rows
+from .settings import TrialSettings
+from .training import TEST, Course, held_out_score, train
+
+Progress = Callable[[str, int, int, float | None], None]
+"""Called with what runs, the steps made and to make, and the latest score if there is a new one."""
+
+_VERSIONS_OF = ("titans-seq", "torch", "numpy")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run.
+
+    Attributes:
+        task: a key of `language.tasks.TASKS`.
+        models: names of models, see `MODELS`.
+        seeds: of initial weights and training data, at least one.
+        settings: of models and training.
+        data: folder of the tasks that are made from files.
+        longest: no test is longer; None for all of the task's test lengths.
+
+    Raises:
+        UserError: if something is unknown or nothing is left to do.
+    """
+
+    task: str
+    models: tuple[str, ...]
+    seeds: tuple[int, ...]
+    settings: TrialSettings
+    data: Path | None = None
+    longest: int | None = None
+
+    def __post_init__(self) -> None:
+        for split in ("train", "test"):
+            build_task(self.task, split, self.data)
+        if not self.models or not self.seeds:
+            raise UserError("a trial needs at least one model and one seed")
+        for model in self.models:
+            trial_model(model, 2, self.settings.model)
+        if not self.test_lengths:
+            shortest = min(self.recipe.test_lengths)
+            raise UserError(
+                f"longest must be at least {shortest}, the shortest test of {self.task}, got {self.longest}"
+            )
+
+    @property
+    def recipe(self) -> TaskRecipe:
+        """The task's recipe."""
+        return TASKS[self.task]
+
+    @property
+    def test_lengths(self) -> tuple[int, ...]:
+        """Lengths that are tested, ascending."""
+        return tuple(n for n in self.recipe.test_lengths if self.longest is None or n <= self.longest)
+
+
+def run_trials(plan: Plan, rows_file: Path, progress: Progress = lambda *_: None) -> list[Mapping[str, Any]]:
+    """Run what of a plan has no row in a file yet, and return the rows of all of it.
+
+    Each run's row is added as soon as it is done, so that a plan that was stopped goes on where it was. Where there
+    are several learning rates, the first seed is trained with each of them first, for its validation alone.
+
+    Args:
+        plan: what to run.
+        rows_file: JSON Lines; made if need be.
+        progress: see `Progress`.
+
+    Returns:
+        One row for each model and seed, without those of the search for a learning rate.
+
+    Raises:
+        UserError: if the file holds something else.
+    """
+    known: list[Mapping[str, Any]] = list(read_rows(rows_file))
+
+    def row_of(model: str, seed: int, lr: float, tested: bool) -> Mapping[str, Any]:
+        found = find_row(known, _identity(plan, model, seed, lr, tested))
+        if found is None:
+            found = _run(plan, model, seed, lr, tested, progress)
+            append_row(rows_file, found)
+            known.append(found)
+        return found
+
+    results = []
+    for model in plan.models:
+        best, *others = plan.settings.training.lr
+        if others:
+            tries = [row_of(model, plan.seeds[0], lr, tested=False) for lr in (best, *others)]
+            best = max(tries, key=_merit)["lr"]
+        results += [row_of(model, seed, best, tested=True) for seed in plan.seeds]
+    return results
+
+
+def _merit(row: Mapping[str, Any]) -> tuple[bool, int, float]:
+    """What makes one learning rate better than another: to learn the task, to do it soon, or to come closer."""
+    course = row["training"]
+    return course["reached"], -course["steps"] if course["reached"] else 0, course["best"]
+
+
+def _identity(plan: Plan, model: str, seed: int, lr: float, tested: bool) -> dict[str, Any]:
+    settings = json.loads(json.dumps(asdict(plan.settings)))
+    del settings["training"]["lr"]
+    return {
+        "kind": "trial" if tested else "search",
+        "task": plan.task,
+        "model": model,
+        "seed": seed,
+        "lr": lr,
+        "settings": settings,
+        "test_lengths": list(plan.test_lengths) if tested else [],
+    }
+
+
+def _run(plan: Plan, model: str, seed: int, lr: float, tested: bool, progress: Progress) -> dict[str, Any]:
+    """Train one model, test it if wanted, and return its row."""
+    recipe, training = plan.recipe, plan.settings.training
+    learnt = build_task(plan.task, "train", plan.data)
+    # The files of the test are for the test alone: where there are files, validation has training's.
+    validated = build_task(plan.task, "train" if recipe.needs_data else "test", plan.data)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        reader = Reader(trial_model(model, learnt.vocabulary, plan.settings.model), learnt.readout).to(device)
+    label = f"{model}, seed {seed}, lr {lr:g}"
+    course = train(
+        reader,
+        learnt,
+        recipe.train_length,
+        training,
+        lr,
+        seed,
+        lambda: held_out_score(reader, plan.task, validated, training.validation, recipe.train_length),
+        examples=recipe.train_examples,
+        progress=lambda step, score: progress(label, step, training.steps, score),
+    )
+    return {
+        **_identity(plan, model, seed, lr, tested),
+        "parameters": sum(parameter.numel() for parameter in reader.parameters()),
+        "train_length": recipe.train_length,
+        "training": _course_row(course),
+        "test": _test(plan, reader, label, progress) if tested else [],
+        "machine": {"device": _device_name(device), "threads": torch.get_num_threads()},
+        "versions": {package: installed_version(package) for package in _VERSIONS_OF},
+        "commit": checkout_commit("titans_seq", "language"),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _test(plan: Plan, reader: Reader, label: str, progress: Progress) -> list[dict[str, Any]]:
+    task, scores = build_task(plan.task, "test", plan.data), []
+    for done, length in enumerate(plan.test_lengths, start=1):
+        sequences = plan.settings.training.sequences(length)
+        score = held_out_score(reader, plan.task, task, sequences, length, TEST)
+        scores.append({"length": length, "sequences": sequences, "score": score})
+        progress(f"{label}, test at {length:,}", done, len(plan.test_lengths), score)
+    return scores
+
+
+def _course_row(course: Course) -> dict[str, Any]:
+    history = [list(validation) for validation in course.history]
+    return asdict(course) | {"history": history, "cpu_seconds": round(course.cpu_seconds, 1)}
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else f"cpu, {os.cpu_count()} cores, {sys.platform}"

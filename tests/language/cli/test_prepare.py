@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+import tyro
+
+from language.cli.prepare import Prepare, prepare
+from language.data.token_shards import TokenShards
+from language.tokenizers import load_tokenizer
+from tests.language.making import write_lines
+from titans_seq.errors import UserError
+
+
+def run(*arguments: object) -> None:
+    config = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
+    prepare(tyro.cli(Prepare, args=[*map(str, arguments)], config=config))
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    return write_lines(tmp_path / "corpus.jsonl", [f"document {n}" for n in range(20)] + [""])
+
+
+def test_the_defaults_write_bytes(lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(lines, "--out", tmp_path / "out", "--progress", "none")
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [
+        "tokenizer bytes, vocabulary 257",
+        "train:      20 documents, 230 tokens, 210 bytes of text, 1 shard",
+        "left out:   1 document without text",
+        f"written: {tmp_path / 'out'}",
+    ]
+    assert captured.err == ""
+    assert len(TokenShards.open(tmp_path / "out")) == 20
+
+
+def test_every_option_reaches_the_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("abcdefghij\n---\nabcdefghij")
+    write_lines(tmp_path / "b.jsonl", ["abcdefghij"], field="body")
+    run(
+        *(tmp_path / "a.txt", tmp_path / "b.jsonl", "--out", tmp_path / "out", "--tokenizer", "characters"),
+        *("--validation", 0.2, "--split", "position", "--seed", 4, "--field", "body", "--document-separator", "---"),
+        *("--shard-tokens", 11, "--progress", "bar"),
+    )
+    captured = capsys.readouterr()
+    assert "tokens" in captured.err
+    assert "validation: 3 documents" in captured.out
+    assert load_tokenizer(tmp_path / "out").vocabulary == 12
+    assert TokenShards.open(tmp_path / "out").lengths.tolist() == [8, 8, 8]
+    with pytest.raises(UserError, match="made in another way: .*split_by was 'position', is 'document'"):
+        run(tmp_path / "a.txt", tmp_path / "b.jsonl", "--out", tmp_path / "out")
+    run(tmp_path / "a.txt", "--out", tmp_path / "out", "--overwrite")
+    assert load_tokenizer(tmp_path / "out").vocabulary == 257
+
+
+def test_an_input_and_a_folder_have_to_be_given(lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match="no input is given: name a text, JSON Lines or Parquet file"):
+        run("--out", "x")
+    with pytest.raises(SystemExit):
+        run(lines)
+    assert "--out" in capsys.readouterr().err
+
+
+def test_the_help_describes_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("--help")
+    text = capsys.readouterr().out
+    for option in ("--tokenizer", "--validation", "--split", "--document-separator", "--shard-tokens", "--overwrite"):
+        assert option in text

@@ -1,0 +1,182 @@
+"""`titans lm generate`, `read` and `evaluate`, on an untrained model."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tyro
+
+from language.cli.evaluate import Evaluate, evaluate
+from language.cli.generate import Generate, generate
+from language.cli.read import Read, read
+from tests.language.small_models import save_run, small
+from titans_seq.errors import UserError
+
+TEXT = "It was the best of times, it was the worst of times, it was the age of wisdom. " * 3
+
+
+def parsed(options: type, arguments: str):
+    return tyro.cli(options, args=arguments.split(), config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_run(tmp_path_factory.mktemp("runs") / "y")
+
+
+def generated(capsys: pytest.CaptureFixture[str], **options: object) -> str:
+    generate(Generate(**({"max_tokens": 20} | options)))  # type: ignore[arg-type]
+    return capsys.readouterr().out
+
+
+def test_the_command_lines_of_the_issue() -> None:
+    line = "runs/y --prompt Once --max-tokens 9 --seed 3 --temperature 0.5 --top-k 4 --top-p 0.9 --stop a --stop b"
+    assert parsed(Generate, line + " --memory m.safetensors --count 2") == Generate(
+        Path("runs/y"), "Once", memory=Path("m.safetensors"), max_tokens=9, count=2, seed=3, temperature=0.5, top_k=4,
+        top_p=0.9, stop=("a", "b"),
+    )  # fmt: skip
+    assert parsed(Generate, "runs/y --prompt-file -") == Generate(Path("runs/y"), prompt_file=Path("-"))
+    line = "runs/y book.txt --save-memory m.safetensors --memory earlier.safetensors"
+    assert parsed(Read, line) == Read(
+        Path("runs/y"), Path("book.txt"), Path("m.safetensors"), Path("earlier.safetensors")
+    )
+    line = "runs/y a.txt b.txt --length 64 --out scores"
+    assert parsed(Evaluate, line) == Evaluate(Path("runs/y"), (Path("a.txt"), Path("b.txt")), 64, Path("scores"))
+
+
+def test_help_loads_no_torch() -> None:
+    code = (
+        "import sys, language.cli.generate, language.cli.read, language.cli.evaluate; "
+        "print(*[name for name in ('torch', 'lightning', 'matplotlib', 'lm_eval') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == []
+
+
+def test_using_a_model_loads_no_trainer(run: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from language.cli.generate import Generate, generate; "
+        f"generate(Generate(Path({str(run)!r}), max_tokens=1)); "
+        "print(); print(*[name for name in ('lightning', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=120)
+    assert done.stdout.endswith(b"\n\n")
+
+
+def test_text_depends_on_the_seed_and_the_prompt_alone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = generated(capsys, run=run, prompt="To be", seed=1)
+    assert first.endswith("\n")
+    assert generated(capsys, run=run, prompt="To be", seed=1) == first
+    assert generated(capsys, run=run, prompt="To be", seed=2) != first
+    assert generated(capsys, run=run, prompt="To do", seed=1) != first
+
+
+def test_without_a_prompt_a_document_begins(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generated(capsys, run=run) == generated(capsys, run=run, prompt="") != "\n"
+
+
+def test_several_texts_are_those_of_as_many_seeds(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    single = [generated(capsys, run=run, prompt="To be", seed=seed) for seed in (5, 6)]
+    both = generated(capsys, run=run, prompt="To be", seed=5, count=2)
+    assert both == f"--- 1 of 2, seed 5\n{single[0]}--- 2 of 2, seed 6\n{single[1]}"
+
+
+def test_a_prompt_from_a_file_or_standard_input(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "prompt.txt").write_text("To be")
+    expected = generated(capsys, run=run, prompt="To be")
+    assert generated(capsys, run=run, prompt_file=tmp_path / "prompt.txt") == expected
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"To be")))
+    assert generated(capsys, run=run, prompt_file=Path("-")) == expected
+
+
+def test_text_ends_before_a_stop(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = generated(capsys, run=run, prompt="To be", max_tokens=60)
+    stop = whole[10:12]
+    assert generated(capsys, run=run, prompt="To be", max_tokens=60, stop=(stop,)) == whole[: whole.index(stop)] + "\n"
+
+
+def test_what_was_read_goes_on_like_the_text_itself(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "1.txt").write_text(TEXT)
+    (tmp_path / "2.txt").write_text(TEXT[:50])
+    first, second = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+    read(Read(run, tmp_path / "1.txt", first, progress="none"))
+    said = capsys.readouterr().out
+    assert f"{len(TEXT)} tokens, {len(TEXT)} bytes of text" in said
+    assert "nats a token, perplexity " in said
+    assert f"titans lm generate {run} --memory {first}" in said
+    read(Read(run, tmp_path / "2.txt", second, first, progress="none"))
+    assert f"the memory of {len(TEXT) + 50} tokens" in capsys.readouterr().out
+    greedy = {"run": run, "temperature": 0.0}
+    for memory, text in ((first, TEXT), (second, TEXT + TEXT[:50])):
+        assert generated(capsys, **greedy, memory=memory) == generated(capsys, **greedy, prompt=text)
+        assert generated(capsys, **greedy, memory=memory, prompt=" So") == generated(
+            capsys, **greedy, prompt=text + " So"
+        )
+
+
+def test_progress_says_how_well_it_goes(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "1.txt").write_text(TEXT)
+    monkeypatch.setitem(__import__("language.cli.progress").cli.progress._SECONDS, "lines", 0.0)
+    read(Read(run, tmp_path / "1.txt", progress="lines"))
+    assert f"1.txt: {len(TEXT)} tokens" in capsys.readouterr().err
+    read(Read(run, tmp_path / "1.txt", progress="bar"))
+    capsys.readouterr()
+
+
+def test_an_evaluation_is_printed_and_written(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="the picture needs matplotlib")
+    (tmp_path / "1.txt").write_text(TEXT)
+    evaluate(Evaluate(run, (tmp_path / "1.txt",), out=tmp_path / "out", progress="none"))
+    said = capsys.readouterr().out
+    assert "cut at 32" in said
+    assert f"written: {tmp_path / 'out' / 'evaluation.json'}" in said
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["tokens"] == len(TEXT)
+    evaluate(Evaluate(run, (tmp_path / "1.txt",), length=1000, progress="none"))
+    assert "note: no text is longer than 1,000 tokens" in capsys.readouterr().out
+
+
+def test_wrong_input_is_refused(run: Path, tmp_path: Path) -> None:
+    text = tmp_path / "1.txt"
+    text.write_text(TEXT)
+    for action, message in (
+        (lambda: generate(Generate(run, "a", Path("b"))), "both --prompt and --prompt-file"),
+        (lambda: generate(Generate(run, max_tokens=0)), "--max-tokens must be at least 1, got 0"),
+        (lambda: generate(Generate(run, count=0)), "--count must be at least 1, got 0"),
+        (lambda: generate(Generate(run, stop=("",))), "--stop is empty"),
+        (lambda: generate(Generate(run, top_p=0)), r"--top-p must lie in \(0, 1\], got 0"),
+        (lambda: generate(Generate(run, temperature=-1)), "--temperature must be at least 0, got -1"),
+        (lambda: generate(Generate(run, memory=tmp_path / "m")), "no saved state at"),
+        (lambda: generate(Generate(tmp_path / "none")), "no saved model at"),
+        (lambda: read(Read(run, text, tmp_path / "m.txt")), r"expected a name that ends in \.safetensors"),
+        (lambda: read(Read(run, tmp_path / "none.txt", progress="none")), "no such file"),
+        (lambda: evaluate(Evaluate(run, ())), "no text is given"),
+        (lambda: evaluate(Evaluate(run, (text,), out=text)), "is a file: give the name of a folder"),
+        (lambda: evaluate(Evaluate(run, (text,), length=-1, progress="none")), "at least 1 token, got -1"),
+        (lambda: evaluate(Evaluate(run / "model", (text,))), "does not say what length .* give --length"),
+    ):
+        with pytest.raises(UserError, match=message):
+            action()
+
+
+def test_a_text_that_cannot_be_read_to_its_end_leaves_no_memory(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "1.txt").write_bytes(TEXT.encode() + b"\xff")
+    with pytest.raises(UserError, match=f"not UTF-8: byte 0xff at offset {len(TEXT)}"):
+        read(Read(run, tmp_path / "1.txt", tmp_path / "m.safetensors", progress="none"))
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_a_memory_of_another_run_is_refused(run: Path, tmp_path: Path) -> None:
+    other = save_run(tmp_path / "z", small(seed=1, dtype=__import__("torch").float32))
+    (tmp_path / "1.txt").write_text(TEXT)
+    read(Read(run, tmp_path / "1.txt", tmp_path / "m.safetensors", progress="none"))
+    with pytest.raises(UserError, match="other weights, .* give the model that read it"):
+        generate(Generate(other, memory=tmp_path / "m.safetensors"))

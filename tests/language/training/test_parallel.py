@@ -1,0 +1,76 @@
+"""Two processes over gloo, as `--devices 2` starts them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from language.training.module import LanguageModule
+from tests.language.training.conftest import MODEL
+from titans_seq.models import CausalLM
+from titans_seq.training.lightning_tools import load_sharded
+from titans_seq.training.optimiser import OptimiserConfig
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+from language.training.config import Hardware, PretrainConfig
+from language.training.module import LanguageModule
+from language.training.pretraining import new_model, pretrain_model
+from tests.language.training.conftest import MODEL, documents
+from titans_seq.training.optimiser import OptimiserConfig
+
+strategy, devices, out, stop = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+torch.set_num_threads(1)
+original = LanguageModule.training_step
+
+def training_step(self, batch, number):
+    if self.global_step == stop:
+        raise RuntimeError("power cut")
+    return original(self, batch, number)
+
+LanguageModule.training_step = training_step
+config = PretrainConfig(
+    MODEL, steps=6, optimiser=OptimiserConfig(lr=3e-3, warmup=2), length=16, rows=4 // devices, batch_tokens=128,
+    validate_every=4, checkpoint_every=2, log_every=2,
+)
+trained = pretrain_model(
+    new_model(config), config, documents(60, seed=0), documents(8, seed=1), out,
+    hardware=Hardware("cpu", devices, strategy), resume=True,
+)
+if trained is not None:
+    save_file({name: x.clone() for name, x in trained.state_dict().items()}, out / "trained.safetensors")
+"""
+
+
+def run(folder: Path, repository: Path, strategy: str, devices: int, stop: int = -1) -> int:
+    # The processes run the same command again, which needs a file.
+    script = folder.parent / "script.py"
+    script.write_text(SCRIPT)
+    environment = {"PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, script, strategy, str(devices), folder, str(stop)]
+    return subprocess.run(command, cwd=folder.parent, env=environment, timeout=300, capture_output=True).returncode
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_train_what_one_trains_and_resume_bit_for_bit(tmp_path, repository, strategy):
+    assert run(tmp_path / "one", repository, "auto", 1) == 0
+    assert run(tmp_path / "two", repository, strategy, 2) == 0
+    assert run(tmp_path / "cut", repository, strategy, 2, stop=5) != 0
+    assert not (tmp_path / "cut" / "trained.safetensors").exists()
+    assert run(tmp_path / "cut", repository, strategy, 2) == 0
+    one, two, cut = (load_file(tmp_path / name / "trained.safetensors") for name in ("one", "two", "cut"))
+    for name, expected in one.items():
+        torch.testing.assert_close(two[name], expected, atol=1e-5, rtol=0, msg=name)
+        assert torch.equal(cut[name], two[name]), name
+    if strategy == "fsdp":
+        module = LanguageModule(CausalLM(MODEL), OptimiserConfig(), steps=6)
+        load_sharded(tmp_path / "two" / "checkpoints" / "step-00000006.ckpt", module)
+        for name, tensor in module.network.model.state_dict().items():
+            assert torch.equal(tensor, two[name]), name

@@ -1,0 +1,211 @@
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from language.training.config import Hardware, PretrainConfig
+from language.training.log import read_log
+from language.training.module import MOST_SKIPPED, LanguageModule
+from language.training.pretraining import CHECKPOINTS, LOG, new_model, pretrain_model
+from titans_seq.blocks import AttentionBlockConfig
+from titans_seq.config import to_yaml
+from titans_seq.errors import UserError
+from titans_seq.layers import AttentionConfig
+from titans_seq.models import CausalLM
+from titans_seq.training.lightning_tools import last_checkpoint
+
+CPU = Hardware("cpu")
+
+
+def pretrained(config, train, validation, folder, **options) -> CausalLM:
+    trained = pretrain_model(new_model(config), config, train, validation, folder, hardware=CPU, **options)
+    assert trained is not None
+    return trained
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_learns(tmp_path, train, validation, config):
+    config = replace(config, steps=40, log_every=20, validate_every=40, checkpoint_every=40)
+    pretrained(config, train, validation, tmp_path, tokens_per_byte=0.5)
+    rows = list(read_log(tmp_path / LOG))
+    assert rows[0]["loss"] > rows[1]["loss"] + 0.1
+    last = rows[-1]
+    assert last["validation_loss"] < math.log(13) - 0.3
+    assert last["perplexity"] == pytest.approx(math.exp(last["validation_loss"]))
+    assert last["bits_per_byte"] == pytest.approx(last["validation_loss"] / math.log(2) / 2)
+
+
+def test_what_the_log_holds(tmp_path, train, validation, config, capsys):
+    pretrained(replace(config, peak_flops=1e12), train, validation, tmp_path, progress="lines")
+    rows = list(read_log(tmp_path / LOG))
+    assert [row["step"] for row in rows] == [2, 4, 4, 6, 6]
+    assert ["validation_loss" in row for row in rows] == [False, False, True, False, True]
+    first = rows[0]
+    assert first["tokens"] == 128
+    assert first["lr"] == pytest.approx(3e-3)
+    assert 0 < first["flops_utilisation"] < 1
+    assert first["gradient_norm"] > 0
+    assert 0 < first["memory_momentum"] < 1
+    assert first["memory_surprise"] > 0
+    assert "bits_per_byte" not in rows[2]
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 5
+    assert printed[2].startswith("step 4/6: validation loss")
+
+
+def test_leaves_random_numbers_and_terminal_alone(tmp_path, train, config, capfd):
+    before = torch.get_rng_state()
+    pretrained(config, train, None, tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [CHECKPOINTS, LOG]
+    kept = sorted(path.name for path in (tmp_path / CHECKPOINTS).iterdir())
+    assert kept == ["step-00000004.ckpt", "step-00000006.ckpt"]
+
+
+@pytest.mark.parametrize("mode", ["carry", "random"])
+def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, train, validation, config, mode, monkeypatch):
+    config = replace(config, mode=mode, steps=8)
+    expected = pretrained(config, train, validation, tmp_path / "whole")
+
+    class PowerCut(BaseException):
+        pass
+
+    original = LanguageModule.training_step
+
+    def broken(self, batch, batch_idx):
+        # In the middle of a step's accumulation, one step after a checkpoint.
+        if self.global_step == 5 and batch_idx % 2:
+            raise PowerCut
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LanguageModule, "training_step", broken)
+        with pytest.raises(PowerCut):
+            pretrained(config, train, validation, tmp_path / "cut")
+    assert sorted(path.name for path in (tmp_path / "cut" / CHECKPOINTS).iterdir())[-1] == "step-00000004.ckpt"
+    torch.manual_seed(99)
+    model = new_model(replace(config, seed=99))  # whose weights must not matter
+    resumed = pretrain_model(model, config, train, validation, tmp_path / "cut", hardware=CPU, resume=True)
+    assert resumed is not None
+    assert same(resumed, expected)
+    logs = [list(read_log(tmp_path / name / LOG)) for name in ("whole", "cut")]
+    for rows in logs:
+        for row in rows:
+            row.pop("tokens_per_second", None)
+    assert logs[0] == logs[1]
+
+
+KILLED = """
+import sys, torch
+torch.set_num_threads(1)
+from pathlib import Path
+from tests.language.training.conftest import documents
+from titans_seq.config import from_yaml
+from language.training.config import Hardware, PretrainConfig
+from language.training.pretraining import new_model, pretrain_model
+config = from_yaml(sys.argv[2], PretrainConfig)
+pretrain_model(new_model(config), config, documents(60, seed=0), None, Path(sys.argv[1]), hardware=Hardware("cpu"))
+"""
+
+
+def test_a_killed_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, train, config, repository):
+    config = replace(config, steps=30, checkpoint_every=1, keep=1)
+    process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "cut", to_yaml(config)], cwd=repository)
+    until = time.monotonic() + 120
+    while last_checkpoint(tmp_path / "cut" / CHECKPOINTS) is None and time.monotonic() < until:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    (left,) = (tmp_path / "cut" / CHECKPOINTS).glob("step-*")
+    stopped_at = int(left.stem.removeprefix("step-"))
+    assert 1 <= stopped_at < 30
+    short = replace(config, checkpoint_every=30)
+    resumed = pretrained(short, train, None, tmp_path / "cut", resume=True)
+    assert same(resumed, pretrained(short, train, None, tmp_path / "whole"))
+
+
+def test_a_step_that_is_not_finite_is_left_out(tmp_path, train, config, monkeypatch):
+    original = LanguageModule.training_step
+    weights = []
+
+    def spiked(self, batch, batch_idx):
+        loss = original(self, batch, batch_idx)
+        weights.append([p.detach().clone() for p in self.parameters()])
+        return loss * math.nan if self.global_step == 2 else loss
+
+    monkeypatch.setattr(LanguageModule, "training_step", spiked)
+    model = pretrained(replace(config, log_every=1, batch_tokens=32), train, None, tmp_path)
+    assert [row["skipped"] for row in read_log(tmp_path / LOG)] == [0, 0, 1, 1, 1, 1]
+    assert all(torch.equal(a, b) for a, b in zip(weights[2], weights[3], strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(weights[3], weights[4], strict=True))
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
+def test_too_many_steps_that_are_not_finite_end_the_training(tmp_path, train, config):
+    model = new_model(config)
+    with torch.no_grad():
+        model.embedding.weight.fill_(math.inf)
+    config = replace(config, steps=50)
+    with pytest.raises(UserError, match=f"{MOST_SKIPPED} steps in a row up to step {MOST_SKIPPED} .* learning rate"):
+        pretrain_model(model, config, train, None, tmp_path, hardware=CPU)
+
+
+def test_how_many_batches_make_a_step(config):
+    assert [replace(config, rows=rows).accumulate(processes=1) for rows in (1, 2, 4)] == [4, 2, 1]
+    assert replace(config, rows=1).accumulate(processes=2) == 2
+
+
+def test_a_checkpoint_of_another_model_or_other_data_is_refused(tmp_path, train, validation, config):
+    pretrained(replace(config, steps=2), train, None, tmp_path)
+    other = replace(config, model=replace(config.model, depth=3))
+    with pytest.raises(UserError, match="is of another model"):
+        pretrained(other, train, None, tmp_path, resume=True)
+    with pytest.raises(UserError, match="other token shards"):
+        pretrained(config, validation, None, tmp_path, resume=True)
+
+
+def test_what_cannot_be_carried_is_refused(config):
+    with pytest.raises(UserError, match="the training length 24 is not a multiple of 16"):
+        new_model(replace(config, length=24, batch_tokens=48))
+    everything = replace(config.model, blocks=(AttentionBlockConfig(AttentionConfig(2, None)),))
+    with pytest.raises(UserError, match="--mode random"):
+        new_model(replace(config, model=everything))
+    new_model(replace(config, model=everything, mode="random"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"batch_tokens": 100}, "a step of 100 tokens cannot be made of batches of 2 rows of 16 .* such as 96"),
+        ({"batch_tokens": 16}, "a multiple of 32, such as 32"),
+        ({"peak_flops": 0.0}, "peak_flops must be above 0"),
+        ({"validation_batches": 0}, "validation_batches must be at least 1"),
+    ],
+)
+def test_settings_out_of_range_are_refused(config: PretrainConfig, change, message):
+    with pytest.raises(UserError, match=message):
+        replace(config, **change)
+
+
+def test_a_last_line_of_the_log_that_was_cut_off_is_passed_over(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"step": 1}) + '\n{"ste')
+    assert list(read_log(path)) == [{"step": 1}]
+    path.write_text('{"ste\n{"step": 1}\n')
+    with pytest.raises(UserError, match=r"log.jsonl, line 1: damaged"):
+        list(read_log(path))

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from titans_seq.checkpoint import save_folder
+from titans_seq.errors import UserError
+from titans_seq.models import CausalLM, language_model
+from titans_seq.models.packing import pack_state, unpack_state
+from titans_seq.models.saving import load_model, save_model
+
+VARIANTS = ("lmm", "mac", "mag", "mal", "transformer")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_saved_model_and_a_packed_state_go_on_as_before(tmp_path, variant):
+    model = CausalLM(language_model(f"tiny-{variant}", vocabulary=12))
+    save_model(tmp_path / "run" / "model", model, "# A model")
+    ids = torch.randint(12, (2, 90))
+    _, state = model(ids[:, :70])
+    path = tmp_path / "state.pt"
+    torch.save(pack_state(state), path)
+    packed = torch.load(path, weights_only=True)  # noqa: TID251 - plain values and tensors, as a checkpoint holds them
+    for folder in ("run", "run/model"):
+        y, _ = load_model(tmp_path / folder)(ids[:, 70:], unpack_state(packed))
+        assert torch.equal(y, model(ids[:, 70:], state)[0])
+
+
+def test_what_is_no_language_model_is_refused(tmp_path):
+    with pytest.raises(UserError, match="there is no such folder"):
+        load_model(tmp_path / "nowhere")
+    save_folder(tmp_path / "other", {"forecast": {}}, {"w": torch.ones(1)}, "# Another")
+    with pytest.raises(UserError, match="not of a language model"):
+        load_model(tmp_path / "other")
+
+
+def test_damage_is_named_by_file(tmp_path):
+    folder = tmp_path / "model"
+    save_model(folder, CausalLM(language_model("tiny-lmm", vocabulary=12)), "# A model")
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text.replace("depth: 4", "depth: 3"))
+    with pytest.raises(UserError, match="weights.safetensors: not the weights of the model"):
+        load_model(folder)
+    (folder / "config.yaml").write_text(text.replace("depth: 4", "depth: many"))
+    with pytest.raises(UserError, match="config.yaml: depth: expected a whole number"):
+        load_model(folder)
+
+
+def test_a_value_of_another_class_is_no_state():
+    with pytest.raises(TypeError, match="PosixPath"):
+        pack_state(Path())
+    with pytest.raises(ValueError, match="'Rogue'"):
+        unpack_state({"class": "Rogue"})

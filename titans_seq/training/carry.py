@@ -1,0 +1,170 @@
+"""State carried from one training step to the next: which rows go on with a document, and which begin a new one."""
+
+import functools
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from titans_seq.blocks import MACState, MemoryAsContext, MemoryAsGate, MemoryAsLayer
+from titans_seq.errors import UserError
+from titans_seq.layers import AttentionState, CausalAttention, NeuralMemory, NeuralMemoryState
+from titans_seq.memory import MemoryState
+from titans_seq.models import Backbone, BackboneState, CausalLM
+
+
+def reset_rows(model: CausalLM | Backbone, state: BackboneState | None, fresh: Tensor) -> BackboneState | None:
+    """Return a state in which some rows of the batch have read nothing yet, and the others are as they were.
+
+    A row that was reset gives the outputs that it would give without any state, and its gradients reach the learned
+    start of every memory; rows never see each other. All rows have one place in their chunk and segment, so the rows
+    can be reset only where a new sequence's place is the same: pieces of a multiple of `common_length` tokens.
+
+    A layer of a memory that does not learn belongs to the model, not to the sequence: every row gets it as it is now.
+
+    Args:
+        model: what made the state.
+        state: after a piece; None stays None, for then all rows are new.
+        fresh: which rows begin anew, `[B]` of bool, on the state's device.
+
+    Raises:
+        ValueError: if the state is inside a chunk or segment.
+        TypeError: if a block's mixer is of a class that has no rule here; `begin_rows.register` gives it one.
+
+    Example:
+        >>> from titans_seq.blocks import LMMConfig
+        >>> from titans_seq.models import CausalLMConfig
+        >>> model = CausalLM(CausalLMConfig(vocabulary=10, dim=32, blocks=(LMMConfig(),), depth=1))
+        >>> first, second = torch.randint(10, (2, 16)), torch.randint(10, (2, 16))
+        >>> _, state = model(first)
+        >>> y, _ = model(second, reset_rows(model, state, torch.tensor([True, False])))
+        >>> alone, _ = model(second[:1])
+        >>> torch.allclose(y[:1], alone, atol=1e-5)
+        True
+    """
+    if state is None:
+        return None
+    blocks: Any = (model.backbone if isinstance(model, CausalLM) else model).blocks
+    pairs = zip(blocks, state.blocks, strict=True)
+    return BackboneState(tuple(begin_rows(block.mixer, before, fresh) for block, before in pairs))
+
+
+def common_length(model: nn.Module) -> int:
+    """Return the tokens after which all chunks and segments of a model begin anew: their least common multiple.
+
+    Example:
+        >>> from titans_seq.models import language_model
+        >>> common_length(CausalLM(language_model("tiny-mac", vocabulary=10)))
+        64
+    """
+    lengths = [1]
+    for module in model.modules():
+        if isinstance(module, NeuralMemory):
+            lengths.append(module.config.chunk_size)
+        elif isinstance(module, MemoryAsContext):
+            lengths.append(module.config.segment)
+    return math.lcm(*lengths)
+
+
+def check_length(model: nn.Module, length: int) -> None:
+    """Refuse a training length that would cut a chunk or a segment in two.
+
+    Raises:
+        UserError: naming the lengths next to it that are possible.
+    """
+    step = common_length(model)
+    if length < 1 or length % step:
+        below = length // step * step
+        near = f"{below} or {below + step}" if below > 0 else str(step)
+        raise UserError(
+            f"the training length {length} is not a multiple of {step}, which all chunks and segments of the model "
+            f"divide: state is carried from one piece to the next, so take {near}"
+        )
+
+
+@functools.singledispatch
+def begin_rows(mixer: Any, state: Any, fresh: Tensor) -> Any:
+    """Return a mixer's state with some rows reset; see `reset_rows`."""
+    raise TypeError(f"no rule to reset single rows of the state of {type(mixer).__name__}: register one")
+
+
+@begin_rows.register
+def _(mixer: CausalAttention, state: AttentionState, fresh: Tensor) -> AttentionState:
+    tokens = state.keys.shape[2]
+    begins = fresh.new_zeros(fresh.shape, dtype=torch.long) if state.begins is None else state.begins
+    return AttentionState(state.keys, state.values, begins.masked_fill(fresh, tokens))
+
+
+@begin_rows.register
+def _(mixer: NeuralMemory, state: NeuralMemoryState, fresh: Tensor) -> NeuralMemoryState:
+    new = _begun(mixer)
+    if state.memory.position != new.memory.position:
+        raise ValueError(
+            f"rows can be reset only where a chunk of {mixer.config.chunk_size} tokens is as far as in a new sequence, "
+            f"{new.memory.position} tokens, got a state after {state.memory.position}: use pieces of whole chunks"
+        )
+    memory = _joined(mixer, new.memory, state.memory, fresh)
+    if new.recent is None or state.recent is None:
+        return NeuralMemoryState(memory, None)
+    return NeuralMemoryState(memory, _where(fresh, new.recent, state.recent))
+
+
+@begin_rows.register
+def _(mixer: MemoryAsContext, state: MACState, fresh: Tensor) -> MACState:
+    if state.keys.shape[3] or state.memory is None:
+        raise ValueError(
+            f"rows can be reset only between segments, got a state after {state.keys.shape[3]} of a segment's "
+            f"{mixer.config.segment} tokens: use pieces of whole segments"
+        )
+    memory = begin_rows(mixer.memory, state.memory, fresh)
+    rule = mixer.config.memory.rule
+    new, first = rule.current_weights(mixer.memory.initial_state()), rule.architecture.first_learning
+    context = (_where(fresh, *pair) for pair in zip(new[first:], state.context[first:], strict=True))
+    return MACState(memory, (*new[:first], *context), state.keys, state.values)
+
+
+@begin_rows.register
+def _(mixer: MemoryAsGate, state: tuple, fresh: Tensor) -> tuple:
+    seen, stored = state
+    return begin_rows(mixer.attention, seen, fresh), begin_rows(mixer.memory, stored, fresh)
+
+
+@begin_rows.register
+def _(mixer: MemoryAsLayer, state: tuple, fresh: Tensor) -> tuple:
+    stored, seen = state
+    return begin_rows(mixer.memory, stored, fresh), begin_rows(mixer.attention, seen, fresh)
+
+
+def _begun(layer: NeuralMemory) -> NeuralMemoryState:
+    """The state before a sequence's first token, when the persistent tokens have been written."""
+    past = 0 if layer.convolution is None else layer.convolution.weight.shape[-1] - 1
+    recent = layer.project.weight.new_zeros(1, past, layer.project.out_features) if past else None
+    state = NeuralMemoryState(layer.initial_state(), recent)
+    if layer.persistent is None:
+        return state
+    _, begun = layer(layer.persistent.unsqueeze(0), state)
+    return begun
+
+
+def _joined(layer: NeuralMemory, new: MemoryState, old: MemoryState, fresh: Tensor) -> MemoryState:
+    first, still = layer.config.rule.architecture.first_learning, layer.initial_state()
+
+    def join(name: str) -> tuple[Tensor, ...]:
+        pairs = zip(getattr(new, name)[first:], getattr(old, name)[first:], strict=True)
+        return *getattr(still, name)[:first], *(_where(fresh, *pair) for pair in pairs)
+
+    # A new memory has written nothing yet, which is the same as having written zeros.
+    recent = new.recent or tuple(map(torch.zeros_like, old.recent))
+    return MemoryState(
+        join("weights"),
+        join("momentum"),
+        join("anchor"),
+        old.position,
+        tuple(_where(fresh, *pair) for pair in zip(recent, old.recent, strict=True)),
+    )
+
+
+def _where(fresh: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """Where fresh `new`, which may lack the batch dimension or have one row, elsewhere `old`, `[B, ...]`."""
+    return torch.where(fresh.view(-1, *[1] * (old.dim() - 1)), new.to(old.dtype), old)

@@ -1,0 +1,144 @@
+"""What Lightning leaves out: random numbers in checkpoints, and checkpoints of the last steps that are always whole."""
+
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import Callback, Checkpoint
+from torch import nn
+from torch.distributed.checkpoint.state_dict_loader import load
+
+CHECKPOINTS = "step-*.ckpt"
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes files; known before the processes of a parallel run have met.
+
+    Example:
+        >>> is_first_process()
+        True
+    """
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def gather_ranks(value: Any) -> list[Any]:
+    """Return every process's value, in the order of the ranks; one process has its own alone."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return [value]
+    values = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values
+
+
+def of_this_rank(values: list[Any]) -> Any | None:
+    """Return this process's value of a list that `gather_ranks` made, or None if there were other processes then."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    world, rank = (torch.distributed.get_world_size(), torch.distributed.get_rank()) if distributed else (1, 0)
+    return values[rank] if len(values) == world else None
+
+
+class RandomState(Callback):
+    """Save and restore PyTorch's random numbers of every process, which Lightning's checkpoints leave out."""
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the generators' states."""
+        own = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        checkpoint["random_state"] = gather_ranks(own)
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep them until the start of training, after which nothing else draws."""
+        self._saved = of_this_rank(checkpoint["random_state"])
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go on where the checkpoint was."""
+        saved = getattr(self, "_saved", None)
+        if saved is not None:
+            torch.set_rng_state(saved["cpu"].cpu())
+            if len(saved["cuda"]) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all([state.cpu() for state in saved["cuda"]])
+
+
+class KeepLast(Checkpoint):
+    """Write a checkpoint every so many optimiser steps and at the end, and keep the last few.
+
+    Each is `step-00000100.ckpt` in the folder, a file or, where the strategy shards, a folder. It gets this name when
+    it is whole, and older ones go after that, so that a killed run always leaves one.
+
+    As a `Checkpoint` it runs after the other callbacks.
+
+    Args:
+        folder: where; made if need be.
+        every: steps, at least 1.
+        keep: how many, at least 1.
+    """
+
+    def __init__(self, folder: Path, every: int, keep: int = 2) -> None:
+        self.folder, self.every, self.keep = Path(folder), every, keep
+        self._saved_at = -1
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note where training goes on, which needs no second checkpoint."""
+        self._saved_at = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save if a step is due; within a step that accumulates gradients none is."""
+        step = trainer.global_step
+        due = step % self.every == 0 or step == trainer.max_steps
+        if due and step != self._saved_at:
+            self._saved_at = step
+            self._save(trainer, step)
+
+    def _save(self, trainer: pl.Trainer, step: int) -> None:
+        target = self.folder / CHECKPOINTS.replace("*", f"{step:08d}")
+        temporary = target.with_name(f".{target.name}.new")
+        if trainer.is_global_zero:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _remove(temporary)
+        trainer.strategy.barrier()
+        trainer.save_checkpoint(temporary, weights_only=False)
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            _remove(target)
+            temporary.rename(target)
+            for old in sorted(self.folder.glob(CHECKPOINTS))[: -self.keep]:
+                _remove(old)
+        trainer.strategy.barrier()
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the latest checkpoint that `KeepLast` wrote into a folder, or None if there is none.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     last_checkpoint(Path(folder))
+    """
+    return max(Path(folder).glob(CHECKPOINTS), default=None)
+
+
+def load_sharded(folder: Path, module: nn.Module) -> None:
+    """Load the weights of a checkpoint that a sharding strategy wrote, in one process, whatever the number that wrote.
+
+    Args:
+        folder: the checkpoint, a folder.
+        module: a module with the names of the Lightning module that was trained, not sharded; loaded in place.
+    """
+    weights = module.state_dict()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # that is why this function is here
+        load({"state_dict": weights}, checkpoint_id=folder, no_dist=True)
+    module.load_state_dict(weights)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
