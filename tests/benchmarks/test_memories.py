@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from benchmarks import memories, provenance, recall, report
+from benchmarks.measure import Sample
 from benchmarks.recall import Task, Training
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import GradientDescent, LinearMemory, MemoryRule, NoRetention
@@ -71,7 +72,7 @@ def test_the_learning_rate_rises_then_falls_to_nothing():
 
 def test_a_model_learns_to_recall():
     task = Task(pairs=2, questions=8, length=12, keys=3, values=3, fillers=1)
-    training = Training(steps=150, dim=32, blocks=1, chunk_size=4, tests=64)
+    training = Training(steps=120, dim=32, blocks=1, heads=1, chunk_size=4, tests=64)
     outcome = recall.train(DELTA, task, training, seed=0)
     assert outcome.accuracy is not None
     assert outcome.accuracy > 0.9  # a guess among the two values shown is right half the time
@@ -158,7 +159,7 @@ def test_a_row_is_measured_again_when_its_code_may_have_changed(committed, tmp_p
     assert trainings() == 2
     assert trainings() == 0
     assert trainings(again=True) == 2
-    committed["commit"] = "abd"
+    committed["commit"] = "def"
     assert trainings() == 2
     committed["uncommitted"] = [" M titans_seq/memory/_rule.py"]
     assert trainings() == 2
@@ -174,13 +175,36 @@ def test_rows_of_another_setup_are_not_mixed(committed, tmp_path):
     assert [row["name"] for row in run(out, "deltanet", setup=other, again=True)] == ["deltanet"]
 
 
-def test_a_cost_compares_time_and_memory_with_titans():
-    measured = memories.cost(DELTA, memories.LayerSize(32, 2, 16, 1, 128, rounds=3))
-    assert list(measured) == ["forward", "training"]
-    for one in measured.values():
-        assert len(one["cpu_s"]) == len(one["base_cpu_s"]) == 3
-        ratios = sorted(a / b for a, b in zip(one["cpu_s"], one["base_cpu_s"], strict=True))
-        assert one["times_base"] == ratios[1]
+def test_layers_are_called_in_turn_in_both_passes():
+    calls = memories._calls([DELTA, memories.ROWS["titans"]], memories.LayerSize(8, 2, 4, 1, 16, rounds=3))
+    assert list(calls) == ["forward", "training"]
+    for samples in calls.values():
+        assert [len(of_rule) for of_rule in samples] == [3, 3]
+        assert all(sample.cpu_s > 0 for of_rule in samples for sample in of_rule)
+
+
+def test_a_cost_is_the_median_of_the_rounds_ratios_and_the_memory_of_a_layer_alone(monkeypatch):
+    def samples(times: tuple[int, ...], megabytes: int) -> list[Sample]:
+        return [Sample(cpu_s, 0, 0, megabytes * 10**6) for cpu_s in times]
+
+    def calls(rules, size):
+        if len(rules) == 2:
+            found = [samples((2, 2, 9), 1), samples((1, 4, 3), 1)]
+        else:
+            found = [samples((5,), 30 if rules == [DELTA] else 40)]
+        return {which: found for which in ("forward", "training")}
+
+    monkeypatch.setattr(memories, "_in_a_process_of_its_own", calls)
+    expected = {"times_base": 2, "extra_mb": 30, "times_base_extra_mb": 0.75, "cpu_s": [2, 2, 9]}
+    for one in memories.cost(DELTA, memories.LayerSize()).values():
+        assert one == expected | {"base_cpu_s": [1, 4, 3]}
+
+
+@pytest.mark.slow
+def test_a_matrix_costs_less_than_a_deep_memory_with_momentum():
+    for one in memories.cost(DELTA, memories.LayerSize(length=256, rounds=3)).values():
+        assert one["times_base"] < 1
+        assert one["times_base_extra_mb"] < 1
 
 
 def row(name: str, *recall: dict) -> dict:
