@@ -130,7 +130,7 @@ def test_a_full_disk_leaves_the_earlier_model(wide_model, long_model, tmp_path, 
     def full(*arguments, **keywords):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("titans_seq.checkpoint.save_file", full)
+    monkeypatch.setattr("titans_seq.checkpoint.save", full)
     with pytest.raises(OSError, match="No space left"):
         long_model.save(tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

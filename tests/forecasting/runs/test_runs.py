@@ -211,7 +211,7 @@ def test_a_full_disk_at_the_end_loses_nothing(csv, tiny_config, tmp_path, monkey
 
     out = tmp_path / "full"
     with monkeypatch.context() as patch:
-        patch.setattr("titans_seq.checkpoint.save_file", full)
+        patch.setattr("titans_seq.checkpoint.save", full)
         with pytest.raises(OSError, match="No space left"):
             train_run(csv, out, config)
     assert not (out / "model").exists()
