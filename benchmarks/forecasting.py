@@ -18,10 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from forecasting.benchmark.run import Scores, append_row, benchmark_run_recipe, read_rows, run_benchmark
+from forecasting.benchmark.run import Scores, benchmark_run_recipe, run_benchmark
 from forecasting.presets import MIXERS
 from titans_seq.config import to_dict
 from titans_seq.errors import UserError
+from titans_seq.jsonl import append_row, read_rows
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "forecasting.jsonl"

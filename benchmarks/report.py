@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from forecasting.benchmark.run import read_rows
+from titans_seq.jsonl import read_rows
 from titans_seq.memory import PRESETS
 
 from . import forecasting, memories

@@ -1,7 +1,6 @@
 """One run of the long-horizon benchmark: train by the preset, score every window, return one row."""
 
 import datetime
-import json
 import os
 import sys
 import time
@@ -13,14 +12,12 @@ import torch
 from torch import Tensor
 
 from titans_seq.config import to_dict
-from titans_seq.env import installed_version
-from titans_seq.errors import UserError
+from titans_seq.env import checkout_commit, installed_version
 
 from ..evaluation.baselines import standard_baselines
 from ..network.simba_network import build_network
 from ..overrides import override
 from ..presets import Recipe, benchmark_recipe, with_mixer
-from ..runs.config import git_commit
 from ..training.trainer import fit_network
 from ..windows.cutting import WindowBatch, WindowLoader, Windows
 from .datasets import find_benchmark, load_benchmark
@@ -129,7 +126,7 @@ def run_benchmark(
         "config": to_dict(recipe),
         "machine": {"device": _device_name(device), "threads": torch.get_num_threads()},
         "versions": {package: installed_version(package) for package in VERSIONS_OF},
-        "commit": git_commit(),
+        "commit": checkout_commit("forecasting", "titans_seq"),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 
@@ -162,51 +159,6 @@ def score_baselines(split: LongHorizonSplit, season: int) -> Scores:
     for label, baseline in standard_baselines(split.train.context, season).items():
         scores[label] = _mse_mae(baseline.fit(split.train).predict, split, "test")
     return scores
-
-
-def append_row(path: Path | str, row: Mapping[str, Any]) -> None:
-    """Add one line of JSON to a file, whole or not at all; several processes may share the file.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     append_row(f"{folder}/rows.jsonl", {"seed": 0})
-        ...     append_row(f"{folder}/rows.jsonl", {"seed": 1})
-        ...     read_rows(f"{folder}/rows.jsonl")
-        [{'seed': 0}, {'seed': 1}]
-    """
-    line = (json.dumps(row, allow_nan=False) + "\n").encode()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        size = os.fstat(descriptor).st_size
-        # One call to the system keeps the lines of concurrent writers apart.
-        if os.write(descriptor, line) != len(line):
-            os.ftruncate(descriptor, size)
-            raise OSError(f"could not write a whole row to {path}: is the disk full?")
-    finally:
-        os.close(descriptor)
-
-
-def read_rows(path: Path | str) -> list[dict[str, Any]]:
-    """Read the rows of such a file; none if there is no file.
-
-    Raises:
-        UserError: a line is not a JSON object.
-    """
-    source = Path(path)
-    if not source.exists():
-        return []
-    rows = []
-    for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{source}, line {number}: not JSON ({error}): mend or delete the line") from error
-        if not isinstance(row, dict):
-            raise UserError(f"{source}, line {number}: not a JSON object: mend or delete it")
-        rows.append(row)
-    return rows
 
 
 def _mse_mae(predict: Predict, split: LongHorizonSplit, part: Literal["val", "test"]) -> dict[str, float]:

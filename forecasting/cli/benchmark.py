@@ -6,8 +6,9 @@ from typing import Any
 
 from titans_seq.config import parse_yaml
 from titans_seq.errors import UserError
+from titans_seq.jsonl import append_row
 
-from ..benchmark.run import append_row, run_benchmark
+from ..benchmark.run import run_benchmark
 from .options import Benchmark
 from .tables import align
 

@@ -2,12 +2,11 @@
 
 import hashlib
 import platform
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from titans_seq.config import from_yaml, to_yaml
-from titans_seq.env import installed_version
+from titans_seq.env import checkout_commit, installed_version
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 
@@ -51,7 +50,7 @@ def new_run_config(data_path: Path, forecast: ForecastConfig, options: FrameOpti
         str(data_path.resolve()),
         file_hash(data_path),
         {"python": platform.python_version()} | versions,
-        git_commit(),
+        checkout_commit("forecasting", "titans_seq"),
     )
 
 
@@ -95,18 +94,3 @@ def file_hash(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-
-
-def git_commit() -> str | None:
-    """Hash of the checkout this package lies in, "+changes" if the packages differ from it; None outside a checkout."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        head, changes = (
-            subprocess.run(["git", *command], cwd=root, capture_output=True, text=True, check=True).stdout
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "forecasting", "titans_seq"])
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.strip() + ("+changes" if changes.strip() else "")

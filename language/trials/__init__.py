@@ -7,7 +7,7 @@ together for `tables`, `markdown` and `picture.draw`.
 from .models import MODELS, ModelOptions, trial_model
 from .reader import Reader
 from .report import Summary, markdown, mean_scores, summarise, tables
-from .rows import append_row, read_rows, trial_rows
+from .rows import trial_rows
 from .settings import TrainingOptions, TrialSettings, default_settings
 from .streaming import score
 from .training import Course, train
@@ -22,11 +22,9 @@ __all__ = [
     "Summary",
     "TrainingOptions",
     "TrialSettings",
-    "append_row",
     "default_settings",
     "markdown",
     "mean_scores",
-    "read_rows",
     "run_trials",
     "score",
     "summarise",

@@ -13,11 +13,12 @@ import torch
 
 from titans_seq.env import checkout_commit, installed_version
 from titans_seq.errors import UserError
+from titans_seq.jsonl import append_row, read_rows
 
 from ..tasks import TASKS, TaskRecipe, build_task
 from .models import trial_model
 from .reader import Reader
-from .rows import append_row, find_row, read_rows
+from .rows import find_row
 from .settings import TrialSettings
 from .training import TEST, Course, held_out_score, train
 

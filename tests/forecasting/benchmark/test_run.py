@@ -11,11 +11,12 @@ from benchmarks import forecasting as runner
 from forecasting import presets
 from forecasting.benchmark import run as benchmarking
 from forecasting.benchmark.datasets import BENCHMARKS
-from forecasting.benchmark.run import append_row, read_rows, run_benchmark, validation_loader
+from forecasting.benchmark.run import run_benchmark, validation_loader
 from forecasting.overrides import override
 from forecasting.windows.arrays import ItemArrays
 from forecasting.windows.cutting import Windows
 from titans_seq.errors import UserError
+from titans_seq.jsonl import append_row, read_rows
 
 FAST = {"optimiser.epochs": 2, "batches_per_epoch": 3, "network.width": 8, "validation_windows": 64}
 

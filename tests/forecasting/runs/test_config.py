@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from forecasting.runs.config import git_commit
+from titans_seq.env import checkout_commit
 
 
 def test_a_run_in_a_checkout_names_its_commit(repository: Path) -> None:
@@ -15,6 +15,6 @@ def test_a_run_in_a_checkout_names_its_commit(repository: Path) -> None:
     head = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=True
     ).stdout.strip()
-    commit = git_commit()
+    commit = checkout_commit("forecasting", "titans_seq")
     assert commit is not None
     assert re.fullmatch(rf"{head}(\+changes)?", commit)

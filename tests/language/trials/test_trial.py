@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from language.trials import Plan, TrialSettings, markdown, read_rows, run_trials, summarise, tables, trial_rows
+from language.trials import Plan, TrialSettings, markdown, run_trials, summarise, tables, trial_rows
 from language.trials.picture import draw
 from language.trials.report import cells, mean_scores
-from language.trials.rows import IDENTITY, append_row, find_row
+from language.trials.rows import IDENTITY, find_row
 from titans_seq.errors import UserError
+from titans_seq.jsonl import append_row, read_rows
 
 
 @pytest.fixture
