@@ -9,13 +9,16 @@ comma := ,
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format clean
+.PHONY: help demo demo-lm test test-slow lint format clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 demo: $(VENV)/.installed-forecasting  ## train, evaluate and plot a forecast of a real series
 	$(BIN)/python -m forecasting.demo --out runs/demo
+
+demo-lm: $(VENV)/.installed-language  ## train a language model on Python's documentation and let it write
+	$(ONE_THREAD) $(BIN)/python -m language.demo --out runs/demo-lm
 
 test: $(VENV)/.installed-forecasting-language-test  ## run the tests (PYTEST_ARGS="-k word" to choose)
 	$(ONE_THREAD) $(BIN)/pytest $(PYTEST_ARGS)

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.errors import UserError
@@ -31,9 +31,8 @@ class ModelOptions:
         memory_rule: a key of `titans_seq.memory.PRESETS`.
         chunk_size: of the memory.
         convolution: width of the memory's convolution; 0 leaves it out.
-        lr_bias: start of the memory's step gate, see `GateConfig`.
-        decay_bias: start of the memory's decay gate, likewise; -6 forgets half in 280 tokens, -20 next to nothing.
-        max_step: reach of the memory's step, see `GateConfig`.
+        gates: of the memory. These shut completely, open because of the token before, and reach far enough for one
+            write to be enough.
 
     Raises:
         UserError: if a value is out of range.
@@ -46,9 +45,11 @@ class ModelOptions:
     memory_rule: str = "titans"
     chunk_size: int = 16
     convolution: int = 4
-    lr_bias: float = 0.0
-    decay_bias: float = -6.0
-    max_step: float = 1.0
+    gates: GateConfig = field(
+        default_factory=lambda: GateConfig(
+            max_step=16.0, lr_bias=-1.0, decay_bias=-1.0, form="hard", source="convolved"
+        )
+    )
 
     def __post_init__(self) -> None:
         for name in ("dim", "depth", "heads", "window"):
@@ -67,7 +68,7 @@ def _memory(options: ModelOptions) -> NeuralMemoryConfig:
         heads=options.heads,
         chunk_size=options.chunk_size,
         rule=preset(options.memory_rule),
-        gates=GateConfig(max_step=options.max_step, lr_bias=options.lr_bias, decay_bias=options.decay_bias),
+        gates=options.gates,
         convolution=options.convolution,
     )
 
@@ -106,7 +107,7 @@ def trial_model(name: str, vocabulary: int, options: ModelOptions | None = None)
     Example:
         >>> from titans_seq.models import count_parameters
         >>> [count_parameters(trial_model(name, 16)) for name in ("lmm", "mac", "lmm-no-memory", "transformer")]
-        [163468, 166284, 163468, 166208]
+        [165004, 164748, 165004, 166208]
     """
     if name not in MODELS:
         close = difflib.get_close_matches(name, MODELS, n=1)
@@ -115,7 +116,7 @@ def trial_model(name: str, vocabulary: int, options: ModelOptions | None = None)
     options = options or ModelOptions()
     block = _BLOCKS[name.removesuffix(NO_MEMORY)](options)
     if name.endswith(NO_MEMORY):
-        block = _without_memory(block)
+        block = without_memory(block)
     config = CausalLMConfig(vocabulary, options.dim, (block,), options.depth)
     try:
         return sized(config, vocabulary * options.dim + _SQUARES_A_BLOCK * options.dim**2 * options.depth)
@@ -123,7 +124,14 @@ def trial_model(name: str, vocabulary: int, options: ModelOptions | None = None)
         raise UserError(f"{name}: {error}") from error
 
 
-def _without_memory(block: BlockConfig) -> BlockConfig:
-    assert isinstance(block, (MACConfig, MAGConfig, MALConfig, LMMConfig))
+def without_memory(block: BlockConfig) -> BlockConfig:
+    """Return a block whose memory never learns, with the same parameters; a block without one as it is.
+
+    Example:
+        >>> without_memory(LMMConfig()).memory.gates.lr_bias
+        -10000.0
+    """
+    if not isinstance(block, (MACConfig, MAGConfig, MALConfig, LMMConfig)):
+        return block
     gates = replace(block.memory.gates, lr_bias=_NEVER, decay_bias=_NEVER)
     return replace(block, memory=replace(block.memory, gates=gates))

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from titans_seq.training.optimiser import OptimiserConfig, build_optimiser
+from titans_seq.training.writes import counted_writes
 
 from ..tasks import IGNORE, TASKS, Task, TaskBatch
 from .reader import Reader
@@ -104,7 +105,10 @@ def train(
     while step < options.steps and streak < options.stop_after and not diverged:
         chance = generator(TRAINING, seed, step if batches is None else step % batches)
         batch = task.batch(options.batch, length_at(step, length, options), chance)
-        loss = answer_loss(reader, TaskBatch(batch.ids.to(device), batch.targets.to(device)))
+        with counted_writes(reader) as writes:
+            loss = answer_loss(reader, TaskBatch(batch.ids.to(device), batch.targets.to(device)))
+        if writes:
+            loss = loss + options.write_cost * torch.stack(writes).mean()
         optimiser.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(reader.parameters(), config.clip)

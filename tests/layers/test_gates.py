@@ -80,3 +80,25 @@ def test_the_cap_on_the_step(architecture: LinearMemory | MLPMemory, chunk_size:
 def test_messages() -> None:
     with pytest.raises(ValueError, match="max_step must be above 0, got 0"):
         GateConfig(max_step=0)
+
+
+def test_a_hard_gate_shuts_and_opens_completely_and_has_a_slope_between() -> None:
+    gates = MemoryGates(GateConfig(lr_bias=0.0, decay_bias=0.0, form="hard"), 1, 1, FULL, [8], max_lr=0.5)
+    with torch.no_grad():
+        gates.project.weight.copy_(torch.tensor([[1.0], [0.0], [1.0]]))
+    x = torch.tensor([-4.0, -1.5, 1.5, 4.0]).view(1, 4, 1)
+    found = gates(x)
+    lr, momentum, decay = found["lr"], found["momentum"], found["decay"]
+    assert lr is not None
+    assert momentum is not None
+    assert decay is not None
+    assert decay.flatten().tolist() == [0.0, 0.25, 0.75, 1.0]
+    assert torch.allclose(lr, 0.5 * decay * (1 - momentum))
+    (slope,) = torch.autograd.grad(decay[0, 1, 0], gates.project.weight)
+    assert slope[2].item() == pytest.approx(-1.5 / 6)
+
+
+@pytest.mark.parametrize(("field", "value"), [("form", "soft"), ("source", "output")])
+def test_an_unknown_form_or_source_is_refused(field: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be one of .*, got '{value}'"):
+        GateConfig(**{field: value})  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from tests.conformance import tensors_of
 from tests.tolerances import assert_close
-from titans_seq.layers import NeuralMemory, NeuralMemoryConfig, neural_memory
+from titans_seq.layers import GateConfig, NeuralMemory, NeuralMemoryConfig, neural_memory
 from titans_seq.memory import GradientDescent, LinearMemory, MemoryRule, MemoryState, MLPMemory, NoRetention
 from titans_seq.ops import memory_scan
 
@@ -191,3 +191,38 @@ def test_a_long_sequence_runs_in_pieces_to_the_same_numbers(
     assert after.memory.position == after_pieces.memory.position
     for ours, theirs in zip(after_pieces.memory.weights, after.memory.weights, strict=True):
         assert_close(ours, theirs, name="weights")
+
+
+def test_gates_behind_the_convolution_see_the_token_before() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(1, 9, 8)
+    changed = x.clone()
+    changed[:, 4] += 1
+    for source, affected in (("input", [4]), ("convolved", [4, 5, 6, 7])):
+        layer = NeuralMemory(replace(CONFIG, gates=GateConfig(source=source)), 8)  # type: ignore[arg-type]
+        different = (layer.inspect(x)["lr"] != layer.inspect(changed)["lr"]).any(-1)[0]
+        assert different.nonzero().flatten().tolist() == affected
+
+
+@pytest.mark.parametrize("convolution", [0, 4])
+@pytest.mark.parametrize("cut", [1, 4, 7])
+def test_gates_behind_the_convolution_go_on_where_a_piece_stopped(cut: int, convolution: int) -> None:
+    torch.manual_seed(0)
+    gates = GateConfig(form="hard", source="convolved", lr_bias=-1.0, decay_bias=-1.0)
+    layer = NeuralMemory(replace(CONFIG, gates=gates, convolution=convolution), 8).double()
+    x = torch.randn(2, 11, 8, dtype=torch.float64)
+    whole, _ = layer(x)
+    first, state = layer(x[:, :cut])
+    second, _ = layer(x[:, cut:], state)
+    assert_close(torch.cat([first, second], 1), whole)
+
+
+def test_a_memory_whose_gates_are_shut_keeps_its_weights_to_the_last_bit() -> None:
+    """Half a million small sigmoids would not be nothing; a hard gate below -3 is."""
+    torch.manual_seed(0)
+    gates = GateConfig(form="hard", lr_bias=-20.0, decay_bias=-20.0)
+    layer = NeuralMemory(replace(CONFIG, gates=gates), 8)
+    _, state = layer(torch.randn(1, 300, 8))
+    assert state is not None
+    for now, initial in zip(state.memory.weights, layer.initial, strict=True):
+        assert torch.equal(now[0], initial)

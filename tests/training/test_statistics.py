@@ -15,14 +15,14 @@ def test_surprise_is_the_inner_loss_at_the_chunk_s_first_weights():
     config = NeuralMemoryConfig(heads=2, chunk_size=4, persistent_tokens=3, convolution=0)
     layer = NeuralMemory(config, 16).double()
     x = torch.randn(2, 9, 16, dtype=torch.float64)
-    surprise = layer.surprise(x)
+    surprise = layer.inspect(x)["surprise"]
     # Three persistent tokens open the first chunk, so that tokens 1 to 4 are a chunk of their own.
     _, state = layer(x[:, :1])
-    _, k, v, _ = layer._queries_keys_values(x[:, 1:5], None)
+    _, k, v, _, _ = layer._memory_inputs(x[:, 1:5], None)
     read = read_memory(config.rule.architecture, config.rule.current_weights(state.memory), k.transpose(1, 2))
     expected = 0.5 * (read.transpose(1, 2) - v).square().sum(-1)
     torch.testing.assert_close(surprise[:, 1:5], expected)
-    torch.testing.assert_close(layer.surprise(x[:, 1:], state), surprise[:, 1:])
+    torch.testing.assert_close(layer.inspect(x[:, 1:], state)["surprise"], surprise[:, 1:])
 
 
 def test_a_repeated_text_surprises_less():

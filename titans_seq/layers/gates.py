@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -9,20 +10,26 @@ from torch import Tensor, nn
 
 from titans_seq.memory import MemoryRule, initial_weights
 
+_FORMS = {"sigmoid": torch.sigmoid, "hard": F.hardsigmoid}
+
 
 @dataclass(frozen=True)
 class GateConfig:
     """Where the input-dependent gates start and how far they reach.
 
     The papers give neither the form nor the range nor the start of any gate. Here, per token and head, with a linear
-    map a of the layer's input:
+    map a of what the gates read:
 
     | gate | value | range |
     |---|---|---|
     | momentum | sigmoid(a + momentum_bias) | (0, 1) |
-    | decay | sigmoid(a + decay_bias) | (0, 1) |
-    | lr | sigmoid(a + lr_bias) * (1 - momentum) * `largest_lr` | (0, largest_lr) |
+    | decay | form(a + decay_bias) | (0, 1) |
+    | lr | form(a + lr_bias) * (1 - momentum) * `largest_lr` | (0, largest_lr) |
     | threshold | softplus(a + threshold_bias) | > 0 |
+
+    A sigmoid is never zero: what is written or forgotten a little at every token adds up, and after a hundred times
+    the length of training little is left of what was stored. The hard sigmoid, a / 6 + 1/2 cut to [0, 1], shuts
+    completely. Shut for every token it stays shut, since it has no slope there: let it start inside (-3, 3).
 
     Attributes:
         max_step: the largest summed step of a chunk relative to what its curvature allows, above 0; see `largest_lr`.
@@ -32,6 +39,9 @@ class GateConfig:
         threshold_bias: start of a robust loss's threshold before the softplus; 0.54 is a threshold of 1.
         per_layer: gates of its own for each layer of the memory that learns (NeurIPS version of Titans, appendix).
         rank: of the map to a decay per channel, which is wide (MIRAS 3.4 has 32 or 64); at least 1.
+        form: of lr and decay; "hard" is the hard sigmoid.
+        source: what the gates read: the layer's "input", or the queries, keys and values behind their convolution
+            (as Mamba's step does), so that a gate may open for a token because of the one before it.
     """
 
     max_step: float = 1.0
@@ -41,12 +51,17 @@ class GateConfig:
     threshold_bias: float = 0.54
     per_layer: bool = False
     rank: int = 32
+    form: Literal["sigmoid", "hard"] = "sigmoid"
+    source: Literal["input", "convolved"] = "input"
 
     def __post_init__(self) -> None:
         if self.max_step <= 0:
             raise ValueError(f"max_step must be above 0, got {self.max_step}")
         if self.rank < 1:
             raise ValueError(f"rank must be at least 1, got {self.rank}")
+        for name, choices in (("form", _FORMS), ("source", ("input", "convolved"))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
 
 
 def largest_lr(config: GateConfig, rule: MemoryRule, chunk_size: int, key_dim: int, value_dim: int) -> float:
@@ -101,12 +116,24 @@ def _speed(rule: MemoryRule, key_dim: int, value_dim: int) -> float:
     return max(speeds)
 
 
+class GateValues(TypedDict):
+    """The gates of a piece as `memory_scan` wants them; None where the rule reads none.
+
+    `[B, T, H]`, or `[B, T, H, .]` with gates per layer or channel.
+    """
+
+    lr: Tensor
+    momentum: Tensor | None
+    decay: Tensor | None
+    threshold: Tensor | None
+
+
 class MemoryGates(nn.Module):
-    """Compute the gates that a rule reads from the layer's input; see `GateConfig` for forms and ranges.
+    """Compute the gates that a rule reads; see `GateConfig` for forms and ranges.
 
     Args:
         config: ranges and starts.
-        dim: width of the input.
+        dim: width of what they read.
         heads: number of heads.
         rule: the memory; gates that it does not read are not made.
         rows: rows of the weights of each layer that learns.
@@ -117,7 +144,7 @@ class MemoryGates(nn.Module):
         self, config: GateConfig, dim: int, heads: int, rule: MemoryRule, rows: Sequence[int], max_lr: float
     ) -> None:
         super().__init__()
-        self.max_lr, self.heads = max_lr, heads
+        self.max_lr, self.heads, self.form = max_lr, heads, _FORMS[config.form]
         layers = len(rows) if config.per_layer else 1
         per_channel = rule.retention.gated and rule.retention.per_channel
         wanted = {
@@ -134,30 +161,33 @@ class MemoryGates(nn.Module):
         wide = torch.full((heads * sum(rows),), config.decay_bias)
         self.widen = _linear(config.rank, wide) if per_channel else None
 
-    def forward(self, x: Tensor) -> dict[str, Tensor | None]:
+    def forward(self, x: Tensor) -> GateValues:
         """Compute the gates.
 
         Args:
             x: `[B, T, dim]`.
 
         Returns:
-            `lr`, `momentum`, `decay` and `threshold` as `memory_scan` wants them, float32 or wider: `[B, T, H]`, or
-            `[B, T, H, .]` with gates per layer or channel, or None if not read.
+            Float32 or wider.
         """
         with torch.autocast(x.device.type, enabled=False):
             # Gates near 0 and 1 need more digits than half precision has.
             dtype = torch.promote_types(self.project.weight.dtype, torch.float32)
             parts = _linear_in(dtype, self.project, x).split([width * self.heads for width in self.widths.values()], -1)
             logits = dict(zip(self.widths, map(self._by_head, parts), strict=True))
-            gates: dict[str, Tensor | None] = {name: torch.sigmoid(a) for name, a in logits.items()}
-            if "threshold" in logits:
-                gates["threshold"] = F.softplus(logits["threshold"])
+            decay = logits.get("decay")
             if self.narrow is not None and self.widen is not None:
                 decay = _linear_in(dtype, self.widen, _linear_in(dtype, self.narrow, x))
-                gates["decay"] = torch.sigmoid(decay.unflatten(-1, (self.heads, -1)))
-            lr, momentum = torch.sigmoid(logits["lr"]), gates.get("momentum")
-            gates["lr"] = lr * self.max_lr if momentum is None else lr * (1 - momentum) * self.max_lr
-        return {name: gates.get(name) for name in ("lr", "momentum", "decay", "threshold")}
+                decay = decay.unflatten(-1, (self.heads, -1))
+            threshold = logits.get("threshold")
+            momentum = torch.sigmoid(logits["momentum"]) if "momentum" in logits else None
+            lr = self.form(logits["lr"]) * self.max_lr
+            return GateValues(
+                lr=lr if momentum is None else lr * (1 - momentum),
+                momentum=momentum,
+                decay=None if decay is None else self.form(decay),
+                threshold=None if threshold is None else F.softplus(threshold),
+            )
 
     def _by_head(self, logits: Tensor) -> Tensor:
         """`[B, T, width * H]` to `[B, T, H]`, or to `[B, T, H, width]` where each layer has its own."""

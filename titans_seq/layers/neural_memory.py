@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from titans_seq.layers.convolution import CausalConvolution
-from titans_seq.layers.gates import GateConfig, MemoryGates, largest_lr
+from titans_seq.layers.gates import GateConfig, GateValues, MemoryGates, largest_lr
 from titans_seq.layers.norm import RMSNorm
 from titans_seq.memory import MemoryRule, MemoryState, initial_weights, read_memory
 from titans_seq.ops import Backend, memory_scan
@@ -107,7 +107,8 @@ class NeuralMemory(nn.Module):
         max_lr = largest_lr(config.gates, rule, config.chunk_size, self.head_dim, self.head_dim)
         shapes = rule.architecture.shapes(self.head_dim, self.head_dim)
         rows = [out for out, _ in shapes[rule.architecture.first_learning :]]
-        self.gates = MemoryGates(config.gates, dim, heads, rule, rows, max_lr)
+        read = dim if config.gates.source == "input" else 3 * inner
+        self.gates = MemoryGates(config.gates, read, heads, rule, rows, max_lr)
         initial = initial_weights(rule.architecture, heads, self.head_dim, self.head_dim)
         self.initial = nn.ParameterList(nn.Parameter(w) for w in initial)
         self.persistent = nn.Parameter(torch.randn(config.persistent_tokens, dim)) if config.persistent_tokens else None
@@ -157,32 +158,36 @@ class NeuralMemory(nn.Module):
             y = read_memory(self.config.rule.architecture, weights, q).to(x.dtype)
         return self.output(self.norm(y.transpose(1, 2)).flatten(-2))
 
-    def surprise(self, x: Tensor, state: NeuralMemoryState | None = None) -> Tensor:
-        """Return the inner loss of each token of a piece, at the weights that its gradient is taken at.
+    def inspect(self, x: Tensor, state: NeuralMemoryState | None = None) -> dict[str, Tensor]:
+        """Return what happens at each token of a piece: its gates, and how much it surprises.
 
         Args:
             x: `[B, T, dim]`.
             state: as in `forward`.
 
         Returns:
+            Of `lr`, `momentum`, `decay` and `threshold` those that the rule reads, `[B, T, H]` or `[B, T, H, .]` with
+            gates per layer or channel, and `surprise`, the inner loss at the weights that its gradient is taken at,
             `[B, T, H]`.
         """
         length, x = x.shape[1], self._begun(x, state)
-        _, k, v, _ = self._queries_keys_values(x, None if state is None else state.recent)
-        gates, rule = self.gates(x), replace(self.config.rule, read="chunk_start")
+        _, k, v, gates, _ = self._memory_inputs(x, state)
         predicted, _ = memory_scan(
             k,
             k,
             v,
             **gates,
             state=self.initial_state() if state is None else state.memory,
-            rule=rule,
+            rule=replace(self.config.rule, read="chunk_start"),
             chunk_size=self.config.chunk_size,
             backend=self.config.backend,
             return_state=False,
         )
+        dtype = gates["lr"].dtype
         threshold = None if gates["threshold"] is None else gates["threshold"].unsqueeze(-1)
-        return rule.bias.loss(predicted.to(gates["lr"].dtype), v.to(gates["lr"].dtype), threshold)[:, -length:]
+        surprise = self.config.rule.bias.loss(predicted.to(dtype), v.to(dtype), threshold)
+        seen = {**gates, "surprise": surprise}
+        return {name: values[:, -length:] for name, values in seen.items() if values is not None}
 
     def _begun(self, x: Tensor, state: NeuralMemoryState | None) -> Tensor:
         """x, behind the persistent tokens where a sequence starts."""
@@ -194,12 +199,12 @@ class NeuralMemory(nn.Module):
         self, x: Tensor, state: NeuralMemoryState | None, return_state: bool
     ) -> tuple[Tensor, NeuralMemoryState | None]:
         length, x = x.shape[1], self._begun(x, state)
-        q, k, v, recent = self._queries_keys_values(x, None if state is None else state.recent)
+        q, k, v, gates, recent = self._memory_inputs(x, state)
         y, memory = memory_scan(
             q,
             k,
             v,
-            **self.gates(x),
+            **gates,
             state=self.initial_state() if state is None else state.memory,
             rule=self.config.rule,
             chunk_size=self.config.chunk_size,
@@ -211,14 +216,19 @@ class NeuralMemory(nn.Module):
         y = self.norm(y).flatten(-2) * F.silu(self.output_gate(x))
         return self.output(y), None if memory is None else NeuralMemoryState(memory, recent)
 
-    def _queries_keys_values(self, x: Tensor, recent: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        qkv = self.project(x)
+    def _memory_inputs(
+        self, x: Tensor, state: NeuralMemoryState | None
+    ) -> tuple[Tensor, Tensor, Tensor, GateValues, Tensor | None]:
+        """Queries, keys, values, gates, and the convolution's inputs to pass on."""
+        qkv, recent = self.project(x), None
         if self.convolution is not None:
-            qkv, recent = self.convolution(qkv, recent)
-        queries_keys, v = F.silu(qkv).unflatten(-1, (3, self.config.heads, self.head_dim)).split([2, 1], 2)
+            qkv, recent = self.convolution(qkv, None if state is None else state.recent)
+        qkv = F.silu(qkv)
+        gates = self.gates(x if self.config.gates.source == "input" else qkv)
+        queries_keys, v = qkv.unflatten(-1, (3, self.config.heads, self.head_dim)).split([2, 1], 2)
         # The small constant makes a silent token's key zero instead of dividing by zero.
         q, k = F.normalize(queries_keys, dim=-1, eps=1e-6).unbind(2)
-        return q, k, v.squeeze(2), recent
+        return q, k, v.squeeze(2), gates, recent
 
     def initial_state(self) -> MemoryState:
         """Return a new memory, with the learned initial weights."""

@@ -7,7 +7,7 @@ import torch
 
 from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
-from titans_seq.memory import MemoryRule, MLPMemory
+from titans_seq.memory import Architecture, LinearMemory, MemoryRule, MLPMemory
 from titans_seq.models.causal_lm import CausalLM, CausalLMConfig
 
 
@@ -23,7 +23,8 @@ class Size:
         window: tokens that attention sees.
         segment: tokens of a segment of MAC.
         persistent_tokens: learned tokens in front.
-        expansion: of the memory's hidden layer.
+        architecture: of the memory.
+        chunk_size: of the memory.
     """
 
     parameters: int | None
@@ -33,14 +34,16 @@ class Size:
     window: int = 2048
     segment: int = 512
     persistent_tokens: int = 128
-    expansion: float = 4
+    architecture: Architecture = MLPMemory(expansion=4)
+    chunk_size: int = 16
 
 
 # Depth, width and heads as in the NeurIPS version's Table 5; window, segment, persistent tokens as in its appendix E.
 # It names a size of 400M and gives no dimensions for it: those are ours, its 340M with a wider feed-forward. Nor does
 # it give the feed-forward's width for any model: all models of a size have the size's parameters here.
 SIZES = {
-    "tiny": Size(None, 4, 128, 4, window=64, segment=64, persistent_tokens=4, expansion=2),
+    # On a CPU and at this width, a matrix learns more a second than a deep memory does (benchmarks/RESULTS.md).
+    "tiny": Size(None, 4, 128, 4, 64, 64, persistent_tokens=4, architecture=LinearMemory(), chunk_size=32),
     "170m": Size(170_000_000, 12, 768, 16),
     "340m": Size(340_000_000, 24, 1024, 16),
     "400m": Size(400_000_000, 24, 1024, 16),
@@ -59,7 +62,7 @@ VARIANTS: dict[str, Callable[[Size], BlockConfig]] = {
 
 
 def _memory(size: Size) -> NeuralMemoryConfig:
-    return NeuralMemoryConfig(heads=size.heads, rule=MemoryRule(MLPMemory(expansion=size.expansion)))
+    return NeuralMemoryConfig(heads=size.heads, chunk_size=size.chunk_size, rule=MemoryRule(size.architecture))
 
 
 def _attention(size: Size) -> AttentionConfig:

@@ -35,10 +35,8 @@ def memory_statistics(model: nn.Module, run: Callable[[], Any]) -> dict[str, lis
 
     def look(module: nn.Module, inputs: tuple[Any, ...], number: int) -> None:
         x, state = inputs
-        measured = memories[number].gates(x) | {"surprise": memories[number].surprise(x, state)}
-        for name, values in measured.items():
-            if values is not None:
-                seen[number].setdefault(name, []).append(values.flatten(2).mean(-1))
+        for name, values in memories[number].inspect(x, state).items():
+            seen[number].setdefault(name, []).append(values.flatten(2).mean(-1))
 
     hooks = [
         memory.register_forward_pre_hook(functools.partial(look, number=number))
