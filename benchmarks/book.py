@@ -1,0 +1,146 @@
+"""A whole book by position: a byte model trained on one novel reads another, with its memory and without.
+
+    python -m benchmarks.book                     # every row that is not there yet
+    python -m benchmarks.book --models lmm --seeds 0 --steps 20 --out /tmp/book.jsonl
+
+Trained on Moby Dick with state carried through the book, scored on every byte of Pride and Prejudice, in one pass with
+state carried from its first byte to its last, and beside that with the state reset every 256 bytes. `-no-memory` is the
+same model, parameter by parameter, whose memory never learns.
+"""
+
+import statistics
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+
+from benchmarks.provenance import provenance
+from language.data.shards import prepare
+from language.evaluation.perplexity import Evaluation, evaluate_texts
+from language.inference.opening import open_model
+from language.inference.text import TextTokens
+from language.runs.runs import pretrain_run
+from language.tokenizers import ByteTokenizer
+from language.training.config import PretrainConfig
+from language.trials.models import NO_MEMORY, without_memory
+from titans_seq.errors import UserError
+from titans_seq.jsonl import append_row, read_rows
+from titans_seq.models import count_parameters, language_model
+from titans_seq.training.optimiser import OptimiserConfig
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "book.jsonl"
+BOOKS = HERE.parents[1] / "shared" / "data" / "text" / "books"
+TRAINING, TEST = "pg2701.txt", "pg1342.txt"
+LENGTH, ROWS, STEPS, LR = 256, 6, 1_000, 2e-3
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train and score what has no row yet.
+
+    Args:
+        models: variants of the tiny models, with -no-memory or not.
+        seeds: of weights and order.
+        steps: of training.
+        out: rows, one JSON object a line.
+        books: folder of the books.
+    """
+
+    models: tuple[str, ...] = ("lmm", f"lmm{NO_MEMORY}")
+    seeds: tuple[int, ...] = (0, 1, 2)
+    steps: int = STEPS
+    out: Path = RESULTS
+    books: Path = BOOKS
+
+
+def run(name: str, seed: int, steps: int, books: Path) -> dict[str, Any]:
+    """Train one model in a temporary folder, score it, and return its row."""
+    for book in (TRAINING, TEST):
+        if not (books / book).exists():
+            raise UserError(f"{books / book}: no such file: give the folder of the books with --books")
+    tokenizer = ByteTokenizer()
+    model = language_model(f"tiny-{name.removesuffix(NO_MEMORY)}", tokenizer.vocabulary)
+    if name.endswith(NO_MEMORY):
+        model = replace(model, blocks=tuple(map(without_memory, model.blocks)))
+    config = PretrainConfig(
+        model,
+        steps,
+        OptimiserConfig(lr=LR, warmup=100),
+        length=LENGTH,
+        rows=ROWS,
+        batch_tokens=ROWS * LENGTH,
+        seed=seed,
+        checkpoint_every=steps,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        shards, out = Path(folder) / "shards", Path(folder) / "run"
+        prepare([books / TRAINING], tokenizer, shards)
+        pretrain_run(shards, out, config, progress="lines")
+        trained = open_model(out, "cpu")
+        result = evaluate_texts(trained, [TextTokens(books / TEST, tokenizer)], LENGTH)
+    return {
+        "model": name,
+        "seed": seed,
+        "steps": steps,
+        "parameters": count_parameters(model),
+        "evaluation": asdict(result),
+        "bits_per_byte": result.bits_per_byte(result.carried),
+        "bits_per_byte_cut": result.bits_per_byte(result.cut),
+        "bits_per_byte_by_position": _by_position(result),
+        "measured": provenance(),
+    }
+
+
+def _by_position(result: Evaluation) -> list[dict[str, float]]:
+    return [
+        {"first": part.first, "last": part.last, "bits_per_byte": result.bits_per_byte(part.carried)}
+        for part in result.by_position
+    ]
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Bits a byte by position, one line a model: mean over seeds."""
+    rows = sorted((row for row in rows if row["steps"] == STEPS), key=lambda row: row["seed"])
+    if not rows:
+        return ""
+    places = [part["first"] for part in rows[0]["bits_per_byte_by_position"]]
+    head = " | ".join(f"from {place:,}" for place in places)
+    lines = [
+        f"| bits a byte | seeds | whole book (range) | reset every {LENGTH} | {head} |",
+        "|---|---|---|---|" + "---|" * len(places),
+    ]
+    for name in dict.fromkeys(row["model"] for row in rows):
+        mine = [row for row in rows if row["model"] == name]
+        whole = [row["bits_per_byte"] for row in mine]
+        parts = zip(
+            *([part["bits_per_byte"] for part in row["bits_per_byte_by_position"]] for row in mine), strict=True
+        )
+        lines.append(
+            f"| {name} | {len(mine)} | {statistics.fmean(whole):.3f} ({min(whole):.3f} to {max(whole):.3f}) "
+            f"| {statistics.fmean(row['bits_per_byte_cut'] for row in mine):.3f} "
+            f"| {' | '.join(f'{statistics.fmean(part):.3f}' for part in parts)} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: Arguments) -> None:
+    """Run what is missing, and print the table."""
+    torch.set_num_threads(1)
+    for seed in arguments.seeds:
+        for name in arguments.models:
+            done = ((row["model"], row["seed"], row["steps"]) for row in read_rows(arguments.out))
+            if (name, seed, arguments.steps) not in done:
+                append_row(arguments.out, run(name, seed, arguments.steps, arguments.books))
+    print(table(read_rows(arguments.out)))
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Arguments, description=__doc__))
+    except UserError as error:
+        sys.exit(f"error: {error}")
