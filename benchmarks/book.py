@@ -8,6 +8,7 @@ state carried from its first byte to its last, and beside that with the state re
 same model, parameter by parameter, whose memory never learns.
 """
 
+import math
 import statistics
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import tyro
 
 from benchmarks.provenance import provenance
 from language.data.shards import prepare
-from language.evaluation.perplexity import Evaluation, evaluate_texts
+from language.evaluation.perplexity import bits_per_byte, evaluate_texts
 from language.inference.opening import open_model
 from language.inference.text import TextTokens
 from language.runs.runs import pretrain_run
@@ -37,6 +38,8 @@ RESULTS = HERE / "results" / "book.jsonl"
 BOOKS = HERE.parents[1] / "shared" / "data" / "text" / "books"
 TRAINING, TEST = "pg2701.txt", "pg1342.txt"
 LENGTH, ROWS, STEPS, LR = 256, 6, 1_000, 2e-3
+# Where the table's ranges of positions begin.
+PLACES = (0, 256, 4_096, 65_536)
 
 
 @dataclass(frozen=True)
@@ -91,39 +94,37 @@ def run(name: str, seed: int, steps: int, books: Path) -> dict[str, Any]:
         "evaluation": asdict(result),
         "bits_per_byte": result.bits_per_byte(result.carried),
         "bits_per_byte_cut": result.bits_per_byte(result.cut),
-        "bits_per_byte_by_position": _by_position(result),
         "measured": provenance(),
     }
 
 
-def _by_position(result: Evaluation) -> list[dict[str, float]]:
-    return [
-        {"first": part.first, "last": part.last, "bits_per_byte": result.bits_per_byte(part.carried)}
-        for part in result.by_position
-    ]
+def _bits_from(row: dict[str, Any], first: int, end: float) -> float:
+    """Bits a byte of the ranges that begin in [first, end)."""
+    evaluation = row["evaluation"]
+    ranges = [part for part in evaluation["by_position"] if first <= part["first"] < end]
+    nats = sum(part["carried"] * part["tokens"] for part in ranges)
+    # Tokens are bytes.
+    return bits_per_byte(nats, sum(part["tokens"] for part in ranges))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Bits a byte by position, one line a model: mean over seeds."""
     rows = sorted((row for row in rows if row["steps"] == STEPS), key=lambda row: row["seed"])
-    if not rows:
-        return ""
-    places = [part["first"] for part in rows[0]["bits_per_byte_by_position"]]
-    head = " | ".join(f"from {place:,}" for place in places)
+    head = " | ".join(f"from {first:,}" for first in PLACES)
     lines = [
         f"| bits a byte | seeds | whole book (range) | reset every {LENGTH} | {head} |",
-        "|---|---|---|---|" + "---|" * len(places),
+        "|---" * (4 + len(PLACES)) + "|",
     ]
     for name in dict.fromkeys(row["model"] for row in rows):
         mine = [row for row in rows if row["model"] == name]
         whole = [row["bits_per_byte"] for row in mine]
-        parts = zip(
-            *([part["bits_per_byte"] for part in row["bits_per_byte_by_position"]] for row in mine), strict=True
-        )
+        parts = [
+            f"{statistics.fmean(_bits_from(row, first, end) for row in mine):.3f}"
+            for first, end in zip(PLACES, [*PLACES[1:], math.inf], strict=True)
+        ]
         lines.append(
             f"| {name} | {len(mine)} | {statistics.fmean(whole):.3f} ({min(whole):.3f} to {max(whole):.3f}) "
-            f"| {statistics.fmean(row['bits_per_byte_cut'] for row in mine):.3f} "
-            f"| {' | '.join(f'{statistics.fmean(part):.3f}' for part in parts)} |"
+            f"| {statistics.fmean(row['bits_per_byte_cut'] for row in mine):.3f} | {' | '.join(parts)} |"
         )
     return "\n".join(lines)
 
