@@ -42,7 +42,7 @@ class ModelOptions:
     depth: int = 2
     heads: int = 2
     window: int = 32
-    memory_rule: str = "titans"
+    memory_rule: str = "titans_linear"
     chunk_size: int = 16
     convolution: int = 4
     gates: GateConfig = field(
@@ -107,7 +107,7 @@ def trial_model(name: str, vocabulary: int, options: ModelOptions | None = None)
     Example:
         >>> from titans_seq.models import count_parameters
         >>> [count_parameters(trial_model(name, 16)) for name in ("lmm", "mac", "lmm-no-memory", "transformer")]
-        [165004, 164748, 165004, 166208]
+        [163980, 163724, 163980, 166208]
     """
     if name not in MODELS:
         close = difflib.get_close_matches(name, MODELS, n=1)

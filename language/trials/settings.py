@@ -115,13 +115,23 @@ def default_settings(task: str) -> TrialSettings:
     return _TUNED.get(task, TrialSettings(training=TrainingOptions(warm_up_lengths=warm_up_lengths)))
 
 
-# Without the shorter lengths LMM had learned nothing in 300 steps of 256 tokens. Validation is flawless long before the
-# gates are shut for all that does not matter: training goes on for that.
-_INDUCTION = TrialSettings(
-    ModelOptions(memory_rule="titans_linear"),
-    TrainingOptions(
-        steps=1_000, batch=32, weight_decay=0, warm_up_lengths=(16, 32, 64, 128), stop_at=1.0, stop_after=5
-    ),
-)
+def _mqar(steps: int) -> TrialSettings:
+    # Nearly every token of these is worth a write.
+    return TrialSettings(training=TrainingOptions(steps=steps, batch=32, write_cost=0, stop_at=0.99))
 
-_TUNED: dict[str, TrialSettings] = {"induction-heads": _INDUCTION}
+
+_TUNED: dict[str, TrialSettings] = {
+    # Without the shorter lengths LMM had learned nothing in 300 steps of 256 tokens. Validation is flawless long before
+    # the gates are shut for all that does not matter: training goes on for that.
+    "induction-heads": TrialSettings(
+        training=TrainingOptions(
+            steps=1_000, batch=32, weight_decay=0, warm_up_lengths=(16, 32, 64, 128), stop_at=1.0, stop_after=5
+        )
+    ),
+    "mqar-128-8": _mqar(2_500),
+    "mqar-256-16": _mqar(3_500),
+    "mqar-512-64": _mqar(3_500),
+    "niah-single-1": TrialSettings(
+        training=TrainingOptions(batch=32, warm_up_lengths=(128, 256), stop_at=0.99, stop_after=3)
+    ),
+}

@@ -32,8 +32,8 @@ def options(shards: Path, out: Path, **changes) -> Pretrain:
         data=shards,
         preset="tiny-lmm",
         max_steps=2,
-        length=16,
-        batch_tokens=32,
+        length=32,
+        batch_tokens=64,
         checkpoint_every=1,
         accelerator="cpu",
         progress="none",
@@ -145,7 +145,7 @@ def test_a_failure_before_the_first_checkpoint_leaves_nothing(shards, tmp_path, 
         ({"data": None}, "no data is given"),
         ({"preset": "tiny-rnn"}, "--preset: unknown language model 'tiny-rnn'"),
         ({"max_steps": 0}, "steps must be at least 1"),
-        ({"length": 24, "batch_tokens": 48}, "the training length 24 is not a multiple of 16"),
+        ({"length": 48, "batch_tokens": 96}, "the training length 48 is not a multiple of 32"),
         ({"batch_tokens": 40}, "a step of 40 tokens cannot be made"),
         ({"lr": -1.0}, "lr must be above 0"),
         ({"devices": 0}, "devices must be at least 1"),
@@ -161,7 +161,7 @@ def test_wrong_options_are_refused_before_anything_is_written(shards, tmp_path, 
 def test_what_is_not_given_is_filled_in(shards, tmp_path):
     config = resolve(options(shards, tmp_path, max_steps=None), shards)
     tokens = len(TEXT) * 0.9
-    assert tokens / 32 <= config.steps <= tokens / 32 + 2
+    assert tokens / 64 <= config.steps <= tokens / 64 + 2
     assert config.rows == 2
     assert config.optimiser.lr == 1e-3
     assert resolve(options(shards, tmp_path, preset="tiny-transformer"), shards).mode == "random"

@@ -1,0 +1,101 @@
+"""Small models on memory tasks: trained short, tested long, beside themselves without memory and attention.
+
+    python -m benchmarks.long_context                                  # every row that is not there yet; hours
+    python -m benchmarks.long_context --tasks induction-heads --parts 0
+
+Each row is what `titans lm task` runs, with the settings that are that task's default. Attention over everything is
+tested to 16 times the training length only: its time grows with the square.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+
+from language.tasks import TASKS
+from language.trials import Plan, default_settings, markdown, run_trials, summarise
+from language.trials.models import NO_MEMORY
+from language.trials.progress import shown
+from titans_seq.errors import UserError
+from titans_seq.jsonl import read_rows
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "long_context.jsonl"
+DATA = HERE.parents[1] / "shared" / "data" / "text"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Models that a task is run with, and how far.
+
+    Attributes:
+        task: its name.
+        models: names of models.
+        seeds: how many.
+        times: no test is longer than so many times the training length; None for all.
+    """
+
+    task: str
+    models: tuple[str, ...]
+    seeds: int
+    times: int | None = None
+
+
+PARTS = (
+    Part("induction-heads", ("lmm",), 3),
+    Part("induction-heads", (f"lmm{NO_MEMORY}", "transformer", "window"), 1, 16),
+    Part("mqar-128-8", ("lmm",), 3, 4),
+    Part("mqar-128-8", (f"lmm{NO_MEMORY}", "transformer", "window"), 1, 4),
+    Part("niah-single-1", ("lmm",), 3, 16),
+    Part("niah-single-1", (f"lmm{NO_MEMORY}", "transformer", "window"), 1, 16),
+    Part("babilong-qa1", ("mag",), 3, 16),
+    Part("babilong-qa1", (f"mag{NO_MEMORY}", "window"), 1, 16),
+    Part("mqar-256-16", ("lmm",), 3, 4),
+    Part("mqar-512-64", ("lmm",), 1, 1),
+)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Run what has no row yet.
+
+    Args:
+        tasks: only these.
+        parts: of the list of parts of these tasks, only those at these places.
+        out: rows, one JSON object a line.
+        data: folder with babi and books in it.
+    """
+
+    tasks: tuple[str, ...] = tuple(dict.fromkeys(part.task for part in PARTS))
+    parts: tuple[int, ...] = ()
+    out: Path = RESULTS
+    data: Path = DATA
+
+
+def plans(arguments: Arguments) -> Iterator[Plan]:
+    """What is to be run, in order."""
+    chosen = [part for part in PARTS if part.task in arguments.tasks]
+    for number, part in enumerate(chosen):
+        if not arguments.parts or number in arguments.parts:
+            longest = None if part.times is None else part.times * TASKS[part.task].train_length
+            settings = default_settings(part.task)
+            yield Plan(part.task, part.models, tuple(range(part.seeds)), settings, arguments.data, longest)
+
+
+def main(arguments: Arguments) -> None:
+    """Run what is missing, and print the tables."""
+    torch.set_num_threads(1)
+    with shown("lines") as progress:
+        for plan in plans(arguments):
+            run_trials(plan, arguments.out, progress)
+    print(markdown(summarise(read_rows(arguments.out))))
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Arguments, description=__doc__))
+    except UserError as error:
+        sys.exit(f"error: {error}")
