@@ -98,10 +98,9 @@ def run(name: str, seed: int, steps: int, books: Path) -> dict[str, Any]:
     }
 
 
-def _bits_from(row: dict[str, Any], first: int, end: float) -> float:
-    """Bits a byte of the ranges that begin in [first, end)."""
-    evaluation = row["evaluation"]
-    ranges = [part for part in evaluation["by_position"] if first <= part["first"] < end]
+def bits_from(row: dict[str, Any], first: int, end: float) -> float:
+    """Bits a byte of the ranges that begin in [first, end), of which there must be one."""
+    ranges = [part for part in row["evaluation"]["by_position"] if first <= part["first"] < end]
     nats = sum(part["carried"] * part["tokens"] for part in ranges)
     # Tokens are bytes.
     return bits_per_byte(nats, sum(part["tokens"] for part in ranges))
@@ -119,7 +118,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         mine = [row for row in rows if row["model"] == name]
         whole = [row["bits_per_byte"] for row in mine]
         parts = [
-            f"{statistics.fmean(_bits_from(row, first, end) for row in mine):.3f}"
+            f"{statistics.fmean(bits_from(row, first, end) for row in mine):.3f}"
             for first, end in zip(PLACES, [*PLACES[1:], math.inf], strict=True)
         ]
         lines.append(

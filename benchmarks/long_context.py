@@ -51,9 +51,9 @@ PARTS = (
     Part("mqar-128-8", (f"lmm{NO_MEMORY}", "transformer", "window"), 1, 4),
     Part("niah-single-1", ("lmm",), 3, 16),
     Part("niah-single-1", (f"lmm{NO_MEMORY}", "transformer", "window"), 1, 16),
+    Part("mqar-256-16", ("lmm",), 3, 4),
     Part("babilong-qa1", ("mag",), 3, 16),
     Part("babilong-qa1", (f"mag{NO_MEMORY}", "window"), 1, 16),
-    Part("mqar-256-16", ("lmm",), 3, 4),
     Part("mqar-512-64", ("lmm",), 1, 1),
 )
 
@@ -65,12 +65,14 @@ class Arguments:
     Args:
         tasks: only these.
         parts: of the list of parts of these tasks, only those at these places.
+        seeds: at most so many of each.
         out: rows, one JSON object a line.
         data: folder with babi and books in it.
     """
 
     tasks: tuple[str, ...] = tuple(dict.fromkeys(part.task for part in PARTS))
     parts: tuple[int, ...] = ()
+    seeds: int = 3
     out: Path = RESULTS
     data: Path = DATA
 
@@ -82,7 +84,14 @@ def plans(arguments: Arguments) -> Iterator[Plan]:
         if not arguments.parts or number in arguments.parts:
             longest = None if part.times is None else part.times * TASKS[part.task].train_length
             settings = default_settings(part.task)
-            yield Plan(part.task, part.models, tuple(range(part.seeds)), settings, arguments.data, longest)
+            yield Plan(
+                part.task,
+                part.models,
+                tuple(range(min(part.seeds, arguments.seeds))),
+                settings,
+                arguments.data,
+                longest,
+            )
 
 
 def main(arguments: Arguments) -> None:
