@@ -1,5 +1,8 @@
+import json
+import math
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -107,3 +110,56 @@ def test_scores_are_plain_numbers() -> None:
     assert type(score) is float
     assert type(greedy) is bool
     assert not isinstance(score, (np.floating, torch.Tensor))
+
+
+def write_task(folder: Path, name: str, lines: str) -> None:
+    """A task of the harness on the texts of `data.jsonl`."""
+    common = (
+        f"task: {name}\ndataset_path: json\ndataset_kwargs: {{data_files: {{test: {folder}/data.jsonl}}}}\n"
+        "test_split: test\nmetadata: {version: 1}\n"
+    )
+    (folder / f"{name}.yaml").write_text(common + lines)
+
+
+def test_the_harness_itself_scores_local_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    lm_eval = pytest.importorskip("lm_eval", reason="lm-eval is not installed: pip install 'titans-seq[harness]'")
+    from lm_eval.tasks import TaskManager
+
+    texts = [TEXT * 3, TEXT]
+    rows = [{"text": text, "question": "It was", "choices": [" the", " zzz"], "answer": 0} for text in texts]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_task(
+        tmp_path,
+        "local_rolling",
+        "output_type: loglikelihood_rolling\ndoc_to_text: ''\ndoc_to_target: '{{text}}'\n"
+        "metric_list: [{metric: bits_per_byte}]\n",
+    )
+    write_task(
+        tmp_path,
+        "local_choice",
+        "output_type: multiple_choice\ndoc_to_text: '{{question}}'\ndoc_to_choice: '{{choices}}'\n"
+        "doc_to_target: answer\ntarget_delimiter: ''\nmetric_list: [{metric: acc}]\n",
+    )
+    write_task(
+        tmp_path,
+        "local_answer",
+        "output_type: generate_until\ndoc_to_text: '{{question}}'\ndoc_to_target: '!'\n"
+        "generation_kwargs: {until: ['.'], max_gen_toks: 4}\nmetric_list: [{metric: exact_match}]\n",
+    )
+    trained = small()
+    results = lm_eval.simple_evaluate(
+        model=harness_model(trained),
+        tasks=["local_rolling", "local_choice", "local_answer"],
+        task_manager=TaskManager(include_path=str(tmp_path), include_defaults=False),
+    )["results"]
+    nats = sum(float(direct_losses(trained, text).sum()) for text in texts)
+    expected = nats / math.log(2) / sum(len(text.encode()) for text in texts)
+    assert results["local_rolling"]["bits_per_byte,none"] == pytest.approx(expected, rel=1e-6)
+    # " the" and " zzz" by their likelihood, as `test_the_likelihood_of_a_continuation` has it.
+    the, other = (float(direct_losses(trained, "It was" + choice)[-4:].sum()) for choice in (" the", " zzz"))
+    assert results["local_choice"]["acc,none"] == float(the < other)
+    assert results["local_answer"]["exact_match,none"] == 0
