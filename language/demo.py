@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration; 0 means success."""
     parser = argparse.ArgumentParser(prog="python -m language.demo", description=DESCRIPTION)
     parser.add_argument("--out", type=Path, default=Path("runs/demo-lm"), help="folder for all that it writes")
-    parser.add_argument("--steps", type=int, default=400, help="optimiser steps of training")
+    parser.add_argument("--steps", type=int, default=800, help="optimiser steps of training")
     parser.add_argument("--preset", default="tiny-lmm", help="which model, see titans lm pretrain --help")
     options = parser.parse_args(argv)
     out: Path = options.out

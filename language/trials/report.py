@@ -125,13 +125,13 @@ def tables(summaries: Sequence[Summary]) -> list[Table]:
     return made
 
 
-def markdown(summaries: Sequence[Summary]) -> str:
-    """The same as Markdown, each table below its task's name."""
+def markdown(summaries: Sequence[Summary], heading: str = "##") -> str:
+    """The same as Markdown, each table below a heading with its task's name."""
     parts = []
     for task, lines in _by_task(summaries).items():
         header, *body = cells(lines)
         rule = ["---"] + ["---:"] * (len(header) - 1)
-        parts.append(f"## {task}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *body)) + "\n")
+        parts.append(f"{heading} {task}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *body)) + "\n")
     return "\n".join(parts)
 
 
