@@ -9,7 +9,7 @@ comma := ,
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-lm test test-slow lint format clean
+.PHONY: help demo demo-dna demo-lm test test-slow lint format clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -20,20 +20,23 @@ demo: $(VENV)/.installed-forecasting  ## train, evaluate and plot a forecast of 
 demo-lm: $(VENV)/.installed-language  ## train a language model on Python's documentation and let it write
 	$(ONE_THREAD) $(BIN)/python -m language.demo --out runs/demo-lm
 
-test: $(VENV)/.installed-forecasting-language-test  ## run the tests (PYTEST_ARGS="-k word" to choose)
+demo-dna: $(VENV)/.installed-genomics  ## train a DNA classifier on made-up motifs, compare and explain it
+	$(ONE_THREAD) $(BIN)/python -m genomics.demo --out runs/demo-dna
+
+test: $(VENV)/.installed-forecasting-genomics-harness-language-test  ## run the tests (PYTEST_ARGS="-k word" to choose)
 	$(ONE_THREAD) $(BIN)/pytest $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.installed-forecasting-language-test  ## run the tests that take long
+test-slow: $(VENV)/.installed-forecasting-genomics-harness-language-test  ## run the tests that take long
 	$(ONE_THREAD) $(BIN)/pytest -m slow $(PYTEST_ARGS)
 
-lint: $(VENV)/.installed-forecasting-language-test-lint  ## check style, types, import directions and spelling
+lint: $(VENV)/.installed-forecasting-genomics-harness-language-test-lint  ## check style, types, import directions and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-format: $(VENV)/.installed-forecasting-language-test-lint  ## put the source in order
+format: $(VENV)/.installed-forecasting-genomics-harness-language-test-lint  ## put the source in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -41,7 +44,7 @@ clean:  ## remove the virtual environment, builds and caches, but no results
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stem lists the extras: .installed-forecasting-language-test installs titans-seq[forecasting,test]. The stamp is written
+# The stem lists the extras: .installed-forecasting-test installs titans-seq[forecasting,test]. The stamp is written
 # last, so that an install which was cut short is done again.
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(subst -,$(comma),$*)]'

@@ -14,7 +14,7 @@ from titans_seq.cli import main as titans
 from titans_seq.files import atomic_path
 
 DESCRIPTION = "Train a byte model on Python's own documentation, let it read a page, and let it write."
-PROMPT = "The for statement is used to"
+PROMPT = 'The "for" statement is used to'
 # Kept out of the training text: what the trained model reads before it writes.
 READ_LAST = "with"
 
@@ -30,13 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_documentation(out / "python.jsonl", out / f"{READ_LAST}.txt")
     shards, run, memory = out / "shards", out / "run", out / "memory.safetensors"
     tuned = f"--max-steps {options.steps} --lr 3e-3 --length 128 --batch-tokens 1024 --validate-every {options.steps}"
-    draw = "--temperature 0.5 --seed 0"
+    draw = "--max-tokens 200 --temperature 0.3 --seed 0 --stop ."
     steps = (
         ("prepare", f"{out / 'python.jsonl'} --out {shards} --validation 0.05 --overwrite --progress none"),
         ("pretrain", f"--preset {options.preset} --data {shards} --out {run} {tuned} --overwrite --progress lines"),
-        ("generate", f"{run} --prompt {shlex.quote(PROMPT)} --max-tokens 200 {draw}"),
+        ("generate", f"{run} --prompt {shlex.quote(PROMPT)} {draw}"),
         ("read", f"{run} {out / READ_LAST}.txt --save-memory {memory} --progress none"),
-        ("generate", f"{run} --memory {memory} --max-tokens 200 {draw}"),
+        ("generate", f"{run} --memory {memory} {draw}"),
     )
     for number, (verb, arguments) in enumerate(steps, 1):
         print(f"\n{number}. titans lm {verb} {arguments}", flush=True)

@@ -32,7 +32,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
 
 def copy_packages(repository: Path, folder: Path) -> None:
     shutil.copy(repository / "pyproject.toml", folder)
-    for package in ("titans_seq", "forecasting", "language"):
+    for package in ("titans_seq", "forecasting", "genomics", "language"):
         shutil.copytree(repository / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
 
 
@@ -51,6 +51,7 @@ def test_import_directions_hold(repository: Path) -> None:
         ("titans_seq/ops/wrong.py", "import lightning", "In the core only training uses lightning"),
         ("forecasting/wrong.py", "import language", "Domains do not know each other"),
         ("language/wrong.py", "import forecasting", "Language models do not know the other domains"),
+        ("genomics/wrong.py", "import language", "DNA models do not know the other domains"),
     ],
 )
 def test_a_wrong_import_breaks_its_contract(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("titans_seq", "forecasting", "language")
+PACKAGES = ("titans_seq", "forecasting", "genomics", "language")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from titans_seq.errors import UserError
 
 DISTRIBUTION = "titans-seq"
-OUR_PACKAGES = ("titans_seq", "forecasting", "language")
+OUR_PACKAGES = ("titans_seq", "forecasting", "genomics", "language")
 
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -38,6 +38,7 @@ GROUPS: dict[str, Group] = {
         "forecasting.cli.main:main", "train, evaluate and use a forecaster on your own series", extra="forecasting"
     ),
     "lm": Group("language.cli.main:main", "train, read with, evaluate and talk to language models", extra="language"),
+    "dna": Group("genomics.cli.main:main", "train, evaluate, use and explain classifiers of DNA", extra="genomics"),
     "env": Group("titans_seq.env:main", "show versions, devices and the backend that would run"),
 }
 
@@ -47,6 +48,7 @@ examples:
   titans forecast predict runs/x --out forecast.csv
   titans lm pretrain --preset tiny-mac --data shards/ --out runs/y
   titans lm --help
+  titans dna train data/ --out runs/z
   titans env --json"""
 
 

@@ -1,24 +1,20 @@
 """`fit_network`: run the Lightning trainer, keep the best weights, write only what is asked for."""
 
-import hashlib
-import logging
 import math
 import sys
 import tempfile
-import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
-import torch
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
 from torch import Tensor
 
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
+from titans_seq.training.lightning_tools import SeedEpochs, Stop, quiet_and_apart
 
 from ..network.simba_network import SimbaNetwork
 from ..windows.cutting import WindowBatch
@@ -51,24 +47,6 @@ class FitResult:
 
     history: tuple[Epoch, ...]
     best_epoch: int
-
-
-class _SeedEpochs(Callback):
-    """Make the random numbers (dropout) of an epoch a function of seed and epoch, for exact resuming."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        digest = hashlib.sha256(f"{self.seed} {trainer.current_epoch}".encode()).digest()
-        torch.manual_seed(int.from_bytes(digest[:7], "big"))
-
-
-class _Stop(EarlyStopping):
-    """Early stopping that a run which had stopped, and is resumed, remembers before it trains another epoch."""
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
 class _Record(Checkpoint):
@@ -175,13 +153,12 @@ def fit_network(
         raise UserError(f"there is no checkpoint {checkpoint} to resume from: train without resuming first")
     monitor = f"val_{config.monitor}"
     record = _Record(monitor, checkpoint, lines=progress == "lines")
-    callbacks: list[Callback] = [_SeedEpochs(seed), record]
+    callbacks: list[Callback] = [SeedEpochs(seed), record]
     if validation is not None:
-        callbacks.append(_Stop(monitor, patience=config.patience, check_finite=False))
+        callbacks.append(Stop(monitor, patience=config.patience, check_finite=False))
     if progress == "bar":
         callbacks.append(TQDMProgressBar(leave=False))
-    devices = range(torch.cuda.device_count())
-    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=devices), _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet_and_apart():
         trainer = pl.Trainer(
             accelerator=accelerator,
             devices=1,
@@ -198,21 +175,6 @@ def fit_network(
         _fit(trainer, module, train, validation, checkpoint if resume else None)
     network.cpu().eval().load_state_dict(record.best_weights)
     return FitResult(tuple(record.history), record.best_epoch)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep from the user what Lightning says of devices, of its sister products and of no validation data."""
-    notes = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    level = notes.level
-    notes.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no")
-            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")  # Lightning's own
-            yield
-    finally:
-        notes.setLevel(level)
 
 
 def _fit(

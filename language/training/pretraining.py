@@ -1,9 +1,5 @@
 """`pretrain_model`: run the Lightning trainer over token shards."""
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +12,7 @@ from titans_seq.errors import UserError
 from titans_seq.layers import CausalAttention
 from titans_seq.models import CausalLM
 from titans_seq.training.carry import check_length
-from titans_seq.training.lightning_tools import KeepLast, RandomState, last_checkpoint
+from titans_seq.training.lightning_tools import KeepLast, RandomState, last_checkpoint, quiet_and_apart
 
 from ..data.token_shards import TokenShards
 from .config import ONE_DEVICE, Hardware, PretrainConfig
@@ -105,7 +101,7 @@ def pretrain_model(
     if config.compile:
         model.compile()
     data = SegmentData(config, train, validation)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _quiet():
+    with quiet_and_apart():
         torch.manual_seed(config.seed)
         trainer = pl.Trainer(
             accelerator=hardware.accelerator,
@@ -173,24 +169,3 @@ def _fit(trainer: pl.Trainer, module: LanguageModule, data: SegmentData, start: 
             f"the checkpoint {start} is of another model than the configured one: resume with the configuration it "
             f"was trained with, or train anew ({error})"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep from the user what Lightning says of devices and of its sister products."""
-    names = ("pytorch.utilities.rank_zero", "fabric.utilities.rank_zero", "fabric.utilities.distributed")
-    notes = [logging.getLogger(f"lightning.{name}") for name in names]
-    levels = [one.level for one in notes]
-    for one in notes:
-        one.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")  # Lightning's own
-            # It warns of changes in place, and there are none.
-            warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
-            # Of the convolutions' few weights; it costs nothing that can be measured.
-            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-            yield
-    finally:
-        for one, level in zip(notes, levels, strict=True):
-            one.setLevel(level)

@@ -131,7 +131,9 @@ def markdown(summaries: Sequence[Summary], heading: str = "##") -> str:
     for task, lines in _by_task(summaries).items():
         header, *body = cells(lines)
         rule = ["---"] + ["---:"] * (len(header) - 1)
-        parts.append(f"{heading} {task}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *body)) + "\n")
+        parts.append(
+            f"{heading} {task}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *body)) + "\n"
+        )
     return "\n".join(parts)
 
 

@@ -129,7 +129,7 @@ _TUNED: dict[str, TrialSettings] = {
             steps=1_000, batch=32, weight_decay=0, warm_up_lengths=(16, 32, 64, 128), stop_at=1.0, stop_after=5
         )
     ),
-    "mqar-128-8": _mqar(2_500),
+    "mqar-128-8": _mqar(1_500),
     "mqar-256-16": _mqar(3_500),
     "mqar-512-64": _mqar(3_500),
     # A story of 64 words is learnt in some 600 steps; from one of 512 alone nothing was learnt in as many.

@@ -1,14 +1,18 @@
-"""What Lightning leaves out: random numbers in checkpoints, and checkpoints of the last steps that are always whole."""
+"""What Lightning leaves out: random numbers that resume, checkpoints that are always whole, and silence."""
 
+import hashlib
+import logging
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 from torch import nn
 from torch.distributed.checkpoint.state_dict_loader import load
 
@@ -39,6 +43,52 @@ def of_this_rank(values: list[Any]) -> Any | None:
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     world, rank = (torch.distributed.get_world_size(), torch.distributed.get_rank()) if distributed else (1, 0)
     return values[rank] if len(values) == world else None
+
+
+@contextmanager
+def quiet_and_apart() -> Iterator[None]:
+    """Keep Lightning's notes from the user, and leave the global random numbers as they were."""
+    names = ("pytorch.utilities.rank_zero", "fabric.utilities.rank_zero", "fabric.utilities.distributed")
+    notes = [logging.getLogger(f"lightning.{name}") for name in names]
+    levels = [one.level for one in notes]
+    for one in notes:
+        one.setLevel(logging.WARNING)
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no")
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")  # Lightning's own
+            # It warns of changes in place, and there are none.
+            warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
+            # Of the convolutions' few weights; it costs nothing that can be measured.
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+            yield
+    finally:
+        for one, level in zip(notes, levels, strict=True):
+            one.setLevel(level)
+
+
+class SeedEpochs(Callback):
+    """Make the random numbers of an epoch (dropout and the like) a function of seed and epoch, for exact resuming.
+
+    Args:
+        seed: at least 0.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw anew."""
+        digest = hashlib.sha256(f"{self.seed} {trainer.current_epoch}".encode()).digest()
+        torch.manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+class Stop(EarlyStopping):
+    """Early stopping that a run which had stopped, and is resumed, remembers before it trains another epoch."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop at once where patience was used up."""
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
 class RandomState(Callback):

@@ -1,0 +1,114 @@
+"""Logistic or linear regression over features of sequences, their strength of penalty chosen on validation."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.special import expit, softmax
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from ..evaluation.values import Kind
+from ..sequences.values import LabelledSequences
+from .values import preference, targets
+
+Features = Callable[[Sequence[str]], csr_matrix]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """Features times weights.
+
+    Attributes:
+        classes: names.
+        kind: what the labels are.
+        features: sequences to `[N, F]`.
+        weight: float64 `[F, C]`.
+        bias: float64 `[C]`.
+        chosen: the settings that validation preferred, in words.
+    """
+
+    classes: tuple[str, ...]
+    kind: Kind
+    features: Features
+    weight: np.ndarray
+    bias: np.ndarray
+    chosen: str
+
+    def logits(self, sequences: list[str]) -> np.ndarray:
+        """See `evaluation.Model`."""
+        return np.asarray(self.features(sequences) @ self.weight) + self.bias
+
+    def predict_proba(self, sequences: list[str]) -> np.ndarray:
+        """See `evaluation.Model`."""
+        return _probabilities(self.logits(sequences), self.kind)
+
+
+def fit_linear(
+    features: dict[str, Features],
+    strengths: Sequence[float],
+    train: LabelledSequences,
+    validation: LabelledSequences,
+) -> LinearModel:
+    """Fit every pair of features and strength, and keep the one that validation prefers.
+
+    Args:
+        features: to choose from, by a name in words.
+        strengths: inverse penalties (scikit-learn's C) to choose from.
+        train: what is fitted.
+        validation: what chooses.
+
+    Returns:
+        The best model; the first of equals.
+    """
+    best: tuple[tuple[float, float], LinearModel] | None = None
+    for name, make in features.items():
+        inputs, held = make(train.sequences), make(validation.sequences)
+        for strength in strengths:
+            weight, bias = _solve(inputs, train, strength)
+            score = preference(_probabilities(np.asarray(held @ weight) + bias, train.kind), validation)
+            if best is None or score > best[0]:
+                chosen = ", ".join(filter(None, (name, f"C {strength:g}")))
+                best = score, LinearModel(train.classes, train.kind, make, weight, bias, chosen)
+    assert best is not None
+    return best[1]
+
+
+def _solve(inputs: csr_matrix, train: LabelledSequences, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    if train.kind == "regression":
+        ridge = Ridge(alpha=1 / strength).fit(inputs, train.labels.astype(np.float64))
+        return np.asarray(ridge.coef_).reshape(-1, 1), np.atleast_1d(np.asarray(ridge.intercept_))
+    if train.kind == "multilabel":
+        columns = [_logistic(inputs, truth, 2, strength) for truth in targets(train).T.astype(np.int64)]
+        # One label's two logits are one log odds.
+        weights, biases = zip(*((w[:, 1] - w[:, 0], b[1] - b[0]) for w, b in columns), strict=True)
+        return np.stack(weights, 1), np.array(biases)
+    return _logistic(inputs, train.labels, len(train.classes), strength)
+
+
+def _logistic(inputs: csr_matrix, labels: np.ndarray, columns: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """Weights `[F, C]` and biases `[C]`; a class that no sequence has gets a probability near 0."""
+    weight, bias = np.zeros((inputs.get_shape()[1], columns)), np.full(columns, -20.0)
+    seen = np.unique(labels)
+    if len(seen) == 1:
+        bias[seen] = 0.0
+        return weight, bias
+    solver = LogisticRegression(C=strength, max_iter=300, tol=1e-3)
+    with warnings.catch_warnings():
+        # Short of the last digits of its optimum a baseline is a baseline still.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        solver.fit(inputs, labels)
+    coefficients, intercepts = np.asarray(solver.coef_), np.asarray(solver.intercept_)
+    if len(seen) == 2:
+        weight[:, seen[1]], bias[seen] = coefficients[0], (0.0, intercepts[0])
+    else:
+        weight[:, seen], bias[seen] = coefficients.T, intercepts
+    return weight, bias
+
+
+def _probabilities(logits: np.ndarray, kind: Kind) -> np.ndarray:
+    if kind == "regression":
+        return logits
+    return softmax(logits, axis=1) if kind == "classes" else expit(logits)

@@ -1,0 +1,90 @@
+"""The table of a benchmark, from its rows alone."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..runs.comparison import Spread
+from .sets import SETS
+
+SCORES = {"mcc": "MCC", "accuracy": "accuracy", "macro_f1": "macro F1", "auroc": "AUROC"}
+
+Row = Mapping[str, Any]
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """A table for each set: mean and standard deviation of the test scores, the best MCC first, published ones last.
+
+    Models of one name and other settings have a line each.
+
+    Args:
+        rows: of any sets.
+
+    Returns:
+        Markdown; empty without rows.
+    """
+    by_set: dict[str, list[Row]] = {}
+    for row in rows:
+        by_set.setdefault(row["dataset"], []).append(row)
+    order = [name for name in SETS if name in by_set]
+    return "\n\n".join(_section(name, by_set[name]) for name in order)
+
+
+def _section(name: str, rows: list[Row]) -> str:
+    chosen, groups = SETS[name], _groups(rows)
+    lines = [f"## {name}", "", f"{chosen.what}. {_protocol(rows)}"]
+    if chosen.note:
+        lines += [chosen.note]
+    lines += ["", f"| model | {' | '.join(SCORES.values())} | validation MCC | runs | seconds |"]
+    lines += ["| --- |" + " ---: |" * (len(SCORES) + 3)]
+    ranked = sorted(groups, key=lambda title: -_mean(groups[title], "mcc"))
+    for title in ranked:
+        held = groups[title]
+        cells = [_spread(held, "test", score) for score in SCORES]
+        cells += [_spread(held, "validation", "mcc"), str(len(held)), f"{_seconds(held):.0f}"]
+        shown = f"**{title}**" if held[0].get("ours") else title
+        lines.append(f"| {shown} | {' | '.join(cells)} |")
+    for title, mcc in chosen.published.items():
+        lines.append(f"| {title} | {mcc:.4f} |" + " |" * (len(SCORES) + 2))
+    return "\n".join(lines)
+
+
+def _protocol(rows: list[Row]) -> str:
+    counts = rows[0]["counts"]
+    folds = {row["fold"] for row in rows}
+    seeds = len({row["seed"] for row in rows})
+    how = "Official split" if folds == {None} else f"{len(folds)} folds"
+    return (
+        f"{how}, {counts['train']:,} training, {counts['validation']:,} validation and {counts['test']:,} test "
+        f"sequences, {seeds} {'seed' if seeds == 1 else 'seeds'}; validation chose epoch and settings."
+    )
+
+
+def _groups(rows: list[Row]) -> dict[str, list[Row]]:
+    """The runs of each model with the same settings."""
+    groups: dict[str, list[Row]] = {}
+    settings: dict[str, list[str]] = {}
+    for row in rows:
+        known = settings.setdefault(row["model"], [])
+        text = json.dumps(row["settings"], sort_keys=True)
+        if text not in known:
+            known.append(text)
+        number = known.index(text) + 1
+        groups.setdefault(row["model"] if number == 1 else f"{row['model']} ({number})", []).append(row)
+    return groups
+
+
+def _spread(rows: list[Row], part: str, score: str) -> str:
+    values = [row[part][score] for row in rows if score in row[part]]
+    if not values:
+        return "-"
+    return str(Spread.of(values)) if len(values) > 1 else f"{values[0]:.4f}"
+
+
+def _mean(rows: list[Row], score: str) -> float:
+    values = [row["test"][score] for row in rows if score in row["test"]]
+    return Spread.of(values).mean if values else -1.0
+
+
+def _seconds(rows: list[Row]) -> float:
+    return Spread.of(row["seconds"] for row in rows).mean

@@ -1,0 +1,8 @@
+"""Look before you train: what in a data set lets a model score well without learning what it should."""
+
+from .checking import check
+from .findings import findings
+from .rendering import render, render_short
+from .report import CheckReport
+
+__all__ = ["CheckReport", "check", "findings", "render", "render_short"]

@@ -1,0 +1,99 @@
+"""What of a report a user should know before training, in sentences."""
+
+import math
+
+from .report import CheckReport, LengthScore, Overlap, PartSummary
+
+SHOWN = 12
+"""Classes that are listed one by one."""
+
+_IMBALANCE = 3
+_NOTED = 0.01
+_LOPSIDED = 0.1
+
+
+def findings(report: CheckReport) -> tuple[str, ...]:
+    """What stands out, the gravest first; nothing if nothing does.
+
+    Args:
+        report: from `check`.
+
+    Returns:
+        One or a few sentences for each.
+    """
+    found: list[str] = []
+    if report.length is not None and _length_matters(report.length):
+        found.append(_about_length(report.length))
+    for overlap in report.overlaps:
+        found += [*_about_copies(overlap), *_about_sharing(overlap)]
+    for part in report.parts:
+        found += _about_part(part)
+    return tuple(found)
+
+
+def _length_matters(score: LengthScore) -> bool:
+    """Whether it beats the largest class by more than chance explains."""
+    noise = math.sqrt(max(score.majority * (1 - score.majority), _NOTED) / score.count)
+    return score.accuracy - score.majority > max(2 * _NOTED, 3 * noise)
+
+
+def _about_length(score: LengthScore) -> str:
+    return (
+        f"Length alone predicts the class: accuracy {score.accuracy:.3f} and MCC {score.mcc:.3f}, where the largest "
+        f"class gives {score.majority:.3f} ({score.scored_on}). A model that sees lengths or padding scores as much "
+        "without the bases: compare every score with this one, or cut all sequences to one length."
+    )
+
+
+def _about_copies(overlap: Overlap) -> list[str]:
+    copies = overlap.exact + overlap.reversed
+    if not copies or overlap.within:
+        return []
+    strand = f", {overlap.reversed:,} as the reverse complement" if overlap.reversed else ""
+    conflict = f", {overlap.conflicting:,} with another label there" if overlap.conflicting else ""
+    return [
+        f"{copies:,} of {overlap.count:,} {overlap.part} sequences also stand in {overlap.other}{strand}{conflict}: "
+        f"remove them from {overlap.other}."
+    ]
+
+
+def _about_sharing(overlap: Overlap) -> list[str]:
+    if overlap.sharing <= _NOTED * overlap.count:
+        return []
+    shares = [held.share for held in overlap.classes]
+    by_class = ""
+    if shares and max(shares) - min(shares) > _LOPSIDED:
+        each = ", ".join(f"{held.name!r} {held.share:.1%}" for held in overlap.classes[:SHOWN])
+        by_class = f" It differs between classes ({each}): a model can tell them by what it has seen before."
+    other = "another of them" if overlap.within else overlap.other
+    return [
+        f"{overlap.sharing / overlap.count:.1%} of the {overlap.part} sequences share {overlap.k} bases with {other}: "
+        f"overlapping windows, repeats or relatives.{by_class} Divide the data by groups of near-duplicates to see "
+        "what that is worth."
+    ]
+
+
+def _about_part(part: PartSummary) -> list[str]:
+    found = []
+    if part.conflicting:
+        found.append(
+            f"{part.conflicting:,} {part.part} sequences have copies with another label: no model can be right about "
+            "all of them; remove or correct them."
+        )
+    copies = part.duplicates + part.reversed
+    if copies > _NOTED * part.whole.count:
+        strand = f", {part.reversed:,} as the reverse complement" if part.reversed else ""
+        found.append(
+            f"{copies:,} of {part.whole.count:,} {part.part} sequences repeat an earlier one{strand}: they count "
+            "twice, and folds must keep them together."
+        )
+    counts = [held.count for held in part.classes]
+    # Only where each sequence is of one class can the counts be compared.
+    if part.part == "train" and sum(counts) == part.whole.count and max(counts) > _IMBALANCE * min(counts):
+        found.append(
+            f"The classes are unequal: from {min(counts):,} to {max(counts):,} sequences. Weight them, and judge by "
+            "MCC or F1 rather than by accuracy."
+        )
+    if part.unknown > _NOTED:
+        found.append(f"{part.unknown:.1%} of the letters of {part.part} are not A, C, G or T.")
+    return found

@@ -1,0 +1,71 @@
+"""Each part of a data set in itself: balance, lengths, unknown letters, copies."""
+
+from collections import Counter
+
+import numpy as np
+
+from ..sequences.alphabet import reverse_complement
+from ..sequences.values import LabelledSequences
+from .report import ClassSummary, PartSummary
+
+_KNOWN = "ACGT"
+
+
+def summarise(part: str, data: LabelledSequences) -> PartSummary:
+    """Describe one part.
+
+    Args:
+        part: its name.
+        data: its sequences, at least one.
+    """
+    lengths = np.array([len(sequence) for sequence in data.sequences])
+    known = sum(sequence.count(base) for sequence in data.sequences for base in _KNOWN)
+    duplicates, reversed_copies = _copies(data.sequences)
+    return PartSummary(
+        part=part,
+        whole=_describe("all", lengths, len(data)),
+        classes=tuple(
+            _describe(name, lengths[_has(data, number)], len(data)) for number, name in enumerate(data.classes)
+        ),
+        unknown=1 - known / int(lengths.sum()),
+        duplicates=duplicates,
+        reversed=reversed_copies,
+        conflicting=_conflicting(data),
+    )
+
+
+def label_keys(data: LabelledSequences) -> list[bytes]:
+    """For each sequence something that is equal where the labels are."""
+    return [np.ascontiguousarray(label).tobytes() for label in data.labels]
+
+
+def _has(data: LabelledSequences, number: int) -> np.ndarray:
+    return data.labels[:, number] > 0 if data.kind == "multilabel" else data.labels == number
+
+
+def _describe(name: str, lengths: np.ndarray, total: int) -> ClassSummary:
+    if not len(lengths):
+        return ClassSummary(name, 0, 0.0, 0, 0, 0)
+    share = len(lengths) / total
+    return ClassSummary(name, len(lengths), share, int(lengths.min()), int(np.median(lengths)), int(lengths.max()))
+
+
+def _copies(sequences: tuple[str, ...]) -> tuple[int, int]:
+    seen: set[str] = set()
+    duplicates = other_strand = 0
+    for sequence in sequences:
+        if sequence in seen:
+            duplicates += 1
+        elif reverse_complement(sequence) in seen:
+            other_strand += 1
+        seen.add(sequence)
+    return duplicates, other_strand
+
+
+def _conflicting(data: LabelledSequences) -> int:
+    """Sequences whose copies do not all have one label."""
+    labels: dict[str, set[bytes]] = {}
+    for sequence, label in zip(data.sequences, label_keys(data), strict=True):
+        labels.setdefault(sequence, set()).add(label)
+    counts = Counter(data.sequences)
+    return sum(counts[sequence] for sequence, found in labels.items() if len(found) > 1)

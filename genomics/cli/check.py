@@ -1,0 +1,40 @@
+"""`titans dna check`: a look at a data set before training."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from .options import Progress, ReadingOptions
+
+
+@dataclass(frozen=True)
+class Check:
+    """Look for what lets a model score well without learning what it should.
+
+    Class balance, lengths by class and what the length alone predicts; copies, conflicting labels; and what the parts
+    have in common: equal sequences, reverse complements, shared stretches of bases.
+    """
+
+    data: Positional[Path]
+    """CSV or TSV with sequences and labels, a folder of train, dev and test files, or of one file or folder a class."""
+    k: int = 40
+    """Bases in common that make two sequences overlap."""
+    progress: Progress = "bar"
+    """What to show meanwhile."""
+    reading: OmitArgPrefixes[ReadingOptions] = field(default_factory=ReadingOptions)
+
+
+def check(options: Check) -> None:
+    """Print the report."""
+    from ..check import check, render
+    from ..sequences.loading import load_splits
+    from .progress import note, print_left_out
+    from .settings import load_options
+
+    left_out: list[str] = []
+    note(f"reading {options.data}", options.progress)
+    splits = load_splits(options.data, load_options(options.reading), left_out)
+    note("comparing sequences", options.progress)
+    print(render(check(splits, options.k)))
+    print_left_out(left_out)

@@ -1,0 +1,68 @@
+"""`titans dna embed`: features of sequences, or of their bases, as CSV."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from .options import Device, Progress, RecordOptions
+
+if TYPE_CHECKING:
+    from ..runs.predictor import Predictor
+    from ..sequences.values import Record
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Write what the encoder makes of each sequence: the mean of its features over all tokens, or each token's own.
+
+    The mean is over both strands where the model's predictions are; a token's features are those of the strand given.
+    """
+
+    run: Positional[Path]
+    """Folder of a trained run, or of a pretraining run."""
+    sequences: Positional[tuple[Path, ...]]
+    """FASTA, FASTQ, GenBank, tables, intervals with --reference, or one sequence a line; plain, gzip or bgzip."""
+    out: Path
+    """CSV file to write."""
+    per_base: bool = False
+    """A row for each token (each base, unless the model reads k-mers) in place of each sequence."""
+    device: Device = "auto"
+    """What to compute on."""
+    progress: Progress = "bar"
+    """What to show meanwhile."""
+    reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
+
+
+def embed(options: Embed) -> None:
+    """Write the features."""
+    from ..runs.saving import load_embedder
+    from .records import csv_rows, records
+    from .settings import chosen_device
+
+    model = load_embedder(options.run, chosen_device(options.device))
+    names = [f"feature_{number}" for number in range(1, model.model.config.encoder.dim + 1)]
+    with records(options.sequences, options.reading) as given:
+        if options.per_base:
+            rows, header, what = _of_bases(model, given), ["name", "position", *names], "tokens embedded"
+        else:
+            rows, header, what = _of_sequences(model, given), ["name", *names], "sequences embedded"
+        count = csv_rows(options.out, header, rows, options.progress, what)
+    print(f"written: {options.out}, {count:,} rows of {len(names)} features")
+
+
+def _of_sequences(model: "Predictor", given: "Iterable[Record]") -> Iterator[list[str]]:
+    for name, features in model.embeddings(given):
+        yield [name, *(f"{number:.6g}" for number in features)]
+
+
+def _of_bases(model: "Predictor", given: "Iterable[Record]") -> Iterator[list[str]]:
+    step = model.model.config.tokenizer.step
+    for record in given:
+        position = 1
+        for piece in model.embed_bases(record):
+            for features in piece:
+                yield [record.name, str(position), *(f"{number:.6g}" for number in features)]
+                position += step

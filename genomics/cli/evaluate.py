@@ -1,0 +1,77 @@
+"""`titans dna evaluate`: a trained classifier on labelled sequences, beside the baselines."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from titans_seq.errors import UserError
+
+from .options import Baselines, Device, Maybe, Progress, ReadingOptions
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a trained classifier on a part of its own data, or on other labelled sequences.
+
+    Beside it stand the baselines, fitted on the parts that the classifier was trained on.
+    """
+
+    run: Positional[Path]
+    """Folder of a trained run."""
+    data: Positional[Maybe[Path]] = None
+    """Other labelled sequences, all of which are scored; its own data if not given."""
+    part: Literal["validation", "test"] = "test"
+    """Part of its own data."""
+    out: Maybe[Path] = None
+    """Folder for table, numbers and pictures; only printed if not given."""
+    baselines: Baselines = "all"
+    """Simple models to stand beside it; quick leaves out the network."""
+    bootstrap: int = 1000
+    """Draws for the 95 % intervals; 0 for none."""
+    device: Device = "auto"
+    """What to compute on."""
+    progress: Progress = "bar"
+    """What to show meanwhile."""
+    reading: OmitArgPrefixes[ReadingOptions] = field(default_factory=ReadingOptions)
+
+
+def evaluate(options: Evaluate) -> None:
+    """Score, print the table, and write it."""
+    from ..evaluation import BootstrapOptions
+    from ..runs.comparison import with_classes
+    from ..runs.folder import TrainRun, read_run
+    from ..runs.plan import own_parts
+    from ..runs.saving import load_classifier
+    from ..sequences.loading import load_splits
+    from ..sequences.values import Splits
+    from .evaluation import Request, compare_and_show
+    from .progress import print_left_out
+    from .settings import chosen_device, load_options
+
+    BootstrapOptions(options.bootstrap)
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        raise UserError(f"--out {options.out} is a file: give the name of a folder")
+    device = chosen_device(options.device)
+    model = load_classifier(options.run, device)
+    left_out: list[str] = []
+    if options.data is None:
+        if options.reading != ReadingOptions():
+            raise UserError("options on how data is read are for other data: the run knows how its own is read")
+        run, parts = own_parts(options.run)
+        data = parts.test if options.part == "test" else parts.validation
+        if data is None:
+            raise UserError(f"the data of {options.run} has no {options.part} part: give --part, or labelled sequences")
+        tested = f"{options.part} part"
+    else:
+        splits = load_splits(options.data, load_options(options.reading), left_out)
+        if splits.test is None and splits.validation is not None:
+            raise UserError(f"{options.data}: has several parts and no test part: name the file to score")
+        data, tested = with_classes(splits.test or splits.train, model), str(options.data)
+        run, parts = read_run(options.run, TrainRun), Splits(data)
+        if options.baselines != "none":
+            run, parts = own_parts(options.run)
+    print_left_out(left_out)
+    request = Request(options.baselines, options.bootstrap, run.train.seed, device, options.progress)
+    compare_and_show([(model, parts, data)], request, tested, options.out)

@@ -1,0 +1,86 @@
+"""Evaluations as `train` and `evaluate` show and write them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..evaluation import BootstrapOptions, Evaluation, class_table, table
+from ..evaluation.writing import write_evaluations
+from ..runs.comparison import Comparison, chosen_baselines, compare
+from ..runs.predictor import Predictor
+from ..sequences.values import LabelledSequences, Splits
+from .options import Baselines, Progress
+from .progress import note
+
+_FOLD_SCORES = ("accuracy", "mcc", "auroc", "r2", "spearman")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of an evaluation.
+
+    Args:
+        baselines: to stand beside the model.
+        bootstrap: number of draws.
+        seed: of draws and baselines.
+        device: of the network among the baselines.
+        progress: what to show meanwhile.
+    """
+
+    baselines: Baselines
+    bootstrap: int
+    seed: int
+    device: str
+    progress: Progress
+
+
+def compare_and_show(
+    runs: Sequence[tuple[Predictor, Splits, LabelledSequences]], request: Request, tested: str, out: Path | None
+) -> None:
+    """Score models beside the baselines, print the table, and write it.
+
+    Args:
+        runs: see `compare`.
+        request: what is asked.
+        tested: the data, in words.
+        out: folder for table, numbers and pictures; None writes nothing.
+    """
+    result = compare(
+        runs,
+        chosen_baselines(request.baselines, request.device),
+        BootstrapOptions(request.bootstrap, seed=request.seed),
+        seed=request.seed,
+        notify=lambda name: note(f"fitting {name}", request.progress),
+    )
+    count = len(result.evaluations[0].labels)
+    intervals = f", 95 % intervals of {request.bootstrap:,} bootstrap draws" if request.bootstrap else ""
+    print(f"\n{tested}: {count:,} sequences{intervals}")
+    print(describe(result))
+    if out is None:
+        return
+    spreads = {name: {key: vars(one) for key, one in found.items()} for name, found in result.spreads().items()}
+    about = {"tested_on": tested, "seed": request.seed, "bootstrap": request.bootstrap, "folds": spreads}
+    for path in write_evaluations(result.evaluations, out, about, f"Scores on the {tested}"):
+        print(f"written: {path}")
+
+
+def describe(result: Comparison) -> str:
+    """The table, the classes of the first model, the spread over folds, and notes."""
+    lines = [table([_narrow(one) for one in result.evaluations])]
+    if rows := class_table(result.evaluations[0]):
+        lines += ["", f"{result.evaluations[0].name}, by class", rows]
+    spreads = result.spreads()
+    if spreads:
+        shown = [name for name in _FOLD_SCORES if any(name in found for found in spreads.values())]
+        lines += ["", f"mean and standard deviation over the {len(result.folds)} folds"]
+        for name, found in spreads.items():
+            cells = [f"{key} {found[key]}" for key in shown if key in found]
+            lines.append(f"{name}: {', '.join(cells)}")
+    lines += [f"note: {text}" for text in result.evaluations[0].notes]
+    return "\n".join(lines)
+
+
+def _narrow(evaluation: Evaluation) -> Evaluation:
+    """With the interval of the main score alone: a terminal has no room for all of them."""
+    kept = {name: ends for name, ends in evaluation.intervals.items() if name in ("mcc", "r2")}
+    return replace(evaluation, intervals=kept)

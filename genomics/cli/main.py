@@ -1,0 +1,97 @@
+"""`titans dna`: a table of verbs, each handled by a function that is imported only when it runs."""
+
+from collections.abc import Sequence
+
+from titans_seq.verbs import Verb, run_verb
+
+VERBS: dict[str, Verb] = {
+    "check": Verb(
+        "genomics.cli.check:Check",
+        "genomics.cli.check:check",
+        "look for artefacts in a data set before training",
+        ("data/", "promoters.csv --sequence seq --label class --k 30"),
+    ),
+    "train": Verb(
+        "genomics.cli.train:Train",
+        "genomics.cli.train:train",
+        "train a classifier, and evaluate it beside the baselines",
+        (
+            "data/ --out runs/z",
+            "enhancers.csv --folds 5 --groups --out runs/cv",
+            "data/ --init runs/p --strands equivariant --directions both --out runs/y",
+            "peaks.bed.csv --reference genome.fa --window 200 --out runs/w",
+            "--resume --out runs/z",
+        ),
+    ),
+    "evaluate": Verb(
+        "genomics.cli.evaluate:Evaluate",
+        "genomics.cli.evaluate:evaluate",
+        "score a classifier on labelled sequences, beside the baselines",
+        ("runs/z", "runs/z independent.csv --out runs/z/independent"),
+    ),
+    "predict": Verb(
+        "genomics.cli.predict:Predict",
+        "genomics.cli.predict:predict",
+        "predictions for any number of sequences of any length",
+        ("runs/z new.fa --out scores.csv", "runs/z reads.fastq.gz more.fa --skip-bad --out scores.csv"),
+    ),
+    "embed": Verb(
+        "genomics.cli.embed:Embed",
+        "genomics.cli.embed:embed",
+        "features of sequences or of their bases",
+        ("runs/z new.fa --out features.csv", "runs/p new.fa --per-base --out bases.csv"),
+    ),
+    "explain": Verb(
+        "genomics.cli.explain:Explain",
+        "genomics.cli.explain:explain",
+        "which bases a prediction rests on",
+        (
+            "runs/z new.fa --out explained/",
+            "runs/z new.fa --record chr1 --span 400 600 --target yes --out explained/",
+        ),
+    ),
+    "variants": Verb(
+        "genomics.cli.variants:Variants",
+        "genomics.cli.variants:variants",
+        "what variants do to a prediction",
+        ("runs/z calls.vcf.gz --reference ref.fa --out variants.csv",),
+    ),
+    "pretrain": Verb(
+        "genomics.cli.pretrain:Pretrain",
+        "genomics.cli.pretrain:pretrain",
+        "train an encoder on sequences without labels",
+        (
+            "genome.fa.gz --out runs/p",
+            "genome.fa.gz more.fa --objective masked --preset medium --steps 5000 --out runs/p",
+            "--resume --out runs/p",
+        ),
+    ),
+    "benchmark": Verb(
+        "genomics.cli.benchmark:Benchmark",
+        "genomics.cli.benchmark:benchmark",
+        "train on a published set beside the baselines, over seeds",
+        (
+            "prom_core_tata --data-dir ../shared/data/dna --seeds 3",
+            "human_enhancers_cohn --data-dir ../shared/data/dna --directions both --out results/",
+            "--list",
+        ),
+    ),
+}
+
+
+def main(argv: Sequence[str], prog: str = "titans dna") -> int:
+    """Run one command line of the group and return its exit code.
+
+    Args:
+        argv: the arguments after the group's name.
+        prog: the program name to show in the help.
+
+    Raises:
+        UserError: the input is wrong; the message says what to do.
+
+    Example:
+        >>> main(["predict", "--help"])  # doctest: +ELLIPSIS
+        usage: titans dna predict ...
+        0
+    """
+    return run_verb(VERBS, "Classifiers of DNA: from sequence files to predictions and variants.", argv, prog)

@@ -1,0 +1,96 @@
+"""Options that several verbs of `titans dna` share; light, so that help loads nothing heavy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from tyro.conf import UseAppendAction, arg
+
+T = TypeVar("T")
+
+# An option that is left out says in its help what happens then; "default: None" would add nothing.
+Maybe = Annotated[T | None, arg(help_behavior_hint="")]
+Several = UseAppendAction[tuple[str, ...]]
+Device = Literal["auto", "cpu", "cuda"]
+Progress = Literal["bar", "lines", "none"]
+Baselines = Literal["all", "quick", "none"]
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """What is not given is found out, or refused with the remedy in the message."""
+
+    sequence: Maybe[str] = None
+    """Column of a table with the sequences; one named sequence, seq, ... if not given."""
+    label: Several = ()
+    """Column with labels, once for each; one named label, class, ... if not given."""
+    kind: Maybe[Literal["classes", "multilabel", "regression"]] = None
+    """What the labels are; classes for one column, multilabel (0 or 1) for several if not given."""
+    reference: Maybe[Path] = None
+    """FASTA file from which intervals (BED, or columns region, start, end) are cut."""
+    window: Maybe[int] = None
+    """Bases around the middle of each interval; the interval itself if not given."""
+    skip_bad: bool = False
+    """Leave out records that cannot be used, and count them."""
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """What is not given is found out, or refused with the remedy in the message."""
+
+    sequence: Maybe[str] = None
+    """Column of a table with the sequences; one named sequence, seq, ... if not given."""
+    reference: Maybe[Path] = None
+    """FASTA file from which intervals of a BED file are cut."""
+    window: Maybe[int] = None
+    """Bases around the middle of each interval; the interval itself if not given."""
+    skip_bad: bool = False
+    """Leave out records that cannot be used, and count them."""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What is not given is as described; with --init the encoder and its tokens are those of the pretraining run."""
+
+    preset: Maybe[Literal["tiny", "small", "medium", "large"]] = None
+    """Size: small (taken if not given) is 2 blocks of width 128, medium 4 of 120, large 8 of 256."""
+    mixer: Maybe[Literal["memory", "identity"]] = None
+    """Neural memory, or identity (no sequence mixing at all), the control; memory if not given."""
+    directions: Maybe[Literal["forward", "both"]] = None
+    """Read from the first base on, or from both ends; forward, or as pretrained, if not given."""
+    kmer: Maybe[int] = None
+    """Bases of a token; 1 if not given."""
+    stride: Maybe[int] = None
+    """Bases from one token to the next; 1 if not given."""
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """How features become predictions."""
+
+    pooling: Literal["mean", "last", "attention"] = "mean"
+    """How the features of all bases become those of the sequence."""
+    strands: Maybe[Literal["given", "augment", "average", "equivariant"]] = None
+    """As given (taken if not given); either strand at random in training; the mean of both in prediction; in both."""
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What is not given takes its default, which the run's config.yaml shows."""
+
+    epochs: Maybe[int] = None
+    """Most passes over the training part; training stops early."""
+    patience: Maybe[int] = None
+    """Epochs without a better validation score before it stops."""
+    monitor: Maybe[Literal["mcc", "loss"]] = None
+    """Validation score that decides; mcc for classes, loss otherwise if not given."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Weigh each class by how rare it is."""
+    rows: Maybe[int] = None
+    """Sequences of a step."""
+    lr: Maybe[float] = None
+    """Largest learning rate."""
+    weight_decay: Maybe[float] = None
+    """Of matrices."""
+    dropout: Maybe[float] = None
+    """Share of the embedded features that training leaves out."""

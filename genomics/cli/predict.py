@@ -1,0 +1,62 @@
+"""`titans dna predict`: predictions for sequences, any number of any length, as CSV."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from .options import Device, Progress, RecordOptions
+
+if TYPE_CHECKING:
+    from ..runs.predictor import Prediction, Predictor
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict sequences and write a row for each, in their order.
+
+    Classes: the likeliest and the probability of each; several labels: the probability of each; else the value. Only a
+    few sequences are in memory at a time.
+    """
+
+    run: Positional[Path]
+    """Folder of a trained run."""
+    sequences: Positional[tuple[Path, ...]]
+    """FASTA, FASTQ, GenBank, tables, intervals with --reference, or one sequence a line; plain, gzip or bgzip."""
+    out: Path
+    """CSV file to write."""
+    device: Device = "auto"
+    """What to compute on."""
+    progress: Progress = "bar"
+    """What to show meanwhile."""
+    reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
+
+
+def predict(options: Predict) -> None:
+    """Write the predictions."""
+    from ..runs.saving import load_classifier
+    from .records import csv_rows, records
+    from .settings import chosen_device
+
+    model = load_classifier(options.run, chosen_device(options.device))
+    with records(options.sequences, options.reading) as given:
+        rows = (row(prediction, model) for prediction in model.predictions(given))
+        count = csv_rows(options.out, header(model), rows, options.progress, "sequences predicted")
+    print(f"written: {options.out}, {count:,} sequences")
+
+
+def header(model: "Predictor") -> list[str]:
+    """The columns."""
+    if model.kind == "regression":
+        return ["name", "value"]
+    probabilities = [f"probability_{name}" for name in model.classes]
+    return ["name", *(["predicted"] if model.kind == "classes" else []), *probabilities]
+
+
+def row(prediction: "Prediction", model: "Predictor") -> list[str]:
+    """The cells of one sequence."""
+    numbers = [f"{number:.6g}" for number in prediction.probabilities]
+    if model.kind != "classes":
+        return [prediction.name, *numbers]
+    return [prediction.name, model.classes[int(prediction.probabilities.argmax())], *numbers]

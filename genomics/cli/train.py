@@ -1,0 +1,208 @@
+"""`titans dna train`: a classifier from labelled sequences, evaluated beside the baselines."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from titans_seq.errors import UserError
+
+from .options import Baselines, Device, HeadOptions, Maybe, ModelOptions, Progress, ReadingOptions, TrainingOptions
+
+if TYPE_CHECKING:
+    from ..models import ClassifierConfig
+    from ..runs.plan import Plan
+    from ..sequences.values import Splits
+    from ..training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a classifier on labelled sequences, and evaluate it beside simple models on the same parts.
+
+    First comes a short look at the data (titans dna check shows all of it). The validation part chooses the epoch; the
+    test part is read once, at the end. Parts that the data does not have are taken from the training part. A run that
+    was stopped goes on with --resume.
+    """
+
+    out: Path
+    """Folder of the run; nothing is written anywhere else."""
+    data: Positional[Maybe[Path]] = None
+    """CSV or TSV with sequences and labels, a folder of train, dev and test files, or of one file or folder a class."""
+    init: Maybe[Path] = None
+    """Begin with the encoder of a run of titans dna pretrain."""
+    folds: Maybe[int] = None
+    """Cross-validate: so many runs, each tested on another part; a test part of the data is left alone."""
+    groups: bool = False
+    """Keep near-duplicates (40 bases in common, on either strand) in one part."""
+    test_share: float = 0.1
+    """Share for testing where the data has no test part; 0 tests on the validation part."""
+    validation_share: float = 0.1
+    """Share for validation where the data has no such part."""
+    seed: int = 0
+    """Of the parts, weights, order and strands."""
+    baselines: Baselines = "all"
+    """Simple models to stand beside it; quick leaves out the network."""
+    bootstrap: int = 1000
+    """Draws for the 95 % intervals; 0 for none."""
+    device: Device = "auto"
+    """What to compute on."""
+    resume: bool = False
+    """Go on with the stopped run in --out, with its settings."""
+    overwrite: bool = False
+    """Replace the run in --out."""
+    progress: Progress = "bar"
+    """What to show meanwhile."""
+    reading: OmitArgPrefixes[ReadingOptions] = field(default_factory=ReadingOptions)
+    model: OmitArgPrefixes[ModelOptions] = field(default_factory=ModelOptions)
+    head: OmitArgPrefixes[HeadOptions] = field(default_factory=HeadOptions)
+    training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
+
+
+def train(options: Train) -> None:
+    """Train, evaluate, and say what came of it."""
+    from ..evaluation import BootstrapOptions
+    from ..runs.folder import check_folds_free, check_free
+    from .settings import chosen_device
+
+    BootstrapOptions(options.bootstrap)  # says what is wrong before hours of training are at stake
+    device = chosen_device(options.device)
+    if options.resume:
+        _resume(options, device)
+        return
+    if options.data is None:
+        raise UserError("no data is given: name a table, or a folder of tables or of one file a class")
+    check = check_free if options.folds is None else check_folds_free
+    check(options.out, options.overwrite)
+    _start(options, options.data, device)
+
+
+def _start(options: Train, data: Path, device: str) -> None:
+    from ..check import check, render, render_short
+    from ..runs.folder import CHECK, claim_folds, write_text
+    from ..runs.plan import Plan, divided
+    from ..sequences.loading import load_splits
+    from .progress import note, print_left_out
+    from .settings import classifier_config, load_options, train_config
+
+    plan = Plan(
+        str(data.resolve()),
+        load_options(options.reading),
+        options.test_share,
+        options.validation_share,
+        options.groups,
+        options.folds,
+        seed=options.seed,
+    )
+    config = train_config(options.training, options.seed)
+    left_out: list[str] = []
+    splits = load_splits(data, plan.reading, left_out)
+    print_left_out(left_out)
+    classifier = classifier_config(options.model, options.head, options.training, splits.train, options.init)
+    parts = list(divided(splits, plan))
+    note("looking at the data", options.progress)
+    report = check(splits)
+    print(render_short(report), flush=True)
+    with nullcontext() if options.folds is None else claim_folds(options.out, options.overwrite):
+        _train_all(options, device, parts, classifier, config, options.init)
+    write_text(options.out / CHECK, render(report) + "\n")
+    _finish(options, device, parts)
+
+
+def _resume(options: Train, device: str) -> None:
+    from ..check import check, render
+    from ..evaluation.writing import DATA
+    from ..runs.folder import CHECK, EVALUATION, TrainRun, fold_folder, has_folds, read_run, write_text
+    from ..runs.plan import divided, plan_of
+    from ..sequences.loading import load_splits
+
+    if options != _only_resuming(options):
+        raise UserError(
+            "--resume goes on with the settings stored in the run: leave out all options but --out, --baselines, "
+            "--bootstrap, --device and --progress, or train anew with --overwrite"
+        )
+    if (options.out / EVALUATION / DATA).is_file():
+        print(f"nothing is left to do: the run in {options.out} is trained and evaluated")
+        return
+    first = fold_folder(options.out, 1) if has_folds(options.out) else options.out
+    run = read_run(first, TrainRun)
+    plan = replace(plan_of(run, first), fold=None)
+    splits = load_splits(plan.data, plan.reading)
+    parts = list(divided(splits, plan))
+    _train_all(options, device, parts, run.classifier, run.train, None if run.init is None else Path(run.init))
+    write_text(options.out / CHECK, render(check(splits)) + "\n")
+    _finish(options, device, parts)
+
+
+def _only_resuming(options: Train) -> Train:
+    return Train(
+        options.out,
+        baselines=options.baselines,
+        bootstrap=options.bootstrap,
+        device=options.device,
+        resume=True,
+        progress=options.progress,
+    )
+
+
+def _train_all(
+    options: Train,
+    device: str,
+    parts: "Sequence[tuple[Plan, Splits]]",
+    classifier: "ClassifierConfig",
+    config: "TrainConfig",
+    init: Path | None,
+) -> None:
+    from ..runs.folder import CONFIG
+    from ..runs.train_runs import resume_run, train_run
+    from .progress import note
+    from .settings import accelerator
+
+    hardware = accelerator(device)
+    for plan, part in parts:
+        folder = _folder(options.out, plan)
+        if plan.fold is not None:
+            note(f"fold {plan.fold} of {plan.folds}", options.progress)
+        if options.resume and (folder / CONFIG).is_file():
+            resume_run(folder, part, progress=options.progress, accelerator=hardware)
+            continue
+        train_run(
+            part,
+            folder,
+            classifier,
+            config,
+            data=plan.data,
+            options=plan.plain(),
+            init=init,
+            overwrite=options.overwrite,
+            progress=options.progress,
+            accelerator=hardware,
+        )
+
+
+def _finish(options: Train, device: str, parts: "Sequence[tuple[Plan, Splits]]") -> None:
+    from ..runs.folder import EVALUATION
+    from ..runs.saving import load_classifier
+    from .evaluation import Request, compare_and_show
+
+    runs = []
+    for plan, part in parts:
+        held = part.validation if part.test is None else part.test
+        assert held is not None
+        runs.append((load_classifier(_folder(options.out, plan), device), part, held))
+    tested = "test part" if parts[0][1].test is not None else "validation part, which also chose the epoch"
+    if parts[0][0].folds is not None:
+        tested = f"{len(parts)} folds, each held out once"
+    request = Request(options.baselines, options.bootstrap, parts[0][0].seed, device, options.progress)
+    compare_and_show(runs, request, tested, options.out / EVALUATION)
+    folder = _folder(options.out, parts[0][0])
+    print(f"the run is in {options.out}; next:\n  titans dna predict {folder} new.fa --out scores.csv")
+
+
+def _folder(out: Path, plan: "Plan") -> Path:
+    from ..runs.folder import fold_folder
+
+    return out if plan.fold is None else fold_folder(out, plan.fold)

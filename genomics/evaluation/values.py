@@ -1,0 +1,138 @@
+"""What is evaluated and what comes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from titans_seq.errors import UserError
+
+from ..sequences.values import Kind
+
+
+class Model(Protocol):
+    """Anything that predicts labels of sequences: a trained run, a baseline, or a user's own."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of classes or labels in the order of the columns; none for regression."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """What the labels are."""
+        ...
+
+    def predict_proba(self, sequences: list[str]) -> np.ndarray:
+        """Float64 `[N, C]`: probabilities of classes (rows add to 1) or of labels; `[N, 1]` values for regression."""
+        ...
+
+    def logits(self, sequences: list[str]) -> np.ndarray:
+        """Float64 `[N, C]`: what the probabilities are the softmax (classes) or the sigmoid (labels) of."""
+        ...
+
+
+@dataclass(frozen=True)
+class BootstrapOptions:
+    """How the uncertainty of a score is estimated: the data is drawn again with replacement, many times.
+
+    Attributes:
+        repeats: number of draws, at least 0; 0 for no intervals.
+        level: share of draws inside an interval, in (0, 1).
+        seed: of the draws.
+
+    Raises:
+        UserError: if a value is out of range.
+
+    Example:
+        >>> BootstrapOptions(repeats=-1)
+        Traceback (most recent call last):
+        ...
+        titans_seq.errors.UserError: the number of bootstrap draws must be at least 0, got -1
+    """
+
+    repeats: int = 1000
+    level: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.repeats < 0:
+            raise UserError(f"the number of bootstrap draws must be at least 0, got {self.repeats}")
+        if not 0 < self.level < 1:
+            raise UserError(f"the level of an interval must lie between 0 and 1, got {self.level}")
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How good a model is on labelled sequences.
+
+    Attributes:
+        name: of the model, as tables print it.
+        kind: what the labels are.
+        classes: names of classes or labels; none for regression.
+        labels: as in `LabelledSequences`.
+        outputs: float64 `[N, C]`, what `predict_proba` gave.
+        scores: by the names of `metrics.measure`. A score that the data does not define is not there.
+        intervals: lower and upper end by the same names; none without a bootstrap.
+        confusion: int64 `[C, C]`, true class by predicted class; None unless the kind is "classes".
+        by_class: precision, recall, specificity, f1 and count of every class; empty unless the kind is "classes".
+        notes: why scores are missing.
+    """
+
+    name: str
+    kind: Kind
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    outputs: np.ndarray
+    scores: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    confusion: np.ndarray | None
+    by_class: Mapping[str, Mapping[str, float]]
+    notes: tuple[str, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """All but labels and outputs, of JSON's types."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "classes": list(self.classes),
+            "count": len(self.labels),
+            "scores": dict(self.scores),
+            "intervals": {name: list(ends) for name, ends in self.intervals.items()},
+            "confusion": None if self.confusion is None else self.confusion.tolist(),
+            "by_class": {name: dict(values) for name, values in self.by_class.items()},
+            "notes": list(self.notes),
+        }
+
+
+def checked_outputs(outputs: np.ndarray, count: int, columns: int, name: str) -> np.ndarray:
+    """Outputs of a model as float64, after a look at their shape and values.
+
+    Args:
+        outputs: what a model gave.
+        count: expected rows.
+        columns: expected columns.
+        name: of the model, for messages.
+
+    Raises:
+        ValueError: if the shape is another, or a value is not finite.
+
+    Example:
+        >>> checked_outputs(np.ones((2, 1)), 2, 3, "mine")
+        Traceback (most recent call last):
+        ...
+        ValueError: mine gave outputs of shape (2, 1), expected (2, 3): a row a sequence, a column a class
+    """
+    values = np.asarray(outputs, dtype=np.float64)
+    if values.shape != (count, columns):
+        raise ValueError(
+            f"{name} gave outputs of shape {values.shape}, expected {(count, columns)}: a row a sequence, a column a "
+            "class"
+        )
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"{name} gave an output that is not finite for {len(bad)} of {count} sequences, first {bad[0]}"
+        )
+    return values

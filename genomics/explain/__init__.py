@@ -1,0 +1,22 @@
+"""Why a classifier says what it says: mutagenesis, saliency, and the scores of variants; `pictures` draws letters."""
+
+from .mutagenesis import Attribution, mutagenesis, saliency
+from .scores import target_column, target_names, target_scores
+from .tables import write_attribution
+from .variants import VariantOptions, VariantReport, score_variants
+from .vcf import Variant, read_vcf
+
+__all__ = [
+    "Attribution",
+    "Variant",
+    "VariantOptions",
+    "VariantReport",
+    "mutagenesis",
+    "read_vcf",
+    "saliency",
+    "score_variants",
+    "target_column",
+    "target_names",
+    "target_scores",
+    "write_attribution",
+]

@@ -1,0 +1,108 @@
+"""Attributions as pictures with letters: the taller a letter, the more its base matters."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import PathPatch
+from matplotlib.textpath import TextPath
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2D
+
+from titans_seq.errors import UserError
+from titans_seq.files import atomic_path
+
+from .mutagenesis import BASES, Attribution
+
+FORMATS = (".png", ".pdf", ".svg")
+ROW = 100
+"""Bases in one row of the picture."""
+MOST = 2000
+"""Bases in one picture."""
+
+_COLOURS = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#d55e00"}
+_OTHER = "#7a7a7a"
+
+
+def draw_attribution(attribution: Attribution, path: Path | str, title: str = "") -> None:
+    """Draw the importance of the bases as letters, and below it the changes of mutagenesis as a heat map.
+
+    Args:
+        attribution: at most `MOST` bases.
+        path: .png, .pdf or .svg file to write.
+        title: of the picture.
+
+    Raises:
+        UserError: if there are more bases, or the file has another suffix.
+    """
+    count = len(attribution.sequence)
+    if Path(path).suffix.lower() not in FORMATS:
+        raise UserError(f"cannot draw to {path}: expected a name that ends in {', '.join(FORMATS)}")
+    if count > MOST:
+        raise UserError(f"a picture holds at most {MOST} bases, got {count}: give a window (the CSV holds all of them)")
+    changes = attribution.changes
+    rows = range(0, count, ROW)
+    height = 1.6 if changes is None else 2.5
+    figure = Figure(figsize=(14 if count > 30 else 7, 0.5 + height * len(rows)), layout="constrained")
+    panels = 1 if changes is None else 2
+    ratios = [3] * len(rows) if changes is None else [3, 1.4] * len(rows)
+    axes = figure.subplots(panels * len(rows), squeeze=False, height_ratios=ratios)[:, 0]
+    low, high = _range(attribution.importance)
+    largest = 0.0 if changes is None else float(np.abs(changes).max())
+    for number, begin in enumerate(rows):
+        part = slice(begin, begin + ROW)
+        axis = axes[panels * number]
+        draw_letters(axis, attribution.sequence[part], attribution.importance[part], attribution.start + begin + 1)
+        axis.set_ylim(low, high)
+        axis.set_ylabel("importance")
+        if changes is not None:
+            _draw_changes(axes[panels * number + 1], changes[part], attribution.start + begin + 1, largest or 1.0)
+        for each in axes[panels * number : panels * (number + 1)]:
+            # Rows share a scale: the last may be shorter.
+            each.set_xlim(attribution.start + begin + 0.5, attribution.start + begin + 0.5 + min(ROW, max(count, 1)))
+    axes[-1].set_xlabel("position")
+    figure.suptitle(title or f"{attribution.target}: what each base contributes", fontsize=11)
+    if changes is not None:
+        figure.colorbar(axes[-1].images[0], ax=list(axes), label="change by substitution", shrink=0.6, aspect=30)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=130)
+
+
+def draw_letters(axis: Axes, letters: str, heights: np.ndarray, first: int = 1) -> None:
+    """Draw a letter a position, from 0 up or down to its height.
+
+    Args:
+        axis: where.
+        letters: T of them.
+        heights: `[T]`; a letter of height below 0 hangs from the axis, upside down.
+        first: position of the first letter.
+    """
+    font = FontProperties(family="DejaVu Sans", weight="bold")
+    shapes = {letter: TextPath((0, 0), letter, size=1, prop=font) for letter in set(letters)}
+    for place, (letter, height) in enumerate(zip(letters, heights, strict=True)):
+        if height == 0:
+            continue
+        box = shapes[letter].get_extents()
+        scale = Affine2D().translate(-box.x0, -box.y0).scale(0.9 / box.width, height / box.height)
+        outline = scale.translate(first + place - 0.45, 0).transform_path(shapes[letter])
+        axis.add_patch(PathPatch(outline, facecolor=_COLOURS.get(letter, _OTHER), linewidth=0))
+    axis.axhline(0, color="0.3", linewidth=0.6)
+    axis.set_xlim(first - 0.5, first + len(letters) - 0.5)
+    axis.set_ylim(*_range(heights))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_changes(axis: Axes, changes: np.ndarray, first: int, largest: float) -> None:
+    extent = (first - 0.5, first + len(changes) - 0.5, len(BASES) - 0.5, -0.5)
+    axis.imshow(changes.T, aspect="auto", cmap="RdBu_r", vmin=-largest, vmax=largest, extent=extent)
+    axis.set_yticks(range(len(BASES)), list(BASES), fontsize=7)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _range(heights: np.ndarray) -> tuple[float, float]:
+    low, high = min(0.0, float(heights.min())), max(0.0, float(heights.max()))
+    edge = 0.05 * (high - low) or 1.0
+    return low - edge, high + edge

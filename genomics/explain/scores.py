@@ -1,0 +1,94 @@
+"""One number a sequence: what mutagenesis and variant scoring compare."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from scipy.special import logsumexp
+
+from titans_seq.errors import UserError
+
+from ..evaluation.values import Model, checked_outputs
+
+_MOST_BASES = 1 << 20
+_MOST_SEQUENCES = 512
+
+
+def target_names(model: Model) -> tuple[str, ...]:
+    """What a model has scores for: its classes or labels, or "value" for regression."""
+    return ("value",) if model.kind == "regression" else tuple(model.classes)
+
+
+def target_column(model: Model, target: str | None) -> int:
+    """Column of a target.
+
+    Args:
+        model: see `evaluation.Model`.
+        target: one of `target_names`; None for the second of two classes, or for the only one.
+
+    Raises:
+        UserError: if there is no such target, or None leaves a choice.
+    """
+    names = target_names(model)
+    if target in names:
+        return names.index(target)
+    known = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    if target is not None:
+        raise UserError(f"the model has no class or label '{target}': expected one of {known}")
+    if len(names) == 1 or (model.kind == "classes" and len(names) == 2):
+        return len(names) - 1
+    raise UserError(f"the model has several classes or labels: choose the target among {known}")
+
+
+def target_scores(model: Model, sequences: Sequence[str]) -> np.ndarray:
+    """Log odds of every class or label, log(p / (1 - p)), or the predicted value for regression.
+
+    For labels these are the logits. For classes it is a class's logit against all the others together (of two classes
+    the difference of both), which, unlike a logit, does not change when the same is added to all of them.
+
+    Args:
+        model: see `evaluation.Model`.
+        sequences: of any lengths; the model sees them in portions.
+
+    Returns:
+        Float64 `[N, C]`, finite.
+
+    Raises:
+        ValueError: if the model's outputs have another shape or are not finite.
+    """
+    columns = len(target_names(model))
+    parts = [np.empty((0, columns))]
+    for portion in portions(sequences):
+        logits = checked_outputs(model.logits(portion), len(portion), columns, "the model")
+        parts.append(log_odds(logits) if model.kind == "classes" else logits)
+    return np.concatenate(parts)
+
+
+def portions(sequences: Sequence[str]) -> Iterator[list[str]]:
+    """Cut a list so that no part holds more than about a million bases.
+
+    Example:
+        >>> [len(portion) for portion in portions(["ACGT"] * 600)]
+        [512, 88]
+    """
+    part: list[str] = []
+    bases = 0
+    for sequence in sequences:
+        if part and (len(part) == _MOST_SEQUENCES or bases + len(sequence) > _MOST_BASES):
+            yield part
+            part, bases = [], 0
+        part.append(sequence)
+        bases += len(sequence)
+    if part:
+        yield part
+
+
+def log_odds(logits: np.ndarray) -> np.ndarray:
+    """Each class's logit minus the log of the summed exponentials of the others, `[N, C]` with C at least 2.
+
+    Example:
+        >>> log_odds(np.array([[1.0, 3.0]])).tolist()
+        [[-2.0, 2.0]]
+    """
+    columns = logits.shape[1]
+    others = [logsumexp(np.delete(logits, column, axis=1), axis=1) for column in range(columns)]
+    return logits - np.stack(others, axis=1)

@@ -1,0 +1,102 @@
+"""Variant calls from VCF files: the first five columns, a line at a time."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from titans_seq.errors import UserError
+
+from ..sequences.opening import BROKEN_GZIP, broken_gzip, open_text
+
+_COLUMNS = ("CHROM", "POS", "ID", "REF", "ALT")
+_BASES = re.compile(r"[ACGTRYSWKMBDHVN]+")
+_SYMBOLIC = re.compile(r"<[^<>]*>|\*|[^\[\]]*[\[\]][^\[\]]+[\[\]][^\[\]]*|\.[A-Z]+|[A-Z]+\.")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One line of a VCF file.
+
+    Attributes:
+        line: of the file, from 1.
+        contig: CHROM.
+        position: POS of the first base of `reference`, from 1.
+        name: ID; "." for none.
+        reference: REF in upper case.
+        alternatives: ALT in upper case where they are bases; also symbolic ones (`<DEL>`, `*`, break ends), none for
+            ".".
+    """
+
+    line: int
+    contig: str
+    position: int
+    name: str
+    reference: str
+    alternatives: tuple[str, ...]
+
+
+def is_symbolic(allele: str) -> bool:
+    """Whether an alternative is not spelled out in bases.
+
+    Example:
+        >>> [is_symbolic(allele) for allele in ("ACG", "<DEL>", "*", "G]17:198982]")]
+        [False, True, True, True]
+    """
+    return _BASES.fullmatch(allele) is None
+
+
+def read_vcf(path: Path | str) -> Iterator[Variant]:
+    r"""The variants of a VCF file in its order; plain, gzip or bgzip, with or without a header.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: if the file is missing, damaged, or holds a line that is no variant; the message names the line.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = (Path(folder) / "a.vcf").write_text("#CHROM\tPOS\tID\tREF\tALT\nI\t5\t.\tA\tC,<DEL>\n")
+        ...     next(read_vcf(Path(folder) / "a.vcf"))
+        Variant(line=2, contig='I', position=5, name='.', reference='A', alternatives=('C', '<DEL>'))
+    """
+    path = Path(path)
+    number = 0
+    with open_text(path) as stream:
+        while True:
+            number += 1
+            try:
+                line = stream.readline()
+            except BROKEN_GZIP as error:
+                raise broken_gzip(path, f"line {number}", error) from error
+            if not line:
+                return
+            if number == 1 and line.startswith("BCF"):
+                raise UserError(f"{path}: is a BCF file: convert it to VCF with 'bcftools view'")
+            if line.strip() and not line.startswith("#"):
+                yield _parse(line.rstrip("\n").split("\t"), number, f"{path}, line {number}")
+
+
+def _parse(fields: list[str], number: int, place: str) -> Variant:
+    if len(fields) < len(_COLUMNS):
+        raise UserError(
+            f"{place}: has {len(fields)} of the columns {', '.join(_COLUMNS)} that a VCF file begins with, separated "
+            "by tabs: give a VCF file, or correct the line"
+        )
+    contig, position, name, reference, alternatives = (field.strip() for field in fields[: len(_COLUMNS)])
+    if not position.isascii() or not position.isdigit() or position == "0":
+        raise UserError(f"{place}: POS must be a whole number from 1 on, got {position!r}: correct or remove the line")
+    reference = reference.upper()
+    if not _BASES.fullmatch(reference):
+        raise UserError(f"{place}: REF must be bases, got {reference!r}: correct or remove the line")
+    alleles = () if alternatives in (".", "") else tuple(alternatives.split(","))
+    alleles = tuple(allele.upper() if _BASES.fullmatch(allele.upper()) else allele for allele in alleles)
+    for allele in alleles:
+        if is_symbolic(allele) and not _SYMBOLIC.fullmatch(allele):
+            raise UserError(
+                f"{place}: ALT must be bases, '*', a symbol in angle brackets or a break end, got {allele!r}: correct "
+                "or remove the line"
+            )
+    return Variant(number, contig, int(position), name, reference, alleles)

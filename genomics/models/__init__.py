@@ -1,0 +1,16 @@
+"""Models: an encoder over any Titans block, and the classifier on top of it."""
+
+from .classifier import Classifier, ClassifierConfig
+from .encoder import Encoder, EncoderConfig
+from .identity import IdentityBlockConfig
+from .presets import PRESETS, encoder_preset
+
+__all__ = [
+    "PRESETS",
+    "Classifier",
+    "ClassifierConfig",
+    "Encoder",
+    "EncoderConfig",
+    "IdentityBlockConfig",
+    "encoder_preset",
+]

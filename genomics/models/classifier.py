@@ -1,0 +1,187 @@
+"""A classifier of sequences: encoder, pooling and head, blind to padding and, if asked, to the strand."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from titans_seq.errors import UserError
+
+from ..sequences.values import Kind
+from ..tokens import Nucleotides, Tokenizer
+from .encoder import Encoder, EncoderConfig
+from .pooling import Pooling, PoolingName, WeightedPooling, build_pooling
+from .strands import reverse_complement, turned
+
+Strands = Literal["given", "augment", "average", "equivariant"]
+
+PIECE = 16_384
+"""Tokens that are read at once; longer sequences are read piece by piece."""
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """A classifier.
+
+    Attributes:
+        encoder: its encoder.
+        kind: "classes" (one of several, softmax), "multilabel" (any of several, sigmoid) or "regression".
+        outputs: number of classes, at least 2, or of labels, at least 1; 1 for regression.
+        tokenizer: what it reads.
+        pooling: how a sequence becomes one vector: "mean" of its tokens, the "last" (read in both directions, the
+            mean of both ends) or "attention" with one learned query.
+        strands: "given" reads each sequence as it stands; "augment" trains on either strand at random; "average"
+            predicts from the mean of both strands' logits; "equivariant" does so in training, too. With the last two
+            a sequence and its reverse complement have the same logits.
+
+    Raises:
+        UserError: if a value is out of range, or the tokens of the two strands do not correspond.
+    """
+
+    encoder: EncoderConfig
+    kind: Kind
+    outputs: int
+    tokenizer: Tokenizer = field(default_factory=Nucleotides)
+    pooling: PoolingName = "mean"
+    strands: Strands = "given"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("kind", Kind), ("pooling", PoolingName), ("strands", Strands)):
+            if getattr(self, name) not in get_args(choices):
+                known = ", ".join(get_args(choices))
+                raise UserError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
+        least = 2 if self.kind == "classes" else 1
+        if self.outputs < least or (self.kind == "regression" and self.outputs != 1):
+            expected = "1" if self.kind == "regression" else f"at least {least}"
+            raise UserError(f"a model of kind '{self.kind}' has {expected} outputs, got {self.outputs}")
+        if self.tokenizer.step > 1 and self.strands in ("average", "equivariant"):
+            raise UserError(
+                f"tokens {self.tokenizer.step} bases apart are in another frame on the other strand, so that strands "
+                f"'{self.strands}' would not agree: take a stride of 1, or strands 'given' or 'augment'"
+            )
+
+
+class Rescaled(nn.Module):
+    """Outputs in the units of a target: times its standard deviation, plus its mean, both saved with the weights."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("deviation", torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor shaped like x."""
+        return x * self.deviation + self.mean
+
+
+class Classifier(nn.Module):
+    """Logits of sequences; of a regression, its values in the target's units.
+
+    Neither padding nor the other rows of a batch change a row's logits.
+
+    Args:
+        config: the classifier.
+
+    Example:
+        >>> from titans_seq.blocks import LMMConfig
+        >>> encoder = EncoderConfig(dim=16, blocks=(LMMConfig(),), depth=1)
+        >>> model = Classifier(ClassifierConfig(encoder, "classes", outputs=3)).eval()
+        >>> model(torch.randint(5, (2, 9)), torch.tensor([9, 4])).shape
+        torch.Size([2, 3])
+    """
+
+    complement: Tensor
+
+    def __init__(self, config: ClassifierConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.encoder.dim
+        self.encoder = Encoder(config.encoder, config.tokenizer.vocabulary)
+        self.pooling = build_pooling(config.pooling, dim, config.encoder.directions == "both")
+        self.dropout = nn.Dropout(config.encoder.dropout)
+        linear = nn.Linear(dim, config.outputs)
+        self.head = nn.Sequential(linear, Rescaled()) if config.kind == "regression" else linear
+        self.register_buffer("complement", torch.tensor(config.tokenizer.complement), persistent=False)
+
+    def forward(self, ids: Tensor, lengths: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Read whole sequences.
+
+        Args:
+            ids: int64 `[B, T]`, padded on the right.
+            lengths: int64 `[B]`, in [1, T].
+            weights: factor of each token's embedding, `[B, T]`; see `Encoder.forward`.
+
+        Returns:
+            `[B, outputs]`.
+        """
+        if not self.reads_both_strands:
+            return self._logits(self._pooled(self.pooling, ids, lengths, weights))
+        ids, lengths, weights = self._with_other_strand(ids, lengths, weights)
+        return torch.stack(self._logits(self._pooled(self.pooling, ids, lengths, weights)).chunk(2)).mean(0)
+
+    def stream(self, ids: Tensor, piece: int = PIECE, weights: Tensor | None = None) -> Tensor:
+        """Read one sequence of any length piece by piece: the logits that `forward` gives, in bounded memory.
+
+        Args:
+            ids: `[T]` of any integer type, on the model's device.
+            piece: tokens that are read at once, at least 1.
+            weights: factor of each token's embedding, `[T]`.
+
+        Returns:
+            `[outputs]`.
+        """
+        strands = [(ids, weights)]
+        if self.reads_both_strands:
+            strands.append((self._other_strand(ids), None if weights is None else weights.flip(0)))
+        logits = [self._logits(self._pooled_stream(self.pooling, *strand, piece)) for strand in strands]
+        return torch.cat(logits).mean(0)
+
+    def embed(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Mean of the features over each sequence's tokens, `[B, dim]`, and over both strands where logits are."""
+        if not self.reads_both_strands:
+            return self._pooled(WeightedPooling(), ids, lengths, None)
+        ids, lengths, _ = self._with_other_strand(ids, lengths, None)
+        return torch.stack(self._pooled(WeightedPooling(), ids, lengths, None).chunk(2)).mean(0)
+
+    def embed_stream(self, ids: Tensor, piece: int = PIECE) -> Tensor:
+        """`embed` of one sequence `[T]` of any length, `[dim]`."""
+        strands = [ids, self._other_strand(ids)] if self.reads_both_strands else [ids]
+        return torch.cat([self._pooled_stream(WeightedPooling(), one, None, piece) for one in strands]).mean(0)
+
+    @property
+    def reads_both_strands(self) -> bool:
+        """Whether logits are now the mean of both strands' logits."""
+        strands = self.config.strands
+        return strands == "equivariant" or (strands == "average" and not self.training)
+
+    def _with_other_strand(
+        self, ids: Tensor, lengths: Tensor, weights: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        ids = torch.cat([ids, reverse_complement(ids, lengths, self.complement)])
+        weights = None if weights is None else torch.cat([weights, turned(weights, lengths)])
+        return ids, lengths.repeat(2), weights
+
+    def _other_strand(self, ids: Tensor) -> Tensor:
+        return self.complement.to(ids.dtype)[ids.long()].flip(0)
+
+    def _pooled(self, pooling: Pooling, ids: Tensor, lengths: Tensor, weights: Tensor | None) -> Tensor:
+        valid = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
+        return pooling.finish(pooling.add(self.encoder(ids, lengths, weights), valid))
+
+    def _pooled_stream(self, pooling: Pooling, ids: Tensor, weights: Tensor | None, piece: int) -> Tensor:
+        return pooling.finish(_gathered(pooling, self.encoder.pieces(ids, piece, weights)))
+
+    def _logits(self, pooled: Tensor) -> Tensor:
+        return self.head(self.dropout(pooled))
+
+
+def _gathered(pooling: Pooling, pieces: Iterable[Tensor]) -> object:
+    gathered = None
+    for y in pieces:
+        gathered = pooling.add(y, torch.ones(y.shape[:2], dtype=torch.bool, device=y.device), gathered)
+    return gathered

@@ -1,0 +1,177 @@
+"""A trained model beside the baselines, fitted and scored on the same parts."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from titans_seq.errors import UserError
+
+from ..baselines import Baseline, standard_baselines
+from ..evaluation import BootstrapOptions, Evaluation, Model, checked_outputs, evaluate_outputs
+from ..sequences.values import LabelledSequences, Splits
+
+BaselineSet = Literal["all", "quick", "none"]
+
+
+def chosen_baselines(which: BaselineSet, device: str = "cpu") -> tuple[Baseline, ...]:
+    """The baselines to stand beside a model.
+
+    Args:
+        which: "all", "quick" (all but the network), or "none".
+        device: of the network.
+
+    Example:
+        >>> [baseline.name for baseline in chosen_baselines("quick")]
+        ['majority', 'length only', 'k-mer regression', 'one-hot regression']
+    """
+    baselines = standard_baselines(device=device)
+    return {"all": baselines, "quick": baselines[:-1], "none": ()}[which]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model beside the baselines.
+
+    Attributes:
+        evaluations: of the model, then of each baseline, on all that was predicted.
+        folds: the same for each fold of a cross-validation; empty without one.
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    folds: tuple[tuple[Evaluation, ...], ...] = ()
+
+    def spreads(self) -> dict[str, dict[str, "Spread"]]:
+        """Of each model's scores the mean and deviation over the folds, where all folds define the score."""
+        found = {}
+        for column in zip(*self.folds, strict=True):
+            names = [name for name in column[0].scores if all(name in one.scores for one in column)]
+            found[column[0].name] = {name: Spread.of(one.scores[name] for one in column) for name in names}
+        return found
+
+
+def compare(
+    runs: Sequence[tuple[Model, Splits, LabelledSequences]],
+    baselines: Sequence[Baseline],
+    bootstrap: BootstrapOptions,
+    *,
+    seed: int = 0,
+    name: str = "this model",
+    notify: Callable[[str], object] = lambda name: None,
+) -> Comparison:
+    """Score models, and beside each the baselines fitted on the same parts.
+
+    Args:
+        runs: each with a trained model, the parts it was trained on, and what it is scored on: one, or one a fold.
+        baselines: to fit on the training part, their settings chosen on the validation part.
+        bootstrap: how intervals are made.
+        seed: of the baselines.
+        name: of the model, in tables.
+        notify: called with the name of each baseline before it is fitted.
+
+    Raises:
+        UserError: if there is no validation part for the baselines.
+    """
+    outputs = [_outputs(*run, name, baselines, seed, notify) for run in runs]
+    data = [scored_on for _, _, scored_on in runs]
+    pooled = {each: np.concatenate([one[each] for one in outputs]) for each in outputs[0]}
+    labels = np.concatenate([one.labels for one in data])
+    evaluations = _scored(pooled, labels, data[0], bootstrap)
+    if len(runs) == 1:
+        return Comparison(evaluations)
+    plain = BootstrapOptions(repeats=0)
+    return Comparison(
+        evaluations, tuple(_scored(one, part.labels, part, plain) for one, part in zip(outputs, data, strict=True))
+    )
+
+
+def _outputs(
+    model: Model,
+    parts: Splits,
+    data: LabelledSequences,
+    name: str,
+    baselines: Sequence[Baseline],
+    seed: int,
+    notify: Callable[[str], object],
+) -> dict[str, np.ndarray]:
+    models: dict[str, Model] = {name: model}
+    for baseline in baselines:
+        if parts.validation is None:
+            raise UserError("there is no validation part on which baselines are chosen: leave them out")
+        notify(baseline.name)
+        models[baseline.name] = baseline.fit(parts.train, parts.validation, seed)
+    columns, sequences = max(1, len(data.classes)), list(data.sequences)
+    return {
+        each: checked_outputs(one.predict_proba(sequences), len(data), columns, each) for each, one in models.items()
+    }
+
+
+def _scored(
+    outputs: dict[str, np.ndarray], labels: np.ndarray, data: LabelledSequences, bootstrap: BootstrapOptions
+) -> tuple[Evaluation, ...]:
+    return tuple(
+        evaluate_outputs(values, labels, data.classes, data.kind, bootstrap, name) for name, values in outputs.items()
+    )
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A score over several folds or seeds.
+
+    Attributes:
+        mean: of them.
+        deviation: their sample standard deviation; 0 of a single one.
+        count: how many.
+    """
+
+    mean: float
+    deviation: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Spread":
+        """Mean and deviation of at least one value.
+
+        Example:
+            >>> Spread.of([1.0, 3.0])
+            Spread(mean=2.0, deviation=1.4142135623730951, count=2)
+        """
+        seen = np.array(list(values))
+        return cls(float(seen.mean()), float(seen.std(ddof=1)) if len(seen) > 1 else 0.0, len(seen))
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ± {self.deviation:.4f}"
+
+
+def with_classes(data: LabelledSequences, model: Model) -> LabelledSequences:
+    """Data labelled with all the classes that a model knows, in its order.
+
+    Args:
+        data: labelled with some of them, at least.
+        model: trained.
+
+    Raises:
+        UserError: if the kind of labels is another, or a class is not the model's.
+    """
+    if data.kind != model.kind:
+        raise UserError(
+            f"the model was made for labels of the kind '{model.kind}', the data has '{data.kind}': label it as its "
+            "training data was, or name the kind"
+        )
+    unknown = [name for name in data.classes if name not in model.classes]
+    if unknown:
+        raise UserError(
+            f"the data has the class or label {unknown[0]!r}, which the model does not know: expected "
+            f"{', '.join(map(repr, model.classes[:20]))}; name them as in the training data"
+        )
+    if data.classes == tuple(model.classes):
+        return data
+    if data.kind == "multilabel" and len(data.classes) < len(model.classes):
+        missing = next(name for name in model.classes if name not in data.classes)
+        raise UserError(f"the data has no column for the label {missing!r}, which the model knows: add it")
+    if data.kind == "multilabel":
+        labels = data.labels[:, [data.classes.index(name) for name in model.classes]]
+    else:
+        labels = np.array([model.classes.index(name) for name in data.classes])[data.labels]
+    return LabelledSequences(data.names, data.sequences, labels, tuple(model.classes), data.kind)

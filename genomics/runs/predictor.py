@@ -1,0 +1,218 @@
+"""`Predictor`: a trained classifier that takes sequences, any number of any length."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from titans_seq.errors import UserError
+
+from ..batching import Batch, in_order, pad
+from ..models.classifier import PIECE, Classifier
+from ..sequences.alphabet import clean
+from ..sequences.values import Kind, Record
+
+_ROWS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of one sequence.
+
+    Attributes:
+        name: of the record.
+        logits: float64 `[C]`.
+        probabilities: of the classes or labels, float64 `[C]`; of a regression its value, `[1]`.
+    """
+
+    name: str
+    logits: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Encoded:
+    name: str
+    ids: np.ndarray
+
+
+class Predictor:
+    """A trained classifier. No prediction depends on the other sequences, their order or number.
+
+    Sequences may be strings, which are cleaned as those of files are, or records.
+
+    Args:
+        model: the classifier, in evaluation mode; it is moved.
+        classes: names of its classes or labels; none for a regression.
+        device: where it computes; None is a GPU if there is one.
+
+    Example:
+        >>> from genomics.models import ClassifierConfig, encoder_preset
+        >>> model = Classifier(ClassifierConfig(encoder_preset("tiny"), "classes", outputs=2)).eval()
+        >>> Predictor(model, ("no", "yes"), device="cpu").predict_proba(["ACGT", "ttt"]).shape
+        (2, 2)
+    """
+
+    def __init__(self, model: Classifier, classes: Sequence[str], device: str | None = None) -> None:
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = model.to(self.device).eval()
+        self.classes = tuple(classes)
+
+    @property
+    def kind(self) -> Kind:
+        """What is predicted: "classes", "multilabel" or "regression"."""
+        return self.model.config.kind
+
+    def logits(self, sequences: Sequence[str]) -> np.ndarray:
+        """Logits of sequences, float64 `[N, C]`; values of a regression, `[N, 1]`.
+
+        Raises:
+            UserError: if a sequence is empty or no DNA, naming it; or if the model's answer is not finite.
+        """
+        rows = list(self._logits(self._encoded(sequences)))
+        return np.array([row for _, row in rows]).reshape(len(rows), self.model.config.outputs)
+
+    def predict_proba(self, sequences: Sequence[str]) -> np.ndarray:
+        """Probabilities of the classes or labels, float64 `[N, C]`; values of a regression, `[N, 1]`.
+
+        Raises:
+            UserError: see `logits`.
+        """
+        return probabilities(self.logits(sequences), self.kind)
+
+    def predictions(self, records: Iterable[Record | str]) -> Iterator[Prediction]:
+        """Predict a stream of records, in their order; only a few batches of them are held at a time.
+
+        Raises:
+            UserError: see `logits`.
+        """
+        for name, row in self._logits(self._encoded(records)):
+            yield Prediction(name, row, probabilities(row[None], self.kind)[0])
+
+    def embed(self, sequences: Sequence[str]) -> np.ndarray:
+        """Mean of the encoder's features over each sequence, float32 `[N, dim]`.
+
+        Over both strands if the model's logits are.
+
+        Raises:
+            UserError: see `logits`.
+        """
+        rows = [row for _, row in self.embeddings(sequences)]
+        return np.array(rows, dtype=np.float32).reshape(len(rows), self.model.config.encoder.dim)
+
+    def embeddings(self, records: Iterable[Record | str]) -> Iterator[tuple[str, np.ndarray]]:
+        """Give name and `embed` of each of a stream of records, in their order."""
+        return self._run(self._encoded(records), self.model.embed, self.model.embed_stream)
+
+    def embed_bases(self, sequence: Record | str) -> Iterator[np.ndarray]:
+        """Features of every token of one sequence as it stands, float32 `[t, dim]` piece by piece.
+
+        Raises:
+            UserError: see `logits`.
+        """
+        (encoded,) = self._encoded([sequence])
+        pieces = self.model.encoder.pieces(self._tensor(encoded), PIECE)
+        while True:
+            with torch.inference_mode():
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield _finite(piece[0], encoded.name)
+
+    def saliency(self, sequence: str, target: int | str | None = None) -> np.ndarray:
+        """Gradient of a logit with respect to each base's embedding, times the embedding, float64 `[T]`.
+
+        The sum over all bases is what the logit would change by, to first order, if all embeddings grew alike. The
+        value of a longer token is shared out among its bases.
+
+        Args:
+            sequence: of any length.
+            target: number or name of the class; None is the likeliest one.
+
+        Raises:
+            UserError: if there is no such class, or see `logits`.
+        """
+        (encoded,) = self._encoded([sequence])
+        ids = self._tensor(encoded)
+        weights = torch.ones(len(ids), device=self.device, requires_grad=True)
+        logits = self.model.stream(ids, weights=weights)
+        chosen = int(logits.argmax()) if target is None else self._number(target)
+        (gradient,) = torch.autograd.grad(logits[chosen], weights)
+        values = _finite(gradient, encoded.name).astype(np.float64)
+        return self.model.config.tokenizer.per_base(values, len(clean(sequence, encoded.name)))
+
+    def _number(self, target: int | str) -> int:
+        outputs = self.model.config.outputs
+        if isinstance(target, str):
+            if target not in self.classes:
+                raise UserError(f"there is no class {target!r}: expected one of {', '.join(self.classes) or '0'}")
+            return self.classes.index(target)
+        if not 0 <= target < outputs:
+            raise UserError(f"there is no output {target}: expected 0 to {outputs - 1}")
+        return target
+
+    def _encoded(self, records: Iterable[Record | str]) -> Iterator[_Encoded]:
+        tokenizer = self.model.config.tokenizer
+        small = np.min_scalar_type(tokenizer.vocabulary)
+        for number, record in enumerate(records, 1):
+            if isinstance(record, str):
+                name = f"sequence {number}"
+                yield _Encoded(name, tokenizer.encode(clean(record, name)).astype(small))
+                continue
+            try:
+                yield _Encoded(record.name, tokenizer.encode(record.sequence).astype(small))
+            except UserError as error:
+                raise UserError(f"{record.source}, record {record.number} ({record.name}): {error}") from error
+
+    def _tensor(self, encoded: _Encoded) -> Tensor:
+        return torch.from_numpy(encoded.ids.astype(np.int32)).to(self.device)
+
+    def _logits(self, sequences: Iterable[_Encoded]) -> Iterator[tuple[str, np.ndarray]]:
+        for name, row in self._run(sequences, self.model, self.model.stream):
+            yield name, row.astype(np.float64)
+
+    def _run(
+        self,
+        sequences: Iterable[_Encoded],
+        whole: Callable[[Tensor, Tensor], Tensor],
+        stream: Callable[[Tensor], Tensor],
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Apply `whole` to batches and `stream` to sequences that are too long for one."""
+
+        def run(batch: list[_Encoded]) -> list[tuple[str, np.ndarray]]:
+            with torch.inference_mode():
+                if len(batch[0].ids) > PIECE:
+                    rows = [stream(self._tensor(one)) for one in batch]
+                else:
+                    padded: Batch = pad([one.ids for one in batch], self.model.config.tokenizer.pad).to(self.device)
+                    rows = whole(padded.ids, padded.lengths)
+                return [(one.name, _finite(row, one.name)) for one, row in zip(batch, rows, strict=True)]
+
+        return in_order(sequences, lambda one: len(one.ids), run, rows=_ROWS, tokens=PIECE)
+
+
+def probabilities(logits: np.ndarray, kind: Kind) -> np.ndarray:
+    """Softmax for classes, sigmoid for labels, and a regression's values as they are.
+
+    Args:
+        logits: float64 `[N, C]`.
+        kind: what they are of.
+
+    Example:
+        >>> probabilities(np.array([[0.0, 0.0]]), "classes").tolist()
+        [[0.5, 0.5]]
+    """
+    if kind == "regression":
+        return logits
+    if kind == "multilabel":
+        return 1 / (1 + np.exp(-np.clip(logits, -700, None)))
+    powers = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def _finite(x: Tensor, name: str) -> np.ndarray:
+    if not x.isfinite().all():
+        raise UserError(f"{name}: the model's answer is not finite: its weights are damaged, restore or train it again")
+    return x.detach().cpu().numpy()

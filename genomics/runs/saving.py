@@ -1,0 +1,148 @@
+"""Saved models: a classifier with its tokenizer and class map, or an encoder, as a folder without pickles."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+
+from titans_seq.checkpoint import CONFIG, WEIGHTS, load_folder, save_folder
+from titans_seq.config import from_dict, to_dict
+from titans_seq.errors import UserError
+
+from ..models.classifier import Classifier, ClassifierConfig
+from ..models.encoder import EncoderConfig
+from ..tokens import Tokenizer
+from ..training.fitting import new_classifier
+from ..training.pretraining import PretrainModel
+from .folder import CONFIG as RUN_CONFIG
+from .folder import MODEL
+from .predictor import Predictor
+
+_CLASSIFIER, _ENCODER = "dna_classifier", "dna_encoder"
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def save_classifier(folder: str | os.PathLike[str], model: Classifier, classes: Sequence[str], card: str) -> None:
+    """Write a classifier as a whole folder, in place of an earlier one.
+
+    Args:
+        folder: where.
+        model: with its weights, on any device.
+        classes: names of the classes or labels, in the order of the outputs; none for a regression.
+        card: a short description, as Markdown.
+
+    Raises:
+        UserError: if `folder` exists and is no saved model.
+        OSError: if it cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from genomics.models import encoder_preset
+        >>> model = Classifier(ClassifierConfig(encoder_preset("tiny"), "classes", outputs=2))
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     save_classifier(f"{parent}/model", model, ("no", "yes"), "# Yes or no")
+        ...     load_classifier(f"{parent}/model").classes
+        ('no', 'yes')
+    """
+    config = {_CLASSIFIER: to_dict(model.config), "classes": list(classes)}
+    save_folder(folder, config, model.state_dict(), card)
+
+
+def save_encoder(
+    folder: str | os.PathLike[str], model: PretrainModel, encoder: EncoderConfig, tokenizer: Tokenizer, card: str
+) -> None:
+    """Write a pretrained encoder as a whole folder; see `save_classifier`."""
+    config = {_ENCODER: to_dict(encoder), "tokenizer": to_dict(tokenizer)}
+    save_folder(folder, config, model.state_dict(), card)
+
+
+def load_classifier(folder: str | os.PathLike[str], device: str | None = None) -> Predictor:
+    """Return a saved classifier.
+
+    Args:
+        folder: a run folder, or the model's own inside of it.
+        device: where it computes; None is a GPU if there is one.
+
+    Raises:
+        UserError: if there is no whole classifier; the message names the file and says what to do.
+    """
+    source, saved, tensors = _load(folder, _CLASSIFIER, "classifier")
+    try:
+        model = Classifier(from_dict(saved[_CLASSIFIER], ClassifierConfig))
+        classes = tuple(map(str, saved["classes"]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{source / CONFIG}: damaged ({error}): restore the file or train again") from error
+    if len(classes) != (0 if model.config.kind == "regression" else model.config.outputs):
+        raise UserError(f"{source / CONFIG}: {len(classes)} classes for {model.config.outputs} outputs: restore it")
+    return Predictor(_with_weights(model, tensors, source), classes, device=device)
+
+
+def load_encoder(folder: str | os.PathLike[str]) -> tuple[PretrainModel, EncoderConfig, Tokenizer]:
+    """Return a pretrained encoder with its head, on the CPU, its configuration and its tokenizer.
+
+    Args:
+        folder: a run folder of pretraining, or the model's own inside of it.
+
+    Raises:
+        UserError: if there is no whole encoder.
+    """
+    source, saved, tensors = _load(folder, _ENCODER, "pretrained encoder")
+    try:
+        config = from_dict(saved[_ENCODER], EncoderConfig)
+        tokenizer = from_dict(saved["tokenizer"], Tokenizer)
+        model = PretrainModel(config, tokenizer)
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{source / CONFIG}: damaged ({error}): restore the file or pretrain again") from error
+    return _with_weights(model, tensors, source), config, tokenizer
+
+
+def load_embedder(folder: str | os.PathLike[str], device: str | None = None) -> Predictor:
+    """Return a predictor to take embeddings from: a saved classifier, or a pretrained encoder without any head.
+
+    What the latter predicts is meaningless.
+
+    Args:
+        folder: see `load_classifier` and `load_encoder`.
+        device: where it computes; None is a GPU if there is one.
+
+    Raises:
+        UserError: if there is neither.
+    """
+    if _ENCODER not in _open(folder)[1]:
+        return load_classifier(folder, device)
+    pretrained, config, tokenizer = load_encoder(folder)
+    model = new_classifier(ClassifierConfig(config, "regression", 1, tokenizer), 0, pretrained.encoder)
+    return Predictor(model.eval(), (), device=device)
+
+
+def _load(folder: str | os.PathLike[str], key: str, what: str) -> tuple[Path, Mapping[str, Any], dict[str, Tensor]]:
+    source, saved, tensors = _open(folder)
+    if key not in saved:
+        other = " (it is a pretrained encoder: train a classifier from it with --init)" if _ENCODER in saved else ""
+        raise UserError(f"{source / CONFIG}: not of a {what}{other}: check the path")
+    return source, saved, tensors
+
+
+def _open(folder: str | os.PathLike[str]) -> tuple[Path, Mapping[str, Any], dict[str, Tensor]]:
+    source = Path(folder)
+    if (source / MODEL).is_dir():
+        source = source / MODEL
+    elif (source / RUN_CONFIG).is_file() and not (source / WEIGHTS).exists():
+        raise UserError(f"the run in {source} was not finished: it has no {MODEL}/; finish it with --resume")
+    return source, *load_folder(source)
+
+
+def _with_weights(model: M, tensors: dict[str, Tensor], source: Path) -> M:
+    bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+    if bad is not None:
+        raise UserError(f"{source / WEIGHTS}: '{bad}' holds a number that is not finite: restore it or train again")
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(
+            f"{source / WEIGHTS}: not the weights of the model that {CONFIG} describes: restore the folder ({error})"
+        ) from error
+    return model.eval()

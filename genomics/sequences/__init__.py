@@ -1,0 +1,1 @@
+"""Sequences and their labels: alphabet, file formats, layouts of a data set, intervals on a genome, splitting."""

@@ -1,0 +1,93 @@
+"""Folders of data: which files are the train, validation and test part, and which class each file is of."""
+
+from pathlib import Path
+from typing import Literal
+
+from titans_seq.errors import UserError
+
+from .formats import base_name, is_sequence_file
+
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+
+Classes = dict[str, tuple[Path, ...]]
+"""The files of each class, by its name."""
+
+_PART_NAMES: dict[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "dev": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def part_of(name: str) -> Part | None:
+    """Which part a file or folder of this name is; None if the name says nothing about it.
+
+    Example:
+        >>> part_of("dev"), part_of("positive")
+        ('validation', None)
+    """
+    return _PART_NAMES.get(name.lower())
+
+
+def find_parts(folder: Path) -> dict[Part, Path]:
+    """The file or subfolder of each part; empty if none has such a name.
+
+    Raises:
+        UserError: if two claim the same part, or there are parts and none is for training.
+    """
+    found: dict[Part, Path] = {}
+    for path in _entries(folder):
+        part = part_of(_name(path))
+        if part is None:
+            continue
+        if part in found:
+            raise UserError(f"{folder}: {found[part].name} and {path.name} are both its {part} part: keep one")
+        found[part] = path
+    if found and "train" not in found:
+        held = " and ".join(path.name for path in found.values())
+        raise UserError(
+            f"{folder}: no training part beside {held}: expected train.csv, or a folder named train; to train on one "
+            "of them, give that file or folder itself"
+        )
+    return {part: found[part] for part in PARTS if part in found}
+
+
+def find_classes(folder: Path) -> Classes:
+    """The files of each class: one file or one subfolder a class, whose names are the classes'.
+
+    Raises:
+        UserError: if there is nothing to read, or a file and a folder, or two files, claim the same class.
+    """
+    classes: Classes = {}
+    for path in _entries(folder):
+        name = _name(path)
+        files = tuple(sorted(filter(is_sequence_file, path.iterdir()))) if path.is_dir() else (path,)
+        if not files:
+            continue
+        if name in classes:
+            raise UserError(f"{folder}: two files or folders are named {name!r}, one class each: rename or join them")
+        classes[name] = files
+    if not classes:
+        raise UserError(
+            f"{folder}: nothing to read: expected train.csv and test.csv, or one file or folder of sequences a class, "
+            "such as positive.fa and negative.fa"
+        )
+    return classes
+
+
+def _entries(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith((".", "__")) and (path.is_dir() or is_sequence_file(path))
+    ]
+
+
+def _name(path: Path) -> str:
+    return path.name if path.is_dir() else base_name(path)

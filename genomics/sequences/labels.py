@@ -1,0 +1,135 @@
+"""From what stands in a file to labels: class ids that depend on the names alone, 0 and 1, or numbers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from titans_seq.errors import UserError
+
+from .folders import Part
+from .values import Kind, LabelledSequences, Record, Splits
+
+_MISSING = ("", "nan", "NaN", "NA", "N/A")
+_BITS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A record with its labels as they stand in the file.
+
+    Args:
+        record: the record.
+        labels: one text, or one for each of several labels.
+    """
+
+    record: Record
+    labels: tuple[str, ...]
+
+
+def check_labels(labels: Sequence[str], columns: Sequence[str], kind: Kind, place: str) -> None:
+    """Refuse labels that cannot be used.
+
+    Args:
+        labels: the text of each label.
+        columns: what each is called.
+        kind: what they are to be.
+        place: what to call the record in messages.
+
+    Raises:
+        UserError: if one is missing, or not 0 or 1 for "multilabel", or no finite number for "regression".
+    """
+    for text, column in zip(labels, columns, strict=True):
+        if text in _MISSING:
+            raise UserError(f"{place}: no label in column {column!r}: fill the cell or remove the row")
+        if kind == "multilabel" and text not in _BITS:
+            raise UserError(f"{place}: label {text!r} in column {column!r}: of several labels each must be 0 or 1")
+        if kind == "regression" and not math.isfinite(_number(text)):
+            raise UserError(f"{place}: label {text!r} in column {column!r}: expected a number")
+
+
+def class_names(labels: Sequence[str]) -> tuple[str, ...]:
+    """The different labels, sorted: as numbers if all are numbers, else as text.
+
+    Example:
+        >>> class_names(["10", "9", "10"]), class_names(["b", "a", "10"])
+        (('9', '10'), ('10', 'a', 'b'))
+    """
+    different = sorted(set(labels))
+    if all(math.isfinite(_number(label)) for label in different):
+        different.sort(key=_number)
+    return tuple(different)
+
+
+def assemble(parts: Mapping[Part, Sequence[Labelled]], kind: Kind, columns: Sequence[str], source: str) -> Splits:
+    """The parts of a data set, with the same classes in each.
+
+    Args:
+        parts: the records of each part, "train" among them; their labels have passed `check_labels`.
+        kind: what the labels are.
+        columns: what each label is called; the classes of "multilabel".
+        source: what to call the data set in messages.
+
+    Raises:
+        UserError: if a part is empty, training has one class only, or another part has a class that training lacks.
+    """
+    for part, held in parts.items():
+        if not held:
+            raise UserError(f"{source}: no usable record in its {part} part: expected sequences with labels")
+    classes: tuple[str, ...] = tuple(columns) if kind == "multilabel" else ()
+    if kind == "classes":
+        classes = _classes(parts, source)
+    made = {part: _sequences(held, kind, classes) for part, held in parts.items()}
+    return Splits(made["train"], made.get("validation"), made.get("test"))
+
+
+def _classes(parts: Mapping[Part, Sequence[Labelled]], source: str) -> tuple[str, ...]:
+    classes = class_names([held.labels[0] for held in parts["train"]])
+    if len(classes) == 1:
+        first = parts["train"][0].record
+        raise UserError(
+            f"{source}: all {len(parts['train']):,} training records are of one class, {classes[0]!r} (the first is "
+            f"{first.source}, record {first.number}, {first.name}): a classifier needs at least two; add the records "
+            "of another class"
+        )
+    numbers = [_number(name) for name in classes]
+    if all(map(math.isfinite, numbers)) and not all(number.is_integer() for number in numbers):
+        fraction = next(name for name, number in zip(classes, numbers, strict=True) if not number.is_integer())
+        raise UserError(
+            f"{source}: labels such as {fraction!r} are numbers, not names of classes: give the kind 'regression'"
+        )
+    for part, labelled in parts.items():
+        for held in labelled:
+            if held.labels[0] not in classes:
+                raise UserError(
+                    f"{held.record.source}, record {held.record.number} ({held.record.name}): class "
+                    f"{held.labels[0]!r} is in the {part} part and not in training, which has "
+                    f"{', '.join(map(repr, classes))}: correct the label or add training records of this class"
+                )
+    return classes
+
+
+def _sequences(labelled: Sequence[Labelled], kind: Kind, classes: tuple[str, ...]) -> LabelledSequences:
+    if kind == "classes":
+        ids = {name: number for number, name in enumerate(classes)}
+        labels = np.array([ids[held.labels[0]] for held in labelled], dtype=np.int64)
+    elif kind == "multilabel":
+        labels = np.array([[_BITS[text] for text in held.labels] for held in labelled], dtype=np.float32)
+    else:
+        labels = np.array([float(held.labels[0]) for held in labelled], dtype=np.float32)
+    return LabelledSequences(
+        tuple(held.record.name for held in labelled),
+        tuple(held.record.sequence for held in labelled),
+        labels,
+        classes,
+        kind,
+    )
+
+
+def _number(text: str) -> float:
+    """The number that a text is; not a number if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

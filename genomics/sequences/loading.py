@@ -1,0 +1,130 @@
+"""From a path to a data set: tables, folders with a file or folder a class, intervals, and the published archive."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+from titans_seq.errors import UserError
+
+from .archive import is_archive, read_archive
+from .bad_records import refusal
+from .folders import Part, find_classes, find_parts
+from .labels import Labelled, assemble
+from .options import LoadOptions
+from .reference import Reference
+from .sources import LabelColumns, Reading, labelled_table, records_of
+from .values import Record, Splits
+
+_BY_NAME = LabelColumns((), ("class",), "classes")
+
+
+def load_splits(
+    path: str | os.PathLike[str], options: LoadOptions | None = None, left_out: list[str] | None = None
+) -> Splits:
+    r"""Read a data set.
+
+    Args:
+        path: a table (CSV, TSV) with a column of sequences, or of intervals, and one of labels; a folder with such
+            tables named train, dev (or validation) and test; a folder with one file or subfolder of sequences or
+            intervals a class, or with such a folder a part; or a zip file of GenomicsBenchmarks. Any file may be
+            compressed with gzip. What is not divided into parts is training data.
+        options: what the files do not say.
+        left_out: with `skip_bad`, the message of each record that is left out is appended.
+
+    Returns:
+        The parts. Class ids follow the sorted names of the classes.
+
+    Raises:
+        UserError: if a file is missing or broken, a record cannot be used (and `skip_bad` is off), a label is missing
+            or there is one class only; the message names the file and the record.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = (Path(folder) / "b.fa").write_text(">1\nacgt\n")
+        ...     _ = (Path(folder) / "a.fa").write_text(">2\nTTTT\n>3\nCC\n")
+        ...     data = load_splits(folder).train
+        >>> data.classes, data.labels.tolist(), data.sequences
+        (('a', 'b'), [0, 0, 1], ('TTTT', 'CC', 'ACGT'))
+    """
+    path, options = Path(path), options or LoadOptions()
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder: check the path")
+    refuse = refusal(options.skip_bad, left_out)
+    if path.is_file() and is_archive(path):
+        return assemble(read_archive(path, refuse), "classes", _BY_NAME.names, str(path))
+    with nullcontext() if options.reference is None else Reference(Path(options.reference)) as reference:
+        reading = Reading(options, reference, refuse)
+        sources = (find_parts(path) if path.is_dir() else {}) or {"train": path}
+        parts: dict[Part, list[Labelled]] = {}
+        columns = _BY_NAME
+        for part, source in sources.items():
+            parts[part], found = _read(source, reading)
+            if part == "train":
+                columns = found
+            elif found.names != columns.names:
+                raise UserError(
+                    f"{source}: its labels are {', '.join(found.names)}, those of training are "
+                    f"{', '.join(columns.names)}: use the same columns in each part"
+                )
+    return assemble(parts, columns.kind, columns.names, str(path))
+
+
+def read_records(
+    path: str | os.PathLike[str], *, skip_bad: bool = False, left_out: list[str] | None = None
+) -> Iterator[Record]:
+    r"""The records of a file of sequences, one at a time: FASTA, FASTQ, GenBank, one a line, or a column of a table.
+
+    Args:
+        path: the file, plain or compressed with gzip or bgzip; its content tells the format.
+        skip_bad: leave out records that cannot be used.
+        left_out: with `skip_bad`, the message of each record that is left out is appended.
+
+    Raises:
+        UserError: if the file is missing or broken, or a record cannot be used; the message names the record.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = (Path(folder) / "a.fa").write_text(">one\nacgu\n>two\nNNAC\n")
+        ...     [(record.name, record.sequence) for record in read_records(Path(folder) / "a.fa")]
+        [('one', 'ACGT'), ('two', 'NNAC')]
+    """
+    return records_of(Path(path), Reading(LoadOptions(), None, refusal(skip_bad, left_out)))
+
+
+def read_all(
+    paths: Iterable[str | os.PathLike[str]], options: LoadOptions | None = None, left_out: list[str] | None = None
+) -> Iterator[Record]:
+    """The records of several files, one after the other, by the same options.
+
+    Args:
+        paths: the files, see `read_records`; also of intervals, if the options name a reference.
+        options: what the files do not say.
+        left_out: with `skip_bad`, the message of each record that is left out is appended.
+
+    Raises:
+        UserError: see `read_records`.
+    """
+    options = options or LoadOptions()
+    with nullcontext() if options.reference is None else Reference(Path(options.reference)) as reference:
+        reading = Reading(options, reference, refusal(options.skip_bad, left_out))
+        for path in paths:
+            yield from records_of(Path(path), reading)
+
+
+def _read(source: Path, reading: Reading) -> tuple[list[Labelled], LabelColumns]:
+    """The records of one part: a table, or a folder of classes."""
+    if not source.is_dir():
+        return labelled_table(source, reading)
+    kind = reading.options.kind
+    if kind not in (None, "classes"):
+        raise UserError(f"{source}: a folder gives classes by the names of its files, kind {kind!r} needs a table")
+    labelled = [
+        Labelled(record, (name,))
+        for name, files in find_classes(source).items()
+        for file in files
+        for record in records_of(file, reading)
+    ]
+    return labelled, _BY_NAME

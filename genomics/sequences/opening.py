@@ -1,0 +1,106 @@
+"""Opening files: plain or compressed with gzip or bgzip, which their first bytes tell, whatever their names say."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from titans_seq.errors import UserError
+
+BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
+"""What reading a truncated or damaged gzip file raises."""
+
+_GZIP = b"\x1f\x8b"
+_EXTRA = 4
+_BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+_HEAD = 65_536
+_OTHERS = {
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    """The text of a file, unzipped where its content is gzip or bgzip; any system's line ends.
+
+    A byte that is not UTF-8 becomes the replacement sign, which no sequence may hold and a name may.
+
+    Raises:
+        UserError: if the file is missing, a folder, cannot be opened or is packed in another way. One of
+            `BROKEN_GZIP` is raised while reading; see `broken_gzip`.
+    """
+    with _open(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace") as text:
+        yield text
+
+
+def read_head(path: Path) -> str:
+    """The first letters of a file, at most some ten thousand; those before the fault if it is a broken gzip.
+
+    Raises:
+        UserError: see `open_text`.
+    """
+    raw = bytearray()
+    with _open(path) as stream:
+        try:
+            while len(raw) < _HEAD and (piece := stream.read1(_HEAD)):
+                raw += piece
+        except BROKEN_GZIP:
+            pass  # whoever reads the whole file meets it again, and knows the record
+    return raw.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def broken_gzip(path: Path, place: str, error: BaseException | str) -> UserError:
+    """What to tell about a broken gzip file.
+
+    Args:
+        path: the file.
+        place: what was being read, such as "record 3".
+        error: one of `BROKEN_GZIP`, or what is wrong.
+    """
+    return UserError(f"{path}, {place}: the gzip file is cut short or damaged here ({error}): get it again")
+
+
+def is_ordinary_gzip(path: Path) -> bool:
+    """Whether a file can be unzipped only from its beginning; one compressed with bgzip can be entered anywhere.
+
+    Raises:
+        UserError: if it is compressed with bgzip and its end is missing.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(14)
+        blocked = len(head) == 14 and bool(head[3] & _EXTRA) and head[12:14] == b"BC"
+        if blocked:
+            stream.seek(max(path.stat().st_size - len(_BGZIP_END), 0))
+            if stream.read() != _BGZIP_END:
+                raise broken_gzip(path, "at its end", "bgzip's last block is missing")
+    return head.startswith(_GZIP) and not blocked
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[io.BufferedReader | gzip.GzipFile]:
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder: give a file")
+    try:
+        raw = path.open("rb")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file or folder: check the path") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}): check its permissions") from error
+    with raw:
+        start = raw.peek(8)[:8]
+        for magic, kind in _OTHERS.items():
+            if start.startswith(magic):
+                raise UserError(f"{path}: is {kind}: expected text, plain or compressed with gzip; convert it")
+        if not start.startswith(_GZIP):
+            yield raw
+            return
+        with gzip.GzipFile(fileobj=raw) as stream:
+            yield stream

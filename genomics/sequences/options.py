@@ -1,0 +1,44 @@
+"""How a data set is read."""
+
+from dataclasses import dataclass
+
+from titans_seq.errors import UserError
+
+from .values import Kind
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What the files do not say themselves.
+
+    Args:
+        sequence: column of a table with the sequences; None looks for a common name, such as "sequence" or "seq".
+        labels: column of a table with the labels, or several with one label each; empty looks for a common name, such
+            as "label" or "class", or, for several labels, takes all columns but those of the name and the sequence.
+        kind: what the labels are. None takes several columns for "multilabel", one for "classes".
+        reference: FASTA file from which intervals are cut.
+        window: bases around the middle of each interval that are taken in place of the interval, at least 1.
+        skip_bad: leave out records that cannot be used.
+
+    Raises:
+        UserError: if they contradict each other.
+
+    Example:
+        >>> LoadOptions(labels=("label",)).kind is None
+        True
+    """
+
+    sequence: str | None = None
+    labels: tuple[str, ...] = ()
+    kind: Kind | None = None
+    reference: str | None = None
+    window: int | None = None
+    skip_bad: bool = False
+
+    def __post_init__(self) -> None:
+        if self.window is not None and self.window < 1:
+            raise UserError(f"the window must be at least 1 base, got {self.window}")
+        if self.kind not in (None, "classes", "multilabel", "regression"):
+            raise UserError(f"the kind of labels must be classes, multilabel or regression, got {self.kind!r}")
+        if len(self.labels) > 1 and self.kind in ("classes", "regression"):
+            raise UserError(f"{len(self.labels)} label columns are of kind 'multilabel', got kind {self.kind!r}")

@@ -1,0 +1,146 @@
+"""A reference genome: pieces of its contigs by place and strand, without reading what is not asked for."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from Bio import SeqIO
+
+from titans_seq.errors import UserError
+
+from .alphabet import clean, reverse_complement
+from .bad_records import refusal
+from .formats import find_format, parse
+from .opening import BROKEN_GZIP, broken_gzip, is_ordinary_gzip
+
+_SHOWN = 8
+_MITOCHONDRION = ("M", "MT", "MtDNA")
+
+
+class Reference:
+    r"""A FASTA file of contigs.
+
+    A plain or bgzipped file is indexed, and one contig at a time is in memory; a file of ordinary gzip, which cannot
+    be entered in the middle, is read once and kept. Use it in a `with` block, and ask for one contig after the other.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: if it cannot be read, is not FASTA, or has two contigs of one name.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = (Path(folder) / "a.fa").write_text(">chr1\nAACCGGTT\n")
+        ...     with Reference(Path(folder) / "a.fa") as reference:
+        ...         reference.window("1", 2, 5), reference.window("1", 2, 5, "-")
+        ('CCG', 'CGG')
+    """
+
+    def __init__(self, path: Path) -> None:
+        form = find_format(path)
+        if form != "fasta":
+            raise UserError(f"{path}: a reference must be a FASTA file, this one is {form}")
+        self.path = path
+        self._name: str | None = None
+        self._sequence = ""
+        self._index: Any = None
+        if is_ordinary_gzip(path):
+            self._contigs: Mapping[str, object] = self._read_all()
+        else:
+            self._contigs = self._index = self._indexed()
+
+    def __enter__(self) -> "Reference":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._index is not None:
+            self._index.close()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the contigs, in the order of the file."""
+        return tuple(self._contigs)
+
+    def find(self, contig: str) -> str | None:
+        """The reference's own name of a contig: the same, or with or without "chr", or another of a mitochondrion."""
+        bare = contig.removeprefix("chr")
+        bases = _MITOCHONDRION if bare in _MITOCHONDRION else (bare,)
+        wanted = (contig, *bases, *(f"chr{base}" for base in bases))
+        return next((name for name in wanted if name in self._contigs), None)
+
+    def contig(self, name: str) -> str:
+        """All of a contig.
+
+        Raises:
+            UserError: if the reference has none of this name; the message shows those it has.
+        """
+        found = self.find(name)
+        if found is None:
+            known = ", ".join(self.names[:_SHOWN]) + (", ..." if len(self.names) > _SHOWN else "")
+            raise UserError(
+                f"contig {name!r} is not in the reference {self.path}, which has {known}: give the reference of the "
+                "same assembly, with the same names (a 'chr' in front may differ)"
+            )
+        if found != self._name:
+            self._sequence, self._name = self._read(found), found
+        return self._sequence
+
+    def window(self, contig: str, start: int, end: int, strand: str = "+") -> str:
+        """A piece of a contig.
+
+        Args:
+            contig: its name.
+            start: first base, from 0.
+            end: the base after the last.
+            strand: "+", or "-" for the reverse complement.
+
+        Raises:
+            UserError: if there is no such contig or it is too short.
+        """
+        sequence = self.contig(contig)
+        if not 0 <= start < end <= len(sequence):
+            raise UserError(
+                f"bases {start} to {end} are not all on contig {contig!r} of the reference {self.path}, which has "
+                f"{len(sequence):,}: give the whole reference of the same assembly"
+            )
+        piece = sequence[start:end]
+        return reverse_complement(piece) if strand == "-" else piece
+
+    def _read(self, name: str) -> str:
+        held = self._contigs[name]
+        if isinstance(held, str):
+            return held
+        try:
+            text = str(self._index[name].seq)
+        except BROKEN_GZIP as error:
+            raise broken_gzip(self.path, f"contig {name!r}", error) from error
+        return clean(text, f"{self.path}, contig {name!r}")
+
+    def _indexed(self) -> Any:
+        try:
+            return SeqIO.index(str(self.path), "fasta")
+        except BROKEN_GZIP as error:
+            raise broken_gzip(self.path, "while its contigs were looked up", error) from error
+        except ValueError as error:
+            raise _unusable(self.path, str(error)) from error
+
+    def _read_all(self) -> dict[str, str]:
+        contigs: dict[str, str] = {}
+        for record in parse(self.path, "fasta", refusal(False)):
+            if record.name in contigs:
+                raise _unusable(self.path, f"Duplicate key '{record.name}'")
+            contigs[record.name] = record.sequence
+        return contigs
+
+
+def _unusable(path: Path, problem: str) -> UserError:
+    twice = re.match(r"Duplicate key '(.*)'", problem)
+    if twice:
+        return UserError(f"{path}: two contigs are named {twice[1]!r}: rename or remove one")
+    return UserError(f"{path}: cannot be used as a reference ({problem}): give a FASTA file")

@@ -1,0 +1,137 @@
+"""Tables: CSV and TSV files, plain or gzipped, whose columns are found by the names that people give them."""
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from titans_seq.errors import UserError
+
+from .alphabet import IUPAC
+from .bad_records import Refuse
+from .opening import BROKEN_GZIP, broken_gzip, open_text, read_head
+
+SEQUENCE = ("sequence", "seq", "dna_sequence", "dna", "text")
+LABEL = ("label", "labels", "class", "target", "y")
+NAME = ("id", "name", "record", "seq_id", "sequence_id")
+
+_SHORTEST = 8
+_SHOWN = 12
+
+# A sequence may be longer than the 131,072 letters that the csv module takes for one cell unless told otherwise.
+csv.field_size_limit(sys.maxsize)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Args:
+        number: its place among the rows of data, from 1.
+        cells: what stands in it, white space at the ends removed.
+    """
+
+    number: int
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table file whose first line has been looked at.
+
+    Args:
+        path: the file.
+        separator: what stands between two cells.
+        columns: names from the header; "column 1" and so on if the first line already holds a sequence.
+        headed: whether there is a header.
+        first: the first row of data of a table without a header.
+    """
+
+    path: Path
+    separator: str
+    columns: tuple[str, ...]
+    headed: bool
+    first: tuple[str, ...]
+
+    def find(self, aliases: Sequence[str]) -> int | None:
+        """Number of the column with one of some names, the first of them that occurs; case does not matter."""
+        lower = [name.lower() for name in self.columns]
+        return next((lower.index(alias) for alias in aliases if alias in lower), None)
+
+    def column(self, name: str) -> int:
+        """Number of the column of a given name.
+
+        Raises:
+            UserError: if there is none.
+        """
+        if name not in self.columns:
+            raise UserError(f"{self.path}: no column {name!r}: its columns are {self.listed}")
+        return self.columns.index(name)
+
+    @property
+    def sequence(self) -> int | None:
+        """Number of the column of sequences, by its name or, without a header, by what stands in it."""
+        if self.headed:
+            return self.find(SEQUENCE)
+        return next(number for number, cell in enumerate(self.first) if _is_sequence(cell))
+
+    @property
+    def listed(self) -> str:
+        """The names of the columns, for a message."""
+        more = ", ..." if len(self.columns) > _SHOWN else ""
+        return ", ".join(map(repr, self.columns[:_SHOWN])) + more
+
+    def rows(self, refuse: Refuse) -> Iterator[Row]:
+        """The rows of data; empty lines are left out.
+
+        Args:
+            refuse: what to do about a row with too few or too many cells.
+
+        Raises:
+            UserError: if the file is cut short; from `refuse` also if a row does not fit the columns.
+        """
+        number = 0
+        with open_text(self.path) as stream:
+            reader = csv.reader(stream, delimiter=self.separator)
+            try:
+                for line, cells in enumerate(row for row in reader if row):
+                    if line == 0 and self.headed:
+                        continue
+                    number += 1
+                    if len(cells) == len(self.columns):
+                        yield Row(number, tuple(cell.strip() for cell in cells))
+                    else:
+                        refuse(
+                            UserError(
+                                f"{self.path}, row {number} (line {reader.line_num}): {len(cells)} cells, but "
+                                f"there are {len(self.columns)} columns: correct the row"
+                            )
+                        )
+            except BROKEN_GZIP as error:
+                raise broken_gzip(self.path, f"row {number + 1}", error) from error
+            except csv.Error as error:
+                raise UserError(f"{self.path}, row {number + 1}: not a table ({error}): write it again") from error
+
+
+def open_table(path: Path) -> Table:
+    """Look at the first line of a table: its separator (tab, comma or semicolon), its columns, whether they are named.
+
+    Raises:
+        UserError: if the file cannot be opened, is empty, or names a column twice.
+    """
+    lines = [line for line in read_head(path).split("\n") if line.strip()]
+    if not lines:
+        raise UserError(f"{path}: the file is empty: expected a header with a column 'sequence', and rows")
+    separator = max("\t,;", key=lines[0].count)
+    first = tuple(cell.strip() for cell in next(csv.reader(lines[:1], delimiter=separator)))
+    if any(map(_is_sequence, first)):
+        return Table(path, separator, tuple(f"column {number}" for number in range(1, len(first) + 1)), False, first)
+    twice = sorted({name for name in first if first.count(name) > 1})
+    if twice:
+        raise UserError(f"{path}: column {twice[0]!r} occurs {first.count(twice[0])} times in the header: rename one")
+    return Table(path, separator, first, True, ())
+
+
+def _is_sequence(cell: str) -> bool:
+    return len(cell) >= _SHORTEST and set(cell.upper()) <= set(IUPAC + "U")

@@ -1,0 +1,1 @@
+"""Training: of classifiers on labelled sequences, and of encoders on sequences without labels."""

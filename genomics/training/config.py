@@ -1,0 +1,104 @@
+"""How a classifier is trained, and how an encoder is pretrained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from titans_seq.errors import UserError
+from titans_seq.training.optimiser import OptimiserConfig
+
+Monitor = Literal["mcc", "loss"]
+ClassWeights = Literal["none", "balanced"]
+Objective = Literal["next", "masked"]
+Progress = Literal["bar", "lines", "none"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a classifier is trained.
+
+    Attributes:
+        epochs: most passes over the training part, at least 1.
+        rows: sequences of a step, at least 1; fewer where they are long, see `tokens`.
+        tokens: most tokens of a step, padding included, at least 1; a longer sequence has a step to itself, which reads
+            it piece by piece.
+        optimiser: AdamW and its cosine schedule; a warm-up longer than a tenth of all steps is cut to that.
+        patience: training stops after so many epochs without a better validation score, at least 1.
+        monitor: the validation score that decides: "mcc" (the mean over labels for several labels) or "loss"; None is
+            "mcc" for classes and "loss" otherwise.
+        class_weights: "balanced" weighs each class by how rare it is in the training part.
+        write_cost: weight in the loss of what the memories write, at least 0; see `titans_seq.training.writes`.
+        seed: of weights, order, dropout and strands, at least 0.
+
+    Raises:
+        UserError: if a value is out of range.
+    """
+
+    epochs: int = 20
+    rows: int = 64
+    tokens: int = 32_768
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    patience: int = 5
+    monitor: Monitor | None = None
+    class_weights: ClassWeights = "none"
+    write_cost: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(self, {"seed": 0, "write_cost": 0} | dict.fromkeys(("epochs", "rows", "tokens", "patience"), 1))
+        _one_of(self, "class_weights", get_args(ClassWeights))
+        _one_of(self, "monitor", (None, *get_args(Monitor)))
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How an encoder is pretrained.
+
+    Attributes:
+        objective: "next" predicts each token from those before it, whatever the encoder's directions; "masked" fills
+            in hidden tokens from both sides.
+        steps: optimiser steps, at least 1.
+        length: tokens of a window, at least 2.
+        rows: windows of a step, at least 1.
+        optimiser: AdamW and its cosine schedule; a warm-up longer than a tenth of all steps is cut to that.
+        mask_share: share of the tokens that "masked" asks for, in (0, 1): of these, 80% are hidden, 10% replaced by
+            others and 10% left as they are.
+        both_strands: whether each window comes from either strand at random.
+        validation: share of all tokens, at the end of the data, that is kept for validation, in [0, 0.5].
+        every: steps between validations and checkpoints, at least 1; there is one of both at the end in any case.
+        seed: of weights, windows, masks and dropout, at least 0.
+
+    Raises:
+        UserError: if a value is out of range.
+    """
+
+    objective: Objective = "next"
+    steps: int = 2_000
+    length: int = 1_024
+    rows: int = 16
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    mask_share: float = 0.15
+    both_strands: bool = False
+    validation: float = 0.05
+    every: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(self, {"seed": 0, "length": 2} | dict.fromkeys(("steps", "rows", "every"), 1))
+        _one_of(self, "objective", get_args(Objective))
+        if not 0 < self.mask_share < 1:
+            raise UserError(f"mask_share must be in (0, 1), got {self.mask_share}")
+        if not 0 <= self.validation <= 0.5:
+            raise UserError(f"validation must be in [0, 0.5], got {self.validation}")
+
+
+def _at_least(config: object, least: Mapping[str, float]) -> None:
+    for name, smallest in least.items():
+        if not getattr(config, name) >= smallest:
+            raise UserError(f"{name} must be at least {smallest}, got {getattr(config, name)}")
+
+
+def _one_of(config: object, name: str, choices: tuple[object, ...]) -> None:
+    if getattr(config, name) not in choices:
+        known = ", ".join(str(choice) for choice in choices if choice is not None)
+        raise UserError(f"{name} must be one of {known}, got {getattr(config, name)!r}")

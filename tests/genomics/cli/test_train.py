@@ -1,0 +1,234 @@
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from genomics.runs import load_classifier
+from genomics.runs.train_runs import train_run
+from tests.genomics.cli.conftest import FAST, TINY, write_table
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def models(folder: Path) -> dict:
+    return json.loads((folder / "evaluation" / "evaluation.json").read_text())
+
+
+def test_a_run_holds_the_model_and_its_evaluation_beside_the_baselines(run):
+    held = ["README.md", "check.txt", "config.yaml", "evaluation", "history.csv", "metrics.json", "model"]
+    assert names(run) == held
+    pictures = ["calibration.png", "confusion.png", "precision_recall.png", "roc.png"]
+    assert names(run / "evaluation") == sorted(["evaluation.json", "evaluation.md", *pictures])
+    found = models(run)
+    expected = ["this model", "majority", "length only", "k-mer regression", "one-hot regression"]
+    assert [one["name"] for one in found["models"]] == expected
+    assert found["tested_on"] == "test part"
+    assert all(one["count"] == 20 and "mcc" in one["intervals"] for one in found["models"])
+    assert "| this model |" in (run / "evaluation" / "evaluation.md").read_text()
+    assert "length alone: accuracy" in (run / "check.txt").read_text()
+
+
+def test_says_first_what_the_data_is_and_then_what_came_of_it(titans, parts, tmp_path):
+    code, out, err = titans("train", parts, "--out", tmp_path / "z", *TINY, "--baselines", "none", "--bootstrap", "0")
+    assert (code, err) == (0, "")
+    assert out.startswith("train: 40 sequences of 30 bases\nvalidation: 16")
+    assert "test part: 20 sequences\n" in out
+    assert f"titans dna predict {tmp_path / 'z'} new.fa" in out
+
+
+def test_progress_lines_name_epochs_and_baselines(titans, parts, tmp_path):
+    arguments = [*TINY[:-1], "lines"]
+    code, _, err = titans(
+        "train", parts, "--out", tmp_path / "z", *arguments, "--baselines", "quick", "--bootstrap", "0"
+    )
+    assert code == 0
+    assert "epoch 1/1: train loss" in err
+    assert "fitting k-mer regression" in err
+
+
+def test_parts_that_are_missing_are_taken_from_training(titans, table, tmp_path):
+    code, out, _ = titans("train", table, "--out", tmp_path / "z", *TINY, "--baselines", "none", "--bootstrap", "0")
+    assert code == 0
+    metrics = json.loads((tmp_path / "z" / "metrics.json").read_text())
+    assert [metrics[part]["sequences"] for part in ("train", "validation")] == [48, 6]
+    assert "test part: 6 sequences" in out
+    options = ("--test-share", "0", "--validation-share", "0.2", "--baselines", "none", "--bootstrap", "0")
+    code, out, _ = titans("train", table, "--out", tmp_path / "y", *TINY, *options)
+    assert "validation part, which also chose the epoch: 12 sequences" in out
+
+
+def test_options_reach_the_model_and_the_training(titans, table, tmp_path):
+    options = ("--pooling", "attention", "--strands", "equivariant", "--directions", "both", "--mixer", "identity")
+    more = ("--kmer", "2", "--lr", "0.01", "--rows", "8", "--seed", "3", "--class-weights", "balanced", "--groups")
+    code, *_ = titans("train", table, "--out", tmp_path / "z", *TINY, *options, *more, "--baselines", "none")
+    assert code == 0
+    config = yaml.safe_load((tmp_path / "z" / "config.yaml").read_text())
+    classifier, trained = config["classifier"], config["train"]
+    assert (classifier["pooling"], classifier["strands"]) == ("attention", "equivariant")
+    assert classifier["encoder"]["directions"] == "both"
+    assert classifier["encoder"]["blocks"][0]["kind"] == "identity_block"
+    assert (classifier["tokenizer"]["k"], trained["optimiser"]["lr"], trained["rows"]) == (2, 0.01, 8)
+    assert (trained["seed"], trained["class_weights"]) == (3, "balanced")
+    assert config["source"]["options"]["groups"] is True
+
+
+def test_folds_are_runs_of_their_own_and_one_evaluation(titans, table, tmp_path):
+    out = tmp_path / "cv"
+    code, printed, _ = titans("train", table, "--out", out, *TINY, "--folds", "2", "--baselines", "none")
+    assert code == 0
+    assert names(out) == ["check.txt", "evaluation", "fold-1", "fold-2"]
+    assert "2 folds, each held out once: 60 sequences" in printed
+    assert "mean and standard deviation over the 2 folds\nthis model: accuracy 0." in printed
+    assert set(models(out)["folds"]["this model"]["mcc"]) == {"mean", "deviation", "count"}
+    code, _, err = titans("train", table, "--out", out, *TINY, "--folds", "3")
+    assert (code, "already holds a cross-validation" in err) == (2, True)
+    shutil.rmtree(out / "evaluation")
+    shutil.rmtree(out / "fold-2")
+    code, again, _ = titans("train", "--resume", "--out", out, "--baselines", "none", "--progress", "none")
+    assert code == 0
+    table_of = [line for line in printed.splitlines() if line.startswith("this model")]
+    assert [line for line in again.splitlines() if line.startswith("this model")] == table_of
+    code, *_ = titans("evaluate", out / "fold-2", "--baselines", "none", "--progress", "none")
+    assert code == 0
+    code, *_ = titans("train", table, "--out", out, *TINY, "--folds", "3", "--overwrite", "--baselines", "none")
+    assert names(out)[2:] == ["fold-1", "fold-2", "fold-3"]
+
+
+def test_a_run_that_was_stopped_goes_on_and_is_evaluated(titans, run, parts, tmp_path, monkeypatch):
+    out = tmp_path / "cut"
+
+    def stopped(*arguments, **more):
+        train_run(*arguments, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genomics.runs.train_runs.train_run", stopped)
+    assert titans("train", parts, "--out", out, *TINY)[0] == 130
+    monkeypatch.undo()
+    assert not (out / "evaluation").exists()
+    code, _, err = titans("train", parts, "--out", out, *TINY)
+    assert (code, "already holds a trained model" in err) == (2, True)
+    code, *_ = titans("train", "--resume", "--out", out, *FAST, "--progress", "none")
+    assert code == 0
+    assert models(out)["models"][0]["scores"] == models(run)["models"][0]["scores"]
+    code, printed, _ = titans("train", "--resume", "--out", out)
+    assert (code, printed.startswith("nothing is left to do")) == (0, True)
+    code, _, err = titans("train", "--resume", "--out", out, "--epochs", "3")
+    assert (code, "--resume goes on with the settings stored in the run" in err) == (2, True)
+
+
+def test_evaluates_its_own_parts_and_other_data(titans, run, tmp_path):
+    code, out, _ = titans("evaluate", run, *FAST, "--progress", "none", "--out", tmp_path / "again")
+    assert code == 0
+    again = json.loads((tmp_path / "again" / "evaluation.json").read_text())
+    assert again["models"] == models(run)["models"]
+    code, out, _ = titans("evaluate", run, "--part", "validation", "--baselines", "none")
+    assert "validation part: 16 sequences" in out
+    other = tmp_path / "other.csv"
+    other.write_text("seq,label\nACGTACGTAA,motif\nGGGTTTACCA,background\nACACACACAC,motif\n")
+    code, out, _ = titans("evaluate", run, other, "--baselines", "quick", "--bootstrap", "0", "--progress", "none")
+    assert code == 0
+    assert f"{other}: 3 sequences" in out
+    assert "k-mer regression" in out
+    other.write_text(other.read_text().replace("background", "none"))
+    code, _, err = titans("evaluate", run, other)
+    assert code == 2
+    assert "the data has the class or label 'none', which the model does not know" in err
+
+
+def test_other_kinds_of_labels(titans, tmp_path):
+    from genomics.synthetic import planted_motifs
+
+    made = planted_motifs(40, 30, 0)
+    with (tmp_path / "many.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["sequence", "open", "bound", "level"])
+        for place, (sequence, label) in enumerate(zip(made.sequences, made.labels, strict=True)):
+            writer.writerow([sequence, label, place % 3 == 0, label + place / 40])
+    text = (tmp_path / "many.csv").read_text().replace("True", "1").replace("False", "0")
+    (tmp_path / "many.csv").write_text(text)
+    labels = ("--label", "open", "--label", "bound")
+    code, out, err = titans("train", tmp_path / "many.csv", "--out", tmp_path / "m", *TINY, *FAST, *labels)
+    assert (code, err) == (0, "")
+    assert load_classifier(tmp_path / "m", "cpu").classes == ("open", "bound")
+    labels = ("--label", "level", "--kind", "regression")
+    code, out, _ = titans("train", tmp_path / "many.csv", "--out", tmp_path / "r", *TINY, *FAST, *labels)
+    assert code == 0
+    assert "Spearman" in out
+    (tmp_path / "a.fa").write_text(">one\nACGTACGT\n")
+    for name, header in (("m", "name,probability_open,probability_bound"), ("r", "name,value")):
+        assert titans("predict", tmp_path / name, tmp_path / "a.fa", "--out", tmp_path / f"{name}.csv")[0] == 0
+        assert (tmp_path / f"{name}.csv").read_text().startswith(header)
+        assert titans("explain", tmp_path / name, tmp_path / "a.fa", "--out", tmp_path / "e", *labels_of(name))[0] == 0
+
+
+def labels_of(name: str) -> tuple[str, ...]:
+    return ("--target", "bound", "--progress", "none") if name == "m" else ("--progress", "none")
+
+
+def test_records_that_cannot_be_used_are_counted(titans, table, tmp_path):
+    text = table.read_text()
+    (tmp_path / "bad.csv").write_text(text + "protein,MKLVWERQEE,motif\n")
+    code, _, err = titans("train", tmp_path / "bad.csv", "--out", tmp_path / "z", *TINY)
+    assert code == 2
+    assert err.startswith(f"error: {tmp_path / 'bad.csv'}, row 61")
+    options = (*TINY, "--skip-bad", "--baselines", "none")
+    code, out, _ = titans("train", tmp_path / "bad.csv", "--out", tmp_path / "z", *options)
+    assert code == 0
+    assert out.startswith("left out: 1 records that cannot be used\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "no data is given"),
+        (("{data}", "--validation-share", "1"), "the validation share must be in (0, 1), got 1.0"),
+        (("{data}", "--test-share", "-1"), "the test share must be in [0, 1)"),
+        (("{data}", "--folds", "1"), "the number of folds must be at least 2"),
+        (("{data}", "--folds", "50"), "class 'background' has 30 sequences"),
+        (("{data}", "--epochs", "0"), "epochs must be at least 1"),
+        (("{data}", "--lr", "-1"), "lr must be above 0"),
+        (("{data}", "--kmer", "9"), "k must be in [1, 8]"),
+        (("{data}", "--bootstrap", "-1"), "the number of bootstrap draws must be at least 0"),
+        (("{data}", "--init", "nowhere"), "nowhere"),
+        (("{data}", "--sequence", "dna"), "no column 'dna'"),
+        (("{data}", "--kind", "multilabel", "--label", "label"), "must be 0 or 1"),
+        (("nowhere.csv",), "nowhere.csv: no such file or folder"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_written(titans, table, tmp_path, options, message):
+    given = [option.format(data=table) for option in options]
+    code, _, err = titans("train", *given, "--out", tmp_path / "z", "--preset", "tiny", "--progress", "none")
+    assert code == 2
+    assert message in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert names(tmp_path) == []
+
+
+def test_a_taken_folder_is_refused(titans, table, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    code, _, err = titans("train", table, "--out", tmp_path, *TINY)
+    assert code == 2
+    assert "holds other files and no run" in err
+
+
+def test_a_class_for_each_file(titans, tmp_path):
+    from genomics.synthetic import planted_motifs
+
+    made = planted_motifs(40, 30, 0)
+    for label, name in enumerate(made.classes):
+        held = [
+            f">{n}\n{s}\n" for n, s, one in zip(made.names, made.sequences, made.labels, strict=True) if one == label
+        ]
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / f"{name}.fa").write_text("".join(held))
+    code, out, _ = titans("check", tmp_path / "data")
+    assert code == 0
+    assert "motif          20" in out
+    assert write_table(tmp_path / "x.csv", made).is_file()
+    assert titans("train", tmp_path / "data", "--out", tmp_path / "z", *TINY, "--baselines", "none")[0] == 0

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genomics.evaluation import BootstrapOptions, Evaluation, class_table, evaluate_outputs, markdown, table
+from genomics.evaluation.pictures import draw_calibration, draw_confusion, draw_precision_recall, draw_roc
+from titans_seq.errors import UserError
+
+OPTIONS = BootstrapOptions(repeats=20)
+DRAWN = [draw_confusion, draw_roc, draw_precision_recall, draw_calibration]
+
+
+def classes(columns: int, name: str = "mine") -> Evaluation:
+    random = np.random.default_rng(columns)
+    labels, outputs = np.arange(40) % columns, random.dirichlet(np.ones(columns), 40)
+    return evaluate_outputs(outputs, labels, tuple(f"c{i}" for i in range(columns)), "classes", OPTIONS, name)
+
+
+def labels(columns: int) -> Evaluation:
+    random = np.random.default_rng(columns)
+    truth = (random.random((40, columns)) < 0.5).astype(np.float32)
+    return evaluate_outputs(random.random((40, columns)), truth, tuple(map(str, range(columns))), "multilabel", OPTIONS)
+
+
+def values() -> Evaluation:
+    truth = np.arange(5, dtype=np.float32)
+    return evaluate_outputs(truth[:, None] + 0.5, truth, (), "regression", OPTIONS)
+
+
+def test_a_table_has_a_line_a_model_of_one_width() -> None:
+    lines = table([classes(2), classes(2, "a longer name")]).splitlines()
+    assert lines[0].split() == ["model", "accuracy", "MCC", "macro", "F1", "AUROC", "AUPRC", "Brier", "ECE"]
+    assert len({len(line) for line in lines}) == 1
+    assert lines[2].startswith("a longer name  0.")
+
+
+def test_a_score_that_is_not_defined_is_a_dash() -> None:
+    lone = evaluate_outputs(np.array([[0.4, 0.6]]), np.array([1]), ("c0", "c1"), "classes", OPTIONS, "lone")
+    assert " - " in markdown([classes(2), lone]).splitlines()[3]
+
+
+def test_markdown_has_the_same_cells() -> None:
+    lines = markdown([classes(3, "a|b")]).splitlines()
+    assert lines[1] == "| --- |" + " ---: |" * 7
+    assert lines[2].startswith("| a\\|b | 0.")
+
+
+def test_kinds_are_not_mixed_in_a_table() -> None:
+    with pytest.raises(UserError, match="a table needs evaluations of one kind, got classes, regression"):
+        table([classes(2), values()])
+    with pytest.raises(UserError, match="got none"):
+        table([])
+
+
+def test_only_classes_have_a_class_table() -> None:
+    assert len(class_table(classes(3)).splitlines()) == 4
+    assert class_table(values()) == ""
+
+
+@pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__)
+@pytest.mark.parametrize("evaluation", [classes(2), classes(4), labels(3), labels(20)], ids=["2", "4", "3 l", "20 l"])
+def test_pictures_are_drawn(draw, evaluation: Evaluation, tmp_path: Path) -> None:
+    if draw is draw_confusion and evaluation.kind != "classes":
+        with pytest.raises(UserError, match="a confusion matrix needs classes, the labels of model are multilabel"):
+            draw(evaluation, tmp_path / "a.png")
+        return
+    draw(evaluation, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot draw to .*a\.gif: expected a name that ends in \.png, \.pdf, \.svg"):
+        draw_roc(classes(2), tmp_path / "a.gif")
+    with pytest.raises(UserError, match="the picture needs probabilities, model predicts values"):
+        draw_calibration(values(), tmp_path / "a.png")
+    lone = evaluate_outputs(np.array([[0.4, 0.6]]), np.array([1]), ("c0", "c1"), "classes", OPTIONS)
+    with pytest.raises(UserError, match="no curve can be drawn for model: the data has sequences of one class only"):
+        draw_roc(lone, tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []

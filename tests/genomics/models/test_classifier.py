@@ -1,0 +1,208 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from genomics.models import Classifier, ClassifierConfig, IdentityBlockConfig
+from genomics.models.strands import reverse_complement
+from genomics.tokens import KMers, Nucleotides
+from genomics.training.module import regression_scale
+from tests.genomics.small import classifier, encoder
+from titans_seq.blocks import AttentionBlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
+from titans_seq.config import from_yaml, to_yaml
+from titans_seq.errors import UserError
+from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
+
+MEMORY = NeuralMemoryConfig(heads=2, chunk_size=4, persistent_tokens=2)
+BLOCKS = {
+    "preset": encoder().blocks,
+    "deep memory": (LMMConfig(MEMORY),),
+    "mac": (MACConfig(MEMORY, 2, segment=8),),
+    "mag and mal": (MAGConfig(AttentionConfig(2, 6), MEMORY), MALConfig(MEMORY, AttentionConfig(2, 6))),
+    "attention": (AttentionBlockConfig(AttentionConfig(2, None)),),
+    "identity": (IdentityBlockConfig(),),
+}
+POOLINGS, DIRECTIONS = ("mean", "last", "attention"), ("forward", "both")
+EVERY = [
+    pytest.param(directions, pooling, strands, id=f"{directions}-{pooling}-{strands}")
+    for directions, pooling, strands in itertools.product(DIRECTIONS, POOLINGS, ("given", "average", "equivariant"))
+]
+LENGTHS = torch.tensor([41, 17, 1, 30])
+
+
+def ids(length: int = 41, rows: int = 4) -> torch.Tensor:
+    return torch.randint(5, (rows, length), generator=torch.Generator().manual_seed(3))
+
+
+def close(a: torch.Tensor, b: torch.Tensor) -> None:
+    assert a.isfinite().all()
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("directions", "pooling", "strands"), EVERY)
+@torch.no_grad()
+def test_neither_padding_nor_batch_mates_change_a_prediction(directions, pooling, strands):
+    model, rows = classifier({"directions": directions}, pooling=pooling, strands=strands), ids()
+    together = model(rows, LENGTHS)
+    pad = Nucleotides().pad
+    for row, length, expected in list(zip(rows, LENGTHS.tolist(), together, strict=True))[1:3]:
+        alone = model(row[None, :length], torch.tensor([length]))[0]
+        close(alone, expected)
+        for filler in (pad, 2):  # whatever stands there
+            close(model(F.pad(row[None, :length], (0, 23), value=filler), torch.tensor([length]))[0], expected)
+    order = [2, 0, 3, 1]
+    close(model(rows[order], LENGTHS[order]), together[order])
+    assert (together[0] - together[1]).abs().max() > 1e-3  # or there would be nothing to see
+
+
+@pytest.mark.parametrize("blocks", BLOCKS.values(), ids=BLOCKS)
+@pytest.mark.parametrize("directions", DIRECTIONS)
+@torch.no_grad()
+def test_padding_is_not_seen_and_streams_agree_whatever_the_blocks(blocks, directions):
+    model = classifier({"blocks": blocks, "depth": 2, "directions": directions})
+    rows = ids()
+    together = model(rows, LENGTHS)
+    close(model(F.pad(rows, (0, 11), value=5), LENGTHS), together)
+    for row, length, expected in zip(rows, LENGTHS.tolist(), together, strict=True):
+        close(model.stream(row[:length], 19), expected)
+
+
+def test_a_nan_at_padding_would_do_no_harm():
+    for pooling in POOLINGS:
+        pool = classifier(pooling=pooling).pooling
+        y = torch.randn(2, 5, 16)
+        valid = torch.arange(5) < torch.tensor([5, 3])[:, None]
+        clean = pool.finish(pool.add(y, valid))
+        y[1, 3:] = torch.nan
+        torch.testing.assert_close(pool.finish(pool.add(y, valid)), clean)
+
+
+@pytest.mark.parametrize("tokenizer", [Nucleotides(), KMers(3)], ids=str)
+@pytest.mark.parametrize("directions", DIRECTIONS)
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("strands", ["average", "equivariant"])
+@torch.no_grad()
+def test_both_strands_have_the_same_logits(tokenizer, directions, pooling, strands):
+    model = classifier({"directions": directions}, tokenizer=tokenizer, pooling=pooling, strands=strands)
+    other = reverse_complement(ids(), LENGTHS, model.complement)
+    close(model(other, LENGTHS), model(ids(), LENGTHS))
+    close(model.embed(other, LENGTHS), model.embed(ids(), LENGTHS))
+    given = Classifier(replace(model.config, strands="given")).eval()
+    given.load_state_dict(model.state_dict())
+    assert (given(other, LENGTHS) - given(ids(), LENGTHS)).abs().max() > 1e-3
+    both = torch.stack([given(other, LENGTHS), given(ids(), LENGTHS)]).mean(0)
+    close(model(ids(), LENGTHS), both)
+
+
+@torch.no_grad()
+def test_in_training_only_the_equivariant_model_reads_both_strands():
+    for strands, expected in (("given", False), ("augment", False), ("average", False), ("equivariant", True)):
+        model = classifier({"dropout": 0.0}, strands=strands).train()
+        other = reverse_complement(ids(), LENGTHS, model.complement)
+        assert torch.allclose(model(other, LENGTHS), model(ids(), LENGTHS), atol=1e-5) == expected, strands
+
+
+@pytest.mark.parametrize(("directions", "pooling", "strands"), EVERY)
+@torch.no_grad()
+def test_a_stream_gives_the_logits_of_forward(directions, pooling, strands):
+    model = classifier({"directions": directions}, pooling=pooling, strands=strands)
+    for length, piece in ((67, 13), (67, 32), (67, 66), (5, 1)):
+        row = ids(length, 1)
+        close(model.stream(row[0], piece), model(row, torch.tensor([length]))[0])
+
+
+@pytest.mark.parametrize("directions", DIRECTIONS)
+@torch.no_grad()
+def test_streams_of_any_length_in_pieces_of_any_size_agree(directions):
+    model = classifier({"directions": directions, "depth": 2}, pooling="attention", strands="average")
+    for length, piece in ((64, 32), (33, 32), (67, 67), (67, 99), (1, 5)):
+        row, lengths = ids(length, 1), torch.tensor([length])
+        close(model.stream(row[0].to(torch.uint8), piece), model(row, lengths)[0])
+        close(model.embed_stream(row[0], piece), model.embed(row, lengths)[0])
+
+
+@pytest.mark.parametrize("directions", DIRECTIONS)
+def test_a_stream_has_the_gradients_of_forward(directions):
+    model = classifier({"directions": directions}, pooling="attention", strands="equivariant")
+    row, weights = ids(45, 1), torch.ones(1, 45, requires_grad=True)
+    parameters = [weights, *model.parameters()]
+    forward = model(row, torch.tensor([45]), weights)[0, 1]
+    expected = torch.autograd.grad(forward, parameters, allow_unused=True)
+    stream = model.stream(row[0], 11, weights[0])[1]
+    for found, wanted in zip(torch.autograd.grad(stream, parameters, allow_unused=True), expected, strict=True):
+        assert (found is None) == (wanted is None)
+        if found is not None and wanted is not None:
+            torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_two_directions_see_what_comes_later():
+    row, lengths = ids(20, 1), torch.tensor([20])
+    changed = row.clone()
+    changed[0, -1] = (row[0, -1] + 1) % 4
+    for directions, sees in (("forward", False), ("both", True)):
+        features = [classifier({"directions": directions}).encoder(one, lengths)[0, 0] for one in (row, changed)]
+        assert bool((features[0] - features[1]).abs().max() > 1e-4) == sees
+
+
+def test_directions_share_their_weights():
+    one, both = (classifier({"directions": directions}) for directions in DIRECTIONS)
+    extra = sum(p.numel() for p in both.parameters()) - sum(p.numel() for p in one.parameters())
+    assert extra == 2 * 16 * 16 + 16
+
+
+def test_saved_settings_are_read_again():
+    config = classifier({"directions": "both"}, tokenizer=KMers(3), pooling="attention", strands="average").config
+    assert from_yaml(to_yaml(config), ClassifierConfig) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"outputs": 1}, "kind 'classes' has at least 2 outputs, got 1"),
+        ({"kind": "regression", "outputs": 2}, "has 1 outputs, got 2"),
+        ({"kind": "ranking"}, "kind must be one of classes, multilabel, regression"),
+        ({"pooling": "max"}, "pooling must be one of mean, last, attention, got 'max'"),
+        ({"strands": "both"}, "strands must be one of given, augment, average, equivariant"),
+        ({"strands": "equivariant", "tokenizer": KMers(3, 3)}, "in another frame on the other strand"),
+    ],
+)
+def test_wrong_settings_are_refused(changes, message):
+    base = {"encoder": encoder(), "kind": "classes", "outputs": 3}
+    with pytest.raises(UserError, match=message):
+        ClassifierConfig(**(base | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dim": 0}, "dim must be at least 1"),
+        ({"blocks": ()}, "at least one block"),
+        ({"directions": "backward"}, "'forward' or 'both', got 'backward'"),
+        ({"dropout": 1.0}, r"dropout must be in \[0, 1\)"),
+    ],
+)
+def test_wrong_encoders_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        encoder(**changes)
+
+
+def test_a_regression_answers_in_the_units_of_its_target():
+    model = classifier(kind="regression", outputs=1)
+    before = model(ids(), LENGTHS)
+    scale = regression_scale(model)
+    scale.mean.fill_(100.0)
+    scale.deviation.fill_(2.0)
+    close(model(ids(), LENGTHS), 100 + 2 * before)
+    assert {"head.1.mean", "head.1.deviation"} <= set(model.state_dict())
+
+
+def test_memory_does_not_grow_with_a_stream():
+    model, seen = classifier(), []
+    model.encoder.backbone.register_forward_hook(lambda module, inputs, outputs: seen.append(inputs[0].shape[1]))
+    with torch.no_grad():
+        model.stream(torch.from_numpy(np.random.default_rng(0).integers(0, 4, 1000)), 128)
+    assert max(seen) == 128
+    assert sum(seen) == 1000

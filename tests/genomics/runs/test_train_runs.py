@@ -1,0 +1,182 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from genomics.models import ClassifierConfig
+from genomics.runs import load_classifier, pretrain_run, resume_run, train_run
+from genomics.runs.folder import TrainRun, fingerprint, read_run
+from genomics.sequences.values import LabelledSequences, Splits
+from genomics.tokens import KMers, Nucleotides
+from genomics.training.config import PretrainConfig, TrainConfig
+from genomics.training.module import ClassifierModule
+from tests.genomics.small import encoder, labelled, records, splits
+from titans_seq.errors import UserError
+from titans_seq.training.optimiser import OptimiserConfig
+
+MODEL = ClassifierConfig(encoder(), "classes", 2)
+CONFIG = TrainConfig(epochs=2, rows=16, optimiser=OptimiserConfig(lr=3e-3), seed=7)
+DATA = splits()
+SEQUENCES = list(DATA.train.sequences)
+
+
+def trained(out, model=MODEL, config=CONFIG, data=DATA, **options):
+    return train_run(data, out, model, config, accelerator="cpu", **options)
+
+
+class PowerCut(BaseException):
+    pass
+
+
+def cut_off(monkeypatch, out, epoch: int, **options) -> None:
+    original = ClassifierModule.training_step
+
+    def broken(self, batch, batch_idx):
+        if self.current_epoch == epoch:
+            raise PowerCut
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClassifierModule, "training_step", broken)
+        with pytest.raises(PowerCut):
+            trained(out, **options)
+
+
+def test_what_a_run_holds(tmp_path):
+    out = tmp_path / "run"
+    model = train_run(DATA, out, MODEL, CONFIG, data="/data/promoters", options={"column": "x"}, accelerator="cpu")
+    assert sorted(path.name for path in out.iterdir()) == [
+        "README.md",
+        "config.yaml",
+        "history.csv",
+        "metrics.json",
+        "model",
+    ]
+    assert sorted(path.name for path in (out / "model").iterdir()) == ["card.md", "config.yaml", "weights.safetensors"]
+    saved = yaml.safe_load((out / "model" / "config.yaml").read_text())
+    assert saved["classes"] == ["background", "motif"]
+    assert saved["dna_classifier"]["tokenizer"] == {"kind": "nucleotides"}
+    assert all(tensor.isfinite().all() for tensor in load_file(out / "model" / "weights.safetensors").values())
+    run = read_run(out, TrainRun)
+    assert (run.classifier, run.train, run.classes) == (MODEL, CONFIG, model.classes)
+    assert (run.source.data, run.source.options) == ("/data/promoters", {"column": "x"})
+    assert run.source.fingerprint == fingerprint((DATA.train, DATA.validation))
+    assert {"python", "torch", "titans-seq", "biopython"} <= set(run.versions)
+    metrics = json.loads((out / "metrics.json").read_text())
+    of_class = {"background": 24, "motif": 24}
+    assert metrics["train"] == {"sequences": 48, "median_length": 32, "of_class": of_class}
+    assert metrics["best"]["number"] == metrics["best_epoch"]
+    assert len((out / "history.csv").read_text().splitlines()) == 3
+    card = (out / "README.md").read_text()
+    for fact in ("background, motif", "/data/promoters", run.source.fingerprint, "seed 7", "single nucleotides"):
+        assert fact in card
+
+
+@pytest.mark.parametrize("source", ["run", "run/model"])
+def test_a_saved_model_predicts_as_the_trained_one(tmp_path, source):
+    config = replace(MODEL, tokenizer=KMers(3), strands="average", pooling="attention")
+    model = trained(tmp_path / "run", config)
+    again = load_classifier(tmp_path / source, device="cpu")
+    assert (again.classes, again.kind, again.model.config) == (("background", "motif"), "classes", config)
+    np.testing.assert_array_equal(again.logits(SEQUENCES), model.logits(SEQUENCES))
+
+
+def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
+    whole = trained(tmp_path / "whole")
+    cut_off(monkeypatch, tmp_path / "cut", epoch=1)
+    with pytest.raises(UserError, match="was not finished: it has no model/; finish it with --resume"):
+        load_classifier(tmp_path / "cut")
+    with pytest.raises(UserError, match="was not finished: finish it with --resume"):
+        trained(tmp_path / "cut")
+    resumed = resume_run(tmp_path / "cut", DATA, accelerator="cpu")
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name])
+    for name in ("config.yaml", "history.csv", "metrics.json", "README.md"):
+        assert (tmp_path / "cut" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    np.testing.assert_array_equal(resume_run(tmp_path / "cut", DATA).logits(SEQUENCES), whole.logits(SEQUENCES))
+
+
+def test_a_run_that_failed_before_its_first_epoch_leaves_nothing(tmp_path, monkeypatch):
+    cut_off(monkeypatch, tmp_path / "run", epoch=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_data_is_not_resumed_with(tmp_path, monkeypatch):
+    cut_off(monkeypatch, tmp_path / "run", epoch=1)
+    with pytest.raises(UserError, match="not those that the run in .* was started on"):
+        resume_run(tmp_path / "run", splits(train=40))
+
+
+def test_folders_of_others_are_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds other files and no run"):
+        trained(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    trained(tmp_path / "run", config=replace(CONFIG, epochs=1))
+    with pytest.raises(UserError, match="already holds a trained model"):
+        trained(tmp_path / "run")
+    (tmp_path / "run" / "scores.csv").write_text("mine")
+    trained(tmp_path / "run", overwrite=True)
+    assert (tmp_path / "run" / "scores.csv").read_text() == "mine"
+    with pytest.raises(UserError, match="not a run folder"):
+        resume_run(tmp_path / "nothing", DATA)
+
+
+@pytest.mark.parametrize("directions", ["forward", "both"])
+def test_training_begins_with_a_pretrained_encoder(tmp_path, directions):
+    pretrained = pretrain_run(
+        records(),
+        tmp_path / "p",
+        encoder(),
+        Nucleotides(),
+        PretrainConfig(steps=2, length=32, rows=2, every=2),
+        accelerator="cpu",
+    )
+    still = replace(CONFIG, epochs=1, optimiser=OptimiserConfig(lr=1e-12))
+    config = replace(MODEL, encoder=encoder(directions=directions))
+    model = trained(tmp_path / "run", config, still, init=tmp_path / "p")
+    found = model.model.encoder.state_dict()
+    for name, tensor in pretrained.encoder.state_dict().items():
+        torch.testing.assert_close(found[name], tensor)
+    assert read_run(tmp_path / "run", TrainRun).init == str(tmp_path / "p")
+    with pytest.raises(UserError, match="other blocks, another width or other tokens"):
+        trained(tmp_path / "a", replace(MODEL, encoder=encoder(depth=2)), init=tmp_path / "p")
+    with pytest.raises(UserError, match="take the same tokenizer"):
+        trained(tmp_path / "a", replace(MODEL, tokenizer=KMers(3)), init=tmp_path / "p")
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(UserError, match="it is a pretrained encoder: train a classifier from it with --init"):
+        load_classifier(tmp_path / "p")
+
+
+def test_regressions_and_several_labels_have_runs_too(tmp_path):
+    base = labelled(32, 3)
+    numbers = LabelledSequences(
+        base.names, base.sequences, np.linspace(90, 110, 32).astype(np.float32), (), "regression"
+    )
+    model = trained(tmp_path / "r", ClassifierConfig(encoder(), "regression", 1), data=Splits(numbers))
+    assert model.predict_proba(["ACGT"]).shape == (1, 1)
+    assert 80 < model.predict_proba(["ACGT"])[0, 0] < 120
+    labels = np.stack([base.labels, 1 - base.labels], 1).astype(np.float32)
+    several = LabelledSequences(base.names, base.sequences, labels, ("x", "y"), "multilabel")
+    model = trained(tmp_path / "m", ClassifierConfig(encoder(), "multilabel", 2), data=Splits(several))
+    assert model.classes == ("x", "y")
+    assert json.loads((tmp_path / "m" / "metrics.json").read_text())["train"]["of_class"] == {"x": 16, "y": 16}
+
+
+def test_damaged_models_are_refused(tmp_path):
+    trained(tmp_path / "run", config=replace(CONFIG, epochs=1))
+    model = tmp_path / "run" / "model"
+    text = (model / "config.yaml").read_text()
+    (model / "config.yaml").write_text(text.replace("- motif\n", ""))
+    with pytest.raises(UserError, match="1 classes for 2 outputs"):
+        load_classifier(model)
+    (model / "config.yaml").write_text(text.replace("dim: 16", "dim: 32"))
+    with pytest.raises(UserError, match="not the weights of the model"):
+        load_classifier(model)
+    (model / "config.yaml").write_text("model: 3\n")
+    with pytest.raises(UserError, match="not of a classifier: check the path"):
+        load_classifier(model)

@@ -1,0 +1,163 @@
+from pathlib import Path
+
+import pytest
+
+from genomics.sequences.alphabet import reverse_complement
+from genomics.sequences.bad_records import refusal
+from genomics.sequences.intervals import Interval, around_centre
+from genomics.sequences.loading import load_splits
+from genomics.sequences.options import LoadOptions
+from genomics.sequences.reference import Reference
+from genomics.sequences.sources import Reading, records_of
+from tests.genomics.sequences.making import truncate, write
+from titans_seq.errors import UserError
+
+CONTIGS = {"chr1": "AACCGGTTAACCGGTTACGT", "chr2": "TTTTTGGGGG", "chrM": "ACGTN"}
+GENOME = "".join(f">{name} some words\n{sequence[:7]}\n{sequence[7:].lower()}\n" for name, sequence in CONTIGS.items())
+
+
+@pytest.fixture(params=["", ".gz", ".bgz"], ids=["plain", "gzip", "bgzip"])
+def genome(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    return write(tmp_path / f"genome/g.fa{request.param}", GENOME)
+
+
+def cut(path: Path, genome: Path, window: int | None = None) -> list[str]:
+    with Reference(genome) as reference:
+        reading = Reading(LoadOptions(window=window), reference, refusal(False))
+        return [record.sequence for record in records_of(path, reading)]
+
+
+class TestReference:
+    def test_pieces_on_both_strands(self, genome: Path) -> None:
+        with Reference(genome) as reference:
+            assert reference.names == tuple(CONTIGS)
+            assert reference.contig("chr1") == CONTIGS["chr1"]
+            assert reference.window("chr2", 3, 7) == "TTGG"
+            assert reference.window("chr2", 3, 7, "-") == "CCAA"
+            assert reference.window("chr1", 0, 20) == CONTIGS["chr1"]
+
+    @pytest.mark.parametrize(("asked", "found"), [("1", "chr1"), ("chr2", "chr2"), ("MT", "chrM"), ("MtDNA", "chrM")])
+    def test_chr_in_front_may_differ(self, genome: Path, asked: str, found: str) -> None:
+        with Reference(genome) as reference:
+            assert reference.find(asked) == found
+
+    def test_a_missing_contig_shows_those_there_are(self, genome: Path) -> None:
+        with Reference(genome) as reference, pytest.raises(UserError) as caught:
+            reference.window("chr3", 0, 1)
+        assert str(caught.value) == (
+            f"contig 'chr3' is not in the reference {genome}, which has chr1, chr2, chrM: give the reference of the "
+            "same assembly, with the same names (a 'chr' in front may differ)"
+        )
+
+    @pytest.mark.parametrize(("start", "end"), [(5, 11), (-1, 3), (4, 4)])
+    def test_a_piece_beyond_its_end(self, genome: Path, start: int, end: int) -> None:
+        with Reference(genome) as reference, pytest.raises(UserError, match="are not all on contig 'chr2'"):
+            reference.window("chr2", start, end)
+
+    @pytest.mark.parametrize("suffix", ["", ".gz", ".bgz"])
+    def test_two_contigs_of_one_name(self, tmp_path: Path, suffix: str) -> None:
+        with pytest.raises(UserError, match="two contigs are named 'a': rename or remove one"):
+            Reference(write(tmp_path / f"a.fa{suffix}", ">a\nAC\n>b\nAC\n>a\nGG\n"))
+
+    def test_another_format(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="a reference must be a FASTA file, this one is fastq"):
+            Reference(write(tmp_path / "a.fq", "@a\nAC\n+\nII\n"))
+
+    def test_a_comment_first(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="line 1, before record 1: a FASTA file begins with '>'"):
+            Reference(write(tmp_path / "a.fa", "# x\n>a\nAC\n"))
+
+    @pytest.mark.parametrize("suffix", [".gz", ".bgz"])
+    @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+    def test_cut_short(self, tmp_path: Path, suffix: str, share: float) -> None:
+        path = truncate(write(tmp_path / f"a.fa{suffix}", GENOME), share)
+        with pytest.raises(UserError, match="the gzip file is cut short or damaged here"):
+            Reference(path)
+
+    def test_a_contig_that_is_no_dna(self, tmp_path: Path) -> None:
+        with (
+            Reference(write(tmp_path / "a.fa", ">a\nAC\n>b\nA!\n")) as reference,
+            pytest.raises(UserError, match="a.fa, contig 'b': '!' at position 2"),
+        ):
+            reference.contig("b")
+
+
+class TestIntervals:
+    def test_bed(self, tmp_path: Path, genome: Path) -> None:
+        bed = "track name=x\n# made by y\nchr2\t3\t7\tone\t0\t-\nchr1\t0\t4\n\nchr2\t0\t2\t.\t.\t.\n"
+        assert cut(write(tmp_path / "a.bed.gz", bed), genome) == ["CCAA", "AACC", "TT"]
+
+    def test_the_layout_of_genomic_benchmarks(self, tmp_path: Path, genome: Path) -> None:
+        for name, row in (("positive", "1,chr2,3,7,-"), ("negative", "2,chr1,0,4,+")):
+            for part in ("train", "test"):
+                write(tmp_path / f"data/{part}/{name}.csv.gz", f"id,region,start,end,strand\n{row}\n")
+        write(tmp_path / "data/metadata.yaml", "version: 0")
+        splits = load_splits(tmp_path / "data", LoadOptions(reference=str(genome)))
+        assert splits.train.classes == ("negative", "positive")
+        assert splits.train.sequences == ("AACC", "CCAA")
+        assert splits.test is not None
+        assert splits.test.names == ("2", "1")
+
+    def test_a_table_with_labels(self, tmp_path: Path, genome: Path) -> None:
+        path = write(tmp_path / "a.tsv", "chrom\tstart\tend\tlabel\nchr2\t3\t7\tx\n1\t0\t4\ty\n")
+        data = load_splits(path, LoadOptions(reference=str(genome))).train
+        assert (data.sequences, data.classes, data.names) == (("TTGG", "AACC"), ("x", "y"), ("chr2:3-7", "1:0-4"))
+
+    def test_windows_around_centres(self, tmp_path: Path, genome: Path) -> None:
+        path = write(tmp_path / "a.bed", "chr1\t8\t12\nchr1\t0\t20\n")
+        assert cut(path, genome, window=6) == [CONTIGS["chr1"][7:13]] * 2
+        assert around_centre(Interval("a", "c", 10, 13, "+"), 3) == Interval("a", "c", 10, 13, "+")
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("chr9\t0\t4", ", record 1 (chr9:0-4): contig 'chr9' is not in the reference"),
+            ("chr2\t8\t12", ", record 1 (chr2:8-12): bases 8 to 12 are not all on contig 'chr2' of the reference"),
+            ("chr2\t8", ", record 1: expected contig, start and end with tabs between, got 'chr2\\t8'"),
+            ("chr2\t8\t8", ", record 1: start '8' and end '8': expected whole numbers from 0, the start smaller"),
+            ("chr2\t-1\t8", ", record 1: start '-1' and end '8'"),
+            ("chr2\t1\t8\tx\t0\t?", ", record 1: strand '?': expected '+', '-', '.' or nothing"),
+        ],
+    )
+    def test_faults_are_named_by_record(self, tmp_path: Path, genome: Path, line: str, message: str) -> None:
+        path = write(tmp_path / "a.bed", line + "\n")
+        with pytest.raises(UserError) as caught:
+            cut(path, genome)
+        assert str(caught.value).removeprefix(str(path)).startswith(message)
+
+    def test_intervals_need_a_reference(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.bed", "chr1\t0\t4\n")
+        write(tmp_path / "b.bed", "chr1\t0\t4\n")
+        with pytest.raises(UserError, match="a.bed: holds intervals, not sequences: give the FASTA file"):
+            load_splits(tmp_path)
+
+    def test_intervals_that_are_not_on_the_reference_can_be_left_out(self, tmp_path: Path, genome: Path) -> None:
+        write(tmp_path / "data/a.bed", "chr9\t0\t4\nchr1\t0\t4\n")
+        write(tmp_path / "data/b.bed", "chr2\t0\t4\nchr2\t0\t40\n")
+        left_out: list[str] = []
+        options = LoadOptions(reference=str(genome), skip_bad=True)
+        assert load_splits(tmp_path / "data", options, left_out).train.sequences == ("AACC", "TTTT")
+        assert ["a.bed, record 1" in left_out[0], "b.bed, record 2" in left_out[1]] == [True, True]
+
+
+class TestRealData:
+    def test_worm_intervals_on_the_first_part_of_the_genome(self, dna: Path) -> None:
+        folder = dna / "genomic_benchmarks_intervals/demo_human_or_worm"
+        left_out: list[str] = []
+        with Reference(dna / "genomes/celegans_1pct.fa.gz") as reference:
+            reading = Reading(LoadOptions(), reference, refusal(True, left_out))
+            records = list(records_of(folder / "test/worm.csv.gz", reading))
+        assert {len(record.sequence) for record in records} == {200}
+        assert len(records) + len(left_out) == 12_500
+        assert len(records) == 98
+
+    def test_fly_intervals_name_contigs_with_chr(self, dna: Path) -> None:
+        options = LoadOptions(reference=str(dna / "genomes/dmelanogaster_1pct.fa.gz"), skip_bad=True)
+        splits = load_splits(dna / "genomic_benchmarks_intervals/drosophila_enhancers_stark", options)
+        assert splits.test is not None
+        assert len(splits.train) + len(splits.test) == 5 + 44
+
+    def test_the_other_strand_of_a_genome(self, dna: Path) -> None:
+        with Reference(dna / "genomes/lambda_NC_001416.fa") as reference:
+            (name,) = reference.names
+            assert reverse_complement(reference.window(name, 100, 200, "-")) == reference.window(name, 100, 200)

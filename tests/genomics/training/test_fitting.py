@@ -1,0 +1,245 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from genomics.models import Classifier, ClassifierConfig
+from genomics.models.encoder import Encoder
+from genomics.sequences.values import LabelledSequences
+from genomics.training.config import TrainConfig
+from genomics.training.fitting import fit, new_classifier
+from genomics.training.module import ClassifierModule, mcc
+from tests.genomics.small import encoder, labelled, splits
+from titans_seq.errors import UserError
+from titans_seq.training.optimiser import OptimiserConfig
+
+CONFIG = TrainConfig(epochs=3, rows=16, optimiser=OptimiserConfig(lr=3e-3))
+DATA = splits()
+
+
+def new(config: TrainConfig = CONFIG, **changes) -> Classifier:
+    base = {"encoder": encoder(), "kind": "classes", "outputs": 2}
+    return new_classifier(ClassifierConfig(**(base | changes)), config.seed)
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def numbers(data: LabelledSequences) -> LabelledSequences:
+    """The share of G, in other units."""
+    labels = np.array([50 + 10 * one.count("G") / len(one) for one in data.sequences], np.float32)
+    return replace(data, labels=labels, classes=(), kind="regression")
+
+
+def several(data: LabelledSequences) -> LabelledSequences:
+    labels = np.array([[one.count("G") > len(one) / 4, one.count("A") > len(one) / 4] for one in data.sequences])
+    return replace(data, labels=labels.astype(np.float32), classes=("g", "a"), kind="multilabel")
+
+
+def test_learns_and_keeps_the_best_weights():
+    config = replace(CONFIG, epochs=12, patience=12, optimiser=OptimiserConfig(lr=1e-2))
+    data = several(labelled(96, 0))
+    model = new(config, kind="multilabel")
+    result = fit(model, data, several(labelled(24, 1)), config, accelerator="cpu")
+    assert result.history[-1].train_loss < result.history[0].train_loss - 0.1
+    losses = [epoch.val_loss for epoch in result.history]
+    assert None not in losses
+    assert result.best.val_loss == min(loss for loss in losses if loss is not None)
+    assert not model.training
+
+
+def test_leaves_random_numbers_and_terminal_alone(capfd):
+    before = torch.get_rng_state()
+    fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1), accelerator="cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_seed_fixes_the_weights_and_another_changes_them():
+    models = []
+    for seed in (0, 0, 1):
+        config = replace(CONFIG, epochs=1, seed=seed)
+        models.append(new(config))
+        fit(models[-1], DATA.train, None, config, accelerator="cpu")
+    assert same(models[0], models[1])
+    assert not same(models[0], models[2])
+
+
+@pytest.mark.parametrize("strands", ["given", "augment"])
+def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, strands, monkeypatch, capsys):
+    whole, cut, resumed = (new(strands=strands) for _ in range(3))
+    expected = fit(whole, DATA.train, DATA.validation, CONFIG, accelerator="cpu")
+
+    class PowerCut(BaseException):
+        pass
+
+    original = ClassifierModule.training_step
+
+    def broken(self, batch, batch_idx):
+        if self.current_epoch == 2 and batch_idx == 1:
+            raise PowerCut
+        return original(self, batch, batch_idx)
+
+    file = tmp_path / "checkpoint.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr(ClassifierModule, "training_step", broken)
+        with pytest.raises(PowerCut):
+            fit(cut, DATA.train, DATA.validation, CONFIG, checkpoint=file, accelerator="cpu")
+    with torch.no_grad():
+        for parameter in resumed.parameters():
+            parameter.zero_()  # these weights must not matter
+    options = {"checkpoint": file, "resume": True, "progress": "lines", "accelerator": "cpu"}
+    result = fit(resumed, DATA.train, DATA.validation, CONFIG, **options)
+    assert result == expected
+    assert same(resumed, whole)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("epoch 3/3: train loss")
+
+
+def test_a_run_that_had_stopped_early_does_not_go_on_when_resumed(tmp_path):
+    config = replace(CONFIG, epochs=9, patience=1, monitor="mcc", optimiser=OptimiserConfig(lr=1e-9))
+    file = tmp_path / "checkpoint.pt"
+    stopped = fit(new(), DATA.train, DATA.validation, config, checkpoint=file, accelerator="cpu")
+    assert len(stopped.history) == 2
+    again = fit(new(), DATA.train, DATA.validation, config, checkpoint=file, resume=True, accelerator="cpu")
+    assert again == stopped
+
+
+def test_only_training_sees_the_other_strand(monkeypatch):
+    read: dict[bool, set[tuple[int, ...]]] = {True: set(), False: set()}
+    original = Encoder.forward
+
+    def noted(self, ids, lengths, weights=None):
+        read[self.training] |= {tuple(row[:n].tolist()) for row, n in zip(ids, lengths.tolist(), strict=True)}
+        return original(self, ids, lengths, weights)
+
+    monkeypatch.setattr(Encoder, "forward", noted)
+    model = new(strands="augment")
+    fit(model, DATA.train, DATA.validation, CONFIG, accelerator="cpu")
+    encode = model.config.tokenizer.encode
+    assert DATA.validation is not None
+    assert read[False] == {tuple(encode(one).tolist()) for one in DATA.validation.sequences}
+    given = {tuple(encode(one).tolist()) for one in DATA.train.sequences}
+    assert read[True] & given
+    assert read[True] - given
+    flipped = {tuple(model.complement[list(one)].flip(0).tolist()) for one in given}
+    assert read[True] <= given | flipped
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(monkeypatch):
+    original = ClassifierModule.loss
+    monkeypatch.setattr(ClassifierModule, "loss", lambda self, *given: original(self, *given) * math.nan)
+    with pytest.raises(UserError, match="training loss became nan in step 1: lower the learning rate .it is 0.003"):
+        fit(new(), DATA.train, DATA.validation, CONFIG, accelerator="cpu")
+
+
+def test_without_validation_the_last_weights_are_kept():
+    result = fit(new(), DATA.train, None, replace(CONFIG, epochs=2), accelerator="cpu")
+    assert result.best_epoch == 2
+    assert result.best.val_loss is None
+    assert result.best.val_mcc is None
+
+
+def test_a_regression_learns_in_the_units_of_its_target():
+    train, validation = numbers(labelled(96, 0)), numbers(labelled(32, 1))
+    config = replace(CONFIG, epochs=8, patience=8, optimiser=OptimiserConfig(lr=1e-2))
+    model = new(config, kind="regression", outputs=1)
+    result = fit(model, train, validation, config, accelerator="cpu")
+    assert result.best.val_mcc is None
+    assert result.best.val_loss is not None
+    assert result.best.val_loss < 0.8  # 1 is what the mean gives
+    with pytest.raises(UserError, match="a regression has no MCC: monitor the loss"):
+        fit(model, train, validation, replace(config, monitor="mcc"), accelerator="cpu")
+
+
+def test_class_weights_count_rare_classes_more():
+    labels = np.array([0] * 44 + [1] * 4)
+    rare = replace(DATA.train, labels=labels)
+    config = replace(CONFIG, class_weights="balanced")
+    seen = []
+    original = ClassifierModule.training_step
+
+    def noted(self, batch, batch_idx):
+        seen.append(self.weights)
+        return original(self, batch, batch_idx)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClassifierModule, "training_step", noted)
+        fit(new(), rare, None, replace(config, epochs=1), accelerator="cpu")
+    torch.testing.assert_close(seen[0].cpu(), torch.tensor([48 / 88, 6.0]))
+    with pytest.raises(UserError, match="no classes to weigh"):
+        fit(new(kind="regression", outputs=1), numbers(DATA.train), None, config, accelerator="cpu")
+
+
+def test_what_memories_write_can_be_a_cost():
+    models = []
+    for cost in (0.0, 10.0):
+        models.append(new())
+        fit(models[-1], DATA.train, None, replace(CONFIG, epochs=1, write_cost=cost), accelerator="cpu")
+    assert not same(*models)
+
+
+def test_long_sequences_are_read_piece_by_piece(monkeypatch):
+    """The same loss and nearly the same weights."""
+    models = [new(), new()]
+    fit(models[0], DATA.train, DATA.validation, replace(CONFIG, epochs=1), accelerator="cpu")
+    monkeypatch.setattr("genomics.training.module.PIECE", 16)
+    with torch.no_grad():
+        whole, config = new(), replace(CONFIG, epochs=1)
+        whole.dropout.p = whole.encoder.dropout.p = 0.0
+        batch = next(iter(_batches()))
+        expected = ClassifierModule(whole, config).logits(batch)
+        torch.testing.assert_close(expected, whole(batch.batch.ids, batch.batch.lengths), atol=1e-5, rtol=0)
+    fit(models[1], DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=4), accelerator="cpu")
+    assert all(parameter.isfinite().all() for parameter in models[1].parameters())
+
+
+def _batches():
+    from genomics.tokens import Nucleotides
+    from genomics.training.data import LabelledLoader
+
+    return LabelledLoader(DATA.train, Nucleotides(), 8, 4096)
+
+
+def test_data_that_nothing_can_be_learnt_from_is_refused():
+    one = replace(DATA.train, labels=np.zeros(len(DATA.train), np.int64))
+    with pytest.raises(UserError, match=r"all 48 training sequences have the same label \(background\)"):
+        fit(new(), one, None, CONFIG, accelerator="cpu")
+    with pytest.raises(UserError, match="kind 'classes' with 2 outputs, the model of kind 'classes' with 3"):
+        fit(new(outputs=3), DATA.train, None, CONFIG, accelerator="cpu")
+
+
+def test_a_checkpoint_that_is_missing_or_foreign_is_refused(tmp_path):
+    file = tmp_path / "checkpoint.pt"
+    with pytest.raises(UserError, match="no checkpoint .* to resume from"):
+        fit(new(), DATA.train, None, CONFIG, checkpoint=file, resume=True, accelerator="cpu")
+    fit(new(), DATA.train, None, replace(CONFIG, epochs=1), checkpoint=file, accelerator="cpu")
+    other = new(encoder=encoder(depth=2))
+    with pytest.raises(UserError, match="is of another model"):
+        fit(other, DATA.train, None, CONFIG, checkpoint=file, resume=True, accelerator="cpu")
+
+
+def test_mcc_of_several_labels_is_their_mean():
+    logits, labels = np.array([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]]), np.array([[1, 1], [0, 0], [1, 1]])
+    assert mcc(logits, labels, "multilabel") == pytest.approx((1 - 0.5) / 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"tokens": 0}, "tokens must be at least 1"),
+        ({"write_cost": -1.0}, "write_cost must be at least 0"),
+        ({"write_cost": math.nan}, "write_cost must be at least 0, got nan"),
+        ({"monitor": "accuracy"}, "monitor must be one of mcc, loss, got 'accuracy'"),
+        ({"class_weights": "some"}, "class_weights must be one of none, balanced"),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        replace(CONFIG, **changes)
