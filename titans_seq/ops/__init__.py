@@ -1,4 +1,4 @@
-"""The memory as an operator: one meaning, several implementations (reference, chunked)."""
+"""The memory as an operator: one meaning, several implementations (reference, chunked, triton)."""
 
 from titans_seq.ops.dispatch import Backend, explain_backend, memory_scan
 

@@ -11,18 +11,38 @@ from torch import Tensor
 from titans_seq.memory import MemoryRule, MemoryState
 from titans_seq.ops.chunked import memory_scan_chunked
 from titans_seq.ops.reference import memory_scan_reference
+from titans_seq.ops.triton import (
+    memory_scan_triton,
+    operand_dtype,
+    refused_by_machine,
+    refused_rule,
+    refused_sizes,
+)
 
-Backend = Literal["auto", "chunked", "reference"]
+Backend = Literal["auto", "triton", "chunked", "reference"]
 
 _log = logging.getLogger(__name__)
-_announced: set[str] = set()
+_announced: set[tuple[str, str, str | None]] = set()
 
 
-def explain_backend(device: torch.device | str = "cpu") -> list[tuple[str, bool, str]]:
+def explain_backend(
+    device: torch.device | str = "cpu",
+    *,
+    rule: MemoryRule | None = None,
+    key_dim: int | None = None,
+    value_dim: int | None = None,
+    chunk_size: int | None = None,
+    dtype: torch.dtype | None = None,
+) -> list[tuple[str, bool, str]]:
     """Say which implementations there are, in order of preference, and whether and why each would run.
 
     Args:
         device: where the tensors would be.
+        rule: the memory; what is not given is taken to fit.
+        key_dim: width of a head's queries and keys.
+        value_dim: width of a head's values.
+        chunk_size: tokens of a chunk.
+        dtype: of queries, keys and values.
 
     Returns:
         (name, available, reason) per implementation; `auto` takes the first available.
@@ -30,10 +50,18 @@ def explain_backend(device: torch.device | str = "cpu") -> list[tuple[str, bool,
     Example:
         >>> [name for name, available, _ in explain_backend("cpu") if available]
         ['chunked', 'reference']
+        >>> explain_backend("cpu")[0]
+        ('triton', False, 'fused kernels need an NVIDIA GPU, got cpu')
     """
-    kind = torch.device(device).type
+    device = torch.device(device)
+    refused = refused_by_machine(device)
+    if refused is None and rule is not None:
+        refused = refused_rule(rule)
+    refused = refused or refused_sizes(key_dim, value_dim, chunk_size, dtype)
+    fused = "fused kernels; they run linear memories of some widths and chunks, and whatever else runs chunked"
     return [
-        ("chunked", True, f"closed form per chunk in PyTorch; runs every rule, on {kind} as on any device"),
+        ("triton", refused is None, refused or fused),
+        ("chunked", True, f"closed form per chunk in PyTorch; runs every rule, on {device.type} as on any device"),
         ("reference", True, "the definition, token by token; for tests, never picked by itself"),
     ]
 
@@ -78,17 +106,19 @@ def memory_scan(
             retention per channel `[B, T, H, R]`, with R the rows of all learning layers, first layer first.
         threshold: where a robust loss changes, > 0; None if and only if the rule's bias reads none.
         state: where to start; `MemoryState.initial(rule.accumulated(weights))` starts a memory. Computation runs in its
-            dtype (float32 or wider), outputs come in q's.
+            dtype (float32 or wider), outputs come in q's. Fused kernels take operands of products in the dtype of q, k
+            and v, or autocast's where that is on, and add up in float32.
         rule: the memory's four choices.
         chunk_size: tokens whose gradients are taken at the same weights, at least 1; 1 is the exact recurrence.
-        backend: an implementation by name, or "auto" for the first of `explain_backend`.
+        backend: an implementation by name, or "auto" for the first of `explain_backend` that can run the call.
         return_state: pass False to skip the last chunk's update when only outputs are wanted.
 
     Returns:
         Outputs, and the state after the last token (None without `return_state`).
 
     Raises:
-        ValueError: if shapes, gates, widths or names do not fit; the message says which.
+        ValueError: if shapes, gates, widths or names do not fit, or the backend asked for cannot run the call; the
+            message says which, and why.
 
     Reference: arXiv 2501.00663, eq. 13-18.
 
@@ -111,19 +141,41 @@ def memory_scan(
     if backend == "reference":
         y, new = memory_scan_reference(q, k, v, **arguments)
         return y, new if return_state else None
-    if backend == "auto":
-        _announce(k.device)
-    elif backend != "chunked":
-        known = ", ".join(name for name, _, _ in explain_backend(k.device))
+    if backend not in ("auto", "triton", "chunked"):
+        known = ", ".join(sorted(name for name, _, _ in explain_backend(k.device)))
         raise ValueError(f"unknown backend {backend!r}: choose one of auto, {known}")
-    return memory_scan_chunked(q, k, v, **arguments, return_state=return_state)
+    if backend == "auto":
+        backend = _pick(q, k, v, state, rule, chunk_size)
+    elif backend == "triton" and (refused := _refused(q, k, v, state, rule, chunk_size)):
+        raise ValueError(f"backend 'triton' cannot run this call: {refused}; use backend='auto'")
+    run = memory_scan_triton if backend == "triton" else memory_scan_chunked
+    return run(q, k, v, **arguments, return_state=return_state)
 
 
-def _announce(device: torch.device) -> None:
-    if device.type not in _announced and not torch.compiler.is_compiling():
-        _announced.add(device.type)
-        name, _, reason = next(row for row in explain_backend(device) if row[1])
-        _log.info("memory backend on %s: %s (%s)", device.type, name, reason)
+def _refused(q: Tensor, k: Tensor, v: Tensor, state: MemoryState, rule: MemoryRule, chunk_size: int) -> str | None:
+    """Say why the fused kernels cannot run a call; None if they can."""
+    dtype = operand_dtype(q, k, v)
+    return (
+        refused_by_machine(k.device)
+        or refused_rule(rule)
+        or refused_sizes(k.shape[-1], v.shape[-1], chunk_size, dtype, state.weights[0].dtype)
+    )
+
+
+def _pick(
+    q: Tensor, k: Tensor, v: Tensor, state: MemoryState, rule: MemoryRule, chunk_size: int
+) -> Literal["triton", "chunked"]:
+    """Choose what `auto` runs and, once for each choice and reason, log it."""
+    kind = k.device.type
+    # The interpreter would run kernels on a CPU too, but nobody wants it to by itself.
+    refused = _refused(q, k, v, state, rule, chunk_size) if kind == "cuda" else "not on cuda"
+    name = "chunked" if refused else "triton"
+    if not torch.compiler.is_compiling() and (kind, name, refused) not in _announced:
+        _announced.add((kind, name, refused))
+        reason = next(reason for known, _, reason in explain_backend(k.device) if known == name)
+        instead = f"; {refused}" if refused and kind == "cuda" else ""
+        _log.info("memory backend on %s: %s (%s%s)", kind, name, reason, instead)
+    return name
 
 
 def _check(

@@ -1,0 +1,101 @@
+"""Every shipped configuration compiles for sm_90, fits a multiprocessor and spills little. Needs no GPU."""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.ops.triton.compiled import compile_launch
+from titans_seq.ops.triton._buffers import Inputs
+from titans_seq.ops.triton._support import LONGEST_CHUNK, SHORTEST_CHUNK, WIDTHS
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("triton") is None, reason="needs triton: pip install 'titans-seq[kernels]'"
+    ),
+    pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="an interpreted kernel is not compiled"),
+]
+
+CHUNKS = [size for size in (16, 32, 64, 128) if SHORTEST_CHUNK <= size <= LONGEST_CHUNK]
+
+SHARED_MEMORY = 232448  # bytes a program can have on compute capability 9.0
+
+# Bytes of a thread that live in local memory. Products of float32 operands hold each of them in two parts, so that the
+# sequential kernels of wide memories spill: float32 is there to be exact, not to be fast.
+SPILLED = {torch.bfloat16: 96, torch.float16: 96, torch.float32: 4096}
+
+
+def call(
+    width: int, value_dim: int, chunk_size: int, dtype: torch.dtype, *, momentum: bool = True, opened: bool = False
+) -> Inputs:
+    """Tensors without memory, of a call that also leaves a chunk open."""
+    batch, length, heads = 2, 3 * chunk_size + 1, 3
+
+    def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.empty(*shape, dtype=dtype, device="meta")
+
+    q, k = (empty(batch, length, heads, width, dtype=dtype) for _ in range(2))
+    lr, fade, keep = (empty(batch, length, heads) for _ in range(3))
+    slot = empty(batch * heads, width, value_dim)
+    return Inputs(
+        q,
+        k,
+        empty(batch, length, heads, value_dim, dtype=dtype),
+        lr,
+        fade if momentum else None,
+        keep,
+        slot,
+        slot if momentum else None,
+        slot if opened else None,
+        chunk_size,
+        5 if opened else 0,
+    )
+
+
+def assert_fits(inputs: Inputs, folder: Path) -> None:
+    for launch in launches(inputs):
+        needs = compile_launch(launch, folder)
+        where = f"{launch.kernel.__name__}: {needs}"
+        assert needs.shared <= SHARED_MEMORY, where
+        assert needs.spilled <= SPILLED[inputs.q.dtype], where
+        if "PRECISION" in launch.arguments:
+            assert needs.products, f"{where}: no products in tensor cores"
+
+
+def launches(inputs: Inputs) -> Iterator[Any]:
+    from titans_seq.ops.triton._launch import plan_backward, plan_forward
+
+    forward, results, saved = plan_forward(inputs)
+    yield from forward
+    yield from plan_backward(inputs, saved, results)[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=["bfloat16", "float32"])
+@pytest.mark.parametrize("chunk_size", CHUNKS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_width_and_chunk(width: int, chunk_size: int, dtype: torch.dtype, tmp_path: Path) -> None:
+    assert_fits(call(width, width, chunk_size, dtype), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("width", "value_dim", "momentum", "opened", "dtype"),
+    [
+        (64, 64, True, True, torch.bfloat16),
+        (64, 64, False, False, torch.bfloat16),
+        (64, 64, False, True, torch.float32),
+        (256, 32, True, False, torch.bfloat16),
+        (32, 256, True, False, torch.bfloat16),
+        (64, 64, True, False, torch.float16),
+        (256, 256, True, True, torch.float16),
+    ],
+)
+def test_other_choices(
+    width: int, value_dim: int, momentum: bool, opened: bool, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    assert_fits(call(width, value_dim, 64, dtype, momentum=momentum, opened=opened), tmp_path)

@@ -1,0 +1,181 @@
+"""What the fused kernels refuse, and how; runs with and without triton and a GPU."""
+
+import logging
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+
+from tests.cases import Case, draw_inputs, draw_state
+from titans_seq.config import register
+from titans_seq.memory import (
+    ChannelDecay,
+    DotProduct,
+    LinearMemory,
+    MemoryRule,
+    Momentum,
+    Nesterov,
+    WeightDecay,
+)
+from titans_seq.ops import dispatch, explain_backend, memory_scan
+from titans_seq.ops.triton import _support
+
+LINEAR = MemoryRule(LinearMemory())
+CUDA = torch.device("cuda")
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has all that the kernels need."""
+    monkeypatch.setattr(_support, "_installed", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+
+
+def reason(**choices: Any) -> str:
+    name, available, reason = explain_backend("cuda", **choices)[0]
+    assert name == "triton"
+    assert available == reason.startswith("fused kernels; they run")
+    return reason
+
+
+def test_a_cpu_needs_a_gpu_or_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_support, "_installed", lambda: True)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    assert explain_backend("cpu")[0] == ("triton", False, "fused kernels need an NVIDIA GPU, got cpu")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert explain_backend("cpu")[0][1]
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_machine_without_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reason().startswith("fused kernels; they run linear memories")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    assert reason() == "fused kernels need compute capability 8.0 or above, got 7.5"
+    monkeypatch.setattr(torch.version, "hip", "6.2")
+    assert reason() == "fused kernels are made for NVIDIA GPUs, and this torch is built for AMD's"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert reason() == "fused kernels need an NVIDIA GPU, and torch finds none"
+    monkeypatch.setattr(_support, "_installed", lambda: False)
+    assert reason() == "triton is not installed: pip install 'titans-seq[kernels]'"
+
+
+@dataclass(frozen=True)
+class Wider(LinearMemory):
+    """A memory derived from one that fuses."""
+
+
+@register("test-faster")
+@dataclass(frozen=True)
+class Faster(Momentum):
+    """An algorithm derived from one that fuses."""
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"rule": MemoryRule()}, "only LinearMemory() is fused, got MLPMemory("),
+        ({"rule": replace(LINEAR, architecture=Wider())}, "only LinearMemory() is fused, got Wider()"),
+        ({"rule": replace(LINEAR, bias=DotProduct())}, "only the bias L2() is fused, got DotProduct()"),
+        (
+            {"rule": replace(LINEAR, algorithm=Nesterov())},
+            "only gradient descent and Momentum() are fused, got Nesterov()",
+        ),
+        ({"rule": replace(LINEAR, algorithm=Faster())}, "are fused, got Faster()"),
+        ({"rule": replace(LINEAR, retention=ChannelDecay())}, "only decay per token and head, after the gradient, is"),
+        (
+            {"rule": replace(LINEAR, retention=WeightDecay(before_gradient=True))},
+            "after the gradient, is fused, got WeightDecay(before_gradient=True)",
+        ),
+        (
+            {"rule": replace(LINEAR, read="chunk_start")},
+            "only reads after the write are fused, got read='chunk_start'",
+        ),
+        ({"key_dim": 48}, "the width of keys must be one of 32, 64, 128, 256, got 48"),
+        ({"value_dim": 512}, "the width of values must be one of 32, 64, 128, 256, got 512"),
+        ({"chunk_size": 8}, "chunk_size must lie between 16 and 128, got 8"),
+        ({"chunk_size": 129}, "chunk_size must lie between 16 and 128, got 129"),
+        ({"dtype": torch.float64}, "queries, keys and values must be float32, float16 or bfloat16, got torch.float64"),
+    ],
+)
+def test_what_does_not_fuse(choices: dict[str, Any], message: str) -> None:
+    assert message in reason(**choices)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_what_fuses() -> None:
+    reason(rule=LINEAR, key_dim=64, value_dim=128, chunk_size=100, dtype=torch.bfloat16)
+    assert _support.refused_sizes(state_dtype=torch.float64) == "the state must be float32, got torch.float64"
+
+
+CASE = Case(LINEAR, key_dim=32, value_dim=32, chunk_size=16, dtype=torch.float32)
+
+
+def call(case: Case, backend: dispatch.Backend) -> torch.Tensor:
+    inputs, state = draw_inputs(case), draw_state(case, None)
+    return memory_scan(**inputs, state=state, rule=case.rule, chunk_size=case.chunk_size, backend=backend)[0]  # type: ignore[arg-type]
+
+
+def test_asked_for_by_name_it_runs_or_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    message = "backend 'triton' cannot run this call: fused kernels need an NVIDIA GPU, got cpu; use backend='auto'"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call(CASE, "triton")
+    monkeypatch.setattr(dispatch, "refused_by_machine", lambda device: None)
+    with pytest.raises(ValueError, match=re.escape("float16 or bfloat16, got torch.float64; use")):
+        call(replace(CASE, dtype=torch.float64), "triton")
+
+
+def test_auto_never_picks_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    monkeypatch.setattr(_support, "_installed", lambda: True)
+    assert torch.equal(call(CASE, "auto"), call(CASE, "chunked"))
+
+
+def test_auto_says_why_a_rule_runs_chunked_on_a_gpu(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "_announced", set())
+    monkeypatch.setattr(dispatch, "refused_by_machine", lambda device: None)
+
+    class OnGPU:
+        device = CUDA
+        shape = (1, 1, 1, 32)
+        dtype = torch.bfloat16
+
+    tensor: Any = OnGPU()
+    state = draw_state(CASE, None)
+    with caplog.at_level(logging.INFO, logger="titans_seq"):
+        picked = [dispatch._pick(tensor, tensor, tensor, state, LINEAR, size) for size in (16, 16, 256, 256, 300)]
+    assert picked == ["triton", "triton", "chunked", "chunked", "chunked"]
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split(" (")[0] for line in lines] == [
+        "memory backend on cuda: triton",
+        "memory backend on cuda: chunked",
+        "memory backend on cuda: chunked",
+    ]
+    assert "; chunk_size must lie between 16 and 128, got 256)" in lines[1]
+
+
+def test_operands_are_the_inputs_or_autocasts() -> None:
+    half, full = torch.zeros(1, dtype=torch.bfloat16), torch.zeros(1)
+    assert dispatch.operand_dtype(half, half, half) == torch.bfloat16
+    assert dispatch.operand_dtype(half, full, half) == torch.float32
+    with torch.autocast("cpu", torch.bfloat16):
+        assert dispatch.operand_dtype(full, full, half) == torch.bfloat16
+
+
+def test_the_core_works_where_triton_cannot_be_imported() -> None:
+    code = (
+        "import sys; sys.modules['triton'] = None; from titans_seq import ops, layers, models; import torch; "
+        "layer = layers.NeuralMemory(layers.NeuralMemoryConfig(), 8); layer(torch.ones(1, 3, 8))[0].sum().backward(); "
+        "print([name for name in sys.modules if 'triton._kernels' in name or name.startswith('triton.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["[]"]

@@ -1,0 +1,73 @@
+"""`memory_scan` by fused kernels: the state in the kernels' layout and back."""
+
+import torch
+from torch import Tensor
+
+from titans_seq.memory import MemoryRule, MemoryState
+from titans_seq.ops._inputs import gates_of_layers
+from titans_seq.ops.triton._operator import fused_linear_memory
+
+
+def operand_dtype(q: Tensor, k: Tensor, v: Tensor) -> torch.dtype:
+    """Return the dtype in which products take their operands: the inputs', or autocast's where that is on."""
+    kind = k.device.type
+    if torch.is_autocast_enabled(kind):
+        return torch.get_autocast_dtype(kind)
+    return torch.promote_types(torch.promote_types(q.dtype, k.dtype), v.dtype)
+
+
+def memory_scan_triton(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    lr: Tensor,
+    momentum: Tensor | None,
+    decay: Tensor | None,
+    threshold: Tensor | None,
+    state: MemoryState,
+    rule: MemoryRule,
+    chunk_size: int,
+    return_state: bool = True,
+) -> tuple[Tensor, MemoryState | None]:
+    """Run `memory_scan` by fused kernels, for what `_support` does not refuse; see there for arguments and shapes.
+
+    Reference: arXiv 2501.00663, section 3.2, with momentum and decay.
+    """
+    batch, _, heads, _ = k.shape
+    dtype, accumulated = operand_dtype(q, k, v), torch.float32
+
+    def matrices(weight: Tensor) -> Tensor:
+        """`[B, H, V, K]`, or `[H, V, K]` for the whole batch, to `[B * H, K, V]`."""
+        return weight.mT.expand(batch, heads, *weight.mT.shape[-2:]).flatten(0, 1).contiguous()
+
+    def back(matrix: Tensor) -> Tensor:
+        return matrix.unflatten(0, (batch, heads)).mT
+
+    with torch.autocast(k.device.type, enabled=False):
+        (gates,) = gates_of_layers(rule, lr, momentum, decay, k, [v.shape[-1]], accumulated)
+        carries = rule.algorithm.slots == 2
+        y, *slots = fused_linear_memory(
+            *(x.to(dtype).contiguous() for x in (q, k, v)),
+            gates.lr.contiguous(),
+            None if gates.momentum is None or not carries else gates.momentum.contiguous(),
+            gates.keep.contiguous(),
+            matrices(state.weights[0]),
+            matrices(state.momentum[0]) if carries else None,
+            matrices(state.anchor[0]) if state.position else None,
+            chunk_size,
+            state.position,
+        )
+        y = y.to(q.dtype)
+        if not return_state:
+            return y, None
+        weights = back(slots[0])
+        past = back(slots[1]) if carries else state.momentum[0].expand_as(weights)
+        position = (state.position + k.shape[1]) % chunk_size
+        if not position:
+            anchor = weights
+        elif state.position + k.shape[1] < chunk_size and state.position:
+            anchor = state.anchor[0]  # the chunk that was open still is
+        else:
+            anchor = back(slots[rule.algorithm.slots])
+        return y, MemoryState((weights,), (past,), (anchor,), position)

@@ -1,0 +1,88 @@
+"""What the fused kernels can run, and why not where they can't; imports no triton."""
+
+import functools
+import importlib.util
+import os
+
+import torch
+
+from titans_seq.memory import (
+    L2,
+    GradientDescent,
+    ImplicitGradientDescent,
+    LinearMemory,
+    MemoryRule,
+    Momentum,
+)
+
+WIDTHS = (32, 64, 128, 256)
+SHORTEST_CHUNK, LONGEST_CHUNK = 16, 128
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+_ALGORITHMS = (GradientDescent, ImplicitGradientDescent, Momentum)
+
+
+@functools.cache
+def _installed() -> bool:
+    return importlib.util.find_spec("triton") is not None
+
+
+def interpreted() -> bool:
+    """Whether triton's interpreter is asked for, which runs kernels on a CPU, slowly."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+@torch.compiler.assume_constant_result
+def refused_by_machine(device: torch.device) -> str | None:
+    """Say why no kernel runs on a device; None if kernels run."""
+    if device.type != "cuda" and not interpreted():
+        return f"fused kernels need an NVIDIA GPU, got {device.type}"
+    if not _installed():
+        return "triton is not installed: pip install 'titans-seq[kernels]'"
+    if device.type != "cuda":
+        return None
+    if not torch.cuda.is_available():
+        return "fused kernels need an NVIDIA GPU, and torch finds none"
+    if torch.version.hip is not None:
+        return "fused kernels are made for NVIDIA GPUs, and this torch is built for AMD's"
+    capability = torch.cuda.get_device_capability(device)
+    if capability < (8, 0):
+        return f"fused kernels need compute capability 8.0 or above, got {capability[0]}.{capability[1]}"
+    return None
+
+
+def refused_rule(rule: MemoryRule) -> str | None:
+    """Say why a rule does not fuse; None if it does."""
+    # By exact type where a kernel has a member's formula in it; a class derived from it may have another.
+    if type(rule.architecture) is not LinearMemory:
+        return f"only LinearMemory() is fused, got {rule.architecture}"
+    if type(rule.bias) is not L2:
+        return f"only the bias L2() is fused, got {rule.bias}"
+    if type(rule.algorithm) not in _ALGORITHMS:
+        return f"only gradient descent and Momentum() are fused, got {rule.algorithm}"
+    retention = rule.retention
+    if not retention.linear or retention.per_channel or retention.before_gradient:
+        return f"only decay per token and head, after the gradient, is fused, got {retention}"
+    if rule.read != "after_write":
+        return f"only reads after the write are fused, got read={rule.read!r}"
+    return None
+
+
+def refused_sizes(
+    key_dim: int | None = None,
+    value_dim: int | None = None,
+    chunk_size: int | None = None,
+    dtype: torch.dtype | None = None,
+    state_dtype: torch.dtype | None = None,
+) -> str | None:
+    """Say why sizes and dtypes have no kernel; None if they have, or are not given."""
+    for name, width in (("keys", key_dim), ("values", value_dim)):
+        if width is not None and width not in WIDTHS:
+            return f"the width of {name} must be one of {', '.join(map(str, WIDTHS))}, got {width}"
+    if chunk_size is not None and not SHORTEST_CHUNK <= chunk_size <= LONGEST_CHUNK:
+        return f"chunk_size must lie between {SHORTEST_CHUNK} and {LONGEST_CHUNK}, got {chunk_size}"
+    if dtype is not None and dtype not in DTYPES:
+        return f"queries, keys and values must be float32, float16 or bfloat16, got {dtype}"
+    if state_dtype not in (None, torch.float32):
+        return f"the state must be float32, got {state_dtype}"
+    return None

@@ -1,0 +1,66 @@
+"""How much of a chunk one program holds, by width, chunk length and dtype; imports no triton.
+
+Chosen by compiling for sm_90, so that little is spilled: `tests/ops/triton/test_ahead_of_time.py` holds the budget. No
+choice has been timed on a GPU yet.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Shapes of a program, per kind of kernel.
+
+    Attributes:
+        tokens: rows that a chunk is padded to, a power of two.
+        carried: columns of the values in a sequential program, which holds all rows of the slots.
+        carried_warps: warps of such a program, forward and backward.
+        carried_stages: chunks that it has in flight.
+        keys: columns of the keys in a chunk-parallel program.
+        values: columns of the values there.
+        warps: warps of such a program.
+        columns: tokens whose column of a table of gates a program holds at a time.
+        column_warps: warps of such a program.
+    """
+
+    tokens: int
+    carried: int
+    carried_warps: tuple[int, int]
+    carried_stages: int
+    keys: int
+    values: int
+    warps: int
+    columns: int
+    column_warps: int
+
+
+def tiles_for(key_dim: int, value_dim: int, chunk_size: int, dtype: torch.dtype) -> Tiles:
+    """Choose the tiles for a call."""
+    tokens = 1 << (chunk_size - 1).bit_length()
+    float32 = dtype == torch.float32
+    # Registers hold the slots' columns, and shared memory the keys of the chunks in flight.
+    carried = (32 if float32 else 64) // (1 if key_dim <= 128 else 2)
+    slice_width = 32 if float32 or tokens > 64 else 64
+    warps = 4 if tokens <= 64 else 8
+    return Tiles(
+        tokens=tokens,
+        carried=min(carried, value_dim),
+        carried_warps=(4 if key_dim <= 64 and tokens <= 64 else 8, 8),
+        carried_stages=1 if float32 or key_dim * tokens > 16384 else 2,
+        keys=min(slice_width, key_dim),
+        values=min(slice_width, value_dim),
+        warps=warps,
+        columns=min(32, tokens),
+        column_warps=warps,
+    )
+
+
+def precision_for(dtype: torch.dtype) -> str:
+    """Return how operands are multiplied: float32 ones in three products of halves, as exact as float32 sums are.
+
+    Exact products ("ieee") would leave the tensor cores, and their operands would not fit into registers. Shorter
+    operands are exact whatever this says.
+    """
+    return "tf32x3" if dtype == torch.float32 else "tf32"
