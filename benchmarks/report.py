@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from language.trials import markdown, summarise
 from titans_seq.jsonl import read_rows
 from titans_seq.memory import PRESETS
 
-from . import forecasting, memories
+from . import forecasting, long_context, long_text, memories, shakespeare
 from .presets_table import presets_table
 
 ROOT = Path(__file__).parents[1]
@@ -103,6 +104,12 @@ def memories_table(content: Mapping[str, Any]) -> str:
     return "\n".join([*table, "", f"{content['protocol']} Measured {' to '.join(sorted({min(dates), max(dates)}))}."])
 
 
+def shakespeare_table() -> str:
+    """The models of tiny-shakespeare, and what a training step of each takes."""
+    times = json.loads(shakespeare.TIMES.read_text(encoding="utf-8"))["times_transformer"]
+    return shakespeare.table(read_rows(shakespeare.RESULTS), times)
+
+
 def sections(names: Collection[str]) -> dict[str, str]:
     """The tables that markers name; only their own results need to be there."""
     ops = functools.cache(lambda: json.loads(OPS.read_text(encoding="utf-8")))
@@ -116,6 +123,9 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "forecasts": lambda: forecasting.tables(rows()),
         "memories": lambda: memories_table(json.loads(memories.RESULTS.read_text(encoding="utf-8"))),
         "presets": lambda: presets_table(PRESETS),
+        "shakespeare": shakespeare_table,
+        "longcontext": lambda: markdown(summarise(read_rows(long_context.RESULTS)), heading="###").rstrip(),
+        "longtext": lambda: long_text.table(json.loads(long_text.RESULTS.read_text(encoding="utf-8"))["rows"]),
     }
     return {name: makers[name]() for name in names}
 

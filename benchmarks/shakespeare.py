@@ -220,6 +220,8 @@ def _say(line: str) -> None:
 def _spread(losses: list[float]) -> str:
     if not losses:
         return "-"
+    if len(losses) == 1:
+        return f"{losses[0]:.3f} (1 seed)"
     return f"{statistics.fmean(losses):.3f} ({min(losses):.3f} to {max(losses):.3f}, {len(losses)} seeds)"
 
 
