@@ -118,7 +118,7 @@ def default_settings(task: str) -> TrialSettings:
 
 def _mqar(steps: int) -> TrialSettings:
     # Nearly every token of these is worth a write.
-    return TrialSettings(training=TrainingOptions(steps=steps, batch=32, write_cost=0, stop_at=0.99))
+    return TrialSettings(training=TrainingOptions(steps=steps, batch=32, write_cost=0, stop_at=0.999))
 
 
 _TUNED: dict[str, TrialSettings] = {
