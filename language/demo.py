@@ -1,4 +1,4 @@
-"""The demonstration: from Python's own documentation to a language model that completes a sentence, in two minutes.
+"""The demonstration: from Python's own documentation to a language model that goes on with a sentence.
 
 python -m language.demo --out runs/demo-lm
 """

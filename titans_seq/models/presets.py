@@ -42,7 +42,7 @@ class Size:
 # It names a size of 400M and gives no dimensions for it: those are ours, its 340M with a wider feed-forward. Nor does
 # it give the feed-forward's width for any model: all models of a size have the size's parameters here.
 SIZES = {
-    # On a CPU and at this width, a matrix learns more a second than a deep memory does (benchmarks/RESULTS.md).
+    # For a CPU: a matrix is cheaper than a deep memory, and learns to recall sooner (benchmarks/RESULTS.md).
     "tiny": Size(None, 4, 128, 4, 64, 64, persistent_tokens=4, architecture=LinearMemory(), chunk_size=32),
     "170m": Size(170_000_000, 12, 768, 16),
     "340m": Size(340_000_000, 24, 1024, 16),
