@@ -94,7 +94,7 @@ def _mqar(length: int, pairs: int) -> TaskRecipe:
     return TaskRecipe(
         f"recall the values of {pairs} keys",
         "Zoology (arXiv 2312.04927), figure 2",
-        lambda split, data: MQAR(pairs),
+        lambda split, data: MQAR(pairs, tokens_a_pair=4),
         token_accuracy,
         length,
         _multiples(length),

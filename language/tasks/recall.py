@@ -28,6 +28,8 @@ class MQAR(Task):
         size: of the vocabulary; each half must have room for the pairs.
         power: exponent of the gaps' law, above 0; 1 makes gaps uniform.
         random_filler: hold random tokens of the whole vocabulary, rather than 0, in all other places.
+        tokens_a_pair: sequences with room for fewer than so many tokens a pair hold fewer pairs, at least 4; None
+            keeps the pairs at every length. The sizes above have 16, 16, 16 and 8.
 
     Reference: Zoology (arXiv 2312.04927), section 4 and its code (`multiquery_ar`; figure 2 has no random filler).
 
@@ -43,6 +45,7 @@ class MQAR(Task):
     size: int = 8_192
     power: float = 0.01
     random_filler: bool = False
+    tokens_a_pair: int | None = None
 
     def __post_init__(self) -> None:
         check_least("pairs", self.pairs, 1)
@@ -51,6 +54,8 @@ class MQAR(Task):
                 f"size must be at least {2 * self.pairs + 2}, so that half of it has {self.pairs} different keys "
                 f"besides 0, got {self.size}"
             )
+        if self.tokens_a_pair is not None:
+            check_least("tokens_a_pair", self.tokens_a_pair, 4)
         if not self.power > 0:
             raise ValueError(f"power must be above 0, got {self.power}")
 
@@ -61,13 +66,14 @@ class MQAR(Task):
 
     def batch(self, batch_size: int, length: int, generator: torch.Generator) -> TaskBatch:
         """Draw sequences of an even number of tokens, at least four a pair; see `Task.batch`."""
-        context = 2 * self.pairs
-        parts = {f"{self.pairs} pairs": context, "queries two tokens apart": context}
+        pairs = self.pairs if self.tokens_a_pair is None else min(self.pairs, max(1, length // self.tokens_a_pair))
+        context = 2 * pairs
+        parts = {f"{pairs} pairs": context, "queries two tokens apart": context}
         check_request("MQAR", batch_size, length, parts, even=True)
         half = self.size // 2
-        keys = 1 + draw_distinct(batch_size, self.pairs, half - 1, generator)
-        values = half + draw_distinct(batch_size, self.pairs, self.size - half, generator)
-        places = context + 2 * self._gaps(batch_size, (length - context) // 2, generator)
+        keys = 1 + draw_distinct(batch_size, pairs, half - 1, generator)
+        values = half + draw_distinct(batch_size, pairs, self.size - half, generator)
+        places = context + 2 * self._gaps(batch_size, pairs, (length - context) // 2, generator)
 
         ids = torch.zeros(batch_size, length, dtype=torch.long)
         ids[:, 0:context:2] = keys
@@ -78,9 +84,9 @@ class MQAR(Task):
             ids = torch.where(ids == 0, torch.randint(self.size, ids.shape, generator=generator), ids)
         return TaskBatch(ids, targets)
 
-    def _gaps(self, rows: int, space: int, generator: torch.Generator) -> torch.Tensor:
+    def _gaps(self, rows: int, pairs: int, space: int, generator: torch.Generator) -> torch.Tensor:
         """Draw different gaps in [0, space), `[rows, pairs]`, from the power law."""
         weights = torch.arange(1, space + 1, dtype=torch.float64) ** (self.power - 1)
         # The k smallest of independent waiting times are k draws without replacement, in the order of drawing.
         waits = torch.empty(rows, space, dtype=torch.float64).exponential_(generator=generator) / weights
-        return waits.topk(self.pairs, largest=False, sorted=True).indices
+        return waits.topk(pairs, largest=False, sorted=True).indices

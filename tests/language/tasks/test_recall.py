@@ -18,6 +18,11 @@ def test_every_key_is_asked_once_for_its_value(check_solved, pairs, lengths):
     check_solved(MQAR(pairs), lambda ids: solve(ids, pairs), lengths)
 
 
+@pytest.mark.parametrize(("length", "pairs"), [(16, 1), (64, 4), (130, 8), (256, 16), (1_024, 16)])
+def test_short_sequences_hold_fewer_pairs(check_solved, length, pairs):
+    check_solved(MQAR(16, tokens_a_pair=16), lambda ids: solve(ids, pairs), (length,))
+
+
 def test_tokens_come_from_their_own_halves():
     ids, targets = MQAR(pairs=5, size=13).batch(400, 40, torch.Generator().manual_seed(0))
     keys, values = ids[:, 0:10:2], ids[:, 1:10:2]
@@ -66,3 +71,5 @@ def test_what_cannot_be_drawn_is_refused():
         MQAR(0)
     with pytest.raises(ValueError, match="power must be above 0, got 0"):
         MQAR(power=0)
+    with pytest.raises(ValueError, match="tokens_a_pair must be at least 4, got 3"):
+        MQAR(tokens_a_pair=3)
