@@ -15,6 +15,7 @@ from titans_seq.ops.triton import (
     memory_scan_triton,
     operand_dtype,
     refused_by_machine,
+    refused_gates,
     refused_rule,
     refused_sizes,
 )
@@ -57,8 +58,9 @@ def explain_backend(
     refused = refused_by_machine(device)
     if refused is None and rule is not None:
         refused = refused_rule(rule)
-    refused = refused or refused_sizes(key_dim, value_dim, chunk_size, dtype)
-    fused = "fused kernels; they run linear memories of some widths and chunks, and whatever else runs chunked"
+    architecture = None if rule is None else rule.architecture
+    refused = refused or refused_sizes(key_dim, value_dim, chunk_size, dtype, architecture=architecture)
+    fused = "fused kernels; they run memories of one or two layers, of some sizes, and what else there is runs chunked"
     return [
         ("triton", refused is None, refused or fused),
         ("chunked", True, f"closed form per chunk in PyTorch; runs every rule, on {device.type} as on any device"),
@@ -145,30 +147,45 @@ def memory_scan(
         known = ", ".join(sorted(name for name, _, _ in explain_backend(k.device)))
         raise ValueError(f"unknown backend {backend!r}: choose one of auto, {known}")
     if backend == "auto":
-        backend = _pick(q, k, v, state, rule, chunk_size)
-    elif backend == "triton" and (refused := _refused(q, k, v, state, rule, chunk_size)):
+        backend = _pick(q, k, v, gates, state, rule, chunk_size)
+    elif backend == "triton" and (refused := _refused(q, k, v, gates, state, rule, chunk_size)):
         raise ValueError(f"backend 'triton' cannot run this call: {refused}; use backend='auto'")
     run = memory_scan_triton if backend == "triton" else memory_scan_chunked
     return run(q, k, v, **arguments, return_state=return_state)
 
 
-def _refused(q: Tensor, k: Tensor, v: Tensor, state: MemoryState, rule: MemoryRule, chunk_size: int) -> str | None:
+def _refused(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    gates: Mapping[str, Tensor | None],
+    state: MemoryState,
+    rule: MemoryRule,
+    chunk_size: int,
+) -> str | None:
     """Say why the fused kernels cannot run a call; None if they can."""
     dtype = operand_dtype(q, k, v)
     return (
         refused_by_machine(k.device)
         or refused_rule(rule)
-        or refused_sizes(k.shape[-1], v.shape[-1], chunk_size, dtype, state.weights[0].dtype)
+        or refused_gates(rule, *gates.values())
+        or refused_sizes(k.shape[-1], v.shape[-1], chunk_size, dtype, state.weights[0].dtype, rule.architecture)
     )
 
 
 def _pick(
-    q: Tensor, k: Tensor, v: Tensor, state: MemoryState, rule: MemoryRule, chunk_size: int
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    gates: Mapping[str, Tensor | None],
+    state: MemoryState,
+    rule: MemoryRule,
+    chunk_size: int,
 ) -> Literal["triton", "chunked"]:
     """Choose what `auto` runs and, once for each choice and reason, log it."""
     kind = k.device.type
     # The interpreter would run kernels on a CPU too, but nobody wants it to by itself.
-    refused = _refused(q, k, v, state, rule, chunk_size) if kind == "cuda" else "not on cuda"
+    refused = _refused(q, k, v, gates, state, rule, chunk_size) if kind == "cuda" else "not on cuda"
     name = "chunked" if refused else "triton"
     if not torch.compiler.is_compiling() and (kind, name, refused) not in _announced:
         _announced.add((kind, name, refused))

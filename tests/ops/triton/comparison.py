@@ -13,6 +13,7 @@ from titans_seq.memory import (
     LinearMemory,
     MemoryRule,
     MemoryState,
+    MLPMemory,
     NoRetention,
 )
 from titans_seq.ops import memory_scan
@@ -26,6 +27,20 @@ RULES = {
     "neither": MemoryRule(LINEAR, retention=NoRetention(), algorithm=GradientDescent()),
     "implicit": MemoryRule(LINEAR, retention=NoRetention(), algorithm=ImplicitGradientDescent()),
     "constant_decay": MemoryRule(LINEAR, retention=ConstantDecay()),
+}
+
+# Two layers, with the smallest hidden width that fuses where keys have 32 numbers.
+DEEP = MLPMemory(expansion=2)
+DEEP_RULES = {
+    "momentum_decay": MemoryRule(DEEP),
+    "momentum": MemoryRule(DEEP, retention=NoRetention()),
+    "decay": MemoryRule(DEEP, algorithm=GradientDescent()),
+    "neither": MemoryRule(DEEP, retention=NoRetention(), algorithm=GradientDescent()),
+    "constant_decay": MemoryRule(DEEP, retention=ConstantDecay()),
+    "no_norm": MemoryRule(MLPMemory(expansion=2, norm=False)),
+    "no_residual": MemoryRule(MLPMemory(expansion=2, residual=False)),
+    "silu_bare": MemoryRule(MLPMemory(expansion=2, activation="silu", residual=False, norm=False)),
+    "relu": MemoryRule(MLPMemory(expansion=2, activation="relu")),
 }
 
 
@@ -60,13 +75,15 @@ def measure(
         name: None if x is None else x.detach().to(dtype if name in "qkv" else wide).requires_grad_()
         for name, x in inputs.items()
     }
-    kept = 1 if state.is_new else 3 if state.position else 2
-    start = {name: x.detach().to(wide).requires_grad_() for name, x in list(state_tensors(state).items())[:kept]}
-    weights, *rest = start.values()
+    kept, depth = 1 if state.is_new else 3 if state.position else 2, len(state.weights)
+    start = {
+        name: x.detach().to(wide).requires_grad_() for name, x in list(state_tensors(state).items())[: kept * depth]
+    }
+    weights, *rest = (tuple(start.values())[i * depth : (i + 1) * depth] for i in range(kept))
     if state.is_new:
-        now = MemoryState.initial([weights])
+        now = MemoryState.initial(weights)
     else:
-        now = MemoryState((weights,), (rest[0],), (rest[1] if state.position else weights,), state.position)
+        now = MemoryState(weights, rest[0], rest[1] if state.position else weights, state.position)
     outputs = []
     length = inputs["k"].shape[1]  # type: ignore[union-attr]
     for first, last in zip([0, *cuts], [*cuts, length], strict=True):
@@ -77,7 +94,7 @@ def measure(
     assert now.position == (state.position + length) % chunk_size
     results = {"y": torch.cat(outputs, 1), **state_tensors(now)}
     generator = torch.Generator().manual_seed(2)
-    loss = torch.zeros((), dtype=torch.float64, device=weights.device)
+    loss = torch.zeros((), dtype=torch.float64, device=weights[0].device)
     for name, tensor in results.items():
         weight = torch.randn(tensor.shape, dtype=torch.float64, generator=generator).to(tensor.device)
         if name.split(".")[0] in loss_reads:

@@ -1,51 +1,33 @@
-"""The kernels in triton's interpreter, on a CPU, against the chunked operator in float64.
+"""The linear memory's kernels in triton's interpreter, on a CPU, against the chunked operator in float64.
 
 Not collected by itself: `test_interpreted.py` runs this file in a process of its own, because triton reads
 TRITON_INTERPRET when it is imported, and because a load out of bounds ends the process.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 
-from tests.cases import Case, Inputs, draw_inputs, draw_state, scan, state_tensors
-from tests.ops.triton.comparison import RULES, measure, rounded
-from tests.tolerances import RELATIVE, assert_all_close, assert_close
+from tests.cases import Case, draw_inputs, draw_state, scan, state_tensors
+from tests.ops.triton.agreement import (
+    SLOW,
+    agree,
+    assert_causal,
+    assert_cuts_change_nothing,
+    check,
+    slow_but,
+    with_constant_gates,
+    with_zeros_and_ones,
+)
+from tests.ops.triton.comparison import RULES
+from tests.tolerances import assert_all_close, assert_close
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
-from titans_seq.memory import MemoryState
-from titans_seq.ops.triton._operator import fused_linear_memory, fused_linear_memory_backward
+from titans_seq.ops.triton._operator import fused_memory, fused_memory_backward
 
-SLOW = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("empty_tensors_hold_nan")
 CASE = Case(RULES["momentum_decay"], batch=1, length=19, heads=2, key_dim=32, value_dim=32, chunk_size=16)
-
-
-@pytest.fixture(autouse=True)
-def _empty_tensors_hold_nan() -> Iterator[None]:
-    """What a kernel does not write is then seen."""
-    torch.use_deterministic_algorithms(True)
-    assert torch.empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
-def agree(case: Case, inputs: Inputs, state: MemoryState, dtype: torch.dtype = torch.float32, **options) -> None:
-    inputs, state = rounded(inputs, dtype), state.map(lambda x: x.float().double())
-    arguments = (inputs, state, case.rule, case.chunk_size)
-    expected = measure(*arguments, "chunked", torch.float64, **options)
-    assert_all_close(measure(*arguments, "triton", dtype, **options), expected, RELATIVE[dtype])
-
-
-def check(case: Case, position: int | None = None, dtype: torch.dtype = torch.float32, **options) -> None:
-    agree(case, draw_inputs(case), draw_state(case, position), dtype, **options)
-
-
-def slow_but(quick: Sequence[Any], every: Iterable[Any]) -> list:
-    """Parameters of which some run by default and all with the slow tests."""
-    return [x if x in quick else pytest.param(*(x if isinstance(x, tuple) else (x,)), marks=SLOW) for x in every]
 
 
 @pytest.mark.parametrize("rule", slow_but(["momentum", "decay", "constant_decay"], RULES))
@@ -84,33 +66,20 @@ ENDS = list(itertools.product([0.0, 1.0], repeat=3))
 @pytest.mark.parametrize(("lr", "momentum", "decay"), slow_but([(1, 0, 1), (1, 1, 0)], ENDS))
 def test_gates_at_their_ends(lr: float, momentum: float, decay: float) -> None:
     case = replace(CASE, length=13, heads=1)
-    inputs = draw_inputs(case)
-    for name, value in (("lr", lr / 16), ("momentum", momentum), ("decay", decay)):
-        inputs[name] = torch.full_like(inputs["lr"], value)  # type: ignore[arg-type]
-    agree(case, inputs, draw_state(case, 5))
+    agree(case, with_constant_gates(case, lr=lr / 16, momentum=momentum, decay=decay), draw_state(case, 5))
 
 
 @pytest.mark.parametrize("rule", slow_but(["momentum_decay"], ["momentum_decay", "decay", "momentum"]))
 def test_zeros_and_ones_among_other_values(rule: str) -> None:
     case = replace(CASE, rule=RULES[rule], heads=1)
-    inputs, generator = draw_inputs(case), torch.Generator().manual_seed(0)
-    for name in ("lr", "momentum", "decay"):
-        gate = inputs[name]
-        if gate is not None:
-            dice = torch.randint(0, 3, gate.shape, generator=generator)
-            one = 0.05 if name == "lr" else 1.0
-            inputs[name] = torch.where(dice == 0, 0.0, torch.where(dice == 1, one, gate))
-    agree(case, inputs, draw_state(case, None))
+    agree(case, with_zeros_and_ones(case), draw_state(case, None))
 
 
 @SLOW
 @pytest.mark.parametrize("small", [1e-5, 1e-30])
 def test_products_that_underflow(small: float) -> None:
     case = replace(CASE, length=20, heads=1)
-    inputs = draw_inputs(case)
-    inputs["momentum"] = torch.full_like(inputs["lr"], small)  # type: ignore[arg-type]
-    inputs["decay"] = torch.full_like(inputs["lr"], 1 - small)  # type: ignore[arg-type]
-    agree(case, inputs, draw_state(case, 3))
+    agree(case, with_constant_gates(case, momentum=small, decay=1 - small), draw_state(case, 3))
 
 
 @pytest.mark.parametrize("reads", slow_but(["y", "anchor"], ["y", "weights", "momentum", "anchor"]))
@@ -123,24 +92,11 @@ def test_float16_operands() -> None:
 
 
 def test_cuts_change_nothing() -> None:
-    case = replace(CASE, length=20, heads=1)
-    inputs, state = rounded(draw_inputs(case), torch.float32), draw_state(case, 5).map(lambda x: x.float().double())
-    arguments = (inputs, state, case.rule, case.chunk_size, "triton", torch.float32)
-    assert_all_close(measure(*arguments, cuts=[3, 14]), measure(*arguments), RELATIVE[torch.float32])
+    assert_cuts_change_nothing(replace(CASE, length=20, heads=1), [3, 14])
 
 
 def test_the_future_changes_no_past_output() -> None:
-    case = replace(CASE, length=20, heads=1, dtype=torch.float32)
-    inputs, other, state = draw_inputs(case), draw_inputs(replace(case, seed=77)), draw_state(case, 5)
-    y, _ = scan(inputs, state, case.rule, 16, "triton")
-    for t in (4, 11, 15):
-        changed = {
-            name: None if x is None else torch.cat([x[:, :t], other[name][:, t:]], 1)  # type: ignore[index]
-            for name, x in inputs.items()
-        }
-        changed_y, _ = scan(changed, state, case.rule, 16, "triton")
-        assert torch.equal(changed_y[:, :t], y[:, :t])
-        assert not torch.equal(changed_y[:, t], y[:, t])
+    assert_causal(replace(CASE, length=20, heads=1, dtype=torch.float32), [4, 11, 15])
 
 
 def test_views_of_any_strides_and_gates_per_layer() -> None:
@@ -180,25 +136,20 @@ def operands(*, momentum: bool, opened: bool, gradient: bool) -> tuple:
     q, k, v = (0.2 * torch.randn(1, 3, 2, 32) for _ in range(3))
     gates = [0.1 * torch.rand(1, 3, 2) for _ in range(3)]
     slots = [0.1 * torch.randn(2, 32, 32) for _ in range(3)]
-    tensors = (
-        *(q, k, v, gates[0]),
-        *(gates[1] if momentum else None, 1 - gates[2]),
-        *(slots[0], slots[1] if momentum else None, slots[2] if opened else None),
-    )
-    for x in tensors:
-        if x is not None:
-            x.requires_grad_(gradient)
-    return *tensors, 16, 14 if opened else 0
+    keep = 1 - gates[2]
+    for x in (q, k, v, *gates, keep, *slots):
+        x.requires_grad_(gradient)
+    past, anchor = [slots[1]] if momentum else [], [slots[2]] if opened else []
+    tensors = (q, k, v, gates[0], gates[1] if momentum else None, keep, [slots[0]], past, anchor)
+    return *tensors, "none", False, False, 16, 14 if opened else 0
 
 
 @SLOW
 @pytest.mark.parametrize(("momentum", "opened"), [(True, True), (False, False)])
 def test_opcheck(momentum: bool, opened: bool) -> None:
-    arguments = operands(momentum=momentum, opened=opened, gradient=True)
-    torch.library.opcheck(fused_linear_memory, arguments)
-    *tensors, chunk_size, position = operands(momentum=momentum, opened=opened, gradient=False)
-    results = fused_linear_memory(*tensors, chunk_size, position)
+    torch.library.opcheck(fused_memory, operands(momentum=momentum, opened=opened, gradient=True))
+    arguments = operands(momentum=momentum, opened=opened, gradient=False)
+    results = fused_memory(*arguments)
     count = 3 + momentum
     saved, d_results = results[count:], [torch.ones_like(x) for x in results[:count]]
-    arguments = (*tensors, saved, d_results, chunk_size, position)
-    torch.library.opcheck(fused_linear_memory_backward, arguments)
+    torch.library.opcheck(fused_memory_backward, (*arguments[:9], saved, d_results, *arguments[9:]))

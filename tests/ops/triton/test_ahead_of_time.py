@@ -1,8 +1,9 @@
 """Every shipped configuration compiles for sm_90, fits a multiprocessor and spills little. Needs no GPU."""
 
 import importlib.util
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,15 @@ import torch
 from torch import Tensor
 
 from tests.ops.triton.compiled import compile_launch
-from titans_seq.ops.triton._buffers import Inputs
-from titans_seq.ops.triton._support import LONGEST_CHUNK, SHORTEST_CHUNK, WIDTHS
+from titans_seq.ops.triton._buffers import Inputs, Network
+from titans_seq.ops.triton._support import (
+    DEEP_HIDDEN,
+    DEEP_LONGEST_CHUNK,
+    DEEP_WIDTHS,
+    LONGEST_CHUNK,
+    SHORTEST_CHUNK,
+    WIDTHS,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -30,46 +38,54 @@ SHARED_MEMORY = 232448  # bytes a program can have on compute capability 9.0
 # sequential kernels of wide memories spill: float32 is there to be exact, not to be fast.
 SPILLED = {torch.bfloat16: 96, torch.float16: 96, torch.float32: 4096}
 
+# Two layers with momentum, by hidden width: 128 units are half of a multiprocessor's registers before anything is
+# computed.
+SPILLED_DEEP = {
+    64: {torch.bfloat16: 192, torch.float16: 192, torch.float32: 4096},
+    128: {torch.bfloat16: 1024, torch.float16: 1024, torch.float32: 5120},
+}
+
+
+BARE, TITANS = Network("none", False, False), Network("gelu", True, True)
+
 
 def call(
-    width: int, value_dim: int, chunk_size: int, dtype: torch.dtype, *, momentum: bool = True, opened: bool = False
+    widths: Sequence[int],
+    chunk_size: int,
+    dtype: torch.dtype,
+    *,
+    momentum: bool = True,
+    opened: bool = False,
+    network: Network = BARE,
 ) -> Inputs:
-    """Tensors without memory, of a call that also leaves a chunk open."""
+    """Tensors without memory, of a call that also leaves a chunk open; `widths` are the keys', the layers'."""
     batch, length, heads = 2, 3 * chunk_size + 1, 3
 
     def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.empty(*shape, dtype=dtype, device="meta")
 
-    q, k = (empty(batch, length, heads, width, dtype=dtype) for _ in range(2))
+    q, k = (empty(batch, length, heads, widths[0], dtype=dtype) for _ in range(2))
+    v = empty(batch, length, heads, widths[-1], dtype=dtype)
     lr, fade, keep = (empty(batch, length, heads) for _ in range(3))
-    slot = empty(batch * heads, width, value_dim)
-    return Inputs(
-        q,
-        k,
-        empty(batch, length, heads, value_dim, dtype=dtype),
-        lr,
-        fade if momentum else None,
-        keep,
-        slot,
-        slot if momentum else None,
-        slot if opened else None,
-        chunk_size,
-        5 if opened else 0,
-    )
+    slots = [empty(batch * heads, *shape) for shape in itertools.pairwise(widths)]
+    past, anchor = slots if momentum else [], slots if opened else []
+    given = fade if momentum else None
+    return Inputs(q, k, v, lr, given, keep, slots, past, anchor, network, chunk_size, 5 if opened else 0)
 
 
 def assert_fits(inputs: Inputs, folder: Path) -> None:
+    spilled = SPILLED if inputs.depth == 1 else SPILLED_DEEP[inputs.weights[0].shape[2]]
     for launch in launches(inputs):
         needs = compile_launch(launch, folder)
         where = f"{launch.kernel.__name__}: {needs}"
         assert needs.shared <= SHARED_MEMORY, where
-        assert needs.spilled <= SPILLED[inputs.q.dtype], where
+        assert needs.spilled <= spilled[inputs.q.dtype], where
         if "PRECISION" in launch.arguments:
             assert needs.products, f"{where}: no products in tensor cores"
 
 
 def launches(inputs: Inputs) -> Iterator[Any]:
-    from titans_seq.ops.triton._launch import plan_backward, plan_forward
+    from titans_seq.ops.triton._plans import plan_backward, plan_forward
 
     forward, results, saved = plan_forward(inputs)
     yield from forward
@@ -80,7 +96,7 @@ def launches(inputs: Inputs) -> Iterator[Any]:
 @pytest.mark.parametrize("chunk_size", CHUNKS)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_width_and_chunk(width: int, chunk_size: int, dtype: torch.dtype, tmp_path: Path) -> None:
-    assert_fits(call(width, width, chunk_size, dtype), tmp_path)
+    assert_fits(call([width, width], chunk_size, dtype), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +114,29 @@ def test_width_and_chunk(width: int, chunk_size: int, dtype: torch.dtype, tmp_pa
 def test_other_choices(
     width: int, value_dim: int, momentum: bool, opened: bool, dtype: torch.dtype, tmp_path: Path
 ) -> None:
-    assert_fits(call(width, value_dim, 64, dtype, momentum=momentum, opened=opened), tmp_path)
+    assert_fits(call([width, value_dim], 64, dtype, momentum=momentum, opened=opened), tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=["bfloat16", "float32"])
+@pytest.mark.parametrize("chunk_size", [size for size in CHUNKS if size <= DEEP_LONGEST_CHUNK])
+@pytest.mark.parametrize("hidden", DEEP_HIDDEN)
+@pytest.mark.parametrize("width", DEEP_WIDTHS)
+def test_two_layers(width: int, hidden: int, chunk_size: int, dtype: torch.dtype, tmp_path: Path) -> None:
+    assert_fits(call([width, hidden, width], chunk_size, dtype, network=TITANS), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("widths", "momentum", "opened", "network", "dtype"),
+    [
+        ([64, 64, 64], True, True, TITANS, torch.bfloat16),
+        ([64, 128, 64], True, True, TITANS, torch.float16),
+        ([64, 64, 64], False, True, TITANS, torch.bfloat16),
+        ([64, 64, 64], True, False, Network("silu", False, False), torch.bfloat16),
+        ([64, 64, 64], False, False, Network("relu", False, True), torch.float16),
+        ([32, 64, 64], True, False, Network("gelu", False, True), torch.bfloat16),
+    ],
+)
+def test_other_choices_of_two_layers(
+    widths: list[int], momentum: bool, opened: bool, network: Network, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    assert_fits(call(widths, 64, dtype, momentum=momentum, opened=opened, network=network), tmp_path)

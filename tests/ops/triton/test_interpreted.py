@@ -1,4 +1,4 @@
-"""Runs `interpreted.py`, where the tests are, in a process whose triton interprets kernels."""
+"""Runs `interpreted*.py`, where the tests are, in a process whose triton interprets kernels."""
 
 import importlib.util
 import os
@@ -25,8 +25,9 @@ def _release(package: str) -> tuple[int, ...]:
     reason="the interpreter of triton before 3.7 does not work with numpy 2.4 and above",
 )
 @pytest.mark.parametrize("chosen", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
-def test_the_kernels_agree_with_the_chunked_operator(chosen: str, repository: Path) -> None:
-    file = Path(__file__).with_name("interpreted.py")
+@pytest.mark.parametrize("memory", ["interpreted.py", "interpreted_deep.py"])
+def test_the_kernels_agree_with_the_chunked_operator(memory: str, chosen: str, repository: Path) -> None:
+    file = Path(__file__).with_name(memory)
     options = ["-q", "-p", "no:cacheprovider", "--tb=short", "--show-capture=no", "-m", chosen]
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     done = subprocess.run(
@@ -35,6 +36,6 @@ def test_the_kernels_agree_with_the_chunked_operator(chosen: str, repository: Pa
         env=environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1200,
     )
     assert done.returncode == 0, f"{done.stdout[-8000:]}\n{done.stderr[-2000:]}"

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from tests.cases import Case, Inputs, draw_inputs, draw_state, scan
-from tests.ops.triton.comparison import RULES, measure, rounded
-from titans_seq.memory import MemoryState
+from tests.ops.triton.comparison import DEEP_RULES, RULES, measure, rounded
+from titans_seq.memory import MemoryState, MLPMemory
 from titans_seq.ops.triton import refused_by_machine
 
 REFUSED = (
@@ -28,6 +28,9 @@ DTYPES = pytest.mark.parametrize("dtype", list(RMS), ids=str)
 
 def on_gpu(case: Case, position: int | None, dtype: torch.dtype) -> tuple[Inputs, MemoryState]:
     inputs = {name: None if x is None else x.cuda() for name, x in draw_inputs(case).items()}
+    if case.rule.architecture.depth > 1 and inputs["decay"] is not None:
+        # A memory that has forgotten all but a millionth is divided by its norm, and with it what was rounded away.
+        inputs["decay"] = 0.02 * inputs["decay"]
     return rounded(inputs, dtype), draw_state(case, position).map(lambda x: x.float().double().cuda())
 
 
@@ -47,6 +50,8 @@ def check(case: Case, position: int | None, dtype: torch.dtype) -> None:
 
 
 CASE = Case(RULES["momentum_decay"], heads=3, length=100, key_dim=64, value_dim=64, chunk_size=64)
+DEEP = replace(CASE, rule=DEEP_RULES["momentum_decay"])
+MEMORIES = pytest.mark.parametrize("case", [CASE, DEEP], ids=["linear", "deep"])
 
 
 @DTYPES
@@ -57,21 +62,38 @@ def test_widths_and_chunks(width: int, chunk_size: int, dtype: torch.dtype) -> N
 
 
 @DTYPES
+@pytest.mark.parametrize("chunk_size", [16, 32, 50, 64])
+@pytest.mark.parametrize(("width", "hidden"), [(32, 64), (32, 128), (64, 64), (64, 128)])
+def test_widths_and_chunks_of_two_layers(width: int, hidden: int, chunk_size: int, dtype: torch.dtype) -> None:
+    rule = replace(DEEP.rule, architecture=MLPMemory(expansion=hidden / width))
+    case = replace(DEEP, rule=rule, key_dim=width, value_dim=width, chunk_size=chunk_size)
+    check(replace(case, length=3 * chunk_size + 7), 5, dtype)
+
+
+@DTYPES
 @pytest.mark.parametrize("rule", RULES)
 def test_rules(rule: str, dtype: torch.dtype) -> None:
     check(replace(CASE, rule=RULES[rule]), None, dtype)
 
 
 @DTYPES
+@pytest.mark.parametrize("rule", DEEP_RULES)
+def test_rules_of_two_layers(rule: str, dtype: torch.dtype) -> None:
+    check(replace(DEEP, rule=DEEP_RULES[rule]), None, dtype)
+
+
+@DTYPES
+@MEMORIES
 @pytest.mark.parametrize("length", [1, 63, 64, 2048, 8191])
-def test_lengths(length: int, dtype: torch.dtype) -> None:
-    check(replace(CASE, length=length), None, dtype)
+def test_lengths(length: int, case: Case, dtype: torch.dtype) -> None:
+    check(replace(case, length=length), None, dtype)
 
 
 @pytest.mark.slow
+@MEMORIES
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_a_long_sequence(dtype: torch.dtype) -> None:
-    check(replace(CASE, length=65536 - 1, batch=1, heads=2), None, dtype)
+def test_a_long_sequence(case: Case, dtype: torch.dtype) -> None:
+    check(replace(case, length=65536 - 1, batch=1, heads=2), None, dtype)
 
 
 @DTYPES
@@ -81,20 +103,23 @@ def test_unequal_widths(dtype: torch.dtype) -> None:
 
 
 @DTYPES
-def test_cuts_change_nothing(dtype: torch.dtype) -> None:
-    arguments = (*on_gpu(CASE, 5, dtype), CASE.rule, CASE.chunk_size, "triton", dtype)
+@MEMORIES
+def test_cuts_change_nothing(case: Case, dtype: torch.dtype) -> None:
+    arguments = (*on_gpu(case, 5, dtype), case.rule, case.chunk_size, "triton", dtype)
     assert_near(measure(*arguments, cuts=[3, 59, 70]), measure(*arguments), RMS[dtype])
 
 
-def test_auto_picks_the_kernels() -> None:
-    inputs, state = on_gpu(CASE, 5, torch.float32)
+@MEMORIES
+def test_auto_picks_the_kernels(case: Case) -> None:
+    inputs, state = on_gpu(case, 5, torch.float32)
     inputs = {name: None if x is None else x.float() for name, x in inputs.items()}
     state = state.map(Tensor.float)
-    y, _ = scan(inputs, state, CASE.rule, CASE.chunk_size, "auto")
-    assert torch.equal(y, scan(inputs, state, CASE.rule, CASE.chunk_size, "triton")[0])
+    y, _ = scan(inputs, state, case.rule, case.chunk_size, "auto")
+    assert torch.equal(y, scan(inputs, state, case.rule, case.chunk_size, "triton")[0])
 
 
-def test_the_same_numbers_twice() -> None:
-    arguments = (*on_gpu(CASE, 5, torch.bfloat16), CASE.rule, CASE.chunk_size, "triton", torch.bfloat16)
+@MEMORIES
+def test_the_same_numbers_twice(case: Case) -> None:
+    arguments = (*on_gpu(case, 5, torch.bfloat16), case.rule, case.chunk_size, "triton", torch.bfloat16)
     first, second = measure(*arguments), measure(*arguments)
     assert all(torch.equal(x, second[name]) for name, x in first.items())

@@ -15,8 +15,10 @@ from titans_seq.config import register
 from titans_seq.memory import (
     ChannelDecay,
     DotProduct,
+    GatedMLPMemory,
     LinearMemory,
     MemoryRule,
+    MLPMemory,
     Momentum,
     Nesterov,
     WeightDecay,
@@ -25,6 +27,7 @@ from titans_seq.ops import dispatch, explain_backend, memory_scan
 from titans_seq.ops.triton import _support
 
 LINEAR = MemoryRule(LinearMemory())
+DEEP = MemoryRule(MLPMemory(expansion=1))
 CUDA = torch.device("cuda")
 
 
@@ -54,7 +57,7 @@ def test_a_cpu_needs_a_gpu_or_the_interpreter(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.usefixtures("gpu")
 def test_a_machine_without_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reason().startswith("fused kernels; they run linear memories")
+    assert reason().startswith("fused kernels; they run memories of one or two layers")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     assert reason() == "fused kernels need compute capability 8.0 or above, got 7.5"
     monkeypatch.setattr(torch.version, "hip", "6.2")
@@ -80,8 +83,18 @@ class Faster(Momentum):
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"rule": MemoryRule()}, "only LinearMemory() is fused, got MLPMemory("),
-        ({"rule": replace(LINEAR, architecture=Wider())}, "only LinearMemory() is fused, got Wider()"),
+        ({"rule": MemoryRule(GatedMLPMemory())}, "only LinearMemory() and MLPMemory() are fused, got GatedMLPMemory("),
+        ({"rule": replace(LINEAR, architecture=Wider())}, "only LinearMemory() and MLPMemory() are fused, got Wider()"),
+        ({"rule": MemoryRule(MLPMemory(depth=1))}, "of deep memories only those of two layers are fused, got depth=1"),
+        ({"rule": MemoryRule(MLPMemory(learns="last"))}, "all of whose layers learn are fused, got learns='last'"),
+        (
+            {"rule": MemoryRule(), "key_dim": 64},
+            "the hidden width of a deep memory must be one of 64, 128, as a program holds all of the memory in "
+            "registers: got 256, which is expansion 4 of width 64",
+        ),
+        ({"rule": DEEP, "key_dim": 128}, "the width of keys of a deep memory must be one of 32, 64, got 128"),
+        ({"rule": DEEP, "value_dim": 128}, "the width of values of a deep memory must be one of 32, 64, got 128"),
+        ({"rule": DEEP, "chunk_size": 65}, "chunk_size of a deep memory must lie between 16 and 64, got 65"),
         ({"rule": replace(LINEAR, bias=DotProduct())}, "only the bias L2() is fused, got DotProduct()"),
         (
             {"rule": replace(LINEAR, algorithm=Nesterov())},
@@ -111,7 +124,17 @@ def test_what_does_not_fuse(choices: dict[str, Any], message: str) -> None:
 @pytest.mark.usefixtures("gpu")
 def test_what_fuses() -> None:
     reason(rule=LINEAR, key_dim=64, value_dim=128, chunk_size=100, dtype=torch.bfloat16)
+    reason(rule=DEEP, key_dim=64, value_dim=64, chunk_size=64, dtype=torch.bfloat16)
+    reason(rule=MemoryRule(), key_dim=32, value_dim=32, chunk_size=64)
     assert _support.refused_sizes(state_dtype=torch.float64) == "the state must be float32, got torch.float64"
+
+
+def test_gates_per_layer() -> None:
+    shared, apart = torch.zeros(1, 3, 2), torch.zeros(1, 3, 2, 2)
+    assert _support.refused_gates(DEEP, shared, None) is None
+    assert _support.refused_gates(LINEAR, shared, apart[..., :1]) is None
+    message = "only gates that the layers of a deep memory share are fused, got gates per layer"
+    assert _support.refused_gates(DEEP, shared, apart) == message
 
 
 CASE = Case(LINEAR, key_dim=32, value_dim=32, chunk_size=16, dtype=torch.float32)
@@ -152,7 +175,7 @@ def test_auto_says_why_a_rule_runs_chunked_on_a_gpu(
     tensor: Any = OnGPU()
     state = draw_state(CASE, None)
     with caplog.at_level(logging.INFO, logger="titans_seq"):
-        picked = [dispatch._pick(tensor, tensor, tensor, state, LINEAR, size) for size in (16, 16, 256, 256, 300)]
+        picked = [dispatch._pick(tensor, tensor, tensor, {}, state, LINEAR, size) for size in (16, 16, 256, 256, 300)]
     assert picked == ["triton", "triton", "chunked", "chunked", "chunked"]
     lines = [record.getMessage() for record in caplog.records]
     assert [line.split(" (")[0] for line in lines] == [

@@ -1,29 +1,43 @@
-"""The fused linear memory as two opaque operators, forward and backward, that PyTorch compiles around.
+"""The fused memories as two opaque operators, forward and backward, that PyTorch compiles around.
 
 Neither this module nor an operator's fake imports triton: only running one does.
 """
 
+import itertools
+
 import torch
 from torch import Tensor
 
-from titans_seq.ops.triton._buffers import Inputs, Saved, empty_gradients, empty_results, empty_saved
+from titans_seq.ops.triton._buffers import (
+    Inputs,
+    Network,
+    Results,
+    Saved,
+    empty_gradients,
+    empty_results,
+    empty_saved,
+    tensors_of,
+)
 
 
-@torch.library.custom_op("titans_seq::fused_linear_memory", mutates_args=())
-def fused_linear_memory(
+@torch.library.custom_op("titans_seq::fused_memory", mutates_args=())
+def fused_memory(
     q: Tensor,
     k: Tensor,
     v: Tensor,
     lr: Tensor,
     momentum: Tensor | None,
     keep: Tensor,
-    weights: Tensor,
-    past: Tensor | None,
-    anchor: Tensor | None,
+    weights: list[Tensor],
+    past: list[Tensor],
+    anchor: list[Tensor],
+    activation: str,
+    residual: bool,
+    norm: bool,
     chunk_size: int,
     position: int,
 ) -> list[Tensor]:
-    """Run a linear memory over a sequence; all tensors are contiguous.
+    """Run a memory of one or two layers over a sequence; all tensors are contiguous.
 
     Args:
         q: queries `[B, T, H, K]`, float32, float16 or bfloat16.
@@ -32,83 +46,104 @@ def fused_linear_memory(
         lr: step sizes `[B, T, H]`, float32 as all below.
         momentum: likewise; None without momentum.
         keep: shares of the memory kept, likewise.
-        weights: `[B * H, K, V]`.
-        past: the momentum, likewise; None without.
-        anchor: of the chunk that the call continues, likewise; None if it begins one.
-        chunk_size: tokens of a chunk, 16 to 128.
+        weights: of each layer, `[B * H, in, out]`.
+        past: the momentum, likewise; empty without.
+        anchor: of the chunk that the call continues, likewise; empty if it begins one.
+        activation: between two layers; "none" for one.
+        residual: whether a memory of two layers adds the query, or the key, to its output.
+        norm: whether it normalises its output before that.
+        chunk_size: tokens of a chunk.
         position: tokens already in the open chunk.
 
     Returns:
         Outputs `[B, T, H, V]`; weights afterwards; with `past` the momentum afterwards; if a chunk begins here and does
         not end here, its anchor; and what the backward pass needs.
     """
-    from titans_seq.ops.triton._launch import plan_forward, run
+    from titans_seq.ops.triton._plans import plan_forward, run
 
-    launches, results, saved = plan_forward(
-        Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, chunk_size, position)
-    )
+    network = Network(activation, residual, norm)
+    x = Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, network, chunk_size, position)
+    launches, results, saved = plan_forward(x)
     run(launches, q.device)
-    return [*results, *saved.tensors()]
+    return [*results.tensors(), *saved.tensors(x)]
 
 
-@fused_linear_memory.register_fake
-def _(q, k, v, lr, momentum, keep, weights, past, anchor, chunk_size, position):
-    x = Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, chunk_size, position)
-    return [*empty_results(x), *empty_saved(x).tensors()]
+@fused_memory.register_fake
+def _(
+    q, k, v, lr, momentum, keep, weights, past, anchor, activation, residual, norm, chunk_size, position
+):  # fmt: skip
+    network = Network(activation, residual, norm)
+    x = Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, network, chunk_size, position)
+    return [*empty_results(x).tensors(), *empty_saved(x).tensors(x)]
 
 
-@torch.library.custom_op("titans_seq::fused_linear_memory_backward", mutates_args=())
-def fused_linear_memory_backward(
+@torch.library.custom_op("titans_seq::fused_memory_backward", mutates_args=())
+def fused_memory_backward(
     q: Tensor,
     k: Tensor,
     v: Tensor,
     lr: Tensor,
     momentum: Tensor | None,
     keep: Tensor,
-    weights: Tensor,
-    past: Tensor | None,
-    anchor: Tensor | None,
+    weights: list[Tensor],
+    past: list[Tensor],
+    anchor: list[Tensor],
     saved: list[Tensor],
     d_results: list[Tensor],
+    activation: str,
+    residual: bool,
+    norm: bool,
     chunk_size: int,
     position: int,
 ) -> list[Tensor]:
-    """Return the gradient of every tensor that is not None, in order."""
-    from titans_seq.ops.triton._launch import plan_backward, run
+    """Return the gradient of every tensor of the first nine arguments, in order."""
+    from titans_seq.ops.triton._plans import plan_backward, run
 
-    x = Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, chunk_size, position)
-    launches, gradients = plan_backward(x, Saved.of(saved), d_results)
+    network = Network(activation, residual, norm)
+    x = Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, network, chunk_size, position)
+    launches, gradients = plan_backward(x, Saved.of(saved, x), Results.of(d_results, x))
     run(launches, q.device)
-    return gradients
+    return tensors_of(gradients)
 
 
-@fused_linear_memory_backward.register_fake
-def _(q, k, v, lr, momentum, keep, weights, past, anchor, saved, d_results, chunk_size, position):
-    x = Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, chunk_size, position)
-    return list(empty_gradients(x).values())
+@fused_memory_backward.register_fake
+def _(
+    q, k, v, lr, momentum, keep, weights, past, anchor, saved, d_results, activation, residual, norm, chunk_size,
+    position,
+):  # fmt: skip
+    network = Network(activation, residual, norm)
+    x = Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, network, chunk_size, position)
+    return tensors_of(empty_gradients(x))
 
 
 def _setup_context(ctx, inputs, output) -> None:
-    x = Inputs(*inputs)
-    ctx.given = [tensor is not None for tensor in inputs[:9]]
-    ctx.options = x.chunk_size, x.position
+    ctx.options = inputs[9:]
+    x = Inputs(*inputs[:9], network=Network(*inputs[9:12]), chunk_size=inputs[12], position=inputs[13])
+    ctx.momentum, ctx.layers = x.momentum is not None, [len(slot) for slot in (x.weights, x.past, x.anchor)]
     # Results that a loss may read, and then what the backward pass needs, which has no gradient.
-    ctx.results = [(tensor.shape, tensor.dtype) for tensor in output[: 1 + x.slots + x.stays_open]]
-    ctx.save_for_backward(*(tensor for tensor in inputs[:9] if tensor is not None), *output[len(ctx.results) :])
+    count = 1 + x.depth * (x.slots + x.stays_open)
+    ctx.results = [(tensor.shape, tensor.dtype) for tensor in output[:count]]
+    ctx.save_for_backward(*tensors_of(x), *output[count:])
     # Without this, zeros as large as all that was saved would be made.
     ctx.set_materialize_grads(False)
 
 
+def _grouped(ctx, tensors):
+    """Cut the tensors at the front of an iterator as the operator takes them; None where it takes none."""
+    first = [next(tensors) for _ in range(4)]
+    momentum, keep = next(tensors) if ctx.momentum else None, next(tensors)
+    return [*first, momentum, keep, *(list(itertools.islice(tensors, count)) for count in ctx.layers)]
+
+
 def _differentiate(ctx, gradients):
     held = iter(ctx.saved_tensors)
-    inputs = [next(held) if given else None for given in ctx.given]
-    device = ctx.saved_tensors[0].device
+    inputs, saved = _grouped(ctx, held), list(held)
     d_results = [
-        torch.zeros(shape, dtype=dtype, device=device) if gradient is None else gradient.contiguous()
+        torch.zeros(shape, dtype=dtype, device=inputs[0].device) if gradient is None else gradient.contiguous()
         for gradient, (shape, dtype) in zip(gradients, ctx.results, strict=False)
     ]
-    found = iter(fused_linear_memory_backward(*inputs, list(held), d_results, *ctx.options))
-    return *(next(found) if given else None for given in ctx.given), None, None
+    found = fused_memory_backward(*inputs, saved, d_results, *ctx.options)
+    return *_grouped(ctx, iter(found)), *[None] * len(ctx.options)
 
 
-fused_linear_memory.register_autograd(_differentiate, setup_context=_setup_context)
+fused_memory.register_autograd(_differentiate, setup_context=_setup_context)

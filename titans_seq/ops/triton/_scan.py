@@ -5,7 +5,7 @@ from torch import Tensor
 
 from titans_seq.memory import MemoryRule, MemoryState
 from titans_seq.ops._inputs import gates_of_layers
-from titans_seq.ops.triton._operator import fused_linear_memory
+from titans_seq.ops.triton._operator import fused_memory
 
 
 def operand_dtype(q: Tensor, k: Tensor, v: Tensor) -> torch.dtype:
@@ -44,30 +44,35 @@ def memory_scan_triton(
     def back(matrix: Tensor) -> Tensor:
         return matrix.unflatten(0, (batch, heads)).mT
 
+    network = rule.architecture
+    depth = network.depth
     with torch.autocast(k.device.type, enabled=False):
-        (gates,) = gates_of_layers(rule, lr, momentum, decay, k, [v.shape[-1]], accumulated)
+        rows = [out for out, _ in network.shapes(k.shape[-1], v.shape[-1])]
+        gates = gates_of_layers(rule, lr, momentum, decay, k, rows, accumulated)[0]
         carries = rule.algorithm.slots == 2
-        y, *slots = fused_linear_memory(
+        y, *rest = fused_memory(
             *(x.to(dtype).contiguous() for x in (q, k, v)),
             gates.lr.contiguous(),
             None if gates.momentum is None or not carries else gates.momentum.contiguous(),
             gates.keep.contiguous(),
-            matrices(state.weights[0]),
-            matrices(state.momentum[0]) if carries else None,
-            matrices(state.anchor[0]) if state.position else None,
+            [matrices(x) for x in state.weights],
+            [matrices(x) for x in state.momentum] if carries else [],
+            [matrices(x) for x in state.anchor] if state.position else [],
+            network.activation if depth > 1 else "none",
+            network.residual,
+            network.norm,
             chunk_size,
             state.position,
         )
         y = y.to(q.dtype)
         if not return_state:
             return y, None
-        weights = back(slots[0])
-        past = back(slots[1]) if carries else state.momentum[0].expand_as(weights)
-        position = (state.position + k.shape[1]) % chunk_size
-        if not position:
-            anchor = weights
-        elif state.position + k.shape[1] < chunk_size and state.position:
-            anchor = state.anchor[0]  # the chunk that was open still is
-        else:
-            anchor = back(slots[rule.algorithm.slots])
-        return y, MemoryState((weights,), (past,), (anchor,), position)
+        reached = state.position + k.shape[1]
+        stands = 0 < state.position and reached < chunk_size  # the chunk that was open still is
+        opens = reached % chunk_size > 0 and not stands
+        slots = [back(x) for x in rest[: depth * (1 + carries + opens)]]
+        weights = tuple(slots[:depth])
+        past = tuple(slots[depth : 2 * depth]) if carries else state.momentum
+        past = tuple(m.expand_as(w) for m, w in zip(past, weights, strict=True))
+        anchor = tuple(slots[-depth:]) if opens else state.anchor if stands else weights
+        return y, MemoryState(weights, past, anchor, reached % chunk_size)

@@ -8,15 +8,21 @@ import torch
 
 from titans_seq.memory import (
     L2,
+    Architecture,
     GradientDescent,
     ImplicitGradientDescent,
     LinearMemory,
     MemoryRule,
+    MLPMemory,
     Momentum,
 )
 
 WIDTHS = (32, 64, 128, 256)
 SHORTEST_CHUNK, LONGEST_CHUNK = 16, 128
+
+# Of a memory of two layers: one program holds all of it, and more would not fit into a multiprocessor's registers.
+DEEP_WIDTHS, DEEP_HIDDEN, DEEP_LONGEST_CHUNK = (32, 64), (64, 128), 64
+ACTIVATIONS = ("gelu", "silu", "relu")
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 _ALGORITHMS = (GradientDescent, ImplicitGradientDescent, Momentum)
@@ -54,8 +60,8 @@ def refused_by_machine(device: torch.device) -> str | None:
 def refused_rule(rule: MemoryRule) -> str | None:
     """Say why a rule does not fuse; None if it does."""
     # By exact type where a kernel has a member's formula in it; a class derived from it may have another.
-    if type(rule.architecture) is not LinearMemory:
-        return f"only LinearMemory() is fused, got {rule.architecture}"
+    if refused := _refused_architecture(rule.architecture):
+        return refused
     if type(rule.bias) is not L2:
         return f"only the bias L2() is fused, got {rule.bias}"
     if type(rule.algorithm) not in _ALGORITHMS:
@@ -68,19 +74,53 @@ def refused_rule(rule: MemoryRule) -> str | None:
     return None
 
 
+def _refused_architecture(architecture: Architecture) -> str | None:
+    if type(architecture) is LinearMemory:
+        return None
+    if type(architecture) is not MLPMemory:
+        return f"only LinearMemory() and MLPMemory() are fused, got {architecture}"
+    if architecture.depth != 2:
+        return f"of deep memories only those of two layers are fused, got depth={architecture.depth}"
+    if architecture.learns != "all":
+        return f"only memories all of whose layers learn are fused, got learns={architecture.learns!r}"
+    if architecture.activation not in ACTIVATIONS:
+        known = ", ".join(ACTIVATIONS)
+        return f"only the activations {known} are fused, got {architecture.activation!r}"
+    return None
+
+
+def refused_gates(rule: MemoryRule, *gates: torch.Tensor | None) -> str | None:
+    """Say why gates `[B, T, H]`, or `[B, T, H, L]` with one for each layer, do not fuse; None if they do."""
+    if rule.architecture.depth > 1 and any(gate is not None and gate.dim() == 4 for gate in gates):
+        return "only gates that the layers of a deep memory share are fused, got gates per layer"
+    return None
+
+
 def refused_sizes(
     key_dim: int | None = None,
     value_dim: int | None = None,
     chunk_size: int | None = None,
     dtype: torch.dtype | None = None,
     state_dtype: torch.dtype | None = None,
+    architecture: Architecture | None = None,
 ) -> str | None:
     """Say why sizes and dtypes have no kernel; None if they have, or are not given."""
+    deep = isinstance(architecture, MLPMemory)
+    widths, longest = (DEEP_WIDTHS, DEEP_LONGEST_CHUNK) if deep else (WIDTHS, LONGEST_CHUNK)
+    of = " of a deep memory" if deep else ""
     for name, width in (("keys", key_dim), ("values", value_dim)):
-        if width is not None and width not in WIDTHS:
-            return f"the width of {name} must be one of {', '.join(map(str, WIDTHS))}, got {width}"
-    if chunk_size is not None and not SHORTEST_CHUNK <= chunk_size <= LONGEST_CHUNK:
-        return f"chunk_size must lie between {SHORTEST_CHUNK} and {LONGEST_CHUNK}, got {chunk_size}"
+        if width is not None and width not in widths:
+            return f"the width of {name}{of} must be one of {', '.join(map(str, widths))}, got {width}"
+    if deep and key_dim is not None:
+        hidden = architecture.shapes(key_dim, key_dim)[0][0]
+        if hidden not in DEEP_HIDDEN:
+            return (
+                f"the hidden width of a deep memory must be one of {', '.join(map(str, DEEP_HIDDEN))}, as a program "
+                f"holds all of the memory in registers: got {hidden}, which is expansion {architecture.expansion} of "
+                f"width {key_dim}"
+            )
+    if chunk_size is not None and not SHORTEST_CHUNK <= chunk_size <= longest:
+        return f"chunk_size{of} must lie between {SHORTEST_CHUNK} and {longest}, got {chunk_size}"
     if dtype is not None and dtype not in DTYPES:
         return f"queries, keys and values must be float32, float16 or bfloat16, got {dtype}"
     if state_dtype not in (None, torch.float32):

@@ -57,6 +57,28 @@ def tiles_for(key_dim: int, value_dim: int, chunk_size: int, dtype: torch.dtype)
     )
 
 
+@dataclass(frozen=True)
+class DeepTiles:
+    """Shapes of a sequential program of a memory of two layers, which holds all of its slots.
+
+    Attributes:
+        warps: of such a program.
+        stages: chunks that it has in flight.
+    """
+
+    warps: int
+    stages: int
+
+
+def deep_tiles_for(hidden: int, chunk_size: int, dtype: torch.dtype) -> DeepTiles:
+    """Choose the tiles for a call; those of single layers are `tiles_for`'s."""
+    if dtype == torch.float32:
+        return DeepTiles(warps=8, stages=1)
+    if hidden > 64:
+        return DeepTiles(warps=16 if chunk_size > 32 else 8, stages=1)
+    return DeepTiles(warps=8, stages=2)
+
+
 def precision_for(dtype: torch.dtype) -> str:
     """Return how operands are multiplied: float32 ones in three products of halves, as exact as float32 sums are.
 

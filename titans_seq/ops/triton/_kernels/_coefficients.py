@@ -133,12 +133,14 @@ def gates_backward(
     chunk_size,
     position,
     SLOTS: tl.constexpr,
+    LAYERS: tl.constexpr,
     SLICES: tl.constexpr,
     COLUMNS: tl.constexpr,
     TOKENS: tl.constexpr,
 ):
     """Write the gradients of a chunk's gates, COLUMNS tokens at a time.
 
+    The gradient of mix comes from so many LAYERS that share it, `[G, N, LAYERS, TOKENS, TOKENS]`, to be added up.
     Gradients of read and write come in SLICES parts, `[G, N, SLICES, slots, TOKENS]`, and so do those of the three
     numbers that the chunk's end multiplies the slots with, `[G, N, SLICES, 3, 1]`: read[0, last], read[1, last], fade.
     """
@@ -169,7 +171,10 @@ def gates_backward(
         lower = r[:, None] >= s[None, :]
         own = row_offsets(g, start, length, heads, 1, 1) + s * heads
         lr = tl.load(LR + own, mask=s < count, other=0.0)[None, :]
-        d_mix = tl.load(D_MIX + tile(program * TOKENS, TOKENS, i * COLUMNS, COLUMNS, TOKENS)).to(tl.float32)
+        table = tile(program * LAYERS * TOKENS, TOKENS, i * COLUMNS, COLUMNS, TOKENS)
+        d_mix = tl.load(D_MIX + table).to(tl.float32)
+        for layer in range(1, LAYERS):
+            d_mix += tl.load(D_MIX + table + layer * TOKENS * TOKENS).to(tl.float32)
         d_write = _summed(D_WRITE, program, i * COLUMNS, SLOTS * TOKENS, SLICES, COLUMNS)
         d_mix += tl.where(last[:, None], d_write[None, :], 0.0)
         # Of moved[t, s], by way of all rows from t on.

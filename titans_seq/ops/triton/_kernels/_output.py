@@ -3,12 +3,13 @@
 
     y = diag(read[0]) q W + diag(read[1]) q S + ((q k^T) o mix) errors
 
-W and S are the slots at the chunk's start.
+W and S are the slots at the chunk's start. Of a deep memory's layer but the last, f(y) is what the next layer reads.
 """
 
 import triton
 import triton.language as tl
 
+from titans_seq.ops.triton._kernels._activation import activate
 from titans_seq.ops.triton._kernels._rows import chunk_bounds, row_offsets, tile
 
 
@@ -22,11 +23,13 @@ def output(
     PAST_AT,
     ERRORS,
     Y,
+    SLOPE,
     length,
     heads,
     chunks,
     chunk_size,
     position,
+    ACTIVATION: tl.constexpr,
     SLOTS: tl.constexpr,
     K: tl.constexpr,
     V: tl.constexpr,
@@ -35,7 +38,7 @@ def output(
     TOKENS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Write a slice of a chunk's outputs."""
+    """Write a slice of a chunk's outputs, or, if there is an ACTIVATION, of f(y) and of f'(y)."""
     program, column = tl.program_id(0).to(tl.int64), tl.program_id(1) * VALUES
     g, c = program // chunks, program % chunks
     start, count = chunk_bounds(c, length, chunk_size, position)
@@ -62,4 +65,7 @@ def output(
     errors = tl.load(ERRORS + tile(program * TOKENS, TOKENS, column, VALUES, V))
     y = tl.dot(mixed.to(errors.dtype), errors, y, input_precision=PRECISION)
     values = row_offsets(g, start, length, heads, V, TOKENS)[:, None] + column + tl.arange(0, VALUES)[None, :]
+    if ACTIVATION != "none":
+        y, slope = activate(y, ACTIVATION)
+        tl.store(SLOPE + values, slope.to(SLOPE.dtype.element_ty), mask=here)
     tl.store(Y + values, y.to(Y.dtype.element_ty), mask=here)

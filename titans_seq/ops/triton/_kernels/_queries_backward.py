@@ -5,7 +5,8 @@
     d_errors = ((q k^T) o mix)^T d_y
     d_mix    = (d_y errors^T) o (q k^T)
 
-W and S are the slots at the chunk's start.
+W and S are the slots at the chunk's start. In a deep memory q and k are a layer's inputs, and d_y its output's
+gradient.
 """
 
 import triton
@@ -24,6 +25,8 @@ def queries_backward(
     PAST_AT,
     ERRORS,
     D_Y,
+    D_OUT,
+    SLOPE,
     D_Q,
     D_READ,
     length,
@@ -31,6 +34,10 @@ def queries_backward(
     chunks,
     chunk_size,
     position,
+    RESIDUAL: tl.constexpr,
+    SLOPED: tl.constexpr,
+    PARTS: tl.constexpr,
+    FIRST: tl.constexpr,
     SLOTS: tl.constexpr,
     K: tl.constexpr,
     V: tl.constexpr,
@@ -39,7 +46,11 @@ def queries_backward(
     TOKENS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Write a slice of the queries' gradients, and its part of read's, `[G, N, K / KEYS, slots, TOKENS]`."""
+    """Write a slice of the queries' gradients, and part FIRST + i of read's, `[G, N, PARTS, slots, TOKENS]`.
+
+    The first layer of a memory with a RESIDUAL adds D_OUT, the gradient of the memory's output. A layer whose queries
+    are another's activations (SLOPED) goes on to the gradient of what was activated.
+    """
     program, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     g, c = program // chunks, program % chunks
     start, count = chunk_bounds(c, length, chunk_size, position)
@@ -60,7 +71,7 @@ def queries_backward(
     columns = row_offsets(g, start, length, heads, K, TOKENS)[:, None] + part * KEYS + tl.arange(0, KEYS)[None, :]
     q = tl.load(Q + columns, mask=here, other=0.0).to(tl.float32)
     vectors = program * SLOTS * TOKENS + r
-    parts = (program * (K // KEYS) + part) * SLOTS * TOKENS + r
+    parts = (program * PARTS + FIRST + part) * SLOTS * TOKENS + r
     tl.store(D_READ + parts, tl.sum(d_q * q, 1))
     d_q *= tl.load(READ + vectors)[:, None]
     if SLOTS == 2:
@@ -69,6 +80,10 @@ def queries_backward(
     k = tl.load(K_ + columns, mask=here, other=0.0)
     mix = tl.load(MIX + tile(program * TOKENS, TOKENS, 0, TOKENS, TOKENS)).to(tl.float32)
     d_q = tl.dot((agreed * mix).to(k.dtype), k, d_q, input_precision=PRECISION)
+    if RESIDUAL:
+        d_q += tl.load(D_OUT + columns, mask=here, other=0.0).to(tl.float32)
+    if SLOPED:
+        d_q *= tl.load(SLOPE + columns, mask=here, other=0.0).to(tl.float32)
     tl.store(D_Q + columns, d_q.to(D_Q.dtype.element_ty), mask=here)
 
 
@@ -81,11 +96,15 @@ def mixed_backward(
     D_Y,
     D_ERRORS,
     D_MIX,
+    D_K,
     length,
     heads,
     chunks,
     chunk_size,
     position,
+    KEYED: tl.constexpr,
+    LAYERS: tl.constexpr,
+    LAYER: tl.constexpr,
     K: tl.constexpr,
     V: tl.constexpr,
     KEYS: tl.constexpr,
@@ -93,7 +112,10 @@ def mixed_backward(
     TOKENS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Write the gradients of the errors, as far as queries of their own chunk read them, and of mix."""
+    """Write the gradients of the errors, as far as queries of their own chunk read them, and table LAYER of mix's.
+
+    If KEYED, that of the keys too: `d_k = ((d_y errors^T) o mix)^T q`, which a layer's input needs before the carry.
+    """
     program = tl.program_id(0).to(tl.int64)
     g, c = program // chunks, program % chunks
     start, count = chunk_bounds(c, length, chunk_size, position)
@@ -107,7 +129,8 @@ def mixed_backward(
         q = tl.load(Q + rows + columns, mask=here, other=0.0)
         k = tl.load(K_ + rows + columns, mask=here, other=0.0)
         scores = tl.dot(q, tl.trans(k), scores, input_precision=PRECISION)
-    mixed = tl.trans((scores * tl.load(MIX + table).to(tl.float32)).to(MIX.dtype.element_ty))
+    mix = tl.load(MIX + table).to(tl.float32)
+    mixed = tl.trans((scores * mix).to(MIX.dtype.element_ty))
     agreed = tl.zeros((TOKENS, TOKENS), tl.float32)
     rows = row_offsets(g, start, length, heads, V, TOKENS)[:, None]
     for i in range(V // VALUES):
@@ -117,4 +140,13 @@ def mixed_backward(
         d_errors = tl.dot(mixed, d_y, input_precision=PRECISION)
         tl.store(D_ERRORS + there, d_errors.to(D_ERRORS.dtype.element_ty))
     d_mix = tl.where(r[:, None] >= r[None, :], agreed * scores, 0.0)
-    tl.store(D_MIX + table, d_mix.to(D_MIX.dtype.element_ty))
+    layer = tile((program * LAYERS + LAYER) * TOKENS, TOKENS, 0, TOKENS, TOKENS)
+    tl.store(D_MIX + layer, d_mix.to(D_MIX.dtype.element_ty))
+    if KEYED:
+        mixed = tl.trans((agreed * mix).to(MIX.dtype.element_ty))
+        rows = row_offsets(g, start, length, heads, K, TOKENS)[:, None]
+        for i in range(K // KEYS):
+            columns = rows + i * KEYS + tl.arange(0, KEYS)[None, :]
+            q = tl.load(Q + columns, mask=here, other=0.0)
+            d_k = tl.dot(mixed, q, input_precision=PRECISION)
+            tl.store(D_K + columns, d_k.to(D_K.dtype.element_ty), mask=here)
