@@ -27,6 +27,7 @@ from language.inference.text import TextTokens
 from language.runs.runs import pretrain_run
 from language.tokenizers import ByteTokenizer
 from language.training.config import PretrainConfig
+from language.training.settings import BatchConfig, RecordConfig
 from language.trials.models import NO_MEMORY, without_memory
 from titans_seq.errors import UserError
 from titans_seq.jsonl import append_row, read_rows
@@ -74,11 +75,9 @@ def run(name: str, seed: int, steps: int, books: Path) -> dict[str, Any]:
         model,
         steps,
         OptimiserConfig(lr=LR, warmup=100),
-        length=LENGTH,
-        rows=ROWS,
-        batch_tokens=ROWS * LENGTH,
+        BatchConfig(length=LENGTH, rows=ROWS, tokens=ROWS * LENGTH),
+        RecordConfig(checkpoint_every=steps),
         seed=seed,
-        checkpoint_every=steps,
     )
     with tempfile.TemporaryDirectory() as folder:
         shards, out = Path(folder) / "shards", Path(folder) / "run"

@@ -16,7 +16,7 @@ from language.trials import markdown, summarise
 from titans_seq.jsonl import read_rows
 from titans_seq.memory import PRESETS
 
-from . import forecasting, long_context, long_text, memories, shakespeare
+from . import decoding, forecasting, gpu, gpu_tables, long_context, long_text, memories, profile_block, shakespeare
 from .presets_table import presets_table
 
 ROOT = Path(__file__).parents[1]
@@ -125,6 +125,9 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "presets": lambda: presets_table(PRESETS),
         "shakespeare": shakespeare_table,
         "longcontext": lambda: markdown(summarise(read_rows(long_context.RESULTS)), heading="###").rstrip(),
+        "decoding": lambda: decoding.table(json.loads(decoding.RESULTS.read_text(encoding="utf-8"))),
+        "profile": lambda: profile_block.table(json.loads(profile_block.RESULTS.read_text(encoding="utf-8"))["rows"]),
+        "gpu": lambda: gpu_tables.table(_results_if_any(gpu.RESULTS)),
         "longtext": lambda: long_text.table(json.loads(long_text.RESULTS.read_text(encoding="utf-8"))["rows"]),
     }
     return {name: makers[name]() for name in names}
@@ -149,6 +152,10 @@ def main() -> int:
                 document.write_text(filled, encoding="utf-8")
     print(f"changed: {', '.join(stale)}" if stale else "all tables are up to date")
     return int(bool(stale) and "--check" in sys.argv[1:])
+
+
+def _results_if_any(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _times(value: float | None) -> str:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.tolerances import assert_close
-from titans_seq.layers import AttentionConfig, CausalAttention, Fusion
+from titans_seq.layers import AttentionConfig, CausalAttention, Fusion, attention
 from titans_seq.layers.attention import rotated
 
 
@@ -31,6 +31,17 @@ def test_attention_is_its_definition(window: int | None, persistent_tokens: int,
     layer = CausalAttention(AttentionConfig(2, window, persistent_tokens), 8).double()
     x = torch.randn(2, length, 8, dtype=torch.float64)
     assert_close(layer(x)[0], attention_by_definition(layer, x), 1e-12)
+
+
+def test_long_inputs_without_a_window_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "_BLOCK", 64)
+    torch.manual_seed(0)
+    for persistent_tokens in (0, 2):
+        layer = CausalAttention(AttentionConfig(2, None, persistent_tokens), 8).double()
+        x = torch.randn(2, 140, 8, dtype=torch.float64)
+        _, state = layer(x[:, :3])
+        y = torch.cat([layer(x[:, :3])[0], layer(x[:, 3:], state)[0]], 1)
+        assert_close(y, attention_by_definition(layer, x), 1e-12)
 
 
 def test_a_score_depends_on_the_distance_alone() -> None:

@@ -57,7 +57,8 @@ def test_bend_is_the_derivative_of_pull(name: str) -> None:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_collect_is_the_transpose_of_spread(name: str) -> None:
     activation = ACTIVATIONS[name]
-    g, d = torch.randn(5), torch.randn(5 * activation.width)
+    generator = torch.Generator().manual_seed(0)
+    g, d = (torch.randn(size, generator=generator, dtype=torch.float64) for size in (5, 5 * activation.width))
     assert activation.spread(g).shape == d.shape
     assert torch.isclose((activation.spread(g) * d).sum(), (g * activation.collect(d)).sum())
 

@@ -133,6 +133,58 @@ def test_correlated_keys_with_gates_wide_open(chunk_size: int, rule: str) -> Non
     assert all(w.abs().max() < 1e2 for w in state.memory.weights)
 
 
+def correlated(start: int, length: int) -> Tensor:
+    """Draw `[1, length, DIM]`: a common direction, a slow turn and some noise; their keys' mean cosine is about 0.7."""
+    noise = torch.randn(1, length, DIM, generator=torch.Generator().manual_seed(start))
+    angle = torch.arange(start, start + length)[:, None] * 1e-3 * torch.arange(1, DIM + 1)
+    return 1 + 1.5 * torch.sin(angle) + 0.5 * noise
+
+
+def train_on_correlated_keys(rule: str, chunk_size: int, tokens: int, max_step: float = 1.0) -> tuple[float, float]:
+    """Train a layer to say each next token of one stream, its state carried from step to step.
+
+    Returns:
+        The largest norm of a matrix of the memory after any step, and the mean loss of the last ten steps.
+    """
+    torch.manual_seed(0)
+    gates = GateConfig(lr_bias=8.0, momentum_bias=3.0, max_step=max_step)  # wide open, with the strongest momentum
+    module = NeuralMemory(NeuralMemoryConfig(heads=2, chunk_size=chunk_size, rule=RULES[rule], gates=gates), DIM)
+    optimiser = torch.optim.AdamW(module.parameters(), lr=0.01)
+    state, norms, losses, piece = None, [], [], 1_000
+    for start in range(0, tokens, piece):
+        x = correlated(start, piece + 1)
+        y, state = module(x[:, :-1], state)
+        assert state is not None
+        state = state.map(Tensor.detach)
+        norms += [w.norm(dim=(-2, -1)).max() for w in state.memory.weights]
+        loss = F.mse_loss(y, x[:, 1:])
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return torch.stack(norms).max().item(), sum(losses[-10:]) / len(losses[-10:])
+
+
+# A norm that drifts by one every thousand tokens passes this.
+LARGEST_NORM = 50.0
+
+
+@pytest.mark.parametrize("chunk_size", [16, 64, 256])
+@pytest.mark.parametrize(
+    "rule", ["titans", "linear", *(pytest.param(name, marks=pytest.mark.slow) for name in list(RULES)[2:])]
+)
+def test_training_through_50_000_tokens_of_correlated_keys(rule: str, chunk_size: int) -> None:
+    norm, loss = train_on_correlated_keys(rule, chunk_size, tokens=50_000)
+    assert norm < LARGEST_NORM
+    assert loss < correlated(0, 50_000).square().mean().item(), "a layer that says nothing does better"
+
+
+@pytest.mark.parametrize("chunk_size", [16, 64, 256])
+def test_the_same_training_diverges_without_the_cap_on_the_step(chunk_size: int) -> None:
+    norm, _ = train_on_correlated_keys("linear", chunk_size, tokens=3_000, max_step=16.0)
+    assert not norm < LARGEST_NORM  # infinite, or no number
+
+
 @pytest.mark.parametrize("kind", BOUND)
 @pytest.mark.parametrize("rule", ["titans", "linear"])
 def test_gradients_stay_finite(rule: str, kind: str) -> None:

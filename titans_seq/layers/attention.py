@@ -6,11 +6,14 @@ a query and a key depends on their distance alone, so that a sequence may go on 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+# Queries at a time where no window says how many: it bounds the masks.
+_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,20 @@ def rotated(x: Tensor, first: int, base: float) -> Tensor:
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, turned: tuple[Tensor, Tensor], prefix: int) -> Tensor:
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    turned: tuple[Tensor, Tensor],
+    prefix: int,
+    causal: bool = False,
+) -> Tensor:
     """Attend to keys with positions, and to a prefix of keys without.
 
     The prefix's scores must not depend on how far the sequence has come, so they take the query as it was before its
-    rotation. Both kinds of scores come from one product, of queries and keys twice as wide, zero where they don't meet.
+    rotation. A CPU is fastest with the two kinds of scores side by side. Elsewhere both come from one product, of
+    queries and keys twice as wide, zero where they don't meet.
 
     Args:
         q: queries before their rotation, `[B, H, T, D]`.
@@ -91,16 +103,22 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, turned: tuple[T
         mask: `[T, prefix + S]` or `[B, 1, T, prefix + S]`, True where a query sees a key; None if it sees all.
         turned: q and the S keys after the prefix, rotated.
         prefix: number of keys without position.
+        causal: whether each query sees the keys up to its own, as many as there are queries; instead of a mask.
 
     Returns:
         `[B, H, T, D]`.
     """
     queries, keys = turned
     scale = q.shape[-1] ** -0.5
+    if prefix and q.device.type == "cpu":
+        scores = torch.cat([(scale * q) @ k[..., :prefix, :].mT, (scale * queries) @ keys.mT], -1)
+        if mask is not None:  # added, since a sum costs the backward pass nothing
+            scores = scores + scores.new_zeros(()).masked_fill(~mask, -math.inf)
+        return scores.softmax(-1).to(v.dtype) @ v
     if prefix:
         queries = torch.cat([queries, q], -1)
         keys = torch.cat([F.pad(k[..., :prefix, :], (k.shape[-1], 0)), F.pad(keys, (0, k.shape[-1]))], -2)
-    return F.scaled_dot_product_attention(queries, keys, v, attn_mask=mask, scale=scale)
+    return F.scaled_dot_product_attention(queries, keys, v, attn_mask=mask, is_causal=causal, scale=scale)
 
 
 class HeadProjections(nn.Module):
@@ -147,6 +165,35 @@ class HeadProjections(nn.Module):
         return self.output(y.transpose(1, 2).flatten(-2))
 
 
+@dataclass(frozen=True)
+class _Sight:
+    """Who sees whom in one call.
+
+    Attributes:
+        reach: keys that a query sees, the one at its own place included.
+        begins: as in `AttentionState`.
+        prefix: keys that all see.
+        masks: made so far. Blocks of queries that lie alike to their keys share one.
+    """
+
+    reach: int
+    begins: Tensor | None
+    prefix: int
+    masks: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
+
+    def mask(self, first: int, start: int, last: int, device: torch.device) -> Tensor:
+        """Say which of the prefix and the keys first .. last each of the queries start .. last sees."""
+        alike = (start - first, last - first, first if self.begins is not None else 0)
+        if alike not in self.masks:
+            keys_at = torch.arange(first, last, device=device)
+            behind = torch.arange(start, last, device=device).unsqueeze(-1) - keys_at
+            seen = (behind >= 0) & (behind < self.reach)
+            if self.begins is not None:
+                seen = seen & (keys_at >= self.begins[:, None, None, None])
+            self.masks[alike] = F.pad(seen, (self.prefix, 0), value=True)
+        return self.masks[alike]
+
+
 class CausalAttention(nn.Module):
     """Attention over the last `window` tokens behind persistent ones (Titans 4.2, figure 3b); all tokens without one.
 
@@ -189,9 +236,12 @@ class CausalAttention(nn.Module):
         past, window = k.shape[2] - q.shape[2], self.config.window
         reach = k.shape[2] if window is None else window
         prefix = self.heads.prefix(k)
+        # Without a window and a past, nothing but the order of tokens says who sees whom.
+        causal = window is None and not past and not prefix[0].shape[2] and begins is None
         # Blocks of queries as long as the window: the scores are never wider than two windows.
-        starts = range(0, q.shape[2], q.shape[2] if window is None else max(window, 64))
-        blocks = [self._block(q, k, v, prefix, begins, past, start, starts.step, reach) for start in starts]
+        starts = range(0, q.shape[2], q.shape[2] if causal else max(window or _BLOCK, 64))
+        sight = _Sight(reach, begins, prefix[0].shape[2])
+        blocks = [self._block(q, k, v, prefix, sight, past, start, starts.step) for start in starts]
         y = self.heads.joined(blocks[0] if len(blocks) == 1 else torch.cat(blocks, 2))
         if not return_state:
             return y, None
@@ -207,25 +257,22 @@ class CausalAttention(nn.Module):
         k: Tensor,
         v: Tensor,
         prefix: tuple[Tensor, Tensor],
-        begins: Tensor | None,
+        sight: _Sight,
         past: int,
         start: int,
         length: int,
-        reach: int,
     ) -> Tensor:
         """Attend for the queries start .. start + length, the first of which is key past + start."""
         q = q[:, :, start : start + length]
-        first, last = max(0, past + start - reach + 1), past + start + q.shape[2]
+        first, last = max(0, past + start - sight.reach + 1), past + start + q.shape[2]
         k, v, count = k[:, :, first:last], v[:, :, first:last], prefix[0].shape[2]
         turned = (
             rotated(q, past + start - first, self.config.rope_base),
             rotated(k, 0, self.config.rope_base),
         )
-        keys_at = torch.arange(first, last, device=q.device)
-        behind = torch.arange(past + start, last, device=q.device).unsqueeze(-1) - keys_at
-        seen = (behind >= 0) & (behind < reach)
-        if begins is not None:
-            seen = seen & (keys_at >= begins[:, None, None, None])
-        seen = F.pad(seen, (count, 0), value=True)
-        keys, values = torch.cat([prefix[0], k], 2), torch.cat([prefix[1], v], 2)
-        return attend(q, keys, values, seen, turned, count)
+        keys, values = (torch.cat([prefix[0], k], 2), torch.cat([prefix[1], v], 2)) if count else (k, v)
+        plain = sight.begins is None
+        causal = plain and not count and 1 < q.shape[2] == k.shape[2] <= sight.reach
+        sees_all = plain and q.shape[2] == 1  # what lies beyond its reach was cut off above
+        seen = None if causal or sees_all else sight.mask(first, past + start, last, q.device)
+        return attend(q, keys, values, seen, turned, count, causal)

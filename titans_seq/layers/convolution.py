@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# Numbers of a block of tokens that a CPU's cache holds beside the sums they go to.
+_BLOCK = 65536
+
 
 class CausalConvolution(nn.Module):
     """Mix each channel with its own last `width` values (Titans 4.4; width 4 in the NeurIPS version).
@@ -37,8 +40,65 @@ class CausalConvolution(nn.Module):
         """
         past = self.weight.shape[-1] - 1
         padded = F.pad(x, (0, 0, past, 0)) if recent is None else torch.cat([recent, x], 1)
-        # As a one-row image with its channels last, [B, T, D] needs no transposing copy.
-        image = padded.mT.unsqueeze(2)
-        y = F.conv2d(image, self.weight, groups=self.weight.shape[0]).squeeze(2).mT
         # A copy, because a view would keep the whole piece in memory for as long as the state lives.
-        return y, padded[:, padded.shape[1] - past :].clone()
+        return self._outputs(padded), padded[:, padded.shape[1] - past :].clone()
+
+    def _outputs(self, padded: Tensor) -> Tensor:
+        """Convolve `[B, width - 1 + T, channels]`."""
+        weight = self.weight
+        if torch.compiler.is_compiling() or torch.is_autocast_enabled(padded.device.type):
+            return _convolve(padded, weight)
+        if not torch.is_grad_enabled():
+            one = padded.shape[1] == weight.shape[-1]  # a single token: a library's convolution takes longer to begin
+            return (padded * weight.flatten(1).mT).sum(1, keepdim=True) if one else _convolve(padded, weight)
+        # The library's gradient of the weights is slow for few and long sequences on a CPU.
+        y = _Convolution.apply(padded, weight) if padded.device.type == "cpu" else _convolve(padded, weight)
+        return y  # type: ignore[return-value]
+
+
+def _image(x: Tensor) -> Tensor:
+    """View `[B, T, D]` as a one-row image with its channels last, which needs no transposing copy."""
+    return x.mT.unsqueeze(2)
+
+
+def _convolve(padded: Tensor, weight: Tensor) -> Tensor:
+    return F.conv2d(_image(padded), weight, groups=weight.shape[0]).squeeze(2).mT
+
+
+class _Convolution(torch.autograd.Function):
+    """`_convolve`, with the gradient of its weights summed block by block."""
+
+    @staticmethod
+    def forward(padded: Tensor, weight: Tensor) -> Tensor:
+        return _convolve(padded, weight)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:  # type: ignore[override]
+        padded, weight = ctx.saved_tensors
+        d_padded = d_weight = None
+        if ctx.needs_input_grad[0]:
+            channels = weight.shape[0]
+            options = (None, [1, 1], [0, 0], [1, 1], False, [0, 0], channels, [True, False, False])
+            image, row = _image(padded), _image(gradient)
+            d_padded = torch.ops.aten.convolution_backward(row, image, weight, *options)[0].squeeze(2).mT
+        if ctx.needs_input_grad[1]:
+            d_weight = _weight_gradient(padded, gradient, weight.shape[-1]).mT.reshape(weight.shape)
+        return d_padded, d_weight
+
+
+def _weight_gradient(padded: Tensor, gradient: Tensor, width: int) -> Tensor:
+    """Return the gradient of the weights, `[width, channels]`."""
+    # With zeros behind each sequence the batch is one sequence: what lies astride two of them counts nothing.
+    x, g = padded.flatten(0, 1), F.pad(gradient, (0, 0, 0, width - 1)).flatten(0, 1)
+    tokens = len(x) - width + 1
+    block = max(1, _BLOCK // x.shape[-1])
+    sums = x.new_zeros(width, min(block, tokens), x.shape[-1])
+    for start in range(0, tokens, block):
+        part = g[start : min(start + block, tokens)]
+        for i in range(width):
+            sums[i, : len(part)].addcmul_(x[start + i : start + i + len(part)], part)
+    return sums.sum(1)

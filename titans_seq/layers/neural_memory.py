@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.gates import GateConfig, GateValues, MemoryGates, largest_lr
 from titans_seq.layers.norm import RMSNorm
+from titans_seq.layers.unit_length import unit_queries_and_keys
 from titans_seq.memory import MemoryRule, MemoryState, initial_weights, read_memory
 from titans_seq.ops import Backend, memory_scan
 
@@ -225,10 +226,8 @@ class NeuralMemory(nn.Module):
             qkv, recent = self.convolution(qkv, None if state is None else state.recent)
         qkv = F.silu(qkv)
         gates = self.gates(x if self.config.gates.source == "input" else qkv)
-        queries_keys, v = qkv.unflatten(-1, (3, self.config.heads, self.head_dim)).split([2, 1], 2)
-        # The small constant makes a silent token's key zero instead of dividing by zero.
-        q, k = F.normalize(queries_keys, dim=-1, eps=1e-6).unbind(2)
-        return q, k, v.squeeze(2), gates, recent
+        q, k, v = unit_queries_and_keys(qkv.unflatten(-1, (3, self.config.heads, self.head_dim)))
+        return q, k, v, gates, recent
 
     def initial_state(self) -> MemoryState:
         """Return a new memory, with the learned initial weights."""

@@ -123,7 +123,7 @@ def cumulative_products(gate: Tensor) -> Tensor:
         tensor([[0.5000, 1.0000, 0.0000],
                 [0.2500, 0.5000, 1.0000]])
     """
-    return _CumulativeProducts.apply(gate)  # type: ignore[return-value]
+    return _CumulativeProducts.apply(gate) if torch.is_grad_enabled() else _products(gate)  # type: ignore[return-value]
 
 
 class _MomentumCoefficients(torch.autograd.Function):
@@ -164,7 +164,19 @@ class _MomentumCoefficients(torch.autograd.Function):
         return d_lr, _products_backward(carried, d_carried), _products_backward(kept, d_kept)
 
 
+def _of_one_token(lr: Tensor, momentum: Tensor, keep: Tensor) -> Coefficients:
+    """Return momentum's closed form for a chunk of one token: the recurrence itself, with no products to take."""
+    read = torch.stack([keep, momentum], -1)
+    fade = torch.stack([torch.zeros_like(momentum), momentum], -1)
+    step = lr.unsqueeze(-2)
+    return Coefficients(read, step, torch.cat([read, fade], -2), torch.cat([step, step], -2))
+
+
 def momentum_coefficients(gates: Gates) -> Coefficients:
     """Return the closed form of `S_t = momentum_t S_{t-1} - lr_t u_t`, `W_t = keep_t W_{t-1} + S_t`."""
-    found = _MomentumCoefficients.apply(gates.lr, gates.fade, gates.keep)
+    if gates.lr.shape[-1] == 1:
+        return _of_one_token(gates.lr, gates.fade, gates.keep)
+    # Calling a Function takes its time, which a short call would notice.
+    run = _MomentumCoefficients.apply if torch.is_grad_enabled() else _MomentumCoefficients.forward
+    found = run(gates.lr, gates.fade, gates.keep)
     return Coefficients(*found[:4])  # type: ignore[index]

@@ -25,7 +25,7 @@ from titans_seq.ops._chunk import (
     read_standing,
     runs,
 )
-from titans_seq.ops._updates import LayerGradients, outer, per_sequence, rows_times, summed_to
+from titans_seq.ops._updates import LayerGradients, merged, outer, per_sequence, rows_times, summed_to
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,13 @@ class _Sums:
         """Add to the gradient of a layer's anchor a tensor that nobody else holds."""
         self.anchor[layer] = self.anchor[layer].add_(gradient) if layer in self.anchor else gradient
 
+    def add_outer(self, layer: int, x: Tensor, d_z: Tensor, lead: int) -> None:
+        """Add the gradient of a layer's anchor `[lead, in, out]` in a product of rows x with it."""
+        if layer in self.anchor:
+            self.anchor[layer].baddbmm_(merged(x, lead).mT, merged(d_z, lead))
+        else:
+            self.anchor[layer] = outer(x, d_z, lead)
+
 
 def chunk_backward(
     rule: MemoryRule,
@@ -87,7 +94,8 @@ def chunk_backward(
         own_anchor: whether the anchor was given, and not what the slots say.
     """
     first = rule.architecture.first_learning
-    d = _Sums([Coefficients(*map(torch.zeros_like, c.tensors())) for c in chunk.coefficients], {})
+    # New zeros, since the coefficients' own memory may be laid out in another order.
+    d = _Sums([Coefficients(*(x.new_zeros(x.shape) for x in c.tensors())) for c in chunk.coefficients], {})
     d_read, d_last = d_output, None
     if chunk.closes and not rule.linear:
         d_read, d_after, d_last = _close_backward(rule, chunk, slots, anchor, w, d_output, d_after, d)
@@ -124,7 +132,7 @@ def _running_backward(
 
     def pull(layer: int, x: Tensor, d_z: Tensor) -> Tensor:
         if layer < first:
-            d.add_anchor(layer, outer(x, d_z, slots[layer].shape[0]))
+            d.add_outer(layer, x, d_z, slots[layer].shape[0])
             return rows_times(d_z, slots[layer][:, 0].mT)
         i = layer - first
         d_c, update = d.coefficients[chunk.shared(i)], chunk.updates(i)
@@ -154,7 +162,7 @@ def _standing_backward(
             i = layer - first
             chunk.updates(i).age_backward(d_z * rows_times(x, anchor[layer]), d.coefficients[chunk.shared(i)])
             d_z = d_z * ages[i]
-        d.add_anchor(layer, outer(x, d_z, anchor[layer].shape[0]))
+        d.add_outer(layer, x, d_z, anchor[layer].shape[0])
         return rows_times(d_z, anchor[layer].mT)
 
     d_z = d_output if passed.norm is None else passed.norm.backward(d_output)
@@ -266,7 +274,7 @@ def _writes_backward(
             chunk.updates(i + 1).age_backward(d_above * above, d.coefficients[chunk.shared(i + 1)])
             d_above, above = d_above * ages[i + 1], above * ages[i + 1]
         layers[i + 1].errors.add_(d_above)
-        d.add_anchor(first + i + 1, outer(d_raw, above, matrix.shape[0]))
+        d.add_outer(first + i + 1, d_raw, above, matrix.shape[0])
     norm, d_error = w.keys.norm, layers[last].errors
     d_signal = d_error if norm is None else norm.backward(d_error)
     gradients = rule.bias.error_backward(w.prediction, chunk.written[1], chunk.threshold, d_signal)
@@ -277,7 +285,7 @@ def _writes_backward(
         if ages and i >= 0:
             chunk.updates(i).age_backward(d_z * w.unaged[i], d.coefficients[chunk.shared(i)])
             d_z = d_z * ages[i]
-        d.add_anchor(layer, outer(x, d_z, anchor[layer].shape[0]))
+        d.add_outer(layer, x, d_z, anchor[layer].shape[0])
         d_x = rows_times(d_z, anchor[layer].mT)
         return d_x if i < 0 else d_x.add_(layers[i].inputs)
 

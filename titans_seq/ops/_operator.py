@@ -61,6 +61,8 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
 def _chunks(q: Tensor, written: list[Tensor], coefficients: list[Tensor], sets: int, closes: bool) -> list[Chunk]:
     """Cut what an operator takes into chunks."""
     size = len(coefficients) // sets
+    # A token's shares in the slots stand side by side: its inputs are scaled by them, row by row.
+    coefficients = [x.mT.contiguous().mT if j % size == 3 and x.dim() == 4 else x for j, x in enumerate(coefficients)]
     return [
         Chunk(
             q[i],

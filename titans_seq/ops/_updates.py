@@ -29,9 +29,14 @@ def rows_times(x: Tensor, matrix: Tensor) -> Tensor:
     return torch.bmm(shared, matrix).view(*x.shape[:-1], matrix.shape[-1])
 
 
+def merged(x: Tensor, lead: int) -> Tensor:
+    """View rows `[G, C, in]` as `[lead, rows, in]`, of the whole batch where `lead` is the heads alone."""
+    return x.reshape(lead, -1, x.shape[-1])
+
+
 def outer(x: Tensor, y: Tensor, lead: int) -> Tensor:
     """Sum over rows of x (outer) y: `[lead, in, out]`, over the batch too where `lead` is the heads alone."""
-    return torch.bmm(x.reshape(lead, -1, x.shape[-1]).mT, y.reshape(lead, -1, y.shape[-1]))
+    return torch.bmm(merged(x, lead).mT, merged(y, lead))
 
 
 def per_sequence(matrix: Tensor, groups: int) -> Tensor:
@@ -123,7 +128,7 @@ class PerHead(Updates):
         scaled, scores, mixed = seen
         n = slot.shape[1]
         pulled = rows_times(d_y, _stacked(slot).mT).unflatten(-1, (n, -1))  # [G, C, n, in]
-        d_c.read[..., :n] += (pulled @ x.unsqueeze(-1)).squeeze(-1)
+        d_c.read[..., :n] += torch.linalg.vecdot(pulled, x.unsqueeze(-2))
         d_mixed = torch.bmm(d_y, written.errors.mT).neg_()
         d_c.mix.addcmul_(d_mixed, scores)
         d_scores = d_mixed.mul_(self.c.mix)
@@ -133,27 +138,28 @@ class PerHead(Updates):
         return d_x, LayerGradients(torch.bmm(d_scores.mT, x), d_errors, d_slots)
 
     def carry(self, slot: Tensor, written: Written) -> Tensor:
-        groups, n = written.inputs.shape[0], self.c.carry.shape[-1]
-        whole = per_sequence(slot, groups)
-        old = self.c.carry[..., : slot.shape[1]] @ whole.flatten(2)
+        (lead, n), groups = slot.shape[:2], written.inputs.shape[0]
+        if n == 1:
+            old = self.c.carry[..., 0].reshape(lead, -1, self.c.carry.shape[-1], 1, 1) * slot.unsqueeze(1)
+        else:
+            old = self.c.carry @ slot.flatten(2)
         added = _scaled_rows(written.inputs, self.c.write.mT).mT
-        new = old.view(groups, -1, slot.shape[-1]).baddbmm_(added, written.errors, alpha=-1)
-        return new.view(groups, n, *slot.shape[2:])
+        new = old.reshape(groups, -1, slot.shape[-1]).baddbmm_(added, written.errors, alpha=-1)
+        return new.view(groups, -1, *slot.shape[2:])
 
     def carry_backward(
         self, slot: Tensor, written: Written, d_new: Tensor, d: LayerGradients, d_c: Coefficients
     ) -> None:
         (lead, n), a = slot.shape[:2], written.inputs
-        d_flat, flat = d_new.flatten(2), per_sequence(slot, a.shape[0]).flatten(2)
-        if lead == a.shape[0]:
-            d.slots.flatten(2).baddbmm_(self.c.carry[..., :n].mT, d_flat)
-        else:
-            d.slots.add_(summed_to(self.c.carry[..., :n].mT @ d_flat, lead).view_as(slot))
-        d_c.carry[..., :n] += d_flat @ flat.mT
+        # Sequences that share their one slot are so many rows of it.
+        carry = self.c.carry[..., :n].reshape(lead, -1, n)
+        d_flat = d_new.reshape(lead, carry.shape[1], -1)
+        d.slots.flatten(2).baddbmm_(carry.mT, d_flat)
+        d_c.carry[..., :n] += torch.bmm(d_flat, slot.flatten(2).mT).reshape(*d_new.shape[:2], n)
         d.errors.baddbmm_(_scaled_rows(a, self.c.write.mT), _stacked(d_new), alpha=-1)
         pulled = torch.bmm(written.errors, _stacked(d_new).mT).unflatten(-1, (-1, a.shape[-1]))  # [G, S, n, in]
         d.inputs.sub_(_combined(pulled, self.c.write.mT))
-        d_c.write.sub_((pulled @ a.unsqueeze(-1)).squeeze(-1).mT)
+        d_c.write.sub_(torch.linalg.vecdot(pulled, a.unsqueeze(-2)).mT)
 
     def age(self) -> Tensor:
         return self.c.read[..., :1]
