@@ -9,6 +9,7 @@ from typing import Self
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.progress import Progress
 
 from .config import ForecastConfig
 from .data import FrameOptions, SeriesData
@@ -18,7 +19,7 @@ from .inference import Trained, check_levels, forecast_future, series_names
 from .network.simba_network import SimbaNetwork
 from .reading import as_series, matching_series, with_known_future
 from .storage import load_model, save_model
-from .training.fitting import Progress, fit_series
+from .training.fitting import fit_series
 from .training.optimiser import OptimiserConfig
 from .training.trainer import FitResult
 

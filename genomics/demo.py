@@ -12,7 +12,7 @@ from pathlib import Path
 
 from titans_seq.cli import main as titans
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
+from titans_seq.files import atomic_path, write_text
 
 from .sequences.values import LabelledSequences
 from .synthetic import planted_motifs
@@ -82,8 +82,7 @@ def rows(data: LabelledSequences) -> list[tuple[str, str, str]]:
 def write_one(path: Path) -> None:
     """Write a sequence with the motif that is in no part."""
     made = planted_motifs(2, LENGTH, seed=99, kept=1.0)
-    with atomic_path(path) as temporary:
-        temporary.write_text(f">with_motif\n{made.sequences[1]}\n", encoding="utf-8")
+    write_text(path, f">with_motif\n{made.sequences[1]}\n")
 
 
 if __name__ == "__main__":

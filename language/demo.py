@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from titans_seq.cli import main as titans
-from titans_seq.files import atomic_path
+from titans_seq.files import atomic_path, write_text
 
 DESCRIPTION = "Train a byte model on Python's own documentation, let it read a page, and let it write."
 PROMPT = 'The "for" statement is used to'
@@ -54,8 +54,7 @@ def write_documentation(corpus: Path, read_last: Path) -> None:
         for name, text in sorted(topics.items()):
             if name != READ_LAST:
                 stream.write(json.dumps({"text": text}) + "\n")
-    with atomic_path(read_last) as temporary:
-        temporary.write_text(topics[READ_LAST], encoding="utf-8")
+    write_text(read_last, topics[READ_LAST])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import titans_seq
+
 # The order is the order of the printed table.
 PACKAGES = (
     "titans-seq",
@@ -70,6 +72,17 @@ def installed_version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """Versions of Python, of this package and of others, by name, as a run keeps them with its settings.
+
+    Example:
+        >>> versions_of("no-such-distribution")["no-such-distribution"]
+        'not installed'
+    """
+    found = {name: installed_version(name) or "not installed" for name in packages}
+    return {"python": platform.python_version(), "titans-seq": titans_seq.__version__} | found
 
 
 def checkout_commit(*packages: str) -> str | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from titans_seq.config import to_dict
 from titans_seq.env import checkout_commit, installed_version
+from titans_seq.progress import Progress
 
 from ..evaluation.baselines import standard_baselines
 from ..network.simba_network import build_network
@@ -50,7 +51,7 @@ def run_benchmark(
     overrides: Mapping[str, Any] | None = None,
     baselines: Scores | None = None,
     cache_dir: Path | str | None = None,
-    progress: Literal["bar", "lines", "none"] = "none",
+    progress: Progress = "none",
 ) -> dict[str, Any]:
     """Train on a benchmark set as its recipe says, and score every validation and test window.
 

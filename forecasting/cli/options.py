@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
-T = TypeVar("T")
+from titans_seq.options import Maybe, Several
+from titans_seq.progress import Progress
 
-# An option that is left out says in its help what happens then; "default: None" would add nothing.
-Maybe = Annotated[T | None, arg(help_behavior_hint="")]
 Numbers = Annotated[tuple[float, ...], arg(help_behavior_hint="")]
-Several = UseAppendAction[tuple[str, ...]]
-Progress = Literal["bar", "lines", "none"]
 
 
 @dataclass(frozen=True)

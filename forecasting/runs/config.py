@@ -1,20 +1,17 @@
 """What `config.yaml` of a run holds: settings, data and the versions it was made with."""
 
 import hashlib
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from titans_seq.config import from_yaml, to_yaml
-from titans_seq.env import checkout_commit, installed_version
+from titans_seq.env import checkout_commit, versions_of
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
+from titans_seq.training.run_folder import read_config, read_config_file
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, TableOptions
 
-CONFIG = "config.yaml"
-_PACKAGES = ("titans-seq", "torch", "lightning", "numpy", "pandas")
+_PACKAGES = ("torch", "lightning", "numpy", "pandas")
 
 
 @dataclass(frozen=True)
@@ -42,14 +39,13 @@ class RunConfig:
 
 def new_run_config(data_path: Path, forecast: ForecastConfig, options: FrameOptions, table: TableOptions) -> RunConfig:
     """The configuration of a run that starts now, on a file that is there."""
-    versions = {name: installed_version(name) or "not installed" for name in _PACKAGES}
     return RunConfig(
         forecast,
         options,
         table,
         str(data_path.resolve()),
         file_hash(data_path),
-        {"python": platform.python_version()} | versions,
+        versions_of(*_PACKAGES),
         checkout_commit("forecasting", "titans_seq"),
     )
 
@@ -64,23 +60,7 @@ def read_run_config(path: Path) -> RunConfig:
         UserError: if there is none, or it is damaged.
     """
     path = Path(path)
-    if path.is_dir():
-        if not (path / CONFIG).is_file():
-            raise UserError(f"{path} is not a run folder: it has no {CONFIG}; check the path")
-        path = path / CONFIG
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such run folder or configuration: check the path") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: damaged, it is not UTF-8 text: restore the file") from error
-    return from_yaml(text, RunConfig, str(path))
-
-
-def write_run_config(out: Path, run: RunConfig) -> None:
-    """Write `config.yaml` into a run folder."""
-    with atomic_path(out / CONFIG) as temporary:
-        temporary.write_text(to_yaml(run), encoding="utf-8")
+    return read_config(path, RunConfig) if path.is_dir() else read_config_file(path, RunConfig)
 
 
 def file_hash(path: Path) -> str:

@@ -7,12 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.pictures import check_picture
 
 from ..data import SeriesData, load_series, read_table
 from ..inference import series_names
 from ..model import ForecastModel
 from .config import RunConfig, file_hash, read_run_config
-from .plotting import Panel, check_format, plot_forecast, plot_training
+from .plotting import Panel, plot_forecast, plot_training
 from .runs import open_run
 
 FORECAST_PICTURE = "forecast.png"
@@ -48,7 +49,7 @@ def plot_run(
         UserError: a series is unknown, or the run is not whole, or known covariates are missing.
     """
     target = target or out / FORECAST_PICTURE
-    check_format(target)
+    check_picture(target)
     if history is not None and history < 1:
         raise UserError(f"history must be at least 1 step, got {history}")
     model = open_run(out)

@@ -11,11 +11,9 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
+from titans_seq.pictures import check_picture, save_picture
 
 NOT_LEVELS = ("series", "cutoff", "time", "actual", "mean")
-FORMATS = (".png", ".pdf", ".svg")
 
 HISTORY, FORECAST, CHECK = "#3a3a3a", "#1f62a8", "#c2571a"
 
@@ -60,7 +58,7 @@ def plot_forecast(panels: Sequence[Panel], path: Path | str, title: str = "") ->
     Raises:
         UserError: the file has another suffix.
     """
-    check_format(path)
+    check_picture(path)
     figure = Figure(figsize=(11, 1.1 + 3.3 * len(panels)), layout="constrained")
     axes = figure.subplots(len(panels), squeeze=False)[:, 0]
     for panel, axis in zip(panels, axes, strict=True):
@@ -69,7 +67,7 @@ def plot_forecast(panels: Sequence[Panel], path: Path | str, title: str = "") ->
     figure.suptitle(title, fontsize=12)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
-    _save(figure, path)
+    save_picture(figure, path)
 
 
 def _draw_panel(axis: Axes, panel: Panel) -> None:
@@ -133,14 +131,14 @@ def plot_training(history: pd.DataFrame, best_epoch: int, by_step: pd.DataFrame 
     Raises:
         UserError: the file has another suffix.
     """
-    check_format(path)
+    check_picture(path)
     count = 1 if by_step is None else 2
     figure = Figure(figsize=(5.5 * count, 3.8), layout="constrained")
     axes = figure.subplots(1, count, squeeze=False)[0]
     _draw_curve(axes[0], history, best_epoch)
     if by_step is not None:
         _draw_steps(axes[1], by_step)
-    _save(figure, path)
+    save_picture(figure, path)
 
 
 def _draw_curve(axis: Axes, history: pd.DataFrame, best_epoch: int) -> None:
@@ -180,19 +178,3 @@ def _style(axis: Axes) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(color="0.9", linewidth=0.6)
     axis.set_axisbelow(True)
-
-
-def check_format(path: Path | str) -> None:
-    """Make sure that a picture can be written under this name.
-
-    Raises:
-        UserError: its suffix is none of `FORMATS`.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise UserError(f"cannot draw to {path}: expected a name that ends in {', '.join(FORMATS)}")
-
-
-def _save(figure: Figure, path: Path | str) -> None:
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130)

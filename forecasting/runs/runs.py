@@ -19,7 +19,10 @@ from typing import Any
 import pandas as pd
 
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
+from titans_seq.files import atomic_path, write_text
+from titans_seq.models.saving import MODEL
+from titans_seq.progress import Progress
+from titans_seq.training.run_folder import CONFIG, write_config
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
@@ -29,9 +32,8 @@ from ..model import ForecastModel
 from ..model_card import model_card
 from ..reading import read_like
 from ..storage import history_csv
-from ..training.fitting import Progress
-from .config import CONFIG, RunConfig, file_hash, new_run_config, read_run_config, write_run_config
-from .folder import CHECKPOINT, MODEL, claim, clear_leftovers, describe_unfinished, is_finished
+from .config import RunConfig, file_hash, new_run_config, read_run_config
+from .folder import CHECKPOINT, RUNS
 
 HISTORY = "history.csv"
 CARD = "card.md"
@@ -84,7 +86,7 @@ def train_run(
     out = Path(out)
     if resume:
         run = _stored(out, data_path, config)
-        if is_finished(out):
+        if RUNS.is_finished(out):
             return open_run(out)
         data = _run_data(run)
         return _train(data, out, run, progress, resume=(out / CHECKPOINT).is_file())
@@ -92,8 +94,8 @@ def train_run(
         raise UserError("training needs a data file and settings: only resuming an earlier run does without them")
     data = load_series(data_path, options, table)
     run = new_run_config(Path(data_path), config, options, table)
-    with claim(out, overwrite):
-        write_run_config(out, run)
+    with RUNS.claim(out, overwrite):
+        write_config(out, run)
         return _train(data, out, run, progress, resume=False)
 
 
@@ -106,12 +108,13 @@ def _train(data: SeriesData, out: Path, run: RunConfig, progress: Progress, resu
         checkpoint=out / CHECKPOINT,
         resume=resume,
     )
-    _write(out / HISTORY, history_csv(model.history))
+    write_text(out / HISTORY, history_csv(model.history))
     card = model_card(model.config, model.context, model.history, model.network)
-    _write(out / CARD, f"{card}\nTrained on {run.data} (SHA-256 {run.sha256}).\n")
+    write_text(out / CARD, f"{card}\nTrained on {run.data} (SHA-256 {run.sha256}).\n")
     # The model comes last: a folder with one is a finished run.
     model.save(out / MODEL)
-    clear_leftovers(out)
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    RUNS.clear(out)
     return model
 
 
@@ -139,8 +142,8 @@ def open_run(out: Path) -> ForecastModel:
     """
     out = Path(out)
     read_run_config(out)
-    if not is_finished(out):
-        raise UserError(describe_unfinished(out))
+    if not RUNS.is_finished(out):
+        raise UserError(RUNS.describe_unfinished(out))
     return ForecastModel.load(out / MODEL)
 
 
@@ -162,7 +165,7 @@ def evaluate_run(
     model = open_run(out)
     result = model.evaluate(_data(out, model, data_path), part, season=season)
     _write_scores(out / "metrics", result.table, result, {"part": result.part})
-    _write(out / "metrics_by_step.csv", result.by_step.to_csv(index=False))
+    write_text(out / "metrics_by_step.csv", result.by_step.to_csv(index=False))
     return result
 
 
@@ -194,7 +197,7 @@ def backtest_run(
     model = open_run(out)
     data = _data(out, model, data_path)
     result = model.backtest(data, windows=windows, step=step, refit=refit, season=season, progress=progress)
-    _write(out / "backtest.csv", result.forecasts.to_csv(index=False))
+    write_text(out / "backtest.csv", result.forecasts.to_csv(index=False))
     _write_scores(out / "backtest_metrics", result.table, result, {})
     return result
 
@@ -228,7 +231,7 @@ def predict_run(
     future = None if known_future is None else read_table(known_future, run.table).frame
     forecast = model.predict(data, known_future=future, levels=levels)
     if target.suffix == ".csv":
-        _write(target, forecast.to_csv(index=False))
+        write_text(target, forecast.to_csv(index=False))
     else:
         with atomic_path(target) as temporary:
             forecast.to_parquet(temporary, index=False)
@@ -254,11 +257,6 @@ def _run_data(run: RunConfig) -> SeriesData:
     return load_series(path, run.options, run.table)
 
 
-def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
 def _write_scores(stem: Path, table: pd.DataFrame, result: Evaluation | Backtest, more: dict[str, Any]) -> None:
     scores = {
         row.pop("model"): {name: None if math.isnan(value) else value for name, value in row.items()}
@@ -271,5 +269,5 @@ def _write_scores(stem: Path, table: pd.DataFrame, result: Evaluation | Backtest
         "scores": scores,
         "notes": result.notes,
     }
-    _write(stem.with_suffix(".json"), json.dumps(facts, indent=2, allow_nan=False) + "\n")
-    _write(stem.with_suffix(".csv"), table.to_csv(index=False))
+    write_text(stem.with_suffix(".json"), json.dumps(facts, indent=2, allow_nan=False) + "\n")
+    write_text(stem.with_suffix(".csv"), table.to_csv(index=False))

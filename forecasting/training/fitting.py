@@ -2,12 +2,12 @@
 
 import copy
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 
 from titans_seq.errors import UserError
+from titans_seq.progress import Progress
 
 from ..config import ForecastConfig
 from ..data import SeriesData
@@ -18,8 +18,6 @@ from ..windows.cutting import WindowLoader, Windows
 from ..windows.preparation import Scaling, calendar_width, fit_scaling, prepare, series_key
 from ..windows.splitting import Split, split_data
 from .trainer import FitResult, fit_network
-
-Progress = Literal["bar", "lines", "none"]
 
 LEAST_BATCHES = 50
 """Batches an epoch of a short series has, by reading its windows again: otherwise it would be a step or two."""

@@ -6,15 +6,16 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
 
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
-from titans_seq.training.lightning_tools import SeedEpochs, Stop, quiet_and_apart
+from titans_seq.progress import Progress
+from titans_seq.training.lightning_tools import SeedEpochs, Stop, new_trainer, quiet_and_apart, run_trainer
 
 from ..network.simba_network import SimbaNetwork
 from ..windows.cutting import WindowBatch
@@ -111,7 +112,7 @@ def fit_network(
     seed: int = 0,
     checkpoint: Path | None = None,
     resume: bool = False,
-    progress: Literal["bar", "lines", "none"] = "none",
+    progress: Progress = "none",
     accelerator: str = "auto",
 ) -> FitResult:
     """Train `network` in place and leave its best weights in it, on the CPU and in evaluation mode.
@@ -156,40 +157,18 @@ def fit_network(
     callbacks: list[Callback] = [SeedEpochs(seed), record]
     if validation is not None:
         callbacks.append(Stop(monitor, patience=config.patience, check_finite=False))
-    if progress == "bar":
-        callbacks.append(TQDMProgressBar(leave=False))
     with tempfile.TemporaryDirectory() as folder, quiet_and_apart():
-        trainer = pl.Trainer(
+        trainer = new_trainer(
+            callbacks,
+            progress,
             accelerator=accelerator,
             devices=1,
             max_epochs=config.epochs,
             gradient_clip_val=config.clip or None,
-            callbacks=callbacks,
-            logger=False,
-            enable_model_summary=False,
-            enable_progress_bar=progress == "bar",
-            num_sanity_val_steps=0,
             default_root_dir=folder,
         )
         module = ForecastModule(network.train(), config)
-        _fit(trainer, module, train, validation, checkpoint if resume else None)
+        start = checkpoint if resume else None
+        run_trainer(trainer, module, start, train_dataloaders=train, val_dataloaders=validation)
     network.cpu().eval().load_state_dict(record.best_weights)
     return FitResult(tuple(record.history), record.best_epoch)
-
-
-def _fit(
-    trainer: pl.Trainer,
-    module: ForecastModule,
-    train: Iterable[WindowBatch],
-    validation: Iterable[WindowBatch] | None,
-    checkpoint: Path | None,
-) -> None:
-    try:
-        trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
-    except RuntimeError as error:
-        if checkpoint is None or "state_dict" not in str(error):
-            raise
-        raise UserError(
-            f"the checkpoint {checkpoint} is of another network than the configured one: resume with the "
-            f"configuration it was trained with, or train anew ({error})"
-        ) from error

@@ -11,6 +11,7 @@ from typing import Any
 from titans_seq.config import to_dict
 from titans_seq.env import checkout_commit
 from titans_seq.jsonl import append_row, read_rows
+from titans_seq.progress import Progress
 
 from ..baselines import Baseline
 from ..evaluation import BootstrapOptions, Evaluation, Model, evaluate
@@ -20,7 +21,7 @@ from ..runs.plan import Plan, divided
 from ..runs.predictor import Predictor
 from ..runs.saving import load_encoder
 from ..sequences.values import Splits
-from ..training.config import Progress, TrainConfig
+from ..training.config import TrainConfig
 from ..training.fitting import fit, new_classifier
 from .sets import BenchmarkSet
 

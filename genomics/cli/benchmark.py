@@ -7,14 +7,30 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from titans_seq.errors import UserError
+from titans_seq.options import Maybe, SeedOptions
+from titans_seq.progress import Progress
 
-from .options import Baselines, Device, HeadOptions, Maybe, ModelOptions, Progress, TrainingOptions
+from .options import Baselines, Device, HeadOptions, ModelOptions, TrainingOptions
 
 if TYPE_CHECKING:
     from ..benchmark import BenchmarkSet
     from ..models import ClassifierConfig
 
 ROWS, TABLE = "benchmark.jsonl", "benchmark.md"
+
+
+@dataclass(frozen=True)
+class ContenderOptions:
+    """What is compared."""
+
+    baselines: Baselines = "all"
+    """Simple models beside it; quick leaves out the network."""
+    only_baselines: bool = False
+    """Leave out our model."""
+    label: Maybe[str] = None
+    """Name of our model in the table; its main settings if not given."""
+    init: Maybe[Path] = None
+    """Begin with the encoder of a run of titans dna pretrain."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +48,14 @@ class Benchmark:
     """Show the sets, and do nothing else."""
     data_dir: Path = Path("data")
     """Folder that holds the sets."""
-    seeds: int = 3
-    """Trainings of each model, with the seeds 0, 1, ..."""
-    first_seed: int = 0
-    """Begin with another seed."""
-    baselines: Baselines = "all"
-    """Simple models beside it; quick leaves out the network."""
-    only_baselines: bool = False
-    """Leave out our model."""
-    label: Maybe[str] = None
-    """Name of our model in the table; its main settings if not given."""
-    init: Maybe[Path] = None
-    """Begin with the encoder of a run of titans dna pretrain."""
     out: Path = Path("runs/dna")
     """Folder of results: benchmark.jsonl and benchmark.md, of all sets."""
     device: Device = "auto"
     """What to compute on."""
     progress: Progress = "lines"
     """What to show meanwhile."""
+    seeds: OmitArgPrefixes[SeedOptions] = field(default_factory=lambda: SeedOptions(seeds=3))
+    contenders: OmitArgPrefixes[ContenderOptions] = field(default_factory=ContenderOptions)
     model: OmitArgPrefixes[ModelOptions] = field(default_factory=ModelOptions)
     head: OmitArgPrefixes[HeadOptions] = field(default_factory=HeadOptions)
     training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
@@ -65,17 +71,14 @@ def benchmark(options: Benchmark) -> None:
         return
     if options.name is None:
         raise UserError("no set is named: titans dna benchmark --list shows all")
-    if options.seeds < 1 or options.first_seed < 0:
-        raise UserError(
-            f"--seeds must be at least 1 and --first-seed at least 0, got {options.seeds} and {options.first_seed}"
-        )
+    options.seeds.numbers()  # says what is wrong before anything is read
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     _run(options, options.name)
 
 
 def _run(options: Benchmark, name: str) -> None:
-    from titans_seq.files import atomic_path
+    from titans_seq.files import write_text
     from titans_seq.jsonl import read_rows
 
     from ..baselines import SmallCNN
@@ -84,32 +87,31 @@ def _run(options: Benchmark, name: str) -> None:
     from .progress import note
     from .settings import chosen_device, classifier_config, train_config
 
-    chosen, device = find_set(name), chosen_device(options.device)
+    contenders, chosen, device = options.contenders, find_set(name), chosen_device(options.device)
     splits = load_set(chosen, options.data_dir)
     trial = None
-    if not options.only_baselines:
+    if not contenders.only_baselines:
         head = _head(options.head, chosen)
-        classifier = classifier_config(options.model, head, options.training, splits.train, options.init)
+        classifier = classifier_config(options.model, head, options.training, splits.train, contenders.init)
         trained = train_config(options.training, 0)
-        title = options.label or describe(options, classifier)
-        trial = Trial(title, classifier, trained, options.init, device, options.progress)
+        title = contenders.label or describe(options, classifier)
+        trial = Trial(title, classifier, trained, contenders.init, device, options.progress)
     baselines = [
         SmallCNN(both_strands=chosen.both_strands, device=device) if isinstance(one, SmallCNN) else one
-        for one in chosen_baselines(options.baselines, device)
+        for one in chosen_baselines(contenders.baselines, device)
     ]
-    seeds = range(options.first_seed, options.first_seed + options.seeds)
     rows = options.out / ROWS
-    run_set(chosen, splits, trial, baselines, seeds, rows, lambda text: note(text, options.progress))
+    run_set(chosen, splits, trial, baselines, options.seeds.numbers(), rows, lambda text: note(text, options.progress))
     found = read_rows(rows)
-    with atomic_path(options.out / TABLE) as temporary:
-        temporary.write_text(markdown(found) + "\n", encoding="utf-8")
+    write_text(options.out / TABLE, markdown(found) + "\n")
     print(markdown(row for row in found if row["dataset"] == name))
     print(f"\nwritten: {rows}, {options.out / TABLE}")
 
 
 def describe(options: Benchmark, classifier: "ClassifierConfig") -> str:
     """The settings in which our models differ, as a name."""
-    words = [f"Titans {options.model.preset or 'small'}" if options.init is None else f"Titans from {options.init}"]
+    init = options.contenders.init
+    words = [f"Titans {options.model.preset or 'small'}" if init is None else f"Titans from {init}"]
     if options.model.mixer == "identity":
         words.append("without memory")
     if classifier.encoder.directions == "both":

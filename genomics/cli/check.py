@@ -5,7 +5,9 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from .options import Progress, ReadingOptions
+from titans_seq.progress import Progress
+
+from .options import ReadingOptions
 
 
 @dataclass(frozen=True)

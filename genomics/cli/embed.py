@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from .options import Device, Progress, RecordOptions
+from titans_seq.progress import Progress
+
+from .options import Device, RecordOptions
 
 if TYPE_CHECKING:
     from ..runs.predictor import Predictor

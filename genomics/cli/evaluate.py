@@ -7,8 +7,10 @@ from typing import Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.errors import UserError
+from titans_seq.options import Maybe
+from titans_seq.progress import Progress
 
-from .options import Baselines, Device, Maybe, Progress, ReadingOptions
+from .options import ComparisonOptions, Device, ReadingOptions
 
 
 @dataclass(frozen=True)
@@ -26,22 +28,21 @@ class Evaluate:
     """Part of its own data."""
     out: Maybe[Path] = None
     """Folder for table, numbers and pictures; only printed if not given."""
-    baselines: Baselines = "all"
-    """Simple models to stand beside it; quick leaves out the network."""
-    bootstrap: int = 1000
-    """Draws for the 95 % intervals; 0 for none."""
     device: Device = "auto"
     """What to compute on."""
     progress: Progress = "bar"
     """What to show meanwhile."""
+    comparison: OmitArgPrefixes[ComparisonOptions] = field(default_factory=ComparisonOptions)
     reading: OmitArgPrefixes[ReadingOptions] = field(default_factory=ReadingOptions)
 
 
 def evaluate(options: Evaluate) -> None:
     """Score, print the table, and write it."""
+    from titans_seq.training.run_folder import read_config
+
     from ..evaluation import BootstrapOptions
     from ..runs.comparison import with_classes
-    from ..runs.folder import TrainRun, read_run
+    from ..runs.folder import TrainRun
     from ..runs.plan import own_parts
     from ..runs.saving import load_classifier
     from ..sequences.loading import load_splits
@@ -50,7 +51,7 @@ def evaluate(options: Evaluate) -> None:
     from .progress import print_left_out
     from .settings import chosen_device, load_options
 
-    BootstrapOptions(options.bootstrap)
+    BootstrapOptions(options.comparison.bootstrap)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     device = chosen_device(options.device)
@@ -69,9 +70,9 @@ def evaluate(options: Evaluate) -> None:
         if splits.test is None and splits.validation is not None:
             raise UserError(f"{options.data}: has several parts and no test part: name the file to score")
         data, tested = with_classes(splits.test or splits.train, model), str(options.data)
-        run, parts = read_run(options.run, TrainRun), Splits(data)
-        if options.baselines != "none":
+        run, parts = read_config(options.run, TrainRun), Splits(data)
+        if options.comparison.baselines != "none":
             run, parts = own_parts(options.run)
     print_left_out(left_out)
-    request = Request(options.baselines, options.bootstrap, run.train.seed, device, options.progress)
+    request = Request(options.comparison, run.train.seed, device, options.progress)
     compare_and_show([(model, parts, data)], request, tested, options.out)

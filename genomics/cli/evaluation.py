@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from titans_seq.progress import Progress
+
 from ..evaluation import BootstrapOptions, Evaluation, class_table, table
 from ..evaluation.writing import write_evaluations
 from ..runs.comparison import Comparison, chosen_baselines, compare
 from ..runs.predictor import Predictor
 from ..sequences.values import LabelledSequences, Splits
-from .options import Baselines, Progress
+from .options import ComparisonOptions
 from .progress import note
 
 _FOLD_SCORES = ("accuracy", "mcc", "auroc", "r2", "spearman")
@@ -20,15 +22,13 @@ class Request:
     """What is asked of an evaluation.
 
     Args:
-        baselines: to stand beside the model.
-        bootstrap: number of draws.
+        comparison: with what, and how many draws.
         seed: of draws and baselines.
         device: of the network among the baselines.
         progress: what to show meanwhile.
     """
 
-    baselines: Baselines
-    bootstrap: int
+    comparison: ComparisonOptions
     seed: int
     device: str
     progress: Progress
@@ -45,21 +45,22 @@ def compare_and_show(
         tested: the data, in words.
         out: folder for table, numbers and pictures; None writes nothing.
     """
+    draws = request.comparison.bootstrap
     result = compare(
         runs,
-        chosen_baselines(request.baselines, request.device),
-        BootstrapOptions(request.bootstrap, seed=request.seed),
+        chosen_baselines(request.comparison.baselines, request.device),
+        BootstrapOptions(draws, seed=request.seed),
         seed=request.seed,
         notify=lambda name: note(f"fitting {name}", request.progress),
     )
     count = len(result.evaluations[0].labels)
-    intervals = f", 95 % intervals of {request.bootstrap:,} bootstrap draws" if request.bootstrap else ""
+    intervals = f", 95 % intervals of {draws:,} bootstrap draws" if draws else ""
     print(f"\n{tested}: {count:,} sequences{intervals}")
     print(describe(result))
     if out is None:
         return
     spreads = {name: {key: vars(one) for key, one in found.items()} for name, found in result.spreads().items()}
-    about = {"tested_on": tested, "seed": request.seed, "bootstrap": request.bootstrap, "folds": spreads}
+    about = {"tested_on": tested, "seed": request.seed, "bootstrap": draws, "folds": spreads}
     for path in write_evaluations(result.evaluations, out, about, f"Scores on the {tested}"):
         print(f"written: {path}")
 

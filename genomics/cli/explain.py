@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.errors import UserError
+from titans_seq.options import Maybe
+from titans_seq.progress import Progress
 
-from .options import Device, Maybe, Progress, RecordOptions
+from .options import Device, RecordOptions
 
 if TYPE_CHECKING:
     from ..explain import Attribution

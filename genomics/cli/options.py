@@ -2,18 +2,39 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Literal
 
-from tyro.conf import UseAppendAction, arg
+from titans_seq.options import Maybe, Several
+from titans_seq.progress import Progress
 
-T = TypeVar("T")
-
-# An option that is left out says in its help what happens then; "default: None" would add nothing.
-Maybe = Annotated[T | None, arg(help_behavior_hint="")]
-Several = UseAppendAction[tuple[str, ...]]
 Device = Literal["auto", "cpu", "cuda"]
-Progress = Literal["bar", "lines", "none"]
 Baselines = Literal["all", "quick", "none"]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where it goes, what is there already, and what computes it."""
+
+    out: Path
+    """Folder of the run; nothing is written anywhere else."""
+    resume: bool = False
+    """Go on with the stopped run in --out, with its settings."""
+    overwrite: bool = False
+    """Replace the run in --out."""
+    device: Device = "auto"
+    """What to compute on."""
+    progress: Progress = "bar"
+    """What to show meanwhile."""
+
+
+@dataclass(frozen=True)
+class ComparisonOptions:
+    """The simple models that stand beside it, and how sure the scores are."""
+
+    baselines: Baselines = "all"
+    """Simple models to stand beside it; quick leaves out the network."""
+    bootstrap: int = 1000
+    """Draws for the 95 % intervals; 0 for none."""
 
 
 @dataclass(frozen=True)

@@ -8,25 +8,18 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.errors import UserError
+from titans_seq.options import Maybe
 
-from .options import Device, Maybe, ModelOptions, Progress, RecordOptions
+from .options import ModelOptions, RecordOptions, RunOptions
 
 if TYPE_CHECKING:
     from ..training.config import PretrainConfig
 
 
 @dataclass(frozen=True)
-class Pretrain:
-    """Train an encoder on sequences without labels, such as genomes, for titans dna train --init.
+class PretrainingOptions:
+    """What is not given takes its default, which the run's config.yaml shows."""
 
-    It names the next token from those before it, or hidden tokens from both sides. A run that was stopped goes on with
-    --resume, and ends with the same weights.
-    """
-
-    out: Path
-    """Folder of the run; nothing is written anywhere else."""
-    sequences: Positional[tuple[Path, ...]] = ()
-    """FASTA, FASTQ, GenBank, tables, or one sequence a line; plain, gzip or bgzip. They are held in memory."""
     objective: Literal["next", "masked"] = "next"
     """Name the next token, or hidden ones, which needs directions both (taken if not given)."""
     steps: Maybe[int] = None
@@ -45,16 +38,22 @@ class Pretrain:
     """Steps between validations and checkpoints."""
     seed: int = 0
     """Of weights, windows and masks."""
-    device: Device = "auto"
-    """What to compute on."""
-    resume: bool = False
-    """Go on with the stopped run in --out, with its settings."""
-    overwrite: bool = False
-    """Replace the run in --out."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Train an encoder on sequences without labels, such as genomes, for titans dna train --init.
+
+    It names the next token from those before it, or hidden tokens from both sides. A run that was stopped goes on with
+    --resume, and ends with the same weights.
+    """
+
+    run: OmitArgPrefixes[RunOptions]
+    sequences: Positional[tuple[Path, ...]] = ()
+    """FASTA, FASTQ, GenBank, tables, or one sequence a line; plain, gzip or bgzip. They are held in memory."""
     reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
     model: OmitArgPrefixes[ModelOptions] = field(default_factory=ModelOptions)
+    pretraining: OmitArgPrefixes[PretrainingOptions] = field(default_factory=PretrainingOptions)
 
 
 def pretrain(options: Pretrain) -> None:
@@ -62,15 +61,15 @@ def pretrain(options: Pretrain) -> None:
     from ..runs.folder import METRICS
     from .settings import accelerator, chosen_device
 
-    hardware = accelerator(chosen_device(options.device))
-    (_resume if options.resume else _start)(options, hardware)
-    last = json.loads((options.out / METRICS).read_text(encoding="utf-8"))["last"]
+    hardware = accelerator(chosen_device(options.run.device))
+    (_resume if options.run.resume else _start)(options, hardware)
+    last = json.loads((options.run.out / METRICS).read_text(encoding="utf-8"))["last"]
     held = "" if last["val_loss"] is None else f", validation loss {last['val_loss']:.4f} nats a token"
     print(f"step {last['step']:,}: training loss {last['train_loss']:.4f}{held}")
-    print(f"the run is in {options.out}; next:\n  titans dna train data/ --init {options.out} --out runs/z")
+    print(f"the run is in {options.run.out}; next:\n  titans dna train data/ --init {options.run.out} --out runs/z")
 
 
-def pretrain_config(options: Pretrain) -> "PretrainConfig":
+def pretrain_config(options: PretrainingOptions) -> "PretrainConfig":
     """How an encoder is pretrained: the defaults, changed by what is given.
 
     Raises:
@@ -85,48 +84,49 @@ def pretrain_config(options: Pretrain) -> "PretrainConfig":
 
 
 def _start(options: Pretrain, hardware: str) -> None:
-    from ..runs.folder import check_free
+    from ..runs.folder import RUNS
     from ..runs.plan import plain_reading
     from ..runs.pretrain_runs import pretrain_run
     from .records import records
     from .settings import encoder_and_tokens, load_options
 
-    check_free(options.out, options.overwrite)
+    RUNS.check_free(options.run.out, options.run.overwrite)
     model = options.model
-    if model.directions is None and options.objective == "masked":
+    if model.directions is None and options.pretraining.objective == "masked":
         model = replace(model, directions="both")
     encoder, tokens = encoder_and_tokens(model)
-    config = pretrain_config(options)
+    config = pretrain_config(options.pretraining)
     files = [str(path.resolve()) for path in options.sequences]
     with records(options.sequences, options.reading) as given:
         pretrain_run(
             given,
-            options.out,
+            options.run.out,
             encoder,
             tokens,
             config,
             data=", ".join(files),
             options={"files": files, "reading": plain_reading(load_options(options.reading))},
-            overwrite=options.overwrite,
-            progress=options.progress,
+            overwrite=options.run.overwrite,
+            progress=options.run.progress,
             accelerator=hardware,
         )
 
 
 def _resume(options: Pretrain, hardware: str) -> None:
-    from ..runs.folder import PretrainRun, read_run
+    from titans_seq.training.run_folder import read_config
+
+    from ..runs.folder import PretrainRun
     from ..runs.plan import reading_of
     from ..runs.pretrain_runs import resume_pretrain_run
     from ..sequences.loading import read_all
 
-    plain = Pretrain(options.out, device=options.device, resume=True, progress=options.progress)
-    if options != plain:
+    if options != Pretrain(replace(options.run, overwrite=False)):
         raise UserError(
             "--resume goes on with the settings stored in the run: leave out the files and all options but --out, "
             "--device and --progress, or train anew with --overwrite"
         )
-    stored = read_run(options.out, PretrainRun).source.options
+    stored = read_config(options.run.out, PretrainRun).source.options
     if "files" not in stored:
-        raise UserError(f"the run in {options.out} does not say which files it reads: resume it in Python")
+        raise UserError(f"the run in {options.run.out} does not say which files it reads: resume it in Python")
     given = read_all(stored["files"], reading_of(stored["reading"]))
-    resume_pretrain_run(options.out, given, progress=options.progress, accelerator=hardware)
+    resume_pretrain_run(options.run.out, given, progress=options.run.progress, accelerator=hardware)

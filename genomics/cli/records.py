@@ -7,10 +7,11 @@ from pathlib import Path
 
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
+from titans_seq.progress import Progress
 
 from ..sequences.loading import read_all
 from ..sequences.values import Record
-from .options import Progress, RecordOptions
+from .options import RecordOptions
 from .progress import Counter, print_left_out
 from .settings import load_options
 

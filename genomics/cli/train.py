@@ -9,14 +9,29 @@ from typing import TYPE_CHECKING
 from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.errors import UserError
+from titans_seq.options import Maybe
 
-from .options import Baselines, Device, HeadOptions, Maybe, ModelOptions, Progress, ReadingOptions, TrainingOptions
+from .options import ComparisonOptions, HeadOptions, ModelOptions, ReadingOptions, RunOptions, TrainingOptions
 
 if TYPE_CHECKING:
     from ..models import ClassifierConfig
     from ..runs.plan import Plan
     from ..sequences.values import Splits
     from ..training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class PartOptions:
+    """How the data is divided, where it is not."""
+
+    folds: Maybe[int] = None
+    """Cross-validate: so many runs, each tested on another part; a test part of the data is left alone."""
+    groups: bool = False
+    """Keep near-duplicates (40 bases in common, on either strand) in one part."""
+    test_share: float = 0.1
+    """Share for testing where the data has no test part; 0 tests on the validation part."""
+    validation_share: float = 0.1
+    """Share for validation where the data has no such part."""
 
 
 @dataclass(frozen=True)
@@ -28,34 +43,15 @@ class Train:
     was stopped goes on with --resume.
     """
 
-    out: Path
-    """Folder of the run; nothing is written anywhere else."""
+    run: OmitArgPrefixes[RunOptions]
     data: Positional[Maybe[Path]] = None
     """CSV or TSV with sequences and labels, a folder of train, dev and test files, or of one file or folder a class."""
     init: Maybe[Path] = None
     """Begin with the encoder of a run of titans dna pretrain."""
-    folds: Maybe[int] = None
-    """Cross-validate: so many runs, each tested on another part; a test part of the data is left alone."""
-    groups: bool = False
-    """Keep near-duplicates (40 bases in common, on either strand) in one part."""
-    test_share: float = 0.1
-    """Share for testing where the data has no test part; 0 tests on the validation part."""
-    validation_share: float = 0.1
-    """Share for validation where the data has no such part."""
     seed: int = 0
     """Of the parts, weights, order and strands."""
-    baselines: Baselines = "all"
-    """Simple models to stand beside it; quick leaves out the network."""
-    bootstrap: int = 1000
-    """Draws for the 95 % intervals; 0 for none."""
-    device: Device = "auto"
-    """What to compute on."""
-    resume: bool = False
-    """Go on with the stopped run in --out, with its settings."""
-    overwrite: bool = False
-    """Replace the run in --out."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    parts: OmitArgPrefixes[PartOptions] = field(default_factory=PartOptions)
+    comparison: OmitArgPrefixes[ComparisonOptions] = field(default_factory=ComparisonOptions)
     reading: OmitArgPrefixes[ReadingOptions] = field(default_factory=ReadingOptions)
     model: OmitArgPrefixes[ModelOptions] = field(default_factory=ModelOptions)
     head: OmitArgPrefixes[HeadOptions] = field(default_factory=HeadOptions)
@@ -65,24 +61,26 @@ class Train:
 def train(options: Train) -> None:
     """Train, evaluate, and say what came of it."""
     from ..evaluation import BootstrapOptions
-    from ..runs.folder import check_folds_free, check_free
+    from ..runs.folder import RUNS, check_folds_free
     from .settings import chosen_device
 
-    BootstrapOptions(options.bootstrap)  # says what is wrong before hours of training are at stake
-    device = chosen_device(options.device)
-    if options.resume:
+    BootstrapOptions(options.comparison.bootstrap)  # says what is wrong before hours of training are at stake
+    device = chosen_device(options.run.device)
+    if options.run.resume:
         _resume(options, device)
         return
     if options.data is None:
         raise UserError("no data is given: name a table, or a folder of tables or of one file a class")
-    check = check_free if options.folds is None else check_folds_free
-    check(options.out, options.overwrite)
+    check = RUNS.check_free if options.parts.folds is None else check_folds_free
+    check(options.run.out, options.run.overwrite)
     _start(options, options.data, device)
 
 
 def _start(options: Train, data: Path, device: str) -> None:
+    from titans_seq.files import write_text
+
     from ..check import check, render, render_short
-    from ..runs.folder import CHECK, claim_folds, write_text
+    from ..runs.folder import CHECK, claim_folds
     from ..runs.plan import Plan, divided
     from ..sequences.loading import load_splits
     from .progress import note, print_left_out
@@ -91,10 +89,10 @@ def _start(options: Train, data: Path, device: str) -> None:
     plan = Plan(
         str(data.resolve()),
         load_options(options.reading),
-        options.test_share,
-        options.validation_share,
-        options.groups,
-        options.folds,
+        options.parts.test_share,
+        options.parts.validation_share,
+        options.parts.groups,
+        options.parts.folds,
         seed=options.seed,
     )
     config = train_config(options.training, options.seed)
@@ -103,49 +101,41 @@ def _start(options: Train, data: Path, device: str) -> None:
     print_left_out(left_out)
     classifier = classifier_config(options.model, options.head, options.training, splits.train, options.init)
     parts = list(divided(splits, plan))
-    note("looking at the data", options.progress)
+    note("looking at the data", options.run.progress)
     report = check(splits)
     print(render_short(report), flush=True)
-    with nullcontext() if options.folds is None else claim_folds(options.out, options.overwrite):
+    with nullcontext() if options.parts.folds is None else claim_folds(options.run.out, options.run.overwrite):
         _train_all(options, device, parts, classifier, config, options.init)
-    write_text(options.out / CHECK, render(report) + "\n")
+    write_text(options.run.out / CHECK, render(report) + "\n")
     _finish(options, device, parts)
 
 
 def _resume(options: Train, device: str) -> None:
+    from titans_seq.files import write_text
+    from titans_seq.training.run_folder import read_config
+
     from ..check import check, render
     from ..evaluation.writing import DATA
-    from ..runs.folder import CHECK, EVALUATION, TrainRun, fold_folder, has_folds, read_run, write_text
+    from ..runs.folder import CHECK, EVALUATION, TrainRun, fold_folder, has_folds
     from ..runs.plan import divided, plan_of
     from ..sequences.loading import load_splits
 
-    if options != _only_resuming(options):
+    if options != Train(replace(options.run, overwrite=False), comparison=options.comparison):
         raise UserError(
             "--resume goes on with the settings stored in the run: leave out all options but --out, --baselines, "
             "--bootstrap, --device and --progress, or train anew with --overwrite"
         )
-    if (options.out / EVALUATION / DATA).is_file():
-        print(f"nothing is left to do: the run in {options.out} is trained and evaluated")
+    if (options.run.out / EVALUATION / DATA).is_file():
+        print(f"nothing is left to do: the run in {options.run.out} is trained and evaluated")
         return
-    first = fold_folder(options.out, 1) if has_folds(options.out) else options.out
-    run = read_run(first, TrainRun)
+    first = fold_folder(options.run.out, 1) if has_folds(options.run.out) else options.run.out
+    run = read_config(first, TrainRun)
     plan = replace(plan_of(run, first), fold=None)
     splits = load_splits(plan.data, plan.reading)
     parts = list(divided(splits, plan))
     _train_all(options, device, parts, run.classifier, run.train, None if run.init is None else Path(run.init))
-    write_text(options.out / CHECK, render(check(splits)) + "\n")
+    write_text(options.run.out / CHECK, render(check(splits)) + "\n")
     _finish(options, device, parts)
-
-
-def _only_resuming(options: Train) -> Train:
-    return Train(
-        options.out,
-        baselines=options.baselines,
-        bootstrap=options.bootstrap,
-        device=options.device,
-        resume=True,
-        progress=options.progress,
-    )
 
 
 def _train_all(
@@ -156,18 +146,19 @@ def _train_all(
     config: "TrainConfig",
     init: Path | None,
 ) -> None:
-    from ..runs.folder import CONFIG
+    from titans_seq.training.run_folder import CONFIG
+
     from ..runs.train_runs import resume_run, train_run
     from .progress import note
     from .settings import accelerator
 
     hardware = accelerator(device)
     for plan, part in parts:
-        folder = _folder(options.out, plan)
+        folder = _folder(options.run.out, plan)
         if plan.fold is not None:
-            note(f"fold {plan.fold} of {plan.folds}", options.progress)
-        if options.resume and (folder / CONFIG).is_file():
-            resume_run(folder, part, progress=options.progress, accelerator=hardware)
+            note(f"fold {plan.fold} of {plan.folds}", options.run.progress)
+        if options.run.resume and (folder / CONFIG).is_file():
+            resume_run(folder, part, progress=options.run.progress, accelerator=hardware)
             continue
         train_run(
             part,
@@ -177,8 +168,8 @@ def _train_all(
             data=plan.data,
             options=plan.plain(),
             init=init,
-            overwrite=options.overwrite,
-            progress=options.progress,
+            overwrite=options.run.overwrite,
+            progress=options.run.progress,
             accelerator=hardware,
         )
 
@@ -192,14 +183,14 @@ def _finish(options: Train, device: str, parts: "Sequence[tuple[Plan, Splits]]")
     for plan, part in parts:
         held = part.validation if part.test is None else part.test
         assert held is not None
-        runs.append((load_classifier(_folder(options.out, plan), device), part, held))
+        runs.append((load_classifier(_folder(options.run.out, plan), device), part, held))
     tested = "test part" if parts[0][1].test is not None else "validation part, which also chose the epoch"
     if parts[0][0].folds is not None:
         tested = f"{len(parts)} folds, each held out once"
-    request = Request(options.baselines, options.bootstrap, parts[0][0].seed, device, options.progress)
-    compare_and_show(runs, request, tested, options.out / EVALUATION)
-    folder = _folder(options.out, parts[0][0])
-    print(f"the run is in {options.out}; next:\n  titans dna predict {folder} new.fa --out scores.csv")
+    request = Request(options.comparison, parts[0][0].seed, device, options.run.progress)
+    compare_and_show(runs, request, tested, options.run.out / EVALUATION)
+    folder = _folder(options.run.out, parts[0][0])
+    print(f"the run is in {options.run.out}; next:\n  titans dna predict {folder} new.fa --out scores.csv")
 
 
 def _folder(out: Path, plan: "Plan") -> Path:

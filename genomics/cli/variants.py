@@ -7,8 +7,10 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from titans_seq.errors import UserError
+from titans_seq.options import Maybe, Several
+from titans_seq.progress import Progress
 
-from .options import Device, Maybe, Progress, Several
+from .options import Device
 
 
 @dataclass(frozen=True)

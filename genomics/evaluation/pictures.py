@@ -8,12 +8,11 @@ from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
+from titans_seq.pictures import save_picture
 
 from .metrics import BINS
 from .values import Evaluation
 
-FORMATS = (".png", ".pdf", ".svg")
 # Told apart by the colour-blind (Okabe and Ito).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 
@@ -43,7 +42,7 @@ def draw_confusion(evaluation: Evaluation, path: Path | str) -> None:
     axis.set_yticks(range(len(table)), evaluation.classes)
     axis.set(xlabel="predicted class", ylabel="true class", title=evaluation.name)
     figure.colorbar(image, ax=axis, label="share of the true class", shrink=0.8)
-    _save(figure, path)
+    save_picture(figure, path)
 
 
 def draw_roc(evaluation: Evaluation, path: Path | str) -> None:
@@ -149,11 +148,4 @@ def _finish(figure: Figure, axis: Axes, evaluation: Evaluation, score: str, path
     axis.set_title(evaluation.name if value is None else f"{evaluation.name}: {score.upper()} {value:.3f}", size=10)
     if axis.get_legend_handles_labels()[1]:
         axis.legend(frameon=False, fontsize=8)
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path | str) -> None:
-    if Path(path).suffix.lower() not in FORMATS:
-        raise UserError(f"cannot draw to {path}: expected a name that ends in {', '.join(FORMATS)}")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130)
+    save_picture(figure, path)

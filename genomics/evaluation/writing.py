@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from titans_seq.files import atomic_path
+from titans_seq.files import write_text
 
 from .pictures import draw_calibration, draw_confusion, draw_precision_recall, draw_roc
 from .report import class_table, markdown
@@ -48,12 +48,7 @@ def write_evaluations(
     text = f"# {heading}\n\n{markdown(evaluations)}\n"
     text += f"\nOf {first.name}:\n\n```\n{rows}\n```\n" if rows else ""
     text += "".join(f"\n- {one.name}: {note}" for one in evaluations for note in one.notes)
-    _write(folder / TABLE, text.rstrip() + "\n")
+    write_text(folder / TABLE, text.rstrip() + "\n")
     held = {**about, "models": [one.summary() for one in evaluations]}
-    _write(folder / DATA, json.dumps(held, indent=2, allow_nan=False) + "\n")
+    write_text(folder / DATA, json.dumps(held, indent=2, allow_nan=False) + "\n")
     return (*written, folder / TABLE, folder / DATA)
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -12,11 +12,10 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Affine2D
 
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
+from titans_seq.pictures import check_picture, save_picture
 
 from .mutagenesis import BASES, Attribution
 
-FORMATS = (".png", ".pdf", ".svg")
 ROW = 100
 """Bases in one row of the picture."""
 MOST = 2000
@@ -38,8 +37,7 @@ def draw_attribution(attribution: Attribution, path: Path | str, title: str = ""
         UserError: if there are more bases, or the file has another suffix.
     """
     count = len(attribution.sequence)
-    if Path(path).suffix.lower() not in FORMATS:
-        raise UserError(f"cannot draw to {path}: expected a name that ends in {', '.join(FORMATS)}")
+    check_picture(path)
     if count > MOST:
         raise UserError(f"a picture holds at most {MOST} bases, got {count}: give a window (the CSV holds all of them)")
     changes = attribution.changes
@@ -66,8 +64,7 @@ def draw_attribution(attribution: Attribution, path: Path | str, title: str = ""
     figure.suptitle(title or f"{attribution.target}: what each base contributes", fontsize=11)
     if changes is not None:
         figure.colorbar(axes[-1].images[0], ax=list(axes), label="change by substitution", shrink=0.6, aspect=30)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130)
+    save_picture(figure, path)
 
 
 def draw_letters(axis: Axes, letters: str, heights: np.ndarray, first: int = 1) -> None:

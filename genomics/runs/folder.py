@@ -1,52 +1,41 @@
-"""The state of a run folder, free, unfinished or finished, and what its `config.yaml` holds."""
+"""What runs of classifiers and encoders keep in their folders, and the folders of a cross-validation."""
 
 import csv
 import dataclasses
 import hashlib
 import io
 import json
-import platform
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import titans_seq
-from titans_seq.checkpoint import CONFIG as MODEL_CONFIG
-from titans_seq.config import from_yaml, register, to_yaml
-from titans_seq.env import checkout_commit, installed_version
+from titans_seq.config import register
+from titans_seq.env import checkout_commit, versions_of
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
-from titans_seq.training.lightning_tools import last_checkpoint
+from titans_seq.files import write_text
+from titans_seq.training.run_folder import CHECKPOINTS, CONFIG, RunLayout
 
 from ..models.classifier import ClassifierConfig
 from ..models.encoder import EncoderConfig
 from ..sequences.values import LabelledSequences
 from ..tokens import Tokenizer
 from ..training.config import PretrainConfig, TrainConfig
-from ..training.pretraining import CHECKPOINTS
 
-CONFIG = "config.yaml"
-MODEL = "model"
 CARD = "README.md"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
 CHECKPOINT = "checkpoint.pt"
 CHECK = "check.txt"
 EVALUATION = "evaluation"
-_OURS = (CONFIG, CARD, HISTORY, METRICS, CHECKPOINT, CHECKPOINTS, CHECK, EVALUATION, MODEL)
-"""What a run writes; anything else in its folder belongs to the user."""
-_PACKAGES = ("torch", "lightning", "numpy", "scikit-learn", "biopython")
-
-Run = TypeVar("Run")
+RUNS = RunLayout((CHECKPOINT, CHECKPOINTS), (CARD, HISTORY, METRICS, CHECK, EVALUATION), finish="--resume")
+"""Of classifiers and of encoders: either may take the other's place."""
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that training uses, by name."""
-    found = {name: installed_version(name) or "not installed" for name in _PACKAGES}
-    return {"python": platform.python_version(), "titans-seq": titans_seq.__version__} | found
+    return versions_of("torch", "lightning", "numpy", "scikit-learn", "biopython")
 
 
 @dataclass(frozen=True)
@@ -101,36 +90,6 @@ class PretrainRun:
     commit: str | None = field(default_factory=lambda: checkout_commit("genomics", "titans_seq"))
 
 
-def read_run(out: Path, expected: type[Run]) -> Run:
-    """Read the configuration of a run.
-
-    Args:
-        out: the run folder.
-        expected: `TrainRun` or `PretrainRun`.
-
-    Raises:
-        UserError: if the folder is no such run, or its configuration is damaged.
-    """
-    path = Path(out) / CONFIG
-    try:
-        return from_yaml(path.read_text(encoding="utf-8"), expected, str(path))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{out} is not a run folder: it has no {CONFIG}; check the path") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: damaged, it is not UTF-8 text: restore the file") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_run(out: Path, run: TrainRun | PretrainRun) -> None:
-    """Write `config.yaml` into a run folder."""
-    write_text(Path(out) / CONFIG, to_yaml(run))
-
-
 def write_metrics(out: Path, metrics: dict[str, Any]) -> None:
     """Write `metrics.json` into a run folder."""
     write_text(Path(out) / METRICS, json.dumps(metrics, indent=2, allow_nan=False) + "\n")
@@ -161,59 +120,6 @@ def fingerprint(parts: Iterable[LabelledSequences | None]) -> str:
     return digest.hexdigest()
 
 
-def is_finished(out: Path) -> bool:
-    """Whether a run folder holds a whole model."""
-    return (Path(out) / MODEL / MODEL_CONFIG).is_file()
-
-
-def check_free(out: Path, overwrite: bool) -> None:
-    """Refuse a folder that a new run cannot have.
-
-    Raises:
-        UserError: if it is a file, holds something that is no run, or a run that is not to be replaced.
-    """
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file: give the name of a new folder for the run")
-    if not out.exists() or not any(out.iterdir()):
-        return
-    if not (out / CONFIG).is_file():
-        raise UserError(f"{out} holds other files and no run: give the name of a new or empty folder")
-    if overwrite:
-        return
-    if is_finished(out):
-        raise UserError(f"{out} already holds a trained model: give another folder, or replace it with --overwrite")
-    raise UserError(f"the run in {out} was not finished: finish it with --resume, or train anew with --overwrite")
-
-
-@contextmanager
-def claim(out: Path, overwrite: bool) -> Iterator[None]:
-    """Make `out` the folder of a new run, in place of an earlier one, for the time of the block.
-
-    If the block fails before there is a checkpoint, nothing of the new run is left.
-
-    Raises:
-        UserError: see `check_free`.
-    """
-    check_free(out, overwrite)
-    existed = out.exists()
-    _remove_run(out)
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        if not (out / CHECKPOINT).is_file() and last_checkpoint(out / CHECKPOINTS) is None:
-            _remove_run(out)
-            if not existed:
-                out.rmdir()
-        raise
-
-
-def _remove_run(out: Path) -> None:
-    for name in _OURS:
-        path = out / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-
-
 def fold_folder(out: Path, number: int) -> Path:
     """Folder of the run of one fold of a cross-validation, from 1."""
     return Path(out) / f"fold-{number}"
@@ -226,16 +132,16 @@ def has_folds(out: Path) -> bool:
 
 @contextmanager
 def claim_folds(out: Path, overwrite: bool) -> Iterator[None]:
-    """Make `out` the folder of a new cross-validation, for the time of the block; see `claim`.
+    """Make `out` the folder of a new cross-validation, for the time of the block; see `RunLayout.claim`.
 
     Raises:
         UserError: if it is taken by something that is not to be replaced.
     """
     check_folds_free(out, overwrite)
     existed = out.exists()
-    _remove_run(out)
+    RUNS.remove(out)
     for folder in _fold_runs(out):
-        _remove_run(folder)
+        RUNS.remove(folder)
     try:
         yield
     except BaseException:
@@ -248,10 +154,10 @@ def check_folds_free(out: Path, overwrite: bool) -> None:
     """Refuse a folder that a new cross-validation cannot have.
 
     Raises:
-        UserError: see `check_free`.
+        UserError: see `RunLayout.check_free`.
     """
     if not out.is_dir() or not has_folds(out):
-        check_free(out, overwrite)
+        RUNS.check_free(out, overwrite)
     elif not overwrite:
         raise UserError(
             f"{out} already holds a cross-validation: give another folder, finish it with --resume, or train anew with "

@@ -9,12 +9,13 @@ import numpy as np
 
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
+from titans_seq.training.run_folder import read_config
 
 from ..sequences.loading import load_splits
 from ..sequences.options import LoadOptions
 from ..sequences.splitting import k_folds, near_duplicate_groups, stratified_split
 from ..sequences.values import LabelledSequences, Splits
-from .folder import TrainRun, fingerprint, read_run
+from .folder import TrainRun, fingerprint
 
 _KIND = "labels_are"
 
@@ -145,7 +146,7 @@ def own_parts(out: Path, left_out: list[str] | None = None) -> tuple[TrainRun, S
     Raises:
         UserError: if the folder is no such run, or its data is gone or changed.
     """
-    run = read_run(out, TrainRun)
+    run = read_config(out, TrainRun)
     plan = plan_of(run, out)
     _, parts = next(divided(load_splits(plan.data, plan.reading, left_out), plan))
     if fingerprint((parts.train, parts.validation)) != run.source.fingerprint:

@@ -7,27 +7,26 @@ from dataclasses import asdict
 from pathlib import Path
 
 from titans_seq.errors import UserError
+from titans_seq.files import write_text
+from titans_seq.models.saving import MODEL
+from titans_seq.progress import Progress
+from titans_seq.training.run_folder import CHECKPOINTS, read_config, write_config
 
 from ..models.encoder import EncoderConfig
 from ..sequences.values import Record
 from ..tokens import Tokenizer
-from ..training.config import PretrainConfig, Progress
-from ..training.pretraining import CHECKPOINTS, PretrainModel, new_pretrain_model, pretrain
+from ..training.config import PretrainConfig
+from ..training.pretraining import PretrainModel, new_pretrain_model, pretrain
 from ..training.windows import Genome
 from .card import encoder_card
 from .folder import (
     CARD,
     HISTORY,
-    MODEL,
+    RUNS,
     PretrainRun,
     Source,
-    claim,
     history_csv,
-    is_finished,
-    read_run,
     write_metrics,
-    write_run,
-    write_text,
 )
 from .saving import load_encoder, save_encoder
 
@@ -70,8 +69,8 @@ def pretrain_run(
     new_pretrain_model(encoder, tokenizer, config)  # says what does not fit before anything is read
     genome, digest = _read(records, tokenizer, config)
     run = PretrainRun(encoder, tokenizer, config, Source(data, digest, dict(options or {})))
-    with claim(out, overwrite):
-        write_run(out, run)
+    with RUNS.claim(out, overwrite):
+        write_config(out, run)
         return _train(run, genome, out, False, progress, accelerator)
 
 
@@ -90,8 +89,8 @@ def resume_pretrain_run(
         UserError: if the folder is no such run, or the data is not that which it was started on.
     """
     out = Path(out)
-    run = read_run(out, PretrainRun)
-    if is_finished(out):
+    run = read_config(out, PretrainRun)
+    if RUNS.is_finished(out):
         return load_encoder(out)[0]
     genome, digest = _read(records, run.tokenizer, run.pretrain)
     if digest != run.source.fingerprint:
@@ -126,4 +125,5 @@ def _train(
     # The model comes last: a folder with one is a finished run.
     save_encoder(out / MODEL, model, run.encoder, run.tokenizer, card)
     shutil.rmtree(out / CHECKPOINTS)
+    RUNS.clear(out)
     return model

@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from titans_seq.checkpoint import CONFIG, WEIGHTS, load_folder, save_folder
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
+from titans_seq.models.saving import MODEL
+from titans_seq.training.run_folder import CONFIG as RUN_CONFIG
 
 from ..models.classifier import Classifier, ClassifierConfig
 from ..models.encoder import EncoderConfig
 from ..tokens import Tokenizer
 from ..training.fitting import new_classifier
 from ..training.pretraining import PretrainModel
-from .folder import CONFIG as RUN_CONFIG
-from .folder import MODEL
+from .folder import RUNS
 from .predictor import Predictor
 
 _CLASSIFIER, _ENCODER = "dna_classifier", "dna_encoder"
@@ -131,7 +132,7 @@ def _open(folder: str | os.PathLike[str]) -> tuple[Path, Mapping[str, Any], dict
     if (source / MODEL).is_dir():
         source = source / MODEL
     elif (source / RUN_CONFIG).is_file() and not (source / WEIGHTS).exists():
-        raise UserError(f"the run in {source} was not finished: it has no {MODEL}/; finish it with --resume")
+        raise UserError(RUNS.describe_unfinished(source))
     return source, *load_folder(source)
 
 

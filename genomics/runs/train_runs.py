@@ -14,27 +14,26 @@ from pathlib import Path
 import numpy as np
 
 from titans_seq.errors import UserError
+from titans_seq.files import write_text
+from titans_seq.models.saving import MODEL
+from titans_seq.progress import Progress
+from titans_seq.training.run_folder import read_config, write_config
 
 from ..models.classifier import Classifier, ClassifierConfig
 from ..sequences.values import LabelledSequences, Splits
-from ..training.config import Progress, TrainConfig
+from ..training.config import TrainConfig
 from ..training.fitting import fit, new_classifier
 from .card import classifier_card
 from .folder import (
     CARD,
     CHECKPOINT,
     HISTORY,
-    MODEL,
+    RUNS,
     Source,
     TrainRun,
-    claim,
     fingerprint,
     history_csv,
-    is_finished,
-    read_run,
     write_metrics,
-    write_run,
-    write_text,
 )
 from .predictor import Predictor
 from .saving import load_classifier, load_encoder, save_classifier
@@ -78,8 +77,8 @@ def train_run(
     start = None if init is None else str(Path(init).resolve())
     run = TrainRun(classifier, config, splits.train.classes, source, start)
     model = _new_model(run)  # says what does not fit before an earlier run is replaced
-    with claim(out, overwrite):
-        write_run(out, run)
+    with RUNS.claim(out, overwrite):
+        write_config(out, run)
         return _train(run, model, splits, out, progress, accelerator)
 
 
@@ -96,8 +95,8 @@ def resume_run(out: Path, splits: Splits, *, progress: Progress = "none", accele
         UserError: if the folder is no run, or the data is not that which it was started on.
     """
     out = Path(out)
-    run = read_run(out, TrainRun)
-    if is_finished(out):
+    run = read_config(out, TrainRun)
+    if RUNS.is_finished(out):
         return load_classifier(out)
     if fingerprint((splits.train, splits.validation)) != run.source.fingerprint:
         raise UserError(
@@ -148,6 +147,7 @@ def _train(
     # The model comes last: a folder with one is a finished run.
     save_classifier(out / MODEL, model, run.classes, card)
     checkpoint.unlink()
+    RUNS.clear(out)
     return load_classifier(out)
 
 

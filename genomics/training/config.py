@@ -1,16 +1,14 @@
 """How a classifier is trained, and how an encoder is pretrained."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, require_at_least
 from titans_seq.training.optimiser import OptimiserConfig
 
 Monitor = Literal["mcc", "loss"]
 ClassWeights = Literal["none", "balanced"]
 Objective = Literal["next", "masked"]
-Progress = Literal["bar", "lines", "none"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, {"seed": 0, "write_cost": 0} | dict.fromkeys(("epochs", "rows", "tokens", "patience"), 1))
+        require_at_least(self, seed=0, write_cost=0, epochs=1, rows=1, tokens=1, patience=1)
         _one_of(self, "class_weights", get_args(ClassWeights))
         _one_of(self, "monitor", (None, *get_args(Monitor)))
 
@@ -84,18 +82,12 @@ class PretrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, {"seed": 0, "length": 2} | dict.fromkeys(("steps", "rows", "every"), 1))
+        require_at_least(self, seed=0, length=2, steps=1, rows=1, every=1)
         _one_of(self, "objective", get_args(Objective))
         if not 0 < self.mask_share < 1:
             raise UserError(f"mask_share must be in (0, 1), got {self.mask_share}")
         if not 0 <= self.validation <= 0.5:
             raise UserError(f"validation must be in [0, 0.5], got {self.validation}")
-
-
-def _at_least(config: object, least: Mapping[str, float]) -> None:
-    for name, smallest in least.items():
-        if not getattr(config, name) >= smallest:
-            raise UserError(f"{name} must be at least {smallest}, got {getattr(config, name)}")
 
 
 def _one_of(config: object, name: str, choices: tuple[object, ...]) -> None:

@@ -9,19 +9,19 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
 
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
-from titans_seq.training.lightning_tools import SeedEpochs, Stop, quiet_and_apart
+from titans_seq.progress import Progress
+from titans_seq.training.lightning_tools import SeedEpochs, Stop, new_trainer, quiet_and_apart, run_trainer
 
 from ..models.classifier import Classifier, ClassifierConfig
 from ..models.encoder import Encoder
 from ..sequences.values import LabelledSequences
-from .config import Monitor, Progress, TrainConfig
+from .config import Monitor, TrainConfig
 from .data import LabelledLoader, check_labels
-from .lightning_tools import run_trainer
 from .module import ClassifierModule, regression_scale
 
 
@@ -138,23 +138,19 @@ def fit(
     if validation is not None:
         mode = "max" if monitor == "mcc" else "min"
         callbacks.append(Stop(f"val_{monitor}", patience=config.patience, mode=mode, check_finite=False))
-    if progress == "bar":
-        callbacks.append(TQDMProgressBar(leave=False))
     module = ClassifierModule(model.train(), config, _weights(train, config))
     with tempfile.TemporaryDirectory() as folder, quiet_and_apart():
-        trainer = pl.Trainer(
+        trainer = new_trainer(
+            callbacks,
+            progress,
             accelerator=accelerator,
             devices=1,
             max_epochs=config.epochs,
             gradient_clip_val=config.optimiser.clip or None,
-            callbacks=callbacks,
-            logger=False,
-            enable_model_summary=False,
-            enable_progress_bar=progress == "bar",
-            num_sanity_val_steps=0,
             default_root_dir=folder,
         )
-        run_trainer(trainer, module, batches, held_out, checkpoint if resume else None)
+        start = checkpoint if resume else None
+        run_trainer(trainer, module, start, train_dataloaders=batches, val_dataloaders=held_out)
     model.cpu().eval().load_state_dict(record.best_weights)
     return FitResult(tuple(record.history), record.best_epoch)
 

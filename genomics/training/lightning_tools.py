@@ -1,10 +1,7 @@
 """What both trainings ask of Lightning and its losses: a message where something is amiss."""
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-import lightning.pytorch as pl
 import torch
 
 from titans_seq.errors import UserError
@@ -22,30 +19,6 @@ def shortened_warmup(config: OptimiserConfig, steps: int) -> OptimiserConfig:
         20
     """
     return replace(config, warmup=min(config.warmup, steps // 10))
-
-
-def run_trainer(
-    trainer: pl.Trainer, module: pl.LightningModule, train: Any, validation: Any, checkpoint: Path | None
-) -> None:
-    """Train, from a checkpoint if there is one.
-
-    Raises:
-        UserError: if the checkpoint is of another model.
-        KeyboardInterrupt: if the user stops it.
-    """
-    try:
-        trainer.fit(module, train, validation, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit as end:
-        if not trainer.interrupted:
-            raise
-        raise KeyboardInterrupt from end  # what Lightning made an exit of
-    except RuntimeError as error:
-        if checkpoint is None or "state_dict" not in str(error):
-            raise
-        raise UserError(
-            f"the checkpoint {checkpoint} is of another model than the configured one: resume with the configuration "
-            f"it was trained with, or train anew ({error})"
-        ) from error
 
 
 def check_losses(losses: list[torch.Tensor], first_step: int, lr: float) -> float:

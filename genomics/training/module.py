@@ -12,7 +12,7 @@ from torch import Tensor
 
 from titans_seq.errors import UserError
 from titans_seq.training.optimiser import build_optimiser
-from titans_seq.training.writes import counted_writes
+from titans_seq.training.writes import write_cost
 
 from ..evaluation import metrics
 from ..models.classifier import PIECE, Classifier, Rescaled
@@ -72,12 +72,10 @@ class ClassifierModule(pl.LightningModule):
         """Loss of one batch."""
         if self.model.config.strands == "augment":
             batch = self._augmented(batch)
-        with counted_writes(self.model) as writes:
+        with write_cost(self.model, self.config.write_cost) as cost:
             loss = self.loss(self.logits(batch), batch.labels)
         self._losses.append(loss.detach())
-        if self.config.write_cost and writes:
-            loss = loss + self.config.write_cost * torch.stack(writes).mean()
-        return loss
+        return loss + cost()
 
     def _augmented(self, batch: LabelledBatch) -> LabelledBatch:
         ids, lengths = batch.batch.ids, batch.batch.lengths

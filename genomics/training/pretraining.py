@@ -9,21 +9,28 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from titans_seq.errors import UserError
-from titans_seq.training.lightning_tools import KeepLast, RandomState, last_checkpoint, quiet_and_apart
+from titans_seq.progress import Progress
+from titans_seq.training.lightning_tools import (
+    KeepLast,
+    RandomState,
+    last_checkpoint,
+    new_trainer,
+    quiet_and_apart,
+    run_trainer,
+)
 from titans_seq.training.optimiser import build_optimiser
+from titans_seq.training.run_folder import CHECKPOINTS
 
 from ..models.encoder import Encoder, EncoderConfig
 from ..tokens import Tokenizer
-from .config import Objective, PretrainConfig, Progress
-from .lightning_tools import CHECK_EVERY, check_losses, run_trainer, shortened_warmup
+from .config import Objective, PretrainConfig
+from .lightning_tools import CHECK_EVERY, check_losses, shortened_warmup
 from .windows import IGNORED, Genome, PretrainBatch, ValidationLoader, WindowLoader
-
-CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -126,27 +133,22 @@ def pretrain(
     start = last_checkpoint(folder / CHECKPOINTS) if resume else None
     record = _Record(ValidationLoader(genome, config), config.steps, lines=progress == "lines")
     callbacks: list[Callback] = [RandomState(), record, KeepLast(folder / CHECKPOINTS, config.every)]
-    if progress == "bar":
-        callbacks.append(TQDMProgressBar(leave=False))
     module = _PretrainModule(model.train(), config)
     with quiet_and_apart():
         torch.manual_seed(config.seed)
-        trainer = pl.Trainer(
+        trainer = new_trainer(
+            callbacks,
+            progress,
             accelerator=accelerator,
             devices=1,
             max_epochs=1,
             max_steps=config.steps,
             gradient_clip_val=config.optimiser.clip or None,
-            callbacks=callbacks,
-            logger=False,
-            enable_model_summary=False,
-            enable_progress_bar=progress == "bar",
-            num_sanity_val_steps=0,
             limit_val_batches=0,
             use_distributed_sampler=False,
             default_root_dir=folder,
         )
-        run_trainer(trainer, module, WindowLoader(genome, config), None, start)
+        run_trainer(trainer, module, start, train_dataloaders=WindowLoader(genome, config))
     model.cpu().eval()
     return tuple(record.history)
 

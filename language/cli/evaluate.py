@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from tyro.conf import Positional
 
 from titans_seq.errors import UserError
+from titans_seq.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Evaluate:
     """Folder for evaluation.json, evaluation.csv and evaluation.png; nothing is written if not given."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    progress: Literal["bar", "lines", "none"] = "bar"
+    progress: Progress = "bar"
     """What to show meanwhile."""
 
 

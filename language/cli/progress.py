@@ -1,20 +1,11 @@
-"""How far a text is read, on standard error: a bar, or a line now and then."""
+"""How far a text is read, and how well the model predicts it, on standard error."""
 
-import math
-import sys
 import time
-from types import TracebackType
-from typing import Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from titans_seq.progress import Display, Progress
 
 from ..evaluation.perplexity import bits_per_byte, perplexity
 from ..inference.text import TextTokens
-
-ProgressStyle = Literal["bar", "lines", "none"]
-
-_SECONDS = {"bar": 0.2, "lines": 10.0, "none": math.inf}
 
 
 def loss_text(loss: float, tokens: int, text_bytes: float) -> str:
@@ -36,35 +27,17 @@ def loss_text(loss: float, tokens: int, text_bytes: float) -> str:
     )
 
 
-class ReadingProgress:
+class ReadingProgress(Display):
     """What to show while texts are read, for the time of a `with` block.
 
     Args:
-        style: a bar, a line every ten seconds, or nothing.
+        style: see `Display`.
     """
 
-    def __init__(self, style: ProgressStyle) -> None:
-        self._style: ProgressStyle = style
-        self._bar = Progress(
-            TextColumn("reading {task.fields[name]}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[facts]}"),
-            console=Console(stderr=True),
-            disable=style != "bar",
-        )
-        self._task = self._bar.add_task("", total=None, name="", facts="")
+    def __init__(self, style: Progress) -> None:
+        super().__init__(style, keep=True)
         self._text: TextTokens | None = None
-        self._began = self._told = time.monotonic()
-
-    def __enter__(self) -> "ReadingProgress":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
+        self._before = self._latest = self.began
 
     def advance(self, text: TextTokens, tokens: int, loss: float) -> None:
         """Count in a piece.
@@ -74,17 +47,13 @@ class ReadingProgress:
             tokens: of it so far.
             loss: of those, in nats, in all.
         """
-        now = time.monotonic()
         if text is not self._text:
-            self._text, self._began = text, self._told
-        if now - self._told < _SECONDS[self._style]:
+            self._text, self._before = text, self._latest
+        self._latest = time.monotonic()
+        if not self.is_time():
             return
-        self._told = now
         # The text is made to tokens ahead of their reading: what is read of its bytes goes by their mean.
         read = text.text_bytes * tokens / text.tokens
-        rate = tokens / max(now - self._began, 1e-9)
+        rate = tokens / max(self._latest - self._before, 1e-9)
         facts = f"{tokens:,} tokens, {rate:,.0f}/s, {loss_text(loss, tokens, read)}"
-        if self._style == "lines":
-            print(f"{text.path.name}: {facts}", file=sys.stderr, flush=True)
-        else:
-            self._bar.update(self._task, completed=read, total=text.size, name=text.path.name, facts=facts)
+        self.show(f"{text.path.name}: {facts}", read, text.size)

@@ -3,11 +3,11 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from tyro.conf import Positional
 
 from titans_seq.errors import UserError
+from titans_seq.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Read:
     """Memory to go on from: the text then follows what was read for that."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    progress: Literal["bar", "lines", "none"] = "bar"
+    progress: Progress = "bar"
     """What to show meanwhile."""
 
 

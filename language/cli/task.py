@@ -1,49 +1,26 @@
 """`titans lm task`: small models on a task that asks for memory, trained, tested at many lengths, compared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, UseAppendAction, arg
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from titans_seq.errors import UserError
+from titans_seq.files import write_text
+from titans_seq.options import Maybe, SeedOptions, Several
+from titans_seq.progress import Progress
 
 if TYPE_CHECKING:
     from ..trials import TrialSettings
-
-T = TypeVar("T")
-
-# An option that is left out takes the task's own setting; "default: None" would add nothing.
-Maybe = Annotated[T | None, arg(help_behavior_hint="")]
 
 STANDARD_MODELS = ("lmm", "transformer", "window")
 
 
 @dataclass(frozen=True)
-class TaskTrial:
-    """Train small models of equal size on a task, and test them at many times the length.
+class TrainingOptions:
+    """What is not given is the task's own setting."""
 
-    Models: mac, mag, mal and lmm; transformer (attention over everything) and window (over the last tokens), the
-    controls; mac-no-memory and so on, the same models with a memory that never learns. Everything that is not given is
-    the task's own setting. Finished runs are not run again when the same command is given again.
-    """
-
-    name: Positional[Maybe[str]] = None
-    """The task; --list shows all."""
-    list_tasks: Annotated[bool, arg(name="list")] = False
-    """Show the tasks, and do nothing else."""
-    model: UseAppendAction[tuple[str, ...]] = ()
-    """A model, once for each; lmm, transformer and window if left out."""
-    seeds: int = 1
-    """Trainings of each model, with the seeds 0, 1, ..."""
-    first_seed: int = 0
-    """Begin with another seed."""
-    out: Path = Path("runs/tasks")
-    """Folder of results: trials.jsonl, and for each task a table (.md) and a picture (.png)."""
-    data: Maybe[Path] = None
-    """Folder with babi, books and scan in it, for tasks that are made from files."""
-    longest: Maybe[int] = None
-    """No test is longer; attention over everything takes time with the square of it."""
     steps: Maybe[int] = None
     """Most training steps; training stops early when validation is good enough."""
     batch: Maybe[int] = None
@@ -56,6 +33,12 @@ class TaskTrial:
     """Validation score at which training stops."""
     tests: Maybe[int] = None
     """Sequences of a test; fewer where they are very long."""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What is not given is the task's own setting."""
+
     memory_rule: Maybe[str] = None
     """A preset of the memory: titans, titans_linear, deltanet, ..."""
     chunk_size: Maybe[int] = None
@@ -68,8 +51,34 @@ class TaskTrial:
     """Blocks."""
     heads: Maybe[int] = None
     """Of attention and memory."""
-    progress: Literal["bar", "lines", "none"] = "bar"
+
+
+@dataclass(frozen=True)
+class TaskTrial:
+    """Train small models of equal size on a task, and test them at many times the length.
+
+    Models: mac, mag, mal and lmm; transformer (attention over everything) and window (over the last tokens), the
+    controls; mac-no-memory and so on, the same models with a memory that never learns. Finished runs are not run again
+    when the same command is given again.
+    """
+
+    name: Positional[Maybe[str]] = None
+    """The task; --list shows all."""
+    list_tasks: Annotated[bool, arg(name="list")] = False
+    """Show the tasks, and do nothing else."""
+    model: Several = ()
+    """A model, once for each; lmm, transformer and window if left out."""
+    out: Path = Path("runs/tasks")
+    """Folder of results: trials.jsonl, and for each task a table (.md) and a picture (.png)."""
+    data: Maybe[Path] = None
+    """Folder with babi, books and scan in it, for tasks that are made from files."""
+    longest: Maybe[int] = None
+    """No test is longer; attention over everything takes time with the square of it."""
+    progress: Progress = "bar"
     """What to show meanwhile."""
+    seeds: OmitArgPrefixes[SeedOptions] = field(default_factory=SeedOptions)
+    training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
+    models: OmitArgPrefixes[ModelOptions] = field(default_factory=ModelOptions)
 
 
 def task(options: TaskTrial) -> None:
@@ -82,8 +91,6 @@ def task(options: TaskTrial) -> None:
         return
     if options.name is None:
         raise UserError("no task given: titans lm task --list shows all")
-    if options.seeds < 1:
-        raise UserError(f"--seeds must be at least 1, got {options.seeds}")
     from ..trials import Plan, run_trials
     from ..trials.progress import shown
     from ..trials.rows import ROWS
@@ -91,7 +98,7 @@ def task(options: TaskTrial) -> None:
     plan = Plan(
         options.name,
         options.model or STANDARD_MODELS,
-        tuple(range(options.first_seed, options.first_seed + options.seeds)),
+        options.seeds.numbers(),
         settings(options),
         options.data,
         options.longest,
@@ -107,20 +114,8 @@ def settings(options: TaskTrial) -> "TrialSettings":
     from ..trials import default_settings
 
     assert options.name is not None
-    return default_settings(options.name).changed(
-        steps=options.steps,
-        batch=options.batch,
-        lr=options.lr or None,
-        schedule=options.schedule,
-        stop_at=options.stop_at,
-        tests=options.tests,
-        memory_rule=options.memory_rule,
-        chunk_size=options.chunk_size,
-        window=options.window,
-        dim=options.dim,
-        depth=options.depth,
-        heads=options.heads,
-    )
+    training = vars(options.training) | {"lr": options.training.lr or None}
+    return default_settings(options.name).changed(**training, **vars(options.models))
 
 
 def report(out: Path, name: str) -> None:
@@ -135,8 +130,6 @@ def report(out: Path, name: str) -> None:
     """
     from rich.console import Console
 
-    from titans_seq.files import atomic_path
-
     from ..optional import load_optional
     from ..tasks import TASKS
     from ..trials import markdown, summarise, tables, trial_rows
@@ -150,8 +143,7 @@ def report(out: Path, name: str) -> None:
         width = Console(width=1_000).measure(table).maximum
         Console(width=max(width, Console().width)).print(table)
     document, picture = out / f"{name}.md", out / f"{name}.png"
-    with atomic_path(document) as temporary:
-        temporary.write_text(markdown(summaries), encoding="utf-8")
+    write_text(document, markdown(summaries))
     load_optional("matplotlib", "drawing the picture")
     from ..trials.picture import draw
 

@@ -45,7 +45,7 @@ def read_text(path: Path, separator: str | None) -> Iterator[Document]:
     Raises:
         UserError: if the file cannot be opened, is not UTF-8 (with the byte's offset) or is a broken gzip file.
     """
-    with _open(path) as (stream, raw):
+    with open_bytes(path) as (stream, raw):
         if separator is None:
             yield Document(_decode(stream.read(), path, 0), str(path), raw.tell())
             return
@@ -71,7 +71,7 @@ def read_json_lines(path: Path, field: str) -> Iterator[Document]:
         UserError: if the file cannot be opened or is a broken gzip file, or a line is not UTF-8, no JSON object, or
             has no text in the field.
     """
-    with _open(path) as (stream, raw):
+    with open_bytes(path) as (stream, raw):
         offset = 0
         for number, line in enumerate(stream, start=1):
             place = f"{path}, line {number}"
@@ -106,8 +106,12 @@ def read_parquet(path: Path, field: str) -> Iterator[Document]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, IO[bytes]]]:
-    """The content of a file, unzipped where its name ends in .gz, and the file itself."""
+def open_bytes(path: Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, IO[bytes]]]:
+    """Open a file: its content, unzipped where its name ends in .gz, and the file itself.
+
+    Raises:
+        UserError: while it is read, if it is a broken gzip file.
+    """
     with path.open("rb") as raw:
         if not path.name.lower().endswith(".gz"):
             yield raw, raw

@@ -6,37 +6,19 @@ from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from titans_seq.progress import Display
 
 from .manifest import Source
 
-_SECONDS = 0.2
 
-
-class ShowProgress:
+class ShowProgress(Display):
     """The bar, shown for the time of a `with` block; where standard error is no terminal, only its end is."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
+        super().__init__("bar", keep=True)
         self._before = [0, *accumulate(source.bytes for source in sources)]
-        self._bar = Progress(
-            TextColumn("reading {task.fields[name]}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[tokens]:,} tokens, {task.fields[rate]:,}/s"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
         self._names = [Path(source.path).name for source in sources]
-        self._task = self._bar.add_task("", total=self._before[-1], name="", tokens=0, rate=0)
-        self._done = 0
-        self._source = 0
-        self._tokens = 0
-        self._began = self._drawn = time.monotonic()
-
-    def __enter__(self) -> "ShowProgress":
-        self._bar.start()
-        return self
+        self._done = self._source = self._tokens = 0
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -44,7 +26,7 @@ class ShowProgress:
         if error is None:
             self._done = self._before[-1]
         self._draw()
-        self._bar.stop()
+        super().__exit__(kind, error, trace)
 
     def advance(self, source: int, read: int, tokens: int) -> None:
         """Count in a document.
@@ -57,12 +39,10 @@ class ShowProgress:
         self._source = source
         self._done = self._before[source] + read
         self._tokens += tokens
-        # A document takes microseconds, drawing the bar much longer.
-        if time.monotonic() - self._drawn >= _SECONDS:
+        if self.is_time():
             self._draw()
 
     def _draw(self) -> None:
-        self._drawn = time.monotonic()
-        rate = round(self._tokens / max(self._drawn - self._began, 1e-9))
-        name = self._names[self._source]
-        self._bar.update(self._task, completed=self._done, name=name, tokens=self._tokens, rate=rate)
+        rate = round(self._tokens / max(time.monotonic() - self.began, 1e-9))
+        text = f"reading {self._names[self._source]}: {self._tokens:,} tokens, {rate:,}/s"
+        self.show(text, self._done, self._before[-1])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from titans_seq.files import atomic_path
+from titans_seq.pictures import save_picture
 
 from ..optional import load_optional
 from .perplexity import Evaluation, perplexity
@@ -100,8 +101,7 @@ def plot(evaluation: Evaluation, path: Path) -> None:
     axes.set_ylabel("loss (nats a token)")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save_picture(figure, path)
 
 
 def _row(evaluation: Evaluation, first: int, last: int, tokens: int, carried: float, cut: float) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from titans_seq.config import parse_yaml
 from titans_seq.errors import UserError
 from titans_seq.models import CausalLM
 from titans_seq.models.saving import MODEL, load_model
+from titans_seq.training.run_folder import CONFIG
 
+from ..runs.folder import RUNS
 from ..tokenizers import Tokenizer, load_tokenizer
-
-_RUN_CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +48,11 @@ def open_model(folder: str | os.PathLike[str], device: str = "auto") -> TrainedM
         titans_seq.errors.UserError: no saved model at /no/such/run: there is no such folder: check the path
     """
     source = Path(folder)
-    run_config = source / _RUN_CONFIG
+    run_config = source / CONFIG
     if (source / MODEL).is_dir():
         source = source / MODEL
-    elif run_config.is_file() and "pretrain" in (saved := parse_yaml(run_config.read_text(encoding="utf-8"))):
-        raise UserError(
-            f"the run in {folder} has no {MODEL}/: its training has not come to the end ({saved['pretrain']['steps']} "
-            f"steps): finish it with titans lm pretrain --resume --out {folder}"
-        )
+    elif run_config.is_file() and "pretrain" in parse_yaml(run_config.read_text(encoding="utf-8")):
+        raise UserError(RUNS.describe_unfinished(source))
     model = load_model(source)
     tokenizer = load_tokenizer(source)
     if tokenizer.vocabulary != model.config.vocabulary:
@@ -79,8 +76,8 @@ def _device(name: str) -> torch.device:
 
 
 def _training_length(run_config: Path) -> int | None:
-    # Read as plain YAML: the run's own classes bring the trainer with them, which takes seconds to load.
+    # Read as plain YAML: the folder may be a model's own, whose configuration is another.
     if not run_config.is_file():
         return None
     settings = parse_yaml(run_config.read_text(encoding="utf-8"), str(run_config)).get("pretrain", {})
-    return settings.get("length")
+    return settings.get("batches", {}).get("length")

@@ -3,7 +3,6 @@
 import codecs
 import gzip
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from titans_seq.errors import UserError
 
 from ..data.documents import find_files
+from ..data.formats import open_bytes
 from ..tokenizers import ByteTokenizer, CharacterTokenizer, Tokenizer
 
 STANDARD_INPUT = Path("-")
@@ -129,15 +129,8 @@ def _open(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     if path.is_dir():
         raise UserError(f"{path} is a folder: expected one text file")
     find_files([path])  # refuses what is missing, or an archive
-    if not path.name.lower().endswith(".gz"):
-        with path.open("rb") as stream:
-            yield stream
-        return
-    try:
-        with gzip.open(path, "rb") as stream:
-            yield stream
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path}: broken gzip file ({error}): download or compress it again") from error
+    with open_bytes(path) as (stream, _):
+        yield stream
 
 
 def _name(path: Path) -> str:

@@ -23,15 +23,15 @@ def model_card(run: RunConfig, model: CausalLM, validation: dict[str, Any] | Non
         per_byte = validation.get("bits_per_byte")
         score = f"validation loss {validation['validation_loss']:.4f} nats a token"
         score += "" if per_byte is None else f", {per_byte:.4f} bits a byte"
-    state = "carried through documents" if train.mode == "carry" else "new in every segment"
+    state = "carried through documents" if train.batches.mode == "carry" else "new in every segment"
     return f"""# CausalLM
 
 Predicts the next token. Trained by titans-seq {run.versions["titans-seq"]}.
 
 - blocks: {config.depth} of {blocks}, width {config.dim}; {parameters:,} parameters
 - tokenizer: {run.tokenizer.kind}, vocabulary {run.tokenizer.vocabulary:,}; its files lie here too
-- training: {train.steps:,} steps of {train.batch_tokens:,} tokens, seed {train.seed}
-- segments of {train.length} tokens, state {state}
+- training: {train.steps:,} steps of {train.batches.tokens:,} tokens, seed {train.seed}
+- segments of {train.batches.length} tokens, state {state}
 - {score}
 
 It says what its training text made likely, true or not.

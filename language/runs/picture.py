@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from titans_seq.files import atomic_path
+from titans_seq.pictures import save_picture
 
 from ..optional import load_optional
 
@@ -32,5 +32,4 @@ def plot_training(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axes.set_ylabel("loss (nats a token)")
     axes.grid(alpha=0.3)
     axes.legend()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save_picture(figure, path)

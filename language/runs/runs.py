@@ -13,25 +13,19 @@ from pathlib import Path
 from titans_seq.errors import UserError
 from titans_seq.models import CausalLM
 from titans_seq.models.saving import MODEL, load_model, save_model
+from titans_seq.progress import Progress
 from titans_seq.training.lightning_tools import is_first_process
+from titans_seq.training.run_folder import read_config, write_config
 
 from ..data.manifest import Manifest, read_manifest
 from ..data.token_shards import TokenShards
 from ..tokenizers import load_tokenizer
-from ..training.config import ONE_DEVICE, Hardware, PretrainConfig
+from ..training.config import LOG, PretrainConfig
 from ..training.log import read_log
-from ..training.pretraining import LOG, Progress, new_model, pretrain_model
+from ..training.pretraining import new_model, pretrain_model
+from ..training.settings import ONE_DEVICE, Hardware
 from .card import model_card
-from .folder import (
-    PICTURE,
-    RunConfig,
-    check_free,
-    claim,
-    is_finished,
-    read_run_config,
-    versions,
-    write_run_config,
-)
+from .folder import PICTURE, RUNS, RunConfig
 from .picture import plot_training
 
 
@@ -70,16 +64,15 @@ def pretrain_run(
             f"the tokenizer of {data} has {manifest.tokenizer.vocabulary:,} tokens, the model is of "
             f"{config.model.vocabulary:,}: give the model the tokenizer's vocabulary"
         )
-    run = RunConfig(config, str(data.resolve()), train.fingerprint, manifest.tokenizer, versions())
+    run = RunConfig(config, str(data.resolve()), train.fingerprint, manifest.tokenizer)
     model = new_model(config)
-    config.accumulate(hardware.devices)
+    config.batches.accumulate(hardware.devices)
     start = functools.partial(_train, run, model, train, validation, manifest, out, False, hardware, progress)
     # The other processes of a parallel run execute the same command; the folder is the first one's affair.
     if not is_first_process():
         return start()
-    check_free(out, overwrite)
-    with claim(out):
-        write_run_config(out, run)
+    with RUNS.claim(out, overwrite):
+        write_config(out, run)
         return start()
 
 
@@ -99,8 +92,8 @@ def resume_run(
     Raises:
         UserError: if the folder is no run, or its data is gone or was changed.
     """
-    run = read_run_config(out)
-    if is_finished(out):
+    run = read_config(out, RunConfig)
+    if RUNS.is_finished(out):
         return load_model(out)
     train, validation, manifest = _open(Path(run.data))
     if train.fingerprint != run.fingerprint or manifest.tokenizer != run.tokenizer:
@@ -143,6 +136,7 @@ def _train(
     card = model_card(run, trained, validations[-1] if validations else None)
     # The model comes last: a folder with one is a finished run.
     save_model(out / MODEL, trained, card, load_tokenizer(Path(run.data)).files())
+    RUNS.clear(out)
     return trained
 
 

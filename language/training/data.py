@@ -68,7 +68,7 @@ class SegmentData(pl.LightningDataModule):
 
     def train_dataloader(self) -> RunLoader:
         """The batches of the whole run."""
-        batches = self._config.steps * self._config.accumulate(self._trainer().world_size)
+        batches = self._config.steps * self._config.batches.accumulate(self._trainer().world_size)
         return RunLoader(self._stream(self._train, shuffle=True), batches)
 
     def val_dataloader(self) -> _FirstBatches | list[Any]:
@@ -76,16 +76,16 @@ class SegmentData(pl.LightningDataModule):
         if self._validation is None:
             return []
         stream = self._stream(self._validation, shuffle=False)
-        return _FirstBatches(stream, min(self._config.validation_batches or len(stream), len(stream)))
+        return _FirstBatches(stream, min(self._config.records.validation_batches or len(stream), len(stream)))
 
     def _stream(self, shards: TokenShards, shuffle: bool) -> SegmentStream:
-        config = self._config
+        batches = self._config.batches
         return SegmentStream(
             shards,
-            config.rows,
-            config.length,
-            seed=config.seed,
-            mode=config.mode if shuffle else "carry",
+            batches.rows,
+            batches.length,
+            seed=self._config.seed,
+            mode=batches.mode if shuffle else "carry",
             shuffle=shuffle,
             rank=self._trainer().global_rank,
             world=self._trainer().world_size,

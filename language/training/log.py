@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
+from titans_seq.files import write_text
 from titans_seq.models import CausalLM
 from titans_seq.training.statistics import memory_statistics
 from titans_seq.training.throughput import Throughput, training_flops
@@ -42,9 +42,10 @@ class TrainingLog(Callback):
 
     A line of a step holds `step`, `tokens` so far, `loss` (mean over the steps since the last line), `lr`,
     `gradient_norm` (of this step, before clipping), `skipped` steps so far, `tokens_per_second`,
-    `flops_utilisation` if the peak is known, and for a model with memory the means over its memories of what
-    `memory_statistics` finds, as `memory_lr`, `memory_surprise` and so on. A line of a validation holds `step`,
-    `validation_loss` (nats a token), `perplexity`, and `bits_per_byte` if the bytes of the text are known.
+    `flops_utilisation` if the peak is known, `write_cost` (what the memories' writes added to this step's loss) if they
+    cost anything, and for a model with memory the means over its memories of what `memory_statistics` finds, as
+    `memory_lr`, `memory_surprise` and so on. A line of a validation holds `step`, `validation_loss` (nats a token),
+    `perplexity`, and `bits_per_byte` if the bytes of the text are known. The losses are without the cost of writing.
 
     Args:
         path: the file. A resumed run goes on after the lines up to where it goes on.
@@ -63,7 +64,7 @@ class TrainingLog(Callback):
         lines: bool = False,
     ) -> None:
         self._path, self._config, self._tokens_per_byte, self._lines = path, config, tokens_per_byte, lines
-        self._throughput = Throughput(training_flops(model, config.length), config.peak_flops)
+        self._throughput = Throughput(training_flops(model, config.batches.length), config.records.peak_flops)
         self._losses: list[float] = []
         self._seen = 0
         self._written = 0
@@ -83,8 +84,7 @@ class TrainingLog(Callback):
         self._seen = self._written = trainer.global_step
         if trainer.is_global_zero:
             kept = [row for row in read_log(self._path) if row["step"] <= trainer.global_step]
-            with atomic_path(self._path) as temporary:
-                temporary.write_text("".join(map(_line, kept)), encoding="utf-8")
+            write_text(self._path, "".join(map(_line, kept)))
             self.validated_at = max((row["step"] for row in kept if "validation_loss" in row), default=-1)
         self._throughput.start()
 
@@ -98,9 +98,9 @@ class TrainingLog(Callback):
             return
         self._seen = step
         self._losses.append(pl_module.loss)
-        if step % self._config.log_every and step != self._config.steps:
+        if step % self._config.records.log_every and step != self._config.steps:
             return
-        tokens = self._config.batch_tokens
+        tokens = self._config.batches.tokens
         rate, utilisation = self._throughput.look((step - self._written) * tokens)
         row = {
             "step": step,
@@ -113,6 +113,8 @@ class TrainingLog(Callback):
         }
         if utilisation is not None:
             row["flops_utilisation"] = utilisation
+        if self._config.write_cost:
+            row["write_cost"] = pl_module.cost
         # Through the module, for where parameters are sharded it alone has them whole.
         statistics = memory_statistics(pl_module.network, functools.partial(_read_first_row, pl_module, batch))
         row |= {f"memory_{name}": _mean(values) for name, values in statistics.items()}

@@ -16,6 +16,7 @@ from titans_seq.models.packing import pack_state, unpack_state
 from titans_seq.training.carry import reset_rows
 from titans_seq.training.lightning_tools import gather_ranks, of_this_rank
 from titans_seq.training.optimiser import OptimiserConfig, build_optimiser
+from titans_seq.training.writes import write_cost
 
 from ..data.stream import IGNORED, SegmentBatch
 
@@ -75,6 +76,7 @@ class LanguageModule(pl.LightningModule):
         config: optimiser and schedule.
         steps: optimiser steps of the whole schedule.
         carry: whether state is carried; otherwise every segment begins anew.
+        write_cost: weight in the loss of what the memories write; see `titans_seq.training.writes`.
         shard: whether the strategy shards parameters (FSDP2).
 
     Raises:
@@ -82,18 +84,28 @@ class LanguageModule(pl.LightningModule):
     """
 
     def __init__(
-        self, model: CausalLM, config: OptimiserConfig, steps: int, *, carry: bool = True, shard: bool = False
+        self,
+        model: CausalLM,
+        config: OptimiserConfig,
+        steps: int,
+        *,
+        carry: bool = True,
+        write_cost: float = 0.0,
+        shard: bool = False,
     ) -> None:
         super().__init__()
         self.network = CarryingLM(model)
         self.config, self.steps, self.carry, self.shard = config, steps, carry, shard
+        self.write_weight = write_cost
         self.skipped = 0
         """Steps left out so far."""
-        self.loss, self.gradient_norm, self.lr = math.nan, math.nan, config.lr
-        """Of the latest step: the mean over its targets on this process, the norm before clipping, the rate."""
+        self.loss, self.cost, self.gradient_norm, self.lr = math.nan, math.nan, math.nan, config.lr
+        """Of the latest step: on this process the mean over its targets, and what was added to that for the memories'
+        writes; the norm before clipping; the rate."""
         self._skipped_in_a_row = 0
         self._carried: BackboneState | None = None
         self._step_sums: list[Tensor] = []
+        self._step_costs: list[Tensor] = []
         self._validation_state: BackboneState | None = None
         self._sums = torch.zeros(2)
 
@@ -115,11 +127,13 @@ class LanguageModule(pl.LightningModule):
     def training_step(self, batch: SegmentBatch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
         before = self._carried if self.carry else None
-        logits, state = self.network(batch.ids, before, batch.fresh, return_state=self.carry)
+        with write_cost(self.network, self.write_weight) as cost:
+            logits, state = self.network(batch.ids, before, batch.fresh, return_state=self.carry)
         self._carried = map_state(state, Tensor.detach)
         total, count = summed_loss(logits, batch.targets)
         self._step_sums.append(torch.stack((total.detach(), count)))
-        return total / batch.targets.numel()
+        self._step_costs.append(cost().detach())
+        return total / batch.targets.numel() + cost()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient, or leave the step out."""
@@ -127,7 +141,8 @@ class LanguageModule(pl.LightningModule):
         # Of a sharded model the norm is one too.
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         total, count = torch.stack(self._step_sums).sum(0)
-        self._step_sums = []
+        self.cost = torch.stack(self._step_costs).mean().item()
+        self._step_sums, self._step_costs = [], []
         loss = total / count.clamp(min=1)
         bad = ~(norm.isfinite() & loss.isfinite())
         if self.trainer.world_size > 1:

@@ -1,48 +1,55 @@
 """`pretrain_model`: run the Lightning trainer over token shards."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from titans_seq.errors import UserError
-from titans_seq.layers import CausalAttention
+from titans_seq.layers import CausalAttention, NeuralMemory
 from titans_seq.models import CausalLM
+from titans_seq.progress import Progress
 from titans_seq.training.carry import check_length
-from titans_seq.training.lightning_tools import KeepLast, RandomState, last_checkpoint, quiet_and_apart
+from titans_seq.training.lightning_tools import (
+    KeepLast,
+    RandomState,
+    last_checkpoint,
+    new_trainer,
+    quiet_and_apart,
+    run_trainer,
+)
+from titans_seq.training.run_folder import CHECKPOINTS
 
 from ..data.token_shards import TokenShards
-from .config import ONE_DEVICE, Hardware, PretrainConfig
+from .config import LOG, PretrainConfig
 from .data import SegmentData
 from .log import TrainingLog
 from .module import LanguageModule
-
-LOG = "log.jsonl"
-CHECKPOINTS = "checkpoints"
-
-Progress = Literal["bar", "lines", "none"]
+from .settings import ONE_DEVICE, Hardware
 
 
 def new_model(config: PretrainConfig) -> CausalLM:
     """Build the untrained model that a run starts from, its weights drawn from the run's seed.
 
     Raises:
-        UserError: if state is carried and the model cannot do that with bounded memory, or the length cuts a chunk
-            or segment in two.
+        UserError: if state is carried and the model cannot do that with bounded memory, the length cuts a chunk or
+            segment in two, or writes cost something and the model has no memory.
     """
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         model = CausalLM(config.model)
-    if config.mode == "carry":
+    if config.batches.mode == "carry":
         if any(isinstance(module, CausalAttention) and module.config.window is None for module in model.modules()):
             raise UserError(
                 "attention without a window sees everything before it, so that carried state grows without end: "
                 "train this model with --mode random"
             )
-        check_length(model, config.length)
+        check_length(model, config.batches.length)
+    if config.write_cost and not any(isinstance(module, NeuralMemory) for module in model.modules()):
+        raise UserError(f"a write cost of {config.write_cost:g} for a model without memory: leave it out")
     return model
 
 
@@ -82,7 +89,7 @@ def pretrain_model(
         UserError: if training does not stay finite, the checkpoint is of another run, or a step's tokens cannot be
             shared out among the devices.
     """
-    accumulate = config.accumulate(hardware.devices)
+    accumulate = config.batches.accumulate(hardware.devices)
     start = last_checkpoint(folder / CHECKPOINTS) if resume else None
     folder.mkdir(parents=True, exist_ok=True)
     log = TrainingLog(folder / LOG, config, model, tokens_per_byte, lines=progress == "lines")
@@ -91,19 +98,24 @@ def pretrain_model(
         RandomState(),
         log,
         final,
-        KeepLast(folder / CHECKPOINTS, config.checkpoint_every, config.keep),
+        KeepLast(folder / CHECKPOINTS, config.records.checkpoint_every, config.records.keep),
     ]
-    if progress == "bar":
-        callbacks.append(TQDMProgressBar(leave=False))
     module = LanguageModule(
-        model, config.optimiser, config.steps, carry=config.mode == "carry", shard=hardware.strategy == "fsdp"
+        model,
+        config.optimiser,
+        config.steps,
+        carry=config.batches.mode == "carry",
+        write_cost=config.write_cost,
+        shard=hardware.strategy == "fsdp",
     )
     if config.compile:
         model.compile()
     data = SegmentData(config, train, validation)
     with quiet_and_apart():
         torch.manual_seed(config.seed)
-        trainer = pl.Trainer(
+        trainer = new_trainer(
+            callbacks,
+            progress,
             accelerator=hardware.accelerator,
             devices=hardware.devices,
             strategy=_strategy(hardware),
@@ -111,17 +123,12 @@ def pretrain_model(
             max_epochs=1,
             max_steps=config.steps,
             accumulate_grad_batches=accumulate,
-            val_check_interval=min(config.validate_every, config.steps) * accumulate,
+            val_check_interval=min(config.records.validate_every, config.steps) * accumulate,
             limit_val_batches=None if validation is not None else 0,
-            callbacks=callbacks,
-            logger=False,
-            enable_model_summary=False,
-            enable_progress_bar=progress == "bar",
-            num_sanity_val_steps=0,
             use_distributed_sampler=False,
             default_root_dir=folder,
         )
-        _fit(trainer, module, data, start)
+        run_trainer(trainer, module, start, datamodule=data)
         if validation is not None and log.validated_at != config.steps:
             trainer.validate(module, data, verbose=False)
     if not trainer.is_global_zero:
@@ -153,19 +160,3 @@ def _strategy(hardware: Hardware) -> Any:
 
         return ModelParallelStrategy(data_parallel_size=hardware.devices, tensor_parallel_size=1)
     return "ddp" if hardware.devices > 1 else "auto"
-
-
-def _fit(trainer: pl.Trainer, module: LanguageModule, data: SegmentData, start: Path | None) -> None:
-    try:
-        trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
-    except SystemExit as end:
-        if not trainer.interrupted:
-            raise
-        raise KeyboardInterrupt from end  # what Lightning made an exit of
-    except RuntimeError as error:
-        if start is None or "state_dict" not in str(error):
-            raise
-        raise UserError(
-            f"the checkpoint {start} is of another model than the configured one: resume with the configuration it "
-            f"was trained with, or train anew ({error})"
-        ) from error

@@ -6,12 +6,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
+from titans_seq.pictures import check_picture, save_picture
 
 from .report import Summary
 
-FORMATS = (".png", ".pdf", ".svg")
 # Ink-safe and told apart by the colour-blind (Okabe and Ito); controls have no memory and are dashed.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _MARKERS = "osD^vP*"
@@ -29,8 +27,7 @@ def draw(summaries: Sequence[Summary], train_length: int, path: Path | str, titl
     Raises:
         UserError: if the file has another suffix.
     """
-    if Path(path).suffix.lower() not in FORMATS:
-        raise UserError(f"cannot draw to {path}: expected a name that ends in {', '.join(FORMATS)}")
+    check_picture(path)
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     axis = figure.subplots()
     for number, summary in enumerate(summaries):
@@ -58,5 +55,4 @@ def draw(summaries: Sequence[Summary], train_length: int, path: Path | str, titl
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(color="0.9", linewidth=0.6)
     axis.legend(frameon=False, fontsize=8)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130)
+    save_picture(figure, path)

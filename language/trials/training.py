@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from titans_seq.training.optimiser import OptimiserConfig, build_optimiser
-from titans_seq.training.writes import counted_writes
+from titans_seq.training.writes import write_cost
 
 from ..tasks import IGNORE, TASKS, Task, TaskBatch
 from .reader import Reader
@@ -104,13 +104,13 @@ def train(
     start, streak, diverged, step = time.process_time(), 0, False, 0
     while step < options.steps and streak < options.stop_after and not diverged:
         chance = generator(TRAINING, seed, step if batches is None else step % batches)
-        batch = task.batch(options.batch, length_at(step, length, options), chance)
-        with counted_writes(reader) as writes:
+        now = length_at(step, length, options)
+        rows = options.batch * length // now if options.even_tokens else options.batch
+        batch = task.batch(rows, now, chance)
+        with write_cost(reader, options.write_cost) as cost:
             loss = answer_loss(reader, TaskBatch(batch.ids.to(device), batch.targets.to(device)))
-        if writes:
-            loss = loss + options.write_cost * torch.stack(writes).mean()
         optimiser.zero_grad()
-        loss.backward()
+        (loss + cost()).backward()
         norm = nn.utils.clip_grad_norm_(reader.parameters(), config.clip)
         diverged = not math.isfinite(norm.item())
         if not diverged:

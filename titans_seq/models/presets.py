@@ -1,5 +1,6 @@
 """Sizes of language models: the paper's table, and small ones for a CPU."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -97,6 +98,35 @@ def language_model(name: str, vocabulary: int = 32_000) -> CausalLMConfig:
     if size.parameters is None:
         return config
     return replace(sized(replace(config, vocabulary=32_000), size.parameters), vocabulary=vocabulary)
+
+
+def with_hard_gates(config: CausalLMConfig) -> CausalLMConfig:
+    """Return a model whose memories' gates can shut completely, and open because of the token before.
+
+    `GateConfig(form="hard", source="convolved")`, with gates as far open at the start as they were. On their own they
+    need not shut: a cost of writing makes them (`titans_seq.training.writes`).
+
+    Raises:
+        ValueError: if the model has no memory.
+
+    Example:
+        >>> gates = with_hard_gates(language_model("tiny-lmm")).blocks[0].memory.gates
+        >>> gates.form, gates.source, round(gates.decay_bias, 3)
+        ('hard', 'convolved', -2.985)
+    """
+    blocks = tuple(map(_hard_gated, config.blocks))
+    if blocks == config.blocks:
+        raise ValueError("the model has no memory whose gates could be hard")
+    return replace(config, blocks=blocks)
+
+
+def _hard_gated(block: BlockConfig) -> BlockConfig:
+    if not isinstance(block, (MACConfig, MAGConfig, MALConfig, LMMConfig)):
+        return block
+    gates = block.memory.gates
+    lr, decay = (6 * (1 / (1 + math.exp(-bias)) - 0.5) for bias in (gates.lr_bias, gates.decay_bias))
+    gates = replace(gates, form="hard", source="convolved", lr_bias=lr, decay_bias=decay)
+    return replace(block, memory=replace(block.memory, gates=gates))
 
 
 def count_parameters(config: CausalLMConfig) -> int:

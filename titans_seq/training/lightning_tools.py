@@ -4,7 +4,7 @@ import hashlib
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, TQDMProgressBar
 from torch import nn
 from torch.distributed.checkpoint.state_dict_loader import load
 
-CHECKPOINTS = "step-*.ckpt"
+from titans_seq.errors import UserError
+from titans_seq.progress import Progress
+
+_CHECKPOINT = "step-*.ckpt"
 
 
 def is_first_process() -> bool:
@@ -65,6 +68,53 @@ def quiet_and_apart() -> Iterator[None]:
     finally:
         for one, level in zip(notes, levels, strict=True):
             one.setLevel(level)
+
+
+def new_trainer(callbacks: Sequence[Callback], progress: Progress, **settings: Any) -> pl.Trainer:
+    """Make a trainer that writes and says nothing of its own.
+
+    Args:
+        callbacks: of the training.
+        progress: "bar" adds one; lines are the callbacks' affair.
+        settings: of `lightning.pytorch.Trainer`.
+    """
+    bars = [TQDMProgressBar(leave=False)] if progress == "bar" else []
+    return pl.Trainer(
+        callbacks=[*callbacks, *bars],
+        logger=False,
+        enable_model_summary=False,
+        enable_progress_bar=progress == "bar",
+        num_sanity_val_steps=0,
+        **settings,
+    )
+
+
+def run_trainer(trainer: pl.Trainer, module: pl.LightningModule, checkpoint: Path | None, **data: Any) -> None:
+    """Train, from a checkpoint if there is one.
+
+    Args:
+        trainer: from `new_trainer`.
+        module: what is trained.
+        checkpoint: to go on from.
+        data: loaders or a data module, as `Trainer.fit` names them.
+
+    Raises:
+        UserError: if the checkpoint is of another model.
+        KeyboardInterrupt: if the user stops it.
+    """
+    try:
+        trainer.fit(module, ckpt_path=checkpoint, weights_only=True, **data)
+    except SystemExit as end:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from end  # what Lightning made an exit of
+    except RuntimeError as error:
+        if checkpoint is None or "state_dict" not in str(error):
+            raise
+        raise UserError(
+            f"the checkpoint {checkpoint} is of another model than the configured one: resume with the configuration "
+            f"it was trained with, or train anew ({error})"
+        ) from error
 
 
 class SeedEpochs(Callback):
@@ -149,7 +199,7 @@ class KeepLast(Checkpoint):
             self._save(trainer, step)
 
     def _save(self, trainer: pl.Trainer, step: int) -> None:
-        target = self.folder / CHECKPOINTS.replace("*", f"{step:08d}")
+        target = self.folder / _CHECKPOINT.replace("*", f"{step:08d}")
         temporary = target.with_name(f".{target.name}.new")
         if trainer.is_global_zero:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -160,7 +210,7 @@ class KeepLast(Checkpoint):
         if trainer.is_global_zero:
             _remove(target)
             temporary.rename(target)
-            for old in sorted(self.folder.glob(CHECKPOINTS))[: -self.keep]:
+            for old in sorted(self.folder.glob(_CHECKPOINT))[: -self.keep]:
                 _remove(old)
         trainer.strategy.barrier()
 
@@ -173,7 +223,7 @@ def last_checkpoint(folder: Path) -> Path | None:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     last_checkpoint(Path(folder))
     """
-    return max(Path(folder).glob(CHECKPOINTS), default=None)
+    return max(Path(folder).glob(_CHECKPOINT), default=None)
 
 
 def load_sharded(folder: Path, module: nn.Module) -> None:

@@ -1,9 +1,10 @@
 """What memories write, as a cost: a memory that pays for its writes keeps what it holds for far longer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from titans_seq.layers.gates import GateValues, MemoryGates
@@ -23,7 +24,6 @@ def counted_writes(model: nn.Module) -> Iterator[list[Tensor]]:
         of the largest, and of what is forgotten.
 
     Example:
-        >>> import torch
         >>> from titans_seq.models import CausalLM, language_model
         >>> model = CausalLM(language_model("tiny-lmm", vocabulary=10))
         >>> with counted_writes(model) as writes:
@@ -44,3 +44,29 @@ def counted_writes(model: nn.Module) -> Iterator[list[Tensor]]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextmanager
+def write_cost(model: nn.Module, weight: float) -> Iterator[Callable[[], Tensor]]:
+    """Charge for what the memories of a model write while it reads; see `counted_writes`.
+
+    Args:
+        model: any module.
+        weight: of the mean of what is counted, at least 0. Nothing is counted for 0.
+
+    Yields:
+        A function that gives the cost so far, a scalar to add to the loss: 0 where nothing was counted.
+
+    Example:
+        >>> from titans_seq.models import CausalLM, language_model
+        >>> model = CausalLM(language_model("tiny-lmm", vocabulary=10))
+        >>> with write_cost(model, weight=0.1) as cost:
+        ...     logits, _ = model(torch.randint(10, (1, 8)))
+        >>> 0 < cost().item() < 0.2
+        True
+    """
+    if weight == 0:
+        yield lambda: torch.zeros(())
+        return
+    with counted_writes(model) as writes:
+        yield lambda: weight * torch.stack(writes).mean() if writes else torch.zeros(())

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.runs.plotting import Panel, check_format, plot_forecast, plot_training, quantile_levels
+from forecasting.runs.plotting import Panel, plot_forecast, plot_training, quantile_levels
 from titans_seq.errors import UserError
+from titans_seq.pictures import check_picture
 
 
 def panel(dates: bool = True, levels: tuple[float, ...] = (0.1, 0.5, 0.9)) -> Panel:
@@ -70,5 +71,5 @@ def test_an_unknown_format_is_refused_and_nothing_written(tmp_path: Path):
     with pytest.raises(UserError, match=r"a\.jpeg: expected a name that ends in \.png, \.pdf, \.svg"):
         plot_forecast([panel()], tmp_path / "a.jpeg")
     with pytest.raises(UserError, match="cannot draw to x"):
-        check_format("x")
+        check_picture("x")
     assert not list(tmp_path.iterdir())

@@ -144,7 +144,7 @@ def test_resuming_without_a_checkpoint_or_with_a_foreign_one_is_refused(tmp_path
         horizon=4,
         seed=0,
     )
-    with pytest.raises(UserError, match="is of another network than the configured one"):
+    with pytest.raises(UserError, match="is of another model than the configured one"):
         fit(other, config, checkpoint=path, resume=True)
 
 

@@ -49,7 +49,7 @@ def test_resume_finishes_a_run(titans, genome, tmp_path, monkeypatch):
         patch.setattr("genomics.runs.pretrain_runs.save_encoder", stopped)
         assert titans("pretrain", genome, "--out", out, *SHORT, "--progress", "none")[0] == 130
     code, _, err = titans("pretrain", genome, "--out", out, *SHORT)
-    assert (code, "was not finished: finish it with --resume" in err) == (2, True)
+    assert (code, "was not finished (it has no model/): finish it with --resume" in err) == (2, True)
     assert titans("pretrain", "--resume", "--out", out, "--progress", "none")[0] == 0
     assert load_encoder(out)[1].dim == 16
     code, _, err = titans("pretrain", genome, "--resume", "--out", out)

@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from genomics.runs import load_encoder, pretrain_run, resume_pretrain_run
-from genomics.runs.folder import PretrainRun, read_run
+from genomics.runs.folder import PretrainRun
 from genomics.tokens import Nucleotides
 from genomics.training.config import PretrainConfig
 from genomics.training.pretraining import _PretrainModule
 from tests.genomics.small import encoder, records
 from titans_seq.errors import UserError
 from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.training.run_folder import read_config
 
 CONFIG = PretrainConfig(steps=4, length=32, rows=2, optimiser=OptimiserConfig(lr=3e-3), every=2)
 
@@ -24,7 +25,7 @@ def test_what_a_run_holds(tmp_path):
     model = pretrained(out, data="/data/genome.fa.gz")
     names = sorted(path.name for path in out.iterdir())
     assert names == ["README.md", "config.yaml", "history.csv", "metrics.json", "model"]
-    run = read_run(out, PretrainRun)
+    run = read_config(out, PretrainRun)
     assert (run.encoder, run.tokenizer, run.pretrain) == (encoder(), Nucleotides(), CONFIG)
     assert json.loads((out / "metrics.json").read_text())["last"]["step"] == 4
     assert "/data/genome.fa.gz" in (out / "README.md").read_text()

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from genomics.models import ClassifierConfig
 from genomics.runs import load_classifier, pretrain_run, resume_run, train_run
-from genomics.runs.folder import TrainRun, fingerprint, read_run
+from genomics.runs.folder import TrainRun, fingerprint
 from genomics.sequences.values import LabelledSequences, Splits
 from genomics.tokens import KMers, Nucleotides
 from genomics.training.config import PretrainConfig, TrainConfig
@@ -17,6 +17,7 @@ from genomics.training.module import ClassifierModule
 from tests.genomics.small import encoder, labelled, records, splits
 from titans_seq.errors import UserError
 from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.training.run_folder import read_config
 
 MODEL = ClassifierConfig(encoder(), "classes", 2)
 CONFIG = TrainConfig(epochs=2, rows=16, optimiser=OptimiserConfig(lr=3e-3), seed=7)
@@ -61,7 +62,7 @@ def test_what_a_run_holds(tmp_path):
     assert saved["classes"] == ["background", "motif"]
     assert saved["dna_classifier"]["tokenizer"] == {"kind": "nucleotides"}
     assert all(tensor.isfinite().all() for tensor in load_file(out / "model" / "weights.safetensors").values())
-    run = read_run(out, TrainRun)
+    run = read_config(out, TrainRun)
     assert (run.classifier, run.train, run.classes) == (MODEL, CONFIG, model.classes)
     assert (run.source.data, run.source.options) == ("/data/promoters", {"column": "x"})
     assert run.source.fingerprint == fingerprint((DATA.train, DATA.validation))
@@ -88,9 +89,9 @@ def test_a_saved_model_predicts_as_the_trained_one(tmp_path, source):
 def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
     whole = trained(tmp_path / "whole")
     cut_off(monkeypatch, tmp_path / "cut", epoch=1)
-    with pytest.raises(UserError, match="was not finished: it has no model/; finish it with --resume"):
+    with pytest.raises(UserError, match=r"was not finished \(it has no model/\): finish it with --resume"):
         load_classifier(tmp_path / "cut")
-    with pytest.raises(UserError, match="was not finished: finish it with --resume"):
+    with pytest.raises(UserError, match="was not finished .* finish it with --resume"):
         trained(tmp_path / "cut")
     resumed = resume_run(tmp_path / "cut", DATA, accelerator="cpu")
     for name, tensor in whole.model.state_dict().items():
@@ -142,7 +143,7 @@ def test_training_begins_with_a_pretrained_encoder(tmp_path, directions):
     found = model.model.encoder.state_dict()
     for name, tensor in pretrained.encoder.state_dict().items():
         torch.testing.assert_close(found[name], tensor)
-    assert read_run(tmp_path / "run", TrainRun).init == str(tmp_path / "p")
+    assert read_config(tmp_path / "run", TrainRun).init == str(tmp_path / "p")
     with pytest.raises(UserError, match="other blocks, another width or other tokens"):
         trained(tmp_path / "a", replace(MODEL, encoder=encoder(depth=2)), init=tmp_path / "p")
     with pytest.raises(UserError, match="take the same tokenizer"):

@@ -9,11 +9,12 @@ from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import Record
 from genomics.tokens import KMers, Nucleotides
 from genomics.training.config import PretrainConfig
-from genomics.training.pretraining import CHECKPOINTS, PretrainModel, _PretrainModule, new_pretrain_model, pretrain
+from genomics.training.pretraining import PretrainModel, _PretrainModule, new_pretrain_model, pretrain
 from genomics.training.windows import IGNORED, Genome, ValidationLoader, WindowLoader
 from tests.genomics.small import encoder, records
 from titans_seq.errors import UserError
 from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.training.run_folder import CHECKPOINTS
 
 CONFIG = PretrainConfig(steps=6, length=40, rows=4, optimiser=OptimiserConfig(lr=1e-2), validation=0.1, every=2)
 BOTH = encoder(directions="both")

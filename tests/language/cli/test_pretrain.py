@@ -8,12 +8,16 @@ import torch
 import yaml
 
 from language import load_tokenizer, prepare
-from language.cli.pretrain import Pretrain, pretrain, resolve
-from language.runs.folder import read_run_config
+from language.cli.main import main
+from language.cli.pretrain import BatchOptions, ModelOptions, OptimiserOptions, Pretrain, RunOptions, resolve
+from language.runs.folder import RunConfig
 from language.runs.runs import pretrain_run
-from language.training.config import Hardware
+from language.training.config import PretrainConfig
+from language.training.settings import Hardware
+from titans_seq.blocks import LMMConfig
 from titans_seq.errors import UserError
 from titans_seq.models.saving import load_model
+from titans_seq.training.run_folder import read_config
 
 TEXT = "To be, or not to be: that is the question.\n" * 60
 
@@ -26,19 +30,24 @@ def shards(tmp_path_factory) -> Path:
     return folder / "shards"
 
 
-def options(shards: Path, out: Path, **changes) -> Pretrain:
-    plain = Pretrain(
-        out,
-        data=shards,
-        preset="tiny-lmm",
-        max_steps=2,
-        length=32,
-        batch_tokens=64,
-        checkpoint_every=1,
-        accelerator="cpu",
-        progress="none",
+def titans(*options: object) -> None:
+    quiet = ("--accelerator", "cpu", "--progress", "none")
+    assert main(["pretrain", *map(str, options), *quiet]) == 0
+
+
+def pretrain(shards: Path, out: Path, *options: object) -> None:
+    small = "--preset tiny-lmm --max-steps 2 --length 32 --batch-tokens 64 --checkpoint-every 1".split()
+    titans("--data", shards, "--out", out, *small, *options)
+
+
+def settings(shards: Path, preset: str = "tiny-lmm", optimiser: OptimiserOptions | None = None) -> PretrainConfig:
+    options = Pretrain(
+        RunOptions(Path("out")),
+        model=ModelOptions(preset),
+        batches=BatchOptions(length=32, batch_tokens=64),
+        optimiser=optimiser or OptimiserOptions(max_steps=2),
     )
-    return replace(plain, **changes)
+    return resolve(options, shards)
 
 
 def names(folder: Path) -> list[str]:
@@ -48,14 +57,14 @@ def names(folder: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def run(shards, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "x"
-    pretrain(options(shards, out))
+    pretrain(shards, out)
     return out
 
 
 def test_a_run_folder_holds_everything_and_no_pickle_in_its_model(run):
     assert names(run) == ["checkpoints", "config.yaml", "log.jsonl", "model", "training.png"]
     assert names(run / "model") == ["card.md", "config.yaml", "tokenizer.yaml", "weights.safetensors"]
-    config = read_run_config(run)
+    config = read_config(run, RunConfig)
     assert config.pretrain.model.vocabulary == 257
     assert config.tokenizer.kind == "bytes"
     card = (run / "model" / "card.md").read_text()
@@ -75,7 +84,7 @@ def test_the_model_of_a_run_loads_and_goes_on_where_it_was_left(run):
 
 
 def test_says_what_came_of_it(shards, tmp_path, capsys):
-    pretrain(options(shards, tmp_path / "y"))
+    pretrain(shards, tmp_path / "y")
     printed = capsys.readouterr().out
     assert printed.startswith("validation loss ")
     assert "bits a byte" in printed
@@ -86,19 +95,19 @@ def test_a_run_that_was_stopped_is_finished_with_resume(shards, run, tmp_path, c
     out = tmp_path / "cut"
     shutil.copytree(run, out)
     shutil.rmtree(out / "model")
-    with pytest.raises(UserError, match="was not finished: finish it with `titans lm pretrain --resume"):
-        pretrain(options(shards, out))
-    pretrain(Pretrain(out, resume=True, accelerator="cpu", progress="none"))
+    with pytest.raises(UserError, match="was not finished .* finish it with `titans lm pretrain --resume"):
+        pretrain(shards, out)
+    titans("--resume", "--out", out)
     for name, tensor in load_model(run).state_dict().items():
         assert torch.equal(tensor, load_model(out).state_dict()[name]), name
-    pretrain(Pretrain(out, resume=True, accelerator="cpu", progress="none"))  # finished: nothing is left to do
+    titans("--resume", "--out", out)  # finished: nothing is left to do
 
 
 def test_resume_takes_no_other_settings(run):
     with pytest.raises(UserError, match="--resume goes on with the settings stored in the run"):
-        pretrain(Pretrain(run, resume=True, max_steps=5))
+        titans("--resume", "--out", run, "--max-steps", 5)
     with pytest.raises(UserError, match="is not a run folder"):
-        pretrain(Pretrain(run / "model" / "nowhere", resume=True))
+        titans("--resume", "--out", run / "model" / "nowhere")
 
 
 def test_resume_refuses_changed_data(shards, run, tmp_path):
@@ -109,20 +118,20 @@ def test_resume_refuses_changed_data(shards, run, tmp_path):
     config["fingerprint"] = "0" * 64
     (out / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(UserError, match="are not those that the run in"):
-        pretrain(Pretrain(out, resume=True, accelerator="cpu"))
+        titans("--resume", "--out", out)
 
 
 def test_a_taken_folder_is_refused_or_replaced(shards, run, tmp_path):
     with pytest.raises(UserError, match="already holds a trained model"):
-        pretrain(options(shards, run))
+        pretrain(shards, run)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("mine")
     with pytest.raises(UserError, match="holds other files and no run"):
-        pretrain(options(shards, tmp_path / "notes", overwrite=True))
+        pretrain(shards, tmp_path / "notes", "--overwrite")
     out = tmp_path / "again"
     shutil.copytree(run, out)
     (out / "mine.txt").write_text("mine")
-    pretrain(options(shards, out, overwrite=True, max_steps=1))
+    pretrain(shards, out, "--overwrite", "--max-steps", 1)
     assert (out / "mine.txt").read_text() == "mine"
     assert json.loads((out / "log.jsonl").read_text().splitlines()[0])["step"] == 1
 
@@ -135,40 +144,60 @@ def test_a_failure_before_the_first_checkpoint_leaves_nothing(shards, tmp_path, 
 
     monkeypatch.setattr(LanguageModule, "training_step", broken)
     with pytest.raises(RuntimeError, match="no luck"):
-        pretrain(options(shards, tmp_path / "new"))
+        pretrain(shards, tmp_path / "new")
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("options", "message"),
     [
-        ({"data": None}, "no data is given"),
-        ({"preset": "tiny-rnn"}, "--preset: unknown language model 'tiny-rnn'"),
-        ({"max_steps": 0}, "steps must be at least 1"),
-        ({"length": 48, "batch_tokens": 96}, "the training length 48 is not a multiple of 32"),
-        ({"batch_tokens": 40}, "a step of 40 tokens cannot be made"),
-        ({"lr": -1.0}, "lr must be above 0"),
-        ({"devices": 0}, "devices must be at least 1"),
-        ({"data": Path("/no/such")}, "/no/such"),
+        ("--preset tiny-rnn", "--preset: unknown language model 'tiny-rnn'"),
+        ("--preset tiny-transformer --gates hard", "--preset: the model has no memory whose gates could be hard"),
+        ("--preset tiny-window --write-cost 0.1", "a write cost of 0.1 for a model without memory: leave it out"),
+        ("--max-steps 0", "steps must be at least 1"),
+        ("--length 48 --batch-tokens 96", "the training length 48 is not a multiple of 32"),
+        ("--batch-tokens 40", "a step of 40 tokens cannot be made"),
+        ("--lr -1", "lr must be above 0"),
+        ("--write-cost -1", "write_cost must be at least 0, got -1"),
+        ("--data /no/such", "/no/such"),
     ],
 )
-def test_wrong_options_are_refused_before_anything_is_written(shards, tmp_path, changes, message):
+def test_wrong_options_are_refused_before_anything_is_written(shards, tmp_path, options, message):
     with pytest.raises(UserError, match=message):
-        pretrain(options(shards, tmp_path / "new", **changes))
+        pretrain(shards, tmp_path / "new", *options.split())
     assert names(tmp_path) == []
 
 
-def test_what_is_not_given_is_filled_in(shards, tmp_path):
-    config = resolve(options(shards, tmp_path, max_steps=None), shards)
+def test_data_and_devices_are_asked_for(tmp_path, capsys):
+    with pytest.raises(UserError, match="no data is given: add --data"):
+        titans("--out", tmp_path / "new")
+    assert main(["pretrain", "--out", str(tmp_path / "new"), "--devices", "0"]) == 2
+    assert "devices must be at least 1, got 0" in capsys.readouterr().err
+    assert names(tmp_path) == []
+
+
+def test_what_is_not_given_is_filled_in(shards):
+    config = settings(shards, optimiser=OptimiserOptions())
     tokens = len(TEXT) * 0.9
     assert tokens / 64 <= config.steps <= tokens / 64 + 2
-    assert config.rows == 2
+    assert config.batches.rows == 2
     assert config.optimiser.lr == 1e-3
-    assert resolve(options(shards, tmp_path, preset="tiny-transformer"), shards).mode == "random"
+    assert settings(shards, "tiny-transformer").batches.mode == "random"
+
+
+def test_hard_gates_and_the_cost_of_writing_are_part_of_the_run(shards, tmp_path):
+    pretrain(shards, tmp_path / "x", "--gates", "hard", "--write-cost", 0.1, "--log-every", 1)
+    config = read_config(tmp_path / "x", RunConfig).pretrain
+    (block,) = load_model(tmp_path / "x").config.blocks
+    assert isinstance(block, LMMConfig)
+    assert (block.memory.gates.form, block.memory.gates.source) == ("hard", "convolved")
+    assert config.write_cost == 0.1
+    rows = map(json.loads, (tmp_path / "x" / "log.jsonl").read_text().splitlines())
+    assert all(row["write_cost"] > 0 for row in rows if "loss" in row)
 
 
 def test_a_model_of_another_vocabulary_is_refused(shards, tmp_path):
-    config = resolve(options(shards, tmp_path), shards)
+    config = settings(shards)
     other = replace(config, model=replace(config.model, vocabulary=100))
     with pytest.raises(UserError, match="has 257 tokens, the model is of 100"):
         pretrain_run(shards, tmp_path / "new", other, hardware=Hardware("cpu"))

@@ -125,7 +125,7 @@ def test_progress_says_how_well_it_goes(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "1.txt").write_text(TEXT)
-    monkeypatch.setitem(__import__("language.cli.progress").cli.progress._SECONDS, "lines", 0.0)
+    monkeypatch.setattr("titans_seq.progress._SECONDS", {"lines": 0.0, "bar": 0.0})
     read(Read(run, tmp_path / "1.txt", progress="lines"))
     assert f"1.txt: {len(TEXT)} tokens" in capsys.readouterr().err
     read(Read(run, tmp_path / "1.txt", progress="bar"))

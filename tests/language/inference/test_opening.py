@@ -23,8 +23,8 @@ def test_a_run_and_its_model_folder_open_alike(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_not_finished_says_so(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("pretrain:\n  steps: 10\n  length: 32\n")
-    with pytest.raises(UserError, match=r"has no model/: its training has not come to the end .* --resume --out"):
+    (tmp_path / "config.yaml").write_text("pretrain:\n  steps: 10\n")
+    with pytest.raises(UserError, match=r"was not finished \(it has no model/\): finish it with .* --resume --out"):
         open_model(tmp_path)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from language.data.token_shards import TokenShards
 from language.training.config import PretrainConfig
+from language.training.settings import BatchConfig, RecordConfig
 from titans_seq.blocks import MACConfig, MAGConfig
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
 from titans_seq.models import CausalLMConfig
@@ -43,10 +44,6 @@ def config() -> PretrainConfig:
         MODEL,
         steps=6,
         optimiser=OptimiserConfig(lr=3e-3, warmup=2),
-        length=16,
-        rows=2,
-        batch_tokens=64,
-        validate_every=4,
-        checkpoint_every=2,
-        log_every=2,
+        batches=BatchConfig(length=16, rows=2, tokens=64),
+        records=RecordConfig(validate_every=4, checkpoint_every=2, log_every=2),
     )

@@ -19,9 +19,10 @@ import sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from language.training.config import Hardware, PretrainConfig
+from language.training.config import PretrainConfig
 from language.training.module import LanguageModule
 from language.training.pretraining import new_model, pretrain_model
+from language.training.settings import BatchConfig, Hardware, RecordConfig
 from tests.language.training.conftest import MODEL, documents
 from titans_seq.training.optimiser import OptimiserConfig
 
@@ -36,8 +37,9 @@ def training_step(self, batch, number):
 
 LanguageModule.training_step = training_step
 config = PretrainConfig(
-    MODEL, steps=6, optimiser=OptimiserConfig(lr=3e-3, warmup=2), length=16, rows=4 // devices, batch_tokens=128,
-    validate_every=4, checkpoint_every=2, log_every=2,
+    MODEL, steps=6, optimiser=OptimiserConfig(lr=3e-3, warmup=2), 
+    batches=BatchConfig(length=16, rows=4 // devices, tokens=128),
+    records=RecordConfig(validate_every=4, checkpoint_every=2, log_every=2),
 )
 trained = pretrain_model(
     new_model(config), config, documents(60, seed=0), documents(8, seed=1), out,

@@ -11,16 +11,18 @@ import pytest
 import torch
 from torch import nn
 
-from language.training.config import Hardware, PretrainConfig
+from language.training.config import LOG, PretrainConfig
 from language.training.log import read_log
 from language.training.module import MOST_SKIPPED, LanguageModule
-from language.training.pretraining import CHECKPOINTS, LOG, new_model, pretrain_model
+from language.training.pretraining import new_model, pretrain_model
+from language.training.settings import Hardware
 from titans_seq.blocks import AttentionBlockConfig
 from titans_seq.config import to_yaml
 from titans_seq.errors import UserError
 from titans_seq.layers import AttentionConfig
 from titans_seq.models import CausalLM
 from titans_seq.training.lightning_tools import last_checkpoint
+from titans_seq.training.run_folder import CHECKPOINTS
 
 CPU = Hardware("cpu")
 
@@ -31,13 +33,22 @@ def pretrained(config, train, validation, folder, **options) -> CausalLM:
     return trained
 
 
+def changed(config: PretrainConfig, batches=None, records=None, **others) -> PretrainConfig:
+    return replace(
+        config,
+        batches=replace(config.batches, **batches or {}),
+        records=replace(config.records, **records or {}),
+        **others,
+    )
+
+
 def same(first: nn.Module, second: nn.Module) -> bool:
     pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_learns(tmp_path, train, validation, config):
-    config = replace(config, steps=40, log_every=20, validate_every=40, checkpoint_every=40)
+    config = changed(config, records={"log_every": 20, "validate_every": 40, "checkpoint_every": 40}, steps=40)
     pretrained(config, train, validation, tmp_path, tokens_per_byte=0.5)
     rows = list(read_log(tmp_path / LOG))
     assert rows[0]["loss"] > rows[1]["loss"] + 0.1
@@ -48,7 +59,7 @@ def test_learns(tmp_path, train, validation, config):
 
 
 def test_what_the_log_holds(tmp_path, train, validation, config, capsys):
-    pretrained(replace(config, peak_flops=1e12), train, validation, tmp_path, progress="lines")
+    pretrained(changed(config, records={"peak_flops": 1e12}), train, validation, tmp_path, progress="lines")
     rows = list(read_log(tmp_path / LOG))
     assert [row["step"] for row in rows] == [2, 4, 4, 6, 6]
     assert ["validation_loss" in row for row in rows] == [False, False, True, False, True]
@@ -65,6 +76,22 @@ def test_what_the_log_holds(tmp_path, train, validation, config, capsys):
     assert printed[2].startswith("step 4/6: validation loss")
 
 
+def test_what_is_written_is_charged_for_and_logged(tmp_path, train, validation, config):
+    for weight in (0.0, 0.5):
+        pretrained(replace(config, write_cost=weight), train, validation, tmp_path / str(weight))
+    free, charged = ([row for row in read_log(tmp_path / name / LOG) if "loss" in row] for name in ("0.0", "0.5"))
+    assert not any("write_cost" in row for row in free)
+    assert all(0 < row["write_cost"] < 0.5 * 2 for row in charged)
+    assert free[0]["gradient_norm"] != charged[0]["gradient_norm"]
+    assert free[0]["loss"] == pytest.approx(charged[0]["loss"], rel=0.01)  # without the cost
+    assert free[-1]["memory_lr"] > charged[-1]["memory_lr"]
+
+
+def test_nothing_is_counted_where_writing_is_free(tmp_path, train, config, monkeypatch):
+    monkeypatch.setattr("titans_seq.training.writes.counted_writes", lambda model: pytest.fail("counted"))
+    pretrained(config, train, None, tmp_path)
+
+
 def test_leaves_random_numbers_and_terminal_alone(tmp_path, train, config, capfd):
     before = torch.get_rng_state()
     pretrained(config, train, None, tmp_path)
@@ -78,7 +105,7 @@ def test_leaves_random_numbers_and_terminal_alone(tmp_path, train, config, capfd
 
 @pytest.mark.parametrize("mode", ["carry", "random"])
 def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, train, validation, config, mode, monkeypatch):
-    config = replace(config, mode=mode, steps=8)
+    config = changed(config, batches={"mode": mode}, steps=8)
     expected = pretrained(config, train, validation, tmp_path / "whole")
 
     class PowerCut(BaseException):
@@ -115,15 +142,16 @@ torch.set_num_threads(1)
 from pathlib import Path
 from tests.language.training.conftest import documents
 from titans_seq.config import from_yaml
-from language.training.config import Hardware, PretrainConfig
+from language.training.config import LOG, PretrainConfig
 from language.training.pretraining import new_model, pretrain_model
+from language.training.settings import Hardware
 config = from_yaml(sys.argv[2], PretrainConfig)
 pretrain_model(new_model(config), config, documents(60, seed=0), None, Path(sys.argv[1]), hardware=Hardware("cpu"))
 """
 
 
 def test_a_killed_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, train, config, repository):
-    config = replace(config, steps=30, checkpoint_every=1, keep=1)
+    config = changed(config, records={"checkpoint_every": 1, "keep": 1}, steps=30)
     process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "cut", to_yaml(config)], cwd=repository)
     until = time.monotonic() + 120
     while last_checkpoint(tmp_path / "cut" / CHECKPOINTS) is None and time.monotonic() < until:
@@ -133,7 +161,7 @@ def test_a_killed_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, train, confi
     (left,) = (tmp_path / "cut" / CHECKPOINTS).glob("step-*")
     stopped_at = int(left.stem.removeprefix("step-"))
     assert 1 <= stopped_at < 30
-    short = replace(config, checkpoint_every=30)
+    short = changed(config, records={"checkpoint_every": 30})
     resumed = pretrained(short, train, None, tmp_path / "cut", resume=True)
     assert same(resumed, pretrained(short, train, None, tmp_path / "whole"))
 
@@ -148,7 +176,8 @@ def test_a_step_that_is_not_finite_is_left_out(tmp_path, train, config, monkeypa
         return loss * math.nan if self.global_step == 2 else loss
 
     monkeypatch.setattr(LanguageModule, "training_step", spiked)
-    model = pretrained(replace(config, log_every=1, batch_tokens=32), train, None, tmp_path)
+    often = changed(config, batches={"tokens": 32}, records={"log_every": 1})
+    model = pretrained(often, train, None, tmp_path)
     assert [row["skipped"] for row in read_log(tmp_path / LOG)] == [0, 0, 1, 1, 1, 1]
     assert all(torch.equal(a, b) for a, b in zip(weights[2], weights[3], strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(weights[3], weights[4], strict=True))
@@ -165,8 +194,8 @@ def test_too_many_steps_that_are_not_finite_end_the_training(tmp_path, train, co
 
 
 def test_how_many_batches_make_a_step(config):
-    assert [replace(config, rows=rows).accumulate(processes=1) for rows in (1, 2, 4)] == [4, 2, 1]
-    assert replace(config, rows=1).accumulate(processes=2) == 2
+    assert [replace(config.batches, rows=rows).accumulate(processes=1) for rows in (1, 2, 4)] == [4, 2, 1]
+    assert replace(config.batches, rows=1).accumulate(processes=2) == 2
 
 
 def test_a_checkpoint_of_another_model_or_other_data_is_refused(tmp_path, train, validation, config):
@@ -180,26 +209,32 @@ def test_a_checkpoint_of_another_model_or_other_data_is_refused(tmp_path, train,
 
 def test_what_cannot_be_carried_is_refused(config):
     with pytest.raises(UserError, match="the training length 24 is not a multiple of 16"):
-        new_model(replace(config, length=24, batch_tokens=48))
+        new_model(changed(config, batches={"length": 24, "tokens": 48}))
     everything = replace(config.model, blocks=(AttentionBlockConfig(AttentionConfig(2, None)),))
     with pytest.raises(UserError, match="--mode random"):
         new_model(replace(config, model=everything))
-    new_model(replace(config, model=everything, mode="random"))
+    without = changed(config, batches={"mode": "random"}, model=everything)
+    new_model(without)
+    with pytest.raises(UserError, match="a write cost of 0.1 for a model without memory: leave it out"):
+        new_model(replace(without, write_cost=0.1))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
-        ({"batch_tokens": 100}, "a step of 100 tokens cannot be made of batches of 2 rows of 16 .* such as 96"),
-        ({"batch_tokens": 16}, "a multiple of 32, such as 32"),
-        ({"peak_flops": 0.0}, "peak_flops must be above 0"),
-        ({"validation_batches": 0}, "validation_batches must be at least 1"),
+        ({"write_cost": -1.0}, "write_cost must be at least 0, got -1"),
+        ({"write_cost": math.nan}, "write_cost must be at least 0, got nan"),
+        ({"batches": {"rows": 0}}, "rows must be at least 1, got 0"),
+        ({"batches": {"tokens": 100}}, "a step of 100 tokens cannot be made of batches of 2 rows of 16 .* such as 96"),
+        ({"batches": {"tokens": 16}}, "a multiple of 32, such as 32"),
+        ({"records": {"peak_flops": 0.0}}, "peak_flops must be above 0"),
+        ({"records": {"validation_batches": 0}}, "validation_batches must be at least 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(config: PretrainConfig, change, message):
     with pytest.raises(UserError, match=message):
-        replace(config, **change)
+        changed(config, **change)
 
 
 def test_a_last_line_of_the_log_that_was_cut_off_is_passed_over(tmp_path):

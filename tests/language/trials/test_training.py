@@ -62,6 +62,11 @@ def test_shorter_sequences_come_first() -> None:
     assert [batch.ids.shape[1] for batch in task.drawn] == [3, 3, 4, 4, 6, 6, 6, 6]
 
 
+def test_shorter_sequences_may_come_in_as_many_tokens() -> None:
+    task, _, _ = run(TrainingOptions(steps=8, batch=2, warm_up_lengths=(3, 4), even_tokens=True))
+    assert [tuple(batch.ids.shape) for batch in task.drawn] == [(4, 3)] * 2 + [(3, 4)] * 2 + [(2, 6)] * 4
+
+
 def test_training_stops_when_validation_has_been_good_for_long_enough() -> None:
     scores = iter([0.2, 1.0, 0.5, 1.0, 1.0, 1.0])
     options = TrainingOptions(steps=100, batch=2, validate_every=2, stop_after=2)

@@ -1,0 +1,123 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from titans_seq.errors import UserError
+from titans_seq.training.run_folder import RunLayout, read_config, read_config_file, write_config
+
+LAYOUT = RunLayout(("checkpoint.pt", "checkpoints"), ("history.csv",), finish="`train --resume --out {out}`")
+
+
+@dataclass(frozen=True)
+class Config:
+    seed: int
+
+
+class PowerCut(BaseException):
+    pass
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def finish(out: Path, seed: int, overwrite: bool = False) -> None:
+    with LAYOUT.claim(out, overwrite):
+        write_config(out, Config(seed))
+        (out / "history.csv").write_text("1\n")
+        (out / "model").mkdir()
+        (out / "model" / "config.yaml").write_text("kind: small\n")
+    LAYOUT.clear(out)
+
+
+def stop(out: Path, left: str | None, overwrite: bool = False) -> None:
+    try:
+        with LAYOUT.claim(out, overwrite):
+            write_config(out, Config(1))
+            if left is not None:
+                (out / left).parent.mkdir(exist_ok=True)
+                (out / left).write_text("state")
+            raise PowerCut
+    except PowerCut:
+        return
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    finish(tmp_path / "x", seed=0)
+    return tmp_path / "x"
+
+
+def test_a_finished_run_holds_what_it_wrote(run: Path) -> None:
+    assert names(run) == ["config.yaml", "history.csv", "model/config.yaml"]
+    assert LAYOUT.is_finished(run)
+    assert read_config(run, Config) == read_config_file(run / "config.yaml", Config) == Config(0)
+
+
+@pytest.mark.parametrize("left", ["checkpoint.pt", "checkpoints/step-1.ckpt"])
+def test_what_was_stopped_after_a_checkpoint_stays(tmp_path: Path, left: str) -> None:
+    stop(tmp_path / "x", left)
+    assert names(tmp_path / "x") == [left, "config.yaml"]
+    with pytest.raises(UserError, match=r"\(it has no model/\): finish it with `train --resume --out .*/x`"):
+        LAYOUT.check_free(tmp_path / "x", overwrite=False)
+
+
+@pytest.mark.parametrize("left", [None, "checkpoints/.step-1.ckpt.new"])
+def test_what_failed_before_its_first_whole_checkpoint_leaves_nothing(tmp_path: Path, left: str | None) -> None:
+    stop(tmp_path / "x", left)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_gives_the_earlier_run_back(run: Path) -> None:
+    before = names(run)
+    stop(run, None, overwrite=True)
+    assert names(run) == before
+    assert read_config(run, Config) == Config(0)
+
+
+def test_an_earlier_run_goes_when_the_new_one_is_finished(run: Path) -> None:
+    (run / "notes.txt").write_text("mine")
+    stop(run, "checkpoint.pt", overwrite=True)
+    assert ".previous/model/config.yaml" in names(run)
+    assert not LAYOUT.is_finished(run)
+    finish(run, seed=2, overwrite=True)
+    assert names(run) == ["config.yaml", "history.csv", "model/config.yaml", "notes.txt"]
+    assert read_config(run, Config) == Config(2)
+
+
+def test_what_a_killed_process_left_half_written_goes_in_the_end(run: Path) -> None:
+    (run / ".checkpoint.a1b2.pt").write_text("half")
+    (run / ".model.a1b2.new").mkdir()
+    LAYOUT.clear(run)
+    assert names(run) == ["config.yaml", "history.csv", "model/config.yaml"]
+    assert not (run / ".model.a1b2.new").exists()
+
+
+def test_folders_that_are_taken(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="already holds a trained model: give another folder"):
+        LAYOUT.check_free(run, overwrite=False)
+    LAYOUT.check_free(run, overwrite=True)
+    LAYOUT.check_free(tmp_path / "new", overwrite=False)
+    (tmp_path / "other").mkdir()
+    LAYOUT.check_free(tmp_path / "other", overwrite=False)
+    (tmp_path / "other" / "thesis.txt").write_text("text")
+    with pytest.raises(UserError, match="holds other files and no run"):
+        LAYOUT.check_free(tmp_path / "other", overwrite=True)
+    with pytest.raises(UserError, match="is a file: give the name of a new folder"):
+        LAYOUT.check_free(tmp_path / "other" / "thesis.txt", overwrite=True)
+
+
+def test_configurations_that_are_not_there_or_damaged(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a run folder: it has no config.yaml"):
+        read_config(tmp_path, Config)
+    with pytest.raises(UserError, match="not a run folder: there is no such folder"):
+        read_config(tmp_path / "nowhere", Config)
+    with pytest.raises(UserError, match="no such run folder or configuration"):
+        read_config_file(tmp_path / "nowhere.yaml", Config)
+    (run / "config.yaml").write_text("seed: many\n")
+    with pytest.raises(UserError, match="config.yaml: seed: expected a whole number, got 'many'"):
+        read_config(run, Config)
+    (run / "config.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="config.yaml: damaged, it is not UTF-8 text"):
+        read_config(run, Config)
