@@ -23,20 +23,20 @@ demo-lm: $(VENV)/.installed-language  ## train a language model on Python's docu
 demo-dna: $(VENV)/.installed-genomics  ## train a DNA classifier on made-up motifs, compare and explain it
 	$(ONE_THREAD) $(BIN)/python -m genomics.demo --out runs/demo-dna
 
-test: $(VENV)/.installed-forecasting-genomics-harness-language-test  ## run the tests (PYTEST_ARGS="-k word" to choose)
+test: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test  ## run the tests (PYTEST_ARGS="-k word" to choose)
 	$(ONE_THREAD) $(BIN)/pytest $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.installed-forecasting-genomics-harness-language-test  ## run the tests that take long
+test-slow: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test  ## run the tests that take long
 	$(ONE_THREAD) $(BIN)/pytest -m slow $(PYTEST_ARGS)
 
-lint: $(VENV)/.installed-forecasting-genomics-harness-language-test-lint  ## check style, types, import directions and spelling
+lint: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test-lint  ## check style, types, import directions and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-format: $(VENV)/.installed-forecasting-genomics-harness-language-test-lint  ## put the source in order
+format: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test-lint  ## put the source in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
