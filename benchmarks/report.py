@@ -16,7 +16,7 @@ from language.trials import markdown, summarise
 from titans_seq.jsonl import read_rows
 from titans_seq.memory import PRESETS
 
-from . import decoding, forecasting, gpu, gpu_tables, long_context, long_text, memories, profile_block, shakespeare
+from . import book, decoding, forecasting, gpu, gpu_tables, long_context, long_text, memories, profile_block, shakespeare
 from .presets_table import presets_table
 
 ROOT = Path(__file__).parents[1]
@@ -128,6 +128,7 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "decoding": lambda: decoding.table(json.loads(decoding.RESULTS.read_text(encoding="utf-8"))),
         "profile": lambda: profile_block.table(json.loads(profile_block.RESULTS.read_text(encoding="utf-8"))["rows"]),
         "gpu": lambda: gpu_tables.table(_results_if_any(gpu.RESULTS)),
+        "book": lambda: book.table(read_rows(book.RESULTS)),
         "longtext": lambda: long_text.table(json.loads(long_text.RESULTS.read_text(encoding="utf-8"))["rows"]),
     }
     return {name: makers[name]() for name in names}

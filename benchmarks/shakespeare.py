@@ -13,7 +13,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -196,20 +196,21 @@ def step_times(text: Text, rounds: int = 9) -> dict[str, object]:
 def table(rows: list[dict], times: dict[str, float]) -> str:
     """The results, one line a model."""
     lines = [
-        "| model | validation loss, mean and range of seeds | without memory | the memory's gain | training step |",
+        "| model | validation loss, mean and range of seeds | without memory | the memory's gain, same seeds | training step |",
         "|---|---|---|---|---|",
     ]
-    found: dict[str, list[float]] = {}
+    found: dict[str, dict[int, float]] = {}
     for row in sorted(rows, key=lambda row: row["seed"]):
         if row["steps"] == STEPS:
-            found.setdefault(row["model"], []).append(row["validation_loss"])
+            found.setdefault(row["model"], {})[row["seed"]] = row["validation_loss"]
     for name in VARIANTS:
         if name not in found:
             continue
-        off = found.get(f"{name}{NO_MEMORY}", [])
-        gain = f"{statistics.fmean(off) - statistics.fmean(found[name]):.3f}" if off else "-"
+        mine, off = found[name], found.get(f"{name}{NO_MEMORY}", {})
+        gains = [off[seed] - mine[seed] for seed in mine.keys() & off.keys()]
+        gain = f"{statistics.fmean(gains):.3f}" if gains else "-"
         cost = f"x {times[name]:.2f}" if name in times else "-"
-        lines.append(f"| {name} | {_spread(found[name])} | {_spread(off)} | {gain} | {cost} |")
+        lines.append(f"| {name} | {_spread(mine.values())} | {_spread(off.values())} | {gain} | {cost} |")
     return "\n".join(lines)
 
 
@@ -217,11 +218,11 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _spread(losses: list[float]) -> str:
+def _spread(losses: Collection[float]) -> str:
     if not losses:
         return "-"
     if len(losses) == 1:
-        return f"{losses[0]:.3f} (1 seed)"
+        return f"{statistics.fmean(losses):.3f} (1 seed)"
     return f"{statistics.fmean(losses):.3f} ({min(losses):.3f} to {max(losses):.3f}, {len(losses)} seeds)"
 
 

@@ -73,6 +73,8 @@ def test_the_table_shows_the_gain_and_only_whole_runs() -> None:
     lines = shakespeare.table([*rows, rows[0] | {"steps": 5}], {"lmm": 1.6}).splitlines()
     assert lines[2] == "| transformer | 1.705 (1.700 to 1.710, 2 seeds) | - | - | - |"
     assert lines[3] == ("| lmm | 1.505 (1.500 to 1.510, 2 seeds) | 1.905 (1.900 to 1.910, 2 seeds) | 0.400 | x 1.60 |")
+    # A gain is of the same seeds: the second seed's loss without memory is not there.
+    assert "| 1.900 (1 seed) | 0.400 |" in shakespeare.table(rows[:-1], {}).splitlines()[3]
 
 
 def test_a_long_text_is_read_and_measured(tmp_path: Path) -> None:
