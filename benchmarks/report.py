@@ -16,7 +16,18 @@ from language.trials import markdown, summarise
 from titans_seq.jsonl import read_rows
 from titans_seq.memory import PRESETS
 
-from . import book, decoding, forecasting, gpu, gpu_tables, long_context, long_text, memories, profile_block, shakespeare
+from . import (
+    book,
+    decoding,
+    forecasting,
+    gpu,
+    gpu_tables,
+    long_context,
+    long_text,
+    memories,
+    profile_block,
+    shakespeare,
+)
 from .presets_table import presets_table
 
 ROOT = Path(__file__).parents[1]

@@ -196,7 +196,7 @@ def step_times(text: Text, rounds: int = 9) -> dict[str, object]:
 def table(rows: list[dict], times: dict[str, float]) -> str:
     """The results, one line a model."""
     lines = [
-        "| model | validation loss, mean and range of seeds | without memory | the memory's gain, same seeds | training step |",
+        "| model | validation loss, mean and range of seeds | without memory | gain, same seeds | training step |",
         "|---|---|---|---|---|",
     ]
     found: dict[str, dict[int, float]] = {}
