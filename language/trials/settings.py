@@ -121,7 +121,7 @@ def default_settings(task: str) -> TrialSettings:
 def _mqar(steps: int, *shorter: int) -> TrialSettings:
     # Tried with one seed: with gates that begin nearly without momentum, 400 steps on four pairs brought the loss to
     # 1.1 rather than 4.1, and with two narrow heads, momentum and all, sixteen pairs were at 86% when stopped. Nearly
-    # every token is worth a write, so writing costs nothing. Short sequences, as full of pairs as they can be, ask most.
+    # every token is worth a write, so writing costs nothing. Short sequences full of pairs ask most.
     gates = replace(ModelOptions().gates, momentum_bias=-3.0, decay_bias=-2.5)
     return TrialSettings(
         ModelOptions(heads=1, gates=gates),
