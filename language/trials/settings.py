@@ -143,7 +143,7 @@ _TUNED: dict[str, TrialSettings] = {
     # Stories of 64 words are learnt soon, and from 256 words on at once nothing is (one seed).
     "babilong-qa1": TrialSettings(
         training=TrainingOptions(
-            steps=1_000,
+            steps=2_500,
             batch=8,
             warm_up_lengths=(64,) * 5 + (128,) * 2 + (256,) * 2 + (512,),
             even_tokens=True,
