@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Embed:
-    """Write what the encoder makes of each sequence: the mean of its features over all tokens, or each token's own.
+    """Write what the encoder makes of each sequence: the mean of its features over all steps, or each step's own.
 
-    The mean is over both strands where the model's predictions are; a token's features are those of the strand given.
+    The mean is over both strands where the model's predictions are; a step's features are those of the strand given. A
+    step is a base, or a window of them where the model has a stem or reads k-mers.
     """
 
     run: Positional[Path]
@@ -30,7 +31,7 @@ class Embed:
     out: Path
     """CSV file to write."""
     per_base: bool = False
-    """A row for each token (each base, unless the model reads k-mers) in place of each sequence."""
+    """A row for each step of the model, at its first base, in place of each sequence: a base without a stem."""
     device: Device = "auto"
     """What to compute on."""
     progress: Progress = "bar"
@@ -61,7 +62,7 @@ def _of_sequences(model: "Predictor", given: "Iterable[Record]") -> Iterator[lis
 
 
 def _of_bases(model: "Predictor", given: "Iterable[Record]") -> Iterator[list[str]]:
-    step = model.model.config.tokenizer.step
+    step = model.model.config.tokenizer.step * model.model.config.encoder.window
     for record in given:
         position = 1
         for piece in model.embed_bases(record):

@@ -4,6 +4,7 @@ from .classifier import Classifier, ClassifierConfig
 from .encoder import Encoder, EncoderConfig
 from .identity import IdentityBlockConfig
 from .presets import PRESETS, encoder_preset
+from .stem import StemConfig
 
 __all__ = [
     "PRESETS",
@@ -12,5 +13,6 @@ __all__ = [
     "Encoder",
     "EncoderConfig",
     "IdentityBlockConfig",
+    "StemConfig",
     "encoder_preset",
 ]

@@ -170,8 +170,9 @@ class Classifier(nn.Module):
         return self.complement.to(ids.dtype)[ids.long()].flip(0)
 
     def _pooled(self, pooling: Pooling, ids: Tensor, lengths: Tensor, weights: Tensor | None) -> Tensor:
-        valid = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
-        return pooling.finish(pooling.add(self.encoder(ids, lengths, weights), valid))
+        y = self.encoder(ids, lengths, weights)
+        valid = torch.arange(y.shape[1], device=y.device) < self.encoder.steps(lengths)[:, None]
+        return pooling.finish(pooling.add(y, valid))
 
     def _pooled_stream(self, pooling: Pooling, ids: Tensor, weights: Tensor | None, piece: int) -> Tensor:
         return pooling.finish(_gathered(pooling, self.encoder.pieces(ids, piece, weights)))

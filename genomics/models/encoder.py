@@ -1,4 +1,4 @@
-"""An encoder of sequences: embedding and blocks, read from one end or from both."""
+"""An encoder of sequences: embedding, stem and blocks, read from one end or from both."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from titans_seq.blocks import BlockConfig
 from titans_seq.errors import UserError
 from titans_seq.models import Backbone, BackboneState
 
+from .stem import Stem, StemConfig
 from .strands import turned
 
 Directions = Literal["forward", "both"]
@@ -27,8 +28,9 @@ class EncoderConfig:
             hybrid.
         depth: number of blocks, at least 1.
         directions: "forward" reads from the first base to the last; "both" lets the same blocks, with the same
-            weights, read from the last base to the first as well, and joins what they give for each base.
-        dropout: share of the embedded features that training leaves out, in [0, 1).
+            weights, read from the last base to the first as well, and joins what they give for each step.
+        dropout: share of what the blocks read that training leaves out, in [0, 1).
+        stem: convolutions in front of the blocks; with None each token is a step.
 
     Raises:
         UserError: if a value is out of range.
@@ -39,6 +41,7 @@ class EncoderConfig:
     depth: int
     directions: Directions = "forward"
     dropout: float = 0.0
+    stem: StemConfig | None = None
 
     def __post_init__(self) -> None:
         for name in ("dim", "depth"):
@@ -51,11 +54,16 @@ class EncoderConfig:
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must be in [0, 1), got {self.dropout}")
 
+    @property
+    def window(self) -> int:
+        """Tokens of a step of the blocks."""
+        return 1 if self.stem is None else self.stem.window
+
 
 class Encoder(nn.Module):
-    """Features of every token of a batch of padded sequences.
+    """Features of every step, a token or a stem's window of them, of a batch of padded sequences.
 
-    Blocks are causal, and padding is on the right: no valid token ever sees it. Read from the last base, each row is
+    Blocks are causal, and padding is on the right: no valid step ever sees it. Read from the last base, each row is
     turned around within its own length, so that padding stays on the right there, too.
 
     Args:
@@ -72,7 +80,9 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig, vocabulary: int) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(vocabulary, config.dim)
+        stem = config.stem
+        self.embedding = nn.Embedding(vocabulary, config.dim if stem is None else stem.embedding)
+        self.stem = None if stem is None else Stem(stem, config.dim)
         self.dropout = nn.Dropout(config.dropout)
         blocks = (config.blocks[i % len(config.blocks)].build(config.dim) for i in range(config.depth))
         self.backbone = Backbone(blocks, config.dim)
@@ -83,48 +93,39 @@ class Encoder(nn.Module):
                 self.join.weight.copy_(torch.eye(config.dim).repeat(1, 2) / 2)
                 self.join.bias.zero_()
 
+    def steps(self, lengths: Tensor) -> Tensor:
+        """Steps of sequences of so many tokens, int64 `[B]`."""
+        return -(-lengths // self.config.window)
+
     def forward(self, ids: Tensor, lengths: Tensor, weights: Tensor | None = None) -> Tensor:
         """Read whole sequences.
 
         Args:
-            ids: int64 `[B, T]`, padded on the right.
+            ids: `[B, T]` of any integer type, padded on the right.
             lengths: int64 `[B]`, in [1, T].
             weights: factor of each token's embedding, `[B, T]`; the gradient with respect to ones is the embedding's
                 gradient times the embedding.
 
         Returns:
-            `[B, T, dim]`; what stands at padding is meaningless.
+            `[B, ceil(T / window), dim]`; what stands at padding is meaningless.
         """
+        x = self.local(ids, lengths, weights)
         if self.join is None:
-            return self.read(ids, weights=weights, return_state=False)[0]
-        ids = torch.cat([ids, turned(ids, lengths)])
-        weights = None if weights is None else torch.cat([weights, turned(weights, lengths)])
-        forward, backward = self.read(ids, weights=weights, return_state=False)[0].chunk(2)
-        return self.join(torch.cat([forward, turned(backward, lengths)], -1))
+            return self.read(x)
+        steps = self.steps(lengths)
+        forward, backward = self.read(torch.cat([x, turned(x, steps)])).chunk(2)
+        return self.join(torch.cat([forward, turned(backward, steps)], -1))
 
-    def read(
-        self,
-        ids: Tensor,
-        state: BackboneState | None = None,
-        *,
-        weights: Tensor | None = None,
-        return_state: bool = True,
-    ) -> tuple[Tensor, BackboneState | None]:
-        """Read a piece of sequences from left to right, whatever the directions.
-
-        Args:
-            ids: `[B, T]` of any integer type.
-            state: what the previous piece returned; None starts.
-            weights: see `forward`.
-            return_state: pass False when no piece follows.
-
-        Returns:
-            `[B, T, dim]`, and the state after the piece (None without `return_state`).
-        """
+    def local(self, ids: Tensor, lengths: Tensor, weights: Tensor | None = None) -> Tensor:
+        """What the blocks read: embedded tokens, or the stem's features of windows; see `forward` for the arguments."""
         x = self.embedding(ids.long())
         if weights is not None:
             x = x * weights.unsqueeze(-1)
-        return self.backbone(self.dropout(x), state, return_state=return_state)
+        return self.dropout(x if self.stem is None else self.stem(x, lengths))
+
+    def read(self, x: Tensor) -> Tensor:
+        """Let the blocks read `[B, S, dim]` from left to right, whatever the directions; shaped like x."""
+        return self.backbone(x, return_state=False)[0]
 
     def pieces(self, ids: Tensor, piece: int, weights: Tensor | None = None) -> Iterator[Tensor]:
         """Read one sequence of any length piece by piece, with the same features as `forward`.
@@ -136,39 +137,45 @@ class Encoder(nn.Module):
 
         Args:
             ids: `[T]` of any integer type, on the encoder's device.
-            piece: tokens of a piece, at least 1.
+            piece: tokens of a piece, at least 1; rounded down to whole windows, but for one.
             weights: factor of each token's embedding, `[T]`.
 
         Yields:
-            `[1, piece, dim]`, the last one shorter, in the order of the sequence.
+            `[1, steps of the piece, dim]`, the last one shorter, in the order of the sequence.
         """
-        ids = ids.unsqueeze(0)
-        parts = ids.split(piece, 1)
-        factors = [None] * len(parts) if weights is None else list(weights.unsqueeze(0).split(piece, 1))
+        window = self.config.window
+        piece = max(piece // window, 1) * window
+
+        def read(start: int, state: BackboneState | None, turn: bool, more: bool) -> tuple[Tensor, BackboneState | None]:
+            def run(state: BackboneState | None) -> tuple[Tensor, BackboneState | None]:
+                x = self._local_piece(ids, start, piece, weights)
+                y, after = self.backbone(x.flip(1) if turn else x, state, return_state=more)
+                return y.flip(1) if turn else y, after
+
+            if not torch.is_grad_enabled():
+                return run(state)
+            outcome = checkpoint(run, state, use_reentrant=False)
+            assert outcome is not None
+            return outcome
+
+        starts = range(0, len(ids), piece)
         ends: list[BackboneState | None] = [None]
         if self.join is not None:
-            for part, factor in list(zip(parts, factors, strict=True))[:0:-1]:
-                ends.append(self._read_piece(part.flip(1), ends[-1], _flipped(factor), True)[1])
+            for start in starts[:0:-1]:
+                ends.append(read(start, ends[-1], True, True)[1])
         state = None
-        for number, (part, factor) in enumerate(zip(parts, factors, strict=True), 1):
-            y, state = self._read_piece(part, state, factor, number < len(parts))
+        for start in starts:
+            y, state = read(start, state, False, start != starts[-1])
             if self.join is not None:
-                backward, _ = self._read_piece(part.flip(1), ends.pop(), _flipped(factor), False)
-                y = self.join(torch.cat([y, backward.flip(1)], -1))
+                y = self.join(torch.cat([y, read(start, ends.pop(), True, False)[0]], -1))
             yield y
 
-    def _read_piece(
-        self, ids: Tensor, state: BackboneState | None, weights: Tensor | None, return_state: bool
-    ) -> tuple[Tensor, BackboneState | None]:
-        def run(ids: Tensor, state: BackboneState | None) -> tuple[Tensor, BackboneState | None]:
-            return self.read(ids, state, weights=weights, return_state=return_state)
-
-        if not torch.is_grad_enabled():
-            return run(ids, state)
-        outcome = checkpoint(run, ids, state, use_reentrant=False)
-        assert outcome is not None
-        return outcome
-
-
-def _flipped(x: Tensor | None) -> Tensor | None:
-    return None if x is None else x.flip(1)
+    def _local_piece(self, ids: Tensor, start: int, piece: int, weights: Tensor | None) -> Tensor:
+        """`local` of a piece, with as much on either side as its features depend on."""
+        stem, window = self.config.stem, self.config.window
+        halo = 0 if stem is None else stem.halo
+        first, last = max(start - halo, 0), min(start + piece + halo, len(ids))
+        around = slice(first, last)
+        lengths = torch.tensor([last - first], device=ids.device)
+        x = self.local(ids[None, around], lengths, None if weights is None else weights[None, around])
+        return x[:, (start - first) // window :][:, : piece // window]

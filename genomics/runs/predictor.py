@@ -107,7 +107,9 @@ class Predictor:
         return self._run(self._encoded(records), self.model.embed, self.model.embed_stream)
 
     def embed_bases(self, sequence: Record | str) -> Iterator[np.ndarray]:
-        """Features of every token of one sequence as it stands, float32 `[t, dim]` piece by piece.
+        """Features of every step of one sequence as it stands, float32 `[steps, dim]` piece by piece.
+
+        A step is a token, or a stem's window of them.
 
         Raises:
             UserError: see `logits`.

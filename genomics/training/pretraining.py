@@ -49,7 +49,7 @@ class Validation:
 
 
 class PretrainModel(nn.Module):
-    """An encoder and a head that names tokens.
+    """An encoder and a head that names tokens: the next one, or all those of a step.
 
     Args:
         config: the encoder.
@@ -66,13 +66,14 @@ class PretrainModel(nn.Module):
     def __init__(self, config: EncoderConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.encoder = Encoder(config, tokenizer.vocabulary)
-        self.head = nn.Linear(config.dim, tokenizer.unknown)
+        self.head = nn.Linear(config.dim, config.window * tokenizer.unknown)
 
     def forward(self, ids: Tensor, lengths: Tensor, objective: Objective) -> Tensor:
         """Logits of every token's answer, `[B, T, k-mers]`: of what follows it, or of itself."""
         if objective == "next":
-            return self.head(self.encoder.read(ids, return_state=False)[0])
-        return self.head(self.encoder(ids, lengths))
+            return self.head(self.encoder.read(self.encoder.local(ids, lengths)))
+        logits = self.head(self.encoder(ids, lengths))
+        return logits.unflatten(-1, (self.encoder.config.window, -1)).flatten(1, 2)[:, : ids.shape[1]]
 
 
 def new_pretrain_model(encoder: EncoderConfig, tokenizer: Tokenizer, config: PretrainConfig) -> PretrainModel:
@@ -81,6 +82,10 @@ def new_pretrain_model(encoder: EncoderConfig, tokenizer: Tokenizer, config: Pre
     Raises:
         UserError: if the objective needs another encoder, or the encoder cannot be built.
     """
+    if config.objective == "next" and encoder.stem is not None:
+        raise UserError(
+            "a stem sees bases on both sides, the next one too: take the objective 'masked', or an encoder without stem"
+        )
     if config.objective == "masked" and encoder.directions != "both":
         raise UserError("hidden tokens are filled in from both sides: give the encoder directions 'both'")
     if tokenizer.step < tokenizer.width and config.objective == "masked":

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from genomics.models import Classifier, ClassifierConfig, IdentityBlockConfig
+from genomics.models import Classifier, ClassifierConfig, IdentityBlockConfig, StemConfig
 from genomics.models.strands import reverse_complement
 from genomics.tokens import KMers, Nucleotides
 from genomics.training.module import regression_scale
@@ -26,9 +26,14 @@ BLOCKS = {
     "identity": (IdentityBlockConfig(),),
 }
 POOLINGS, DIRECTIONS = ("mean", "last", "attention"), ("forward", "both")
+ENCODERS = {
+    **{name: {"directions": name} for name in DIRECTIONS},
+    **{f"{name}, stem": {"directions": name, "stem": StemConfig((5, 3))} for name in DIRECTIONS},
+}
+encoders = pytest.mark.parametrize("changes", ENCODERS.values(), ids=ENCODERS)
 EVERY = [
-    pytest.param(directions, pooling, strands, id=f"{directions}-{pooling}-{strands}")
-    for directions, pooling, strands in itertools.product(DIRECTIONS, POOLINGS, ("given", "average", "equivariant"))
+    pytest.param(ENCODERS[name], pooling, strands, id=f"{name}-{pooling}-{strands}")
+    for name, pooling, strands in itertools.product(ENCODERS, POOLINGS, ("given", "average", "equivariant"))
 ]
 LENGTHS = torch.tensor([41, 17, 1, 30])
 
@@ -42,10 +47,10 @@ def close(a: torch.Tensor, b: torch.Tensor) -> None:
     torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("directions", "pooling", "strands"), EVERY)
+@pytest.mark.parametrize(("changes", "pooling", "strands"), EVERY)
 @torch.no_grad()
-def test_neither_padding_nor_batch_mates_change_a_prediction(directions, pooling, strands):
-    model, rows = classifier({"directions": directions}, pooling=pooling, strands=strands), ids()
+def test_neither_padding_nor_batch_mates_change_a_prediction(changes, pooling, strands):
+    model, rows = classifier(changes, pooling=pooling, strands=strands), ids()
     together = model(rows, LENGTHS)
     pad = Nucleotides().pad
     for row, length, expected in list(zip(rows, LENGTHS.tolist(), together, strict=True))[1:3]:
@@ -59,10 +64,10 @@ def test_neither_padding_nor_batch_mates_change_a_prediction(directions, pooling
 
 
 @pytest.mark.parametrize("blocks", BLOCKS.values(), ids=BLOCKS)
-@pytest.mark.parametrize("directions", DIRECTIONS)
+@encoders
 @torch.no_grad()
-def test_padding_is_not_seen_and_streams_agree_whatever_the_blocks(blocks, directions):
-    model = classifier({"blocks": blocks, "depth": 2, "directions": directions})
+def test_padding_is_not_seen_and_streams_agree_whatever_the_blocks(blocks, changes):
+    model = classifier({"blocks": blocks, "depth": 2} | changes)
     rows = ids()
     together = model(rows, LENGTHS)
     close(model(F.pad(rows, (0, 11), value=5), LENGTHS), together)
@@ -81,12 +86,12 @@ def test_a_nan_at_padding_would_do_no_harm():
 
 
 @pytest.mark.parametrize("tokenizer", [Nucleotides(), KMers(3)], ids=str)
-@pytest.mark.parametrize("directions", DIRECTIONS)
+@encoders
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("strands", ["average", "equivariant"])
 @torch.no_grad()
-def test_both_strands_have_the_same_logits(tokenizer, directions, pooling, strands):
-    model = classifier({"directions": directions}, tokenizer=tokenizer, pooling=pooling, strands=strands)
+def test_both_strands_have_the_same_logits(tokenizer, changes, pooling, strands):
+    model = classifier(changes, tokenizer=tokenizer, pooling=pooling, strands=strands)
     other = reverse_complement(ids(), LENGTHS, model.complement)
     close(model(other, LENGTHS), model(ids(), LENGTHS))
     close(model.embed(other, LENGTHS), model.embed(ids(), LENGTHS))
@@ -105,28 +110,28 @@ def test_in_training_only_the_equivariant_model_reads_both_strands():
         assert torch.allclose(model(other, LENGTHS), model(ids(), LENGTHS), atol=1e-5) == expected, strands
 
 
-@pytest.mark.parametrize(("directions", "pooling", "strands"), EVERY)
+@pytest.mark.parametrize(("changes", "pooling", "strands"), EVERY)
 @torch.no_grad()
-def test_a_stream_gives_the_logits_of_forward(directions, pooling, strands):
-    model = classifier({"directions": directions}, pooling=pooling, strands=strands)
+def test_a_stream_gives_the_logits_of_forward(changes, pooling, strands):
+    model = classifier(changes, pooling=pooling, strands=strands)
     for length, piece in ((67, 13), (67, 32), (67, 66), (5, 1)):
         row = ids(length, 1)
         close(model.stream(row[0], piece), model(row, torch.tensor([length]))[0])
 
 
-@pytest.mark.parametrize("directions", DIRECTIONS)
+@encoders
 @torch.no_grad()
-def test_streams_of_any_length_in_pieces_of_any_size_agree(directions):
-    model = classifier({"directions": directions, "depth": 2}, pooling="attention", strands="average")
+def test_streams_of_any_length_in_pieces_of_any_size_agree(changes):
+    model = classifier({"depth": 2} | changes, pooling="attention", strands="average")
     for length, piece in ((64, 32), (33, 32), (67, 67), (67, 99), (1, 5)):
         row, lengths = ids(length, 1), torch.tensor([length])
         close(model.stream(row[0].to(torch.uint8), piece), model(row, lengths)[0])
         close(model.embed_stream(row[0], piece), model.embed(row, lengths)[0])
 
 
-@pytest.mark.parametrize("directions", DIRECTIONS)
-def test_a_stream_has_the_gradients_of_forward(directions):
-    model = classifier({"directions": directions}, pooling="attention", strands="equivariant")
+@encoders
+def test_a_stream_has_the_gradients_of_forward(changes):
+    model = classifier(changes, pooling="attention", strands="equivariant")
     row, weights = ids(45, 1), torch.ones(1, 45, requires_grad=True)
     parameters = [weights, *model.parameters()]
     forward = model(row, torch.tensor([45]), weights)[0, 1]
@@ -154,7 +159,7 @@ def test_directions_share_their_weights():
 
 
 def test_saved_settings_are_read_again():
-    config = classifier({"directions": "both"}, tokenizer=KMers(3), pooling="attention", strands="average").config
+    config = classifier(ENCODERS["both, stem"], tokenizer=KMers(3), pooling="attention", strands="average").config
     assert from_yaml(to_yaml(config), ClassifierConfig) == config
 
 

@@ -1,0 +1,100 @@
+"""Stem: convolutions in front of the blocks, which turn windows of a few bases into one step each."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from titans_seq.errors import UserError
+
+
+@dataclass(frozen=True)
+class StemConfig:
+    """A stem. Motifs are short: convolutions see them whole, and the blocks have fewer steps to read.
+
+    Each convolution is centred, so that a step knows bases on both sides of its window, and is followed by RMSNorm,
+    GELU and the maxima of `pool` places.
+
+    Attributes:
+        widths: of the convolutions, in tokens of the input of each; odd, at least 1; one or more.
+        pool: places that become one after each convolution, at least 1.
+        embedding: width of the embedded tokens, at least 1.
+
+    Raises:
+        UserError: if a value is out of range.
+    """
+
+    widths: tuple[int, ...] = (9, 7)
+    pool: int = 2
+    embedding: int = 8
+
+    def __post_init__(self) -> None:
+        if not self.widths or any(width < 1 or width % 2 == 0 for width in self.widths):
+            raise UserError(f"a stem needs convolutions of odd widths, got {self.widths}")
+        for name in ("pool", "embedding"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} of a stem must be at least 1, got {getattr(self, name)}")
+
+    @property
+    def window(self) -> int:
+        """Tokens of a step.
+
+        Example:
+            >>> StemConfig(widths=(9, 7), pool=2).window
+            4
+        """
+        return self.pool ** len(self.widths)
+
+    @property
+    def halo(self) -> int:
+        """Tokens on either side of a window that its step depends on, rounded up to whole windows.
+
+        Example:
+            >>> StemConfig(widths=(9, 7), pool=2).halo
+            12
+        """
+        reach = sum(width // 2 * self.pool**number for number, width in enumerate(self.widths))
+        return -(-reach // self.window) * self.window
+
+
+class Stem(nn.Module):
+    """Features of windows; padding is as if the sequence ended.
+
+    Args:
+        config: the stem.
+        dim: width of the features.
+
+    Example:
+        >>> Stem(StemConfig(), dim=16)(torch.randn(2, 10, 8), torch.tensor([10, 3])).shape
+        torch.Size([2, 3, 16])
+    """
+
+    def __init__(self, config: StemConfig, dim: int) -> None:
+        super().__init__()
+        self.pool = config.pool
+        sizes = (config.embedding, *[dim] * (len(config.widths) - 1))
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(size, dim, width, padding=width // 2) for size, width in zip(sizes, config.widths, strict=True)
+        )
+        self.norms = nn.ModuleList(nn.RMSNorm(dim) for _ in config.widths)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Read whole sequences.
+
+        Args:
+            x: embedded tokens `[B, T, embedding]`.
+            lengths: int64 `[B]`, in [1, T].
+
+        Returns:
+            `[B, ceil(T / window), dim]`; zeros at windows that hold padding alone.
+        """
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
+            x = x.masked_fill(padding.unsqueeze(-1), 0)
+            x = F.gelu(norm(convolution(x.transpose(1, 2)).transpose(1, 2)))
+            x = x.masked_fill(padding.unsqueeze(-1), -torch.inf)
+            x = F.max_pool1d(x.transpose(1, 2), self.pool, ceil_mode=True).transpose(1, 2)
+            lengths = -(-lengths // self.pool)
+        padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
+        return x.masked_fill(padding.unsqueeze(-1), 0)
