@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..models.masked_norm import MaskedNorm
 from ..sequences.alphabet import encode
 
 PADDING = 4
@@ -78,24 +79,6 @@ def reverse_complement(batch: Batch) -> Batch:
     turned = batch.codes.gather(1, place.clamp(min=0))
     turned = torch.where(turned < PADDING, 3 - turned, turned)
     return Batch(batch.index, torch.where(place >= 0, turned, PADDING), batch.lengths)
-
-
-class MaskedNorm(nn.BatchNorm1d):
-    """Batch normalisation over the positions that hold a base: padding enters no statistic."""
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Normalise `[B, D, T]` where the mask `[B, T]` is set; the rest becomes 0."""
-        if mask.all() and mask.numel() > 1:
-            return super().forward(x)
-        channels_last = x.transpose(1, 2)
-        normed = torch.zeros_like(channels_last)
-        valid = channels_last[mask]
-        # One position has no variance to learn from.
-        normed[mask] = super().forward(valid) if len(valid) > 1 or not self.training else self._as_predicting(valid)
-        return normed.transpose(1, 2)
-
-    def _as_predicting(self, x: Tensor) -> Tensor:
-        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 class Network(nn.Module):

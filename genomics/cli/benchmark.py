@@ -39,7 +39,7 @@ class Benchmark:
 
     Validation MCC chooses the epoch, and the test part is read once. Each run adds a row to a file, and the table is
     made from the rows; runs that have one are not repeated. Without --strands a set whose label belongs to both strands
-    (binding, enhancers) is trained with equivariant ones, and so is the network among the baselines.
+    (binding, enhancers) is trained on either strand and predicted from both, and so is the network among the baselines.
     """
 
     name: Positional[Maybe[str]] = None
@@ -116,7 +116,7 @@ def describe(options: Benchmark, classifier: "ClassifierConfig") -> str:
         words.append("without memory")
     if classifier.encoder.directions == "both":
         words.append("both directions")
-    if classifier.pooling != "mean":
+    if classifier.pooling != "mean-max":
         words.append(f"{classifier.pooling} pooling")
     if classifier.strands != "given":
         words.append(f"strands {classifier.strands}")
@@ -126,5 +126,5 @@ def describe(options: Benchmark, classifier: "ClassifierConfig") -> str:
 
 
 def _head(options: HeadOptions, chosen: "BenchmarkSet") -> HeadOptions:
-    strands = options.strands or ("equivariant" if chosen.both_strands else "given")
+    strands = options.strands or ("augment" if chosen.both_strands else "given")
     return HeadOptions(options.pooling, strands)

@@ -77,6 +77,8 @@ class ModelOptions:
     """Size: small (taken if not given) is 2 blocks of width 128, medium 4 of 120, large 8 of 256."""
     mixer: Maybe[Literal["memory", "identity"]] = None
     """Neural memory, or identity (no sequence mixing at all), the control; memory if not given."""
+    stem: Maybe[Literal["convolutions", "none"]] = None
+    """Convolutions in front, which make nine bases one step, or none, a step a base; convolutions if not given."""
     directions: Maybe[Literal["forward", "both"]] = None
     """Read from the first base on, or from both ends; forward, or as pretrained, if not given."""
     kmer: Maybe[int] = None
@@ -89,10 +91,11 @@ class ModelOptions:
 class HeadOptions:
     """How features become predictions."""
 
-    pooling: Literal["mean", "last", "attention"] = "mean"
-    """How the features of all bases become those of the sequence."""
+    pooling: Literal["mean", "mean-max", "last", "attention"] = "mean-max"
+    """How the features of all steps become those of the sequence."""
     strands: Maybe[Literal["given", "augment", "average", "equivariant"]] = None
-    """As given (taken if not given); either strand at random in training; the mean of both in prediction; in both."""
+    """As given (taken if not given); augment: either at random in training, and average: the mean of both in prediction;
+    equivariant: the mean of both in training, too."""
 
 
 @dataclass(frozen=True)

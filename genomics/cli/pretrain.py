@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class PretrainingOptions:
     """What is not given takes its default, which the run's config.yaml shows."""
 
-    objective: Literal["next", "masked"] = "next"
-    """Name the next token, or hidden ones, which needs directions both (taken if not given)."""
+    objective: Literal["masked", "next"] = "masked"
+    """Name hidden tokens, which needs directions both, or the next one, which needs stem none (taken if not given)."""
     steps: Maybe[int] = None
     """Optimiser steps."""
     length: Maybe[int] = None
@@ -44,7 +44,7 @@ class PretrainingOptions:
 class Pretrain:
     """Train an encoder on sequences without labels, such as genomes, for titans dna train --init.
 
-    It names the next token from those before it, or hidden tokens from both sides. A run that was stopped goes on with
+    It names hidden tokens from both sides, or the next token from those before it. A run that was stopped goes on with
     --resume, and ends with the same weights.
     """
 
@@ -92,8 +92,10 @@ def _start(options: Pretrain, hardware: str) -> None:
 
     RUNS.check_free(options.run.out, options.run.overwrite)
     model = options.model
-    if model.directions is None and options.pretraining.objective == "masked":
-        model = replace(model, directions="both")
+    if options.pretraining.objective == "masked":
+        model = replace(model, directions=model.directions or "both")
+    else:
+        model = replace(model, directions=model.directions or "forward", stem=model.stem or "none")
     encoder, tokens = encoder_and_tokens(model)
     config = pretrain_config(options.pretraining)
     files = [str(path.resolve()) for path in options.sequences]

@@ -12,7 +12,7 @@ from titans_seq.errors import UserError
 from ..sequences.values import Kind
 from ..tokens import Nucleotides, Tokenizer
 from .encoder import Encoder, EncoderConfig
-from .pooling import Pooling, PoolingName, WeightedPooling, build_pooling
+from .pooling import Pooling, PoolingName, WeightedPooling, build_pooling, pooled_width
 from .strands import reverse_complement, turned
 
 Strands = Literal["given", "augment", "average", "equivariant"]
@@ -30,11 +30,11 @@ class ClassifierConfig:
         kind: "classes" (one of several, softmax), "multilabel" (any of several, sigmoid) or "regression".
         outputs: number of classes, at least 2, or of labels, at least 1; 1 for regression.
         tokenizer: what it reads.
-        pooling: how a sequence becomes one vector: "mean" of its tokens, the "last" (read in both directions, the
-            mean of both ends) or "attention" with one learned query.
-        strands: "given" reads each sequence as it stands; "augment" trains on either strand at random; "average"
-            predicts from the mean of both strands' logits; "equivariant" does so in training, too. With the last two
-            a sequence and its reverse complement have the same logits.
+        pooling: how a sequence becomes one vector: "mean" of its steps, "mean-max" (mean and maximum side by side),
+            the "last" (read in both directions, the mean of both ends) or "attention" with one learned query.
+        strands: "given" reads each sequence as it stands; "average" predicts from the mean of both strands' logits;
+            "augment" does so, too, and trains on either strand at random; "equivariant" trains on the mean of both.
+            With the last three a sequence and its reverse complement have the same logits in prediction.
 
     Raises:
         UserError: if a value is out of range, or the tokens of the two strands do not correspond.
@@ -44,7 +44,7 @@ class ClassifierConfig:
     kind: Kind
     outputs: int
     tokenizer: Tokenizer = field(default_factory=Nucleotides)
-    pooling: PoolingName = "mean"
+    pooling: PoolingName = "mean-max"
     strands: Strands = "given"
 
     def __post_init__(self) -> None:
@@ -56,10 +56,10 @@ class ClassifierConfig:
         if self.outputs < least or (self.kind == "regression" and self.outputs != 1):
             expected = "1" if self.kind == "regression" else f"at least {least}"
             raise UserError(f"a model of kind '{self.kind}' has {expected} outputs, got {self.outputs}")
-        if self.tokenizer.step > 1 and self.strands in ("average", "equivariant"):
+        if self.tokenizer.step > 1 and self.strands != "given":
             raise UserError(
                 f"tokens {self.tokenizer.step} bases apart are in another frame on the other strand, so that strands "
-                f"'{self.strands}' would not agree: take a stride of 1, or strands 'given' or 'augment'"
+                f"'{self.strands}' would not agree: take a stride of 1, or strands 'given'"
             )
 
 
@@ -104,7 +104,7 @@ class Classifier(nn.Module):
         self.encoder = Encoder(config.encoder, config.tokenizer.vocabulary)
         self.pooling = build_pooling(config.pooling, dim, config.encoder.directions == "both")
         self.dropout = nn.Dropout(config.encoder.dropout)
-        linear = nn.Linear(dim, config.outputs)
+        linear = nn.Linear(pooled_width(config.pooling, dim), config.outputs)
         self.head = nn.Sequential(linear, Rescaled()) if config.kind == "regression" else linear
         self.register_buffer("complement", torch.tensor(config.tokenizer.complement), persistent=False)
 
@@ -157,7 +157,7 @@ class Classifier(nn.Module):
     def reads_both_strands(self) -> bool:
         """Whether logits are now the mean of both strands' logits."""
         strands = self.config.strands
-        return strands == "equivariant" or (strands == "average" and not self.training)
+        return strands == "equivariant" or (strands != "given" and not self.training)
 
     def _with_other_strand(
         self, ids: Tensor, lengths: Tensor, weights: Tensor | None

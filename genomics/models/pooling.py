@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-PoolingName = Literal["mean", "last", "attention"]
+PoolingName = Literal["mean", "mean-max", "last", "attention"]
 
 
 class Pooling(Protocol):
@@ -20,7 +20,7 @@ class Pooling(Protocol):
         ...
 
     def finish(self, gathered: Any) -> Tensor:
-        """Return `[B, D]`."""
+        """Return `[B, pooled_width]`."""
         ...
 
 
@@ -77,6 +77,31 @@ class WeightedPooling(nn.Module):
         return gathered.total / gathered.weight
 
 
+class MeanMaxPooling(nn.Module):
+    """The mean and, beside it, each feature's maximum: how much of it there is, and whether it is there at all.
+
+    Example:
+        >>> pooling, y = MeanMaxPooling(), torch.tensor([[[1.0], [3.0], [9.0]]])
+        >>> pooling.finish(pooling.add(y, torch.tensor([[True, True, False]]))).tolist()
+        [[2.0, 3.0]]
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = WeightedPooling()
+
+    def add(self, y: Tensor, valid: Tensor, gathered: tuple[Weighted, Tensor] | None = None) -> tuple[Weighted, Tensor]:
+        """Add a piece."""
+        mean, most = gathered or (None, None)
+        peak = y.masked_fill(~valid.unsqueeze(-1), -torch.inf).amax(1)
+        return self.mean.add(y, valid, mean), peak if most is None else torch.maximum(peak, most)
+
+    def finish(self, gathered: tuple[Weighted, Tensor]) -> Tensor:
+        """Join both."""
+        mean, most = gathered
+        return torch.cat([self.mean.finish(mean), most], -1)
+
+
 class LastPooling(nn.Module):
     """The token at which everything has been read: the last; read in both directions, the mean of last and first.
 
@@ -103,10 +128,22 @@ def build_pooling(name: PoolingName, dim: int, both: bool) -> Pooling:
     """Build a pooling by name, an `nn.Module`.
 
     Args:
-        name: "mean", "last", or "attention" with one learned query.
+        name: "mean", "mean-max", "last", or "attention" with one learned query.
         dim: width of the features.
         both: whether they come from both directions.
     """
     if name == "last":
         return cast(Pooling, LastPooling(both))
+    if name == "mean-max":
+        return cast(Pooling, MeanMaxPooling())
     return cast(Pooling, WeightedPooling(nn.Linear(dim, 1) if name == "attention" else None))
+
+
+def pooled_width(name: PoolingName, dim: int) -> int:
+    """Width of what a pooling makes of features of width `dim`.
+
+    Example:
+        >>> pooled_width("mean-max", 16)
+        32
+    """
+    return 2 * dim if name == "mean-max" else dim

@@ -10,6 +10,7 @@ from titans_seq.memory import preset
 
 from .encoder import EncoderConfig
 from .identity import IdentityBlockConfig
+from .stem import StemConfig
 
 Mixer = Literal["memory", "identity"]
 
@@ -33,15 +34,15 @@ class Size:
 
 PRESETS = {
     "tiny": Size(16, 1, 2),
-    "small": Size(128, 2, 4),  # HyenaDNA's on GenomicsBenchmarks: 2 layers of width 128, 436k parameters
-    "medium": Size(120, 4, 4, hidden=112),  # Caduceus's there: 4 layers of width 118, 470k parameters
+    "small": Size(128, 2, 4, hidden=160),  # HyenaDNA's on GenomicsBenchmarks: 2 layers of width 128, 436k parameters
+    "medium": Size(104, 4, 4, hidden=112),  # Caduceus's there: 4 layers of width 118, 470k parameters
     "large": Size(256, 8, 8),
 }
 """Sizes by name."""
 
 
 def encoder_preset(name: str, mixer: Mixer = "memory") -> EncoderConfig:
-    """Return an encoder by name, forward.
+    """Return an encoder by name, forward, with a stem.
 
     Args:
         name: a key of `PRESETS`.
@@ -62,7 +63,7 @@ def encoder_preset(name: str, mixer: Mixer = "memory") -> EncoderConfig:
     block: BlockConfig = IdentityBlockConfig(size.hidden) if mixer == "identity" else memory_block(size.heads)
     if isinstance(block, LMMConfig):
         block = replace(block, hidden=size.hidden)
-    return EncoderConfig(size.dim, (block,), size.depth, dropout=0.1)
+    return EncoderConfig(size.dim, (block,), size.depth, dropout=0.2, stem=StemConfig())
 
 
 def memory_block(heads: int, convolution: int = 4) -> LMMConfig:

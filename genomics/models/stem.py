@@ -8,13 +8,16 @@ from torch import Tensor, nn
 
 from titans_seq.errors import UserError
 
+from .masked_norm import MaskedNorm
+
 
 @dataclass(frozen=True)
 class StemConfig:
     """A stem. Motifs are short: convolutions see them whole, and the blocks have fewer steps to read.
 
-    Each convolution is centred, so that a step knows bases on both sides of its window, and is followed by RMSNorm,
-    GELU and the maxima of `pool` places.
+    Each convolution is centred, so that a step knows bases on both sides of its window, and is followed by batch
+    normalisation, GELU and the maxima of `pool` places. In training, and only there, the rows of a batch therefore see
+    each other's statistics.
 
     Attributes:
         widths: of the convolutions, in tokens of the input of each; odd, at least 1; one or more.
@@ -26,7 +29,7 @@ class StemConfig:
     """
 
     widths: tuple[int, ...] = (9, 7)
-    pool: int = 2
+    pool: int = 3
     embedding: int = 8
 
     def __post_init__(self) -> None:
@@ -41,8 +44,8 @@ class StemConfig:
         """Tokens of a step.
 
         Example:
-            >>> StemConfig(widths=(9, 7), pool=2).window
-            4
+            >>> StemConfig(widths=(9, 7), pool=3).window
+            9
         """
         return self.pool ** len(self.widths)
 
@@ -51,8 +54,8 @@ class StemConfig:
         """Tokens on either side of a window that its step depends on, rounded up to whole windows.
 
         Example:
-            >>> StemConfig(widths=(9, 7), pool=2).halo
-            12
+            >>> StemConfig(widths=(9, 7), pool=3).halo
+            18
         """
         reach = sum(width // 2 * self.pool**number for number, width in enumerate(self.widths))
         return -(-reach // self.window) * self.window
@@ -67,7 +70,7 @@ class Stem(nn.Module):
 
     Example:
         >>> Stem(StemConfig(), dim=16)(torch.randn(2, 10, 8), torch.tensor([10, 3])).shape
-        torch.Size([2, 3, 16])
+        torch.Size([2, 2, 16])
     """
 
     def __init__(self, config: StemConfig, dim: int) -> None:
@@ -75,9 +78,10 @@ class Stem(nn.Module):
         self.pool = config.pool
         sizes = (config.embedding, *[dim] * (len(config.widths) - 1))
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(size, dim, width, padding=width // 2) for size, width in zip(sizes, config.widths, strict=True)
+            nn.Conv1d(size, dim, width, padding=width // 2, bias=False)
+            for size, width in zip(sizes, config.widths, strict=True)
         )
-        self.norms = nn.ModuleList(nn.RMSNorm(dim) for _ in config.widths)
+        self.norms = nn.ModuleList(MaskedNorm(dim) for _ in config.widths)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Read whole sequences.
@@ -89,12 +93,13 @@ class Stem(nn.Module):
         Returns:
             `[B, ceil(T / window), dim]`; zeros at windows that hold padding alone.
         """
+        x = x.transpose(1, 2)
+        valid = torch.arange(x.shape[2], device=x.device) < lengths[:, None]
+        x = x.masked_fill(~valid[:, None], 0)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
-            x = x.masked_fill(padding.unsqueeze(-1), 0)
-            x = F.gelu(norm(convolution(x.transpose(1, 2)).transpose(1, 2)))
-            x = x.masked_fill(padding.unsqueeze(-1), -torch.inf)
-            x = F.max_pool1d(x.transpose(1, 2), self.pool, ceil_mode=True).transpose(1, 2)
-            lengths = -(-lengths // self.pool)
-        padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
-        return x.masked_fill(padding.unsqueeze(-1), 0)
+            x = F.gelu(norm(convolution(x), valid))
+            x = x.masked_fill(~valid[:, None], -torch.inf)
+            x = F.max_pool1d(x, self.pool, ceil_mode=True)
+            valid = valid[:, :: self.pool]
+            x = x.masked_fill(~valid[:, None], 0)
+        return x.transpose(1, 2)

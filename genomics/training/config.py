@@ -32,10 +32,10 @@ class TrainConfig:
         UserError: if a value is out of range.
     """
 
-    epochs: int = 20
-    rows: int = 64
+    epochs: int = 10
+    rows: int = 32
     tokens: int = 32_768
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    optimiser: OptimiserConfig = field(default_factory=lambda: OptimiserConfig(lr=2e-3, least=0.0))
     patience: int = 5
     monitor: Monitor | None = None
     class_weights: ClassWeights = "none"
@@ -70,7 +70,7 @@ class PretrainConfig:
         UserError: if a value is out of range.
     """
 
-    objective: Objective = "next"
+    objective: Objective = "masked"
     steps: int = 2_000
     length: int = 1_024
     rows: int = 16

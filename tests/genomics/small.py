@@ -13,8 +13,8 @@ MOTIF = "GATTACAG"
 
 
 def encoder(**changes: Any) -> EncoderConfig:
-    """The preset for tests, with changes."""
-    return replace(encoder_preset("tiny"), **changes)
+    """The preset for tests, without a stem, with changes."""
+    return replace(encoder_preset("tiny"), **({"stem": None} | changes))
 
 
 def classifier(encoder_changes: dict[str, Any] | None = None, **changes: Any) -> Classifier:

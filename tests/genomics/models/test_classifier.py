@@ -25,7 +25,7 @@ BLOCKS = {
     "attention": (AttentionBlockConfig(AttentionConfig(2, None)),),
     "identity": (IdentityBlockConfig(),),
 }
-POOLINGS, DIRECTIONS = ("mean", "last", "attention"), ("forward", "both")
+POOLINGS, DIRECTIONS = ("mean", "mean-max", "last", "attention"), ("forward", "both")
 ENCODERS = {
     **{name: {"directions": name} for name in DIRECTIONS},
     **{f"{name}, stem": {"directions": name, "stem": StemConfig((5, 3))} for name in DIRECTIONS},
@@ -169,7 +169,7 @@ def test_saved_settings_are_read_again():
         ({"outputs": 1}, "kind 'classes' has at least 2 outputs, got 1"),
         ({"kind": "regression", "outputs": 2}, "has 1 outputs, got 2"),
         ({"kind": "ranking"}, "kind must be one of classes, multilabel, regression"),
-        ({"pooling": "max"}, "pooling must be one of mean, last, attention, got 'max'"),
+        ({"pooling": "max"}, "pooling must be one of mean, mean-max, last, attention, got 'max'"),
         ({"strands": "both"}, "strands must be one of given, augment, average, equivariant"),
         ({"strands": "equivariant", "tokenizer": KMers(3, 3)}, "in another frame on the other strand"),
     ],

@@ -11,12 +11,16 @@ SIZES = [StemConfig((9, 7), 2, 8), StemConfig((5,), 4, 3), StemConfig((1, 3, 5),
 
 def stem(config: StemConfig) -> Stem:
     torch.manual_seed(0)
-    return Stem(config, 6).double()
+    model = Stem(config, 6).double().eval()
+    for norm in model.norms:
+        torch.nn.init.normal_(norm.running_mean)
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+    return model
 
 
 @pytest.mark.parametrize("config", SIZES, ids=str)
 def test_a_step_is_what_its_definition_says(config):
-    """Convolution, norm, GELU and maximum, place by place, on a sequence that ends inside a window."""
+    """Convolution, normalisation, GELU and maximum, place by place, on a sequence that ends inside a window."""
     model, x = stem(config), torch.randn(1, 23, config.embedding, dtype=torch.float64)
     rows = x[0]
     for convolution, norm in zip(model.convolutions, model.norms, strict=True):
@@ -24,7 +28,7 @@ def test_a_step_is_what_its_definition_says(config):
         around = F.pad(rows, (0, 0, half, half))
         places = [around[i : i + 2 * half + 1] for i in range(len(rows))]
         mixed = torch.stack([torch.einsum("kc,dck->d", place, convolution.weight) for place in places])
-        active = F.gelu(norm(mixed + convolution.bias))
+        active = F.gelu((mixed - norm.running_mean) / (norm.running_var + norm.eps).sqrt())
         rows = torch.stack([active[i : i + config.pool].amax(0) for i in range(0, len(active), config.pool)])
     assert len(rows) == -(-23 // config.window)
     torch.testing.assert_close(model(x, torch.tensor([23]))[0], rows)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from genomics.models import StemConfig
 from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import Record
 from genomics.tokens import KMers, Nucleotides
@@ -16,8 +17,11 @@ from titans_seq.errors import UserError
 from titans_seq.training.optimiser import OptimiserConfig
 from titans_seq.training.run_folder import CHECKPOINTS
 
-CONFIG = PretrainConfig(steps=6, length=40, rows=4, optimiser=OptimiserConfig(lr=1e-2), validation=0.1, every=2)
+CONFIG = PretrainConfig(
+    objective="next", steps=6, length=40, rows=4, optimiser=OptimiserConfig(lr=1e-2), validation=0.1, every=2
+)
 BOTH = encoder(directions="both")
+STEM = encoder(directions="both", stem=StemConfig((5, 3)))
 
 
 def genome(share: float = 0.1) -> Genome:
@@ -35,10 +39,10 @@ def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize("objective", ["next", "masked"])
-def test_learns(tmp_path, objective):
+@pytest.mark.parametrize(("objective", "shape"), [("next", BOTH), ("masked", BOTH), ("masked", STEM)])
+def test_learns(tmp_path, objective, shape):
     config = replace(CONFIG, objective=objective, steps=60, every=60, rows=8)
-    model = new_pretrain_model(BOTH, Nucleotides(), config)
+    model = new_pretrain_model(shape, Nucleotides(), config)
     (last,) = pretrain(model, genome(), config, tmp_path, accelerator="cpu")
     assert last.val_loss is not None
     assert last.val_loss < math.log(4) - 0.3
@@ -118,6 +122,8 @@ def test_what_does_not_fit_is_refused(tmp_path):
     masked = replace(CONFIG, objective="masked")
     with pytest.raises(UserError, match="give the encoder directions 'both'"):
         new_pretrain_model(encoder(), Nucleotides(), masked)
+    with pytest.raises(UserError, match="a stem sees bases on both sides"):
+        new_pretrain_model(STEM, Nucleotides(), CONFIG)
     with pytest.raises(UserError, match="tokens that overlap give each other away"):
         new_pretrain_model(BOTH, KMers(3), masked)
     with pytest.raises(UserError, match="the other strand has other tokens"):
