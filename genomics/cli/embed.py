@@ -1,4 +1,4 @@
-"""`titans dna embed`: features of sequences, or of their bases, as CSV."""
+"""`titans dna embed`: features of sequences, or of the steps in which the model reads them, as CSV."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -30,8 +30,8 @@ class Embed:
     """FASTA, FASTQ, GenBank, tables, intervals with --reference, or one sequence a line; plain, gzip or bgzip."""
     out: Path
     """CSV file to write."""
-    per_base: bool = False
-    """A row for each step of the model, at its first base, in place of each sequence: a base without a stem."""
+    per_step: bool = False
+    """A row for each step of the model, with the position of its first base, in place of each sequence."""
     device: Device = "auto"
     """What to compute on."""
     progress: Progress = "bar"
@@ -48,8 +48,8 @@ def embed(options: Embed) -> None:
     model = load_embedder(options.run, chosen_device(options.device))
     names = [f"feature_{number}" for number in range(1, model.model.config.encoder.dim + 1)]
     with records(options.sequences, options.reading) as given:
-        if options.per_base:
-            rows, header, what = _of_bases(model, given), ["name", "position", *names], "tokens embedded"
+        if options.per_step:
+            rows, header, what = _of_steps(model, given), ["name", "position", *names], "steps embedded"
         else:
             rows, header, what = _of_sequences(model, given), ["name", *names], "sequences embedded"
         count = csv_rows(options.out, header, rows, options.progress, what)
@@ -61,11 +61,11 @@ def _of_sequences(model: "Predictor", given: "Iterable[Record]") -> Iterator[lis
         yield [name, *(f"{number:.6g}" for number in features)]
 
 
-def _of_bases(model: "Predictor", given: "Iterable[Record]") -> Iterator[list[str]]:
+def _of_steps(model: "Predictor", given: "Iterable[Record]") -> Iterator[list[str]]:
     step = model.model.config.tokenizer.step * model.model.config.encoder.window
     for record in given:
         position = 1
-        for piece in model.embed_bases(record):
+        for piece in model.embed_steps(record):
             for features in piece:
                 yield [record.name, str(position), *(f"{number:.6g}" for number in features)]
                 position += step

@@ -39,7 +39,7 @@ VERBS: dict[str, Verb] = {
         "genomics.cli.embed:Embed",
         "genomics.cli.embed:embed",
         "features of sequences or of their bases",
-        ("runs/z new.fa --out features.csv", "runs/p new.fa --per-base --out bases.csv"),
+        ("runs/z new.fa --out features.csv", "runs/p new.fa --per-step --out steps.csv"),
     ),
     "explain": Verb(
         "genomics.cli.explain:Explain",

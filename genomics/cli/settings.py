@@ -43,7 +43,9 @@ def encoder_and_tokens(options: ModelOptions, init: Path | None = None) -> tuple
         stride = 1 if options.stride is None else options.stride
         tokens = Nucleotides() if options.kmer in (None, 1) and stride == 1 else KMers(options.kmer or 1, stride)
     else:
-        if given := [name for name in ("preset", "mixer", "stem", "kmer", "stride") if getattr(options, name) is not None]:
+        if given := [
+            name for name in ("preset", "mixer", "stem", "kmer", "stride") if getattr(options, name) is not None
+        ]:
             raise UserError(f"--{given[0]} is that of the pretrained encoder in --init {init}: leave it out")
         _, encoder, tokens = load_encoder(init)
     return _changed(encoder, directions=options.directions), tokens

@@ -146,7 +146,9 @@ class Encoder(nn.Module):
         window = self.config.window
         piece = max(piece // window, 1) * window
 
-        def read(start: int, state: BackboneState | None, turn: bool, more: bool) -> tuple[Tensor, BackboneState | None]:
+        def read(
+            start: int, state: BackboneState | None, turn: bool, more: bool
+        ) -> tuple[Tensor, BackboneState | None]:
             def run(state: BackboneState | None) -> tuple[Tensor, BackboneState | None]:
                 x = self._local_piece(ids, start, piece, weights)
                 y, after = self.backbone(x.flip(1) if turn else x, state, return_state=more)

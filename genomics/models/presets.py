@@ -63,7 +63,7 @@ def encoder_preset(name: str, mixer: Mixer = "memory") -> EncoderConfig:
     block: BlockConfig = IdentityBlockConfig(size.hidden) if mixer == "identity" else memory_block(size.heads)
     if isinstance(block, LMMConfig):
         block = replace(block, hidden=size.hidden)
-    return EncoderConfig(size.dim, (block,), size.depth, dropout=0.2, stem=StemConfig())
+    return EncoderConfig(size.dim, (block,), size.depth, dropout=0.1, stem=StemConfig())
 
 
 def memory_block(heads: int, convolution: int = 4) -> LMMConfig:

@@ -106,7 +106,7 @@ class Predictor:
         """Give name and `embed` of each of a stream of records, in their order."""
         return self._run(self._encoded(records), self.model.embed, self.model.embed_stream)
 
-    def embed_bases(self, sequence: Record | str) -> Iterator[np.ndarray]:
+    def embed_steps(self, sequence: Record | str) -> Iterator[np.ndarray]:
         """Features of every step of one sequence as it stands, float32 `[steps, dim]` piece by piece.
 
         A step is a token, or a stem's window of them.

@@ -56,10 +56,12 @@ class PretrainModel(nn.Module):
         tokenizer: what it reads.
 
     Example:
+        >>> from dataclasses import replace
         >>> from genomics.models import encoder_preset
         >>> from genomics.tokens import Nucleotides
-        >>> model = PretrainModel(encoder_preset("tiny"), Nucleotides())
-        >>> model(torch.tensor([[0, 1, 2]]), torch.tensor([3]), "next").shape
+        >>> encoder = replace(encoder_preset("tiny"), directions="both")
+        >>> model = PretrainModel(encoder, Nucleotides())
+        >>> model(torch.tensor([[0, 1, 2]]), torch.tensor([3]), "masked").shape
         torch.Size([1, 3, 4])
     """
 

@@ -41,7 +41,7 @@ def test_a_row_each_and_a_table_with_what_was_published(data, tmp_path, capsys):
     assert run("tf_0", "--data-dir", data, "--seeds", 2, "--out", out, *TINY) == 0
     rows = read_rows(out / "benchmark.jsonl")
     assert [(row["model"], row["seed"]) for row in rows[:5]] == [
-        ("Titans tiny, strands equivariant", 0),
+        ("Titans tiny, strands augment", 0),
         ("majority", 0),
         ("length only", 0),
         ("k-mer regression", 0),
@@ -50,14 +50,14 @@ def test_a_row_each_and_a_table_with_what_was_published(data, tmp_path, capsys):
     assert len(rows) == 10
     ours = rows[0]
     assert ours["counts"] == {"train": 40, "validation": 16, "test": 20}
-    assert ours["settings"]["classifier"]["strands"] == "equivariant"
+    assert ours["settings"]["classifier"]["strands"] == "augment"
     assert (ours["fold"], ours["epochs"], ours["best_epoch"]) == (None, 1, 1)
     assert "mcc" in ours["test"]
     assert "mcc" in ours["validation"]
     assert rows[3]["chosen"]
     printed = capsys.readouterr().out
     assert "| DNABERT-2 (117 M, as published) | 0.7199 |" in printed
-    assert "| **Titans tiny, strands equivariant** |" in printed
+    assert "| **Titans tiny, strands augment** |" in printed
     assert (out / "benchmark.md").read_text() == markdown(rows) + "\n"
 
 

@@ -37,18 +37,19 @@ def test_predict_reads_intervals_and_named_columns(titans, run, tmp_path):
     assert titans("predict", run, tmp_path / "b.csv", "--out", tmp_path / "c.csv", "--sequence", "mine")[0] == 0
 
 
-def test_embed_writes_features_of_sequences_and_of_bases(titans, run, fasta, tmp_path):
+def test_embed_writes_features_of_sequences_and_of_steps(titans, run, fasta, tmp_path):
     out = tmp_path / "features.csv"
     assert titans("embed", run, fasta, "--out", out, "--progress", "none")[0] == 0
     header, *rows = read(out)
     assert header == ["name", *(f"feature_{number}" for number in range(1, 17))]
     expected = load_classifier(run, "cpu").embed(["ACGTACGTNN", "TTTTACGTGGCA", "GATTACA"])
     np.testing.assert_allclose([[float(cell) for cell in row[1:]] for row in rows], expected, rtol=1e-4, atol=1e-5)
-    assert titans("embed", run, fasta, "--out", out, "--per-base", "--progress", "none")[0] == 0
+    assert titans("embed", run, fasta, "--out", out, "--per-step", "--progress", "none")[0] == 0
     header, *rows = read(out)
     assert header[:2] == ["name", "position"]
-    assert [row[1] for row in rows if row[0] == "three"] == list("1234567")
-    assert len(rows) == 29
+    assert [(row[0], row[1]) for row in rows] == [
+        *(("one", "1"), ("one", "10"), ("two", "1"), ("two", "10"), ("three", "1")),
+    ]
 
 
 def test_explain_writes_tables_and_pictures(titans, run, fasta, tmp_path):

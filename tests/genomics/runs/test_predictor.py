@@ -44,7 +44,7 @@ def made_embed(model: Predictor, sequences: list[str]) -> np.ndarray:
     """The mean over bases and strands, the long way."""
     strands = []
     for read in (str, reverse_complement):
-        strands.append([np.concatenate(list(model.embed_bases(read(one)))).mean(0) for one in sequences])
+        strands.append([np.concatenate(list(model.embed_steps(read(one)))).mean(0) for one in sequences])
     return np.mean(strands, axis=0)
 
 
@@ -137,5 +137,5 @@ def test_an_answer_that_is_not_finite_is_refused():
 
 def test_features_of_every_base():
     model = made()
-    (piece,) = model.embed_bases(LONG)
+    (piece,) = model.embed_steps(LONG)
     assert piece.shape == (len(LONG), 16)

@@ -13,7 +13,7 @@ from titans_seq.errors import UserError
 from titans_seq.training.optimiser import OptimiserConfig
 from titans_seq.training.run_folder import read_config
 
-CONFIG = PretrainConfig(steps=4, length=32, rows=2, optimiser=OptimiserConfig(lr=3e-3), every=2)
+CONFIG = PretrainConfig(objective="next", steps=4, length=32, rows=2, optimiser=OptimiserConfig(lr=3e-3), every=2)
 
 
 def pretrained(out, **options):

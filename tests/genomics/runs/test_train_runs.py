@@ -134,7 +134,7 @@ def test_training_begins_with_a_pretrained_encoder(tmp_path, directions):
         tmp_path / "p",
         encoder(),
         Nucleotides(),
-        PretrainConfig(steps=2, length=32, rows=2, every=2),
+        PretrainConfig(objective="next", steps=2, length=32, rows=2, every=2),
         accelerator="cpu",
     )
     still = replace(CONFIG, epochs=1, optimiser=OptimiserConfig(lr=1e-12))

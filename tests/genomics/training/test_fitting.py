@@ -110,7 +110,7 @@ def test_a_run_that_had_stopped_early_does_not_go_on_when_resumed(tmp_path):
     assert again == stopped
 
 
-def test_only_training_sees_the_other_strand(monkeypatch):
+def test_a_strand_is_drawn_in_training_alone_and_prediction_reads_both(monkeypatch):
     read: dict[bool, set[tuple[int, ...]]] = {True: set(), False: set()}
     original = Encoder.forward
 
@@ -123,11 +123,15 @@ def test_only_training_sees_the_other_strand(monkeypatch):
     fit(model, DATA.train, DATA.validation, CONFIG, accelerator="cpu")
     encode = model.config.tokenizer.encode
     assert DATA.validation is not None
-    assert read[False] == {tuple(encode(one).tolist()) for one in DATA.validation.sequences}
-    given = {tuple(encode(one).tolist()) for one in DATA.train.sequences}
+
+    def strands(sequences):
+        given = {tuple(encode(one).tolist()) for one in sequences}
+        return given, {tuple(model.complement[list(one)].flip(0).tolist()) for one in given}
+
+    assert read[False] == set.union(*strands(DATA.validation.sequences))
+    given, flipped = strands(DATA.train.sequences)
     assert read[True] & given
     assert read[True] - given
-    flipped = {tuple(model.complement[list(one)].flip(0).tolist()) for one in given}
     assert read[True] <= given | flipped
 
 
