@@ -3,9 +3,9 @@
     python -m benchmarks.motif_pairs                             # three seeds, some minutes each
     python -m benchmarks.motif_pairs --seeds 1 --models memory --out /tmp/pairs.jsonl
 
-Sequences of `genomics.synthetic.motif_pairs`: two pairs of motifs, and the class tells whether the halves of a pair stand
-in the same order. Trained on short distances, most sequences the shortest, and tested on distances to 10,000 bases; the
-training's validation part chooses the epoch. The same encoder without memory and the small CNN see the same data.
+Sequences of `genomics.synthetic.motif_pairs`: two pairs of motifs, and the class tells whether their second halves come
+in the order of the first ones. Trained on short distances, most sequences the shortest, and tested to 10,000 bases; the
+validation part chooses the epoch. The same encoder without memory and the small CNN see the same data.
 """
 
 import time

@@ -94,8 +94,8 @@ class HeadOptions:
     pooling: Literal["mean", "mean-max", "last", "attention"] = "mean-max"
     """How the features of all steps become those of the sequence."""
     strands: Maybe[Literal["given", "augment", "average", "equivariant"]] = None
-    """As given (taken if not given); augment: either at random in training, and average: the mean of both in prediction;
-    equivariant: the mean of both in training, too."""
+    """As given (taken if not given); average: the mean of both in prediction; augment: that, and either at random in
+    training; equivariant: the mean of both in training, too."""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,21 @@ SIZES = [StemConfig((9, 7), 2, 8), StemConfig((5,), 4, 3), StemConfig((1, 3, 5),
 def stem(config: StemConfig) -> Stem:
     torch.manual_seed(0)
     model = Stem(config, 6).double().eval()
-    for norm in model.norms:
+    for _, norm in layers(model):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         torch.nn.init.normal_(norm.running_mean)
         torch.nn.init.uniform_(norm.running_var, 0.5, 2)
     return model
+
+
+def layers(model: Stem) -> list[tuple[torch.nn.Conv1d, torch.nn.BatchNorm1d]]:
+    pairs = []
+    for convolution, norm in zip(model.convolutions, model.norms, strict=True):
+        assert isinstance(convolution, torch.nn.Conv1d)
+        assert isinstance(norm, torch.nn.BatchNorm1d)
+        pairs.append((convolution, norm))
+    return pairs
 
 
 @pytest.mark.parametrize("config", SIZES, ids=str)
@@ -23,7 +34,9 @@ def test_a_step_is_what_its_definition_says(config):
     """Convolution, normalisation, GELU and maximum, place by place, on a sequence that ends inside a window."""
     model, x = stem(config), torch.randn(1, 23, config.embedding, dtype=torch.float64)
     rows = x[0]
-    for convolution, norm in zip(model.convolutions, model.norms, strict=True):
+    for convolution, norm in layers(model):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         half = convolution.kernel_size[0] // 2
         around = F.pad(rows, (0, 0, half, half))
         places = [around[i : i + 2 * half + 1] for i in range(len(rows))]
