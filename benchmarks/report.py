@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from genomics import benchmark as dna
 from language.trials import markdown, summarise
 from titans_seq.jsonl import read_rows
 from titans_seq.memory import PRESETS
@@ -20,11 +21,13 @@ from . import (
     book,
     decoding,
     forecasting,
+    genome,
     gpu,
     gpu_tables,
     long_context,
     long_text,
     memories,
+    motif_pairs,
     profile_block,
     shakespeare,
 )
@@ -33,6 +36,7 @@ from .presets_table import presets_table
 ROOT = Path(__file__).parents[1]
 OPS = ROOT / "benchmarks" / "results" / "ops.json"
 FORECASTS = forecasting.RESULTS
+DNA = ROOT / "benchmarks" / "results" / "dna" / "benchmark.jsonl"
 SECTION = re.compile(r"(<!-- table: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -140,6 +144,10 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "profile": lambda: profile_block.table(json.loads(profile_block.RESULTS.read_text(encoding="utf-8"))["rows"]),
         "gpu": lambda: gpu_tables.table(_results_if_any(gpu.RESULTS)),
         "book": lambda: book.table(read_rows(book.RESULTS)),
+        "dna": lambda: dna.overview(read_rows(DNA)),
+        "dnasets": lambda: dna.markdown(read_rows(DNA), heading="###"),
+        "genome": lambda: genome.table(json.loads(genome.RESULTS.read_text(encoding="utf-8"))),
+        "motifpairs": lambda: motif_pairs.table(read_rows(motif_pairs.RESULTS)),
         "longtext": lambda: long_text.table(json.loads(long_text.RESULTS.read_text(encoding="utf-8"))["rows"]),
     }
     return {name: makers[name]() for name in names}

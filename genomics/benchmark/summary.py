@@ -7,32 +7,60 @@ from typing import Any
 from ..runs.comparison import Spread
 from .sets import SETS
 
+OURS = "Titans"
 SCORES = {"mcc": "MCC", "accuracy": "accuracy", "macro_f1": "macro F1", "auroc": "AUROC"}
 
 Row = Mapping[str, Any]
 
 
-def markdown(rows: Iterable[Row]) -> str:
+def markdown(rows: Iterable[Row], heading: str = "##") -> str:
     """A table for each set: mean and standard deviation of the test scores, the best MCC first, published ones last.
 
     Models of one name and other settings have a line each.
 
     Args:
         rows: of any sets.
+        heading: marks of each set's heading.
 
     Returns:
         Markdown; empty without rows.
     """
+    return "\n\n".join(_section(name, held, heading) for name, held in _by_set(rows).items())
+
+
+def overview(rows: Iterable[Row]) -> str:
+    """One table of all sets: MCC on the test part, mean and standard deviation over runs, ours and the baselines.
+
+    Args:
+        rows: of any sets; a model is known by its name, ours also with other settings.
+    """
+    by_set = _by_set(rows)
+    named = {name: _groups([{**row, "model": _column(row)} for row in held]) for name, held in by_set.items()}
+    models = sorted({model for groups in named.values() for model in groups}, key=lambda model: model != OURS)
+    published = sorted({model for name in named for model in SETS[name].published})
+    lines = [f"| test MCC | {' | '.join([*models, *published])} |", "| --- |" + " ---: |" * len([*models, *published])]
+    for name, groups in named.items():
+        cells = [_spread(groups[model], "test", "mcc") if model in groups else "-" for model in models]
+        cells += [f"{SETS[name].published[model]:.4f}" if model in SETS[name].published else "-" for model in published]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _column(row: Row) -> str:
+    without = ", without memory" if "without memory" in row["model"] else ""
+    return OURS + without if row.get("ours") else row["model"]
+
+
+def _by_set(rows: Iterable[Row]) -> dict[str, list[Row]]:
     by_set: dict[str, list[Row]] = {}
     for row in rows:
         by_set.setdefault(row["dataset"], []).append(row)
-    order = [name for name in SETS if name in by_set]
-    return "\n\n".join(_section(name, by_set[name]) for name in order)
+    return {name: by_set[name] for name in SETS if name in by_set}
 
 
-def _section(name: str, rows: list[Row]) -> str:
+def _section(name: str, rows: list[Row], heading: str) -> str:
     chosen, groups = SETS[name], _groups(rows)
-    lines = [f"## {name}", "", f"{chosen.what}. {_protocol(rows)}"]
+    lines = [f"{heading} {name}", "", f"{chosen.what}. {_protocol(rows)}"]
     if chosen.note:
         lines += [chosen.note]
     lines += ["", f"| model | {' | '.join(SCORES.values())} | validation MCC | runs | seconds |"]

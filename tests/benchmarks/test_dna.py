@@ -1,0 +1,61 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import genome, motif_pairs
+from genomics.benchmark import overview
+from genomics.synthetic import motif_pairs as pairs
+from genomics.training.config import TrainConfig
+from tests.genomics.small import random_sequence
+from titans_seq.jsonl import read_rows
+
+
+def test_a_genome_is_read_in_one_stream(tmp_path: Path) -> None:
+    file, out = tmp_path / "genome.fa", tmp_path / "genome.json"
+    file.write_text(f">tiny\n{random_sequence(30_000, np.random.default_rng(0))}\n")
+    genome.main(genome.Arguments((2_000, 20_000, 100_000), file, out))
+    content = json.loads(out.read_text())
+    assert [row["bases"] for row in content["rows"]] == [2_000, 20_000, 30_000]
+    assert genome.table(content).count("\n") == 4
+
+
+def test_motif_pairs_are_trained_tested_and_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(motif_pairs, "TRAIN", {40: 8})
+    monkeypatch.setattr(motif_pairs, "TESTED", (40, 60))
+    monkeypatch.setattr(motif_pairs, "TESTS", 4)
+    monkeypatch.setattr(motif_pairs, "TRAINING", TrainConfig(epochs=1, rows=8))
+    out = tmp_path / "rows.jsonl"
+    arguments = motif_pairs.Arguments(1, ("memory", "cnn"), out)
+    motif_pairs.main(arguments)
+    rows = read_rows(out)
+    assert [row["model"] for row in rows] == ["memory", "cnn"]
+    assert set(rows[0]["accuracy"]) == {"40", "60"}
+    motif_pairs.main(arguments)
+    assert read_rows(out) == rows
+    assert motif_pairs.table(rows).count("\n") == 3
+
+
+def test_the_data_of_several_distances_is_joined() -> None:
+    made = motif_pairs.data({40: 4, 80: 2}, seed=0)
+    assert [len(sequence) for sequence in made.sequences] == [80] * 4 + [160] * 2
+    assert made.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert made.classes == pairs(2, 100, 40, 0).classes
+
+
+def test_the_overview_has_a_line_a_set_and_ours_first() -> None:
+    def row(dataset: str, model: str, seed: int, mcc: float, ours: bool = False) -> dict[str, object]:
+        settings, scores = {"of": model}, {"mcc": mcc}
+        known = {"dataset": dataset, "model": model, "seed": seed, "settings": settings, "test": scores}
+        return known | ({"ours": True} if ours else {})
+
+    rows = [
+        row("mouse_3", "small CNN", 0, 0.75),
+        *(row("tf_0", "Titans small, strands augment", seed, 0.7 + seed / 50, True) for seed in (0, 1)),
+        row("tf_0", "Titans small, without memory, strands augment", 0, 0.69, True),
+    ]
+    lines = overview(rows).splitlines()
+    assert lines[0].startswith("| test MCC | Titans | Titans, without memory | small CNN | DNABERT-2")
+    assert lines[2] == "| tf_0 | 0.7100 ± 0.0141 | 0.6900 | - | 0.7199 |"
+    assert lines[3] == "| mouse_3 | - | - | 0.7500 | - |"
