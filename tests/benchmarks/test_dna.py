@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +8,6 @@ import pytest
 from benchmarks import genome, motif_pairs
 from genomics.benchmark import overview
 from genomics.synthetic import motif_pairs as pairs
-from genomics.training.config import TrainConfig
 from tests.genomics.small import random_sequence
 from titans_seq.jsonl import read_rows
 
@@ -22,10 +22,9 @@ def test_a_genome_is_read_in_one_stream(tmp_path: Path) -> None:
 
 
 def test_motif_pairs_are_trained_tested_and_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(motif_pairs, "TRAIN", {40: 8})
+    monkeypatch.setattr(motif_pairs, "PHASES", ({40: 8}, {40: 4, 60: 4}))
     monkeypatch.setattr(motif_pairs, "TESTED", (40, 60))
     monkeypatch.setattr(motif_pairs, "TESTS", 4)
-    monkeypatch.setattr(motif_pairs, "TRAINING", TrainConfig(epochs=1, rows=8))
     out = tmp_path / "rows.jsonl"
     arguments = motif_pairs.Arguments(1, ("memory", "cnn"), out)
     motif_pairs.main(arguments)
@@ -45,7 +44,7 @@ def test_the_data_of_several_distances_is_joined() -> None:
 
 
 def test_the_overview_has_a_line_a_set_and_ours_first() -> None:
-    def row(dataset: str, model: str, seed: int, mcc: float, ours: bool = False) -> dict[str, object]:
+    def row(dataset: str, model: str, seed: int, mcc: float, ours: bool = False) -> dict[str, Any]:
         settings, scores = {"of": model}, {"mcc": mcc}
         known = {"dataset": dataset, "model": model, "seed": seed, "settings": settings, "test": scores}
         return known | ({"ours": True} if ours else {})
