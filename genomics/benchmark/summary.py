@@ -36,8 +36,9 @@ def overview(rows: Iterable[Row]) -> str:
     """
     by_set = _by_set(rows)
     named = {name: _groups([{**row, "model": _column(row)} for row in held]) for name, held in by_set.items()}
-    models = sorted({model for groups in named.values() for model in groups}, key=lambda model: model != OURS)
-    published = sorted({model for name in named for model in SETS[name].published})
+    seen = dict.fromkeys(model for groups in named.values() for model in groups)
+    models = sorted(seen, key=lambda model: (not model.startswith(OURS), model != OURS))
+    published = list(dict.fromkeys(model for name in named for model in SETS[name].published))
     lines = [f"| test MCC | {' | '.join([*models, *published])} |", "| --- |" + " ---: |" * len([*models, *published])]
     for name, groups in named.items():
         cells = [_spread(groups[model], "test", "mcc") if model in groups else "-" for model in models]
