@@ -9,10 +9,10 @@ comma := ,
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-dna demo-lm test test-slow lint format clean
+.PHONY: help demo demo-dna demo-lm test test-kernels test-slow lint format clean
 
 help:  ## list these targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 demo: $(VENV)/.installed-forecasting  ## train, evaluate and plot a forecast of a real series
 	$(BIN)/python -m forecasting.demo --out runs/demo
@@ -25,6 +25,9 @@ demo-dna: $(VENV)/.installed-genomics  ## train a DNA classifier on made-up moti
 
 test: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test  ## run the tests (PYTEST_ARGS="-k word" to choose)
 	$(ONE_THREAD) $(BIN)/pytest $(PYTEST_ARGS)
+
+test-kernels: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test  ## compile every GPU kernel for an H100, without one
+	$(ONE_THREAD) $(BIN)/pytest -m slow tests/ops/triton/test_ahead_of_time.py $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test  ## run the tests that take long
 	$(ONE_THREAD) $(BIN)/pytest -m slow $(PYTEST_ARGS)

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m genomics.demo", description=DESCRIPTION)
     parser.add_argument("--out", type=Path, default=Path("runs/demo-dna"), help="folder for all that it writes")
     parser.add_argument("--count", type=int, default=1200, help="training sequences")
-    parser.add_argument("--epochs", type=int, default=5, help="most epochs of training")
+    parser.add_argument("--epochs", type=int, default=10, help="most epochs of training")
     parser.add_argument("--preset", default="small", help="size of the model, see titans dna train --help")
     options = parser.parse_args(argv)
     out: Path = options.out
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     write_one(one)
     # The motif stands on either strand, so a sequence and its reverse complement should have one answer.
-    model = f"--preset {options.preset} --strands equivariant --lr 3e-3 --rows 32"
+    model = f"--preset {options.preset} --strands augment"
     steps = (
         ("check", f"{data}"),
         ("train", f"{data} --out {run} {model} --epochs {options.epochs} --overwrite --progress lines"),
