@@ -9,7 +9,7 @@ once; tests go to 10,000 bases. The same encoder without memory and the small CN
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -33,8 +33,10 @@ from titans_seq.jsonl import append_row, read_rows
 from titans_seq.training.optimiser import OptimiserConfig
 
 RESULTS = Path(__file__).resolve().parent / "results" / "motif_pairs.jsonl"
-PHASES = ({60: 4_000, 100: 6_000}, {100: 2_000, 200: 8_000, 400: 8_000}, {400: 5_000, 1_000: 4_000})
-"""Of the training, one after the other: sequences by distance in bases."""
+PHASES = ((60, 100, 10_000), (100, 400, 18_000), (400, 1_000, 9_000))
+"""Of the training, one after the other: least and largest distance in bases, and number of sequences."""
+KINDS = 40
+"""Distances of a phase. Few would teach where in its window a second half stands, relative to the first."""
 TESTED = (100, 400, 1_000, 3_000, 10_000)
 TESTS = 200
 OPTIMISER = OptimiserConfig(lr=2e-3, least=0.25)
@@ -56,9 +58,19 @@ class Arguments:
     out: Path = RESULTS
 
 
-def data(distances: dict[int, int], seed: int) -> LabelledSequences:
-    """Sequences of several distances, each longer than it must be."""
-    parts = [motif_pairs(count, 2 * distance, distance, seed + distance) for distance, count in distances.items()]
+def phase_data(least: int, largest: int, count: int, seed: int) -> LabelledSequences:
+    """Sequences of distances spread over a range, by their logarithms."""
+    kinds = min(KINDS, count // 2)
+    return data([round(distance) for distance in np.geomspace(least, largest, kinds)], count // kinds, seed)
+
+
+def data(distances: Sequence[int], count: int, seed: int) -> LabelledSequences:
+    """So many sequences of each of several distances, all longer than they must be."""
+    return joined([motif_pairs(count, 2 * distance, distance, seed + distance) for distance in distances])
+
+
+def joined(parts: Sequence[LabelledSequences]) -> LabelledSequences:
+    """All sequences of several parts, with new names."""
     sequences = tuple(sequence for part in parts for sequence in part.sequences)
     labels = np.concatenate([part.labels for part in parts])
     names = tuple(f"made_{number}" for number in range(len(sequences)))
@@ -73,7 +85,7 @@ def ours(mixer: Mixer) -> Callable[[int], tuple[Model, int]]:
         model = new_classifier(ClassifierConfig(encoder, "classes", 2), seed)
         config = TrainConfig(epochs=1, optimiser=OPTIMISER, write_cost=WRITE_COST, seed=seed)
         for phase in PHASES:
-            fit(model.train(), data(phase, 0), held_out(), config, accelerator="cpu", progress="lines")
+            fit(model.train(), phase_data(*phase, seed=0), held_out(), config, accelerator="cpu", progress="lines")
         return Predictor(model, held_out().classes), sum(parameter.numel() for parameter in model.parameters())
 
     return train
@@ -81,17 +93,14 @@ def ours(mixer: Mixer) -> Callable[[int], tuple[Model, int]]:
 
 def cnn(seed: int) -> tuple[Model, int]:
     """Train the baseline on all phases at once."""
-    together: dict[int, int] = {}
-    for phase in PHASES:
-        for distance, count in phase.items():
-            together[distance] = together.get(distance, 0) + count
-    model = SmallCNN(epochs=1).fit(data(together, 0), held_out(), seed)
+    together = joined([phase_data(*phase, seed=0) for phase in PHASES])
+    model = SmallCNN(epochs=1).fit(together, held_out(), seed)
     return model, sum(parameter.numel() for parameter in model.network.parameters())
 
 
 def held_out() -> LabelledSequences:
     """The validation part."""
-    return data({100: 100, 400: 100}, 1_000_000)
+    return data([100, 400], 100, 1_000_000)
 
 
 CONTENDERS = {"memory": ours("memory"), "identity": ours("identity"), "cnn": cnn}
@@ -104,7 +113,7 @@ def measure(name: str, seed: int) -> dict[str, Any]:
     seconds = round(time.process_time() - began, 1)
     accuracy = {}
     for distance in TESTED:
-        tests = data({distance: TESTS}, 2_000_000)
+        tests = data([distance], TESTS, 2_000_000)
         said = model.predict_proba(list(tests.sequences)).argmax(1)
         accuracy[distance] = float((said == tests.labels).mean())
     return {

@@ -74,7 +74,7 @@ class ModelOptions:
     """What is not given is as described; with --init the encoder and its tokens are those of the pretraining run."""
 
     preset: Maybe[Literal["tiny", "small", "medium", "large"]] = None
-    """Size: small (taken if not given) is 2 blocks of width 128, medium 4 of 120, large 8 of 256."""
+    """Size: small (taken if not given) is 2 blocks of width 128, medium 4 of 104, large 8 of 256."""
     mixer: Maybe[Literal["memory", "identity"]] = None
     """Neural memory, or identity (no sequence mixing at all), the control; memory if not given."""
     stem: Maybe[Literal["convolutions", "none"]] = None
@@ -117,4 +117,4 @@ class TrainingOptions:
     weight_decay: Maybe[float] = None
     """Of matrices."""
     dropout: Maybe[float] = None
-    """Share of the embedded features that training leaves out."""
+    """Share of what the blocks read that training leaves out."""

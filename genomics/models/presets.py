@@ -1,6 +1,6 @@
 """Encoders by name: for tests, near the sizes of published models of DNA, and a larger one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from titans_seq.blocks import BlockConfig, LMMConfig
@@ -60,22 +60,12 @@ def encoder_preset(name: str, mixer: Mixer = "memory") -> EncoderConfig:
     size = PRESETS[name]
     if mixer not in ("memory", "identity"):
         raise UserError(f"unknown mixer {mixer!r}: expected memory or identity")
-    block: BlockConfig = IdentityBlockConfig(size.hidden) if mixer == "identity" else memory_block(size.heads)
-    if isinstance(block, LMMConfig):
-        block = replace(block, hidden=size.hidden)
+    block: BlockConfig = IdentityBlockConfig(size.hidden) if mixer == "identity" else memory_block(size)
     return EncoderConfig(size.dim, (block,), size.depth, dropout=0.1, stem=StemConfig())
 
 
-def memory_block(heads: int, convolution: int = 4) -> LMMConfig:
-    """Return the block of the presets: gates that shut completely and see the token before.
-
-    Args:
-        heads: of the memory.
-        convolution: width of its convolution.
-    """
+def memory_block(size: Size) -> LMMConfig:
+    """Return the block of the presets: gates that shut completely and see the token before."""
     gates = GateConfig(max_step=16.0, lr_bias=-1.0, decay_bias=-1.0, form="hard", source="convolved")
-    return LMMConfig(
-        NeuralMemoryConfig(
-            heads=heads, chunk_size=32, rule=preset("titans_linear"), gates=gates, convolution=convolution
-        )
-    )
+    memory = NeuralMemoryConfig(heads=size.heads, chunk_size=32, rule=preset("titans_linear"), gates=gates)
+    return LMMConfig(memory, size.hidden)
