@@ -31,12 +31,14 @@ def markdown(rows: Iterable[Row], heading: str = "##") -> str:
 def overview(rows: Iterable[Row]) -> str:
     """One table of all sets: MCC on the test part, mean and standard deviation over runs, ours and the baselines.
 
+    A model whose MCC is 0 on every set, as the majority's is, has no column.
+
     Args:
         rows: of any sets; a model is known by its name, ours also with other settings.
     """
     by_set = _by_set(rows)
     named = {name: _groups([{**row, "model": _column(row)} for row in held]) for name, held in by_set.items()}
-    seen = dict.fromkeys(model for groups in named.values() for model in groups)
+    seen = dict.fromkeys(model for groups in named.values() for model in groups if _mean(groups[model], "mcc") != 0)
     models = sorted(seen, key=lambda model: (not model.startswith(OURS), model != OURS))
     published = list(dict.fromkeys(model for name in named for model in SETS[name].published))
     lines = [f"| test MCC | {' | '.join([*models, *published])} |", "| --- |" + " ---: |" * len([*models, *published])]
