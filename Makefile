@@ -9,7 +9,7 @@ comma := ,
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-dna demo-lm test test-kernels test-slow lint format clean
+.PHONY: help demo demo-dna demo-lm setup test test-kernels test-slow lint format clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -23,13 +23,15 @@ demo-lm: $(VENV)/.installed-language  ## train a language model on Python's docu
 demo-dna: $(VENV)/.installed-genomics  ## train a DNA classifier on made-up motifs, compare and explain it
 	$(ONE_THREAD) $(BIN)/python -m genomics.demo --out runs/demo-dna
 
-test: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test  ## run the tests (PYTEST_ARGS="-k word" to choose)
+setup: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test  ## install what the tests need
+
+test: setup  ## run the tests (PYTEST_ARGS="-k word" to choose)
 	$(ONE_THREAD) $(BIN)/pytest $(PYTEST_ARGS)
 
-test-kernels: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test  ## compile every GPU kernel for an H100, without one
+test-kernels: setup  ## compile every GPU kernel for an H100, without one
 	$(ONE_THREAD) $(BIN)/pytest -m slow tests/ops/triton/test_ahead_of_time.py $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test  ## run the tests that take long
+test-slow: setup  ## run the tests that take long
 	$(ONE_THREAD) $(BIN)/pytest -m slow $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test-lint  ## check style, types, import directions and spelling
