@@ -36,8 +36,8 @@ RESULTS = Path(__file__).resolve().parent / "results" / "motif_pairs.jsonl"
 PHASES = ((60, 100, 2, 10_000), (60, 200, 40, 10_000), (100, 400, 40, 10_000), (400, 1_000, 40, 6_000))
 """Of the training, one after the other: least and largest distance in bases, number of distances, and of sequences.
 
-Two distances are learnt soon, forty are not learnt from nothing; but two alone teach where in its window a second half
-stands, relative to the first one.
+Two distances are learnt soon, forty are not learnt from nothing; but two alone may teach where in its window a second
+half stands, relative to the first one.
 """
 TESTED = (100, 400, 1_000, 3_000, 10_000)
 TESTS = 200
