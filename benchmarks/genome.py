@@ -3,8 +3,8 @@
     python -m benchmarks.genome                                   # to 4.6 million bases, some minutes
     python -m benchmarks.genome --lengths 10000 100000 --out /tmp/genome.json
 
-The classifier of the preset "small" with random weights, in both directions; what a base costs does not depend on what
-was learnt. `embed` and logits come from one pass, piece by piece.
+The classifier of the preset "small" with random weights, read in one direction, piece by piece, to its logits; what a
+base costs does not depend on what was learnt.
 """
 
 import json
