@@ -8,13 +8,14 @@ from .models import MODELS, ModelOptions, trial_model
 from .reader import Reader
 from .report import Summary, markdown, mean_scores, summarise, tables
 from .rows import trial_rows
-from .settings import TrainingOptions, TrialSettings, default_settings
+from .settings import LengthTests, TrainingOptions, TrialSettings, ValidationOptions, default_settings
 from .streaming import score
 from .training import Course, train
 from .trial import Plan, run_trials
 
 __all__ = [
     "Course",
+    "LengthTests",
     "MODELS",
     "ModelOptions",
     "Plan",
@@ -22,6 +23,7 @@ __all__ = [
     "Summary",
     "TrainingOptions",
     "TrialSettings",
+    "ValidationOptions",
     "default_settings",
     "markdown",
     "mean_scores",

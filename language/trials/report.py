@@ -56,7 +56,7 @@ def _distinguishing(row: Row, alike: Sequence[Row]) -> list[str]:
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    return {"lr": row["lr"], **row["settings"]["model"], **row["settings"]["training"]}
+    return {"lr": row["lr"]} | {name: value for part in row["settings"].values() for name, value in part.items()}
 
 
 def mean_scores(rows: Sequence[Row]) -> dict[int, tuple[float, float, float]]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, require_at_least
 
 from ..tasks import TASKS
 from .models import ModelOptions
@@ -27,13 +27,6 @@ class TrainingOptions:
         warm_up_lengths: shorter sequences to begin with, ascending; they share the first half of the steps equally, and
             one that comes several times has several shares.
         even_tokens: whether the shorter sequences come in larger batches, of as many tokens as the others.
-        stop_at: training stops when validation reaches this score, in (0, 1]; 1 asks for a flawless one.
-        stop_after: validations in a row that must reach it, at least 1.
-        validate_every: steps between two validations, at least 1.
-        validation: sequences of a validation, at least 1.
-        tests: sequences at each test length, at least 1; at lengths above `tests_tokens / tests`, as many as fit into
-            `tests_tokens`, but at least a quarter.
-        tests_tokens: tokens of the sequences at one test length.
 
     Raises:
         UserError: if a value is out of range.
@@ -48,33 +41,65 @@ class TrainingOptions:
     write_cost: float = 0.1
     warm_up_lengths: tuple[int, ...] = ()
     even_tokens: bool = False
-    stop_at: float = 0.995
-    stop_after: int = 1
-    validate_every: int = 100
-    validation: int = 256
-    tests: int = 256
-    tests_tokens: int = 4_194_304
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "stop_after", "validate_every", "validation", "tests", "tests_tokens"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("warm_up", "weight_decay", "write_cost"):
-            if not getattr(self, name) >= 0:
-                raise UserError(f"{name} must be at least 0, got {getattr(self, name)}")
+        require_at_least(self, steps=1, batch=1, warm_up=0, weight_decay=0, write_cost=0)
         if not self.lr or not all(lr > 0 for lr in self.lr):
             raise UserError(f"lr must be one or more numbers above 0, got {self.lr}")
+
+
+@dataclass(frozen=True)
+class ValidationOptions:
+    """When a model is validated, and when it is good enough.
+
+    Attributes:
+        every: steps between two validations, at least 1.
+        sequences: of a validation, at least 1.
+        stop_at: training stops when validation reaches this score, in (0, 1]; 1 asks for a flawless one.
+        stop_after: validations in a row that must reach it, at least 1.
+
+    Raises:
+        UserError: if a value is out of range.
+    """
+
+    every: int = 100
+    sequences: int = 256
+    stop_at: float = 0.995
+    stop_after: int = 1
+
+    def __post_init__(self) -> None:
+        require_at_least(self, every=1, sequences=1, stop_after=1)
         if not 0 < self.stop_at <= 1:
             raise UserError(f"stop_at must be in (0, 1], got {self.stop_at}")
+
+
+@dataclass(frozen=True)
+class LengthTests:
+    """How many sequences a test has.
+
+    Attributes:
+        tests: sequences at each test length, at least 1; at lengths above `most_tokens / tests`, as many as fit into
+            `most_tokens`, but at least a quarter.
+        most_tokens: tokens of the sequences at one test length, at least 1.
+
+    Raises:
+        UserError: if a value is out of range.
+    """
+
+    tests: int = 256
+    most_tokens: int = 4_194_304
+
+    def __post_init__(self) -> None:
+        require_at_least(self, tests=1, most_tokens=1)
 
     def sequences(self, length: int) -> int:
         """Number of sequences of a test.
 
         Example:
-            >>> [TrainingOptions(tests=256).sequences(length) for length in (256, 32_768, 1_000_000)]
+            >>> [LengthTests(tests=256).sequences(length) for length in (256, 32_768, 1_000_000)]
             [256, 128, 64]
         """
-        return min(self.tests, max(-(-self.tests // 4), self.tests_tokens // length))
+        return min(self.tests, max(-(-self.tests // 4), self.most_tokens // length))
 
 
 @dataclass(frozen=True)
@@ -84,13 +109,17 @@ class TrialSettings:
     Attributes:
         model: what its models have in common.
         training: how they are trained.
+        validation: when they are good enough.
+        testing: how much they are tested on.
     """
 
     model: ModelOptions = field(default_factory=ModelOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
+    validation: ValidationOptions = field(default_factory=ValidationOptions)
+    testing: LengthTests = field(default_factory=LengthTests)
 
     def changed(self, **changes: Any) -> "TrialSettings":
-        """Return settings with changes to fields of either part; those that are None stay.
+        """Return settings with changes to fields of any part; those that are None stay.
 
         Example:
             >>> TrialSettings().changed(dim=32, steps=10, batch=None).training.batch
@@ -125,7 +154,8 @@ def _mqar(steps: int, *shorter: int) -> TrialSettings:
     gates = replace(ModelOptions().gates, momentum_bias=-3.0, decay_bias=-2.5)
     return TrialSettings(
         ModelOptions(heads=1, gates=gates),
-        TrainingOptions(steps=steps, lr=(1e-2,), write_cost=0, warm_up_lengths=(16,) * 5 + shorter, stop_at=0.998),
+        TrainingOptions(steps=steps, lr=(1e-2,), write_cost=0, warm_up_lengths=(16,) * 5 + shorter),
+        ValidationOptions(stop_at=0.998),
     )
 
 
@@ -133,9 +163,8 @@ _TUNED: dict[str, TrialSettings] = {
     # Without the shorter lengths LMM had learned nothing in 300 steps of 256 tokens. Validation is flawless long before
     # the gates are shut for all that does not matter: training goes on for that.
     "induction-heads": TrialSettings(
-        training=TrainingOptions(
-            steps=1_000, batch=32, weight_decay=0, warm_up_lengths=(16, 32, 64, 128), stop_at=1.0, stop_after=5
-        )
+        training=TrainingOptions(steps=1_000, batch=32, weight_decay=0, warm_up_lengths=(16, 32, 64, 128)),
+        validation=ValidationOptions(stop_at=1.0, stop_after=5),
     ),
     "mqar-128-8": _mqar(1_400, 32, 32, 32, 64, 64),
     "mqar-256-16": _mqar(1_400, 32, 32, 64, 64, 128),
@@ -147,10 +176,11 @@ _TUNED: dict[str, TrialSettings] = {
             batch=8,
             warm_up_lengths=(64,) * 5 + (128,) * 2 + (256,) * 2 + (512,),
             even_tokens=True,
-            stop_at=0.98,
-        )
+        ),
+        validation=ValidationOptions(stop_at=0.98),
     ),
     "niah-single-1": TrialSettings(
-        training=TrainingOptions(batch=32, warm_up_lengths=(128, 256), stop_at=0.99, stop_after=3)
+        training=TrainingOptions(batch=32, warm_up_lengths=(128, 256)),
+        validation=ValidationOptions(stop_at=0.99, stop_after=3),
     ),
 }

@@ -15,7 +15,7 @@ from titans_seq.training.writes import write_cost
 
 from ..tasks import IGNORE, TASKS, Task, TaskBatch
 from .reader import Reader
-from .settings import TrainingOptions
+from .settings import TrainingOptions, TrialSettings
 from .streaming import score
 
 # Which numbers a generator is for: none is ever used for two purposes.
@@ -73,7 +73,7 @@ def train(
     reader: Reader,
     task: Task,
     length: int,
-    options: TrainingOptions,
+    settings: TrialSettings,
     lr: float,
     seed: int,
     validate: Callable[[], float],
@@ -87,7 +87,7 @@ def train(
         reader: the model, on any device.
         task: what it learns.
         length: tokens of a sequence.
-        options: how; its `lr` is not used.
+        settings: how; its learning rates and its model are not used.
         lr: largest learning rate.
         seed: of the data.
         validate: scores the model, in [0, 1].
@@ -95,6 +95,7 @@ def train(
             sequences in every step.
         progress: called after every step with its number and, where there was one, the validation's score.
     """
+    options, validation = settings.training, settings.validation
     device = next(reader.parameters()).device
     least = 0.1 if options.schedule == "cosine" else 1.0
     config = OptimiserConfig(lr, least, options.warm_up, weight_decay=options.weight_decay, clip=1.0)
@@ -102,7 +103,7 @@ def train(
     batches = None if examples is None else max(1, examples // options.batch)
     history: list[tuple[int, float]] = []
     start, streak, diverged, step = time.process_time(), 0, False, 0
-    while step < options.steps and streak < options.stop_after and not diverged:
+    while step < options.steps and streak < validation.stop_after and not diverged:
         chance = generator(TRAINING, seed, step if batches is None else step % batches)
         now = length_at(step, length, options)
         rows = options.batch * length // now if options.even_tokens else options.batch
@@ -117,17 +118,17 @@ def train(
             optimiser.step()
             schedule.step()
         step += 1
-        validation = None
-        if diverged or step % options.validate_every == 0 or step == options.steps:
-            validation = validate()
-            history.append((step, validation))
-            streak = streak + 1 if validation >= options.stop_at else 0
-        progress(step, validation)
+        found = None
+        if diverged or step % validation.every == 0 or step == options.steps:
+            found = validate()
+            history.append((step, found))
+            streak = streak + 1 if found >= validation.stop_at else 0
+        progress(step, found)
     return Course(
         steps=step,
         validation=history[-1][1],
         best=max(score for _, score in history),
-        reached=streak >= options.stop_after and not diverged,
+        reached=streak >= validation.stop_after and not diverged,
         diverged=diverged,
         history=tuple(history),
         cpu_seconds=time.process_time() - start,

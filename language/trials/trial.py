@@ -134,25 +134,25 @@ def _identity(plan: Plan, model: str, seed: int, lr: float, tested: bool) -> dic
 
 def _run(plan: Plan, model: str, seed: int, lr: float, tested: bool, progress: Progress) -> dict[str, Any]:
     """Train one model, test it if wanted, and return its row."""
-    recipe, training = plan.recipe, plan.settings.training
+    recipe, settings = plan.recipe, plan.settings
     learnt = build_task(plan.task, "train", plan.data)
     # The files of the test are for the test alone: where there are files, validation has training's.
     validated = build_task(plan.task, "train" if recipe.needs_data else "test", plan.data)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        reader = Reader(trial_model(model, learnt.vocabulary, plan.settings.model), learnt.readout).to(device)
+        reader = Reader(trial_model(model, learnt.vocabulary, settings.model), learnt.readout).to(device)
     label = f"{model}, seed {seed}, lr {lr:g}"
     course = train(
         reader,
         learnt,
         recipe.train_length,
-        training,
+        settings,
         lr,
         seed,
-        lambda: held_out_score(reader, plan.task, validated, training.validation, recipe.train_length),
+        lambda: held_out_score(reader, plan.task, validated, settings.validation.sequences, recipe.train_length),
         examples=recipe.train_examples,
-        progress=lambda step, score: progress(label, step, training.steps, score),
+        progress=lambda step, score: progress(label, step, settings.training.steps, score),
     )
     return {
         **_identity(plan, model, seed, lr, tested),
@@ -170,7 +170,7 @@ def _run(plan: Plan, model: str, seed: int, lr: float, tested: bool, progress: P
 def _test(plan: Plan, reader: Reader, label: str, progress: Progress) -> list[dict[str, Any]]:
     task, scores = build_task(plan.task, "test", plan.data), []
     for done, length in enumerate(plan.test_lengths, start=1):
-        sequences = plan.settings.training.sequences(length)
+        sequences = plan.settings.testing.sequences(length)
         score = held_out_score(reader, plan.task, task, sequences, length, TEST)
         scores.append({"length": length, "sequences": sequences, "score": score})
         progress(f"{label}, test at {length:,}", done, len(plan.test_lengths), score)

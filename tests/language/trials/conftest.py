@@ -19,4 +19,4 @@ def tiny_task(monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def small() -> TrialSettings:
     """Settings for models that take a second."""
-    return TrialSettings().changed(dim=16, window=4, steps=60, batch=16, lr=(1e-2,), validate_every=20, tests=32)
+    return TrialSettings().changed(dim=16, window=4, steps=60, batch=16, lr=(1e-2,), every=20, tests=32)
