@@ -22,7 +22,8 @@ def test_a_genome_is_read_in_one_stream(tmp_path: Path) -> None:
 
 
 def test_motif_pairs_are_trained_tested_and_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(motif_pairs, "PHASES", ((40, 40, 1, 8), (40, 60, 2, 8)))
+    phases = motif_pairs.Phase(40, 40, 1, 8), motif_pairs.Phase(40, 60, 2, 8)
+    monkeypatch.setattr(motif_pairs, "PHASES", phases)
     monkeypatch.setattr(motif_pairs, "TESTED", (40, 60))
     monkeypatch.setattr(motif_pairs, "TESTS", 4)
     out = tmp_path / "rows.jsonl"
@@ -37,7 +38,7 @@ def test_motif_pairs_are_trained_tested_and_not_run_again(tmp_path: Path, monkey
 
 
 def test_the_data_of_several_distances_is_joined() -> None:
-    made = motif_pairs.phase_data(40, 80, 2, 4, seed=0)
+    made = motif_pairs.phase_data(motif_pairs.Phase(40, 80, 2, 4), seed=0)
     assert [len(sequence) for sequence in made.sequences] == [80] * 2 + [160] * 2
     assert made.labels.tolist() == [0, 1, 0, 1]
     assert made.classes == pairs(2, 100, 40, 0).classes
