@@ -5,7 +5,9 @@
 
 Trained on Moby Dick with state carried through the book, scored on every byte of Pride and Prejudice, in one pass with
 state carried from its first byte to its last, and beside that with the state reset every 256 bytes. `-no-memory` is the
-same model, parameter by parameter, whose memory never learns.
+same model, parameter by parameter, whose memory never learns. The memory stands beside slow weights, and its gates are
+those of associative recall (`language.trials`); `-fading` has neither: it is the preset with gates that write little,
+and forgets its learned initial weights.
 """
 
 import math
@@ -29,9 +31,11 @@ from language.tokenizers import ByteTokenizer
 from language.training.config import PretrainConfig
 from language.training.settings import BatchConfig, RecordConfig
 from language.trials.models import NO_MEMORY, without_memory
+from language.trials.settings import RECALL_GATES
+from titans_seq.blocks import BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.errors import UserError
 from titans_seq.jsonl import append_row, read_rows
-from titans_seq.models import count_parameters, language_model
+from titans_seq.models import CausalLMConfig, count_parameters, language_model
 from titans_seq.training.optimiser import OptimiserConfig
 
 HERE = Path(__file__).resolve().parent
@@ -39,6 +43,7 @@ RESULTS = HERE / "results" / "book.jsonl"
 BOOKS = HERE.parents[1] / "shared" / "data" / "text" / "books"
 TRAINING, TEST = "pg2701.txt", "pg1342.txt"
 LENGTH, ROWS, STEPS, LR = 256, 6, 1_000, 2e-3
+FADING = "-fading"
 # Where the table's ranges of positions begin.
 PLACES = (0, 256, 4_096, 65_536)
 
@@ -48,18 +53,32 @@ class Arguments:
     """Train and score what has no row yet.
 
     Args:
-        models: variants of the tiny models, with -no-memory or not.
+        models: variants of the tiny models, as they are, with -no-memory or with -fading.
         seeds: of weights and order.
         steps: of training.
         out: rows, one JSON object a line.
         books: folder of the books.
     """
 
-    models: tuple[str, ...] = ("lmm", f"lmm{NO_MEMORY}")
+    models: tuple[str, ...] = ("lmm", f"lmm{NO_MEMORY}", f"lmm{FADING}")
     seeds: tuple[int, ...] = (0, 1, 2)
     steps: int = STEPS
     out: Path = RESULTS
     books: Path = BOOKS
+
+
+def model_config(name: str, vocabulary: int) -> CausalLMConfig:
+    """Return a model by name, see `Arguments.models`."""
+    model = language_model(f"tiny-{name.removesuffix(NO_MEMORY).removesuffix(FADING)}", vocabulary)
+
+    def changed(block: BlockConfig) -> BlockConfig:
+        assert isinstance(block, (LMMConfig, MACConfig, MAGConfig, MALConfig))
+        if name.endswith(FADING):
+            return replace(block, memory=replace(block.memory, slow_weights=False))
+        block = replace(block, memory=replace(block.memory, gates=RECALL_GATES))
+        return without_memory(block) if name.endswith(NO_MEMORY) else block
+
+    return replace(model, blocks=tuple(map(changed, model.blocks)))
 
 
 def run(name: str, seed: int, steps: int, books: Path) -> dict[str, Any]:
@@ -68,9 +87,7 @@ def run(name: str, seed: int, steps: int, books: Path) -> dict[str, Any]:
         if not (books / book).exists():
             raise UserError(f"{books / book}: no such file: give the folder of the books with --books")
     tokenizer = ByteTokenizer()
-    model = language_model(f"tiny-{name.removesuffix(NO_MEMORY)}", tokenizer.vocabulary)
-    if name.endswith(NO_MEMORY):
-        model = replace(model, blocks=tuple(map(without_memory, model.blocks)))
+    model = model_config(name, tokenizer.vocabulary)
     config = PretrainConfig(
         model,
         steps,

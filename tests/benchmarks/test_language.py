@@ -99,6 +99,8 @@ def test_a_book_is_scored_by_position(tmp_path: Path, monkeypatch: pytest.Monkey
     assert row["bits_per_byte"] == pytest.approx(book.bits_from(row, 0, 1e9))
     monkeypatch.setattr(book, "PLACES", (0, 256))
     assert "| lmm | 1 |" in book.table([row | {"steps": book.STEPS}])
+    counts = [count_parameters(book.model_config(name, 257)) for name in ("mac", "mac-no-memory", "mac-fading")]
+    assert counts[0] == counts[1] > counts[2]
     with pytest.raises(UserError, match="give the folder of the books with --books"):
         book.run("lmm", 0, 1, tmp_path / "nowhere")
 

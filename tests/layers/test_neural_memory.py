@@ -63,16 +63,62 @@ def test_persistent_tokens_are_written_first_and_once() -> None:
     assert further.memory.position == (9 + 6) % 4
 
 
+def test_beside_slow_weights_a_matrix_decays_towards_them() -> None:
+    torch.manual_seed(0)
+    rule = MemoryRule(LinearMemory(), algorithm=GradientDescent())
+    gates = GateConfig(decay_bias=-1.0)
+    layer = NeuralMemory(NeuralMemoryConfig(2, chunk_size=1, rule=rule, gates=gates, slow_weights=True), 8).double()
+    assert layer.slow is not None
+    assert not layer.initial[0].any()
+    x = torch.randn(1, 6, 8, dtype=torch.float64)
+    y, state = layer(x)
+    q, k, left, values, _ = layer._memory_inputs(x, None)
+    assert values["decay"] is not None
+    v = left + torch.einsum("bthi,hoi->btho", k, layer.slow)
+    weights, reads = layer.slow, []
+    for t in range(6):
+        error = torch.einsum("hoi,hi->ho", weights, k[0, t]) - v[0, t]
+        kept = 1 - values["decay"][0, t, :, None, None]
+        step = values["lr"][0, t, :, None, None] * error[:, :, None] * k[0, t, :, None, :]
+        weights = layer.slow + kept * (weights - layer.slow) - step
+        reads.append(torch.einsum("hoi,hi->ho", weights, q[0, t]))
+    read = layer.norm(torch.stack(reads)[None]).flatten(-2) * F.silu(layer.output_gate(x))
+    assert_close(y, layer.output(read))
+    assert_close(state.memory.weights[0][0], weights - layer.slow)
+
+
+def test_slow_weights_answer_where_the_memory_is_empty() -> None:
+    torch.manual_seed(0)
+    config = NeuralMemoryConfig(2, rule=MemoryRule(LinearMemory()), slow_weights=True)
+    never = replace(config, gates=GateConfig(lr_bias=-1e4))
+    layer, x = NeuralMemory(never, 8), torch.randn(2, 9, 8)
+    y, _ = layer(x)
+    assert y.abs().max() > 0.01
+    q, *_ = layer._memory_inputs(x, None)
+    assert layer.slow is not None
+    read = layer.norm(torch.einsum("bthi,hoi->btho", q, layer.slow)).flatten(-2)
+    assert_close(y, layer.output(read * F.silu(layer.output_gate(x))), 1e-6)
+    # What is retrieved without writing answers alike.
+    plain = NeuralMemory(replace(never, convolution=0), 8)
+    q, *_ = plain._memory_inputs(x, None)
+    assert plain.slow is not None
+    read = plain.norm(torch.einsum("bthi,hoi->btho", q, plain.slow)).flatten(-2)
+    empty = [torch.zeros(2, 2, 4, 4)]
+    assert_close(plain.retrieve(x, empty), plain.output(read), 1e-6)
+
+
 @pytest.mark.parametrize(
     ("changes", "absent"),
     [
         ({"convolution": 0}, "convolution"),
         ({"persistent_tokens": 0}, "persistent"),
+        ({"slow_weights": False}, "slow"),
     ],
 )
 def test_a_part_left_out_has_no_parameters(changes: dict[str, Any], absent: str) -> None:
-    full = NeuralMemory(replace(CONFIG, persistent_tokens=2), 8)
-    less = NeuralMemory(replace(CONFIG, **{"persistent_tokens": 2} | changes), 8)
+    parts = {"persistent_tokens": 2, "slow_weights": True}
+    full = NeuralMemory(replace(CONFIG, **parts), 8)
+    less = NeuralMemory(replace(CONFIG, **parts | changes), 8)
     removed = {name for name, _ in full.named_parameters()} - {name for name, _ in less.named_parameters()}
     assert removed
     assert all(name.startswith(absent) for name in removed)

@@ -11,7 +11,7 @@ from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.gates import GateConfig, GateValues, MemoryGates, largest_lr
 from titans_seq.layers.norm import RMSNorm
 from titans_seq.layers.unit_length import unit_queries_and_keys
-from titans_seq.memory import MemoryRule, MemoryState, initial_weights, read_memory
+from titans_seq.memory import LinearMemory, MemoryRule, MemoryState, initial_weights, read_memory
 from titans_seq.ops import Backend, memory_scan
 
 # A longer sequence runs in pieces of so many tokens, which gives the same numbers with temporaries of bounded size.
@@ -34,6 +34,10 @@ class NeuralMemoryConfig:
         gates: ranges and starts of the gates.
         convolution: width of the causal convolution on q, k and v; 0 leaves it out.
         persistent_tokens: learned tokens written before a sequence's first (Titans eq. 19).
+        slow_weights: whether a learned matrix S a head stands beside the memory: read with it, and the memory stores
+            what S does not know, `v - S k`. Not from the paper, whose decay forgets the learned initial weights with
+            all else: a carried memory has lost what training taught them after some hundred tokens. A matrix memory
+            that begins empty beside S is a matrix that decays towards its initial weights rather than to nothing.
         backend: which implementation runs, see `titans_seq.ops.explain_backend`.
     """
 
@@ -44,6 +48,7 @@ class NeuralMemoryConfig:
     gates: GateConfig = field(default_factory=GateConfig)
     convolution: int = 4
     persistent_tokens: int = 0
+    slow_weights: bool = False
     backend: Backend = "auto"
 
     def __post_init__(self) -> None:
@@ -111,7 +116,12 @@ class NeuralMemory(nn.Module):
         read = dim if config.gates.source == "input" else 3 * inner
         self.gates = MemoryGates(config.gates, read, heads, rule, rows, max_lr)
         initial = initial_weights(rule.architecture, heads, self.head_dim, self.head_dim)
+        if config.slow_weights and not rule.architecture.norm:
+            initial[-1].zero_()  # what is known at the start is the slow weights' part
         self.initial = nn.ParameterList(nn.Parameter(w) for w in initial)
+        self.slow = None
+        if config.slow_weights:
+            self.slow = nn.Parameter(initial_weights(LinearMemory(), heads, self.head_dim, self.head_dim)[0])
         self.persistent = nn.Parameter(torch.randn(config.persistent_tokens, dim)) if config.persistent_tokens else None
         self.norm = RMSNorm(self.head_dim)
         self.output_gate = nn.Linear(dim, inner, bias=False)
@@ -157,7 +167,10 @@ class NeuralMemory(nn.Module):
         q = F.normalize(q, dim=-1, eps=1e-6).to(weights[-1].dtype)
         with torch.autocast(x.device.type, enabled=False):
             y = read_memory(self.config.rule.architecture, weights, q).to(x.dtype)
-        return self.output(self.norm(y.transpose(1, 2)).flatten(-2))
+        y = y.transpose(1, 2)
+        if self.slow is not None:
+            y = y + self._slow(q.transpose(1, 2).to(x.dtype))
+        return self.output(self.norm(y).flatten(-2))
 
     def inspect(self, x: Tensor, state: NeuralMemoryState | None = None) -> dict[str, Tensor]:
         """Return what happens at each token of a piece: its gates, and how much it surprises.
@@ -212,6 +225,8 @@ class NeuralMemory(nn.Module):
             backend=self.config.backend,
             return_state=return_state,
         )
+        if self.slow is not None:
+            y = y + self._slow(q)
         # The persistent tokens were there to be written; what they read is no output.
         y, x = y[:, -length:], x[:, -length:]
         y = self.norm(y).flatten(-2) * F.silu(self.output_gate(x))
@@ -227,7 +242,12 @@ class NeuralMemory(nn.Module):
         qkv = F.silu(qkv)
         gates = self.gates(x if self.config.gates.source == "input" else qkv)
         q, k, v = unit_queries_and_keys(qkv.unflatten(-1, (3, self.config.heads, self.head_dim)))
-        return q, k, v, gates, recent
+        return q, k, v if self.slow is None else v - self._slow(k), gates, recent
+
+    def _slow(self, keys: Tensor) -> Tensor:
+        """What the slow weights answer to keys `[B, T, H, D]`."""
+        assert self.slow is not None
+        return torch.einsum("bthi,hoi->btho", keys, self.slow.to(keys.dtype))
 
     def initial_state(self) -> MemoryState:
         """Return a new memory, with the learned initial weights."""

@@ -16,7 +16,8 @@ def training_flops(model: CausalLM, length: int) -> float:
     Counted as in PaLM (arXiv 2204.02311, appendix B): 2 a weight of every matrix, the head's included and the
     embedding's look-up not; attention's scores and sums over the keys that a token may see, without the saving of a
     causal mask. A memory adds 8 a weight of its own: 2 to predict, 4 for the inner gradient and what it writes, 2 to
-    read. What is computed anew in the backward pass is not counted, for the model does not need it.
+    read; slow weights add 4, for keys and queries. What is computed anew in the backward pass is not counted, for the
+    model does not need it.
 
     Args:
         model: the language model.
@@ -33,6 +34,7 @@ def training_flops(model: CausalLM, length: int) -> float:
             forward += 2 * module.weight.numel()
         elif isinstance(module, NeuralMemory):
             forward += 8 * sum(weight.numel() for weight in module.initial)
+            forward += 0 if module.slow is None else 4 * module.slow.numel()
         elif isinstance(module, MemoryAsContext):
             seen = 2 * min(length, module.config.segment) + module.config.persistent_tokens
             forward += 4 * seen * model.config.dim
