@@ -38,7 +38,7 @@ VERBS: dict[str, Verb] = {
     "embed": Verb(
         "genomics.cli.embed:Embed",
         "genomics.cli.embed:embed",
-        "features of sequences or of their bases",
+        "features of sequences, or of each of their steps",
         ("runs/z new.fa --out features.csv", "runs/p new.fa --per-step --out steps.csv"),
     ),
     "explain": Verb(
