@@ -58,12 +58,12 @@ class Phase:
 # half stands, relative to the first one. Gates that are not quite shut are stable at short distances, and at 10,000
 # bases the loss was not finite: the step from 1,000 to 10,000 has one between, and lower rates.
 PHASES = (
-    Phase(60, 100, 2, 10_000),
-    Phase(60, 200, 40, 10_000),
+    Phase(70, 100, 2, 10_000),
+    Phase(70, 200, 40, 10_000),
     Phase(100, 400, 40, 10_000),
     Phase(400, 1_000, 40, 6_000),
-    Phase(60, 3_000, 40, 4_000, lr=1e-3),
-    Phase(60, 10_000, 40, 4_000, lr=5e-4),
+    Phase(70, 3_000, 40, 4_000, lr=1e-3),
+    Phase(70, 10_000, 40, 3_000, lr=5e-4),
 )
 TESTED = (100, 400, 1_000, 3_000, 10_000)
 TESTS = 200

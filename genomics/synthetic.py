@@ -8,7 +8,8 @@ from .sequences.alphabet import decode, encode, reverse_complement
 from .sequences.values import LabelledSequences
 
 _MOTIF = "TGACTCAGCA"
-_PAIRS = (("GATAAGCATC", "CCAATCGTAC"), ("TTGCGCAACT", "AGGTCATGTT"))
+# Long enough that 20,000 random bases hold nothing like them: of ten bases, nine are met by chance in such a sequence.
+_PAIRS = (("GATAAGCATCTTGACG", "CCAATCGTACGGATTA"), ("TTGCGCAACTGACCAT", "AGGTCATGTTCACGCA"))
 
 
 def planted_motifs(count: int, length: int, seed: int, motif: str = _MOTIF, kept: float = 0.9) -> LabelledSequences:

@@ -22,26 +22,26 @@ def test_a_genome_is_read_in_one_stream(tmp_path: Path) -> None:
 
 
 def test_motif_pairs_are_trained_tested_and_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    phases = motif_pairs.Phase(40, 40, 1, 8), motif_pairs.Phase(40, 60, 2, 8)
+    phases = motif_pairs.Phase(64, 64, 1, 8), motif_pairs.Phase(64, 90, 2, 8)
     monkeypatch.setattr(motif_pairs, "PHASES", phases)
-    monkeypatch.setattr(motif_pairs, "TESTED", (40, 60))
+    monkeypatch.setattr(motif_pairs, "TESTED", (64, 90))
     monkeypatch.setattr(motif_pairs, "TESTS", 4)
     out = tmp_path / "rows.jsonl"
     arguments = motif_pairs.Arguments(1, ("memory", "cnn"), out)
     motif_pairs.main(arguments)
     rows = read_rows(out)
     assert [row["model"] for row in rows] == ["memory", "cnn"]
-    assert set(rows[0]["accuracy"]) == {"40", "60"}
+    assert set(rows[0]["accuracy"]) == {"64", "90"}
     motif_pairs.main(arguments)
     assert read_rows(out) == rows
     assert motif_pairs.table(rows).count("\n") == 3
 
 
 def test_the_data_of_several_distances_is_joined() -> None:
-    made = motif_pairs.phase_data(motif_pairs.Phase(40, 80, 2, 4), seed=0)
-    assert [len(sequence) for sequence in made.sequences] == [80] * 2 + [160] * 2
+    made = motif_pairs.phase_data(motif_pairs.Phase(70, 140, 2, 4), seed=0)
+    assert [len(sequence) for sequence in made.sequences] == [140] * 2 + [280] * 2
     assert made.labels.tolist() == [0, 1, 0, 1]
-    assert made.classes == pairs(2, 100, 40, 0).classes
+    assert made.classes == pairs(2, 140, 70, 0).classes
 
 
 def test_the_overview_has_a_line_a_set_and_ours_first() -> None:

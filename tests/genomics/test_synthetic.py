@@ -9,7 +9,7 @@ from genomics.synthetic import motif_pairs, planted_motifs
 from titans_seq.errors import UserError
 
 MOTIF = "TGACTCAGCA"
-FIRST, SECOND = ("GATAAGCATC", "TTGCGCAACT"), ("CCAATCGTAC", "AGGTCATGTT")
+FIRST, SECOND = ("GATAAGCATCTTGACG", "TTGCGCAACTGACCAT"), ("CCAATCGTACGGATTA", "AGGTCATGTTCACGCA")
 
 
 def same(one: LabelledSequences, other: LabelledSequences) -> bool:
@@ -60,7 +60,7 @@ class TestMotifPairs:
         for sequence, label in zip(data.sequences, data.labels, strict=True):
             starts = {sequence.index(motif): motif for motif in FIRST}
             for start, motif in starts.items():
-                second = sequence[start + 1000 : start + 1010]
+                second = sequence[start + 1000 : start + 1016]
                 assert second in SECOND
                 assert (SECOND.index(second) == FIRST.index(motif)) == bool(label)
             assert max(starts) - min(starts) == 500
@@ -79,15 +79,15 @@ class TestMotifPairs:
         assert min(orders.values()) > 30
 
     def test_a_seed_gives_the_same(self) -> None:
-        assert same(motif_pairs(4, 100, 40, 1), motif_pairs(4, 100, 40, 1))
-        assert not same(motif_pairs(4, 100, 40, 1), motif_pairs(4, 100, 40, 2))
+        assert same(motif_pairs(4, 160, 64, 1), motif_pairs(4, 160, 64, 1))
+        assert not same(motif_pairs(4, 160, 64, 1), motif_pairs(4, 160, 64, 2))
 
     @pytest.mark.parametrize(
         ("count", "length", "distance", "message"),
         [
-            (4, 100, 39, "the distance must be at least 40 bases, four motifs, got 39"),
-            (4, 69, 40, "two pairs at a distance of 40 need at least 70 bases, got 69"),
-            (1, 100, 40, "the number of sequences must be at least 2, got 1"),
+            (4, 160, 63, "the distance must be at least 64 bases, four motifs, got 63"),
+            (4, 111, 64, "two pairs at a distance of 64 need at least 112 bases, got 111"),
+            (1, 160, 64, "the number of sequences must be at least 2, got 1"),
         ],
     )
     def test_numbers_out_of_range(self, count: int, length: int, distance: int, message: str) -> None:
@@ -95,4 +95,4 @@ class TestMotifPairs:
             motif_pairs(count, length, distance, seed=0)
 
     def test_the_shortest_there_is(self) -> None:
-        assert {len(sequence) for sequence in motif_pairs(4, 70, 40, 0).sequences} == {70}
+        assert {len(sequence) for sequence in motif_pairs(4, 112, 64, 0).sequences} == {112}
