@@ -50,9 +50,8 @@ PARTS = (
     Part("induction-heads", ("lmm",), 3),
     Part("induction-heads", (f"lmm{NO_MEMORY}", "transformer", "window"), 1, 16),
     Part("mqar-128-8", ("lmm",), 3, 4),
-    Part("mqar-128-8", (f"lmm{NO_MEMORY}",), 1, 4),
-    # At the memory's 0.01 neither learnt it.
-    Part("mqar-128-8", ("transformer", "window"), 1, 4, lr=1e-3),
+    Part("mqar-128-8", (f"lmm{NO_MEMORY}", "transformer", "window"), 1, 4),
+    Part("mqar-128-8", ("transformer",), 1, 4, lr=1e-3),
     Part("niah-single-1", ("lmm",), 3, 16),
     Part("niah-single-1", (f"lmm{NO_MEMORY}", "transformer", "window"), 1, 16),
     Part("mqar-256-16", ("lmm",), 3, 4),
