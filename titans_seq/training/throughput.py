@@ -26,7 +26,7 @@ def training_flops(model: CausalLM, length: int) -> float:
     Example:
         >>> from titans_seq.models import language_model
         >>> round(training_flops(CausalLM(language_model("tiny-lmm", vocabulary=256)), length=256) / 1e6, 1)
-        5.8
+        6.0
     """
     forward = 2.0 * model.config.vocabulary * model.config.dim
     for module in model.backbone.modules():
