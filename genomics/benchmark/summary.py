@@ -50,8 +50,14 @@ def overview(rows: Iterable[Row]) -> str:
 
 
 def _column(row: Row) -> str:
-    without = ", without memory" if "without memory" in row["model"] else ""
-    return OURS + without if row.get("ours") else row["model"]
+    """A model's name without its size, and without the strands that a set's runs have unless told otherwise."""
+    if not row.get("ours"):
+        return row["model"]
+    _, *settings = row["model"].split(", ")
+    strands = next((setting for setting in settings if setting.startswith("strands ")), "strands given")
+    usual = "strands augment" if SETS[row["dataset"]].both_strands else "strands given"
+    others = [setting for setting in settings if setting != strands]
+    return ", ".join([OURS, *others, *([strands] if strands != usual else [])])
 
 
 def _by_set(rows: Iterable[Row]) -> dict[str, list[Row]]:

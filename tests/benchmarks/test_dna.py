@@ -59,3 +59,16 @@ def test_the_overview_has_a_line_a_set_and_ours_first() -> None:
     assert lines[0].startswith("| test MCC | Titans | Titans, without memory | small CNN | DNABERT-2")
     assert lines[2] == "| tf_0 | 0.7100 ± 0.0141 | 0.6900 | - | 0.7199 |"
     assert lines[3] == "| mouse_3 | - | - | 0.7500 | - |"
+
+
+def test_the_overview_keeps_settings_apart_but_for_the_usual_strands() -> None:
+    known = {"seed": 0, "settings": {}, "ours": True, "test": {"mcc": 0.5}}
+    names = ("", ", strands augment", ", both directions, strands augment", ", strands equivariant")
+    rows = [{"dataset": "mouse_3", "model": f"Titans small{name}"} | known for name in names]
+    rows += [{"dataset": "prom_core_tata", "model": "Titans small"} | known]
+    lines = overview(rows).splitlines()
+    assert lines[0].startswith(
+        "| test MCC | Titans | Titans, strands given | Titans, both directions | Titans, strands equivariant | DNABERT-2"
+    )
+    assert lines[2].startswith("| mouse_3 | 0.5000 | 0.5000 | 0.5000 | 0.5000 |")
+    assert lines[3].startswith("| prom_core_tata | 0.5000 | - | - | - |")
