@@ -68,7 +68,7 @@ def test_the_overview_keeps_settings_apart_but_for_the_usual_strands() -> None:
     rows += [{"dataset": "prom_core_tata", "model": "Titans small"} | known]
     lines = overview(rows).splitlines()
     assert lines[0].startswith(
-        "| test MCC | Titans | Titans, strands given | Titans, both directions | Titans, strands equivariant | DNABERT-2"
+        "| test MCC | Titans | Titans, strands given | Titans, both directions | Titans, strands equivariant |"
     )
     assert lines[2].startswith("| mouse_3 | 0.5000 | 0.5000 | 0.5000 | 0.5000 |")
     assert lines[3].startswith("| prom_core_tata | 0.5000 | - | - | - |")
