@@ -8,7 +8,7 @@ tested to 16 times the training length only: its time grows with the square.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import torch
 import tyro
 
 from language.tasks import TASKS
-from language.trials import Plan, default_settings, markdown, run_trials, summarise
+from language.trials import Plan, Summary, default_settings, markdown, run_trials, summarise
 from language.trials.models import NO_MEMORY
 from language.trials.progress import shown
 from titans_seq.errors import UserError
@@ -61,6 +61,16 @@ PARTS = (
 )
 
 
+VARIANTS = ("lmm", "mac", "mag", "mal")
+ROLES = {
+    "with its memory": VARIANTS,
+    "the same without": tuple(f"{name}{NO_MEMORY}" for name in VARIANTS),
+    "attention to everything": ("transformer",),
+    "attention in a window": ("window",),
+}
+"""Columns of the overview, and the models they stand for."""
+
+
 @dataclass(frozen=True)
 class Arguments:
     """Run what has no row yet.
@@ -95,6 +105,32 @@ def plans(arguments: Arguments) -> Iterator[Plan]:
                 arguments.data,
                 longest,
             )
+
+
+def overview(summaries: Sequence[Summary]) -> str:
+    """Mean scores in percent where each task was trained and where it was tested at the greatest length."""
+    lines = [
+        f"| task | length | {' | '.join(ROLES)} |",
+        "|---" * (2 + len(ROLES)) + "|",
+    ]
+    for task in sorted({part.task for part in PARTS}):
+        held = [summary for summary in summaries if summary.task == task]
+        tested = {length for summary in held for length in summary.scores}
+        trained = TASKS[task].train_length
+        for length in sorted({trained, max(tested, default=trained)} & tested):
+            cells = [_best(held, models, length) for models in ROLES.values()]
+            lines.append(f"| {task}, trained at {trained:,} | {length:,} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _best(summaries: Sequence[Summary], models: Collection[str], length: int) -> str:
+    """The best of several settings, if any was tested there."""
+    scores = [
+        summary.scores[length][0]
+        for summary in summaries
+        if summary.label.split(",")[0] in models and length in summary.scores
+    ]
+    return f"{100 * max(scores):.1f}" if scores else "-"
 
 
 def main(arguments: Arguments) -> None:

@@ -139,6 +139,7 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "memories": lambda: memories_table(json.loads(memories.RESULTS.read_text(encoding="utf-8"))),
         "presets": lambda: presets_table(PRESETS),
         "shakespeare": shakespeare_table,
+        "longsummary": lambda: long_context.overview(summarise(read_rows(long_context.RESULTS))),
         "longcontext": lambda: markdown(summarise(read_rows(long_context.RESULTS)), heading="###").rstrip(),
         "decoding": lambda: decoding.table(json.loads(decoding.RESULTS.read_text(encoding="utf-8"))),
         "profile": lambda: profile_block.table(json.loads(profile_block.RESULTS.read_text(encoding="utf-8"))["rows"]),

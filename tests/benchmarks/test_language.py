@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks import book, long_context, long_text, shakespeare
-from language.trials import default_settings
+from language.trials import Summary, default_settings
 from titans_seq.errors import UserError
 from titans_seq.jsonl import read_rows
 from titans_seq.models import CausalLM, count_parameters
@@ -103,6 +103,24 @@ def test_a_book_is_scored_by_position(tmp_path: Path, monkeypatch: pytest.Monkey
     assert counts[0] == counts[1] > counts[2]
     with pytest.raises(UserError, match="give the folder of the books with --books"):
         book.run("lmm", 0, 1, tmp_path / "nowhere")
+
+
+def test_the_overview_has_training_length_and_longest() -> None:
+    def summary(label: str, scores: dict[int, float]) -> Summary:
+        return Summary("mqar-128-8", label, (), {length: (score, score, score) for length, score in scores.items()})
+
+    lines = long_context.overview(
+        [
+            summary("lmm", {128: 1.0, 256: 0.9, 512: 0.8}),
+            summary("lmm-no-memory", {128: 0.1}),
+            summary("transformer, lr 0.01", {128: 0.2, 512: 0.1}),
+            summary("transformer, lr 0.001", {128: 0.4, 512: 0.0}),
+        ]
+    ).splitlines()
+    assert lines[2:] == [
+        "| mqar-128-8, trained at 128 | 128 | 100.0 | 10.0 | 40.0 | - |",
+        "| mqar-128-8, trained at 128 | 512 | 80.0 | - | 10.0 | - |",
+    ]
 
 
 def test_the_parts_of_long_context_can_be_planned(tmp_path: Path) -> None:
