@@ -30,7 +30,7 @@ from language.runs.runs import pretrain_run
 from language.tokenizers import ByteTokenizer
 from language.training.config import PretrainConfig
 from language.training.settings import BatchConfig, RecordConfig
-from language.trials.models import NO_MEMORY, without_memory
+from language.trials.models import NO_MEMORY, without_memory, without_slow_weights
 from language.trials.settings import RECALL_GATES
 from titans_seq.blocks import BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.errors import UserError
@@ -74,7 +74,7 @@ def model_config(name: str, vocabulary: int) -> CausalLMConfig:
     def changed(block: BlockConfig) -> BlockConfig:
         assert isinstance(block, (LMMConfig, MACConfig, MAGConfig, MALConfig))
         if name.endswith(FADING):
-            return replace(block, memory=replace(block.memory, slow_weights=False))
+            return without_slow_weights(block)
         block = replace(block, memory=replace(block.memory, gates=RECALL_GATES))
         return without_memory(block) if name.endswith(NO_MEMORY) else block
 

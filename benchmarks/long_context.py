@@ -11,6 +11,7 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import torch
 import tyro
@@ -124,13 +125,12 @@ def overview(summaries: Sequence[Summary]) -> str:
 
 
 def _best(summaries: Sequence[Summary], models: Collection[str], length: int) -> str:
-    """The best of several settings, if any was tested there."""
-    scores = [
-        summary.scores[length][0]
-        for summary in summaries
-        if summary.label.split(",")[0] in models and length in summary.scores
-    ]
-    return f"{100 * max(scores):.1f}" if scores else "-"
+    """The score of the setting that validation prefers, if any was tested there."""
+    held = [summary for summary in summaries if summary.rows[0]["model"] in models and length in summary.scores]
+    if not held:
+        return "-"
+    chosen = max(held, key=lambda summary: fmean(row["training"]["validation"] for row in summary.rows))
+    return f"{100 * chosen.scores[length][0]:.1f}"
 
 
 def main(arguments: Arguments) -> None:

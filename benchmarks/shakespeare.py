@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from benchmarks.provenance import provenance
 from language.tokenizers import CharacterTokenizer
-from language.trials.models import NO_MEMORY, without_memory
+from language.trials.models import NO_MEMORY, without_memory, without_slow_weights
 from titans_seq.blocks import BlockConfig
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
@@ -71,7 +71,8 @@ def blocks(name: str) -> tuple[BlockConfig, ...]:
     MAC works through its segments one after the other, in small pieces: one block of four has the memory, as in the
     implementation it is compared with, and the others attend to a window as long as its segments.
     """
-    first = language_model(f"tiny-{name}").blocks
+    # Each window begins anew: 256 characters forget little of what slow weights would keep.
+    first = tuple(map(without_slow_weights, language_model(f"tiny-{name}").blocks))
     return first if name != "mac" else first + language_model("tiny-window").blocks * 3
 
 

@@ -135,3 +135,16 @@ def without_memory(block: BlockConfig) -> BlockConfig:
         return block
     gates = replace(block.memory.gates, lr_bias=_NEVER, decay_bias=_NEVER)
     return replace(block, memory=replace(block.memory, gates=gates))
+
+
+def without_slow_weights(block: BlockConfig) -> BlockConfig:
+    """Return a block whose memory stands alone; a block without one as it is.
+
+    Example:
+        >>> from titans_seq.models import language_model
+        >>> without_slow_weights(language_model("tiny-lmm").blocks[0]).memory.slow_weights
+        False
+    """
+    if not isinstance(block, (MACConfig, MAGConfig, MALConfig, LMMConfig)):
+        return block
+    return replace(block, memory=replace(block.memory, slow_weights=False))

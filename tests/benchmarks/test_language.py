@@ -28,6 +28,13 @@ def test_all_models_of_shakespeare_are_of_a_size() -> None:
         shakespeare.model_config("rnn", 65)
 
 
+def test_the_rows_of_shakespeare_are_of_the_models_that_the_command_trains() -> None:
+    rows = read_rows(shakespeare.RESULTS)
+    # 65 characters, and one for the end of a text.
+    counted = {name: count_parameters(shakespeare.model_config(name, 66)) for name in shakespeare.MODELS}
+    assert {(row["model"], row["parameters"]) for row in rows} == set(counted.items())
+
+
 def test_without_memory_nothing_is_written() -> None:
     torch.manual_seed(0)
     model = CausalLM(shakespeare.model_config("mag-no-memory", 65))
@@ -106,20 +113,21 @@ def test_a_book_is_scored_by_position(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_overview_has_training_length_and_longest() -> None:
-    def summary(label: str, scores: dict[int, float]) -> Summary:
-        return Summary("mqar-128-8", label, (), {length: (score, score, score) for length, score in scores.items()})
+    def summary(model: str, validation: float, scores: dict[int, float]) -> Summary:
+        row = {"model": model, "training": {"validation": validation}}
+        return Summary("mqar-128-8", model, (row,), {length: (score, score, score) for length, score in scores.items()})
 
     lines = long_context.overview(
         [
-            summary("lmm", {128: 1.0, 256: 0.9, 512: 0.8}),
-            summary("lmm-no-memory", {128: 0.1}),
-            summary("transformer, lr 0.01", {128: 0.2, 512: 0.1}),
-            summary("transformer, lr 0.001", {128: 0.4, 512: 0.0}),
+            summary("lmm", 1.0, {128: 1.0, 256: 0.9, 512: 0.8}),
+            summary("lmm-no-memory", 0.1, {128: 0.1}),
+            summary("transformer", 0.2, {128: 0.2, 512: 0.1}),
+            summary("transformer", 0.4, {128: 0.1, 512: 0.0}),
         ]
     ).splitlines()
     assert lines[2:] == [
-        "| mqar-128-8, trained at 128 | 128 | 100.0 | 10.0 | 40.0 | - |",
-        "| mqar-128-8, trained at 128 | 512 | 80.0 | - | 10.0 | - |",
+        "| mqar-128-8, trained at 128 | 128 | 100.0 | 10.0 | 10.0 | - |",
+        "| mqar-128-8, trained at 128 | 512 | 80.0 | - | 0.0 | - |",
     ]
 
 
