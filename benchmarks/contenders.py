@@ -11,7 +11,7 @@ from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import MemoryRule, MLPMemory
 from titans_seq.ops import chunked
 
-Side = Literal["ours", "exact", "coarse"]
+Side = Literal["ours", "compiled", "exact", "coarse"]
 
 # Largest inner step of titans-pytorch: with its own default, 1.0, memories of the exact mode can diverge.
 # Each call checks that outputs are finite.
@@ -23,8 +23,9 @@ class Contender:
     """One layer to measure.
 
     Attributes:
-        side: `ours`; `exact`, titans-pytorch with chunk_size 1 and batch_size = chunk, the same per-token
-            semantics; or `coarse`, titans-pytorch with chunk_size = chunk, one gate and weight set a chunk.
+        side: `ours`; `compiled`, ours with chunk steps that torch.compile makes; `exact`, titans-pytorch with
+            chunk_size 1 and batch_size = chunk, the same per-token semantics; or
+            `coarse`, titans-pytorch with chunk_size = chunk, one gate and weight set a chunk.
         dim: width of the layer.
         chunk: tokens whose gradients share their weights.
         depth: matrices of the memory.
@@ -43,6 +44,11 @@ class Contender:
     batch: int = 2
     recompute: int | None = None
 
+    @property
+    def ours(self) -> bool:
+        """Whether it is this project's layer."""
+        return self.side in ("ours", "compiled")
+
 
 def rule_of(contender: Contender) -> MemoryRule:
     """Return our rule for a contender's memory; residual and norm are as in titans-pytorch."""
@@ -52,7 +58,7 @@ def rule_of(contender: Contender) -> MemoryRule:
 def build(contender: Contender) -> Callable[[Tensor], Tensor]:
     """Make a layer: a function from `[B, T, dim]` to `[B, T, dim]` that also computes the final state."""
     torch.manual_seed(0)
-    layer = _ours(contender) if contender.side == "ours" else _peer(contender)
+    layer = _ours(contender) if contender.ours else _peer(contender)
     return lambda x: layer(x)[0]
 
 
@@ -62,7 +68,8 @@ def _ours(contender: Contender) -> nn.Module:
         chunked.chunked_memory = chunked.chunked_memory._init_fn
     if contender.recompute is not None:
         chunked.RECOMPUTE_EVERY = contender.recompute
-    config = NeuralMemoryConfig(heads=contender.heads, chunk_size=contender.chunk, rule=rule_of(contender))
+    backend = "compiled" if contender.side == "compiled" else "chunked"
+    config = NeuralMemoryConfig(contender.heads, contender.chunk, rule=rule_of(contender), backend=backend)
     return NeuralMemory(config, contender.dim)
 
 

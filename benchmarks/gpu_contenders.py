@@ -152,10 +152,9 @@ def operator(side: Side, cell: Cell) -> Call:
         return gated_delta_rule(cell)
     if side == "attention":
         return attention(cell)
-    call = memory(cell, "triton" if side == "fused" else "chunked")
-    if side == "chunked, graph":
-        return graphed(call)
-    return torch.compile(call) if side == "chunked, compiled" else call
+    backends: dict[Side, Backend] = {"fused": "triton", "chunked, compiled": "compiled"}
+    call = memory(cell, backends.get(side, "chunked"))
+    return graphed(call) if side == "chunked, graph" else call
 
 
 def block(kind: Literal["memory", "attention"], cell: Cell) -> Call:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import tyro
 from rich.console import Console
@@ -20,8 +20,8 @@ from benchmarks.provenance import provenance
 from benchmarks.tables import print_suite
 from titans_seq.files import atomic_path
 
-Suite = Literal["peer", "recompute", "growth", "streaming"]
-SUITES: tuple[Suite, ...] = ("peer", "recompute", "growth", "streaming")
+Suite = Literal["peer", "compiled", "recompute", "growth", "streaming"]
+SUITES: tuple[Suite, ...] = get_args(Suite)
 
 PROTOCOL = " ".join(
     """
@@ -47,6 +47,7 @@ def _jobs(suite: Suite) -> list[Callable[[Limits], list[dict]]]:
         return [partial(suites.growth, cell, suites.GROWTH_LENGTHS) for cell in suites.GROWTH_CELLS]
     measure, cells = {
         "peer": (suites.peer, suites.PEER_CELLS),
+        "compiled": (partial(suites.peer, modes=("compiled",)), suites.COMPILED_CELLS),
         "recompute": (suites.recompute, suites.RECOMPUTE_CELLS),
     }[suite]
     return [partial(measure, cell, length) for cell, length in cells]
@@ -78,8 +79,8 @@ def main(
     """Measure the memory layer and say which targets hold.
 
     Args:
-        suite: peer (against titans-pytorch), recompute (carries kept in training), growth (with length),
-            streaming (a million tokens), or all.
+        suite: peer (against titans-pytorch), compiled (itself with torch.compile), recompute (carries kept in
+            training), growth (with length), streaming (a million tokens), or all.
         out: results file; what is not measured keeps its results in it.
         only: which of the suite's sizes to measure, counted from 0; all if none is given.
         time_limit: CPU seconds a single call may take.

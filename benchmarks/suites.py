@@ -1,10 +1,10 @@
-"""What is measured: against the peer, over recomputation, over length, and over a long stream."""
+"""What is measured: against the peer, compiled, over recomputation, over length, and over a long stream."""
 
 import dataclasses
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from benchmarks.contenders import Contender
+from benchmarks.contenders import Contender, Side
 from benchmarks.measure import Limits, Measurement, Pass, Worker, interleaved
 
 PASSES: tuple[Pass, ...] = ("forward", "training")
@@ -22,6 +22,11 @@ PEER_CELLS: tuple[tuple[Contender, int], ...] = (
 )
 RECOMPUTE_CELLS = tuple(PEER_CELLS[index] for index in (0, 6, 7))
 RECOMPUTE_OPTIONS = (1, 2, 4, 8, 16, 0)
+COMPILED_CELLS: tuple[tuple[Contender, int], ...] = (
+    (Contender("ours", 384, 256), 4096),
+    (Contender("ours", 384, 256, depth=1), 4096),
+    (Contender("ours", 384, 64), 4096),
+)
 GROWTH_CELLS = (Contender("ours", 128, 16, batch=1), Contender("ours", 128, 64, batch=1))
 GROWTH_LENGTHS = tuple(1024 * 2**i for i in range(7))
 
@@ -35,8 +40,8 @@ def _ratio(ours: float | None, theirs: float | None) -> float | None:
     return ours / theirs if ours and theirs else None
 
 
-def peer(cell: Contender, length: int, limits: Limits, modes: Sequence[str] = ("exact", "coarse")) -> list[dict]:
-    """Measure our layer and titans-pytorch's modes, a row per pass.
+def peer(cell: Contender, length: int, limits: Limits, modes: Sequence[Side] = ("exact", "coarse")) -> list[dict]:
+    """Measure our layer and others, by default titans-pytorch's modes, a row per pass.
 
     Ratios are tokens per second of ours over theirs, and extra memory of theirs over ours.
     """

@@ -1,7 +1,11 @@
 """Results as tables on the screen."""
 
+from typing import get_args
+
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.contenders import Side
 
 
 def _number(value: float | None, digits: int = 3) -> str:
@@ -17,17 +21,21 @@ def _size(row: dict) -> str:
 _SIZE = "width, layers x expansion, chunk, T"
 
 
+def _sides(row: dict) -> list[Side]:
+    return [side for side in get_args(Side) if side in row]
+
+
 def _peer(rows: list[dict]) -> Table:
     table = Table(_SIZE, "pass", "side", "tok/CPU-s", "tok/s", "MB", "ours: CPU x", "wall x", "MB x")
     names = ("tokens_per_cpu_s", "tokens_per_s", "extra_mb")
     ratios = ("ours_times_tokens_per_cpu_s", "ours_times_tokens_per_s", "times_our_extra_mb")
     for row in rows:
         lead = (_size(row), row["pass"])
-        for side in ("ours", "exact", "coarse"):
+        for side in _sides(row):
             table.add_row(*lead, side, *(_number(row[side].get(name)) for name in names + ratios))
             lead = ("", "")
         table.add_section()
-    skipped = [(row, side) for row in rows for side in ("ours", "exact", "coarse") if "skipped" in row[side]]
+    skipped = [(row, side) for row in rows for side in _sides(row) if "skipped" in row[side]]
     table.caption = "\n".join(f"{_size(row)} {row['pass']}, {side}: {row[side]['skipped']}" for row, side in skipped)
     return table
 
@@ -54,7 +62,7 @@ def _streaming(rows: list[dict]) -> Table:
 
 def print_suite(console: Console, suite: str, results: list[dict], judged: list[dict]) -> None:
     """Print a suite's results and its targets."""
-    if suite == "peer":
+    if suite in ("peer", "compiled"):
         table = _peer(results)
     elif suite == "recompute":
         table = _plain(results, "recompute_every", "tokens_per_cpu_s", "tokens_per_s", "extra_mb", "skipped")

@@ -14,8 +14,8 @@ from torch import Tensor
 from titans_seq.config import from_dict, to_dict
 from titans_seq.kinds import kind_of
 from titans_seq.memory import Coefficients, MemoryRule
-from titans_seq.ops._chunk import Chunk, anchor_of, chunk_forward, next_slots, writes
-from titans_seq.ops._chunk_backward import chunk_backward
+from titans_seq.ops._chunk import Chunk, anchor_of
+from titans_seq.ops._steps import steps
 
 # Rules by their text. Encoding a rule puts it here, so that an operator gets the very rule that it was called with, in
 # a notebook too that has defined a class anew under its old kind.
@@ -90,6 +90,7 @@ def chunked_memory(
     sets: int,
     every: int,
     closes: bool,
+    compiled: bool,
     carry_out: bool,
 ) -> list[Tensor]:
     """Run whole chunks.
@@ -104,13 +105,14 @@ def chunked_memory(
         sets: how many sets of coefficients there are.
         every: how many chunks apart slots are kept for the backward; 0 keeps none.
         closes: whether each chunk's last token ends a chunk.
+        compiled: whether torch.compile makes the steps of a chunk.
         carry_out: whether the slots after the last chunk are wanted.
 
     Returns:
         The output `[N, G, C, V]`; with `carry_out` the learning layers' slots after the last chunk; with `every` their
         slots at the start of chunks every, 2 every, ..., each layer's `[M, G, n, in, out]`.
     """
-    memory = _decode(rule)
+    memory, step = _decode(rule), steps(compiled)
     first = memory.architecture.first_learning
     outputs, saved = [], []
     chunks = _chunks(q, written, coefficients, sets, closes)
@@ -118,7 +120,7 @@ def chunked_memory(
         if every and i and i % every == 0:
             saved.append(slots[first:])
         begun = _anchor(memory, slots, [] if i else anchor)
-        y, slots_after = chunk_forward(memory, chunk, slots, begun, carry_out or i < len(chunks) - 1)
+        y, slots_after = step.forward(memory, chunk, slots, begun, carry_out or i < len(chunks) - 1)
         outputs.append(y)
         slots = slots_after
     # An operator's outputs must be tensors of their own: slots that no chunk changed do not occur, as N >= 1.
@@ -127,7 +129,7 @@ def chunked_memory(
 
 
 @chunked_memory.register_fake
-def _(q, written, coefficients, slots, anchor, rule, sets, every, closes, carry_out):
+def _(q, written, coefficients, slots, anchor, rule, sets, every, closes, compiled, carry_out):
     v, n = written[1], coefficients[2].shape[-1]
     first = _decode(rule).architecture.first_learning
     shapes = [(q.shape[1], n, *slot.shape[2:]) for slot in slots[first:]]
@@ -151,9 +153,10 @@ def chunked_memory_backward(
     sets: int,
     every: int,
     closes: bool,
+    compiled: bool,
 ) -> list[Tensor]:
     """Return the gradients of q, what is written, the coefficients, the slots and, if given, the anchor."""
-    memory = _decode(rule)
+    memory, step = _decode(rule), steps(compiled)
     first = memory.architecture.first_learning
     chunks = _chunks(q, written, coefficients, sets, closes)
     d_inputs: list[list[Tensor]] = []  # of q, what is written and the coefficients; last chunk first
@@ -165,32 +168,32 @@ def chunked_memory_backward(
         before = []
         for i, chunk in group:
             begun = _anchor(memory, current, [] if i else anchor)
-            w = writes(memory, chunk, begun)
+            w = step.writes(memory, chunk, begun)
             before.append((current, begun, w))
             if i < group[-1][0]:
-                current = next_slots(memory, chunk, w, current, begun)
+                current = step.next_slots(memory, chunk, w, current, begun)
         for i, chunk in reversed(group):
             own_anchor = bool(anchor) and i == 0
             state, begun, w = before.pop()
-            g = chunk_backward(memory, chunk, state, begun, w, d_output[i], d_slots, own_anchor)
+            g = step.backward(memory, chunk, state, begun, w, d_output[i], d_slots, own_anchor)
             d_inputs.append([g.q, *g.written, *(x for c in g.coefficients for x in c.tensors())])
             d_slots, d_anchor = g.slots, g.anchor
     return [*map(_stack, zip(*reversed(d_inputs), strict=True)), *(d_slots or []), *d_anchor]
 
 
 @chunked_memory_backward.register_fake
-def _(q, written, coefficients, slots, anchor, saved, d_output, d_carried, rule, sets, every, closes):
+def _(q, written, coefficients, slots, anchor, saved, d_output, d_carried, rule, sets, every, closes, compiled):
     return [torch.empty_like(x) for x in (q, *written, *coefficients, *slots, *anchor)]
 
 
 def _setup_context(ctx, inputs, output) -> None:
-    q, written, coefficients, slots, anchor, rule, sets, every, closes, carry_out = inputs
+    q, written, coefficients, slots, anchor, rule, sets, every, closes, compiled, carry_out = inputs
     learning = len(slots) - _decode(rule).architecture.first_learning
     ctx.carried = learning * carry_out
     groups = ([q], written, coefficients, slots, anchor, output[1 + ctx.carried :])
     ctx.counts = [len(group) for group in groups]
     ctx.save_for_backward(*(x for group in groups for x in group))
-    ctx.options = rule, sets, every, closes
+    ctx.options = rule, sets, every, closes, compiled
     ctx.set_materialize_grads(True)
 
 
@@ -198,12 +201,10 @@ def _differentiate(ctx, gradients):
     (q,), written, coefficients, slots, anchor, saved = _split(ctx.saved_tensors, ctx.counts)
     d_output = gradients[0].contiguous()
     d_carried = [g.contiguous() for g in gradients[1 : 1 + ctx.carried]]
-    rule, sets, every, closes = ctx.options
-    result = chunked_memory_backward(
-        q, written, coefficients, slots, anchor, saved, d_output, d_carried, rule, sets, every, closes
-    )
+    groups = (q, written, coefficients, slots, anchor, saved, d_output, d_carried)
+    result = chunked_memory_backward(*groups, *ctx.options)
     (d_q,), d_written, d_coefficients, d_slots, d_anchor = _split(result, ctx.counts[:-1])
-    return d_q, d_written, d_coefficients, d_slots, d_anchor, *[None] * 5
+    return d_q, d_written, d_coefficients, d_slots, d_anchor, *[None] * 6
 
 
 def _split(tensors: Sequence[Tensor], counts: Sequence[int]) -> list[list[Tensor]]:

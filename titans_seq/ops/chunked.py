@@ -100,9 +100,13 @@ def memory_scan_chunked(
     state: MemoryState,
     rule: MemoryRule,
     chunk_size: int,
+    compiled: bool = False,
     return_state: bool = True,
 ) -> tuple[Tensor, MemoryState | None]:
     """Run `memory_scan` in closed form, chunk by chunk; see there for arguments and shapes.
+
+    With `compiled` the steps of whole chunks are torch.compile's. What is open before or after them has other lengths
+    from call to call, each of which would be compiled for itself, and runs as it stands.
 
     Reference: arXiv 2501.00663, section 3.2, with momentum, decay and depth.
     """
@@ -135,6 +139,7 @@ def memory_scan_chunked(
                 len(found),
                 every,
                 position == 0,
+                compiled and chunk == chunk_size,
                 carry_out,
             )
             outputs.append(result[0].unflatten(1, (-1, batch)).permute(2, 0, 3, 1, 4).flatten(1, 2))

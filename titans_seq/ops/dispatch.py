@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from titans_seq.memory import MemoryRule, MemoryState
+from titans_seq.ops._steps import refused_by_compiler
 from titans_seq.ops.chunked import memory_scan_chunked
 from titans_seq.ops.reference import memory_scan_reference
 from titans_seq.ops.triton import (
@@ -20,7 +21,7 @@ from titans_seq.ops.triton import (
     refused_sizes,
 )
 
-Backend = Literal["auto", "triton", "chunked", "reference"]
+Backend = Literal["auto", "triton", "chunked", "compiled", "reference"]
 
 _log = logging.getLogger(__name__)
 _announced: set[tuple[str, str, str | None]] = set()
@@ -49,8 +50,8 @@ def explain_backend(
         (name, available, reason) per implementation; `auto` takes the first available.
 
     Example:
-        >>> [name for name, available, _ in explain_backend("cpu") if available]
-        ['chunked', 'reference']
+        >>> next(name for name, available, _ in explain_backend("cpu") if available)
+        'chunked'
         >>> explain_backend("cpu")[0]
         ('triton', False, 'fused kernels need an NVIDIA GPU, got cpu')
     """
@@ -61,9 +62,15 @@ def explain_backend(
     architecture = None if rule is None else rule.architecture
     refused = refused or refused_sizes(key_dim, value_dim, chunk_size, dtype, architecture=architecture)
     fused = "fused kernels; they run memories of one or two layers, of some sizes, and what else there is runs chunked"
+    not_compiled = refused_by_compiler(device)
+    compiled = (
+        "as chunked, with the steps of whole chunks made by torch.compile, which takes up to a minute for each rule "
+        "and shape: for long training in large chunks, never picked by itself"
+    )
     return [
         ("triton", refused is None, refused or fused),
         ("chunked", True, f"closed form per chunk in PyTorch; runs every rule, on {device.type} as on any device"),
+        ("compiled", not_compiled is None, not_compiled or compiled),
         ("reference", True, "the definition, token by token; for tests, never picked by itself"),
     ]
 
@@ -143,15 +150,18 @@ def memory_scan(
     if backend == "reference":
         y, new = memory_scan_reference(q, k, v, **arguments)
         return y, new if return_state else None
-    if backend not in ("auto", "triton", "chunked"):
+    if backend not in ("auto", "triton", "chunked", "compiled"):
         known = ", ".join(sorted(name for name, _, _ in explain_backend(k.device)))
         raise ValueError(f"unknown backend {backend!r}: choose one of auto, {known}")
     if backend == "auto":
         backend = _pick(q, k, v, gates, state, rule, chunk_size)
     elif backend == "triton" and (refused := _refused(q, k, v, gates, state, rule, chunk_size)):
         raise ValueError(f"backend 'triton' cannot run this call: {refused}; use backend='auto'")
-    run = memory_scan_triton if backend == "triton" else memory_scan_chunked
-    return run(q, k, v, **arguments, return_state=return_state)
+    elif backend == "compiled" and (refused := refused_by_compiler(k.device)):
+        raise ValueError(f"backend 'compiled' cannot run this call: {refused}; or use backend='auto'")
+    if backend == "triton":
+        return memory_scan_triton(q, k, v, **arguments, return_state=return_state)
+    return memory_scan_chunked(q, k, v, **arguments, compiled=backend == "compiled", return_state=return_state)
 
 
 def _refused(
