@@ -48,15 +48,34 @@ def peer_table(results: Sequence[Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in results:
-        size, ours = row["size"], row["ours"]
-        memory = f"{size['depth']} x {size['expansion']:g}" if size["depth"] > 1 else "linear + norm"
+        ours = row["ours"]
         sides = [row["exact"], row["coarse"]]
         speed = [_times(side.get("ours_times_tokens_per_cpu_s")) for side in sides]
         megabytes = " / ".join(_megabytes(side.get("extra_mb")) for side in (ours, *sides))
         lines.append(
-            f"| {size['dim']}, {memory}, {size['chunk']}, {size['length']:,} | {row['pass']} "
-            f"| {ours['tokens_per_cpu_s']:,.0f} | {speed[0]} | {speed[1]} | {megabytes} |"
+            f"| {_layer(row['size'])} | {row['pass']} | {ours['tokens_per_cpu_s']:,.0f} "
+            f"| {speed[0]} | {speed[1]} | {megabytes} |"
         )
+    return "\n".join(lines)
+
+
+def _layer(size: Mapping[str, Any]) -> str:
+    memory = f"{size['depth']} x {size['expansion']:g}" if size["depth"] > 1 else "linear + norm"
+    return f"{size['dim']}, {memory}, {size['chunk']}, {size['length']:,}"
+
+
+def compiled_table(results: Sequence[Mapping[str, Any]]) -> str:
+    """The memory layer as it is against itself with compiled steps, one line a size and pass."""
+    lines = [
+        "| width, layers x expansion, chunk, T | pass | tokens per CPU second | compiled "
+        "| extra MB, as it is / compiled |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for row in results:
+        sides = [row["ours"], row["compiled"]]
+        speeds = " | ".join(f"{side['tokens_per_cpu_s']:,.0f}" for side in sides)
+        megabytes = " / ".join(_megabytes(side["extra_mb"]) for side in sides)
+        lines.append(f"| {_layer(row['size'])} | {row['pass']} | {speeds} | {megabytes} |")
     return "\n".join(lines)
 
 
@@ -131,6 +150,7 @@ def sections(names: Collection[str]) -> dict[str, str]:
     rows = functools.cache(lambda: read_rows(FORECASTS))
     makers: dict[str, Callable[[], str]] = {
         "peer": lambda: peer_table(ops()["peer"]["results"]),
+        "compiled": lambda: compiled_table(ops()["compiled"]["results"]),
         "growth": lambda: growth_table(ops()["growth"]["results"]),
         "streaming": lambda: streaming_text(ops()["streaming"]["results"]),
         "protocol": lambda: protocol_text(ops()["peer"]),

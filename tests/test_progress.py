@@ -13,6 +13,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
 
 
+@pytest.mark.parametrize(("terminal", "expected"), [(True, "bar"), (False, "lines")])
+def test_bars_are_for_terminals(terminal: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: terminal)
+    assert progress.usual() == expected
+
+
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize(("style", "shown"), [("lines", ["9", "19"]), ("none", [])])
 def test_lines_come_now_and_then(

@@ -11,6 +11,14 @@ Progress = Literal["bar", "lines", "none"]
 _SECONDS = {"bar": 0.2, "lines": 10.0, "none": math.inf}
 
 
+def usual() -> Progress:
+    """What training shows unless told otherwise: a bar in a terminal, lines elsewhere.
+
+    In a file a bar would stand once for each step.
+    """
+    return "bar" if sys.stderr.isatty() else "lines"
+
+
 class Display:
     """What is shown meanwhile, for the time of a `with` block.
 

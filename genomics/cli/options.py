@@ -1,11 +1,11 @@
 """Options that several verbs of `titans dna` share; light, so that help loads nothing heavy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from titans_seq.options import Maybe, Several
-from titans_seq.progress import Progress
+from titans_seq.progress import Progress, usual
 
 Device = Literal["auto", "cpu", "cuda"]
 Baselines = Literal["all", "quick", "none"]
@@ -23,8 +23,8 @@ class RunOptions:
     """Replace the run in --out."""
     device: Device = "auto"
     """What to compute on."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    progress: Progress = field(default_factory=usual)
+    """What to show meanwhile; in a file, lines if not given."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from tyro.conf import OmitArgPrefixes
 
 from titans_seq.errors import UserError
 from titans_seq.options import Maybe
-from titans_seq.progress import Progress
+from titans_seq.progress import Progress, usual
 
 from ..training.settings import Hardware, Mode, RecordConfig
 
@@ -28,8 +28,8 @@ class RunOptions:
     """Go on with the stopped run in --out, with its settings."""
     overwrite: bool = False
     """Replace the run in --out."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    progress: Progress = field(default_factory=usual)
+    """What to show meanwhile; in a file, lines if not given."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from titans_seq.errors import UserError
 from titans_seq.files import write_text
 from titans_seq.options import Maybe, SeedOptions, Several
-from titans_seq.progress import Progress
+from titans_seq.progress import Progress, usual
 
 if TYPE_CHECKING:
     from ..trials import TrialSettings
@@ -74,8 +74,8 @@ class TaskTrial:
     """Folder with babi, books and scan in it, for tasks that are made from files."""
     longest: Maybe[int] = None
     """No test is longer; attention over everything takes time with the square of it."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    progress: Progress = field(default_factory=usual)
+    """What to show meanwhile; in a file, lines if not given."""
     seeds: OmitArgPrefixes[SeedOptions] = field(default_factory=SeedOptions)
     training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
     models: OmitArgPrefixes[ModelOptions] = field(default_factory=ModelOptions)
