@@ -69,7 +69,9 @@ def _ours(contender: Contender) -> nn.Module:
     if contender.recompute is not None:
         chunked.RECOMPUTE_EVERY = contender.recompute
     backend = "compiled" if contender.side == "compiled" else "chunked"
-    config = NeuralMemoryConfig(contender.heads, contender.chunk, rule=rule_of(contender), backend=backend)
+    config = NeuralMemoryConfig(
+        heads=contender.heads, chunk_size=contender.chunk, rule=rule_of(contender), backend=backend
+    )
     return NeuralMemory(config, contender.dim)
 
 

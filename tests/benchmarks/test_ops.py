@@ -6,9 +6,10 @@ import math
 
 import pytest
 
-from benchmarks import correctness, ops, streaming, suites, targets
+from benchmarks import contenders, correctness, ops, streaming, suites, targets
 from benchmarks.contenders import Contender
 from benchmarks.measure import Limits, Unmeasurable, Worker
+from titans_seq.layers import NeuralMemory
 
 TINY = Contender("ours", dim=8, chunk=4, expansion=1.0)
 
@@ -17,6 +18,14 @@ def test_correctness_passes_and_covers_each_distinct_memory_once():
     rows = correctness.check([TINY, TINY, dataclasses.replace(TINY, depth=1)])
     assert [row["depth"] for row in rows] == [1, 2]
     assert all(row["error"] < correctness.TOLERANCE for row in rows)
+
+
+def test_our_sides_are_of_the_size_that_their_row_names() -> None:
+    for side, backend in (("ours", "chunked"), ("compiled", "compiled")):
+        layer = contenders._ours(dataclasses.replace(TINY, side=side))
+        assert isinstance(layer, NeuralMemory)
+        assert (layer.config.heads, layer.config.chunk_size, layer.config.head_dim) == (TINY.heads, TINY.chunk, None)
+        assert (layer.config.backend, layer.config.rule) == (backend, contenders.rule_of(TINY))
 
 
 def test_nothing_is_timed_when_the_operator_is_wrong(monkeypatch, tmp_path):

