@@ -120,6 +120,8 @@ def describe(options: Benchmark, classifier: "ClassifierConfig") -> str:
         words.append(f"{classifier.pooling} pooling")
     if classifier.strands != "given":
         words.append(f"strands {classifier.strands}")
+    if options.training.mutations:
+        words.append(f"mutations {options.training.mutations:g}")
     if classifier.tokenizer.width > 1:
         words.append(f"{classifier.tokenizer.width}-mers")
     return ", ".join(words)

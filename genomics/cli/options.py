@@ -118,3 +118,5 @@ class TrainingOptions:
     """Of matrices."""
     dropout: Maybe[float] = None
     """Share of what the blocks read that training leaves out."""
+    mutations: Maybe[float] = None
+    """Share of the bases that training draws anew; 0.1 for a small set that would be learnt by heart."""

@@ -69,7 +69,8 @@ def train_config(options: TrainingOptions, seed: int) -> TrainConfig:
     """How a classifier is trained: the defaults, changed by what is given."""
     config = TrainConfig(seed=seed, class_weights=options.class_weights, monitor=options.monitor)
     optimiser = _changed(config.optimiser, lr=options.lr, weight_decay=options.weight_decay)
-    return _changed(config, epochs=options.epochs, patience=options.patience, rows=options.rows, optimiser=optimiser)
+    passes = {"epochs": options.epochs, "patience": options.patience, "rows": options.rows}
+    return _changed(config, **passes, mutations=options.mutations, optimiser=optimiser)
 
 
 def chosen_device(device: Device) -> str:

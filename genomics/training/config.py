@@ -26,7 +26,9 @@ class TrainConfig:
             "mcc" for classes and "loss" otherwise.
         class_weights: "balanced" weighs each class by how rare it is in the training part.
         write_cost: weight in the loss of what the memories write, at least 0; see `titans_seq.training.writes`.
-        seed: of weights, order, dropout and strands, at least 0.
+        mutations: share of the bases that training draws anew at random, in [0, 1): a sequence is never the same
+            twice, which keeps a model from learning a small set by heart. Of single nucleotides alone.
+        seed: of weights, order, dropout, strands and mutations, at least 0.
 
     Raises:
         UserError: if a value is out of range.
@@ -40,10 +42,13 @@ class TrainConfig:
     monitor: Monitor | None = None
     class_weights: ClassWeights = "none"
     write_cost: float = 0.0
+    mutations: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         require_at_least(self, seed=0, write_cost=0, epochs=1, rows=1, tokens=1, patience=1)
+        if not 0 <= self.mutations < 1:
+            raise UserError(f"mutations must be in [0, 1), got {self.mutations}")
         _one_of(self, "class_weights", get_args(ClassWeights))
         _one_of(self, "monitor", (None, *get_args(Monitor)))
 

@@ -118,12 +118,17 @@ def fit(
         accelerator: as Lightning names it: "auto", "cpu", "gpu".
 
     Raises:
-        UserError: if the data does not fit the model, nothing can be learnt from it, a loss is not finite, or the
+        UserError: if the data or the mutations do not fit the model, nothing can be learnt from it, a loss is not finite, or the
             checkpoint is missing or of another model.
     """
     if resume and (checkpoint is None or not checkpoint.is_file()):
         raise UserError(f"there is no checkpoint {checkpoint} to resume from: train without resuming first")
     monitor = _monitor(model, config)
+    if config.mutations and model.config.tokenizer.width > 1:
+        raise UserError(
+            "mutations are of single nucleotides, and this model reads longer words: leave them at 0, or let it read "
+            "single nucleotides"
+        )
     for part in (train, validation):
         if part is not None:
             _check_fits(model, part)

@@ -1,6 +1,7 @@
 """The Lightning module that trains a classifier."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -72,6 +73,8 @@ class ClassifierModule(pl.LightningModule):
         """Loss of one batch."""
         if self.model.config.strands == "augment":
             batch = self._augmented(batch)
+        if self.config.mutations:
+            batch = self._mutated(batch)
         with write_cost(self.model, self.config.write_cost) as cost:
             loss = self.loss(self.logits(batch), batch.labels)
         self._losses.append(loss.detach())
@@ -83,7 +86,13 @@ class ClassifierModule(pl.LightningModule):
         chosen = (torch.rand(len(ids)) < 0.5).to(ids.device)
         other = reverse_complement(ids, lengths, self.model.complement)
         rows = torch.where(chosen[:, None], other, ids)
-        return LabelledBatch(type(batch.batch)(rows, lengths), batch.labels)
+        return LabelledBatch(replace(batch.batch, ids=rows), batch.labels)
+
+    def _mutated(self, batch: LabelledBatch) -> LabelledBatch:
+        ids, bases = batch.batch.ids, self.model.config.tokenizer.unknown
+        chosen = (torch.rand(ids.shape) < self.config.mutations).to(ids.device) & (ids < bases)
+        drawn = torch.randint(bases, ids.shape).to(ids)
+        return LabelledBatch(replace(batch.batch, ids=torch.where(chosen, drawn, ids)), batch.labels)
 
     def on_train_batch_end(self, outputs: Any, batch: LabelledBatch, batch_idx: int) -> None:
         """Look now and then whether the losses are finite."""
