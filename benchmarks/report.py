@@ -166,6 +166,7 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "gpu": lambda: gpu_tables.table(_results_if_any(gpu.RESULTS)),
         "book": lambda: book.table(read_rows(book.RESULTS)),
         "dna": lambda: dna.overview(read_rows(DNA)),
+        "dnavariants": lambda: dna.variants(read_rows(DNA)),
         "dnasets": lambda: dna.markdown(read_rows(DNA), heading="###"),
         "genome": lambda: genome.table(json.loads(genome.RESULTS.read_text(encoding="utf-8"))),
         "motifpairs": lambda: motif_pairs.table(read_rows(motif_pairs.RESULTS)),

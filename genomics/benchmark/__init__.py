@@ -2,6 +2,6 @@
 
 from .run import Trial, run_set
 from .sets import SETS, BenchmarkSet, find_set, load_set
-from .summary import markdown, overview
+from .summary import markdown, overview, variants
 
-__all__ = ["SETS", "BenchmarkSet", "Trial", "find_set", "load_set", "markdown", "overview", "run_set"]
+__all__ = ["SETS", "BenchmarkSet", "Trial", "find_set", "load_set", "markdown", "overview", "run_set", "variants"]

@@ -23,6 +23,7 @@ class BenchmarkSet:
         what: in words.
         both_strands: whether the label belongs to both strands alike, so that the models read both: a protein binds
             either, a promoter has a direction.
+        mutations: share of the bases that our training draws anew unless told otherwise, chosen on validation data.
         folds: of a cross-validation, where the published training part is not at hand; None for the official split.
         published: MCC on the official test part by the name of the model.
         note: what a reader of its scores should know.
@@ -32,6 +33,7 @@ class BenchmarkSet:
     path: str
     what: str
     both_strands: bool
+    mutations: float = 0.0
     folds: int | None = None
     published: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
@@ -67,6 +69,7 @@ SETS = {
             "genomic_benchmarks/human_nontata_promoters/test.csv.gz",
             "GenomicsBenchmarks, promoters without TATA box, human, 251 bases",
             False,
+            mutations=0.1,
             folds=5,
             note=f"{_FOLDED} 99.6 % of the published test negatives overlap a training negative.",
         ),
@@ -75,6 +78,7 @@ SETS = {
             "genomic_benchmarks/human_enhancers_cohn/test.csv.gz",
             "GenomicsBenchmarks, enhancers, human, 500 bases",
             True,
+            mutations=0.1,
             folds=5,
             note=_FOLDED,
         ),

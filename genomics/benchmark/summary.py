@@ -31,15 +31,12 @@ def markdown(rows: Iterable[Row], heading: str = "##") -> str:
 def overview(rows: Iterable[Row]) -> str:
     """One table of all sets: MCC on the test part, mean and standard deviation over runs, ours and the baselines.
 
-    A model whose MCC is 0 on every set, as the majority's is, has no column.
-
-    Args:
-        rows: of any sets; a model is known by its name, ours also with other settings.
+    A model whose MCC is 0 on every set, as the majority's is, has no column, nor has ours with other settings than the
+    set's usual ones: see `variants`.
     """
-    by_set = _by_set(rows)
-    named = {name: _groups([{**row, "model": _column(row)} for row in held]) for name, held in by_set.items()}
+    named = _named(rows)
     seen = dict.fromkeys(model for groups in named.values() for model in groups if _mean(groups[model], "mcc") != 0)
-    models = sorted(seen, key=lambda model: (not model.startswith(OURS), model != OURS))
+    models = [OURS, *(model for model in seen if not model.startswith(OURS))]
     published = list(dict.fromkeys(model for name in named for model in SETS[name].published))
     lines = [f"| test MCC | {' | '.join([*models, *published])} |", "| --- |" + " ---: |" * len([*models, *published])]
     for name, groups in named.items():
@@ -47,6 +44,29 @@ def overview(rows: Iterable[Row]) -> str:
         cells += [f"{SETS[name].published[model]:.4f}" if model in SETS[name].published else "-" for model in published]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def variants(rows: Iterable[Row]) -> str:
+    """What our model comes to with other settings, one at a time: a table for all sets that have such runs.
+
+    Test and validation MCC, mean and standard deviation over runs.
+    """
+    lines = ["| set | settings | test MCC | validation MCC | runs |", "| --- | --- | ---: | ---: | ---: |"]
+    for name, groups in _named(rows).items():
+        ours = {model: held for model, held in groups.items() if held[0].get("ours")}
+        if len(ours) < 2:
+            continue
+        for model in sorted(ours, key=lambda model: (model != OURS, model)):
+            cells = [_spread(ours[model], part, "mcc") for part in ("test", "validation")]
+            settings = "as above" if model == OURS else model.removeprefix(f"{OURS}, ")
+            lines.append(f"| {name} | {settings} | {' | '.join(cells)} | {len(ours[model])} |")
+    return "\n".join(lines)
+
+
+def _named(rows: Iterable[Row]) -> dict[str, dict[str, list[Row]]]:
+    """The runs of each set by the names that models have in tables of all sets."""
+    held = _by_set(rows).items()
+    return {name: _groups([{**row, "model": _column(row)} for row in each]) for name, each in held}
 
 
 def _column(row: Row) -> str:

@@ -1,6 +1,6 @@
 """`titans dna benchmark`: a published set, our model and every baseline, over seeds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +40,7 @@ class Benchmark:
     Validation MCC chooses the epoch, and the test part is read once. Each run adds a row to a file, and the table is
     made from the rows; runs that have one are not repeated. Without --strands a set whose label belongs to both strands
     (binding, enhancers) is trained on either strand and predicted from both, and so is the network among the baselines.
+    Without --mutations a set has those that validation chose for it; most have none.
     """
 
     name: Positional[Maybe[str]] = None
@@ -94,6 +95,8 @@ def _run(options: Benchmark, name: str) -> None:
         head = _head(options.head, chosen)
         classifier = classifier_config(options.model, head, options.training, splits.train, contenders.init)
         trained = train_config(options.training, 0)
+        if options.training.mutations is None:
+            trained = replace(trained, mutations=chosen.mutations)
         title = contenders.label or describe(options, classifier)
         trial = Trial(title, classifier, trained, contenders.init, device, options.progress)
     baselines = [
@@ -120,7 +123,7 @@ def describe(options: Benchmark, classifier: "ClassifierConfig") -> str:
         words.append(f"{classifier.pooling} pooling")
     if classifier.strands != "given":
         words.append(f"strands {classifier.strands}")
-    if options.training.mutations:
+    if options.training.mutations is not None:
         words.append(f"mutations {options.training.mutations:g}")
     if classifier.tokenizer.width > 1:
         words.append(f"{classifier.tokenizer.width}-mers")

@@ -118,8 +118,8 @@ def fit(
         accelerator: as Lightning names it: "auto", "cpu", "gpu".
 
     Raises:
-        UserError: if the data or the mutations do not fit the model, nothing can be learnt from it, a loss is not finite, or the
-            checkpoint is missing or of another model.
+        UserError: if the data or the mutations do not fit the model, nothing can be learnt from it, a loss is not
+            finite, or the checkpoint is missing or of another model.
     """
     if resume and (checkpoint is None or not checkpoint.is_file()):
         raise UserError(f"there is no checkpoint {checkpoint} to resume from: train without resuming first")

@@ -1,5 +1,6 @@
 import csv
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,19 @@ def test_folds_where_the_training_part_is_not_at_hand(data, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "99.6 % of the published test negatives overlap a training negative" in printed
     assert "| majority | 0.0000 ± 0.0000 |" in printed
+
+
+def test_a_set_has_mutations_of_its_own_unless_told_otherwise(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(SETS, "tf_0", replace(SETS["tf_0"], mutations=0.25))
+    given = ["tf_0", "--data-dir", data, "--out", tmp_path, "--seeds", 1, *TINY]
+    given[given.index("quick")] = "none"
+    assert run(*given) == 0
+    assert run(*given, "--mutations", 0) == 0
+    rows = read_rows(tmp_path / "benchmark.jsonl")
+    assert [(row["model"], row["settings"]["train"]["mutations"]) for row in rows] == [
+        ("Titans tiny, strands augment", 0.25),
+        ("Titans tiny, strands augment, mutations 0", 0.0),
+    ]
 
 
 def test_all_sets_are_listed(capsys):

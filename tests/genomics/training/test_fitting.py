@@ -6,10 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from genomics.batching import Batch
 from genomics.models import Classifier, ClassifierConfig
 from genomics.models.encoder import Encoder
 from genomics.sequences.values import LabelledSequences
+from genomics.tokens import KMers, Nucleotides
 from genomics.training.config import TrainConfig
+from genomics.training.data import LabelledBatch, LabelledLoader
 from genomics.training.fitting import fit, new_classifier
 from genomics.training.module import ClassifierModule, mcc
 from tests.genomics.small import encoder, labelled, splits
@@ -72,8 +75,9 @@ def test_a_seed_fixes_the_weights_and_another_changes_them():
 
 @pytest.mark.parametrize("strands", ["given", "augment"])
 def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, strands, monkeypatch, capsys):
+    config = replace(CONFIG, mutations=0.1)
     whole, cut, resumed = (new(strands=strands) for _ in range(3))
-    expected = fit(whole, DATA.train, DATA.validation, CONFIG, accelerator="cpu")
+    expected = fit(whole, DATA.train, DATA.validation, config, accelerator="cpu")
 
     class PowerCut(BaseException):
         pass
@@ -89,12 +93,12 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, strands, mo
     with monkeypatch.context() as patch:
         patch.setattr(ClassifierModule, "training_step", broken)
         with pytest.raises(PowerCut):
-            fit(cut, DATA.train, DATA.validation, CONFIG, checkpoint=file, accelerator="cpu")
+            fit(cut, DATA.train, DATA.validation, config, checkpoint=file, accelerator="cpu")
     with torch.no_grad():
         for parameter in resumed.parameters():
             parameter.zero_()  # these weights must not matter
     options = {"checkpoint": file, "resume": True, "progress": "lines", "accelerator": "cpu"}
-    result = fit(resumed, DATA.train, DATA.validation, CONFIG, **options)
+    result = fit(resumed, DATA.train, DATA.validation, config, **options)
     assert result == expected
     assert same(resumed, whole)
     (line,) = capsys.readouterr().err.splitlines()
@@ -188,6 +192,34 @@ def test_what_memories_write_can_be_a_cost():
     assert not same(*models)
 
 
+def test_mutations_draw_bases_anew_and_leave_the_rest(monkeypatch):
+    module = ClassifierModule(new(), replace(CONFIG, mutations=0.4))
+    ids = torch.full((50, 40), 2)
+    ids[:, 30:], ids[:, :5] = Nucleotides().pad, Nucleotides().unknown
+    before = LabelledBatch(Batch(ids, torch.full((50,), 30)), torch.zeros(50, dtype=torch.int64))
+    torch.manual_seed(0)
+    after = module._mutated(before).batch
+    assert torch.equal(after.ids[:, 30:], ids[:, 30:])
+    assert torch.equal(after.ids[:, :5], ids[:, :5])
+    bases = after.ids[:, 5:30]
+    assert set(bases.unique().tolist()) == {0, 1, 2, 3}
+    assert (bases != 2).double().mean().item() == pytest.approx(0.4 * 3 / 4, abs=0.05)
+    assert torch.equal(after.lengths, before.batch.lengths)
+
+    asked = []
+    original = ClassifierModule._mutated
+    monkeypatch.setattr(ClassifierModule, "_mutated", lambda self, batch: asked.append(1) or original(self, batch))
+    for share, expected in ((0.0, 0), (0.4, 6)):
+        fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=8, mutations=share), accelerator="cpu")
+        assert len(asked) == expected  # batches of the training part alone
+
+
+def test_mutations_of_words_are_refused():
+    words = new(tokenizer=KMers(3))
+    with pytest.raises(UserError, match="mutations are of single nucleotides, and this model reads longer words"):
+        fit(words, DATA.train, None, replace(CONFIG, mutations=0.1), accelerator="cpu")
+
+
 def test_long_sequences_are_read_piece_by_piece(monkeypatch):
     """The same loss and nearly the same weights."""
     models = [new(), new()]
@@ -204,9 +236,6 @@ def test_long_sequences_are_read_piece_by_piece(monkeypatch):
 
 
 def _batches():
-    from genomics.tokens import Nucleotides
-    from genomics.training.data import LabelledLoader
-
     return LabelledLoader(DATA.train, Nucleotides(), 8, 4096)
 
 
@@ -240,6 +269,8 @@ def test_mcc_of_several_labels_is_their_mean():
         ({"tokens": 0}, "tokens must be at least 1"),
         ({"write_cost": -1.0}, "write_cost must be at least 0"),
         ({"write_cost": math.nan}, "write_cost must be at least 0, got nan"),
+        ({"mutations": 1.0}, r"mutations must be in \[0, 1\), got 1.0"),
+        ({"mutations": math.nan}, r"mutations must be in \[0, 1\), got nan"),
         ({"monitor": "accuracy"}, "monitor must be one of mcc, loss, got 'accuracy'"),
         ({"class_weights": "some"}, "class_weights must be one of none, balanced"),
     ],
