@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
-from titans_seq.memory import MemoryRule, MLPMemory
-from titans_seq.ops import chunked
+from titans_seq.memory import MemoryRule, MemoryState, MLPMemory, initial_weights
+from titans_seq.ops import chunked, memory_scan
 
 Side = Literal["ours", "compiled", "exact", "coarse"]
 
@@ -33,6 +34,7 @@ class Contender:
         heads: number of heads.
         batch: sequences a call.
         recompute: of ours: chunks per kept carry in training; 0 keeps every intermediate, None is standard.
+        alone: of ours: the operator without the layer around it.
     """
 
     side: Side
@@ -43,6 +45,7 @@ class Contender:
     heads: int = 4
     batch: int = 2
     recompute: int | None = None
+    alone: bool = False
 
     @property
     def ours(self) -> bool:
@@ -56,18 +59,36 @@ def rule_of(contender: Contender) -> MemoryRule:
 
 
 def build(contender: Contender) -> Callable[[Tensor], Tensor]:
-    """Make a layer: a function from `[B, T, dim]` to `[B, T, dim]` that also computes the final state."""
+    """Make a layer, or the operator alone: from `[B, T, dim]` to `[B, T, dim]`, and the final state is computed."""
     torch.manual_seed(0)
-    layer = _ours(contender) if contender.ours else _peer(contender)
-    return lambda x: layer(x)[0]
-
-
-def _ours(contender: Contender) -> nn.Module:
     if contender.recompute == 0:
         # The operator's plain function under autograd, which then keeps everything.
         chunked.chunked_memory = chunked.chunked_memory._init_fn
     if contender.recompute is not None:
         chunked.RECOMPUTE_EVERY = contender.recompute
+    if contender.alone:
+        return _operator(contender)
+    layer = _ours(contender) if contender.ours else _peer(contender)
+    return lambda x: layer(x)[0]
+
+
+def _operator(contender: Contender) -> Callable[[Tensor], Tensor]:
+    """The memory operator; what it reads is cut out of the input, and costs next to nothing."""
+    rule, width = rule_of(contender), contender.dim // contender.heads
+    weights = initial_weights(rule.architecture, contender.heads, width, width, torch.Generator().manual_seed(0))
+
+    def call(x: Tensor) -> Tensor:
+        heads = x.unflatten(-1, (contender.heads, width))
+        key = F.normalize(heads, dim=-1)
+        lr, momentum, decay = (scale * heads[..., i].sigmoid() for i, scale in enumerate((0.02, 0.9, 0.01)))
+        state = MemoryState.initial([w.requires_grad_() for w in weights])
+        options: dict[str, Any] = {"state": state, "rule": rule, "chunk_size": contender.chunk}
+        return memory_scan(key, key, heads, lr=lr, momentum=momentum, decay=decay, **options)[0].flatten(2)
+
+    return call
+
+
+def _ours(contender: Contender) -> nn.Module:
     backend = "compiled" if contender.side == "compiled" else "chunked"
     config = NeuralMemoryConfig(
         heads=contender.heads, chunk_size=contender.chunk, rule=rule_of(contender), backend=backend

@@ -32,6 +32,7 @@ from . import (
     shakespeare,
 )
 from .presets_table import presets_table
+from .targets import autograd_pairs
 
 ROOT = Path(__file__).parents[1]
 OPS = ROOT / "benchmarks" / "results" / "ops.json"
@@ -76,6 +77,22 @@ def compiled_table(results: Sequence[Mapping[str, Any]]) -> str:
         speeds = " | ".join(f"{side['tokens_per_cpu_s']:,.0f}" for side in sides)
         megabytes = " / ".join(_megabytes(side["extra_mb"]) for side in sides)
         lines.append(f"| {_layer(row['size'])} | {row['pass']} | {speeds} | {megabytes} |")
+    return "\n".join(lines)
+
+
+def autograd_table(results: Sequence[Mapping[str, Any]]) -> str:
+    """The operator's training with its own backward pass and with autograd's, one line a size."""
+    lines = [
+        "| width, layers x expansion, chunk, T | tokens per CPU second | autograd | times | extra MB | autograd "
+        "| share |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row, plain in autograd_pairs(results):
+        speeds, megabytes = ([side[name] for side in (row, plain)] for name in ("tokens_per_cpu_s", "extra_mb"))
+        lines.append(
+            f"| {_layer(row['size'])} | {speeds[0]:,.0f} | {speeds[1]:,.0f} | {speeds[0] / speeds[1]:.2f} "
+            f"| {megabytes[0]:,.0f} | {megabytes[1]:,.0f} | {megabytes[0] / megabytes[1]:.2f} |"
+        )
     return "\n".join(lines)
 
 
@@ -150,6 +167,7 @@ def sections(names: Collection[str]) -> dict[str, str]:
     rows = functools.cache(lambda: read_rows(FORECASTS))
     makers: dict[str, Callable[[], str]] = {
         "peer": lambda: peer_table(ops()["peer"]["results"]),
+        "autograd": lambda: autograd_table(ops()["autograd"]["results"]),
         "compiled": lambda: compiled_table(ops()["compiled"]["results"]),
         "growth": lambda: growth_table(ops()["growth"]["results"]),
         "streaming": lambda: streaming_text(ops()["streaming"]["results"]),

@@ -1,4 +1,4 @@
-"""What is measured: against the peer, compiled, over recomputation, over length, and over a long stream."""
+"""What is measured: against the peer, compiled, against autograd, over recomputation, length and a long stream."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,6 +26,11 @@ COMPILED_CELLS: tuple[tuple[Contender, int], ...] = (
     (Contender("ours", 384, 256), 4096),
     (Contender("ours", 384, 256, depth=1), 4096),
     (Contender("ours", 384, 64), 4096),
+)
+AUTOGRAD_CELLS: tuple[tuple[Contender, int], ...] = (
+    (Contender("ours", 128, 16, alone=True), 2048),
+    (Contender("ours", 384, 64, alone=True), 8192),
+    (Contender("ours", 384, 64, depth=1, alone=True), 8192),
 )
 GROWTH_CELLS = (Contender("ours", 128, 16, batch=1), Contender("ours", 128, 64, batch=1))
 GROWTH_LENGTHS = tuple(1024 * 2**i for i in range(7))
@@ -66,11 +71,13 @@ def _ratios(ours: Measurement, other: Measurement) -> dict:
     }
 
 
-def recompute(cell: Contender, length: int, limits: Limits) -> list[dict]:
-    """Measure training with carries kept every 1, 2, ... chunks, and with everything kept (0)."""
-    options = [dataclasses.replace(cell, recompute=every) for every in RECOMPUTE_OPTIONS]
+def recompute(
+    cell: Contender, length: int, limits: Limits, options: Sequence[int | None] = RECOMPUTE_OPTIONS
+) -> list[dict]:
+    """Measure training with carries kept every so many chunks, None for the usual, and with everything kept (0)."""
     with ExitStack() as stack:
-        workers = [stack.enter_context(Worker(option, limits)) for option in options]
+        sides = [dataclasses.replace(cell, recompute=every) for every in options]
+        workers = [stack.enter_context(Worker(side, limits)) for side in sides]
         results = interleaved([(worker, length) for worker in workers], "training", most=3)
     size = _size(cell, length)
     return [{"size": size, "recompute_every": r.contender.recompute} | r.to_json() for r in results]

@@ -64,7 +64,7 @@ def print_suite(console: Console, suite: str, results: list[dict], judged: list[
     """Print a suite's results and its targets."""
     if suite in ("peer", "compiled"):
         table = _peer(results)
-    elif suite == "recompute":
+    elif suite in ("autograd", "recompute"):
         table = _plain(results, "recompute_every", "tokens_per_cpu_s", "tokens_per_s", "extra_mb", "skipped")
     elif suite == "growth":
         names = ("pass", "tokens_per_cpu_s", "tokens_per_s", "relative_time_per_token", "extra_mb")

@@ -1,6 +1,7 @@
 """The targets that the operator benchmark has to meet, and whether its results do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 def _target(name: str, value: float | None, at_least: float | None = None, at_most: float | None = None) -> dict:
@@ -35,6 +36,23 @@ def _of_peer(rows: Iterable[dict]) -> list[dict]:
     return found
 
 
+def _of_autograd(rows: list[dict]) -> list[dict]:
+    found = []
+    for ours, plain in autograd_pairs(rows):
+        title = _title({**ours, "pass": "training"})
+        speed, memory = (ours[name] / plain[name] for name in ("tokens_per_cpu_s", "extra_mb"))
+        found.append(_target(f"{title}: speed over autograd", speed, at_least=1.5))
+        found.append(_target(f"{title}: extra memory over autograd's", memory, at_most=1 / 3))
+    return found
+
+
+def autograd_pairs(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The rows of the suite `autograd`, by hand and by autograd, for each size."""
+    by_hand = [row for row in rows if row["recompute_every"] is None]
+    plain = {str(row["size"]): row for row in rows if row["recompute_every"] == 0}
+    return [(row, plain[str(row["size"])]) for row in by_hand]
+
+
 def _of_growth(rows: list[dict]) -> list[dict]:
     found = []
     for key in sorted({(row["size"]["chunk"], row["pass"]) for row in rows}):
@@ -58,5 +76,5 @@ def _of_streaming(rows: list[dict]) -> list[dict]:
 
 def evaluate(suite: str, rows: list[dict]) -> list[dict]:
     """Return a suite's targets: name, value, bound, and whether it holds (a missing value does not)."""
-    judges = {"peer": _of_peer, "growth": _of_growth, "streaming": _of_streaming}
+    judges = {"peer": _of_peer, "autograd": _of_autograd, "growth": _of_growth, "streaming": _of_streaming}
     return judges[suite](rows) if suite in judges else []

@@ -77,6 +77,17 @@ def test_keeping_everything_takes_more_memory_than_recomputing():
     assert extra[0] > 1.5 * extra[4]
 
 
+def test_the_operator_alone_is_measured_by_hand_and_by_autograd() -> None:
+    alone = dataclasses.replace(TINY, dim=64, chunk=16, alone=True)
+    rows = suites.recompute(alone, 512, Limits(), options=(None, 0))
+    (pair,) = targets.autograd_pairs(rows)
+    assert [row["recompute_every"] for row in pair] == [None, 0]
+    assert pair[0]["extra_mb"] < 0.7 * pair[1]["extra_mb"]
+    speed, memory = targets.evaluate("autograd", rows)
+    assert speed["value"] == pytest.approx(pair[0]["tokens_per_cpu_s"] / pair[1]["tokens_per_cpu_s"])
+    assert memory["value"] == pytest.approx(pair[0]["extra_mb"] / pair[1]["extra_mb"])
+
+
 def test_calls_over_a_limit_say_which():
     with Worker(TINY, Limits(seconds=1e-6)) as worker:
         with pytest.raises(Unmeasurable, match="CPU seconds if linear from 8 tokens"):

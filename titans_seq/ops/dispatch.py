@@ -116,7 +116,8 @@ def memory_scan(
         threshold: where a robust loss changes, > 0; None if and only if the rule's bias reads none.
         state: where to start; `MemoryState.initial(rule.accumulated(weights))` starts a memory. Computation runs in its
             dtype (float32 or wider), outputs come in q's. Fused kernels take operands of products in the dtype of q, k
-            and v, or autocast's where that is on, and add up in float32.
+            and v, or autocast's where that is on, and add up in float32. float16 loses digits below 6e-5: weights that
+            have nearly faded are read inaccurately, which a norm behind them shows; bfloat16 has float32's range.
         rule: the memory's four choices.
         chunk_size: tokens whose gradients are taken at the same weights, at least 1; 1 is the exact recurrence.
         backend: an implementation by name, or "auto" for the first of `explain_backend` that can run the call.
