@@ -35,7 +35,7 @@ def operator_arguments(rule: MemoryRule, *, fresh: bool, anchored: bool, gradien
     for x in (q, k, v, *coefficients, *slots, *anchor):
         x.requires_grad_(gradient)
     encoded = _operator.encode_rule(rule)
-    return q, [k, v], coefficients, slots, anchor, encoded, 1, 2 if gradient else 0, True, carry_out
+    return q, [k, v], coefficients, slots, anchor, encoded, 1, 2 if gradient else 0, True, False, carry_out
 
 
 @pytest.mark.parametrize("gradient", [True, False])
@@ -63,12 +63,12 @@ def test_opcheck_backward(fresh: bool, anchored: bool, carry_out: bool) -> None:
     rule = ABLATIONS["momentum_decay"]
     arguments = operator_arguments(rule, fresh=fresh, anchored=anchored, gradient=False, carry_out=carry_out)
     tensors = arguments[:5]
-    y, *rest = _operator.chunked_memory(*tensors, arguments[5], 1, 2, True, carry_out)
+    y, *rest = _operator.chunked_memory(*tensors, arguments[5], 1, 2, True, False, carry_out)
     carried, saved = (rest[:2], rest[2:]) if carry_out else ([], rest)
     assert len(saved) == 2
     torch.library.opcheck(
         _operator.chunked_memory_backward,
-        (*tensors, saved, torch.ones_like(y), carried, arguments[5], 1, 2, True),
+        (*tensors, saved, torch.ones_like(y), carried, arguments[5], 1, 2, True, False),
     )
 
 
