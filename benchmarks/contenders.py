@@ -75,13 +75,14 @@ def build(contender: Contender) -> Callable[[Tensor], Tensor]:
 def _operator(contender: Contender) -> Callable[[Tensor], Tensor]:
     """The memory operator; what it reads is cut out of the input, and costs next to nothing."""
     rule, width = rule_of(contender), contender.dim // contender.heads
-    weights = initial_weights(rule.architecture, contender.heads, width, width, torch.Generator().manual_seed(0))
+    drawn = initial_weights(rule.architecture, contender.heads, width, width, torch.Generator().manual_seed(0))
+    weights = [w.requires_grad_() for w in drawn]
 
     def call(x: Tensor) -> Tensor:
         heads = x.unflatten(-1, (contender.heads, width))
         key = F.normalize(heads, dim=-1)
         lr, momentum, decay = (scale * heads[..., i].sigmoid() for i, scale in enumerate((0.02, 0.9, 0.01)))
-        state = MemoryState.initial([w.requires_grad_() for w in weights])
+        state = MemoryState.initial(weights)
         options: dict[str, Any] = {"state": state, "rule": rule, "chunk_size": contender.chunk}
         return memory_scan(key, key, heads, lr=lr, momentum=momentum, decay=decay, **options)[0].flatten(2)
 

@@ -49,7 +49,7 @@ def test_whole_chunks_alone_are_compiled(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_steps.shutil, "which", lambda name: None)
+    monkeypatch.setattr(_steps, "_has_compiler", lambda: False)
     case = replace(Case(), length=4)
     with pytest.raises(ValueError, match=re.escape("backend 'compiled' cannot run this call: torch.compile needs")):
         memory_scan(

@@ -48,9 +48,14 @@ def steps(compiled: bool) -> Steps:
     return _compiled() if compiled else _PLAIN
 
 
+@functools.cache
+def _has_compiler() -> bool:
+    known = (os.environ.get("CXX"), "g++", "clang++", "c++")
+    return any(name and shutil.which(name) for name in known)
+
+
 def refused_by_compiler(device: torch.device) -> str | None:
     """Say why torch.compile cannot make steps for a device; None if it can."""
-    known = (os.environ.get("CXX"), "g++", "clang++", "c++")
-    if device.type == "cpu" and not any(name and shutil.which(name) for name in known):
+    if device.type == "cpu" and not _has_compiler():
         return "torch.compile needs a C++ compiler on a CPU, and there is none: install g++, or name one in CXX"
     return None
