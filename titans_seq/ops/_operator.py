@@ -159,7 +159,7 @@ def chunked_memory_backward(
     memory, step = _decode(rule), steps(compiled)
     first = memory.architecture.first_learning
     chunks = _chunks(q, written, coefficients, sets, closes)
-    d_inputs: list[list[Tensor]] = []  # of q, what is written and the coefficients; last chunk first
+    d_inputs = [torch.empty_like(x) for x in (q, *written, *coefficients)]
     still = [torch.zeros_like(slot) for slot in slots[:first]]
     d_slots, d_anchor = [*still, *d_carried] if d_carried else None, []
     for start in range((len(chunks) - 1) // every * every, -1, -every):
@@ -176,9 +176,11 @@ def chunked_memory_backward(
             own_anchor = bool(anchor) and i == 0
             state, begun, w = before.pop()
             g = step.backward(memory, chunk, state, begun, w, d_output[i], d_slots, own_anchor)
-            d_inputs.append([g.q, *g.written, *(x for c in g.coefficients for x in c.tensors())])
+            found = (g.q, *g.written, *(x for c in g.coefficients for x in c.tensors()))
+            for whole, part in zip(d_inputs, found, strict=True):
+                whole[i] = part
             d_slots, d_anchor = g.slots, g.anchor
-    return [*map(_stack, zip(*reversed(d_inputs), strict=True)), *(d_slots or []), *d_anchor]
+    return [*d_inputs, *(d_slots or []), *d_anchor]
 
 
 @chunked_memory_backward.register_fake
