@@ -9,7 +9,7 @@ comma := ,
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-dna demo-lm setup test test-kernels test-slow lint format clean
+.PHONY: help demo demo-dna demo-lm setup test test-kernels test-gpu sanitize-gpu test-slow lint format clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -30,6 +30,15 @@ test: setup  ## run the tests (PYTEST_ARGS="-k word" to choose)
 
 test-kernels: setup  ## compile every GPU kernel for an H100, without one
 	$(ONE_THREAD) $(BIN)/pytest -m slow tests/ops/triton/test_ahead_of_time.py $(PYTEST_ARGS)
+
+test-gpu: setup  ## run the kernels on this machine's NVIDIA GPU, against float64
+	$(BIN)/pytest -m gpu tests/ops/triton/test_on_gpu.py $(PYTEST_ARGS)
+
+sanitize-gpu: setup  ## look for races and reads of what was never written, in small cases on a GPU
+	for tool in memcheck racecheck initcheck synccheck; do \
+	  compute-sanitizer --tool $$tool --error-exitcode 1 \
+	    $(BIN)/pytest -m gpu -k "test_rules and bfloat16" tests/ops/triton/test_on_gpu.py || exit 1; \
+	done
 
 test-slow: setup  ## run the tests that take long
 	$(ONE_THREAD) $(BIN)/pytest -m slow $(PYTEST_ARGS)

@@ -68,7 +68,7 @@ def build(contender: Contender) -> Callable[[Tensor], Tensor]:
         chunked.RECOMPUTE_EVERY = contender.recompute
     if contender.alone:
         return _operator(contender)
-    layer = _ours(contender) if contender.ours else _peer(contender)
+    layer = _ours(contender) if contender.ours else peer_layer(contender)
     return lambda x: layer(x)[0]
 
 
@@ -97,7 +97,12 @@ def _ours(contender: Contender) -> nn.Module:
     return NeuralMemory(config, contender.dim)
 
 
-def _peer(contender: Contender) -> nn.Module:
+def peer_layer(contender: Contender) -> nn.Module:
+    """Make titans-pytorch's layer, in one of its modes; its forward pass returns the output and a state.
+
+    Raises:
+        ImportError: if it is not installed.
+    """
     import titans_pytorch  # pyright: ignore[reportMissingImports] -- of the extra `bench`
 
     head_dim = contender.dim // contender.heads

@@ -18,11 +18,12 @@ import tyro
 from rich.console import Console
 from torch import Tensor, nn
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import provenance, results_on
 from titans_seq.blocks import Block, LMMConfig
 from titans_seq.files import atomic_path
 from titans_seq.layers import NeuralMemoryConfig
 from titans_seq.layers.attention import HeadProjections, rotated
+from titans_seq.memory import MemoryRule, MLPMemory
 
 RESULTS = Path(__file__).parent / "results" / "decoding.json"
 # The memory's state has one size at all positions: after so many tokens it is what it will be after a million.
@@ -49,11 +50,13 @@ class Size:
         dim: width.
         heads: of the memory, and of attention.
         chunk_size: of the memory.
+        expansion: hidden width of the memory over that of a head.
     """
 
     dim: int = 256
     heads: int = 4
     chunk_size: int = 16
+    expansion: float = 4.0
 
 
 class CachedAttention(nn.Module):
@@ -89,7 +92,9 @@ def cache_bytes(size: Size, batch: int, position: int) -> int:
 def memory_row(size: Size, batch: int, steps: int, device: str) -> dict:
     """Time steps of a block whose mixer is the memory."""
     torch.manual_seed(0)
-    block = LMMConfig(NeuralMemoryConfig(heads=size.heads, chunk_size=size.chunk_size)).build(size.dim).to(device)
+    rule = MemoryRule(MLPMemory(expansion=size.expansion))
+    config = NeuralMemoryConfig(heads=size.heads, chunk_size=size.chunk_size, rule=rule)
+    block = LMMConfig(config).build(size.dim).to(device)
     with torch.inference_mode():
         state: Any = None
         for piece in torch.randn(batch, _READ, size.dim, device=device).split(128, 1):  # little memory at any batch
@@ -169,7 +174,7 @@ def main(
     steps: int = 50,
     device: str = "cpu",
     memory_limit: float = 4.0,
-    out: Path = RESULTS,
+    out: Path | None = None,
 ) -> None:
     """Time one decoding step of both blocks and print the table.
 
@@ -180,7 +185,7 @@ def main(
         steps: timed at each cell.
         device: "cpu" or "cuda".
         memory_limit: GB that a cache may take.
-        out: results file, written anew.
+        out: results file, written anew; by default one of this folder's results, apart for each kind of device.
     """
     if device != "cpu" and not torch.cuda.is_available():
         raise SystemExit(f"error: device {device!r} needs a GPU, and torch finds none: use --device cpu")
@@ -195,7 +200,7 @@ def main(
             rows.append(row | {"measured": provenance()})
             console.print(f"{row['model']}, batch {batch}, position {position}", style="dim", highlight=False)
     content = {"protocol": PROTOCOL, "size": asdict(size), "device": device, "rows": rows}
-    with atomic_path(out) as path:
+    with atomic_path(out or results_on(RESULTS, device)) as path:
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     console.print(table(content), highlight=False)
 

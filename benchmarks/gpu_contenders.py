@@ -2,22 +2,32 @@
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.contenders import Contender, build
+from benchmarks.contenders import Contender, peer_layer
 from benchmarks.roofline import Shape
 from titans_seq.blocks import AttentionBlockConfig, LMMConfig
-from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
+from titans_seq.layers import AttentionConfig, NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import LinearMemory, MemoryRule, MemoryState, MLPMemory, initial_weights
 from titans_seq.ops import Backend, memory_scan
 
 Call = Callable[[], object]
-Side = Literal["fused", "chunked", "chunked, graph", "chunked, compiled", "gated delta rule", "attention"]
+Side = Literal[
+    "fused",
+    "fused, graph",
+    "chunked",
+    "chunked, tf32",
+    "chunked, graph",
+    "chunked, compiled",
+    "gated delta rule",
+    "attention",
+]
+BACKENDS: dict[Side, Backend] = {"fused": "triton", "fused, graph": "triton", "chunked, compiled": "compiled"}
 
 
 class Absent(Exception):
@@ -74,7 +84,16 @@ def initial(cell: Cell, dtype: torch.dtype = torch.float32) -> list[Tensor]:
     return [w.to(cell.device, dtype).requires_grad_() for w in weights]
 
 
-def scanned(cell: Cell, drawn: dict[str, Tensor], weights: list[Tensor], backend: Backend) -> list[Tensor]:
+def weighing(cell: Cell) -> Tensor:
+    """Draw the gradient of the outputs: that of a loss would have to be computed, and that would be timed too."""
+    generator = torch.Generator(cell.device).manual_seed(1)
+    size = (cell.batch, cell.length, cell.heads, cell.shape.width)
+    return torch.randn(*size, generator=generator, device=cell.device).to(cell.dtype)
+
+
+def scanned(
+    cell: Cell, drawn: dict[str, Tensor], weights: list[Tensor], d_y: Tensor, backend: Backend
+) -> dict[str, Tensor]:
     """Run the memory alone, forward and backward: outputs, final weights, the gradient of every input and weight."""
     y, after = memory_scan(
         drawn["q"],
@@ -89,15 +108,30 @@ def scanned(cell: Cell, drawn: dict[str, Tensor], weights: list[Tensor], backend
         backend=backend,
     )
     assert after is not None
-    loss = y.to(weights[0].dtype).square().sum() + after.weights[-1].square().sum()
-    gradients = torch.autograd.grad(loss, [*drawn.values(), *weights])
-    return [y.detach(), *(w.detach() for w in after.weights), *gradients]
+    layers = {f"weights {number}": w for number, w in enumerate(weights, 1)}
+    gradients = torch.autograd.grad(y, [*drawn.values(), *weights], d_y)
+    found = {"y": y.detach(), **{f"final {name}": w.detach() for name, w in zip(layers, after.weights, strict=True)}}
+    return found | {f"d {name}": g for name, g in zip([*drawn, *layers], gradients, strict=True)}
 
 
-def memory(cell: Cell, backend: Backend) -> Callable[[], list[Tensor]]:
+def memory(cell: Cell, backend: Backend) -> Callable[[], dict[str, Tensor]]:
     """Return a pass of the memory alone."""
-    drawn, weights = inputs(cell), initial(cell)
-    return lambda: scanned(cell, drawn, weights, backend)
+    drawn, weights, d_y = inputs(cell), initial(cell), weighing(cell)
+    return lambda: scanned(cell, drawn, weights, d_y, backend)
+
+
+def in_tf32(call: Call) -> Call:
+    """Let products of float32 matrices round their operands to 10 bits of mantissa while a call runs."""
+
+    def rounded() -> object:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high")
+        try:
+            return call()
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+    return rounded
 
 
 def graphed(call: Call) -> Call:
@@ -120,24 +154,24 @@ def gated_delta_rule(cell: Cell) -> Call:
         run: Any = importlib.import_module("fla.ops.gated_delta_rule").chunk_gated_delta_rule
     except ImportError as error:
         raise Absent(f"flash-linear-attention is not importable: {error}") from error
-    drawn = inputs(cell)
+    drawn, d_y = inputs(cell), weighing(cell)
     g, beta = (x.detach().to(cell.dtype).requires_grad_() for x in (torch.log1p(-drawn["decay"]), drawn["momentum"]))
 
     def call() -> object:
         y, _ = run(drawn["q"], drawn["k"], drawn["v"], g, beta)
-        return torch.autograd.grad(y.float().square().sum(), [drawn["q"], drawn["k"], drawn["v"], g, beta])
+        return torch.autograd.grad(y, [drawn["q"], drawn["k"], drawn["v"], g, beta], d_y)
 
     return call
 
 
 def attention(cell: Cell) -> Call:
     """Return a pass of PyTorch's causal attention at the same heads and widths."""
-    drawn = inputs(cell)
+    drawn, d_y = inputs(cell), weighing(cell).transpose(1, 2).contiguous()
     q, k, v = (drawn[name].detach().transpose(1, 2).contiguous().requires_grad_() for name in ("q", "k", "v"))
 
     def call() -> object:
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return torch.autograd.grad(y.float().square().sum(), [q, k, v])
+        return torch.autograd.grad(y, [q, k, v], d_y)
 
     return call
 
@@ -152,9 +186,10 @@ def operator(side: Side, cell: Cell) -> Call:
         return gated_delta_rule(cell)
     if side == "attention":
         return attention(cell)
-    backends: dict[Side, Backend] = {"fused": "triton", "chunked, compiled": "compiled"}
-    call = memory(cell, backends.get(side, "chunked"))
-    return graphed(call) if side == "chunked, graph" else call
+    call = memory(cell, BACKENDS.get(side, "chunked"))
+    if side == "chunked, tf32":
+        return in_tf32(call)
+    return graphed(call) if side.endswith("graph") else call
 
 
 def block(kind: Literal["memory", "attention"], cell: Cell) -> Call:
@@ -168,32 +203,42 @@ def block(kind: Literal["memory", "attention"], cell: Cell) -> Call:
         else:
             made = AttentionBlockConfig(AttentionConfig(heads=cell.heads, window=None)).build(dim)
         x = torch.randn(cell.batch, cell.length, dim, requires_grad=True)
-    return _pass(made, x, cell)
+
+    def forward() -> Tensor:
+        with torch.autocast(cell.device, cell.dtype, enabled=cell.dtype != torch.float32):
+            return made(x, None, return_state=False)[0]
+
+    return _pass(forward, made, x)
 
 
-def peer(side: Literal["ours", "exact", "coarse"], cell: Cell) -> Call:
-    """Return a pass of a whole memory layer, ours or titans-pytorch's, which has a deep memory.
+def layer(side: Literal["ours", "exact", "coarse"], cell: Cell) -> Call:
+    """Return a pass of a whole memory layer in float32, ours or titans-pytorch's, which has a deep memory.
 
     Raises:
         Absent: if titans-pytorch is not installed.
     """
     dim = cell.heads * cell.shape.width
-    contender = Contender("ours", dim, cell.shape.chunk, 2, cell.shape.expansion or 1, cell.heads, cell.batch)
+    torch.manual_seed(0)
     try:
         with torch.device(cell.device):
-            layer = build(replace(contender, side=side))
+            if side == "ours":
+                config = NeuralMemoryConfig(heads=cell.heads, chunk_size=cell.shape.chunk, rule=cell.rule)
+                made: nn.Module = NeuralMemory(config, dim)
+            else:
+                expansion = cell.shape.expansion or 1
+                made = peer_layer(Contender(side, dim, cell.shape.chunk, 2, expansion, cell.heads, cell.batch))
             x = torch.randn(cell.batch, cell.length, dim, requires_grad=True)
     except ImportError as error:
         raise Absent(f"titans-pytorch is not importable: {error}") from error
-    return lambda: torch.autograd.grad(layer(x).square().sum(), x)
+    return _pass(lambda: made(x)[0], made, x)
 
 
-def _pass(module: nn.Module, x: Tensor, cell: Cell) -> Call:
-    leaves = [x, *module.parameters()]
+def _pass(forward: Callable[[], Tensor], module: nn.Module, x: Tensor) -> Call:
+    # A parameter that a peer does not use has no gradient.
+    leaves, d_y = [x, *module.parameters()], torch.randn_like(x)
 
     def call() -> object:
-        with torch.autocast(cell.device, cell.dtype, enabled=cell.dtype != torch.float32):
-            y, _ = module(x, None, return_state=False)
-        return torch.autograd.grad(y.float().square().sum(), leaves)
+        y = forward()
+        return torch.autograd.grad(y, leaves, d_y.to(y.dtype), allow_unused=True)
 
     return call

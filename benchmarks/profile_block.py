@@ -19,9 +19,10 @@ import torch
 import tyro
 from rich.console import Console
 from torch import Tensor, nn
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import provenance, results_on
 from titans_seq.blocks import Block, LMMConfig, MAGConfig
 from titans_seq.files import atomic_path
 from titans_seq.layers import (
@@ -34,10 +35,12 @@ from titans_seq.layers import (
     neural_memory,
 )
 from titans_seq.layers.gates import MemoryGates
+from titans_seq.memory import MemoryRule, MLPMemory
 
 RESULTS = Path(__file__).parent / "results" / "profile_block.json"
 
 Name = Literal["lmm", "mag"]
+Dtype = Literal["float32", "bfloat16"]
 REST = "the rest"
 PARTS = ("memory scan", "projections", "convolution", "norms", "gates", "attention", "feed-forward", REST)
 _SCOPE = "part: "
@@ -45,7 +48,7 @@ _NODE = "autograd::engine::evaluate_function"
 
 PROTOCOL = " ".join(
     """
-    One thread on a CPU; float32. torch.profiler's time of each operator, its own Python included, goes to the part of
+    One thread on a CPU. torch.profiler's time of each operator, its own Python included, goes to the part of
     the block that called it, and in the backward pass to the part whose forward made the node; each part's median over
     rounds. Those times are elapsed ones, so that on a shared machine only their shares mean something, and the profiler
     slows small operators down more than large ones. What a pass takes without it is given in CPU time (median).
@@ -63,6 +66,7 @@ class Size:
         dim: width.
         heads: of the memory, and of attention.
         chunk_size: of the memory.
+        expansion: hidden width of the memory over that of a head.
         window: of attention.
         persistent_tokens: of attention.
         batch: sequences.
@@ -72,6 +76,7 @@ class Size:
     dim: int = 256
     heads: int = 4
     chunk_size: int = 64
+    expansion: float = 4.0
     window: int = 512
     persistent_tokens: int = 4
     batch: int = 1
@@ -79,9 +84,10 @@ class Size:
 
 
 def build(name: Name, size: Size) -> Block:
-    """Make a block with the project's default memory."""
+    """Make a block with the project's default memory, but for its hidden width."""
     torch.manual_seed(0)
-    memory = NeuralMemoryConfig(heads=size.heads, chunk_size=size.chunk_size)
+    rule = MemoryRule(MLPMemory(expansion=size.expansion))
+    memory = NeuralMemoryConfig(heads=size.heads, chunk_size=size.chunk_size, rule=rule)
     if name == "lmm":
         return LMMConfig(memory).build(size.dim)
     attention = AttentionConfig(size.heads, size.window, size.persistent_tokens)
@@ -123,10 +129,11 @@ def _scoped(function: Callable, part: str) -> Callable:
     return scoped
 
 
-def _run(block: Block, x: Tensor) -> None:
+def _run(block: Block, x: Tensor, dtype: Dtype) -> None:
     """One forward and backward pass, to the input and the parameters."""
-    y, _ = block(x, None, return_state=False)
-    y.square().mean().backward()
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
+        y, _ = block(x, None, return_state=False)
+    y.float().square().mean().backward()
     for tensor in (x, *block.parameters()):
         tensor.grad = None
 
@@ -146,6 +153,8 @@ def times(events: Iterable[Any], device: str) -> dict[str, dict[str, float]]:
     )
     numbers = [number for number, _, _ in numbered]
     for event in events:
+        if event.device_type != DeviceType.CPU:
+            continue  # a kernel's own event: the operator that launched it has its time
         node, part = _owner(event)
         if node is not None:
             at = bisect.bisect_right(numbers, node.sequence_nr)
@@ -167,25 +176,26 @@ def _owner(event: Any) -> tuple[Any, str]:
     return None, REST
 
 
-def measure(name: Name, size: Size, device: str, rounds: int) -> dict:
+def measure(name: Name, size: Size, device: str, dtype: Dtype, rounds: int) -> dict:
     """Return a row of the results: milliseconds by part, and of both passes without the profiler."""
     block = build(name, size).to(device)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(size.batch, size.length, size.dim, generator=generator).to(device).requires_grad_()
-    _run(block, x)
+    _run(block, x, dtype)
     whole, profiled = [], []
     for _ in range(rounds):
-        whole.append(_seconds(lambda: _run(block, x), device))
+        whole.append(_seconds(lambda: _run(block, x, dtype), device))
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device != "cpu" else [])]
         with scopes(block), profile(activities=activities) as profiler:
-            _run(block, x)
+            _run(block, x, dtype)
         profiled.append(times(profiler.events() or [], device))
     parts = {
         part: {which: statistics.median(found[part][which] for found in profiled) for which in ("forward", "backward")}
         for part in PARTS
     }
     parts = {part: spent for part, spent in parts.items() if any(spent.values())}
-    return {"block": name, "size": asdict(size), "device": device, "ms": 1e3 * statistics.median(whole), "parts": parts}
+    row = {"block": name, "size": asdict(size), "device": device, "dtype": dtype}
+    return row | {"ms": 1e3 * statistics.median(whole), "parts": parts}
 
 
 def _seconds(call: Callable[[], None], device: str) -> float:
@@ -218,7 +228,7 @@ def table(rows: Sequence[dict]) -> str:
     loads = [f"{row['measured']['load_average'][0]:.1f}" for row in rows if "measured" in row]
     dates = sorted({row["measured"]["date"][:10] for row in rows if "measured" in row})
     said = (
-        f"Forward and backward on {device}. Width {size['dim']}, {size['heads']} heads, "
+        f"Forward and backward on {device}, {rows[0]['dtype']}. Width {size['dim']}, {size['heads']} heads, "
         f"chunks of {size['chunk_size']}, windows of {size['window']}, {size['batch']} x {size['length']:,} tokens. "
         f"Without the profiler: {whole}. {PROTOCOL}"
     )
@@ -231,8 +241,9 @@ def main(
     size: Size = Size(),  # noqa: B008 - frozen
     only: tuple[Name, ...] = ("lmm", "mag"),
     device: str = "cpu",
+    dtype: Dtype = "float32",
     rounds: int = 5,
-    out: Path = RESULTS,
+    out: Path | None = None,
 ) -> None:
     """Profile blocks and print where their time goes.
 
@@ -240,14 +251,15 @@ def main(
         size: of the blocks and of what they read.
         only: which blocks.
         device: "cpu" or "cuda".
+        dtype: what autocast multiplies in.
         rounds: passes, of which the medians are kept.
-        out: results file, written anew.
+        out: results file, written anew; by default one of this folder's results, apart for each kind of device.
     """
     if device != "cpu" and not torch.cuda.is_available():
         raise SystemExit(f"error: device {device!r} needs a GPU, and torch finds none: use --device cpu")
     torch.set_num_threads(1)
-    rows = [measure(name, size, device, rounds) | {"measured": provenance()} for name in only]
-    with atomic_path(out) as path:
+    rows = [measure(name, size, device, dtype, rounds) | {"measured": provenance()} for name in only]
+    with atomic_path(out or results_on(RESULTS, device)) as path:
         path.write_text(json.dumps({"protocol": PROTOCOL, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     Console(width=140).print(table(rows), highlight=False)
 

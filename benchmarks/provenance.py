@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import torch
 
-_PACKAGES = ("torch", "titans-pytorch", "assoc-scan", "tensordict", "numpy")
+_PACKAGES = ("torch", "triton", "titans-pytorch", "flash-linear-attention", "assoc-scan", "tensordict", "numpy")
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -36,6 +36,16 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
+
+
+def results_on(results: Path, device: str) -> Path:
+    """Return where results of a device go: a CPU's are not overwritten by a GPU's.
+
+    Example:
+        >>> results_on(Path("results/decoding.json"), "cuda").name
+        'decoding_cuda.json'
+    """
+    return results if device == "cpu" else results.with_stem(f"{results.stem}_{device}")
 
 
 def provenance() -> dict:

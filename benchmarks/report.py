@@ -32,6 +32,7 @@ from . import (
     shakespeare,
 )
 from .presets_table import presets_table
+from .provenance import results_on
 from .targets import autograd_pairs
 
 ROOT = Path(__file__).parents[1]
@@ -181,7 +182,11 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "longcontext": lambda: markdown(summarise(read_rows(long_context.RESULTS)), heading="###").rstrip(),
         "decoding": lambda: decoding.table(json.loads(decoding.RESULTS.read_text(encoding="utf-8"))),
         "profile": lambda: profile_block.table(json.loads(profile_block.RESULTS.read_text(encoding="utf-8"))["rows"]),
-        "gpu": lambda: gpu_tables.table(_results_if_any(gpu.RESULTS)),
+        "gpu": lambda: _if_run(gpu.RESULTS, gpu_tables.table),
+        "gpudecoding": lambda: _if_run(results_on(decoding.RESULTS, "cuda"), decoding.table),
+        "gpuprofile": lambda: _if_run(
+            results_on(profile_block.RESULTS, "cuda"), lambda content: profile_block.table(content["rows"])
+        ),
         "book": lambda: book.table(read_rows(book.RESULTS)),
         "dna": lambda: dna.overview(read_rows(DNA)),
         "dnavariants": lambda: dna.variants(read_rows(DNA)),
@@ -214,8 +219,8 @@ def main() -> int:
     return int(bool(stale) and "--check" in sys.argv[1:])
 
 
-def _results_if_any(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+def _if_run(path: Path, table: Callable[[Any], str]) -> str:
+    return table(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else "Not run: no GPU was at hand."
 
 
 def _times(value: float | None) -> str:

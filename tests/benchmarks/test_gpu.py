@@ -1,13 +1,16 @@
 """The GPU suite without a GPU: its formulas, its gate, its timing with a clock of our own, its tables."""
 
 import importlib.util
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from benchmarks import gpu, gpu_tables
+from benchmarks import gpu_contenders as contenders
 from benchmarks.gpu_contenders import Call, Cell
 from benchmarks.roofline import Ceilings, Shape, bound, work
 
@@ -41,21 +44,36 @@ def test_bounds_are_those_of_the_table_in_kernels_md(shape: Shape, millions: int
     assert round(bound(work(shape), H200) / 1e6) == millions
 
 
-def test_the_gate_opens_for_the_right_operator_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "SHAPES", (Shape(4, 4), Shape(4, 4, expansion=1)))
-    rows = gpu.gate("chunked", "cpu", [torch.float32])
-    assert [row["shape"]["expansion"] for row in rows] == [None, 1]
-    assert all(0 < row["error"] < 1e-5 for row in rows)
+@pytest.mark.parametrize("expansion", [None, 1])
+def test_the_gate_opens_for_the_right_operator_only(monkeypatch: pytest.MonkeyPatch, expansion: int | None) -> None:
+    shape = Shape(4, 4, expansion)
+    row = gpu.gate(shape, torch.float32, "chunked", "cpu")
+    assert 0 < row["error"] < 1e-5
+    assert "refused" not in row
     monkeypatch.setattr(gpu, "ALLOWED", {torch.float32: 1e-12})
-    with pytest.raises(ArithmeticError, match=r"chunked and float64 differ by .*; nothing was timed"):
-        gpu.gate("chunked", "cpu", [torch.float32])
+    monkeypatch.setattr(gpu, "ALLOWED_OF_DECAY", {torch.float32: 1e-12})
+    assert re.match(r"chunked and float64 differ by .* in .*; allowed is 1e-12", gate_reason(shape))
+
+
+def gate_reason(shape: Shape) -> str:
+    return gpu.gate(shape, torch.float32, "chunked", "cpu")["refused"]
 
 
 def test_a_difference_that_is_no_number_closes_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "SHAPES", (Shape(4, 4),))
     monkeypatch.setattr(gpu, "_difference", lambda *_: float("nan"))
-    with pytest.raises(ArithmeticError, match="differ by nan"):
-        gpu.gate("chunked", "cpu", [torch.float32])
+    assert "differ by nan" in gate_reason(Shape(4, 4))
+
+
+def test_a_wrong_gradient_of_one_input_closes_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = contenders.scanned
+
+    def wrong(cell: Cell, *rest: Any) -> dict[str, torch.Tensor]:
+        found = right(cell, *rest)
+        return found | ({"d decay": 1.1 * found["d decay"]} if found["y"].dtype == torch.float32 else {})
+
+    monkeypatch.setattr(contenders, "scanned", wrong)
+    assert "in d decay" in gate_reason(Shape(4, 4))
+    assert "in d decay" in gate_reason(Shape(4, 4, 1))
 
 
 def test_rates_follow_from_the_clock() -> None:
@@ -89,42 +107,70 @@ def test_blocks_run(kind: str) -> None:
     assert row["tokens_per_s"] == 20
 
 
+SIDES = ("fused", "chunked", "chunked, tf32", "attention")
+
+
 @pytest.fixture
 def content(monkeypatch: pytest.MonkeyPatch) -> dict:
-    monkeypatch.setattr(gpu, "gate", lambda *_: [])
-    monkeypatch.setattr(gpu, "ceilings", lambda *_: H200)
+    monkeypatch.setattr(gpu, "gate", lambda shape, dtype, *_: {"shape": asdict(shape), "dtype": str(dtype), "error": 0})
     monkeypatch.setattr(gpu, "SHAPES", (Shape(8, 4), Shape(8, 4, 1)))
-    monkeypatch.setattr(gpu, "SIDES", ("fused", "chunked", "attention"))
+    monkeypatch.setattr(gpu, "SIDES", SIDES)
     monkeypatch.setattr(gpu, "BATCH", 1)
     monkeypatch.setattr(gpu, "HEADS", 2)
     monkeypatch.setattr(gpu, "BLOCK_TOKENS", 8)
-    found = gpu.measure("cpu", ticking, (8,), 1, lambda _: None)
-    return found | {"measured": {"card": "none", "date": "2026-01-01T00:00:00"}}
+    found: dict = {"ceilings": asdict(H200), "measured": {"card": "none", "date": "2026-01-01T00:00:00"}}
+
+    def keep(section: gpu.Section, row: dict) -> None:
+        nonlocal found
+        found = gpu.merged(found, section, row)
+
+    for _ in range(2):  # a second run replaces the first one's rows
+        gpu.measure("cpu", ticking, (8,), 1, keep, H200)
+    return found
 
 
 def test_a_whole_run_and_its_tables(content: dict) -> None:
-    assert [row["side"] for row in content["operators"]] == ["fused", "chunked", "attention"] * 2
+    assert [row["side"] for row in content["operators"]] == [*SIDES] * 2
+    assert [row["kind"] for row in content["blocks"]][:3] == ["attention", "memory", "memory"]
     text = gpu_tables.table(content)
     assert "| linear, 8, 4 | 8 | attention | 16 | 0.0 |" in text
     assert "| linear, 8, 4 | 8 | fused |  |  |" in text
     assert "fused, linear, 8, 4, T 8: ValueError: backend 'triton' cannot run this call" in text
-    assert "* missing: linear, T 8: share of the bound  (>= 0.25)" in text
+    assert "* missing: linear, T 8: million token-heads/s  (>= 549.5)" in text
+    assert "linear, 8, 4, torch.bfloat16: 0.0e+00" in text
+
+
+def test_kernels_that_are_wrong_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[dict] = []
+    monkeypatch.setattr(gpu, "gate", lambda shape, dtype, *_: {"shape": asdict(shape), "refused": "wrong"})
+    monkeypatch.setattr(gpu, "SHAPES", (Shape(8, 4),))
+    monkeypatch.setattr(gpu, "operator_row", lambda side, *_: {"side": side})
+    monkeypatch.setattr(gpu, "block_row", lambda *_: {})
+    gpu.measure("cpu", ticking, (8,), 1, lambda section, row: rows.append(row), H200)
+    skipped = {row["side"] for row in rows if row.get("skipped") == "wrong"}
+    assert skipped == {"fused", "fused, graph"}
 
 
 def test_targets_hold_miss_or_are_missing() -> None:
     shape = {"width": 64, "chunk": 64, "expansion": None}
-    fused = {"shape": shape, "side": "fused", "length": 8192, "seconds": 1.0, "share_of_bound": 0.3}
+    fused = {"shape": shape, "side": "fused", "length": 8192, "seconds": 1.0, "token_heads_per_s": 600e6}
     slow, other = fused | {"side": "chunked", "seconds": 9.0}, fused | {"side": "gated delta rule", "seconds": 0.5}
-    found = gpu_tables.targets({"operators": [fused, slow, other], "blocks": []})
+    block = {"kind": "memory", "shape": shape, "length": 16_384, "seconds": 1.0}
+    blocks = [block, block | {"kind": "attention", "seconds": 3.0}]
+    found = gpu_tables.targets({"operators": [fused, slow, other], "blocks": blocks})
     values = {row["target"]: (row["value"], row["holds"]) for row in found}
-    assert values["linear, T 8,192: share of the bound"] == (0.3, True)
+    assert values["linear, T 8,192: million token-heads/s"] == (600, True)
     assert values["linear, T 8,192: times the PyTorch path's speed"] == (9, False)
     assert values["linear, T 8,192: times the gated delta rule's time"] == (2, False)
-    assert values["two layers, T 8,192: share of the bound"] == (None, False)
+    assert values["two layers, T 8,192: million token-heads/s"] == (None, False)
+    assert values["block, linear, T 16,384: times attention's speed"] == (3, True)
 
 
-def test_without_results_the_table_says_so() -> None:
-    assert gpu_tables.table(None) == "Not run: no GPU was at hand."
+def test_the_tf32_side_leaves_the_precision_as_it_was() -> None:
+    seen = []
+    before = torch.get_float32_matmul_precision()
+    contenders.in_tf32(lambda: seen.append(torch.get_float32_matmul_precision()))()
+    assert (seen, torch.get_float32_matmul_precision()) == (["high"], before)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

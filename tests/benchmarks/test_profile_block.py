@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.autograd import DeviceType
 
 from benchmarks import profile_block
 from benchmarks.profile_block import PARTS, REST, Size
@@ -13,9 +14,21 @@ from benchmarks.profile_block import PARTS, REST, Size
 TINY = Size(dim=8, heads=2, chunk_size=4, window=4, persistent_tokens=1, length=12)
 
 
-def event(name: str, parent: SimpleNamespace | None = None, number: int = -1, spent: float = 0.0) -> SimpleNamespace:
+def event(
+    name: str,
+    parent: SimpleNamespace | None = None,
+    number: int = -1,
+    spent: float = 0.0,
+    kind: DeviceType = DeviceType.CPU,
+) -> SimpleNamespace:
     return SimpleNamespace(
-        name=name, cpu_parent=parent, sequence_nr=number, self_cpu_time_total=spent, time_range=SimpleNamespace(start=0)
+        name=name,
+        cpu_parent=parent,
+        sequence_nr=number,
+        self_cpu_time_total=spent,
+        self_device_time_total=spent,
+        device_type=kind,
+        time_range=SimpleNamespace(start=0),
     )
 
 
@@ -37,6 +50,15 @@ def test_time_goes_to_the_innermost_part_and_a_nodes_to_the_part_that_made_it() 
     assert found["projections"] == {"forward": 6, "backward": 48}
     assert found["attention"] == {"forward": 9, "backward": 64}
     assert found[REST] == {"forward": 0, "backward": 128}
+
+
+def test_a_kernel_counts_once() -> None:
+    scope = event("part: projections")
+    kernel = event("gemm", spent=100.0, kind=DeviceType.CUDA)  # also what its operator has as time on the device
+    annotation = event("part: projections", spent=100.0, kind=DeviceType.CUDA)
+    found = profile_block.times([scope, event("aten::mm", scope, spent=100.0), kernel, annotation], "cuda")
+    assert found["projections"] == {"forward": 0.1, "backward": 0}
+    assert found[REST] == {"forward": 0, "backward": 0}
 
 
 def test_every_part_of_a_mag_block_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

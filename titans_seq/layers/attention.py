@@ -173,7 +173,8 @@ class _Sight:
         reach: keys that a query sees, the one at its own place included.
         begins: as in `AttentionState`.
         prefix: keys that all see.
-        masks: made so far. Blocks of queries that lie alike to their keys share one.
+        masks: the last one made. Blocks of queries that lie alike to their keys share it: all of a window's but the
+            first. Without a window each block's is another, and together they would be a matrix of tokens x tokens.
     """
 
     reach: int
@@ -190,6 +191,7 @@ class _Sight:
             seen = (behind >= 0) & (behind < self.reach)
             if self.begins is not None:
                 seen = seen & (keys_at >= self.begins[:, None, None, None])
+            self.masks.clear()
             self.masks[alike] = F.pad(seen, (self.prefix, 0), value=True)
         return self.masks[alike]
 

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from tests.ops.triton.compiled import compile_launch
+from titans_seq.ops.triton import _tiles
 from titans_seq.ops.triton._buffers import Inputs, Network
 from titans_seq.ops.triton._support import (
     DEEP_HIDDEN,
     DEEP_LONGEST_CHUNK,
     DEEP_WIDTHS,
     LONGEST_CHUNK,
+    SHARED_MEMORY,
     SHORTEST_CHUNK,
     WIDTHS,
 )
@@ -31,8 +33,6 @@ pytestmark = [
 ]
 
 CHUNKS = [size for size in (16, 32, 64, 128) if SHORTEST_CHUNK <= size <= LONGEST_CHUNK]
-
-SHARED_MEMORY = 232448  # bytes a program can have on compute capability 9.0
 
 # Bytes of a thread that live in local memory. Products of float32 operands hold each of them in two parts, so that the
 # sequential kernels of wide memories spill: float32 is there to be exact, not to be fast.
@@ -123,6 +123,13 @@ def test_other_choices(
 @pytest.mark.parametrize("width", DEEP_WIDTHS)
 def test_two_layers(width: int, hidden: int, chunk_size: int, dtype: torch.dtype, tmp_path: Path) -> None:
     assert_fits(call([width, hidden, width], chunk_size, dtype, network=TITANS), tmp_path)
+
+
+@pytest.mark.parametrize("width", DEEP_WIDTHS)
+def test_two_layers_as_an_older_triton_has_them(width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tiles, "_pipelines_long_chunks", lambda: False)
+    monkeypatch.setitem(SPILLED_DEEP[64], torch.bfloat16, 320)
+    assert_fits(call([width, 64, width], 64, torch.bfloat16, network=TITANS), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ pytestmark = [
 
 # Root mean square of the difference, over that of what is expected. Operands of 16 bits are rounded once a product.
 RMS = {torch.float32: 1e-5, torch.float16: 3e-3, torch.bfloat16: 1e-2}
+# A deep memory's decay scales a network that its norm makes blind to scale: its gradient is what little is left of a
+# sum that cancels, with all of the roundings of its terms.
+RMS_OF_DEEP_DECAY = RMS | {torch.float16: 6e-3, torch.bfloat16: 4e-2}
 DTYPES = pytest.mark.parametrize("dtype", list(RMS), ids=str)
 
 
@@ -34,9 +37,11 @@ def on_gpu(case: Case, position: int | None, dtype: torch.dtype) -> tuple[Inputs
     return rounded(inputs, dtype), draw_state(case, position).map(lambda x: x.float().double().cuda())
 
 
-def assert_near(actual: dict[str, Tensor], expected: dict[str, Tensor], allowed: float) -> None:
+def assert_near(actual: dict[str, Tensor], expected: dict[str, Tensor], case: Case, dtype: torch.dtype) -> None:
     assert list(actual) == list(expected)
     for name, tensor in actual.items():
+        deep_decay = name == "d decay" and case.rule.architecture.depth > 1
+        allowed = (RMS_OF_DEEP_DECAY if deep_decay else RMS)[dtype]
         assert tensor.isfinite().all(), f"{name}: not finite"
         off = (tensor - expected[name]).square().mean().sqrt()
         scale = expected[name].square().mean().sqrt().clamp_min(1e-6)
@@ -46,7 +51,7 @@ def assert_near(actual: dict[str, Tensor], expected: dict[str, Tensor], allowed:
 def check(case: Case, position: int | None, dtype: torch.dtype) -> None:
     arguments = (*on_gpu(case, position, dtype), case.rule, case.chunk_size)
     expected = measure(*arguments, "chunked", torch.float64)
-    assert_near(measure(*arguments, "triton", dtype), expected, RMS[dtype])
+    assert_near(measure(*arguments, "triton", dtype), expected, case, dtype)
 
 
 CASE = Case(RULES["momentum_decay"], heads=3, length=100, key_dim=64, value_dim=64, chunk_size=64)
@@ -106,7 +111,7 @@ def test_unequal_widths(dtype: torch.dtype) -> None:
 @MEMORIES
 def test_cuts_change_nothing(case: Case, dtype: torch.dtype) -> None:
     arguments = (*on_gpu(case, 5, dtype), case.rule, case.chunk_size, "triton", dtype)
-    assert_near(measure(*arguments, cuts=[3, 59, 70]), measure(*arguments), RMS[dtype])
+    assert_near(measure(*arguments, cuts=[3, 59, 70]), measure(*arguments), case, dtype)
 
 
 @MEMORIES

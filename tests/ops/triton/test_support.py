@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,12 +32,16 @@ DEEP = MemoryRule(MLPMemory(expansion=1))
 CUDA = torch.device("cuda")
 
 
+def card(name: str, shared_memory: int) -> SimpleNamespace:
+    return SimpleNamespace(name=name, shared_memory_per_block_optin=shared_memory)
+
+
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has all that the kernels need."""
     monkeypatch.setattr(_support, "_installed", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card("NVIDIA H200", 232448))
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
 
 
@@ -58,8 +63,10 @@ def test_a_cpu_needs_a_gpu_or_the_interpreter(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.usefixtures("gpu")
 def test_a_machine_without_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reason().startswith("fused kernels; they run memories of one or two layers")
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    assert reason() == "fused kernels need compute capability 8.0 or above, got 7.5"
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card("NVIDIA A100", 166912))
+    assert reason() == (
+        "fused kernels need 232,448 bytes of shared memory a program, as an H100 or H200 has; NVIDIA A100 has 166,912"
+    )
     monkeypatch.setattr(torch.version, "hip", "6.2")
     assert reason() == "fused kernels are made for NVIDIA GPUs, and this torch is built for AMD's"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -25,6 +25,9 @@ DEEP_WIDTHS, DEEP_HIDDEN, DEEP_LONGEST_CHUNK = (32, 64), (64, 128), 64
 ACTIVATIONS = ("gelu", "silu", "relu")
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
+# Bytes that a program can have on a Hopper GPU, for which the tiles were chosen.
+SHARED_MEMORY = 232448
+
 _ALGORITHMS = (GradientDescent, ImplicitGradientDescent, Momentum)
 
 
@@ -51,9 +54,12 @@ def refused_by_machine(device: torch.device) -> str | None:
         return "fused kernels need an NVIDIA GPU, and torch finds none"
     if torch.version.hip is not None:
         return "fused kernels are made for NVIDIA GPUs, and this torch is built for AMD's"
-    capability = torch.cuda.get_device_capability(device)
-    if capability < (8, 0):
-        return f"fused kernels need compute capability 8.0 or above, got {capability[0]}.{capability[1]}"
+    card = torch.cuda.get_device_properties(device)
+    if card.shared_memory_per_block_optin < SHARED_MEMORY:
+        return (
+            f"fused kernels need {SHARED_MEMORY:,} bytes of shared memory a program, as an H100 or H200 has; "
+            f"{card.name} has {card.shared_memory_per_block_optin:,}"
+        )
     return None
 
 

@@ -4,7 +4,9 @@ Chosen by compiling for sm_90, so that little is spilled: `tests/ops/triton/test
 choice has been timed on a GPU yet.
 """
 
+import functools
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
@@ -63,20 +65,29 @@ class DeepTiles:
 
     Attributes:
         warps: of such a program.
-        stages: chunks that it has in flight.
+        stages: chunks that it has in flight, forward and backward.
     """
 
     warps: int
-    stages: int
+    stages: tuple[int, int]
+
+
+@functools.cache
+def _pipelines_long_chunks() -> bool:
+    """Whether triton can have two chunks of 64 in flight in the backward pass; before 3.7 it fails to compile that."""
+    try:
+        return tuple(map(int, version("triton").split(".")[:2])) >= (3, 7)
+    except PackageNotFoundError:
+        return True
 
 
 def deep_tiles_for(hidden: int, chunk_size: int, dtype: torch.dtype) -> DeepTiles:
     """Choose the tiles for a call; those of single layers are `tiles_for`'s."""
     if dtype == torch.float32:
-        return DeepTiles(warps=8, stages=1)
+        return DeepTiles(warps=8, stages=(1, 1))
     if hidden > 64:
-        return DeepTiles(warps=16 if chunk_size > 32 else 8, stages=1)
-    return DeepTiles(warps=8, stages=2)
+        return DeepTiles(warps=16 if chunk_size > 32 else 8, stages=(1, 1))
+    return DeepTiles(warps=8, stages=(2, 2 if chunk_size <= 32 or _pipelines_long_chunks() else 1))
 
 
 def precision_for(dtype: torch.dtype) -> str:

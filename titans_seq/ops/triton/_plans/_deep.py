@@ -43,7 +43,7 @@ def forward(x: Inputs, results: Results, saved: Saved) -> list[Launch]:
     options = {"NORM": x.network.norm, "RESIDUAL": x.network.residual}
     return [
         prepare_launch(x, saved),
-        Launch(deep_state, (x.groups,), arguments | _sizes(x, saved), tiles.warps, tiles.stages),
+        Launch(deep_state, (x.groups,), arguments | _sizes(x, saved), tiles.warps, tiles.stages[0]),
         first.output(kept.read, kept.read_slope),
         second.output(kept.last),
         Launch(finish, (x.groups * x.chunks,), last | options | tokens_of(x), _ROW_WARPS),
@@ -93,7 +93,7 @@ def backward(x: Inputs, saved: Saved, d_results: Results, d: Inputs) -> list[Lau
         second.mixed_backward(d_last, d_errors[1], gates, d_active),
         first.queries_backward(d_hidden, d.q, gates, d_out=d_out),
         first.mixed_backward(d_hidden, d_errors[0], gates),
-        Launch(deep_carry_backward, (x.groups,), carry | _sizes(x, saved), tiles.warps, tiles.stages),
+        Launch(deep_carry_backward, (x.groups,), carry | _sizes(x, saved), tiles.warps, tiles.stages[1]),
         first.keys_backward(d_slots[0], gates, {"KEYED": True, **keys}),
         second.keys_backward(d_slots[1], gates, {"KEYED": False, **unused}),
         gates.launch(x, d),
