@@ -1,6 +1,7 @@
 """Writing pictures: which files there can be, and whole ones alone."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,16 @@ def check_picture(path: str | os.PathLike[str]) -> None:
         raise UserError(f"cannot draw to {os.fspath(path)}: expected a name that ends in {', '.join(FORMATS)}")
 
 
+def literal(text: str) -> str:
+    r"""A name from the user's data as matplotlib shows it: a dollar sign begins no formula.
+
+    Example:
+        >>> print(literal("$5 to $9"))
+        \$5 to \$9
+    """
+    return text.replace("$", r"\$")
+
+
 def save_picture(figure: Any, path: str | os.PathLike[str]) -> None:
     """Write a figure of matplotlib, whole or not at all.
 
@@ -34,5 +45,7 @@ def save_picture(figure: Any, path: str | os.PathLike[str]) -> None:
         OSError: if it cannot be written.
     """
     check_picture(path)
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        # A name in letters that the font lacks is drawn as boxes; the tables beside the picture have it whole.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(temporary, dpi=130)

@@ -68,8 +68,8 @@ def _about_sharing(overlap: Overlap) -> list[str]:
     other = "another of them" if overlap.within else overlap.other
     return [
         f"{overlap.sharing / overlap.count:.1%} of the {overlap.part} sequences share {overlap.k} bases with {other}: "
-        f"overlapping windows, repeats or relatives.{by_class} Divide the data by groups of near-duplicates to see "
-        "what that is worth."
+        f"overlapping windows, repeats or relatives.{by_class} Train on folds that keep near-duplicates together "
+        "(--folds 5 --groups) to see what that is worth."
     ]
 
 

@@ -66,13 +66,19 @@ def evaluate(options: Evaluate) -> None:
             raise UserError(f"the data of {options.run} has no {options.part} part: give --part, or labelled sequences")
         tested = f"{options.part} part"
     else:
-        splits = load_splits(options.data, load_options(options.reading), left_out)
+        splits = load_splits(options.data, load_options(options.reading), left_out, to_train=False)
         if splits.test is None and splits.validation is not None:
             raise UserError(f"{options.data}: has several parts and no test part: name the file to score")
         data, tested = with_classes(splits.test or splits.train, model), str(options.data)
         run, parts = read_config(options.run, TrainRun), Splits(data)
         if options.comparison.baselines != "none":
-            run, parts = own_parts(options.run)
+            try:
+                run, parts = own_parts(options.run)
+            except UserError as error:
+                raise UserError(
+                    f"{error} (the baselines are fitted on what the run was trained on; leave them out with "
+                    "--baselines none)"
+                ) from error
     print_left_out(left_out)
     request = Request(options.comparison, run.train.seed, device, options.progress)
     compare_and_show([(model, parts, data)], request, tested, options.out)

@@ -14,6 +14,7 @@ from ..sequences.values import LabelledSequences, Splits
 from .options import ComparisonOptions
 from .progress import note
 
+_SHOWN = 41
 _FOLD_SCORES = ("accuracy", "mcc", "auroc", "r2", "spearman")
 
 
@@ -69,7 +70,8 @@ def describe(result: Comparison) -> str:
     """The table, the classes of the first model, the spread over folds, and notes."""
     lines = [table([_narrow(one) for one in result.evaluations])]
     if rows := class_table(result.evaluations[0]):
-        lines += ["", f"{result.evaluations[0].name}, by class", rows]
+        by = "class" if result.evaluations[0].kind == "classes" else "label"
+        lines += ["", f"{result.evaluations[0].name}, by {by}", *_shortened(rows)]
     spreads = result.spreads()
     if spreads:
         shown = [name for name in _FOLD_SCORES if any(name in found for found in spreads.values())]
@@ -79,6 +81,13 @@ def describe(result: Comparison) -> str:
             lines.append(f"{name}: {', '.join(cells)}")
     lines += [f"note: {text}" for text in result.evaluations[0].notes]
     return "\n".join(lines)
+
+
+def _shortened(rows: str) -> list[str]:
+    """The rows that a terminal has room for; the file has all."""
+    lines = rows.splitlines()
+    more = len(lines) - _SHOWN
+    return lines if more <= 0 else [*lines[:_SHOWN], f"... and {more:,} more, in the folder that --out names"]
 
 
 def _narrow(evaluation: Evaluation) -> Evaluation:

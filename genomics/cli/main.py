@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from titans_seq.verbs import Verb, run_verb
 
 VERBS: dict[str, Verb] = {
+    "fetch": Verb(
+        "genomics.cli.fetch:Fetch",
+        "genomics.cli.fetch:fetch",
+        "download a published data set",
+        ("human_enhancers_cohn --out data/", "--list"),
+    ),
     "check": Verb(
         "genomics.cli.check:Check",
         "genomics.cli.check:check",

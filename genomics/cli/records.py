@@ -26,8 +26,10 @@ def records(paths: Sequence[Path], options: RecordOptions) -> Iterator[Iterator[
     if not paths:
         raise UserError("no file of sequences is given: name at least one")
     left_out: list[str] = []
-    yield read_all(paths, load_options(options), left_out)
-    print_left_out(left_out)
+    try:
+        yield read_all(paths, load_options(options), left_out)
+    finally:
+        print_left_out(left_out)
 
 
 def csv_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], progress: Progress, what: str) -> int:

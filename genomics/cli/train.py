@@ -116,7 +116,7 @@ def _resume(options: Train, device: str) -> None:
 
     from ..check import check, render
     from ..evaluation.writing import DATA
-    from ..runs.folder import CHECK, EVALUATION, TrainRun, fold_folder, has_folds
+    from ..runs.folder import CHECK, EVALUATION, RUNS, TrainRun, fold_folder, has_folds
     from ..runs.plan import divided, plan_of
     from ..sequences.loading import load_splits
 
@@ -134,6 +134,7 @@ def _resume(options: Train, device: str) -> None:
     splits = load_splits(plan.data, plan.reading)
     parts = list(divided(splits, plan))
     _train_all(options, device, parts, run.classifier, run.train, None if run.init is None else Path(run.init))
+    RUNS.clear(options.run.out)
     write_text(options.run.out / CHECK, render(check(splits)) + "\n")
     _finish(options, device, parts)
 

@@ -70,9 +70,12 @@ def evaluate_outputs(
     """
     measure = Measure(labels, outputs, kind)
     scores = measure()
-    table = None
+    table, each = None, {}
     if kind == "classes":
         table = confusion(labels, outputs.argmax(1), len(classes), np.ones(len(labels))).astype(np.int64)
+        each = by_class(table)
+    elif kind == "multilabel":
+        each = measure.by_label()
     return Evaluation(
         name=name,
         kind=kind,
@@ -82,7 +85,7 @@ def evaluate_outputs(
         scores={key: value for key, value in scores.items() if not math.isnan(value)},
         intervals=bootstrap_intervals(measure, bootstrap or BootstrapOptions()),
         confusion=table,
-        by_class={} if table is None else _rows(by_class(table), classes),
+        by_class=_rows(each, classes) if each else {},
         notes=_notes(labels, classes, kind, [key for key, value in scores.items() if math.isnan(value)]),
     )
 
@@ -114,8 +117,12 @@ def bootstrap_intervals(measure: Measure, options: BootstrapOptions) -> dict[str
     return intervals
 
 
-def _rows(columns: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    return {name: {key: float(values[i]) for key, values in columns.items()} for i, name in enumerate(classes)}
+def _rows(columns: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> dict[str, dict[str, float | None]]:
+    def value(key: str, row: int) -> float | None:
+        found = float(columns[key][row])
+        return None if math.isnan(found) else found
+
+    return {name: {key: value(key, row) for key in columns} for row, name in enumerate(classes)}
 
 
 def _notes(labels: np.ndarray, classes: tuple[str, ...], kind: Kind, missing: list[str]) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class Measure:
             table = confusion(self.labels, self._predicted, self.outputs.shape[1], weights)
             hard = {"accuracy": float(np.trace(table) / table.sum()), "mcc": mcc(table), "macro_f1": _macro_f1(table)}
         else:
-            hard = self._label_scores(weights)
+            hard = self._label_means(weights)
         roc, precision = self._ranking.areas(self._truth, weights)
         squares = weights @ self._squares / weights.sum()
         return hard | {
@@ -85,7 +85,19 @@ class Measure:
             "ece": self._calibration_error(weights),
         }
 
-    def _label_scores(self, weights: np.ndarray) -> dict[str, float]:
+    def by_label(self) -> dict[str, np.ndarray]:
+        """Of several labels: AUROC, AUPRC, MCC, F1 and count of positives of each, `[L]`; NaN where not defined."""
+        weights = np.ones(len(self.outputs))
+        _, correlation, f1 = self._label_scores(weights)
+        roc, precision = self._ranking.areas(self._truth, weights)
+        return {"auroc": roc, "auprc": precision, "mcc": correlation, "f1": f1, "count": self._truth.sum(0)}
+
+    def _label_means(self, weights: np.ndarray) -> dict[str, float]:
+        accuracy, correlation, f1 = self._label_scores(weights)
+        return {"accuracy": float(np.mean(accuracy)), "mcc": _mean(correlation), "macro_f1": _mean(f1)}
+
+    def _label_scores(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Accuracy, MCC and F1 of every label, `[L]` each; NaN for one that is always or never there."""
         present, found = self._truth, self.outputs > 0.5
         hits = weights @ (present & found)
         positives, claims, total = weights @ present, weights @ found, weights.sum()
@@ -95,11 +107,7 @@ class Measure:
         scale = np.sqrt(positives * (total - positives) * claims * (total - claims))
         correlation = np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
         f1 = np.divide(2 * hits, positives + claims, out=np.zeros_like(hits), where=positives + claims > 0)
-        return {
-            "accuracy": float(np.mean(1 - wrong / total)),
-            "mcc": _mean(np.where(defined, correlation, np.nan)),
-            "macro_f1": _mean(np.where(defined, f1, np.nan)),
-        }
+        return 1 - wrong / total, np.where(defined, correlation, np.nan), np.where(defined, f1, np.nan)
 
     def _calibration_error(self, weights: np.ndarray) -> float:
         spread = np.broadcast_to(weights.reshape(-1, *(1,) * (self._gaps.ndim - 1)), self._gaps.shape)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from titans_seq.errors import UserError
-from titans_seq.pictures import save_picture
+from titans_seq.pictures import literal, save_picture
 
 from .metrics import BINS
 from .values import Evaluation
@@ -38,8 +38,9 @@ def draw_confusion(evaluation: Evaluation, path: Path | str) -> None:
     for (row, column), count in np.ndenumerate(table):
         colour = "white" if share[row, column] > 0.55 else "black"
         axis.text(column, row, f"{count:,}\n{share[row, column]:.1%}", ha="center", va="center", color=colour, size=8)
-    axis.set_xticks(range(len(table)), evaluation.classes, rotation=30, ha="right")
-    axis.set_yticks(range(len(table)), evaluation.classes)
+    names = [literal(name) for name in evaluation.classes]
+    axis.set_xticks(range(len(table)), names, rotation=30, ha="right")
+    axis.set_yticks(range(len(table)), names)
     axis.set(xlabel="predicted class", ylabel="true class", title=evaluation.name)
     figure.colorbar(image, ax=axis, label="share of the true class", shrink=0.8)
     save_picture(figure, path)
@@ -122,7 +123,7 @@ def _curves(evaluation: Evaluation) -> list[tuple[str | None, str, np.ndarray, n
         if truth.any() and not truth.all():
             few = len(columns) <= len(_COLOURS)
             colour = _COLOURS[column % len(_COLOURS)] if few else "0.55"
-            name = evaluation.classes[column] if few else None
+            name = literal(evaluation.classes[column]) if few else None
             curves.append((name, colour, truth, evaluation.outputs[:, column]))
     if not curves:
         raise UserError(f"no curve can be drawn for {evaluation.name}: the data has sequences of one class only")

@@ -55,7 +55,7 @@ def markdown(evaluations: Sequence[Evaluation]) -> str:
 
 
 def class_table(evaluation: Evaluation) -> str:
-    """Precision, recall, specificity and F1 of every class, a line each; empty for other kinds.
+    """Scores of every class or label, a line each, "-" for one that the data does not define; empty for regression.
 
     Example:
         >>> import numpy as np
@@ -70,11 +70,16 @@ def class_table(evaluation: Evaluation) -> str:
         return ""
     columns = list(next(iter(evaluation.by_class.values())))
     width = max(5, *map(len, evaluation.by_class))
-    lines = ["class".ljust(width) + "".join(f"  {name:>{max(6, len(name))}}" for name in columns[:-1]) + "  count"]
+    head = "class" if evaluation.kind == "classes" else "label"
+    lines = [head.ljust(width) + "".join(f"  {name:>{max(6, len(name))}}" for name in columns[:-1]) + "  count"]
     for name, values in evaluation.by_class.items():
-        shares = "".join(f"  {values[key]:>{max(6, len(key))}.4f}" for key in columns[:-1])
+        shares = "".join(f"  {_number(values[key]):>{max(6, len(key))}}" for key in columns[:-1])
         lines.append(f"{name:<{width}}{shares}  {values['count']:>5.0f}")
     return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _cells(evaluations: Sequence[Evaluation]) -> list[list[str]]:
@@ -91,7 +96,7 @@ def _cells(evaluations: Sequence[Evaluation]) -> list[list[str]]:
 def _cell(evaluation: Evaluation, name: str) -> str:
     if name not in evaluation.scores:
         return "-"
-    value = f"{evaluation.scores[name]:.4f}"
+    value = f"{evaluation.scores[name]:z.4f}"
     if name not in evaluation.intervals:
         return value
     low, high = evaluation.intervals[name]

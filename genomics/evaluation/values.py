@@ -73,10 +73,11 @@ class Evaluation:
         classes: names of classes or labels; none for regression.
         labels: as in `LabelledSequences`.
         outputs: float64 `[N, C]`, what `predict_proba` gave.
-        scores: by the names of `metrics.measure`. A score that the data does not define is not there.
+        scores: by the names of `metrics.Measure`. A score that the data does not define is not there.
         intervals: lower and upper end by the same names; none without a bootstrap.
         confusion: int64 `[C, C]`, true class by predicted class; None unless the kind is "classes".
-        by_class: precision, recall, specificity, f1 and count of every class; empty unless the kind is "classes".
+        by_class: precision, recall, specificity, f1 and count of every class; auroc, auprc, mcc, f1 and count of
+            every one of several labels, None where the data does not define it; empty for regression.
         notes: why scores are missing.
     """
 
@@ -88,7 +89,7 @@ class Evaluation:
     scores: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]]
     confusion: np.ndarray | None
-    by_class: Mapping[str, Mapping[str, float]]
+    by_class: Mapping[str, Mapping[str, float | None]]
     notes: tuple[str, ...]
 
     def summary(self) -> dict[str, Any]:

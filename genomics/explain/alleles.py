@@ -18,7 +18,8 @@ class Pair(NamedTuple):
 def reference_problem(variant: Variant, reference: Reference) -> str | None:
     """Why a variant's REF is not what the reference has there, in words; None if all is well.
 
-    An ambiguity code in the reference agrees with each base that it stands for.
+    Ambiguity codes agree with whatever they and the other may both stand for: N, which callers of large variants write
+    for REF, with all.
     """
     if reference.find(variant.contig) is None:
         shown = ", ".join(reference.names[:6]) + (", ..." if len(reference.names) > 6 else "")
@@ -26,14 +27,21 @@ def reference_problem(variant: Variant, reference: Reference) -> str | None:
     contig = reference.contig(variant.contig)
     start = variant.position - 1
     found = contig[start : start + len(variant.reference)]
-    if len(found) < len(variant.reference):
+    if not found:
         return f"position {variant.position:,} lies behind the end of {variant.contig} ({len(contig):,} bases)"
-    if all(base in ambiguous_dna_values[there] for base, there in zip(variant.reference, found, strict=True)):
+    if len(found) < len(variant.reference):
+        end = start + len(variant.reference)
+        return f"REF ends at position {end:,}, behind the end of {variant.contig} ({len(contig):,} bases)"
+    if all(_agree(given, there) for given, there in zip(variant.reference, found, strict=True)):
         return None
     return (
         f"REF is {_shorten(variant.reference)}, the reference has {_shorten(found)} at "
         f"{variant.contig}:{variant.position:,}"
     )
+
+
+def _agree(given: str, there: str) -> bool:
+    return not set(ambiguous_dna_values[given]).isdisjoint(ambiguous_dna_values[there])
 
 
 def allele_problem(variant: Variant, allele: str, window: int) -> str | None:

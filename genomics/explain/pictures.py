@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Affine2D
 
 from titans_seq.errors import UserError
-from titans_seq.pictures import check_picture, save_picture
+from titans_seq.pictures import check_picture, literal, save_picture
 
 from .mutagenesis import BASES, Attribution
 
@@ -61,7 +61,7 @@ def draw_attribution(attribution: Attribution, path: Path | str, title: str = ""
             # Rows share a scale: the last may be shorter.
             each.set_xlim(attribution.start + begin + 0.5, attribution.start + begin + 0.5 + min(ROW, max(count, 1)))
     axes[-1].set_xlabel("position")
-    figure.suptitle(title or f"{attribution.target}: what each base contributes", fontsize=11)
+    figure.suptitle(literal(title or f"{attribution.target}: what each base contributes"), fontsize=11)
     if changes is not None:
         figure.colorbar(axes[-1].images[0], ax=list(axes), label="change by substitution", shrink=0.6, aspect=30)
     save_picture(figure, path)

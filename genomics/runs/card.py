@@ -10,9 +10,9 @@ from .folder import PretrainRun, TrainRun
 
 _STRANDS = {
     "given": "each sequence as it stands",
-    "augment": "either strand in training, each sequence as it stands in prediction",
+    "augment": "either strand at random in training, the mean of both in prediction",
     "average": "each sequence as it stands in training, the mean of both strands in prediction",
-    "equivariant": "the mean of both strands: a sequence and its reverse complement have the same prediction",
+    "equivariant": "the mean of both strands, in training too",
 }
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from titans_seq.config import register
 from titans_seq.env import checkout_commit, versions_of
 from titans_seq.errors import UserError
 from titans_seq.files import write_text
-from titans_seq.training.run_folder import CHECKPOINTS, CONFIG, RunLayout
+from titans_seq.training.run_folder import CHECKPOINTS, CONFIG, PREVIOUS, RunLayout
 
 from ..models.classifier import ClassifierConfig
 from ..models.encoder import EncoderConfig
@@ -138,16 +139,35 @@ def claim_folds(out: Path, overwrite: bool) -> Iterator[None]:
         UserError: if it is taken by something that is not to be replaced.
     """
     check_folds_free(out, overwrite)
-    existed = out.exists()
-    RUNS.remove(out)
-    for folder in _fold_runs(out):
-        RUNS.remove(folder)
+    existed, previous = out.exists(), out / PREVIOUS
+    if previous.exists():
+        _remove_all(out)
+    else:
+        previous.mkdir(parents=True)
+        _move_all(out, previous)
     try:
         yield
     except BaseException:
-        if not existed and out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
+        if not any(RUNS.is_finished(fold) or RUNS.has_checkpoint(fold) for fold in _fold_runs(out)):
+            _remove_all(out)
+            _move_all(previous, out)
+            previous.rmdir()
+            if not existed:
+                out.rmdir()
         raise
+    RUNS.clear(out)
+
+
+def _move_all(source: Path, target: Path) -> None:
+    RUNS.move(source, target)
+    for fold in _fold_runs(source):
+        fold.rename(target / fold.name)
+
+
+def _remove_all(out: Path) -> None:
+    RUNS.remove(out)
+    for fold in _fold_runs(out):
+        shutil.rmtree(fold)
 
 
 def check_folds_free(out: Path, overwrite: bool) -> None:
@@ -163,6 +183,11 @@ def check_folds_free(out: Path, overwrite: bool) -> None:
             f"{out} already holds a cross-validation: give another folder, finish it with --resume, or train anew with "
             "--overwrite"
         )
+    for fold in _fold_runs(out):
+        for path in RUNS.foreign(fold):
+            raise UserError(
+                f"{path} was written by no run, and would be lost with the run beside it: move it elsewhere"
+            )
 
 
 def _fold_runs(out: Path) -> list[Path]:

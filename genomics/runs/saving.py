@@ -18,7 +18,7 @@ from ..models.encoder import EncoderConfig
 from ..tokens import Tokenizer
 from ..training.fitting import new_classifier
 from ..training.pretraining import PretrainModel
-from .folder import RUNS
+from .folder import RUNS, fold_folder, has_folds
 from .predictor import Predictor
 
 _CLASSIFIER, _ENCODER = "dna_classifier", "dna_encoder"
@@ -133,6 +133,11 @@ def _open(folder: str | os.PathLike[str]) -> tuple[Path, Mapping[str, Any], dict
         source = source / MODEL
     elif (source / RUN_CONFIG).is_file() and not (source / WEIGHTS).exists():
         raise UserError(RUNS.describe_unfinished(source))
+    elif has_folds(source):
+        raise UserError(
+            f"{source} holds the runs of a cross-validation, not one model: name one of them, such as "
+            f"{fold_folder(source, 1)}"
+        )
     return source, *load_folder(source)
 
 

@@ -62,12 +62,13 @@ def find_classes(folder: Path) -> Classes:
     """The files of each class: one file or one subfolder a class, whose names are the classes'.
 
     Raises:
-        UserError: if there is nothing to read, or a file and a folder, or two files, claim the same class.
+        UserError: if there is nothing to read, a class's folder has folders in it, or a file and a folder, or two
+            files, claim the same class.
     """
     classes: Classes = {}
     for path in _entries(folder):
         name = _name(path)
-        files = tuple(sorted(filter(is_sequence_file, path.iterdir()))) if path.is_dir() else (path,)
+        files = _files_of(path) if path.is_dir() else (path,)
         if not files:
             continue
         if name in classes:
@@ -79,6 +80,15 @@ def find_classes(folder: Path) -> Classes:
             "such as positive.fa and negative.fa"
         )
     return classes
+
+
+def _files_of(folder: Path) -> tuple[Path, ...]:
+    """The files of a class's folder."""
+    entries = _entries(folder)
+    inner = next((path for path in entries if path.is_dir()), None)
+    if inner is not None:
+        raise UserError(f"{inner}: a folder inside that of a class: put all files of a class into one folder")
+    return tuple(entries)
 
 
 def _entries(folder: Path) -> list[Path]:

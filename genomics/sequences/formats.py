@@ -20,7 +20,8 @@ from .values import Record
 Format = Literal["fasta", "fastq", "genbank", "plain", "table", "bed"]
 
 PACKED = (".gz", ".bgz")
-_FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas")
+_OTHERWISE_PACKED = (".bz2", ".xz", ".zst", ".zip")
+_FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas", ".fsa", ".frn")
 _FASTQ = (".fq", ".fastq")
 _GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
 _PLAIN = (".txt", ".seq")
@@ -44,8 +45,12 @@ def base_name(path: Path) -> str:
 
 
 def is_sequence_file(path: Path) -> bool:
-    """Whether the name of a file ends as those with sequences do; files that explain a folder do not count."""
-    return _unpacked(path).lower().endswith(SUFFIXES) and not path.name.lower().startswith(("readme", "license", "."))
+    """Whether the name of a file ends as those with sequences do; files that explain a folder do not count.
+
+    One that is packed in a way that cannot be read counts, so that it is refused by name and not left out in silence.
+    """
+    name = _unpacked(path, (*PACKED, *_OTHERWISE_PACKED)).lower()
+    return name.endswith(SUFFIXES) and not name.startswith(("readme", "license", "."))
 
 
 def find_format(path: Path) -> Format:
@@ -158,9 +163,9 @@ def _sequence(record: SeqRecord) -> str:
         return ""
 
 
-def _unpacked(path: Path) -> str:
+def _unpacked(path: Path, endings: tuple[str, ...] = PACKED) -> str:
     name = path.name
-    return next((name[: -len(suffix)] for suffix in PACKED if name.lower().endswith(suffix)), name)
+    return next((name[: -len(suffix)] for suffix in endings if name.lower().endswith(suffix)), name)
 
 
 def _shorten(text: str) -> str:

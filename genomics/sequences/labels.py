@@ -62,7 +62,9 @@ def class_names(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(different)
 
 
-def assemble(parts: Mapping[Part, Sequence[Labelled]], kind: Kind, columns: Sequence[str], source: str) -> Splits:
+def assemble(
+    parts: Mapping[Part, Sequence[Labelled]], kind: Kind, columns: Sequence[str], source: str, to_train: bool = True
+) -> Splits:
     """The parts of a data set, with the same classes in each.
 
     Args:
@@ -70,6 +72,7 @@ def assemble(parts: Mapping[Part, Sequence[Labelled]], kind: Kind, columns: Sequ
         kind: what the labels are.
         columns: what each label is called; the classes of "multilabel".
         source: what to call the data set in messages.
+        to_train: refuse one class only.
 
     Raises:
         UserError: if a part is empty, training has one class only, or another part has a class that training lacks.
@@ -79,14 +82,14 @@ def assemble(parts: Mapping[Part, Sequence[Labelled]], kind: Kind, columns: Sequ
             raise UserError(f"{source}: no usable record in its {part} part: expected sequences with labels")
     classes: tuple[str, ...] = tuple(columns) if kind == "multilabel" else ()
     if kind == "classes":
-        classes = _classes(parts, source)
+        classes = _classes(parts, source, to_train)
     made = {part: _sequences(held, kind, classes) for part, held in parts.items()}
     return Splits(made["train"], made.get("validation"), made.get("test"))
 
 
-def _classes(parts: Mapping[Part, Sequence[Labelled]], source: str) -> tuple[str, ...]:
+def _classes(parts: Mapping[Part, Sequence[Labelled]], source: str, to_train: bool) -> tuple[str, ...]:
     classes = class_names([held.labels[0] for held in parts["train"]])
-    if len(classes) == 1:
+    if to_train and len(classes) == 1:
         first = parts["train"][0].record
         raise UserError(
             f"{source}: all {len(parts['train']):,} training records are of one class, {classes[0]!r} (the first is "

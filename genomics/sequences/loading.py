@@ -13,14 +13,18 @@ from .folders import Part, find_classes, find_parts
 from .labels import Labelled, assemble
 from .options import LoadOptions
 from .reference import Reference
-from .sources import LabelColumns, Reading, labelled_table, records_of
+from .sources import LabelColumns, Reading, has_labels, labelled_table, records_of
 from .values import Record, Splits
 
 _BY_NAME = LabelColumns((), ("class",), "classes")
 
 
 def load_splits(
-    path: str | os.PathLike[str], options: LoadOptions | None = None, left_out: list[str] | None = None
+    path: str | os.PathLike[str],
+    options: LoadOptions | None = None,
+    left_out: list[str] | None = None,
+    *,
+    to_train: bool = True,
 ) -> Splits:
     r"""Read a data set.
 
@@ -31,6 +35,7 @@ def load_splits(
             compressed with gzip. What is not divided into parts is training data.
         options: what the files do not say.
         left_out: with `skip_bad`, the message of each record that is left out is appended.
+        to_train: refuse data of one class, on which nothing can be trained.
 
     Returns:
         The parts. Class ids follow the sorted names of the classes.
@@ -53,7 +58,7 @@ def load_splits(
         raise UserError(f"{path}: no such file or folder: check the path")
     refuse = refusal(options.skip_bad, left_out)
     if path.is_file() and is_archive(path):
-        return assemble(read_archive(path, refuse), "classes", _BY_NAME.names, str(path))
+        return assemble(read_archive(path, refuse), "classes", _BY_NAME.names, str(path), to_train)
     with nullcontext() if options.reference is None else Reference(Path(options.reference)) as reference:
         reading = Reading(options, reference, refuse)
         sources = (find_parts(path) if path.is_dir() else {}) or {"train": path}
@@ -68,7 +73,7 @@ def load_splits(
                     f"{source}: its labels are {', '.join(found.names)}, those of training are "
                     f"{', '.join(columns.names)}: use the same columns in each part"
                 )
-    return assemble(parts, columns.kind, columns.names, str(path))
+    return assemble(parts, columns.kind, columns.names, str(path), to_train)
 
 
 def read_records(
@@ -121,10 +126,13 @@ def _read(source: Path, reading: Reading) -> tuple[list[Labelled], LabelColumns]
     kind = reading.options.kind
     if kind not in (None, "classes"):
         raise UserError(f"{source}: a folder gives classes by the names of its files, kind {kind!r} needs a table")
-    labelled = [
-        Labelled(record, (name,))
-        for name, files in find_classes(source).items()
-        for file in files
-        for record in records_of(file, reading)
-    ]
+    labelled: list[Labelled] = []
+    for name, files in find_classes(source).items():
+        for file in files:
+            if has_labels(file):
+                raise UserError(
+                    f"{file}: has a column of labels, but the files of a folder are a class each unless they are named "
+                    "train, dev and test: give the file itself, or name the parts so"
+                )
+            labelled += [Labelled(record, (name,)) for record in records_of(file, reading)]
     return labelled, _BY_NAME

@@ -1,6 +1,8 @@
 """A reference genome: pieces of its contigs by place and strand, without reading what is not asked for."""
 
+import codecs
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -11,25 +13,26 @@ from Bio import SeqIO
 from titans_seq.errors import UserError
 
 from .alphabet import clean, reverse_complement
-from .bad_records import refusal
-from .formats import find_format, parse
-from .opening import BROKEN_GZIP, broken_gzip, is_ordinary_gzip
+from .formats import find_format
+from .opening import BROKEN_GZIP, broken_gzip, is_ordinary_gzip, open_text
 
 _SHOWN = 8
+_HELD_BASES = 300_000_000  # a little more than the longest human chromosome
 _MITOCHONDRION = ("M", "MT", "MtDNA")
 
 
 class Reference:
     r"""A FASTA file of contigs.
 
-    A plain or bgzipped file is indexed, and one contig at a time is in memory; a file of ordinary gzip, which cannot
-    be entered in the middle, is read once and kept. Use it in a `with` block, and ask for one contig after the other.
+    A plain or bgzipped file is indexed, and a few contigs at a time are in memory; one that cannot be entered in the
+    middle (ordinary gzip, a byte order mark, an old Mac's line ends) is read once and kept. Use it in a `with` block.
 
     Args:
         path: the file.
 
     Raises:
-        UserError: if it cannot be read, is not FASTA, or has two contigs of one name.
+        UserError: if it cannot be read, is not FASTA, or has two contigs of one name; on reading a contig, if there are
+            gaps in it, which would move all positions behind them.
 
     Example:
         >>> import tempfile
@@ -45,10 +48,9 @@ class Reference:
         if form != "fasta":
             raise UserError(f"{path}: a reference must be a FASTA file, this one is {form}")
         self.path = path
-        self._name: str | None = None
-        self._sequence = ""
+        self._held: OrderedDict[str, str] = OrderedDict()
         self._index: Any = None
-        if is_ordinary_gzip(path):
+        if is_ordinary_gzip(path) or _needs_decoding(path):
             self._contigs: Mapping[str, object] = self._read_all()
         else:
             self._contigs = self._index = self._indexed()
@@ -87,9 +89,12 @@ class Reference:
                 f"contig {name!r} is not in the reference {self.path}, which has {known}: give the reference of the "
                 "same assembly, with the same names (a 'chr' in front may differ)"
             )
-        if found != self._name:
-            self._sequence, self._name = self._read(found), found
-        return self._sequence
+        if found not in self._held:
+            self._held[found] = self._read(found)
+            while len(self._held) > 1 and sum(map(len, self._held.values())) > _HELD_BASES:
+                self._held.popitem(last=False)
+        self._held.move_to_end(found)
+        return self._held[found]
 
     def window(self, contig: str, start: int, end: int, strand: str = "+") -> str:
         """A piece of a contig.
@@ -120,7 +125,17 @@ class Reference:
             text = str(self._index[name].seq)
         except BROKEN_GZIP as error:
             raise broken_gzip(self.path, f"contig {name!r}", error) from error
-        return clean(text, f"{self.path}, contig {name!r}")
+        return self._cleaned(text, name)
+
+    def _cleaned(self, text: str, name: str) -> str:
+        place = f"{self.path}, contig {name!r}"
+        gap = next((letter for letter in "-." if letter in text), None)
+        if gap is not None:
+            raise UserError(
+                f"{place}: has a gap {gap!r} at position {text.index(gap) + 1:,}, where no base stands: give the "
+                "genome itself, not an alignment"
+            )
+        return clean(text, place)
 
     def _indexed(self) -> Any:
         try:
@@ -132,11 +147,23 @@ class Reference:
 
     def _read_all(self) -> dict[str, str]:
         contigs: dict[str, str] = {}
-        for record in parse(self.path, "fasta", refusal(False)):
-            if record.name in contigs:
-                raise _unusable(self.path, f"Duplicate key '{record.name}'")
-            contigs[record.name] = record.sequence
+        with open_text(self.path) as stream:
+            try:
+                for record in SeqIO.parse(stream, "fasta"):
+                    name = record.id or ""
+                    if name in contigs:
+                        raise _unusable(self.path, f"Duplicate key '{name}'")
+                    contigs[name] = self._cleaned(str(record.seq), name)
+            except BROKEN_GZIP as error:
+                raise broken_gzip(self.path, f"record {len(contigs) + 1}", error) from error
         return contigs
+
+
+def _needs_decoding(path: Path) -> bool:
+    """Whether a file is text that an index by bytes would not find its way in."""
+    with path.open("rb") as stream:
+        head = stream.read(1 << 16)
+    return head.startswith(codecs.BOM_UTF8) or (b"\r" in head and b"\n" not in head)
 
 
 def _unusable(path: Path, problem: str) -> UserError:

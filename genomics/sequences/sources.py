@@ -58,6 +58,14 @@ def records_of(path: Path, reading: Reading) -> Iterator[Record]:
         yield from parse(path, form, reading.refuse)
 
 
+def has_labels(path: Path) -> bool:
+    """Whether a file is a table with a column that is named as labels are."""
+    if find_format(path) != "table":
+        return False
+    table = open_table(path)
+    return table.headed and table.find(LABEL) is not None
+
+
 def labelled_table(path: Path, reading: Reading) -> tuple[list[Labelled], LabelColumns]:
     """The records of a table with the labels that stand beside them.
 
@@ -91,7 +99,7 @@ def _content(table: Table, options: LoadOptions) -> int | IntervalColumns:
     if found is None:
         raise UserError(
             f"{table.path}: no column of sequences: expected one named sequence or seq, or the columns region, start "
-            f"and end; its columns are {table.listed}; name the one that holds the sequences"
+            f"and end; its columns are {table.listed}; name the one that holds the sequences (--sequence)"
         )
     return found
 
@@ -107,7 +115,7 @@ def _label_columns(table: Table, content: int | IntervalColumns, options: LoadOp
     if not numbers:
         raise UserError(
             f"{table.path}: no column of labels: expected one named label or class; its columns are {table.listed}; "
-            "name the one, or the several, that hold labels"
+            "name the one, or the several, that hold labels (--label)"
         )
     kind = options.kind or ("multilabel" if len(numbers) > 1 else "classes")
     return LabelColumns(numbers, tuple(table.columns[number] for number in numbers), kind)
@@ -158,7 +166,7 @@ def _cut_all(
     """Intervals with their sequences, in the order of the file."""
     reference = reading.reference
     if reference is None:
-        raise UserError(f"{path}: holds intervals, not sequences: give the FASTA file of the genome as the reference")
+        raise UserError(f"{path}: holds intervals, not sequences: give the FASTA file of the genome (--reference)")
     found: dict[int, Labelled] = {}
     # One contig after the other, since the reference holds one at a time.
     for number, interval, labels in sorted(intervals, key=lambda item: item[1].contig):

@@ -15,6 +15,7 @@ from sklearn.model_selection import (
 
 from titans_seq.errors import UserError
 
+from .alphabet import reverse_complement
 from .kmers import canonical_kmers
 from .values import LabelledSequences
 
@@ -100,7 +101,8 @@ def near_duplicate_groups(sequences: tuple[str, ...], k: int = 40) -> np.ndarray
     """Put sequences together that overlap: those that share a k-mer on either strand, directly or through others.
 
     Args:
-        sequences: N clean sequences. Those shorter than k share nothing unless they are equal.
+        sequences: N clean sequences. Those shorter than k share nothing unless they are equal, or one is the other's
+            reverse complement.
         k: bases of the shared piece, in [1, 64]; short pieces are shared by chance and join everything.
 
     Returns:
@@ -113,7 +115,7 @@ def near_duplicate_groups(sequences: tuple[str, ...], k: int = 40) -> np.ndarray
     parents = list(range(len(sequences)))
     first: dict[str, int] = {}
     for index, sequence in enumerate(sequences):
-        parents[index] = first.setdefault(sequence, index)
+        parents[index] = first.setdefault(min(sequence, reverse_complement(sequence)), index)
     for one, other in _shared(sequences, k):
         one, other = _root(parents, one), _root(parents, other)
         parents[max(one, other)] = min(one, other)
@@ -172,7 +174,7 @@ def _check_classes(data: LabelledSequences, least: int) -> None:
     if counts[rare] < least:
         raise UserError(
             f"class {data.classes[rare]!r} has {counts[rare]} sequences: dividing the data needs at least {least} of "
-            "each class; add some, or leave the class out"
+            "each class; add some, or leave the class out; if the labels are measurements, give --kind regression"
         )
 
 

@@ -17,7 +17,8 @@ CONFIG = "config.yaml"
 """Everything to repeat a run, in its folder."""
 CHECKPOINTS = "checkpoints"
 """Folder in a run's own, for checkpoints of which the last few stay; see `KeepLast`."""
-_PREVIOUS = ".previous"
+PREVIOUS = ".previous"
+"""Folder in a run's own that holds the earlier run which it replaces, until it is finished."""
 
 Run = TypeVar("Run")
 
@@ -67,7 +68,7 @@ class RunLayout:
             raise UserError(f"{out} is a file: give the name of a new folder for the run")
         if not out.exists() or not any(out.iterdir()):
             return
-        if not (out / CONFIG).is_file() and not (out / _PREVIOUS).exists():
+        if not (out / CONFIG).is_file() and not (out / PREVIOUS).exists():
             raise UserError(f"{out} holds other files and no run: give the name of a new or empty folder")
         if overwrite:
             return
@@ -86,19 +87,19 @@ class RunLayout:
             UserError: see `check_free`.
         """
         self.check_free(out, overwrite)
-        existed, previous = out.exists(), out / _PREVIOUS
+        existed, previous = out.exists(), out / PREVIOUS
         if previous.exists():
             # A run that was to replace an earlier one was itself stopped: only the earlier one is worth keeping.
             self.remove(out)
         else:
             previous.mkdir(parents=True)
-            self._move(out, previous)
+            self.move(out, previous)
         try:
             yield
         except BaseException:
-            if not self._has_checkpoint(out):
+            if not self.has_checkpoint(out):
                 self.remove(out)
-                self._move(previous, out)
+                self.move(previous, out)
                 previous.rmdir()
                 if not existed:
                     out.rmdir()
@@ -106,7 +107,7 @@ class RunLayout:
 
     def clear(self, out: Path) -> None:
         """Remove from a finished run the earlier one that it replaces, and what a killed process left half written."""
-        shutil.rmtree(out / _PREVIOUS, ignore_errors=True)
+        shutil.rmtree(out / PREVIOUS, ignore_errors=True)
         torn = [f".{Path(name).stem}.*{Path(name).suffix}" for name in self.checkpoints]
         for pattern in (*torn, f".{MODEL}.*.new", f".{MODEL}.*.old"):
             for path in out.glob(pattern):
@@ -117,12 +118,19 @@ class RunLayout:
         for name in self._names():
             _remove(out / name)
 
-    def _has_checkpoint(self, out: Path) -> bool:
+    def foreign(self, out: Path) -> list[Path]:
+        """What is in a run folder and of no run; names that begin with a dot do not count."""
+        held = sorted(out.iterdir())
+        return [path for path in held if path.name not in self._names() and not path.name.startswith(".")]
+
+    def has_checkpoint(self, out: Path) -> bool:
+        """Whether a run that was stopped has something to go on from."""
         # A file whose name begins with a dot is not whole yet.
         paths = [out / name for name in self.checkpoints]
         return any(path.is_file() or any(path.glob("[!.]*")) for path in paths)
 
-    def _move(self, source: Path, target: Path) -> None:
+    def move(self, source: Path, target: Path) -> None:
+        """Move a run into another folder, and leave what else is in its own."""
         for name in self._names():
             if (source / name).exists():
                 (source / name).rename(target / name)

@@ -99,6 +99,42 @@ def test_folds_are_runs_of_their_own_and_one_evaluation(titans, table, tmp_path)
     assert names(out)[2:] == ["fold-1", "fold-2", "fold-3"]
 
 
+def test_a_cross_validation_that_fails_leaves_the_earlier_one(titans, table, tmp_path):
+    out = tmp_path / "cv"
+    alone = ("--baselines", "none", "--bootstrap", "0")
+    assert titans("train", table, "--out", out, *TINY, "--folds", "2", *alone)[0] == 0
+    before = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    options = ("--folds", "3", *alone, "--overwrite")
+    code, _, err = titans("train", table, "--out", out, *TINY, *options, "--lr", "1e30")
+    assert (code, "the training loss became nan" in err) == (2, True)
+    assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    (out / "fold-1" / "notes.txt").write_text("mine")
+    code, _, err = titans("train", table, "--out", out, *TINY, *options)
+    assert (code, "notes.txt was written by no run" in err) == (2, True)
+    (out / "fold-1" / "notes.txt").unlink()
+    assert titans("train", table, "--out", out, *TINY, *options)[0] == 0
+    assert names(out) == ["check.txt", "evaluation", "fold-1", "fold-2", "fold-3"]
+    code, _, err = titans("evaluate", out, "--baselines", "none")
+    assert (code, f"name one of them, such as {out / 'fold-1'}" in err) == (2, True)
+
+
+def test_names_with_dollar_signs_reach_the_pictures(titans, tmp_path):
+    labels = (r"a$\foo$", "b")
+    rows = "".join(f"r{i},{'ACGT' * 5},{labels[i % 2]}\n" for i in range(40))
+    (tmp_path / "d.csv").write_text("id,sequence,label\n" + rows)
+    code, _, err = titans("train", tmp_path / "d.csv", "--out", tmp_path / "z", *TINY, *FAST)
+    assert (code, err) == (0, "")
+    assert (tmp_path / "z" / "evaluation" / "confusion.png").exists()
+
+
+def test_independent_data_of_one_class_is_scored(titans, run, tmp_path):
+    (tmp_path / "one.csv").write_text("seq,label\nACGTACGTAA,motif\nACACACACAC,motif\n")
+    code, out, _ = titans("evaluate", run, tmp_path / "one.csv", "--baselines", "none", "--bootstrap", "0")
+    assert code == 0
+    assert "one.csv: 2 sequences" in out
+    assert "note: no sequence of class" in out
+
+
 def test_a_run_that_was_stopped_goes_on_and_is_evaluated(titans, run, parts, tmp_path, monkeypatch):
     out = tmp_path / "cut"
 

@@ -129,6 +129,24 @@ def test_every_verb_has_help_with_examples(titans, verb):
     assert f"titans dna {verb} {VERBS[verb].examples[0].split()[0]}" in out
 
 
+def test_fetch_downloads_and_says_what_is_next(titans, tmp_path, monkeypatch):
+    monkeypatch.setattr("genomics.sequences.archive.fetch", lambda name, folder: folder / f"{name}_v0.zip")
+    code, out, _ = titans("fetch", "human_enhancers_cohn", "--out", tmp_path)
+    assert code == 0
+    assert f"titans dna train {tmp_path / 'human_enhancers_cohn_v0.zip'} --out runs/z" in out
+    assert "human_ocr_ensembl\n" in titans("fetch", "--list")[1]
+    code, _, err = titans("fetch")
+    assert (code, "no data set is named: titans dna fetch --list shows all" in err) == (2, True)
+
+
+def test_a_failing_skip_bad_says_what_was_left_out(titans, run, tmp_path):
+    (tmp_path / "bad.fa").write_text(">one\nAC!\n")
+    code, out, err = titans("predict", run, tmp_path / "bad.fa", "--skip-bad", "--out", tmp_path / "o.csv")
+    assert (code, "there is no usable sequence" in err) == (2, True)
+    assert "left out: 1 records that cannot be used" in out
+    assert "bad.fa, record 1 (one)" in out
+
+
 def test_the_group_lists_its_verbs(titans):
     code, out, _ = titans("--help")
     assert code == 0

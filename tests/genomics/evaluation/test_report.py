@@ -53,8 +53,17 @@ def test_kinds_are_not_mixed_in_a_table() -> None:
         table([])
 
 
-def test_only_classes_have_a_class_table() -> None:
+def test_classes_and_labels_have_a_line_each() -> None:
     assert len(class_table(classes(3)).splitlines()) == 4
+    outputs, truth = np.array([[0.9, 0.1], [0.2, 0.3], [0.6, 0.2]]), np.array([[1, 0], [0, 0], [1, 0]])
+    found = evaluate_outputs(outputs, truth.astype(np.float32), ("x", "never"), "multilabel", OPTIONS)
+    assert class_table(found).splitlines() == [
+        "label   auroc   auprc     mcc      f1  count",
+        "x      1.0000  1.0000  1.0000  1.0000      2",
+        "never       -       -       -       -      0",
+    ]
+    assert found.summary()["by_class"]["never"]["auroc"] is None
+    assert found.by_class["x"]["mcc"] == found.scores["mcc"]
     assert class_table(values()) == ""
 
 

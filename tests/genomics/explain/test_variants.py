@@ -138,12 +138,28 @@ def test_targets_are_all_or_those_named(reference: Path, tmp_path: Path) -> None
         score(path, reference, tmp_path / "d.csv", labels, targets=("d",))
 
 
+@pytest.mark.parametrize("ref", ["N", "R", "S"])
+@pytest.mark.parametrize("place", [("chr1", 10), ("chr2", 4), ("chr2", 5)])
+def test_an_ambiguous_ref_agrees_with_what_it_may_stand_for(
+    reference: Path, tmp_path: Path, ref: str, place: tuple[str, int]
+) -> None:
+    there = (CONTIG + "ACGRN")[place[1] - 1] if place[0] == "chr1" else "ACGRN"[place[1] - 1]
+    possible = {"N": "ACGTRN", "R": "AGRN", "S": "CGRN"}[ref]
+    path, out = calls(tmp_path, (*place, ref, "<DEL>")), tmp_path / "out.csv"
+    if there in possible:
+        assert score(path, reference, out).skipped == {"symbolic allele": 1}
+    else:
+        with pytest.raises(UserError, match=f"REF is {ref}, the reference has {there}"):
+            score(path, reference, out)
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         (("chr1", 20, "ACGT".replace(CONTIG[19], "")[0], "N"), rf"line 3: REF is ., the reference has {CONTIG[19]} at"),
         (("chr9", 1, "A", "C"), r"line 3: the reference has no contig 'chr9', only chr1, chr2"),
         (("chr1", 61, "A", "C"), r"line 3: position 61 lies behind the end of chr1 \(60 bases\)"),
+        (("chr1", 60, "AC", "C"), r"line 3: REF ends at position 61, behind the end of chr1 \(60 bases\)"),
         (("chr2", 4, "C", "T"), r"line 3: REF is C, the reference has R at chr2:4"),
     ],
 )

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from genomics.models import ClassifierConfig
 from genomics.runs import load_classifier, pretrain_run, resume_run, train_run
 from genomics.runs.folder import TrainRun, fingerprint
+from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import LabelledSequences, Splits
 from genomics.tokens import KMers, Nucleotides
 from genomics.training.config import PretrainConfig, TrainConfig
@@ -84,6 +85,16 @@ def test_a_saved_model_predicts_as_the_trained_one(tmp_path, source):
     again = load_classifier(tmp_path / source, device="cpu")
     assert (again.classes, again.kind, again.model.config) == (("background", "motif"), "classes", config)
     np.testing.assert_array_equal(again.logits(SEQUENCES), model.logits(SEQUENCES))
+
+
+@pytest.mark.parametrize("strands", ["given", "augment", "average", "equivariant"])
+def test_the_card_says_which_strands_are_read(tmp_path, strands):
+    model = trained(tmp_path / "run", replace(MODEL, strands=strands))
+    other = model.logits([reverse_complement(sequence) for sequence in SEQUENCES])
+    both = bool(np.allclose(model.logits(SEQUENCES), other, atol=1e-5))
+    said = next(line for line in (tmp_path / "run" / "README.md").read_text().splitlines() if "strands:" in line)
+    assert ("mean of both" in said) == both == (strands != "given")
+    assert ("random" in said) == (strands == "augment")
 
 
 def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):

@@ -103,7 +103,7 @@ def test_a_sequence_may_be_longer_than_a_cell_of_csv_usually_is(tmp_path: Path) 
         (
             "a.bed",
             "chr1\t0\t10\n",
-            ": holds intervals, not sequences: give the FASTA file of the genome as the reference",
+            ": holds intervals, not sequences: give the FASTA file of the genome (--reference)",
         ),
     ],
 )

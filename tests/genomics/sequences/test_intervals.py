@@ -59,6 +59,32 @@ class TestReference:
         with pytest.raises(UserError, match="two contigs are named 'a': rename or remove one"):
             Reference(write(tmp_path / f"a.fa{suffix}", ">a\nAC\n>b\nAC\n>a\nGG\n"))
 
+    @pytest.mark.parametrize("change", ["byte order mark", "old Mac", "Windows"])
+    def test_texts_of_other_systems(self, tmp_path: Path, change: str) -> None:
+        ends = {"byte order mark": "\n", "old Mac": "\r", "Windows": "\r\n"}[change]
+        text = ("\ufeff" if change == "byte order mark" else "") + GENOME.replace("\n", ends)
+        with Reference(write(tmp_path / "a.fa", text)) as reference:
+            assert {name: reference.contig(name) for name in reference.names} == CONTIGS
+
+    @pytest.mark.parametrize("suffix", ["", ".gz", ".bgz"])
+    def test_gaps_would_move_what_is_behind_them(self, tmp_path: Path, suffix: str) -> None:
+        path = write(tmp_path / f"a.fa{suffix}", ">one\nAC--GT\n")
+        with pytest.raises(UserError, match="contig 'one': has a gap '-' at position 3"), Reference(path) as reference:
+            reference.contig("one")
+
+    def test_contigs_are_read_once_as_long_as_they_fit(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        read: list[str] = []
+        usual = Reference._read
+        monkeypatch.setattr(Reference, "_read", lambda self, name: read.append(name) or usual(self, name))
+        path = write(tmp_path / "a.fa", GENOME)
+        for room, expected in ((30, ["chr1", "chr2"]), (29, ["chr1", "chr2", "chr1", "chr2"])):
+            monkeypatch.setattr("genomics.sequences.reference._HELD_BASES", room)
+            read.clear()
+            with Reference(path) as reference:
+                for name in ("chr1", "chr2", "chr1", "chr2"):
+                    assert reference.contig(name) == CONTIGS[name]
+            assert read == expected
+
     def test_another_format(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="a reference must be a FASTA file, this one is fastq"):
             Reference(write(tmp_path / "a.fq", "@a\nAC\n+\nII\n"))

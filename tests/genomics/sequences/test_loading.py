@@ -168,6 +168,23 @@ class TestFolders:
         write(tmp_path / "no.csv", "seq\nGG\n")
         assert load_splits(tmp_path).train.classes == ("no", "yes")
 
+    def test_tables_with_labels_are_no_classes(self, tmp_path: Path) -> None:
+        for name in ("tata_train", "tata_test"):
+            write(tmp_path / f"{name}.csv", TABLE)
+        assert "tata_test.csv: has a column of labels, but the files of a folder are a class each" in refusal(tmp_path)
+
+    @pytest.mark.parametrize("name", ["c.fasta.bz2", "c.fa.xz"])
+    def test_what_cannot_be_unpacked_is_refused(self, tmp_path: Path, name: str) -> None:
+        write(tmp_path / "a.fa", ">1\nAC\n")
+        write(tmp_path / "b.fsa", ">1\nAC\n")
+        (tmp_path / name).write_bytes(b"BZh9" if name.endswith("bz2") else b"\xfd7zXZ")
+        assert "expected text, plain or compressed with gzip; convert it" in refusal(tmp_path)
+
+    def test_a_class_of_folders_is_refused(self, tmp_path: Path) -> None:
+        write(tmp_path / "a/1.fa", ">1\nAC\n")
+        write(tmp_path / "b/more/1.fa", ">1\nAC\n")
+        assert "more: a folder inside that of a class" in refusal(tmp_path)
+
     @pytest.mark.parametrize(
         ("files", "message"),
         [

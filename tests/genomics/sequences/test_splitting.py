@@ -98,8 +98,9 @@ class TestGroups:
         sequences = (text[:100], text[300:], text[50:150], reverse_complement(text[100:200]), text[300:])
         assert near_duplicate_groups(sequences, k=40).tolist() == [0, 1, 0, 0, 1]
 
-    def test_short_sequences_are_alone_unless_equal(self) -> None:
+    def test_short_sequences_are_alone_unless_equal_on_either_strand(self) -> None:
         assert near_duplicate_groups(("ACGT", "ACGA", "ACGT"), k=40).tolist() == [0, 1, 0]
+        assert near_duplicate_groups(("ACGTTGCAAC", "GTTGCAACGT", "CGTTGCAACA"), k=40).tolist() == [0, 0, 1]
         assert near_duplicate_groups((), k=40).shape == (0,)
 
     def test_unknown_bases_join_nothing(self) -> None:
