@@ -78,6 +78,7 @@ SETS = {
             "genomic_benchmarks/human_enhancers_cohn/test.csv.gz",
             "GenomicsBenchmarks, enhancers, human, 500 bases",
             True,
+            mutations=0.1,
             folds=5,
             note=_FOLDED,
         ),

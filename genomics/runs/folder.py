@@ -185,9 +185,7 @@ def check_folds_free(out: Path, overwrite: bool) -> None:
         )
     for fold in _fold_runs(out):
         for path in RUNS.foreign(fold):
-            raise UserError(
-                f"{path} was written by no run, and would be lost with the run beside it: move it elsewhere"
-            )
+            raise UserError(f"{path} was written by no run, and would be lost with the one beside it: move it away")
 
 
 def _fold_runs(out: Path) -> list[Path]:
