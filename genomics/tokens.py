@@ -10,6 +10,7 @@ from titans_seq.config import register
 from titans_seq.errors import UserError
 
 from .sequences.alphabet import encode
+from .sequences.kmers import kmer_complements
 
 _UNKNOWN_BASE = 4
 MOST_BASES = 8
@@ -162,10 +163,6 @@ class KMers(Tokenizer):
 
 @functools.cache
 def _complement(width: int) -> np.ndarray:
-    left, turned = np.arange(4**width), np.zeros(4**width, dtype=np.int64)
-    for _ in range(width):
-        left, last = left // 4, left % 4
-        turned = 4 * turned + 3 - last
-    whole = np.concatenate([turned, 4**width + np.arange(3)])
+    whole = np.concatenate([kmer_complements(width), 4**width + np.arange(3)])
     whole.setflags(write=False)
     return whole

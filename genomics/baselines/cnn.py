@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ..evaluation.values import Kind
 from ..sequences.values import LabelledSequences
-from .network import Network, batches, encoded, reverse_complement
+from .network import Network, batches, encoded, other_strand
 from .values import check_parts, preference, targets
 
 
@@ -65,7 +65,7 @@ class SmallCNN:
                 for group in optimiser.param_groups:
                     group["lr"] = self.lr * one_cycle((epoch + done) / self.epochs)
                 if self.both_strands and torch.rand((), generator=chance) < 0.5:
-                    batch = reverse_complement(batch)
+                    batch = other_strand(batch)
                 logits = network(batch.codes.to(self.device), batch.lengths.to(self.device))
                 optimiser.zero_grad()
                 _loss(logits, wanted[batch.index.to(self.device)], train.kind).backward()
@@ -96,7 +96,7 @@ class CNNModel:
         parameter = next(self.network.parameters())
         outputs = np.empty((len(sequences), self.network.head.out_features))
         for _, batch in batches(encoded(sequences), 256):
-            strands = [batch, reverse_complement(batch)] if self.both_strands else [batch]
+            strands = [batch, other_strand(batch)] if self.both_strands else [batch]
             logits = [self.network(one.codes.to(parameter.device), one.lengths.to(parameter.device)) for one in strands]
             outputs[batch.index.numpy()] = torch.stack(logits).mean(0).double().cpu().numpy()
         return self.centre + self.scale * outputs

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
 from ..sequences.alphabet import encode
+from ..sequences.kmers import kmer_complements
 
 BASES = 4
 
@@ -43,19 +44,10 @@ def _one_size(codes: np.ndarray, rows: np.ndarray, lengths: np.ndarray, size: in
         valid &= letter < BASES
     kmers, owners = kmers[valid], rows[:places][valid]
     if symmetric:
-        kmers = np.minimum(kmers, _reverse_complements(size)[kmers])
+        kmers = np.minimum(kmers, kmer_complements(size)[kmers])
     weight = 100.0 / np.maximum(lengths, 1)
     shape = (len(lengths), BASES**size)
     return csr_matrix((weight[owners], (owners, kmers)), shape=shape)
-
-
-def _reverse_complements(size: int) -> np.ndarray:
-    """Number of the reverse complement of each k-mer, int64 `[4 ** size]`."""
-    rest, turned = np.arange(BASES**size), np.zeros(BASES**size, dtype=np.int64)
-    for _ in range(size):
-        turned = turned * BASES + (BASES - 1 - rest % BASES)
-        rest = rest // BASES
-    return turned
 
 
 def one_hot_ends(sequences: Sequence[str], left: int, right: int) -> csr_matrix:

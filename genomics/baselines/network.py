@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..models.masked_norm import MaskedNorm
-from ..sequences.alphabet import encode
+from ..models.strands import reverse_complement
+from ..sequences.alphabet import COMPLEMENT, encode
 
 PADDING = 4
 _MOST_POSITIONS = 64 * 4096
@@ -73,12 +74,9 @@ def batches(
         yield number / len(parts), Batch(index, padded, lengths[index])
 
 
-def reverse_complement(batch: Batch) -> Batch:
-    """The other strand of each sequence, within its own length."""
-    place = batch.lengths[:, None] - 1 - torch.arange(batch.codes.shape[1])
-    turned = batch.codes.gather(1, place.clamp(min=0))
-    turned = torch.where(turned < PADDING, 3 - turned, turned)
-    return Batch(batch.index, torch.where(place >= 0, turned, PADDING), batch.lengths)
+def other_strand(batch: Batch) -> Batch:
+    """The reverse complement of each sequence, within its own length."""
+    return Batch(batch.index, reverse_complement(batch.codes, batch.lengths, torch.tensor(COMPLEMENT)), batch.lengths)
 
 
 class Network(nn.Module):

@@ -2,7 +2,8 @@
 
 from .checking import check
 from .findings import findings
+from .places import check_places
 from .rendering import render, render_short
 from .report import CheckReport
 
-__all__ = ["CheckReport", "check", "findings", "render", "render_short"]
+__all__ = ["CheckReport", "check", "check_places", "findings", "render", "render_short"]

@@ -1,7 +1,9 @@
 """The look at a data set: all checks together."""
 
-from ..sequences.values import Splits
-from .lengths import length_score
+import numpy as np
+
+from ..sequences.values import LabelledSequences, Splits
+from .lengths import Lengths, length_score
 from .overlaps import KnownPart, overlap_within
 from .report import CheckReport
 from .summaries import summarise
@@ -36,4 +38,11 @@ def check(splits: Splits, k: int = 40) -> CheckReport:
         overlaps = [overlap_within(parts[0], splits.train, k)]
     if splits.validation is not None and splits.test is not None:
         overlaps.append(KnownPart("validation", splits.validation, k).overlap("test", splits.test))
-    return CheckReport(parts, length_score(splits), tuple(overlaps))
+    length = None
+    if splits.train.kind == "classes":
+        length = length_score({name: _lengths(part) for name, part in [("train", splits.train), *others]})
+    return CheckReport(parts, length, tuple(overlaps))
+
+
+def _lengths(part: LabelledSequences) -> Lengths:
+    return Lengths(np.array([len(sequence) for sequence in part.sequences]), part.labels)

@@ -94,6 +94,6 @@ def _about_part(part: PartSummary) -> list[str]:
             f"The classes are unequal: from {min(counts):,} to {max(counts):,} sequences. Weight them, and judge by "
             "MCC or F1 rather than by accuracy."
         )
-    if part.unknown > _NOTED:
+    if part.unknown is not None and part.unknown > _NOTED:
         found.append(f"{part.unknown:.1%} of the letters of {part.part} are not A, C, G or T.")
     return found

@@ -40,9 +40,10 @@ def _part(part: PartSummary) -> str:
         lines.append("  ".join([name.ljust(widths[0]), *shown]))
     if len(part.classes) > SHOWN:
         lines.append(f"... and {len(part.classes) - SHOWN:,} more")
+    letters = "" if part.unknown is None else f"not A, C, G or T: {part.unknown:.2%}; "
     lines.append(
-        f"not A, C, G or T: {part.unknown:.2%}; copies: {part.duplicates:,} equal, {part.reversed:,} reverse "
-        f"complement; with conflicting labels: {part.conflicting:,}"
+        f"{letters}copies: {part.duplicates:,} equal, {part.reversed:,} reverse complement; with conflicting labels: "
+        f"{part.conflicting:,}"
     )
     return "\n".join(lines)
 

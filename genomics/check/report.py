@@ -32,7 +32,7 @@ class PartSummary:
         part: "train", "validation" or "test".
         whole: all of its sequences together.
         classes: each class or label; empty for regression.
-        unknown: share of its letters that are not A, C, G or T.
+        unknown: share of its letters that are not A, C, G or T; None if only places are known.
         duplicates: sequences that are equal to an earlier one.
         reversed: sequences that are the reverse complement of an earlier, different one.
         conflicting: sequences of which another copy has another label.
@@ -41,7 +41,7 @@ class PartSummary:
     part: str
     whole: ClassSummary
     classes: tuple[ClassSummary, ...]
-    unknown: float
+    unknown: float | None
     duplicates: int
     reversed: int
     conflicting: int

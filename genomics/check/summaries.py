@@ -23,9 +23,9 @@ def summarise(part: str, data: LabelledSequences) -> PartSummary:
     duplicates, reversed_copies = _copies(data.sequences)
     return PartSummary(
         part=part,
-        whole=_describe("all", lengths, len(data)),
+        whole=describe("all", lengths, len(data)),
         classes=tuple(
-            _describe(name, lengths[_has(data, number)], len(data)) for number, name in enumerate(data.classes)
+            describe(name, lengths[_has(data, number)], len(data)) for number, name in enumerate(data.classes)
         ),
         unknown=1 - known / int(lengths.sum()),
         duplicates=duplicates,
@@ -43,7 +43,8 @@ def _has(data: LabelledSequences, number: int) -> np.ndarray:
     return data.labels[:, number] > 0 if data.kind == "multilabel" else data.labels == number
 
 
-def _describe(name: str, lengths: np.ndarray, total: int) -> ClassSummary:
+def describe(name: str, lengths: np.ndarray, total: int) -> ClassSummary:
+    """Describe those of one class by their lengths `[N]`, as a share of a total."""
     if not len(lengths):
         return ClassSummary(name, 0, 0.0, 0, 0, 0)
     share = len(lengths) / total

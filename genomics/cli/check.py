@@ -15,11 +15,13 @@ class Check:
     """Look for what lets a model score well without learning what it should.
 
     Class balance, lengths by class and what the length alone predicts; copies, conflicting labels; and what the parts
-    have in common: equal sequences, reverse complements, shared stretches of bases.
+    have in common: equal sequences, reverse complements, shared stretches of bases. Of intervals without --reference it
+    looks at the places alone.
     """
 
     data: Positional[Path]
-    """CSV or TSV with sequences and labels, a folder of train, dev and test files, or of one file or folder a class."""
+    """CSV or TSV with sequences and labels, a folder of train, dev and test files, or of one file or folder a class;
+    or intervals in such files, BED among them."""
     k: int = 40
     """Bases in common that make two sequences overlap."""
     progress: Progress = "bar"
@@ -29,14 +31,21 @@ class Check:
 
 def check(options: Check) -> None:
     """Print the report."""
-    from ..check import check, render
+    from ..check import check, check_places, render
     from ..sequences.loading import load_splits
+    from ..sequences.places import holds_places, load_places
     from .progress import note, print_left_out
     from .settings import load_options
 
     left_out: list[str] = []
+    reading = load_options(options.reading)
     note(f"reading {options.data}", options.progress)
-    splits = load_splits(options.data, load_options(options.reading), left_out)
-    note("comparing sequences", options.progress)
-    print(render(check(splits, options.k)))
+    if reading.reference is None and options.data.exists() and holds_places(options.data):
+        report = check_places(load_places(options.data, reading, left_out), options.k)
+        print("places alone are compared: give --reference to look at their sequences\n")
+    else:
+        splits = load_splits(options.data, reading, left_out)
+        note("comparing sequences", options.progress)
+        report = check(splits, options.k)
+    print(render(report))
     print_left_out(left_out)

@@ -15,6 +15,23 @@ _BLOCK = 32
 _BASES_AT_ONCE = 1 << 22
 
 
+def kmer_complements(k: int) -> np.ndarray:
+    """Number of the reverse complement of each k-mer, int64 `[4 ** k]`; numbers read bases as digits of base 4.
+
+    Args:
+        k: bases, at least 1.
+
+    Example:
+        >>> kmer_complements(1).tolist()
+        [3, 2, 1, 0]
+    """
+    rest, turned = np.arange(4**k), np.zeros(4**k, dtype=np.int64)
+    for _ in range(k):
+        rest, last = rest // 4, rest % 4
+        turned = 4 * turned + 3 - last
+    return turned
+
+
 def canonical_kmers(sequences: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The k-mers of sequences, some million bases at a time.
 

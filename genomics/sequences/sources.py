@@ -40,6 +40,12 @@ class LabelColumns:
     names: tuple[str, ...]
     kind: Kind
 
+    def of(self, row: Row, place: str) -> tuple[str, ...]:
+        """The labels in a row, which `place` names in messages; refused if one cannot be used."""
+        labels = tuple(row.cells[number] for number in self.numbers)
+        check_labels(labels, self.names, self.kind, place)
+        return labels
+
 
 def records_of(path: Path, reading: Reading) -> Iterator[Record]:
     """The records of a file, without labels.
@@ -72,6 +78,37 @@ def labelled_table(path: Path, reading: Reading) -> tuple[list[Labelled], LabelC
     Raises:
         UserError: if the file is no table, or a column is missing.
     """
+    table, content, columns = _labelled(path, reading)
+    return list(_rows(table, content, reading, columns.of)), columns
+
+
+def intervals_of(path: Path, reading: Reading) -> Iterator[Interval]:
+    """The places in a file, without labels.
+
+    Raises:
+        UserError: if the file cannot be read, or holds no intervals.
+    """
+    if find_format(path) == "bed":
+        yield from (interval for _, interval in read_bed(path, reading.refuse))
+        return
+    table = open_table(path)
+    columns = _places_in(table, _content(table, reading.options))
+    yield from (interval for _, interval, _ in _intervals(table, columns, reading, lambda *_: ()))
+
+
+def labelled_intervals(path: Path, reading: Reading) -> Iterator[tuple[Interval, tuple[str, ...]]]:
+    """The places in a table with the labels that stand beside them.
+
+    Raises:
+        UserError: if the file is no table, or a column is missing.
+    """
+    table, content, columns = _labelled(path, reading)
+    found = _intervals(table, _places_in(table, content), reading, columns.of)
+    yield from ((interval, labels) for _, interval, labels in found)
+
+
+def _labelled(path: Path, reading: Reading) -> tuple[Table, int | IntervalColumns, LabelColumns]:
+    """A table, where its sequences or intervals stand, and where its labels do."""
     if find_format(path) != "table":
         raise UserError(
             f"{path}: holds no labels: give a table with a column of sequences and one of labels, or a folder with one "
@@ -79,14 +116,13 @@ def labelled_table(path: Path, reading: Reading) -> tuple[list[Labelled], LabelC
         )
     table = open_table(path)
     content = _content(table, reading.options)
-    columns = _label_columns(table, content, reading.options)
+    return table, content, _label_columns(table, content, reading.options)
 
-    def labels_of(row: Row, place: str) -> tuple[str, ...]:
-        labels = tuple(row.cells[number] for number in columns.numbers)
-        check_labels(labels, columns.names, columns.kind, place)
-        return labels
 
-    return list(_rows(table, content, reading, labels_of)), columns
+def _places_in(table: Table, content: int | IntervalColumns) -> IntervalColumns:
+    if not isinstance(content, IntervalColumns):
+        raise UserError(f"{table.path}: holds sequences, where the files before it hold intervals: keep to one of them")
+    return content
 
 
 def _content(table: Table, options: LoadOptions) -> int | IntervalColumns:

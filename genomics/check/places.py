@@ -1,0 +1,133 @@
+"""The look at a data set of places on a genome, without the genome: balance, lengths, and places in common."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..sequences.intervals import Interval
+from ..sequences.places import LabelledPlaces
+from .lengths import Lengths, length_score
+from .report import CheckReport, ClassOverlap, Overlap, PartSummary
+from .summaries import describe
+
+Place = tuple[str, int, int]
+
+
+def check_places(parts: Mapping[str, LabelledPlaces], k: int = 40) -> CheckReport:
+    """Look at places as `check` does at sequences: copies are equal places, and overlaps are bases that both cover.
+
+    Args:
+        parts: from `load_places`, "train" first.
+        k: bases that two places must both cover to count as overlapping, at least 1; strands do not matter.
+
+    Example:
+        >>> def places(*starts):
+        ...     intervals = tuple(Interval("", "chr1", start, start + 100, "+") for start in starts)
+        ...     return LabelledPlaces(intervals, np.arange(len(starts)) % 2, ("no", "yes"))
+        >>> report = check_places({"train": places(0, 500), "test": places(0, 450, 900)})
+        >>> report.overlaps[0].exact, report.overlaps[0].sharing
+        (1, 2)
+    """
+    names = list(parts)
+    summaries = tuple(_summary(name, parts[name]) for name in names)
+    lengths = {name: Lengths(_lengths(places), places.labels) for name, places in parts.items()}
+    pairs = [(name, "train") for name in names[1:]] or [("train", "train")]
+    if "validation" in parts and "test" in parts:
+        pairs.append(("test", "validation"))
+    overlaps = tuple(_overlap(name, parts[name], other, parts[other], k) for name, other in pairs)
+    return CheckReport(summaries, length_score(lengths), overlaps)
+
+
+def _summary(name: str, places: LabelledPlaces) -> PartSummary:
+    lengths = _lengths(places)
+    count = len(places)
+    seen = Counter((_place(interval), interval.strand) for interval in places.intervals)
+    labels = _labels_of(places)
+    either = Counter(map(_place, places.intervals))
+    return PartSummary(
+        part=name,
+        whole=describe("all", lengths, count),
+        classes=tuple(
+            describe(each, lengths[places.labels == number], count) for number, each in enumerate(places.classes)
+        ),
+        unknown=None,
+        duplicates=count - len(seen),
+        reversed=len(seen) - len(either),
+        conflicting=sum(either[place] for place, found in labels.items() if len(found) > 1),
+    )
+
+
+def _overlap(part: str, places: LabelledPlaces, other: str, known: LabelledPlaces, k: int) -> Overlap:
+    labels, within = _labels_of(known), part == other
+    stranded = {(_place(interval), interval.strand) for interval in known.intervals}
+    summary = _summary(part, places)
+    exact = reverse = conflicting = 0
+    for interval, label in zip(places.intervals, places.labels, strict=True):
+        found = labels.get(_place(interval))
+        if found is not None:
+            same = (_place(interval), interval.strand) in stranded
+            exact, reverse = exact + same, reverse + (not same)
+            conflicting += found != {int(label)}
+    sharing = _sharing(places.intervals, known.intervals, k, within)
+    present = [number for number in range(len(places.classes)) if (places.labels == number).any()]
+    return Overlap(
+        part=part,
+        other=other,
+        count=len(places),
+        exact=summary.duplicates if within else exact,
+        reversed=summary.reversed if within else reverse,
+        conflicting=summary.conflicting if within else conflicting,
+        k=k,
+        sharing=int(sharing.sum()),
+        too_short=int((_lengths(places) < k).sum()),
+        classes=tuple(ClassOverlap(places.classes[n], float(sharing[places.labels == n].mean())) for n in present),
+    )
+
+
+def _sharing(ours: tuple[Interval, ...], known: tuple[Interval, ...], k: int, within: bool) -> np.ndarray:
+    """Whether each place covers k bases with one of the others, bool `[N]`; within a part, with another than itself."""
+    shared = np.zeros(len(ours), dtype=bool)
+    by_contig: dict[str, list[tuple[int, int]]] = {}
+    for interval in known:
+        if interval.end - interval.start >= k:
+            by_contig.setdefault(interval.contig, []).append((interval.start, interval.end))
+    # Of the places that begin at least k bases before our end, the one that reaches furthest. Within a part it may be
+    # our own, so the two that reach furthest are looked at.
+    tables = {contig: _furthest(sorted(places)) for contig, places in by_contig.items()}
+    for number, interval in enumerate(ours):
+        if interval.contig in tables and interval.end - interval.start >= k:
+            starts, first, second = tables[interval.contig]
+            before = int(np.searchsorted(starts, interval.end - k, side="right"))
+            reach = (second if within else first)[before - 1] if before else -1
+            shared[number] = reach >= interval.start + k
+    return shared
+
+
+def _furthest(places: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Starts of sorted places, and the largest and the second largest end of each and those before it."""
+    first, second = [], []
+    best = runner_up = -1
+    for _, end in places:
+        if end > best:
+            best, runner_up = end, best
+        else:
+            runner_up = max(runner_up, end)
+        first.append(best)
+        second.append(runner_up)
+    return np.array([start for start, _ in places]), np.array(first), np.array(second)
+
+
+def _lengths(places: LabelledPlaces) -> np.ndarray:
+    return np.array([interval.end - interval.start for interval in places.intervals])
+
+
+def _labels_of(places: LabelledPlaces) -> dict[Place, set[int]]:
+    labels: dict[Place, set[int]] = {}
+    for interval, label in zip(places.intervals, places.labels, strict=True):
+        labels.setdefault(_place(interval), set()).add(int(label))
+    return labels
+
+
+def _place(interval: Interval) -> Place:
+    return interval.contig, interval.start, interval.end
