@@ -1,6 +1,7 @@
 """One set: our model and the baselines, each trained on every seed and fold that has no row yet."""
 
 import datetime
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -106,7 +107,7 @@ def _tasks(
         settings = {
             "classifier": to_dict(trial.classifier),
             "train": {name: value for name, value in to_dict(trial.train).items() if name != "seed"},
-            "init": None if trial.init is None else str(trial.init.resolve()),
+            "init": None if trial.init is None else _named(trial.init),
         }
         tasks.append(({"model": trial.name, "ours": True, "settings": settings}, lambda: _fit(trial, parts, seed)))
     for baseline in baselines:
@@ -155,6 +156,13 @@ def _row(known: dict[str, Any], train: Callable[[], _Fitted], parts: Splits) -> 
         "versions": versions(),
         "commit": checkout_commit("genomics", "titans_seq"),
     }
+
+
+def _named(init: Path) -> str:
+    """A pretraining run by its path and its weights, since another may have taken its place."""
+    weights = load_encoder(init)[0].state_dict()
+    digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in weights.values())).hexdigest()
+    return f"{init.resolve()} (SHA-256 of the weights {digest[:16]})"
 
 
 def _scores(evaluation: Evaluation) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """`titans dna predict`: predictions for sequences, any number of any length, as CSV."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from .options import Device, RecordOptions
 
 if TYPE_CHECKING:
     from ..runs.predictor import Prediction, Predictor
+    from ..sequences.values import Record
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,22 @@ def predict(options: Predict) -> None:
     from .settings import chosen_device
 
     model = load_classifier(options.run, chosen_device(options.device))
+    width, short = model.model.config.tokenizer.width, 0
+
+    def counted(given: "Iterator[Record]") -> "Iterator[Record]":
+        nonlocal short
+        for record in given:
+            short += len(record.sequence) < width
+            yield record
+
     with records(options.sequences, options.reading) as given:
-        rows = (row(prediction, model) for prediction in model.predictions(given))
+        rows = (row(prediction, model) for prediction in model.predictions(counted(given)))
         count = csv_rows(options.out, header(model), rows, options.progress, "sequences predicted")
     print(f"written: {options.out}, {count:,} sequences")
+    if short:
+        print(
+            f"note: {short:,} of them are shorter than a token of {width} bases, so that the model saw none of theirs"
+        )
 
 
 def header(model: "Predictor") -> list[str]:

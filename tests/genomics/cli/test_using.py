@@ -8,6 +8,7 @@ import pytest
 
 from genomics.cli.main import VERBS
 from genomics.runs import load_classifier
+from tests.genomics.cli.conftest import TINY
 
 
 def read(path: Path) -> list[list[str]]:
@@ -25,6 +26,14 @@ def test_predict_writes_a_row_a_sequence(titans, run, fasta, tmp_path):
     expected = load_classifier(run, "cpu").predict_proba(["ACGTACGTNN", "TTTTACGTGGCA", "GATTACA"])
     np.testing.assert_allclose([[float(cell) for cell in row[2:]] for row in rows[:3]], expected, rtol=1e-5)
     assert printed == f"written: {out}, 6 sequences\n"
+
+
+def test_predict_says_of_which_sequences_the_model_saw_nothing(titans, parts, fasta, tmp_path):
+    run = tmp_path / "z"
+    options = (*TINY, "--kmer", "8", "--baselines", "none", "--bootstrap", "0")
+    assert titans("train", parts, "--out", run, *options)[0] == 0
+    _, printed, _ = titans("predict", run, fasta, "--out", tmp_path / "scores.csv", "--progress", "none")
+    assert "note: 1 of them are shorter than a token of 8 bases" in printed
 
 
 def test_predict_reads_intervals_and_named_columns(titans, run, tmp_path):
