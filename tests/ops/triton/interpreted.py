@@ -141,7 +141,16 @@ def operands(*, momentum: bool, opened: bool, gradient: bool) -> tuple:
         x.requires_grad_(gradient)
     past, anchor = [slots[1]] if momentum else [], [slots[2]] if opened else []
     tensors = (q, k, v, gates[0], gates[1] if momentum else None, keep, [slots[0]], past, anchor)
-    return *tensors, "none", False, False, 16, 14 if opened else 0
+    return *tensors, "none", False, False, 16, 14 if opened else 0, True
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_without_a_backward_pass_only_the_results_are_kept(opened: bool) -> None:
+    arguments = operands(momentum=True, opened=opened, gradient=False)
+    results = fused_memory(*arguments[:-1], False)
+    assert len(results) == 1 + 3 * 1
+    for one, other in zip(results, fused_memory(*arguments), strict=False):
+        assert torch.equal(one, other)
 
 
 @SLOW
@@ -152,4 +161,4 @@ def test_opcheck(momentum: bool, opened: bool) -> None:
     results = fused_memory(*arguments)
     count = 3 + momentum
     saved, d_results = results[count:], [torch.ones_like(x) for x in results[:count]]
-    torch.library.opcheck(fused_memory_backward, (*arguments[:9], saved, d_results, *arguments[9:]))
+    torch.library.opcheck(fused_memory_backward, (*arguments[:9], saved, d_results, *arguments[9:14]))

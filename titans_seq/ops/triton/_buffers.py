@@ -34,6 +34,7 @@ class Inputs:
     network: Network
     chunk_size: int
     position: int
+    saves: bool = True
 
     @property
     def chunks(self) -> int:
@@ -137,7 +138,9 @@ class Saved:
     network: NetworkSaved | None
 
     def tensors(self, x: Inputs) -> list[Tensor]:
-        """Return the tensors there are."""
+        """Return the tensors there are; none where no backward pass follows."""
+        if not x.saves:
+            return []
         found = [self.read, self.mix, self.write]
         if x.slots == 2:
             found.append(self.fade)
@@ -175,16 +178,20 @@ def _empty_network(x: Inputs) -> NetworkSaved | None:
     if x.depth == 1:
         return None
     hidden, value_dim = x.weights[1].shape[1:]
-    row = (x.tokens,) if x.network.norm else (0,)
+    row = (x.tokens,) if x.network.norm and x.saves else (0,)
+
+    def kept(width: int) -> Tensor:
+        return x.rows(width) if x.saves else x.q.new_empty(0)
+
     return NetworkSaved(
         active=x.rows(hidden),
-        slope=x.rows(hidden),
-        bend=x.rows(hidden),
-        normed=x.rows(value_dim) if x.network.norm else x.q.new_empty(0),
+        slope=kept(hidden),
+        bend=kept(hidden),
+        normed=kept(value_dim) if x.network.norm else x.q.new_empty(0),
         scale=x.numbers(*row),
         along=x.numbers(*row),
         read=x.rows(hidden),
-        read_slope=x.rows(hidden),
+        read_slope=kept(hidden),
         last=x.rows(value_dim),
     )
 

@@ -36,6 +36,7 @@ def fused_memory(
     norm: bool,
     chunk_size: int,
     position: int,
+    saves: bool,
 ) -> list[Tensor]:
     """Run a memory of one or two layers over a sequence; all tensors are contiguous.
 
@@ -54,15 +55,16 @@ def fused_memory(
         norm: whether it normalises its output before that.
         chunk_size: tokens of a chunk.
         position: tokens already in the open chunk.
+        saves: whether what the backward pass needs is kept.
 
     Returns:
         Outputs `[B, T, H, V]`; weights afterwards; with `past` the momentum afterwards; if a chunk begins here and does
-        not end here, its anchor; and what the backward pass needs.
+        not end here, its anchor; and with `saves` what the backward pass needs.
     """
     from titans_seq.ops.triton._plans import plan_forward, run
 
     network = Network(activation, residual, norm)
-    x = Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, network, chunk_size, position)
+    x = Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, network, chunk_size, position, saves)
     launches, results, saved = plan_forward(x)
     run(launches, q.device)
     return [*results.tensors(), *saved.tensors(x)]
@@ -70,10 +72,11 @@ def fused_memory(
 
 @fused_memory.register_fake
 def _(
-    q, k, v, lr, momentum, keep, weights, past, anchor, activation, residual, norm, chunk_size, position
+    q, k, v, lr, momentum, keep, weights, past, anchor, activation, residual, norm, chunk_size, position,
+    saves,
 ):  # fmt: skip
     network = Network(activation, residual, norm)
-    x = Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, network, chunk_size, position)
+    x = Inputs(q, k, v, lr, momentum, keep, weights, past, anchor, network, chunk_size, position, saves)
     return [*empty_results(x).tensors(), *empty_saved(x).tensors(x)]
 
 
@@ -117,7 +120,7 @@ def _(
 
 
 def _setup_context(ctx, inputs, output) -> None:
-    ctx.options = inputs[9:]
+    ctx.options = inputs[9:-1]  # all but whether to save
     x = Inputs(*inputs[:9], network=Network(*inputs[9:12]), chunk_size=inputs[12], position=inputs[13])
     ctx.momentum, ctx.layers = x.momentum is not None, [len(slot) for slot in (x.weights, x.past, x.anchor)]
     # Results that a loss may read, and then what the backward pass needs, which has no gradient.
@@ -143,7 +146,7 @@ def _differentiate(ctx, gradients):
         for gradient, (shape, dtype) in zip(gradients, ctx.results, strict=False)
     ]
     found = fused_memory_backward(*inputs, saved, d_results, *ctx.options)
-    return *_grouped(ctx, iter(found)), *[None] * len(ctx.options)
+    return *_grouped(ctx, iter(found)), *[None] * (len(ctx.options) + 1)
 
 
 fused_memory.register_autograd(_differentiate, setup_context=_setup_context)

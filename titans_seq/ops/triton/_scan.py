@@ -63,6 +63,7 @@ def memory_scan_triton(
             network.norm,
             chunk_size,
             state.position,
+            torch.is_grad_enabled(),
         )
         y = y.to(q.dtype)
         if not return_state:

@@ -41,7 +41,7 @@ def _advanced(
 def _step(
     c, w1, s1, w2, s2, anchor1, anchor2, K_, V_, READ, WRITE, FADE, ERRORS1, ERRORS2, ACTIVE, SLOPE, BEND, NORMED,
     SCALE, ALONG, g, length, heads, chunks, chunk_size, position,
-    ACTIVATION: tl.constexpr, RESIDUAL: tl.constexpr, NORM: tl.constexpr, SLOTS: tl.constexpr,
+    ACTIVATION: tl.constexpr, RESIDUAL: tl.constexpr, NORM: tl.constexpr, SAVES: tl.constexpr, SLOTS: tl.constexpr,
     K: tl.constexpr, HIDDEN: tl.constexpr, V: tl.constexpr, TOKENS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Write a chunk into the slots, with its gradients taken at the anchors."""
@@ -60,19 +60,22 @@ def _step(
         a, slope = activate(h, ACTIVATION)
     a = a.to(k.dtype)
     tl.store(ACTIVE + hidden, a, mask=here)
-    tl.store(SLOPE + hidden, slope.to(k.dtype), mask=here)
+    if SAVES:
+        tl.store(SLOPE + hidden, slope.to(k.dtype), mask=here)
     predicted = tl.dot(a, anchor2, input_precision=PRECISION)
     errors = predicted
     if always:
         if NORM:
             predicted, scale = normalised(predicted, V)
-            tl.store(NORMED + values, predicted.to(k.dtype), mask=here)
-            tl.store(SCALE + program * TOKENS + r, tl.sum(scale, 1))
+            if SAVES:
+                tl.store(NORMED + values, predicted.to(k.dtype), mask=here)
+                tl.store(SCALE + program * TOKENS + r, tl.sum(scale, 1))
         errors = tl.load(V_ + values, mask=here, other=0.0).to(tl.float32) - predicted
         if RESIDUAL:
             errors -= tl.load(K_ + keys, mask=here, other=0.0).to(tl.float32)
         if NORM:
-            tl.store(ALONG + program * TOKENS + r, tl.sum(errors * predicted, 1) / V)
+            if SAVES:
+                tl.store(ALONG + program * TOKENS + r, tl.sum(errors * predicted, 1) / V)
             errors = jacobian(predicted, scale, errors, V)
     rounded = errors.to(k.dtype)
     tl.store(ERRORS2 + tile(program * TOKENS, TOKENS, 0, V, V), rounded)
@@ -82,7 +85,8 @@ def _step(
     )  # fmt: skip
     errors = raw
     if always:
-        tl.store(BEND + hidden, (raw * curvature(h, ACTIVATION)).to(k.dtype), mask=here)
+        if SAVES:
+            tl.store(BEND + hidden, (raw * curvature(h, ACTIVATION)).to(k.dtype), mask=here)
         errors = raw * slope
     tl.store(ERRORS1 + tile(program * TOKENS, TOKENS, 0, HIDDEN, HIDDEN), errors.to(k.dtype))
     w1, s1 = _advanced(
@@ -130,6 +134,7 @@ def deep_state(
     ACTIVATION: tl.constexpr,
     RESIDUAL: tl.constexpr,
     NORM: tl.constexpr,
+    SAVES: tl.constexpr,
     OPEN: tl.constexpr,
     STAYS_OPEN: tl.constexpr,
     SLOTS: tl.constexpr,
@@ -139,9 +144,9 @@ def deep_state(
     TOKENS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Walk the chunks; write what `_state.state` does, of both layers, and what the keys' pass leaves for the backward.
+    """Walk the chunks; write a, of both layers what `_state.state` does, and with SAVES what the backward pass needs.
 
-    That is a, f'(h), raw o f''(h), n, `[B, T, H, .]` each; one over the deviations of z and mean((v - prediction) n),
+    That is f'(h), raw o f''(h), n, `[B, T, H, .]` each; one over the deviations of z and mean((v - prediction) n),
     `[G, N, TOKENS]` each.
     """
     g = tl.program_id(0).to(tl.int64)
@@ -162,7 +167,7 @@ def deep_state(
         w1, s1, w2, s2 = _step(
             0, w1, s1, w2, s2, tl.load(ANCHOR1 + here1), tl.load(ANCHOR2 + here2), K_, V_, READ, WRITE, FADE,
             ERRORS1, ERRORS2, ACTIVE, SLOPE, BEND, NORMED, SCALE, ALONG, g, length, heads, chunks, chunk_size, position,
-            ACTIVATION, RESIDUAL, NORM, SLOTS, K, HIDDEN, V, TOKENS, PRECISION,
+            ACTIVATION, RESIDUAL, NORM, SAVES, SLOTS, K, HIDDEN, V, TOKENS, PRECISION,
         )  # fmt: skip
         first = 1
     for c in range(first, chunks):
@@ -181,7 +186,7 @@ def deep_state(
         w1, s1, w2, s2 = _step(
             c, w1, s1, w2, s2, anchor1, anchor2, K_, V_, READ, WRITE, FADE,
             ERRORS1, ERRORS2, ACTIVE, SLOPE, BEND, NORMED, SCALE, ALONG, g, length, heads, chunks, chunk_size, position,
-            ACTIVATION, RESIDUAL, NORM, SLOTS, K, HIDDEN, V, TOKENS, PRECISION,
+            ACTIVATION, RESIDUAL, NORM, SAVES, SLOTS, K, HIDDEN, V, TOKENS, PRECISION,
         )  # fmt: skip
     tl.store(WEIGHTS_AFTER1 + here1, w1)
     tl.store(WEIGHTS_AFTER2 + here2, w2)

@@ -30,6 +30,7 @@ def output(
     chunk_size,
     position,
     ACTIVATION: tl.constexpr,
+    SAVES: tl.constexpr,
     SLOTS: tl.constexpr,
     K: tl.constexpr,
     V: tl.constexpr,
@@ -38,7 +39,7 @@ def output(
     TOKENS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Write a slice of a chunk's outputs, or, if there is an ACTIVATION, of f(y) and of f'(y)."""
+    """Write a slice of a chunk's outputs, or, if there is an ACTIVATION, f(y) and, with SAVES, f'(y)."""
     program, column = tl.program_id(0).to(tl.int64), tl.program_id(1) * VALUES
     g, c = program // chunks, program % chunks
     start, count = chunk_bounds(c, length, chunk_size, position)
@@ -67,5 +68,6 @@ def output(
     values = row_offsets(g, start, length, heads, V, TOKENS)[:, None] + column + tl.arange(0, VALUES)[None, :]
     if ACTIVATION != "none":
         y, slope = activate(y, ACTIVATION)
-        tl.store(SLOPE + values, slope.to(SLOPE.dtype.element_ty), mask=here)
+        if SAVES:
+            tl.store(SLOPE + values, slope.to(SLOPE.dtype.element_ty), mask=here)
     tl.store(Y + values, y.to(Y.dtype.element_ty), mask=here)

@@ -27,6 +27,7 @@ def forward(x: Inputs, results: Results, saved: Saved) -> list[Launch]:
         "SLOPE": kept.slope,
         "BEND": kept.bend,
         "ACTIVATION": x.network.activation,
+        "SAVES": x.saves,
         **_per_layer("WEIGHTS", x.weights),
         **_per_layer("PAST", x.past or x.weights),
         **_per_layer("ANCHOR", x.rounded_anchor or x.weights),

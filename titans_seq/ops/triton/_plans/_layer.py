@@ -58,7 +58,7 @@ class Layer:
     def output(self, y: Tensor, slope: Tensor | None = None) -> Launch:
         """Plan the layer's read; with `slope` it goes through the activation, whose slope that gets."""
         activation = "none" if slope is None else self.x.network.activation
-        extra = {"Y": y, "SLOPE": y if slope is None else slope, "ACTIVATION": activation}
+        extra = {"Y": y, "SLOPE": y if slope is None else slope, "ACTIVATION": activation, "SAVES": self.x.saves}
         slices = y.shape[-1] // self.x.tiles(self.number).values
         return self._launch(output, slices, "Q K_ READ MIX WEIGHTS_AT PAST_AT ERRORS SLOTS", extra)
 
