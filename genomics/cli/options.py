@@ -103,9 +103,10 @@ class TrainingOptions:
     """What is not given takes its default, which the run's config.yaml shows."""
 
     epochs: Maybe[int] = None
-    """Most passes over the training part; training stops early."""
+    """Passes over the training part; the best of them is kept."""
     patience: Maybe[int] = None
-    """Epochs without a better validation score before it stops."""
+    """Stop after so many epochs without a better validation score; all are trained if not given, as the learning rate
+    falls to zero over them and the best come late."""
     monitor: Maybe[Literal["mcc", "loss"]] = None
     """Validation score that decides; mcc for classes, loss otherwise if not given."""
     class_weights: Literal["none", "balanced"] = "none"

@@ -21,7 +21,9 @@ class TrainConfig:
         tokens: most tokens of a step, padding included, at least 1; a longer sequence has a step to itself, which reads
             it piece by piece.
         optimiser: AdamW and its cosine schedule; a warm-up longer than a tenth of all steps is cut to that.
-        patience: training stops after so many epochs without a better validation score, at least 1.
+        patience: training stops after so many epochs without a better validation score, at least 1; None trains all
+            of them. The learning rate falls to zero over the epochs, so that a run which is stopped early misses the
+            part of it where noise settles; the best epoch is kept in any case.
         monitor: the validation score that decides: "mcc" (the mean over labels for several labels) or "loss"; None is
             "mcc" for classes and "loss" otherwise.
         class_weights: "balanced" weighs each class by how rare it is in the training part.
@@ -38,7 +40,7 @@ class TrainConfig:
     rows: int = 32
     tokens: int = 32_768
     optimiser: OptimiserConfig = field(default_factory=lambda: OptimiserConfig(lr=2e-3, least=0.0))
-    patience: int = 5
+    patience: int | None = None
     monitor: Monitor | None = None
     class_weights: ClassWeights = "none"
     write_cost: float = 0.0
@@ -46,7 +48,9 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least(self, seed=0, write_cost=0, epochs=1, rows=1, tokens=1, patience=1)
+        require_at_least(self, seed=0, write_cost=0, epochs=1, rows=1, tokens=1)
+        if self.patience is not None:
+            require_at_least(self, patience=1)
         if not 0 <= self.mutations < 1:
             raise UserError(f"mutations must be in [0, 1), got {self.mutations}")
         _one_of(self, "class_weights", get_args(ClassWeights))

@@ -140,7 +140,7 @@ def fit(
     held_out = None if validation is None else LabelledLoader(validation, tokenizer, config.rows, config.tokens)
     record = _Record(monitor, checkpoint, config.epochs, lines=progress == "lines")
     callbacks: list[Callback] = [SeedEpochs(config.seed), record]
-    if validation is not None:
+    if validation is not None and config.patience is not None:
         mode = "max" if monitor == "mcc" else "min"
         callbacks.append(Stop(f"val_{monitor}", patience=config.patience, mode=mode, check_finite=False))
     module = ClassifierModule(model.train(), config, _weights(train, config))

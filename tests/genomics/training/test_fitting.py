@@ -45,7 +45,7 @@ def several(data: LabelledSequences) -> LabelledSequences:
 
 
 def test_learns_and_keeps_the_best_weights():
-    config = replace(CONFIG, epochs=12, patience=12, optimiser=OptimiserConfig(lr=1e-2))
+    config = replace(CONFIG, epochs=12, optimiser=OptimiserConfig(lr=1e-2))
     data = several(labelled(96, 0))
     model = new(config, kind="multilabel")
     result = fit(model, data, several(labelled(24, 1)), config, accelerator="cpu")
@@ -114,6 +114,13 @@ def test_a_run_that_had_stopped_early_does_not_go_on_when_resumed(tmp_path):
     assert again == stopped
 
 
+def test_without_patience_all_epochs_are_trained():
+    config = replace(CONFIG, epochs=4, optimiser=OptimiserConfig(lr=1e-9))
+    assert len(fit(new(), DATA.train, DATA.validation, config, accelerator="cpu").history) == 4
+    with pytest.raises(UserError, match="patience must be at least 1, got 0"):
+        replace(config, patience=0)
+
+
 def test_a_strand_is_drawn_in_training_alone_and_prediction_reads_both(monkeypatch):
     read: dict[bool, set[tuple[int, ...]]] = {True: set(), False: set()}
     original = Encoder.forward
@@ -155,7 +162,7 @@ def test_without_validation_the_last_weights_are_kept():
 
 def test_a_regression_learns_in_the_units_of_its_target():
     train, validation = numbers(labelled(96, 0)), numbers(labelled(32, 1))
-    config = replace(CONFIG, epochs=8, patience=8, optimiser=OptimiserConfig(lr=1e-2))
+    config = replace(CONFIG, epochs=8, optimiser=OptimiserConfig(lr=1e-2))
     model = new(config, kind="regression", outputs=1)
     result = fit(model, train, validation, config, accelerator="cpu")
     assert result.best.val_mcc is None

@@ -58,9 +58,10 @@ def call(
     opened: bool = False,
     network: Network = BARE,
     saves: bool = True,
+    heads: int = 66,  # enough that each is one program, or two
 ) -> Inputs:
     """Tensors without memory, of a call that also leaves a chunk open; `widths` are the keys', the layers'."""
-    batch, length, heads = 2, 3 * chunk_size + 1, 3
+    batch, length = 2, 3 * chunk_size + 1
 
     def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.empty(*shape, dtype=dtype, device="meta")
@@ -99,6 +100,12 @@ def launches(inputs: Inputs) -> Iterator[Any]:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_width_and_chunk(width: int, chunk_size: int, dtype: torch.dtype, tmp_path: Path) -> None:
     assert_fits(call([width, width], chunk_size, dtype), tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=["bfloat16", "float32"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_few_heads_in_narrow_slices(width: int, dtype: torch.dtype, tmp_path: Path) -> None:
+    assert_fits(call([width, width], 64, dtype, heads=1), tmp_path)
 
 
 @pytest.mark.parametrize(

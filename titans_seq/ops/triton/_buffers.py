@@ -70,7 +70,7 @@ class Inputs:
     def tiles(self, layer: int) -> Tiles:
         """Return the shapes of the programs of one layer."""
         width_in, width_out = self.weights[layer].shape[1:]
-        return tiles_for(width_in, width_out, self.chunk_size, self.q.dtype)
+        return tiles_for(width_in, width_out, self.chunk_size, self.q.dtype, self.groups)
 
     @property
     def rounded_anchor(self) -> list[Tensor]:

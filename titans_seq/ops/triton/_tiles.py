@@ -38,17 +38,24 @@ class Tiles:
     column_warps: int
 
 
-def tiles_for(key_dim: int, value_dim: int, chunk_size: int, dtype: torch.dtype) -> Tiles:
-    """Choose the tiles for a call."""
+# Programs that a large GPU runs at a time, if each fills a multiprocessor; and the fewest columns of a product.
+_MULTIPROCESSORS, _NARROWEST = 132, 16
+
+
+def tiles_for(key_dim: int, value_dim: int, chunk_size: int, dtype: torch.dtype, groups: int) -> Tiles:
+    """Choose the tiles for a call of so many groups, sequences times heads."""
     tokens = 1 << (chunk_size - 1).bit_length()
     float32 = dtype == torch.float32
     # Registers hold the slots' columns, and shared memory the keys of the chunks in flight.
-    carried = (32 if float32 else 64) // (1 if key_dim <= 128 else 2)
+    carried = min((32 if float32 else 64) // (1 if key_dim <= 128 else 2), value_dim)
+    # A sequential program walks all chunks by itself: of few groups each is cut into more of them.
+    while carried > _NARROWEST and groups * (value_dim // carried) < _MULTIPROCESSORS:
+        carried //= 2
     slice_width = 32 if float32 or tokens > 64 else 64
     warps = 4 if tokens <= 64 else 8
     return Tiles(
         tokens=tokens,
-        carried=min(carried, value_dim),
+        carried=carried,
         carried_warps=(4 if key_dim <= 64 and tokens <= 64 else 8, 8),
         carried_stages=1 if float32 or key_dim * tokens > 16384 else 2,
         keys=min(slice_width, key_dim),
