@@ -76,41 +76,25 @@ def load_splits(
     return assemble(parts, columns.kind, columns.names, str(path), to_train)
 
 
-def read_records(
-    path: str | os.PathLike[str], *, skip_bad: bool = False, left_out: list[str] | None = None
+def read_all(
+    paths: Iterable[str | os.PathLike[str]], options: LoadOptions | None = None, left_out: list[str] | None = None
 ) -> Iterator[Record]:
-    r"""The records of a file of sequences, one at a time: FASTA, FASTQ, GenBank, one a line, or a column of a table.
+    r"""The records of files, one at a time: FASTA, FASTQ, GenBank, one a line, a column of a table, or intervals.
 
     Args:
-        path: the file, plain or compressed with gzip or bgzip; its content tells the format.
-        skip_bad: leave out records that cannot be used.
+        paths: the files, plain or compressed with gzip or bgzip, one after the other; their content tells the format.
+        options: what the files do not say; the reference of intervals among them.
         left_out: with `skip_bad`, the message of each record that is left out is appended.
 
     Raises:
-        UserError: if the file is missing or broken, or a record cannot be used; the message names the record.
+        UserError: if a file is missing or broken, or a record cannot be used; the message names the record.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = (Path(folder) / "a.fa").write_text(">one\nacgu\n>two\nNNAC\n")
-        ...     [(record.name, record.sequence) for record in read_records(Path(folder) / "a.fa")]
+        ...     [(record.name, record.sequence) for record in read_all([Path(folder) / "a.fa"])]
         [('one', 'ACGT'), ('two', 'NNAC')]
-    """
-    return records_of(Path(path), Reading(LoadOptions(), None, refusal(skip_bad, left_out)))
-
-
-def read_all(
-    paths: Iterable[str | os.PathLike[str]], options: LoadOptions | None = None, left_out: list[str] | None = None
-) -> Iterator[Record]:
-    """The records of several files, one after the other, by the same options.
-
-    Args:
-        paths: the files, see `read_records`; also of intervals, if the options name a reference.
-        options: what the files do not say.
-        left_out: with `skip_bad`, the message of each record that is left out is appended.
-
-    Raises:
-        UserError: see `read_records`.
     """
     options = options or LoadOptions()
     with nullcontext() if options.reference is None else Reference(Path(options.reference)) as reference:

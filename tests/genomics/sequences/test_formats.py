@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from genomics.sequences.loading import read_records
+from genomics.sequences.loading import read_all
+from genomics.sequences.options import LoadOptions
 from genomics.sequences.values import Record
 from tests.genomics.sequences.making import truncate, write
 from titans_seq.errors import UserError
@@ -16,7 +17,7 @@ def packing(request: pytest.FixtureRequest) -> str:
 
 
 def read(path: Path) -> list[tuple[str, str]]:
-    return [(record.name, record.sequence) for record in read_records(path)]
+    return [(record.name, record.sequence) for record in read_all([path])]
 
 
 def refusal(path: Path) -> str:
@@ -27,7 +28,7 @@ def refusal(path: Path) -> str:
 
 def test_fasta(tmp_path: Path, packing: str) -> None:
     path = write(tmp_path / f"a.fa{packing}", FASTA)
-    assert list(read_records(path)) == [
+    assert list(read_all([path])) == [
         Record("one", "ACGTACG", str(path), 1),
         Record("two", "NNRY", str(path), 2),
     ]
@@ -63,7 +64,7 @@ def test_a_record_without_a_name_has_its_number(tmp_path: Path) -> None:
 
 
 def test_a_sequence_may_be_longer_than_a_cell_of_csv_usually_is(tmp_path: Path) -> None:
-    (record,) = read_records(write(tmp_path / "a.csv", "seq\n" + "ACGT" * 50_000))
+    (record,) = read_all([write(tmp_path / "a.csv", "seq\n" + "ACGT" * 50_000)])
     assert len(record.sequence) == 200_000
 
 
@@ -144,7 +145,7 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
 def test_bad_records_can_be_left_out_and_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "a.fa", ">one\nAC\n>two\nA!\n>three\n>four\nGG\n")
     left_out: list[str] = []
-    records = list(read_records(path, skip_bad=True, left_out=left_out))
+    records = list(read_all([path], LoadOptions(skip_bad=True), left_out))
     assert [(record.name, record.number) for record in records] == [("one", 1), ("four", 4)]
     assert [message.removeprefix(str(path))[:18] for message in left_out] == [
         ", record 2 (two): ",
@@ -153,7 +154,7 @@ def test_bad_records_can_be_left_out_and_counted(tmp_path: Path) -> None:
 
 
 def test_records_come_one_at_a_time(tmp_path: Path) -> None:
-    records = read_records(write(tmp_path / "a.fa", ">one\nAC\n>two\nA!\n"))
+    records = read_all([write(tmp_path / "a.fa", ">one\nAC\n>two\nA!\n")])
     assert next(records).name == "one"
     with pytest.raises(UserError):
         next(records)
@@ -174,16 +175,16 @@ class TestRealFiles:
         ],
     )
     def test_they_are_read_whole(self, dna: Path, name: str, count: int, length: int) -> None:
-        records = list(read_records(dna / "genomes" / name))
+        records = list(read_all([dna / "genomes" / name]))
         assert (len(records), len(records[0].sequence)) == (count, length)
 
     def test_fasta_and_genbank_of_a_virus_agree(self, dna: Path) -> None:
-        (fasta,) = read_records(dna / "genomes/sars_cov_2_MN908947.fasta")
-        (genbank,) = read_records(dna / "genomes/sars_cov_2_MN908947.gb")
+        (fasta,) = read_all([dna / "genomes/sars_cov_2_MN908947.fasta"])
+        (genbank,) = read_all([dna / "genomes/sars_cov_2_MN908947.gb"])
         assert fasta.sequence == genbank.sequence
 
     def test_codes_beyond_n_are_kept(self, dna: Path) -> None:
-        assert {"K", "S", "Y"} <= set("".join(r.sequence for r in read_records(dna / "genomes/athaliana_1pct.fa.gz")))
+        assert {"K", "S", "Y"} <= set("".join(r.sequence for r in read_all([dna / "genomes/athaliana_1pct.fa.gz"])))
 
     def test_a_truncated_genbank_is_refused(self, dna: Path, tmp_path: Path) -> None:
         text = (dna / "genomes/biopython_NC_005816.gb").read_text()
