@@ -31,6 +31,8 @@ def markdown(rows: Iterable[Row], heading: str = "##") -> str:
 def overview(rows: Iterable[Row]) -> str:
     """One table of all sets: MCC on the test part, mean and standard deviation over runs, ours and the baselines.
 
+    The last column has the runs of each model of a set: seeds, or folds.
+
     A model whose MCC is 0 on every set, as the majority's is, has no column, nor has ours with other settings than the
     set's usual ones: see `variants`.
     """
@@ -38,11 +40,13 @@ def overview(rows: Iterable[Row]) -> str:
     seen = dict.fromkeys(model for groups in named.values() for model in groups if _mean(groups[model], "mcc") != 0)
     models = [OURS, *(model for model in seen if not model.startswith(OURS))]
     published = list(dict.fromkeys(model for name in named for model in SETS[name].published))
-    lines = [f"| test MCC | {' | '.join([*models, *published])} |", "| --- |" + " ---: |" * len([*models, *published])]
+    columns = [*models, *published, "runs"]
+    lines = [f"| test MCC | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
     for name, groups in named.items():
         cells = [_spread(groups[model], "test", "mcc") if model in groups else "-" for model in models]
         cells += [f"{SETS[name].published[model]:.4f}" if model in SETS[name].published else "-" for model in published]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        runs = dict.fromkeys(len(groups[model]) for model in models if model in groups)
+        lines.append(f"| {name} | {' | '.join(cells)} | {' or '.join(map(str, runs))} |")
     return "\n".join(lines)
 
 

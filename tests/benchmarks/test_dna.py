@@ -57,8 +57,8 @@ def test_the_overview_has_a_line_a_set_and_ours_first() -> None:
     ]
     lines = overview(rows).splitlines()
     assert lines[0].startswith("| test MCC | Titans | small CNN | DNABERT-2")
-    assert lines[2] == "| tf_0 | 0.7100 ± 0.0141 | - | 0.7199 |"
-    assert lines[3] == "| mouse_3 | - | 0.7500 | - |"
+    assert lines[2] == "| tf_0 | 0.7100 ± 0.0141 | - | 0.7199 | 2 |"
+    assert lines[3] == "| mouse_3 | - | 0.7500 | - | 1 |"
 
 
 def test_other_settings_have_a_table_of_their_own_in_which_the_usual_strands_are_not_named() -> None:
