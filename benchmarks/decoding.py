@@ -149,7 +149,8 @@ def table(content: dict) -> str:
         lines.append(f"| {batch} | {' | '.join(_cell(found.get(at)) for at in (None, *positions))} |")
     skipped = [f"{row['batch']} x {row['position']:,}: {row['skipped']}" for row in rows if "skipped" in row]
     said = (
-        f"Width {size['dim']}, {size['heads']} heads, chunks of {size['chunk_size']}, on {content['device']}. "
+        f"Width {size['dim']}, {size['heads']} heads, chunks of {size['chunk_size']}, "
+        f"expansion {size['expansion']:g}, on {content['device']}. "
         f"{content['protocol']}"
     )
     if skipped:

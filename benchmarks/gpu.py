@@ -177,6 +177,12 @@ def measure(device: str, timer: Timer, lengths: Sequence[int], rounds: int, keep
             keep("correctness", row)
             if "refused" in row:
                 wrong[shape] = row["refused"]
+
+    def ours(kind: str, at: Cell) -> dict:
+        if at.shape in wrong:
+            return {"kind": kind, **_size(at), "skipped": wrong[at.shape]}
+        return block_row(kind, at, timer, rounds)
+
     cell = Cell(SHAPES[0], BATCH, HEADS, lengths[0], device)
     for length in lengths:
         for shape in SHAPES:
@@ -189,9 +195,10 @@ def measure(device: str, timer: Timer, lengths: Sequence[int], rounds: int, keep
         at = replace(cell, length=length, batch=max(1, BLOCK_TOKENS // length))
         keep("blocks", block_row("attention", at, timer, rounds))
         for shape in SHAPES:
-            keep("blocks", block_row("memory", replace(at, shape=shape), timer, rounds))
+            keep("blocks", ours("memory", replace(at, shape=shape)))
     layer = replace(cell, shape=SHAPES[-1], length=min(lengths), batch=2)
-    for kind in ("our layer", "titans-pytorch, coarse", "titans-pytorch, exact"):
+    keep("blocks", ours("our layer", layer))
+    for kind in ("titans-pytorch, coarse", "titans-pytorch, exact"):
         keep("blocks", block_row(kind, layer, timer, rounds))
 
 
@@ -236,8 +243,11 @@ def main(lengths: tuple[int, ...] = LENGTHS, rounds: int = 10, commit: str | Non
     console = Console(width=160)
     limits = ceilings(elapsed, "cuda")
     content: dict = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    card = torch.cuda.get_device_name()
+    if content and content["measured"]["card"] != card:
+        raise SystemExit(f"error: {out} is of {content['measured']['card']}, and this is {card}: give another --out")
     content = {**{name: [] for name in SECTIONS}, **content, "ceilings": asdict(limits)}
-    measured = provenance() | {"card": torch.cuda.get_device_name(), "cuda": torch.version.cuda, "driver": _driver()}
+    measured = provenance() | {"card": card, "cuda": torch.version.cuda, "driver": _driver()}
     content["measured"] = measured | ({"commit": commit} if commit else {})
     run = {name: content["measured"][name] for name in ("date", "commit")}
 

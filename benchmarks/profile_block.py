@@ -47,10 +47,11 @@ _NODE = "autograd::engine::evaluate_function"
 
 PROTOCOL = " ".join(
     """
-    One thread on a CPU. torch.profiler's time of each operator, its own Python included, goes to the part of
+    torch.profiler's time of each operator, its own Python included, goes to the part of
     the block that called it, and in the backward pass to the part whose forward made the node; each part's median over
     rounds. Those times are elapsed ones, so that on a shared machine only their shares mean something, and the profiler
-    slows small operators down more than large ones. What a pass takes without it is given in CPU time (median).
+    slows small operators down more than large ones. What a pass takes without it is a median: on a CPU of CPU time on
+    one thread, else of elapsed time.
     Projections: all linear maps but those of the gates and the feed-forward. The rest: SiLU, lengths of keys and
     queries, output gate, fusion, sums, and the adding up of gradients.
     """.split()
@@ -228,7 +229,8 @@ def table(rows: Sequence[dict]) -> str:
     dates = sorted({row["measured"]["date"][:10] for row in rows if "measured" in row})
     said = (
         f"Forward and backward on {device}, {rows[0]['dtype']}. Width {size['dim']}, {size['heads']} heads, "
-        f"chunks of {size['chunk_size']}, windows of {size['window']}, {size['batch']} x {size['length']:,} tokens. "
+        f"chunks of {size['chunk_size']}, expansion {size['expansion']:g}, windows of {size['window']}, "
+        f"{size['batch']} x {size['length']:,} tokens. "
         f"Without the profiler: {whole}. {PROTOCOL}"
     )
     if dates:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from titans_seq.errors import UserError
+
 from ..sequences.intervals import Interval
 from ..sequences.places import LabelledPlaces
 from .lengths import Lengths, length_score
@@ -21,6 +23,9 @@ def check_places(parts: Mapping[str, LabelledPlaces], k: int = 40) -> CheckRepor
         parts: from `load_places`, "train" first.
         k: bases that two places must both cover to count as overlapping, at least 1; strands do not matter.
 
+    Raises:
+        UserError: if k is less than 1.
+
     Example:
         >>> def places(*starts):
         ...     intervals = tuple(Interval("", "chr1", start, start + 100, "+") for start in starts)
@@ -29,6 +34,8 @@ def check_places(parts: Mapping[str, LabelledPlaces], k: int = 40) -> CheckRepor
         >>> report.overlaps[0].exact, report.overlaps[0].sharing
         (1, 2)
     """
+    if k < 1:
+        raise UserError(f"places must have at least 1 base in common to overlap, got k = {k}")
     names = list(parts)
     summaries = tuple(_summary(name, parts[name]) for name in names)
     lengths = {name: Lengths(_lengths(places), places.labels) for name, places in parts.items()}

@@ -87,7 +87,7 @@ def _shortened(rows: str) -> list[str]:
     """The rows that a terminal has room for; the file has all."""
     lines = rows.splitlines()
     more = len(lines) - _SHOWN
-    return lines if more <= 0 else [*lines[:_SHOWN], f"... and {more:,} more, in the folder that --out names"]
+    return lines if more <= 0 else [*lines[:_SHOWN], f"... and {more:,} more (a folder given by --out has all)"]
 
 
 def _narrow(evaluation: Evaluation) -> Evaluation:

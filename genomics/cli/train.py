@@ -1,7 +1,6 @@
 """`titans dna train`: a classifier from labelled sequences, evaluated beside the baselines."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +60,7 @@ class Train:
 def train(options: Train) -> None:
     """Train, evaluate, and say what came of it."""
     from ..evaluation import BootstrapOptions
-    from ..runs.folder import RUNS, check_folds_free
+    from ..runs.folder import RUNS
     from .settings import chosen_device
 
     BootstrapOptions(options.comparison.bootstrap)  # says what is wrong before hours of training are at stake
@@ -71,8 +70,7 @@ def train(options: Train) -> None:
         return
     if options.data is None:
         raise UserError("no data is given: name a table, or a folder of tables or of one file a class")
-    check = RUNS.check_free if options.parts.folds is None else check_folds_free
-    check(options.run.out, options.run.overwrite)
+    RUNS.check_free(options.run.out, options.run.overwrite)
     _start(options, options.data, device)
 
 
@@ -80,7 +78,7 @@ def _start(options: Train, data: Path, device: str) -> None:
     from titans_seq.files import write_text
 
     from ..check import check, render, render_short
-    from ..runs.folder import CHECK, claim_folds
+    from ..runs.folder import CHECK, RUNS
     from ..runs.plan import Plan, divided
     from ..sequences.loading import load_splits
     from .progress import note, print_left_out
@@ -104,8 +102,12 @@ def _start(options: Train, data: Path, device: str) -> None:
     note("looking at the data", options.run.progress)
     report = check(splits)
     print(render_short(report), flush=True)
-    with nullcontext() if options.parts.folds is None else claim_folds(options.run.out, options.run.overwrite):
+    if options.parts.folds is None:
         _train_all(options, device, parts, classifier, config, options.init)
+    else:
+        with RUNS.claim(options.run.out, options.run.overwrite):
+            _train_all(options, device, parts, classifier, config, options.init)
+        RUNS.clear(options.run.out)
     write_text(options.run.out / CHECK, render(report) + "\n")
     _finish(options, device, parts)
 

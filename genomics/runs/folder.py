@@ -5,18 +5,15 @@ import dataclasses
 import hashlib
 import io
 import json
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from titans_seq.config import register
 from titans_seq.env import checkout_commit, versions_of
-from titans_seq.errors import UserError
 from titans_seq.files import write_text
-from titans_seq.training.run_folder import CHECKPOINTS, CONFIG, PREVIOUS, RunLayout
+from titans_seq.training.run_folder import CHECKPOINTS, RunLayout
 
 from ..models.classifier import ClassifierConfig
 from ..models.encoder import EncoderConfig
@@ -30,7 +27,7 @@ METRICS = "metrics.json"
 CHECKPOINT = "checkpoint.pt"
 CHECK = "check.txt"
 EVALUATION = "evaluation"
-RUNS = RunLayout((CHECKPOINT, CHECKPOINTS), (CARD, HISTORY, METRICS, CHECK, EVALUATION), finish="--resume")
+RUNS = RunLayout((CHECKPOINT, CHECKPOINTS), (CARD, HISTORY, METRICS, CHECK, EVALUATION), finish="--resume", folds=True)
 """Of classifiers and of encoders: either may take the other's place."""
 
 
@@ -128,65 +125,4 @@ def fold_folder(out: Path, number: int) -> Path:
 
 def has_folds(out: Path) -> bool:
     """Whether a folder holds runs of a cross-validation."""
-    return bool(_fold_runs(Path(out)))
-
-
-@contextmanager
-def claim_folds(out: Path, overwrite: bool) -> Iterator[None]:
-    """Make `out` the folder of a new cross-validation, for the time of the block; see `RunLayout.claim`.
-
-    Raises:
-        UserError: if it is taken by something that is not to be replaced.
-    """
-    check_folds_free(out, overwrite)
-    existed, previous = out.exists(), out / PREVIOUS
-    if previous.exists():
-        _remove_all(out)
-    else:
-        previous.mkdir(parents=True)
-        _move_all(out, previous)
-    try:
-        yield
-    except BaseException:
-        if not any(RUNS.is_finished(fold) or RUNS.has_checkpoint(fold) for fold in _fold_runs(out)):
-            _remove_all(out)
-            _move_all(previous, out)
-            previous.rmdir()
-            if not existed:
-                out.rmdir()
-        raise
-    RUNS.clear(out)
-
-
-def _move_all(source: Path, target: Path) -> None:
-    RUNS.move(source, target)
-    for fold in _fold_runs(source):
-        fold.rename(target / fold.name)
-
-
-def _remove_all(out: Path) -> None:
-    RUNS.remove(out)
-    for fold in _fold_runs(out):
-        shutil.rmtree(fold)
-
-
-def check_folds_free(out: Path, overwrite: bool) -> None:
-    """Refuse a folder that a new cross-validation cannot have.
-
-    Raises:
-        UserError: see `RunLayout.check_free`.
-    """
-    if not out.is_dir() or not has_folds(out):
-        RUNS.check_free(out, overwrite)
-    elif not overwrite:
-        raise UserError(
-            f"{out} already holds a cross-validation: give another folder, finish it with --resume, or train anew with "
-            "--overwrite"
-        )
-    for fold in _fold_runs(out):
-        for path in RUNS.foreign(fold):
-            raise UserError(f"{path} was written by no run, and would be lost with the one beside it: move it away")
-
-
-def _fold_runs(out: Path) -> list[Path]:
-    return [path for path in out.glob("fold-*") if (path / CONFIG).is_file()]
+    return bool(RUNS.folds_of(Path(out)))

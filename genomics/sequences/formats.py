@@ -40,7 +40,7 @@ def base_name(path: Path) -> str:
         >>> base_name(Path("data/positive.fa.gz")), base_name(Path("enhancer.cv.fa"))
         ('positive', 'enhancer.cv')
     """
-    name = _unpacked(path)
+    name = _unpacked(path, (*PACKED, *_OTHERWISE_PACKED))
     return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), name)
 
 

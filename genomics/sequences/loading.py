@@ -13,7 +13,7 @@ from .folders import Part, find_classes, find_parts
 from .labels import Labelled, assemble
 from .options import LoadOptions
 from .reference import Reference
-from .sources import LabelColumns, Reading, has_labels, labelled_table, records_of
+from .sources import LabelColumns, Reading, labelled_table, records_of, refuse_labels
 from .values import Record, Splits
 
 _BY_NAME = LabelColumns((), ("class",), "classes")
@@ -113,10 +113,6 @@ def _read(source: Path, reading: Reading) -> tuple[list[Labelled], LabelColumns]
     labelled: list[Labelled] = []
     for name, files in find_classes(source).items():
         for file in files:
-            if has_labels(file):
-                raise UserError(
-                    f"{file}: has a column of labels, but the files of a folder are a class each unless they are named "
-                    "train, dev and test: give the file itself, or name the parts so"
-                )
+            refuse_labels(file)
             labelled += [Labelled(record, (name,)) for record in records_of(file, reading)]
     return labelled, _BY_NAME

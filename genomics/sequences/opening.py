@@ -47,6 +47,11 @@ def read_head(path: Path) -> str:
     Raises:
         UserError: see `open_text`.
     """
+    return read_start(path).decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_start(path: Path) -> bytes:
+    """The first bytes of a file, unzipped; see `read_head`."""
     raw = bytearray()
     with _open(path) as stream:
         try:
@@ -54,7 +59,7 @@ def read_head(path: Path) -> str:
                 raw += piece
         except BROKEN_GZIP:
             pass  # whoever reads the whole file meets it again, and knows the record
-    return raw.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    return bytes(raw)
 
 
 def broken_gzip(path: Path, place: str, error: BaseException | str) -> UserError:

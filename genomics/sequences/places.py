@@ -1,20 +1,21 @@
 """Labelled places on a genome as they stand in files, without the genome."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from titans_seq.errors import UserError
 
+from .archive import is_archive
 from .bad_records import refusal
 from .folders import find_classes, find_parts
 from .formats import find_format
-from .intervals import Interval, interval_columns
+from .intervals import Interval, around_centre, interval_columns
 from .labels import class_names
 from .options import LoadOptions
-from .sources import Reading, intervals_of, labelled_intervals
+from .sources import Reading, intervals_of, labelled_intervals, refuse_labels
 from .tables import open_table
 
 
@@ -46,6 +47,8 @@ def holds_places(path: Path) -> bool:
         parts = find_parts(path)
         source = parts["train"] if parts else path
         path = next(iter(find_classes(source).values()))[0] if source.is_dir() else source
+    if is_archive(path):
+        return False
     form = find_format(path)
     if form != "table":
         return form == "bed"
@@ -67,7 +70,7 @@ def load_places(
         "train", and what there is of "validation" and "test", in this order; of one class too.
 
     Raises:
-        UserError: see `load_splits`.
+        UserError: see `load_splits`; also if the labels are no classes.
 
     Example:
         >>> import tempfile
@@ -79,6 +82,8 @@ def load_places(
         (('a', 'b'), [0, 1], 19)
     """
     options = options or LoadOptions()
+    if options.kind not in (None, "classes"):
+        raise UserError(f"{path}: places alone can be compared by classes, not by labels of kind {options.kind!r}")
     reading = Reading(options, None, refusal(options.skip_bad, left_out))
     sources = (find_parts(path) if path.is_dir() else {}) or {"train": path}
     held: dict[str, list[tuple[Interval, str]]] = {}
@@ -91,8 +96,14 @@ def load_places(
     found: dict[str, LabelledPlaces] = {}
     for part, places in held.items():
         labels = np.array([ids[label] for _, label in places])
-        found[part] = LabelledPlaces(tuple(interval for interval, _ in places), labels, classes)
+        found[part] = LabelledPlaces(tuple(_named(interval, options.window) for interval, _ in places), labels, classes)
     return found
+
+
+def _named(interval: Interval, window: int | None) -> Interval:
+    """An interval as its sequence would be cut, on a contig that is named alike with and without "chr"."""
+    interval = interval if window is None else around_centre(interval, window)
+    return replace(interval, contig=interval.contig.removeprefix("chr"))
 
 
 def _places(source: Path, reading: Reading) -> Iterator[tuple[Interval, str]]:
@@ -101,4 +112,5 @@ def _places(source: Path, reading: Reading) -> Iterator[tuple[Interval, str]]:
         return
     for name, files in find_classes(source).items():
         for file in files:
+            refuse_labels(file)
             yield from ((interval, name) for interval in intervals_of(file, reading))

@@ -14,7 +14,7 @@ from titans_seq.errors import UserError
 
 from .alphabet import clean, reverse_complement
 from .formats import find_format
-from .opening import BROKEN_GZIP, broken_gzip, is_ordinary_gzip, open_text
+from .opening import BROKEN_GZIP, broken_gzip, is_ordinary_gzip, open_text, read_start
 
 _SHOWN = 8
 _HELD_BASES = 300_000_000  # a little more than the longest human chromosome
@@ -49,6 +49,7 @@ class Reference:
             raise UserError(f"{path}: a reference must be a FASTA file, this one is {form}")
         self.path = path
         self._held: OrderedDict[str, str] = OrderedDict()
+        self._bases = 0
         self._index: Any = None
         if is_ordinary_gzip(path) or _needs_decoding(path):
             self._contigs: Mapping[str, object] = self._read_all()
@@ -89,12 +90,7 @@ class Reference:
                 f"contig {name!r} is not in the reference {self.path}, which has {known}: give the reference of the "
                 "same assembly, with the same names (a 'chr' in front may differ)"
             )
-        if found not in self._held:
-            self._held[found] = self._read(found)
-            while len(self._held) > 1 and sum(map(len, self._held.values())) > _HELD_BASES:
-                self._held.popitem(last=False)
-        self._held.move_to_end(found)
-        return self._held[found]
+        return str(self._contigs[found]) if self._index is None else self._entered(found)
 
     def window(self, contig: str, start: int, end: int, strand: str = "+") -> str:
         """A piece of a contig.
@@ -117,10 +113,17 @@ class Reference:
         piece = sequence[start:end]
         return reverse_complement(piece) if strand == "-" else piece
 
+    def _entered(self, name: str) -> str:
+        """A contig of an indexed file, read unless it is still in memory."""
+        if name not in self._held:
+            self._held[name] = self._read(name)
+            self._bases += len(self._held[name])
+            while len(self._held) > 1 and self._bases > _HELD_BASES:
+                self._bases -= len(self._held.popitem(last=False)[1])
+        self._held.move_to_end(name)
+        return self._held[name]
+
     def _read(self, name: str) -> str:
-        held = self._contigs[name]
-        if isinstance(held, str):
-            return held
         try:
             text = str(self._index[name].seq)
         except BROKEN_GZIP as error:
@@ -161,8 +164,7 @@ class Reference:
 
 def _needs_decoding(path: Path) -> bool:
     """Whether a file is text that an index by bytes would not find its way in."""
-    with path.open("rb") as stream:
-        head = stream.read(1 << 16)
+    head = read_start(path)
     return head.startswith(codecs.BOM_UTF8) or (b"\r" in head and b"\n" not in head)
 
 

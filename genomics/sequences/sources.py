@@ -64,12 +64,20 @@ def records_of(path: Path, reading: Reading) -> Iterator[Record]:
         yield from parse(path, form, reading.refuse)
 
 
-def has_labels(path: Path) -> bool:
-    """Whether a file is a table with a column that is named as labels are."""
+def refuse_labels(path: Path) -> None:
+    """Refuse a table with labels where the name of a file is that of its class.
+
+    Raises:
+        UserError: if the file is one.
+    """
     if find_format(path) != "table":
-        return False
+        return
     table = open_table(path)
-    return table.headed and table.find(LABEL) is not None
+    if table.headed and table.find(LABEL) is not None:
+        raise UserError(
+            f"{path}: has a column of labels, but the files of a folder are a class each unless they are named train, "
+            "dev and test: give the file itself, or name the parts so"
+        )
 
 
 def labelled_table(path: Path, reading: Reading) -> tuple[list[Labelled], LabelColumns]:
@@ -103,6 +111,10 @@ def labelled_intervals(path: Path, reading: Reading) -> Iterator[tuple[Interval,
         UserError: if the file is no table, or a column is missing.
     """
     table, content, columns = _labelled(path, reading)
+    if columns.kind != "classes":
+        raise UserError(
+            f"{path}: places alone can be compared by one label, a class; it has {', '.join(columns.names)}"
+        )
     found = _intervals(table, _places_in(table, content), reading, columns.of)
     yield from ((interval, labels) for _, interval, labels in found)
 
@@ -204,7 +216,7 @@ def _cut_all(
     if reference is None:
         raise UserError(f"{path}: holds intervals, not sequences: give the FASTA file of the genome (--reference)")
     found: dict[int, Labelled] = {}
-    # One contig after the other, since the reference holds one at a time.
+    # One contig after the other, since the reference holds a few at a time.
     for number, interval, labels in sorted(intervals, key=lambda item: item[1].contig):
         try:
             sequence = cut(interval, reference, reading.options.window, f"{path}, {unit} {number}")

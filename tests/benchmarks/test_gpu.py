@@ -145,10 +145,10 @@ def test_kernels_that_are_wrong_are_not_timed(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(gpu, "gate", lambda shape, dtype, *_: {"shape": asdict(shape), "refused": "wrong"})
     monkeypatch.setattr(gpu, "SHAPES", (Shape(8, 4),))
     monkeypatch.setattr(gpu, "operator_row", lambda side, *_: {"side": side})
-    monkeypatch.setattr(gpu, "block_row", lambda *_: {})
+    monkeypatch.setattr(gpu, "block_row", lambda kind, *_: {"kind": kind})
     gpu.measure("cpu", ticking, (8,), 1, lambda section, row: rows.append(row), H200)
-    skipped = {row["side"] for row in rows if row.get("skipped") == "wrong"}
-    assert skipped == {"fused", "fused, graph"}
+    skipped = {row.get("side") or row["kind"] for row in rows if row.get("skipped") == "wrong"}
+    assert skipped == {"fused", "fused, graph", "memory", "our layer"}
 
 
 def test_targets_hold_miss_or_are_missing() -> None:

@@ -1,3 +1,4 @@
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,102 @@ def test_an_earlier_run_goes_when_the_new_one_is_finished(run: Path) -> None:
     finish(run, seed=2, overwrite=True)
     assert names(run) == ["config.yaml", "history.csv", "model/config.yaml", "notes.txt"]
     assert read_config(run, Config) == Config(2)
+
+
+@pytest.mark.parametrize("when", ["put aside", "put back"])
+@pytest.mark.parametrize("moves", [0, 1, 2, 3])
+def test_a_process_killed_between_two_moves_loses_nothing(
+    run: Path, monkeypatch: pytest.MonkeyPatch, when: str, moves: int
+) -> None:
+    before = {name: (run / name).read_text() for name in names(run)}
+    usual, left = Path.rename, [moves]
+
+    def rename(path: Path, target: Path) -> Path:
+        if when == "put aside" or (run / ".previous").exists() or (run / ".previous.moving").exists():
+            if left[0] == 0:
+                raise Killed
+            left[0] -= 1
+        return usual(path, target)
+
+    def killed() -> None:
+        try:
+            with LAYOUT.claim(run, overwrite=True):
+                if when == "put back":
+                    monkeypatch.setattr(Path, "rename", rename)
+                raise PowerCut
+        except (PowerCut, Killed):
+            monkeypatch.setattr(Path, "rename", usual)
+
+    if when == "put aside":
+        monkeypatch.setattr(Path, "rename", rename)
+    killed()
+    stop(run, None, overwrite=True)  # the next process fails, too
+    assert {name: (run / name).read_text() for name in names(run)} == before
+
+
+class Killed(BaseException):
+    """As if the process were gone: nothing is put back."""
+
+
+FOLDED = RunLayout(("checkpoint.pt",), ("history.csv", "evaluation"), finish="--resume", folds=True)
+
+
+def fold(out: Path, number: int, seed: int, name: str = "fold") -> None:
+    with FOLDED.claim(out / f"{name}-{number}", overwrite=True):
+        write_config(out / f"{name}-{number}", Config(seed))
+        (out / f"{name}-{number}" / "model").mkdir()
+        (out / f"{name}-{number}" / "model" / "config.yaml").write_text("kind: small\n")
+    FOLDED.clear(out / f"{name}-{number}")
+
+
+@pytest.fixture
+def folded(tmp_path: Path) -> Path:
+    out = tmp_path / "cv"
+    with FOLDED.claim(out, overwrite=False):
+        for number in (1, 2, 10):
+            fold(out, number, seed=0)
+    FOLDED.clear(out)
+    fold(out, 1, seed=7, name="fold-copy")
+    return out
+
+
+def seeds(out: Path) -> dict[str, int]:
+    return {path.name: read_config(path, Config).seed for path in FOLDED.folds_of(out)}
+
+
+def test_a_cross_validation_is_replaced_as_a_whole_or_not_at_all(folded: Path) -> None:
+    assert seeds(folded) == {"fold-1": 0, "fold-10": 0, "fold-2": 0}
+    with pytest.raises(UserError, match="already holds a cross-validation: .* finish it with --resume"):
+        FOLDED.check_free(folded, overwrite=False)
+    with pytest.raises(PowerCut), FOLDED.claim(folded, overwrite=True):
+        raise PowerCut
+    assert seeds(folded) == {"fold-1": 0, "fold-10": 0, "fold-2": 0}
+    with contextlib.suppress(PowerCut), FOLDED.claim(folded, overwrite=True):
+        fold(folded, 1, seed=1)
+        raise PowerCut  # it can be resumed
+    assert seeds(folded) == {"fold-1": 1}
+    with FOLDED.claim(folded, overwrite=True):
+        fold(folded, 1, seed=2)
+    FOLDED.clear(folded)
+    assert seeds(folded) == {"fold-1": 2}
+    assert sorted(path.name for path in folded.iterdir()) == ["fold-1", "fold-copy-1"]  # what is the user's stays
+
+
+def test_a_single_run_takes_the_place_of_a_cross_validation(folded: Path) -> None:
+    with pytest.raises(PowerCut), FOLDED.claim(folded, overwrite=True):
+        raise PowerCut
+    assert len(seeds(folded)) == 3
+    with FOLDED.claim(folded, overwrite=True):
+        write_config(folded, Config(5))
+    FOLDED.clear(folded)
+    assert seeds(folded) == {}
+    assert read_config(folded, Config) == Config(5)
+
+
+def test_a_file_of_the_users_beside_a_folds_run_is_named(folded: Path) -> None:
+    (folded / "fold-2" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"fold-2/notes.txt was written by no run"):
+        FOLDED.check_free(folded, overwrite=True)
 
 
 def test_what_a_killed_process_left_half_written_goes_in_the_end(run: Path) -> None:

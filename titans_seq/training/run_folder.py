@@ -1,5 +1,6 @@
 """The folder of a training run: free, unfinished or finished; claimed without losing what it held."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ CONFIG = "config.yaml"
 """Everything to repeat a run, in its folder."""
 CHECKPOINTS = "checkpoints"
 """Folder in a run's own, for checkpoints of which the last few stay; see `KeepLast`."""
-PREVIOUS = ".previous"
-"""Folder in a run's own that holds the earlier run which it replaces, until it is finished."""
+# Folders in a run's own: for the earlier run that it replaces, whole, until it is finished; and for what is on its way
+# there or back, and belongs into the run's folder if a process is killed meanwhile.
+_PREVIOUS, _MOVING = ".previous", ".previous.moving"
+_FOLD = re.compile(r"fold-[1-9][0-9]*")
 
 Run = TypeVar("Run")
 
@@ -31,6 +34,7 @@ class RunLayout:
         checkpoints: names of what it goes on from: a file, or a folder of them.
         others: names of what else runs write. Anything with another name belongs to the user.
         finish: what finishes a run that was stopped; `{out}` stands for its folder.
+        folds: whether the folder may hold a cross-validation, whose folds are runs in folders fold-1, fold-2, ...
 
     Example:
         >>> import tempfile
@@ -46,6 +50,7 @@ class RunLayout:
     checkpoints: tuple[str, ...]
     others: tuple[str, ...]
     finish: str
+    folds: bool = False
 
     def is_finished(self, out: Path) -> bool:
         """Whether a run folder holds a whole model."""
@@ -58,6 +63,12 @@ class RunLayout:
             "or train anew with --overwrite"
         )
 
+    def folds_of(self, out: Path) -> list[Path]:
+        """The folders of a cross-validation's runs; none if there is none."""
+        if not self.folds or not out.is_dir():
+            return []
+        return sorted(path for path in out.iterdir() if _FOLD.fullmatch(path.name) and (path / CONFIG).is_file())
+
     def check_free(self, out: Path, overwrite: bool) -> None:
         """Refuse a folder that a new run cannot have.
 
@@ -68,46 +79,60 @@ class RunLayout:
             raise UserError(f"{out} is a file: give the name of a new folder for the run")
         if not out.exists() or not any(out.iterdir()):
             return
-        if not (out / CONFIG).is_file() and not (out / PREVIOUS).exists():
+        folds = self.folds_of(out)
+        if not folds and not any((out / name).exists() for name in (CONFIG, _PREVIOUS, _MOVING)):
             raise UserError(f"{out} holds other files and no run: give the name of a new or empty folder")
         if overwrite:
+            for path in (path for fold in folds for path in self._foreign(fold)):
+                raise UserError(f"{path} was written by no run, and would be lost with the one beside it: move it away")
             return
+        if folds:
+            raise UserError(
+                f"{out} already holds a cross-validation: give another folder, finish it with "
+                f"{self.finish.format(out=out)}, or train anew with --overwrite"
+            )
         if not self.is_finished(out):
             raise UserError(self.describe_unfinished(out))
         raise UserError(f"{out} already holds a trained model: give another folder, or replace it with --overwrite")
 
     @contextmanager
     def claim(self, out: Path, overwrite: bool) -> Iterator[None]:
-        """Make `out` the folder of a new run for the time of the block.
+        """Make `out` the folder of a new run, or of a new cross-validation, for the time of the block.
 
         An earlier run is put aside in it. If the block fails before there is a checkpoint, the folder is left as it
-        was; otherwise `clear` removes the earlier run in the end.
+        was; otherwise `clear` removes the earlier run in the end. A process may be killed at any point: the next claim
+        finds the earlier run again.
 
         Raises:
             UserError: see `check_free`.
         """
         self.check_free(out, overwrite)
-        existed, previous = out.exists(), out / PREVIOUS
+        existed, previous, moving = out.exists(), out / _PREVIOUS, out / _MOVING
+        if moving.exists():
+            self._move(moving, out)
+            moving.rmdir()
         if previous.exists():
             # A run that was to replace an earlier one was itself stopped: only the earlier one is worth keeping.
             self.remove(out)
         else:
-            previous.mkdir(parents=True)
-            self.move(out, previous)
+            moving.mkdir(parents=True)
+            self._move(out, moving)
+            moving.rename(previous)
         try:
             yield
         except BaseException:
-            if not self.has_checkpoint(out):
+            if not self._has_begun(out):
                 self.remove(out)
-                self.move(previous, out)
-                previous.rmdir()
+                previous.rename(moving)
+                self._move(moving, out)
+                moving.rmdir()
                 if not existed:
                     out.rmdir()
             raise
 
     def clear(self, out: Path) -> None:
         """Remove from a finished run the earlier one that it replaces, and what a killed process left half written."""
-        shutil.rmtree(out / PREVIOUS, ignore_errors=True)
+        shutil.rmtree(out / _PREVIOUS, ignore_errors=True)
         torn = [f".{Path(name).stem}.*{Path(name).suffix}" for name in self.checkpoints]
         for pattern in (*torn, f".{MODEL}.*.new", f".{MODEL}.*.old"):
             for path in out.glob(pattern):
@@ -115,25 +140,29 @@ class RunLayout:
 
     def remove(self, out: Path) -> None:
         """Remove a run, and leave what else is in its folder."""
-        for name in self._names():
-            _remove(out / name)
+        for path in self._held(out):
+            _remove(path)
 
-    def foreign(self, out: Path) -> list[Path]:
-        """What is in a run folder and of no run; names that begin with a dot do not count."""
-        held = sorted(out.iterdir())
-        return [path for path in held if path.name not in self._names() and not path.name.startswith(".")]
-
-    def has_checkpoint(self, out: Path) -> bool:
-        """Whether a run that was stopped has something to go on from."""
+    def _has_begun(self, out: Path) -> bool:
+        """Whether there is something to go on from."""
         # A file whose name begins with a dot is not whole yet.
         paths = [out / name for name in self.checkpoints]
-        return any(path.is_file() or any(path.glob("[!.]*")) for path in paths)
+        if any(path.is_file() or any(path.glob("[!.]*")) for path in paths):
+            return True
+        return any(self.is_finished(fold) or self._has_begun(fold) for fold in self.folds_of(out))
 
-    def move(self, source: Path, target: Path) -> None:
-        """Move a run into another folder, and leave what else is in its own."""
-        for name in self._names():
-            if (source / name).exists():
-                (source / name).rename(target / name)
+    def _move(self, source: Path, target: Path) -> None:
+        for path in self._held(source):
+            path.rename(target / path.name)
+
+    def _held(self, out: Path) -> list[Path]:
+        """What of a run, or of a cross-validation, there is."""
+        return [*(out / name for name in self._names() if (out / name).exists()), *self.folds_of(out)]
+
+    def _foreign(self, out: Path) -> list[Path]:
+        """What is in a run folder and of no run."""
+        held = sorted(out.iterdir())
+        return [path for path in held if path.name not in self._names() and not path.name.startswith(".")]
 
     def _names(self) -> tuple[str, ...]:
         return (CONFIG, MODEL, *self.checkpoints, *self.others)

@@ -8,6 +8,7 @@ from genomics.sequences.intervals import Interval
 from genomics.sequences.options import LoadOptions
 from genomics.sequences.places import LabelledPlaces, holds_places, load_places
 from tests.genomics.sequences.making import write
+from tests.genomics.sequences.test_archive import make_archive
 from titans_seq.cli import main
 from titans_seq.errors import UserError
 
@@ -80,6 +81,42 @@ def test_a_file_of_places(tmp_path: Path, name: str, capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert out.startswith("places alone are compared: give --reference")
     assert "train in the rest of it: 0 equal" in out
+
+
+def test_a_window_and_other_names_of_contigs(tmp_path: Path) -> None:
+    rows = "".join(f"{'chr' * (i % 2)}1,{100 * i},{100 * i + 20},{'yn'[i % 2]}\n" for i in range(6))
+    path = write(tmp_path / "a.csv", "chrom,start,end,label\n" + rows)
+    assert check_places(load_places(path)).overlaps[0].sharing == 0
+    report = check_places(load_places(path, LoadOptions(window=150)))
+    assert report.overlaps[0].sharing == 6
+    assert report.parts[0].whole.shortest == 150
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (LoadOptions(kind="regression"), "by classes, not by labels of kind 'regression'"),
+        (LoadOptions(labels=("label", "end")), "a.csv: places alone can be compared by one label, a class"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(tmp_path: Path, options: LoadOptions, message: str) -> None:
+    path = write(tmp_path / "a.csv", "chrom,start,end,label\nchr1,5,90,1\n")
+    with pytest.raises(UserError, match=message):
+        load_places(path, options)
+
+
+def test_archives_and_labelled_tables_are_no_lists_of_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = make_archive(tmp_path / "a.zip")
+    assert main(["dna", "check", str(archive), "--progress", "none"]) == 0
+    assert capsys.readouterr().out.startswith("train")
+    for name in ("more_train", "more_test"):
+        write(tmp_path / f"tables/{name}.csv", "chrom,start,end,label\nchr1,5,90,y\nchr1,5,90,n\n")
+    with pytest.raises(UserError, match="has a column of labels, but the files of a folder are a class each"):
+        load_places(tmp_path / "tables")
+    with pytest.raises(UserError, match="at least 1 base in common to overlap, got k = 0"):
+        check_places({"train": drawn(3, 0)}, k=0)
 
 
 def test_bad_places_are_named_or_left_out(tmp_path: Path) -> None:

@@ -59,11 +59,12 @@ class TestReference:
         with pytest.raises(UserError, match="two contigs are named 'a': rename or remove one"):
             Reference(write(tmp_path / f"a.fa{suffix}", ">a\nAC\n>b\nAC\n>a\nGG\n"))
 
+    @pytest.mark.parametrize("suffix", ["", ".bgz"])
     @pytest.mark.parametrize("change", ["byte order mark", "old Mac", "Windows"])
-    def test_texts_of_other_systems(self, tmp_path: Path, change: str) -> None:
+    def test_texts_of_other_systems(self, tmp_path: Path, change: str, suffix: str) -> None:
         ends = {"byte order mark": "\n", "old Mac": "\r", "Windows": "\r\n"}[change]
         text = ("\ufeff" if change == "byte order mark" else "") + GENOME.replace("\n", ends)
-        with Reference(write(tmp_path / "a.fa", text)) as reference:
+        with Reference(write(tmp_path / f"a.fa{suffix}", text)) as reference:
             assert {name: reference.contig(name) for name in reference.names} == CONTIGS
 
     @pytest.mark.parametrize("suffix", ["", ".gz", ".bgz"])

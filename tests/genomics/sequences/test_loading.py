@@ -180,6 +180,11 @@ class TestFolders:
         (tmp_path / name).write_bytes(b"BZh9" if name.endswith("bz2") else b"\xfd7zXZ")
         assert "expected text, plain or compressed with gzip; convert it" in refusal(tmp_path)
 
+    def test_a_part_that_cannot_be_unpacked_is_refused(self, tmp_path: Path) -> None:
+        write(tmp_path / "train.csv", TABLE)
+        (tmp_path / "test.csv.bz2").write_bytes(b"BZh9")
+        assert "test.csv.bz2: is compressed with bzip2" in refusal(tmp_path)
+
     def test_a_class_of_folders_is_refused(self, tmp_path: Path) -> None:
         write(tmp_path / "a/1.fa", ">1\nAC\n")
         write(tmp_path / "b/more/1.fa", ">1\nAC\n")
