@@ -17,8 +17,8 @@ from titans_seq.ops._operator import chunked_memory, encode_rule
 from titans_seq.ops._updates import per_sequence
 
 # The forward keeps every so many chunks' carried slots for the backward, which recomputes the chunks between. Chosen by
-# measurement (benchmarks.ops --suite recompute): 4 is as fast as any and the leanest, on a CPU.
-RECOMPUTE_EVERY = 4
+# measurement (benchmarks.ops --suite recompute): 8 is as fast as any and the leanest, on a CPU.
+RECOMPUTE_EVERY = 8
 
 # Tokens a single operator call covers: it bounds the coefficient tables, so that inference needs constant memory.
 TOKENS_PER_CALL = 4096
