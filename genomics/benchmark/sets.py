@@ -39,9 +39,11 @@ class BenchmarkSet:
     note: str = ""
 
 
-def _gue(name: str, what: str, both_strands: bool, dnabert: float | None, note: str = "") -> BenchmarkSet:
+def _gue(
+    name: str, what: str, both_strands: bool, dnabert: float | None, note: str = "", mutations: float = 0.0
+) -> BenchmarkSet:
     published = {} if dnabert is None else {_DNABERT: dnabert}
-    return BenchmarkSet(name, f"gue/{name}", f"GUE, {what}", both_strands, published=published, note=note)
+    return BenchmarkSet(name, f"gue/{name}", f"GUE, {what}", both_strands, mutations, published=published, note=note)
 
 
 _FOLDED = "Folds of the published test part alone: not comparable with scores of models trained on the whole set."
@@ -61,8 +63,15 @@ SETS = {
             "23 % of the test sequences share 40 bases with a training sequence.",
         ),
         _gue("mouse_3", "transcription factor binding, mouse, 101 bases", True, None),
-        _gue("prom_core_all", "core promoters, human, 70 bases", False, 0.6937, _MIXED),
-        _gue("prom_core_notata", "core promoters without TATA box, human, 70 bases", False, 0.6804, _MIXED),
+        _gue("prom_core_all", "core promoters, human, 70 bases", False, 0.6937, _MIXED, mutations=0.05),
+        _gue(
+            "prom_core_notata",
+            "core promoters without TATA box, human, 70 bases",
+            False,
+            0.6804,
+            _MIXED,
+            mutations=0.05,
+        ),
         _gue("prom_core_tata", "core promoters with TATA box, human, 70 bases", False, 0.7417, _MIXED),
         BenchmarkSet(
             "human_nontata_promoters",
