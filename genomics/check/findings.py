@@ -31,6 +31,30 @@ def findings(report: CheckReport) -> tuple[str, ...]:
     return tuple(found)
 
 
+def findings_of_scored(overlap: Overlap) -> tuple[str, ...]:
+    """What stands out of sequences that a trained model is to be scored on; nothing if nothing does.
+
+    Args:
+        overlap: of these with the sequences that it was trained on.
+
+    Returns:
+        A sentence or two for each.
+    """
+    found = []
+    if copies := overlap.exact + overlap.reversed:
+        found.append(
+            f"{copies:,} of {overlap.count:,} sequences also stand in the training part{_details(overlap)}: the model "
+            "has seen them. Leave them out to learn how good it is on others."
+        )
+    # The copies are among those that share bases, unless they are too short to.
+    if overlap.sharing > copies + _NOTED * overlap.count:
+        found.append(
+            f"{overlap.sharing / overlap.count:.1%} of the sequences share {overlap.k} bases with a training sequence: "
+            "overlapping windows, repeats or relatives, on which it is better than on others."
+        )
+    return tuple(found)
+
+
 def _length_matters(score: LengthScore) -> bool:
     """Whether it beats the largest class by more than chance explains."""
     noise = math.sqrt(max(score.majority * (1 - score.majority), _NOTED) / score.count)
@@ -49,12 +73,16 @@ def _about_copies(overlap: Overlap) -> list[str]:
     copies = overlap.exact + overlap.reversed
     if not copies or overlap.within:
         return []
-    strand = f", {overlap.reversed:,} as the reverse complement" if overlap.reversed else ""
-    conflict = f", {overlap.conflicting:,} with another label there" if overlap.conflicting else ""
     return [
-        f"{copies:,} of {overlap.count:,} {overlap.part} sequences also stand in {overlap.other}{strand}{conflict}: "
+        f"{copies:,} of {overlap.count:,} {overlap.part} sequences also stand in {overlap.other}{_details(overlap)}: "
         f"remove them from {overlap.other}."
     ]
+
+
+def _details(overlap: Overlap) -> str:
+    """How many of the copies are not plain ones."""
+    strand = f", {overlap.reversed:,} as the reverse complement" if overlap.reversed else ""
+    return strand + (f", {overlap.conflicting:,} with another label there" if overlap.conflicting else "")
 
 
 def _about_sharing(overlap: Overlap) -> list[str]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -12,12 +12,17 @@ from titans_seq.progress import Progress
 
 from .options import ComparisonOptions, Device, ReadingOptions
 
+if TYPE_CHECKING:
+    from ..runs.folder import TrainRun
+    from ..sequences.values import LabelledSequences, Splits
+
 
 @dataclass(frozen=True)
 class Evaluate:
     """Score a trained classifier on a part of its own data, or on other labelled sequences.
 
-    Beside it stand the baselines, fitted on the parts that the classifier was trained on.
+    Beside it stand the baselines, fitted on the parts that the classifier was trained on. Other data is compared with
+    these first: sequences that the classifier has seen are counted.
     """
 
     run: Positional[Path]
@@ -38,15 +43,11 @@ class Evaluate:
 
 def evaluate(options: Evaluate) -> None:
     """Score, print the table, and write it."""
-    from titans_seq.training.run_folder import read_config
-
     from ..evaluation import BootstrapOptions
     from ..runs.comparison import with_classes
-    from ..runs.folder import TrainRun
     from ..runs.plan import own_parts
     from ..runs.saving import load_classifier
     from ..sequences.loading import load_splits
-    from ..sequences.values import Splits
     from .evaluation import Request, compare_and_show
     from .progress import print_left_out
     from .settings import chosen_device, load_options
@@ -57,6 +58,7 @@ def evaluate(options: Evaluate) -> None:
     device = chosen_device(options.device)
     model = load_classifier(options.run, device)
     left_out: list[str] = []
+    warnings: tuple[str, ...] = ()
     if options.data is None:
         if options.reading != ReadingOptions():
             raise UserError("options on how data is read are for other data: the run knows how its own is read")
@@ -70,15 +72,32 @@ def evaluate(options: Evaluate) -> None:
         if splits.test is None and splits.validation is not None:
             raise UserError(f"{options.data}: has several parts and no test part: name the file to score")
         data, tested = with_classes(splits.test or splits.train, model), str(options.data)
-        run, parts = read_config(options.run, TrainRun), Splits(data)
-        if options.comparison.baselines != "none":
-            try:
-                run, parts = own_parts(options.run)
-            except UserError as error:
-                raise UserError(
-                    f"{error} (the baselines are fitted on what the run was trained on; leave them out with "
-                    "--baselines none)"
-                ) from error
+        run, parts, warnings = _trained_on(options, data)
     print_left_out(left_out)
     request = Request(options.comparison, run.train.seed, device, options.progress)
-    compare_and_show([(model, parts, data)], request, tested, options.out)
+    compare_and_show([(model, parts, data)], request, tested, options.out, warnings)
+
+
+def _trained_on(options: Evaluate, data: "LabelledSequences") -> "tuple[TrainRun, Splits, tuple[str, ...]]":
+    """The run, the parts that it was trained on, and what it has seen of other data.
+
+    Without baselines the parts may be gone.
+    """
+    from titans_seq.training.run_folder import read_config
+
+    from ..check import check_scored
+    from ..runs.folder import TrainRun
+    from ..runs.plan import own_parts
+    from ..sequences.values import Splits
+
+    try:
+        run, parts = own_parts(options.run)
+    except UserError as error:
+        if options.comparison.baselines != "none":
+            raise UserError(
+                f"{error} (the baselines are fitted on what the run was trained on; leave them out with "
+                "--baselines none)"
+            ) from error
+        unknown = f"Whether the model has seen these sequences in training is not known: {error}"
+        return read_config(options.run, TrainRun), Splits(data), (unknown,)
+    return run, parts, check_scored(parts.train, data)

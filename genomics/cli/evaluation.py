@@ -36,7 +36,11 @@ class Request:
 
 
 def compare_and_show(
-    runs: Sequence[tuple[Predictor, Splits, LabelledSequences]], request: Request, tested: str, out: Path | None
+    runs: Sequence[tuple[Predictor, Splits, LabelledSequences]],
+    request: Request,
+    tested: str,
+    out: Path | None,
+    warnings: Sequence[str] = (),
 ) -> None:
     """Score models beside the baselines, print the table, and write it.
 
@@ -45,6 +49,7 @@ def compare_and_show(
         request: what is asked.
         tested: the data, in words.
         out: folder for table, numbers and pictures; None writes nothing.
+        warnings: what a reader of the scores should know.
     """
     draws = request.comparison.bootstrap
     result = compare(
@@ -58,11 +63,13 @@ def compare_and_show(
     intervals = f", 95 % intervals of {draws:,} bootstrap draws" if draws else ""
     print(f"\n{tested}: {count:,} sequences{intervals}")
     print(describe(result))
+    for warning in warnings:
+        print(f"! {warning}")
     if out is None:
         return
     spreads = {name: {key: vars(one) for key, one in found.items()} for name, found in result.spreads().items()}
     about = {"tested_on": tested, "seed": request.seed, "bootstrap": draws, "folds": spreads}
-    for path in write_evaluations(result.evaluations, out, about, f"Scores on the {tested}"):
+    for path in write_evaluations(result.evaluations, out, about, f"Scores on the {tested}", warnings):
         print(f"written: {path}")
 
 

@@ -16,7 +16,11 @@ _MOST_CLASSES = 30
 
 
 def write_evaluations(
-    evaluations: Sequence[Evaluation], folder: Path, about: Mapping[str, Any], heading: str
+    evaluations: Sequence[Evaluation],
+    folder: Path,
+    about: Mapping[str, Any],
+    heading: str,
+    warnings: Sequence[str] = (),
 ) -> tuple[Path, ...]:
     """Write what models scored on the same sequences.
 
@@ -26,6 +30,7 @@ def write_evaluations(
             whole.
         about: what else the JSON says, of JSON's types.
         heading: of the table.
+        warnings: what a reader of the scores should know, below the heading and in the JSON.
 
     Returns:
         The files.
@@ -45,10 +50,12 @@ def write_evaluations(
         draw(first, folder / name)
         written.append(folder / name)
     rows = class_table(first)
-    text = f"# {heading}\n\n{markdown(evaluations)}\n"
+    text = f"# {heading}\n\n"
+    text += "".join(f"**{warning}**\n\n" for warning in warnings)
+    text += f"{markdown(evaluations)}\n"
     text += f"\nOf {first.name}:\n\n```\n{rows}\n```\n" if rows else ""
     text += "".join(f"\n- {one.name}: {note}" for one in evaluations for note in one.notes)
     write_text(folder / TABLE, text.rstrip() + "\n")
-    held = {**about, "models": [one.summary() for one in evaluations]}
+    held = {**about, "warnings": list(warnings), "models": [one.summary() for one in evaluations]}
     write_text(folder / DATA, json.dumps(held, indent=2, allow_nan=False) + "\n")
     return (*written, folder / TABLE, folder / DATA)

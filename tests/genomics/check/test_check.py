@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genomics.check import CheckReport, check, findings, render, render_short
+from genomics.check import CheckReport, check, check_scored, findings, render, render_short
 from genomics.check.report import ClassOverlap
 from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.loading import load_splits
@@ -90,6 +90,18 @@ class TestOneFault:
             "remove them from train."
             for found in findings(report)
         )
+
+    def test_scored_sequences_that_a_model_has_seen(self) -> None:
+        train = made([text(100) for _ in range(6)], [0, 0, 0, 1, 1, 1])
+        seen, turned, windows = train.sequences[0], reverse_complement(train.sequences[1]), train.sequences[2][10:90]
+        assert check_scored(train, made([text(100)], [0])) == ()
+        copies = check_scored(train, made([seen, turned, text(100)], [1, 0, 1]))
+        assert copies == (
+            "2 of 3 sequences also stand in the training part, 1 as the reverse complement, 1 with another label "
+            "there: the model has seen them. Leave them out to learn how good it is on others.",
+        )
+        (found,) = check_scored(train, made([windows, text(100)], [0, 1]))
+        assert found.startswith("50.0% of the sequences share 40 bases with a training sequence")
 
     def test_windows_that_overlap_are_seen_by_class(self) -> None:
         genome = text(400)

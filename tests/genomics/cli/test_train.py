@@ -176,6 +176,30 @@ def test_evaluates_its_own_parts_and_other_data(titans, run, tmp_path):
     assert "the data has the class or label 'none', which the model does not know" in err
 
 
+def test_evaluation_counts_what_the_model_has_seen(titans, run, parts, tmp_path):
+    quick = ("--baselines", "none", "--bootstrap", "0")
+    code, out, _ = titans("evaluate", run, parts / "train.csv", *quick, "--out", tmp_path / "seen")
+    assert code == 0
+    (warning,) = json.loads((tmp_path / "seen" / "evaluation.json").read_text())["warnings"]
+    assert warning.startswith("40 of 40 sequences also stand in the training part: the model has seen them")
+    assert f"! {warning}" in out
+    assert warning in (tmp_path / "seen" / "evaluation.md").read_text()
+    code, out, _ = titans("evaluate", run, parts / "test.csv", *quick)
+    assert (code, "! " in out) == (0, False)
+
+
+def test_evaluation_says_when_the_training_data_is_gone(titans, table, parts, tmp_path):
+    moved = tmp_path / "all.csv"
+    moved.write_bytes(table.read_bytes())
+    assert titans("train", moved, "--out", tmp_path / "z", *TINY, "--baselines", "none", "--bootstrap", "0")[0] == 0
+    moved.unlink()
+    other = ("evaluate", tmp_path / "z", parts / "test.csv", "--bootstrap", "0")
+    code, out, _ = titans(*other, "--baselines", "none")
+    assert (code, "! Whether the model has seen these sequences in training is not known: " in out) == (0, True)
+    code, _, err = titans(*other, "--baselines", "quick")
+    assert (code, "leave them out with --baselines none" in err) == (2, True)
+
+
 def test_other_kinds_of_labels(titans, tmp_path):
     from genomics.synthetic import planted_motifs
 
