@@ -120,4 +120,4 @@ class TrainingOptions:
     dropout: Maybe[float] = None
     """Share of what the blocks read that training leaves out."""
     mutations: Maybe[float] = None
-    """Share of the bases that training draws anew; 0.1 for a small set that would be learnt by heart."""
+    """Share of the bases that training draws anew; 0.05 to 0.1 for a set that would be learnt by heart."""

@@ -178,22 +178,25 @@ def _train_all(
 
 
 def _finish(options: Train, device: str, parts: "Sequence[tuple[Plan, Splits]]") -> None:
-    from ..runs.folder import EVALUATION
+    from ..runs.folder import EVALUATION, read_metrics
     from ..runs.saving import load_classifier
     from .evaluation import Request, compare_and_show
 
-    runs = []
+    runs, warnings = [], []
     for plan, part in parts:
         held = part.validation if part.test is None else part.test
         assert held is not None
-        runs.append((load_classifier(_folder(options.run.out, plan), device), part, held))
+        folder = _folder(options.run.out, plan)
+        runs.append((load_classifier(folder, device), part, held))
+        if warning := read_metrics(folder)["overfitting"]:
+            warnings.append(warning if plan.fold is None else f"Fold {plan.fold}: {warning}")
     tested = "test part" if parts[0][1].test is not None else "validation part, which also chose the epoch"
     if parts[0][0].folds is not None:
         tested = f"{len(parts)} folds, each held out once"
     request = Request(options.comparison, parts[0][0].seed, device, options.run.progress)
-    compare_and_show(runs, request, tested, options.run.out / EVALUATION)
-    folder = _folder(options.run.out, parts[0][0])
-    print(f"the run is in {options.run.out}; next:\n  titans dna predict {folder} new.fa --out scores.csv")
+    compare_and_show(runs, request, tested, options.run.out / EVALUATION, warnings)
+    first = _folder(options.run.out, parts[0][0])
+    print(f"the run is in {options.run.out}; next:\n  titans dna predict {first} new.fa --out scores.csv")
 
 
 def _folder(out: Path, plan: "Plan") -> Path:

@@ -93,6 +93,11 @@ def write_metrics(out: Path, metrics: dict[str, Any]) -> None:
     write_text(Path(out) / METRICS, json.dumps(metrics, indent=2, allow_nan=False) + "\n")
 
 
+def read_metrics(out: Path) -> dict[str, Any]:
+    """The `metrics.json` of a finished run."""
+    return json.loads((Path(out) / METRICS).read_text(encoding="utf-8"))
+
+
 def history_csv(rows: Sequence[Any]) -> str:
     """Rows of one dataclass as CSV, None as an empty cell."""
     text = io.StringIO()

@@ -2,7 +2,7 @@
 
 config.yaml    model with tokenizer, training with seed, class map, data and its hash, versions
 history.csv    every epoch
-metrics.json   what the best epoch came to on the validation part
+metrics.json   what the best epoch came to on the validation part, and whether later ones learnt by heart
 README.md      what the model is
 checkpoint.pt  the state after the latest epoch, while training
 model/         the trained model: safetensors, YAML, class map, card
@@ -23,6 +23,7 @@ from ..models.classifier import Classifier, ClassifierConfig
 from ..sequences.values import LabelledSequences, Splits
 from ..training.config import TrainConfig
 from ..training.fitting import fit, new_classifier
+from ..training.overfitting import overfitting
 from .card import classifier_card
 from .folder import (
     CARD,
@@ -137,6 +138,7 @@ def _train(
         "best_epoch": result.best_epoch,
         "epochs": len(result.history),
         "best": asdict(result.best),
+        "overfitting": overfitting(result.history),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "train": _described(splits.train),
         "validation": _described(splits.validation),

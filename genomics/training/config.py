@@ -29,7 +29,7 @@ class TrainConfig:
         class_weights: "balanced" weighs each class by how rare it is in the training part.
         write_cost: weight in the loss of what the memories write, at least 0; see `titans_seq.training.writes`.
         mutations: share of the bases that training draws anew at random, in [0, 1): a sequence is never the same
-            twice, which keeps a model from learning a small set by heart. Of single nucleotides alone.
+            twice, which keeps a model from learning the set by heart. Of single nucleotides alone.
         seed: of weights, order, dropout, strands and mutations, at least 0.
 
     Raises:
