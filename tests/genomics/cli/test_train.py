@@ -188,6 +188,16 @@ def test_evaluation_counts_what_the_model_has_seen(titans, run, parts, tmp_path)
     assert (code, "! " in out) == (0, False)
 
 
+def test_learning_by_heart_stands_beside_the_scores(titans, table, tmp_path, monkeypatch):
+    monkeypatch.setattr("genomics.runs.train_runs.overfitting", lambda history: f"{len(history)} epoch by heart")
+    alone = ("--baselines", "none", "--bootstrap", "0")
+    code, out, _ = titans("train", table, "--out", tmp_path / "z", *TINY, *alone)
+    assert (code, "! 1 epoch by heart" in out) == (0, True)
+    assert "**1 epoch by heart**" in (tmp_path / "z" / "evaluation" / "evaluation.md").read_text()
+    code, out, _ = titans("train", table, "--out", tmp_path / "cv", *TINY, *alone, "--folds", "2")
+    assert (code, "! Fold 2: 1 epoch by heart" in out) == (0, True)
+
+
 def test_evaluation_says_when_the_training_data_is_gone(titans, table, parts, tmp_path):
     moved = tmp_path / "all.csv"
     moved.write_bytes(table.read_bytes())
