@@ -1,5 +1,6 @@
 """What a model has read, to a file and back."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,9 +68,26 @@ def test_a_state_comes_back_exactly_and_goes_on_bit_for_bit(name: str, count: in
     for key in before:
         assert before[key].dtype == after[key].dtype
         assert torch.equal(before[key], after[key]), key
+        assert _steps(before[key]) == _steps(after[key]), key
     with torch.inference_mode():
         for more in (ids(1), ids(40)):
             assert torch.equal(model(more, state)[0], model(more, back.state)[0])
+
+
+def _steps(tensor: torch.Tensor) -> list[int]:
+    """The axes longer than one, from the largest steps in memory to the smallest."""
+    return sorted((axis for axis in range(tensor.ndim) if tensor.shape[axis] > 1), key=lambda a: -tensor.stride(a))
+
+
+def test_a_damaged_order_of_axes_is_told(tmp_path: Path) -> None:
+    model, path = small(BLOCKS["lmm"]), tmp_path / "a.safetensors"
+    saved(model, 5, path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    metadata["state"] = re.sub(r'"order": \[[^]]*\]', '"order": [0, 0]', metadata["state"])
+    save_file(load_file(path), path, metadata)
+    with pytest.raises(UserError, match=r"damaged, .*the order \[0, 0\] is not one of 4 axes"):
+        load_state(path, model)
 
 
 def test_rows_that_began_later_stay_so(tmp_path: Path) -> None:

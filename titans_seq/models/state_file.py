@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from titans_seq.models.packing import pack_state, unpack_state
 FORMAT = "titans-state"
 VERSION = "1"
 
-_TENSOR = "tensor"
+_TENSOR, _ORDER = "tensor", "order"
 _SHOWN_CHANGES = 5
 
 
@@ -49,8 +50,8 @@ def save_state(
 ) -> None:
     """Write a model's state as one safetensors file, in place of an earlier one.
 
-    The tensors stand under their paths (`blocks.0.memory.weights.1`); the metadata holds how they belong together, the
-    positions in chunks, the model's configuration and a digest of its weights.
+    The tensors stand under their paths (`blocks.0.memory.weights.1`); the metadata holds how they belong together and
+    lay in memory, the positions in chunks, the model's configuration and a digest of its weights.
 
     Args:
         state: what the model's `forward` returned.
@@ -140,7 +141,7 @@ def _named(packed: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """Move the tensors of a packed state to `tensors`, leaving their names."""
     if isinstance(packed, Tensor):
         tensors[name] = packed
-        return {_TENSOR: name}
+        return {_TENSOR: name, _ORDER: _axes_in_memory(packed)}
     below = f"{name}." if name else ""
     if isinstance(packed, dict):
         return {key: _named(part, f"{below}{key}", tensors) for key, part in packed.items()}
@@ -156,8 +157,21 @@ def _filled(named: Any, file: Any) -> Any:
     if not isinstance(named, dict):
         return named
     if _TENSOR in named:
-        return file.get_tensor(named[_TENSOR])
+        tensor = file.get_tensor(named[_TENSOR])
+        return _laid_out(tensor, named.get(_ORDER, list(range(tensor.ndim))))
     return {key: _filled(part, file) for key, part in named.items()}
+
+
+def _axes_in_memory(tensor: Tensor) -> list[int]:
+    """The axes from the one with the largest steps in memory to that with the smallest."""
+    return sorted(range(tensor.ndim), key=lambda axis: -(tensor.stride(axis) or math.inf))
+
+
+def _laid_out(tensor: Tensor, order: list[int]) -> Tensor:
+    """The same values as they lay in memory: some processors' products of a transposed matrix have other last bits."""
+    if sorted(order) != list(range(tensor.ndim)):
+        raise ValueError(f"the order {order} is not one of {tensor.ndim} axes")
+    return tensor.permute(order).contiguous().permute([order.index(axis) for axis in range(tensor.ndim)])
 
 
 def _check_format(source: Path, metadata: Mapping[str, str]) -> None:
