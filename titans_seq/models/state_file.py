@@ -168,7 +168,7 @@ def _axes_in_memory(tensor: Tensor) -> list[int]:
 
 
 def _laid_out(tensor: Tensor, order: list[int]) -> Tensor:
-    """The same values as they lay in memory: some processors' products of a transposed matrix have other last bits."""
+    """The same values as they lay in memory: products of a transposed matrix may have other last bits."""
     if sorted(order) != list(range(tensor.ndim)):
         raise ValueError(f"the order {order} is not one of {tensor.ndim} axes")
     return tensor.permute(order).contiguous().permute([order.index(axis) for axis in range(tensor.ndim)])
