@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from titans_seq.errors import UserError, require_at_least
-from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.experiment.settings import OptimiserConfig
 
 Monitor = Literal["mcc", "loss"]
 ClassWeights = Literal["none", "balanced"]

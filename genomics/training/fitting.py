@@ -15,7 +15,7 @@ from torch import Tensor
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 from titans_seq.progress import Progress
-from titans_seq.training.lightning_tools import SeedEpochs, Stop, new_trainer, quiet_and_apart, run_trainer
+from titans_seq.experiment.lightning_tools import SeedEpochs, Stop, new_trainer, quiet_and_apart, run_trainer
 
 from ..models.classifier import Classifier, ClassifierConfig
 from ..models.encoder import Encoder

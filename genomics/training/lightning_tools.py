@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from titans_seq.errors import UserError
-from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.experiment.settings import OptimiserConfig
 
 CHECK_EVERY = 50
 """Steps after which a loss that is not finite is noticed: every look makes a GPU wait for the CPU."""

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from titans_seq.errors import UserError
-from titans_seq.training.optimiser import build_optimiser
+from titans_seq.experiment.optimiser import build_optimiser
 from titans_seq.training.writes import write_cost
 
 from ..evaluation import metrics

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from titans_seq.errors import UserError
 from titans_seq.progress import Progress
-from titans_seq.training.lightning_tools import (
+from titans_seq.experiment.lightning_tools import (
     KeepLast,
     RandomState,
     last_checkpoint,
@@ -23,8 +23,8 @@ from titans_seq.training.lightning_tools import (
     quiet_and_apart,
     run_trainer,
 )
-from titans_seq.training.optimiser import build_optimiser
-from titans_seq.training.run_folder import CHECKPOINTS
+from titans_seq.experiment.optimiser import build_optimiser
+from titans_seq.experiment.run_folder import CHECKPOINTS
 
 from ..models.encoder import Encoder, EncoderConfig
 from ..tokens import Tokenizer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import OmitArgPrefixes
 
 from titans_seq.errors import UserError
-from titans_seq.options import Maybe
+from titans_seq.commands import Maybe
 from titans_seq.progress import Progress, usual
 
 from ..training.settings import Hardware, Mode, RecordConfig
@@ -97,7 +97,7 @@ class Pretrain:
 
 def pretrain(options: Pretrain) -> None:
     """Train, and say what came of it."""
-    from titans_seq.training.lightning_tools import is_first_process
+    from titans_seq.experiment.lightning_tools import is_first_process
 
     from ..runs.runs import pretrain_run, resume_run
     from ..training.config import LOG
@@ -139,7 +139,7 @@ def resolve(options: Pretrain, data: Path) -> "PretrainConfig":
     Raises:
         UserError: if there is no such preset, a number is out of range, or the folder holds no shards.
     """
-    from titans_seq.training.optimiser import OptimiserConfig
+    from titans_seq.experiment.settings import OptimiserConfig
 
     from ..data.manifest import read_manifest
     from ..data.stream import SegmentStream

@@ -10,7 +10,7 @@ from titans_seq.config import parse_yaml
 from titans_seq.errors import UserError
 from titans_seq.models import CausalLM
 from titans_seq.models.saving import MODEL, load_model
-from titans_seq.training.run_folder import CONFIG
+from titans_seq.experiment.record import CONFIG
 
 from ..runs.folder import RUNS
 from ..tokenizers import Tokenizer, load_tokenizer

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from titans_seq.env import versions_of
-from titans_seq.training.run_folder import CHECKPOINTS, RunLayout
+from titans_seq.experiment.provenance import versions_of
+from titans_seq.experiment.run_folder import CHECKPOINTS, RunLayout
 
 from ..tokenizers import TokenizerInfo
 from ..training.config import LOG, PretrainConfig

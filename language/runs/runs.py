@@ -14,8 +14,8 @@ from titans_seq.errors import UserError
 from titans_seq.models import CausalLM
 from titans_seq.models.saving import MODEL, load_model, save_model
 from titans_seq.progress import Progress
-from titans_seq.training.lightning_tools import is_first_process
-from titans_seq.training.run_folder import read_config, write_config
+from titans_seq.experiment.lightning_tools import is_first_process
+from titans_seq.experiment.record import read_config, write_config
 
 from ..data.manifest import Manifest, read_manifest
 from ..data.token_shards import TokenShards

@@ -5,7 +5,7 @@ from typing import Literal
 
 from titans_seq.errors import require_at_least
 from titans_seq.models import CausalLMConfig
-from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.experiment.settings import OptimiserConfig
 
 from .settings import BatchConfig, RecordConfig
 

@@ -15,7 +15,7 @@ from titans_seq.errors import UserError
 from titans_seq.files import write_text
 from titans_seq.models import CausalLM
 from titans_seq.training.statistics import memory_statistics
-from titans_seq.training.throughput import Throughput, training_flops
+from titans_seq.experiment.throughput import Throughput, training_flops
 
 from ..data.stream import SegmentBatch
 from .config import PretrainConfig

@@ -14,8 +14,9 @@ from titans_seq.errors import UserError
 from titans_seq.models import BackboneState, CausalLM, map_state
 from titans_seq.models.packing import pack_state, unpack_state
 from titans_seq.training.carry import reset_rows
-from titans_seq.training.lightning_tools import gather_ranks, of_this_rank
-from titans_seq.training.optimiser import OptimiserConfig, build_optimiser
+from titans_seq.experiment.lightning_tools import gather_ranks, of_this_rank
+from titans_seq.experiment.optimiser import build_optimiser
+from titans_seq.experiment.settings import OptimiserConfig
 from titans_seq.training.writes import write_cost
 
 from ..data.stream import IGNORED, SegmentBatch

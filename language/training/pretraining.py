@@ -13,7 +13,7 @@ from titans_seq.layers import CausalAttention, NeuralMemory
 from titans_seq.models import CausalLM
 from titans_seq.progress import Progress
 from titans_seq.training.carry import check_length
-from titans_seq.training.lightning_tools import (
+from titans_seq.experiment.lightning_tools import (
     KeepLast,
     RandomState,
     last_checkpoint,
@@ -21,7 +21,7 @@ from titans_seq.training.lightning_tools import (
     quiet_and_apart,
     run_trainer,
 )
-from titans_seq.training.run_folder import CHECKPOINTS
+from titans_seq.experiment.run_folder import CHECKPOINTS
 
 from ..data.token_shards import TokenShards
 from .config import LOG, PretrainConfig

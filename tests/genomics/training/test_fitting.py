@@ -17,7 +17,7 @@ from genomics.training.fitting import fit, new_classifier
 from genomics.training.module import ClassifierModule, mcc
 from tests.genomics.small import encoder, labelled, splits
 from titans_seq.errors import UserError
-from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.experiment.settings import OptimiserConfig
 
 CONFIG = TrainConfig(epochs=3, rows=16, optimiser=OptimiserConfig(lr=3e-3))
 DATA = splits()

@@ -14,8 +14,8 @@ from genomics.training.pretraining import PretrainModel, _PretrainModule, new_pr
 from genomics.training.windows import IGNORED, Genome, ValidationLoader, WindowLoader
 from tests.genomics.small import encoder, records
 from titans_seq.errors import UserError
-from titans_seq.training.optimiser import OptimiserConfig
-from titans_seq.training.run_folder import CHECKPOINTS
+from titans_seq.experiment.settings import OptimiserConfig
+from titans_seq.experiment.run_folder import CHECKPOINTS
 
 CONFIG = PretrainConfig(
     objective="next", steps=6, length=40, rows=4, optimiser=OptimiserConfig(lr=1e-2), validation=0.1, every=2

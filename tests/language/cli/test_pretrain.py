@@ -17,7 +17,7 @@ from language.training.settings import Hardware
 from titans_seq.blocks import LMMConfig
 from titans_seq.errors import UserError
 from titans_seq.models.saving import load_model
-from titans_seq.training.run_folder import read_config
+from titans_seq.experiment.record import read_config
 
 TEXT = "To be, or not to be: that is the question.\n" * 60
 

@@ -9,7 +9,7 @@ from language.training.settings import BatchConfig, RecordConfig
 from titans_seq.blocks import MACConfig, MAGConfig
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
 from titans_seq.models import CausalLMConfig
-from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.experiment.settings import OptimiserConfig
 
 VOCABULARY, END = 13, 12
 MEMORY = NeuralMemoryConfig(heads=2, chunk_size=8, persistent_tokens=2)

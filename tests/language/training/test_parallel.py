@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from language.training.module import LanguageModule
 from tests.language.training.conftest import MODEL
 from titans_seq.models import CausalLM
-from titans_seq.training.lightning_tools import load_sharded
-from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.experiment.lightning_tools import load_sharded
+from titans_seq.experiment.settings import OptimiserConfig
 
 SCRIPT = """
 import sys
@@ -24,7 +24,7 @@ from language.training.module import LanguageModule
 from language.training.pretraining import new_model, pretrain_model
 from language.training.settings import BatchConfig, Hardware, RecordConfig
 from tests.language.training.conftest import MODEL, documents
-from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.experiment.settings import OptimiserConfig
 
 strategy, devices, out, stop = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 torch.set_num_threads(1)

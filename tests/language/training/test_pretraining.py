@@ -21,8 +21,8 @@ from titans_seq.config import to_yaml
 from titans_seq.errors import UserError
 from titans_seq.layers import AttentionConfig
 from titans_seq.models import CausalLM
-from titans_seq.training.lightning_tools import last_checkpoint
-from titans_seq.training.run_folder import CHECKPOINTS
+from titans_seq.experiment.lightning_tools import last_checkpoint
+from titans_seq.experiment.run_folder import CHECKPOINTS
 
 CPU = Hardware("cpu")
 
