@@ -3,7 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -164,19 +164,20 @@ def _parse(command: Command, arguments: Sequence[str], prog: str) -> Any:
     options = parse()
     known = options.defaults() if hasattr(options, "defaults") else {}
     # What is on the command line comes again, so that it wins even where it is what the plain default is.
-    return parse(default=replace(_without_lists(options), **known)) if known else options
+    return parse(default=replace(_plain(options), **known)) if known else options
 
 
-def _without_lists(options: Any) -> Any:
-    """Options whose lists, to which the parser appends, are empty again."""
-    plain = {}
-    for one in fields(options):
-        value = getattr(options, one.name)
-        if one.default == ():
-            plain[one.name] = ()
-        elif is_dataclass(value):
-            plain[one.name] = _without_lists(value)
-    return replace(options, **plain)
+def _plain(options: Any) -> Any:
+    """Options that are as if nothing were given, but for those that have no default."""
+    return replace(options, **{one.name: _default(one, getattr(options, one.name)) for one in fields(options)})
+
+
+def _default(one: Field[Any], given: Any) -> Any:
+    if one.default is not MISSING:
+        return one.default
+    if one.default_factory is not MISSING:
+        return one.default_factory()
+    return _plain(given) if is_dataclass(given) else given
 
 
 def _help(commands: Mapping[str, Command], summary: str, prog: str) -> str:

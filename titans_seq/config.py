@@ -253,4 +253,3 @@ def _wrong(path: str, value: Any, expected: str, choices: Iterable[Any] = ()) ->
 def _describe(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-

@@ -1,8 +1,8 @@
 import torch
 
-from titans_seq.models import CausalLM, language_model
 from titans_seq.experiment.optimiser import build_optimiser, parameter_groups
 from titans_seq.experiment.settings import OptimiserConfig
+from titans_seq.models import CausalLM, language_model
 
 
 def test_decay_acts_on_the_matrices_of_linear_layers_alone():

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from titans_seq.errors import UserError, choose
+from titans_seq.errors import Terminated, UserError, choose
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.lightning_tools import (
     KeepLast,
@@ -149,11 +149,12 @@ def fit(
             limit_val_batches=None if validation is not None else 0,
             default_root_dir=where,
         )
+        module.total_steps = plan.steps
         data = Loaders(train, validation)
         try:
             run_trainer(trainer, module, data, start)
-        except BaseException as stop:
-            if not isinstance(stop, Exception) and trainer.is_global_zero:
+        except (KeyboardInterrupt, Terminated):
+            if trainer.is_global_zero:
                 _say_where(trainer.global_step, last_checkpoint(where / CHECKPOINTS))
             raise
         if plan.steps and validation is not None and recorder.validated_at != plan.steps:

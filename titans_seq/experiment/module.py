@@ -31,9 +31,14 @@ class FitModule(pl.LightningModule):
         UserError: while training, if too many steps are not finite.
     """
 
+    sharded_methods: tuple[str, ...] = ()
+    """Methods of the network, besides its forward, that training calls."""
+
     def __init__(self, network: nn.Module, config: OptimiserConfig, *, tolerated: int = 0, shard: bool = False) -> None:
         super().__init__()
         self.network, self.config, self.tolerated, self.shard = network, config, tolerated, shard
+        self.total_steps: int | None = None
+        """Of the schedule; None for those that all epochs make."""
         self.skipped = 0
         """Steps left out so far."""
         self.targets = 0
@@ -52,15 +57,18 @@ class FitModule(pl.LightningModule):
         """Shard the parameters where the strategy is to."""
         if not self.shard or self.device_mesh is None:
             return
-        from torch.distributed.fsdp import FSDPModule, fully_shard
+        from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
         if not isinstance(self.network, FSDPModule):
             # One group: modules read the parameters of others, outside of their own forward.
             fully_shard(self.network, mesh=self.device_mesh["data_parallel"])
+            for name in self.sharded_methods:
+                register_fsdp_forward_method(self.network, name)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return AdamW with the configured schedule, moved every step."""
-        steps = int(self.trainer.estimated_stepping_batches)
+        # Asked for an estimate, Lightning makes the loaders before it knows where a resumed one stands.
+        steps = self.total_steps or int(self.trainer.estimated_stepping_batches)
         optimiser, schedule = build_optimiser(self.network, self.config, steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

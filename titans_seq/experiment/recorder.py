@@ -90,6 +90,13 @@ class Recorder(Checkpoint):
             self._display.__exit__(None, None, None)
             del self._display
 
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Let a run that is to be longer than planned go on after its last batch."""
+        if self._steps is not None and checkpoint["global_step"] < self._steps:
+            checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Drop what an earlier process logged after the step that this one goes on from."""
         self._start(trainer)
