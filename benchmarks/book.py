@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 import tyro
+from language.training.settings import BatchConfig, RecordConfig
 
 from benchmarks.provenance import provenance
 from language.data.shards import prepare
@@ -29,14 +30,13 @@ from language.inference.text import TextTokens
 from language.runs.runs import pretrain_run
 from language.tokenizers import ByteTokenizer
 from language.training.config import PretrainConfig
-from language.training.settings import BatchConfig, RecordConfig
 from language.trials.models import NO_MEMORY, without_memory, without_slow_weights
 from language.trials.settings import RECALL_GATES
 from titans_seq.blocks import BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.errors import UserError
+from titans_seq.experiment.settings import OptimiserConfig
 from titans_seq.jsonl import append_row, read_rows
 from titans_seq.models import CausalLMConfig, count_parameters, language_model
-from titans_seq.experiment.settings import OptimiserConfig
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "book.jsonl"

@@ -29,8 +29,8 @@ from genomics.sequences.values import LabelledSequences
 from genomics.synthetic import motif_pairs
 from genomics.training.config import TrainConfig
 from genomics.training.fitting import fit, new_classifier
+from titans_seq.experiment.settings import Hardware, OptimiserConfig
 from titans_seq.jsonl import append_row, read_rows
-from titans_seq.experiment.settings import OptimiserConfig
 
 RESULTS = Path(__file__).resolve().parent / "results" / "motif_pairs.jsonl"
 
@@ -114,7 +114,9 @@ def ours(mixer: Mixer) -> Callable[[int], tuple[Model, int]]:
         for phase in PHASES:
             optimiser = replace(OPTIMISER, lr=phase.lr)
             config = TrainConfig(epochs=1, optimiser=optimiser, write_cost=WRITE_COST, seed=seed)
-            fit(model.train(), phase_data(phase, seed=0), held_out(), config, accelerator="cpu", progress="lines")
+            fit(
+                model.train(), phase_data(phase, seed=0), held_out(), config, hardware=Hardware("cpu"), progress="lines"
+            )
         return Predictor(model, held_out().classes), sum(parameter.numel() for parameter in model.parameters())
 
     return train
