@@ -149,7 +149,8 @@ class FitModule(pl.LightningModule):
                     f"the {name.replace('_', ' ')} became {score} after step {self.global_step:,}: lower the learning "
                     f"rate (it is {self.config.lr:g}), lengthen the warm-up, or look for extreme values in the data"
                 )
-        self.log_dict(scores, sync_dist=self.trainer.world_size > 1)
+        # Loggers get the rows of the log.
+        self.log_dict(scores, logger=False, sync_dist=self.trainer.world_size > 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the counts, and every process's losses since the last row of the log."""
