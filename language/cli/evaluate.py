@@ -53,6 +53,9 @@ def evaluate(options: Evaluate) -> None:
         result = evaluate_texts(trained, texts, length, report=shown.advance)
     print(table_text(result))
     print("loss in nats a token, perplexity and bits a byte with carried state; positions count tokens from 0")
+    for text in texts:
+        if text.loss.lost:
+            print(f"note: {text.path}: the tokenizer loses {text.loss}; so there are no bits a byte")
     if result.by_position[-1].last < length:
         print(f"note: no text is longer than {length:,} tokens, so nothing was cut: give a longer one or less --length")
     if options.out is not None:

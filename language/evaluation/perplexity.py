@@ -47,7 +47,7 @@ class Evaluation:
     Attributes:
         documents: how many.
         tokens: of all.
-        text_bytes: of all, in UTF-8.
+        text_bytes: of all, in UTF-8; None if the tokenizer loses some of the text, see `TextTokens.seen_bytes`.
         length: after so many tokens the cut state is reset.
         carried: mean loss in nats, with state carried from each document's start.
         cut: the same with the state reset every `length` tokens: no more than that can have been used. A model that was
@@ -57,15 +57,18 @@ class Evaluation:
 
     documents: int
     tokens: int
-    text_bytes: int
+    text_bytes: int | None
     length: int
     carried: float
     cut: float
     by_position: tuple[PositionLoss, ...]
 
-    def bits_per_byte(self, loss: float) -> float:
-        """A mean loss in bits a byte of text; of a range of positions, at the mean bytes a token of the whole text."""
-        return bits_per_byte(loss * self.tokens, self.text_bytes)
+    def bits_per_byte(self, loss: float) -> float | None:
+        """A mean loss in bits a byte of text; of a range of positions, at the mean bytes a token of the whole text.
+
+        None if the tokenizer loses some of the text: a loss spread over bytes that the model never saw says nothing.
+        """
+        return None if self.text_bytes is None else bits_per_byte(loss * self.tokens, self.text_bytes)
 
 
 def perplexity(loss: float) -> float:
@@ -116,7 +119,7 @@ def evaluate_texts(
     model, piece = trained.model, piece or piece_tokens(trained.model.config.vocabulary)
     # Rows: loss carried, loss cut, tokens; in float64, in which so few sums lose nothing.
     sums, farthest = np.zeros((3, len(_EDGES))), 0
-    count = text_bytes = 0
+    count, sizes = 0, []
     for document in documents:
         last, position, state, total = trained.tokenizer.end_of_document, 0, None, 0.0
         # Windows begin where blocks do.
@@ -130,7 +133,8 @@ def evaluate_texts(
                 sums[row] += np.bincount(places, values, minlength=len(_EDGES))
             last, position, total = int(block[-1]), position + len(block), total + float(carried.sum())
             report(document, position, total)
-        count, text_bytes, farthest = count + 1, text_bytes + document.text_bytes, max(farthest, position)
+        count, farthest = count + 1, max(farthest, position)
+        sizes.append(document.seen_bytes)
     if not count:
         raise UserError("no text is given: name at least one file")
     tokens = int(sums[2].sum())
@@ -145,6 +149,7 @@ def evaluate_texts(
         for i in np.flatnonzero(sums[2])
     )
     means = sums[:2].sum(1) / tokens
+    text_bytes = None if None in sizes else sum(sizes)
     return Evaluation(count, tokens, text_bytes, length, float(means[0]), float(means[1]), ranges)
 
 

@@ -38,9 +38,13 @@ def table_text(evaluation: Evaluation) -> str:
     for name, tokens, carried, other in [*rows, ("all", evaluation.tokens, evaluation.carried, evaluation.cut)]:
         lines.append(
             f"{name:<15} {tokens:>7} {carried:>14.4f}  {other:>{max(9, len(cut))}.4f} {carried - other:>+12.4f} "
-            f"{perplexity(carried):>12.3f} {evaluation.bits_per_byte(carried):>13.4f}"
+            f"{perplexity(carried):>12.3f} {_bits_text(evaluation.bits_per_byte(carried)):>13}"
         )
     return "\n".join(lines)
+
+
+def _bits_text(bits: float | None) -> str:
+    return "-" if bits is None else f"{bits:.4f}"
 
 
 def write_report(evaluation: Evaluation, folder: Path, about: Mapping[str, Any]) -> tuple[Path, ...]:

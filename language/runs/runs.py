@@ -116,7 +116,6 @@ def _train(
     hardware: Hardware,
     progress: Progress,
 ) -> CausalLM | None:
-    text_bytes = sum(shard.text_bytes for shard in manifest.of_split("validation"))
     trained = pretrain_model(
         model,
         run.pretrain,
@@ -124,7 +123,7 @@ def _train(
         validation,
         out,
         hardware=hardware,
-        tokens_per_byte=manifest.tokens("validation") / text_bytes if text_bytes else None,
+        tokens_per_byte=manifest.tokens_per_byte("validation"),
         resume=resume,
         progress=progress,
     )
