@@ -87,15 +87,15 @@ class Tokenizer(ABC):
         Args:
             pieces: the text, cut anywhere.
 
-        Yields:
+        Returns:
             Arrays [T] of some integer type, of consecutive parts of the text.
 
         Raises:
             UserError: if the text holds what the tokenizer does not know, or half of a surrogate pair.
         """
-        yield from map(self._encode_checked, pieces) if self.by_character else encode_stream(
-            self._encode_checked, pieces
-        )
+        if self.by_character:
+            return map(self._encode_checked, pieces)
+        return encode_stream(self._encode_checked, pieces)
 
     def encode_array(self, text: str) -> np.ndarray:
         """Ids of a text as an array [T] of some integer type: for long texts, where a list takes too much memory.
@@ -103,8 +103,7 @@ class Tokenizer(ABC):
         Raises:
             UserError: see `encode_pieces`.
         """
-        arrays = list(self.encode_pieces((text,)))
-        return np.concatenate(arrays) if len(arrays) != 1 else arrays[0]
+        return np.concatenate(list(self.encode_pieces((text,))) or [np.empty(0, np.int64)])
 
     def _encode_checked(self, text: str) -> np.ndarray:
         try:

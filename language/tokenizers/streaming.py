@@ -30,8 +30,9 @@ def encode_stream(
     the tokens up to the cut have to be the same whether the text ends there or goes on, and those behind the cut are
     taken from an encoding that begins `context` characters before it. What cannot be cut is encoded in one.
 
-    It is exact for tokenizers whose tokens depend on less than `context` characters before them and `block` after
-    them, as those do that split a text into words first.
+    It is exact for tokenizers whose tokens depend on less than `context` characters before and behind them, as those do
+    that split a text into words first. SentencePiece's unigram model decides between equally likely tokens by the
+    rounding of a sum over all text before: there the tokens are those of a text that begins a context before.
 
     Args:
         encode: the ids [T] of a text.
@@ -49,7 +50,7 @@ def encode_stream(
         >>> def words(text):
         ...     return np.array([len(word) for word in text.split()])
         >>> [ids.tolist() for ids in encode_stream(words, ["to be o", "r not to be"], block=8, context=4)]
-        [[2, 2], [2, 3, 2], [2]]
+        [[2, 2], [2, 3], [2, 2]]
     """
     before, waiting, wanted = "", "", block
     for piece in _slices(pieces, 16 * block):
