@@ -129,9 +129,7 @@ def draw_pieces(
     return [_row_of(shards.lengths, documents[row], shares[row], settings) for row in rows]
 
 
-def _row_of(
-    lengths: np.ndarray, documents: np.ndarray, shares: np.ndarray, settings: StreamSettings
-) -> list[Piece]:
+def _row_of(lengths: np.ndarray, documents: np.ndarray, shares: np.ndarray, settings: StreamSettings) -> list[Piece]:
     pieces, at = [], 0
     for document, share in zip(documents.tolist(), shares.tolist(), strict=True):
         tokens, room = int(lengths[document]), settings.length - at

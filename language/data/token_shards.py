@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -106,6 +106,10 @@ class TokenShards:
         number = document - self._first[shard]
         ends = self._ends[shard]
         return self._tokens[shard][(ends[number - 1] if number else 0) : ends[number]]
+
+    def arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The tokens [N] of each shard, end to end, and where its documents end, int64 [D]."""
+        yield from zip(self._tokens, self._ends, strict=True)
 
     def order(self, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
         """Numbers of the documents of an epoch, int64 [D], as they are read."""

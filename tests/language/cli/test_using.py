@@ -13,7 +13,8 @@ import tyro
 from language.cli.evaluate import Evaluate, evaluate
 from language.cli.generate import Generate, generate
 from language.cli.read import Read, read
-from language.tokenizers import SentencePieceTokenizer
+from language.data.shards import prepare
+from language.tokenizers import ByteTokenizer, CharacterTokenizer, SentencePieceTokenizer
 from tests.language.making import train_pieces
 from tests.language.small_models import save_run, small
 from titans_seq.errors import UserError
@@ -199,3 +200,19 @@ def test_there_are_no_bits_a_byte_of_text_that_the_tokenizer_loses(
     assert captured.out.count("the tokenizer loses 8.3% of 12 characters") == 2
     content = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert content["text_bytes"] is content["all"]["bits_per_byte_carried"] is None
+
+
+def test_pairs_are_split_by_how_far_back_and_how_rare_they_are(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text(TEXT)
+    prepare([tmp_path / "a.txt"], ByteTokenizer(), tmp_path / "shards")
+    options = {"progress": "none", "out": tmp_path / "out", "window": 8}
+    evaluate(Evaluate(run, (tmp_path / "a.txt",), training=tmp_path / "shards", **options))  # type: ignore[arg-type]
+    printed = capsys.readouterr().out
+    assert "pairs seen fewer than 10 times in training" in printed
+    assert "17 to 64" in printed
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["window"] == 8
+    prepare([tmp_path / "a.txt"], CharacterTokenizer.build([TEXT]), tmp_path / "others")
+    with pytest.raises(UserError, match="--training .*: shards of another tokenizer than the model's"):
+        evaluate(Evaluate(run, (tmp_path / "a.txt",), training=tmp_path / "others", progress="none"))

@@ -105,7 +105,7 @@ class TestLoss:
         (tmp_path / "good.txt").write_text("the king")
         (tmp_path / "text.txt").write_text("The king of 漢\n" * 500)
         inputs = [tmp_path / "good.txt", tmp_path / "text.txt"]
-        with pytest.raises(UserError, match=rf"(?s)text\.txt: the tokenizer loses [\d.]+% of 4,096 .*--max-loss"):
+        with pytest.raises(UserError, match=r"(?s)text\.txt: the tokenizer loses [\d.]+% of 4,096 .*--max-loss"):
             prepare(inputs, tokenizer, tmp_path / "out")
         assert not (tmp_path / "out").exists()
         manifest = prepare(inputs, tokenizer, tmp_path / "out", max_loss=1)
