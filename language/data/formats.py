@@ -88,12 +88,12 @@ def _whole_file(path: Path) -> Iterator[Document]:
 
 def _between_separators(path: Path, separator: str) -> Iterator[Document]:
     with open_bytes(path) as (stream, raw):
-        first, number, lines = 1, 0, _decoded_lines(stream, path)
+        first, last, lines = 1, 0, _decoded_lines(stream, path)
         more = True
         while more:
             with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="") as spool:
                 more, fault = False, None
-                for number, line in lines:
+                for last, line in lines:
                     if isinstance(line, UserError):
                         fault = fault or line
                     elif line.strip() == separator.strip():
@@ -109,7 +109,7 @@ def _between_separators(path: Path, separator: str) -> Iterator[Document]:
                     yield Document.of(spool.read(), place, raw.tell())
                 else:
                     yield Document(lambda spool=spool: _read_again(spool), place, raw.tell())
-            first = number + 1
+            first = last + 1
 
 
 def _decoded_lines(stream: Iterable[bytes], path: Path) -> Iterator[tuple[int, str | UserError]]:

@@ -1,5 +1,6 @@
 """Where the rows of a batch stand in the documents: laid end to end, or drawn at random."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -86,7 +87,7 @@ class Run:
         a_row = self.settings.length // self.settings.align
         if self.settings.drop_last:
             return self.cells // (self.settings.rows * a_row)
-        return -(-(-(-self.cells // self.settings.rows)) // a_row)
+        return math.ceil(self.cells / (self.settings.rows * a_row))
 
     def pieces(self, row: int, step: int) -> list[Piece]:
         """What a row, counted over all ranks, holds in a batch; nothing if it has come to its end."""

@@ -222,10 +222,10 @@ def describe_changes(old: Manifest, new: Manifest) -> list[str]:
     changes = []
     if old.tokenizer != new.tokenizer:
         changes.append(f"tokenizer was {_named(old.tokenizer)}, is {_named(new.tokenizer)}")
-    for field in fields(Settings):
-        before, after = getattr(old.settings, field.name), getattr(new.settings, field.name)
+    for setting in fields(Settings):
+        before, after = getattr(old.settings, setting.name), getattr(new.settings, setting.name)
         if before != after:
-            changes.append(f"{field.name} was {before!r}, is {after!r}")
+            changes.append(f"{setting.name} was {before!r}, is {after!r}")
     pairs = zip(old.sources, new.sources, strict=False)
     if len(old.sources) != len(new.sources) or not all(before.is_now(after) for before, after in pairs):
         changes += _changed_sources(old.sources, new.sources)

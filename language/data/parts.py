@@ -34,9 +34,10 @@ class ShardParts:
     """
 
     def __init__(self, split: Split, dtype: str, folder: Path) -> None:
-        self.split, self.dtype = split, dtype
+        self.split: Split = split
+        self.dtype = dtype
         nearest = next(parent for parent in folder.resolve().parents if parent.is_dir())
-        self._tokens = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=nearest)
+        self._tokens = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(nearest))
         self._ends = array("q")
         self._text_bytes = self._at = 0
 

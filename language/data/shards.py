@@ -99,8 +99,8 @@ def prepare(
 
     Raises:
         UserError: if an input is missing, damaged, empty or not UTF-8; if the folder holds other files, or shards of
-            other inputs, settings or another tokenizer; if the tokenizer loses more of a file than `max_loss`; or if one
-            of the splits came out empty.
+            other inputs, settings or another tokenizer; if the tokenizer loses more of a file than `max_loss`; or if
+            one of the splits came out empty.
         OSError: if the folder cannot be written to.
 
     Example:

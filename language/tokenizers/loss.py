@@ -33,11 +33,11 @@ class TextLoss:
         return TextLoss(self.characters + other.characters, self.lost + other.lost)
 
     def __str__(self) -> str:
-        """What is lost, such as "2.1% of 4,096 characters: line feed (U+000A) 80, 'é' (U+00E9) 6".
+        """What is lost, in words.
 
         Example:
-            >>> print(TextLoss(1000, Counter({"é": 20, "\\n": 1})))
-            2.1% of 1,000 characters: 'é' (U+00E9) 20, '\\n' (U+000A) 1
+            >>> print(TextLoss(1000, Counter({"é": 20, "ï": 1})))
+            2.1% of 1,000 characters: 'é' (U+00E9) 20, 'ï' (U+00EF) 1
         """
         common = self.lost.most_common(_SHOWN)
         shown = ", ".join(f"{character!r} (U+{ord(character):04X}) {count:,}" for character, count in common)
