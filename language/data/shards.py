@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from titans_seq.env import installed_version
 from titans_seq.errors import UserError
+from titans_seq.experiment.provenance import installed_version
 
 from ..tokenizers import Tokenizer
 from ..tokenizers.loss import TextLoss, is_sampled, text_loss
