@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from titans_seq.layers.linear import some_outputs
+
 # Queries at a time where no window says how many: it bounds the masks.
 _BLOCK = 1024
 
@@ -149,8 +151,8 @@ class HeadProjections(nn.Module):
 
     def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys and values of tokens that ask nothing."""
-        weight = self.project.weight[x.shape[-1] :]
-        k, v = F.linear(x, weight).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        dim = x.shape[-1]
+        k, v = some_outputs(self.project, x, dim, 3 * dim).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return k, v
 
     def prefix(self, like: Tensor) -> tuple[Tensor, Tensor]:

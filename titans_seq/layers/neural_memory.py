@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.gates import GateConfig, GateValues, MemoryGates, largest_lr
+from titans_seq.layers.linear import some_outputs
 from titans_seq.layers.norm import RMSNorm
 from titans_seq.layers.unit_length import unit_queries_and_keys
 from titans_seq.memory import LinearMemory, MemoryRule, MemoryState, initial_weights, read_memory
@@ -105,7 +106,7 @@ class NeuralMemory(nn.Module):
         heads, rule = config.heads, config.rule
         if config.head_dim is None and dim % heads:
             raise ValueError(f"width {dim} is not a multiple of {heads} heads: change either, or give head_dim")
-        self.config = config
+        self.config, self.dim = config, dim
         self.head_dim = config.head_dim or dim // heads
         inner = heads * self.head_dim
         self.project = nn.Linear(dim, 3 * inner, bias=False)
@@ -143,8 +144,8 @@ class NeuralMemory(nn.Module):
         Raises:
             ValueError: if x is empty or of another width.
         """
-        if x.dim() != 3 or x.shape[1] == 0 or x.shape[2] != self.project.in_features:
-            raise ValueError(f"expected [B, T >= 1, {self.project.in_features}], got {tuple(x.shape)}")
+        if x.dim() != 3 or x.shape[1] == 0 or x.shape[2] != self.dim:
+            raise ValueError(f"expected [B, T >= 1, {self.dim}], got {tuple(x.shape)}")
         outputs = []
         pieces = x.split(TOKENS_PER_PIECE, 1)
         for number, piece in enumerate(pieces, 1):
@@ -163,7 +164,7 @@ class NeuralMemory(nn.Module):
             What was read, normalised and projected, and not gated, shaped like x.
         """
         inner = self.config.heads * self.head_dim
-        q = F.silu(F.linear(x, self.project.weight[:inner])).unflatten(-1, (self.config.heads, -1)).transpose(1, 2)
+        q = F.silu(some_outputs(self.project, x, 0, inner)).unflatten(-1, (self.config.heads, -1)).transpose(1, 2)
         q = F.normalize(q, dim=-1, eps=1e-6).to(weights[-1].dtype)
         with torch.autocast(x.device.type, enabled=False):
             y = read_memory(self.config.rule.architecture, weights, q).to(x.dtype)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -82,7 +83,15 @@ class CausalLM(nn.Module):
         if ids.dim() != 2 or ids.shape[1] == 0 or ids.is_floating_point():
             raise ValueError(f"expected token ids [B, T >= 1], got {ids.dtype} {tuple(ids.shape)}")
         y, state = self.backbone(self.embedding(ids), state, return_state=return_state)
-        return F.linear(y, (self.embedding if self.head is None else self.head).weight), state
+        return self._logits(y), state
+
+    def _logits(self, y: Tensor) -> Tensor:
+        if self.head is not None:
+            return self.head(y)
+        embedding = self.embedding
+        # An adapter in the embedding's place shows the weights without itself: what it makes of every id has both.
+        plain = type(embedding) is nn.Embedding
+        return F.linear(y, embedding.weight if plain else embedding(torch.arange(self.config.vocabulary, device=y.device)))
 
 
 def map_state(state: Any, function: Callable[[Tensor], Tensor]) -> Any:
