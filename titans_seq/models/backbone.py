@@ -7,10 +7,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from titans_seq.layers import RMSNorm
+from titans_seq.layers.documents import ReturnState, without_padding
+from titans_seq.state import State
 
 
 @dataclass(frozen=True)
-class BackboneState:
+class BackboneState(State):
     """The states of a backbone's blocks, first block first."""
 
     blocks: tuple[Any, ...]
@@ -40,26 +42,40 @@ class Backbone(nn.Module):
         self.norm = RMSNorm(dim)
 
     def forward(
-        self, x: Tensor, state: BackboneState | None = None, *, return_state: bool = True
+        self,
+        x: Tensor,
+        state: BackboneState | None = None,
+        *,
+        attention_mask: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        return_state: ReturnState = True,
     ) -> tuple[Tensor, BackboneState | None]:
         """Run a piece of a sequence.
 
         Args:
             x: `[B, T, dim]`, T >= 1.
             state: what the previous piece returned; None starts a sequence.
+            attention_mask: see `titans_seq.layers.documents`, as for the next two.
+            cu_seqlens: borders of documents packed in one row.
             return_state: pass False when no piece follows.
 
         Returns:
             Outputs shaped like x, and the state after the piece (None without `return_state`).
 
         Raises:
-            ValueError: if the state is of another number of blocks.
+            ValueError: if the state is of another number of blocks, or of another batch, dtype or model.
         """
+        if attention_mask is not None:
+            return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
+        if state is not None and not isinstance(state, BackboneState):
+            raise ValueError(f"expected the BackboneState of this model, got a {type(state).__name__} of another model")
+        if cu_seqlens is not None:
+            cu_seqlens = cu_seqlens.cpu()  # once, and not in every layer
         states = (None,) * len(self.blocks) if state is None else state.blocks
         if len(states) != len(self.blocks):
             raise ValueError(f"the state is of {len(states)} blocks, this backbone has {len(self.blocks)}")
-        after = []
+        borders, after = {} if cu_seqlens is None else {"cu_seqlens": cu_seqlens}, []
         for block, before in zip(self.blocks, states, strict=True):
-            x, new = block(x, before, return_state=return_state)
+            x, new = block(x, before, **borders, return_state=return_state)
             after.append(new)
         return self.norm(x), BackboneState(tuple(after)) if return_state else None
