@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from titans_seq.blocks.base import Block
 from titans_seq.config import register
 from titans_seq.layers import Fusion, FusionName, NeuralMemory, NeuralMemoryConfig, NeuralMemoryState, RMSNorm
 from titans_seq.layers.attention import HeadProjections, attend, rotated
+from titans_seq.layers.configured import Configured
 from titans_seq.layers.documents import Ragged, ReturnState, RowState, by_documents, check_state, without_padding
 
 
@@ -99,7 +100,7 @@ class MACState(RowState):
         return replace(super()._moved(device, dtype), context=tuple(w.to(device, wide) for w in self.context))
 
 
-class MemoryAsContext(nn.Module):
+class MemoryAsContext(Configured):
     """Segment by segment: retrieve, attend to [persistent | memory tokens | segment], write, read, join.
 
     With M the memory when a segment began, and x_i its tokens:
@@ -129,6 +130,8 @@ class MemoryAsContext(nn.Module):
         >>> torch.allclose(whole, torch.cat([first, second], 1), atol=1e-5)
         True
     """
+
+    meaning = ("heads", "segment", "rope_base")
 
     def __init__(self, config: MACConfig, dim: int) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from titans_seq.layers.configured import Configured
 from titans_seq.layers.documents import Ragged, ReturnState, RowState, by_documents, check_state, without_padding
 from titans_seq.layers.linear import some_outputs
 
@@ -222,7 +223,7 @@ class _Sight:
         return self.masks[alike]
 
 
-class CausalAttention(nn.Module):
+class CausalAttention(Configured):
     """Attention over the last `window` tokens behind persistent ones (Titans 4.2, figure 3b); all tokens without one.
 
     Args:
@@ -238,6 +239,8 @@ class CausalAttention(nn.Module):
         >>> torch.allclose(whole, torch.cat([first, second], 1), atol=1e-5)
         True
     """
+
+    meaning = ("heads", "window", "rope_base")
 
     def __init__(self, config: AttentionConfig, dim: int) -> None:
         super().__init__()

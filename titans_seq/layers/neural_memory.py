@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from titans_seq.layers.configured import Configured
 from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.documents import Ragged, ReturnState, RowState, by_documents, check_state, without_padding
 from titans_seq.layers.gates import GateConfig, GateValues, MemoryGates, largest_lr
@@ -92,7 +93,7 @@ class NeuralMemoryState(RowState):
         return cls(memory, torch.cat(recent) if recent else None)
 
 
-class NeuralMemory(nn.Module):
+class NeuralMemory(Configured):
     """A sequence mixer whose memory learns while it reads (Titans, arXiv 2501.00663, sections 3 and 4.4).
 
     q, k and v are projected, convolved and passed through SiLU; q and k get unit length; the memory writes and reads
@@ -115,6 +116,8 @@ class NeuralMemory(nn.Module):
         >>> torch.allclose(whole, torch.cat([first, second], 1), atol=1e-5)
         True
     """
+
+    meaning = ("chunk_size", "rule", "gates.form", "gates.source", "gates.max_step")
 
     def __init__(self, config: NeuralMemoryConfig, dim: int) -> None:
         super().__init__()
