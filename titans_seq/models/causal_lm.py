@@ -95,12 +95,13 @@ class CausalLM(nn.Module):
         if attention_mask is not None:
             return without_padding(self, ids, state, attention_mask, cu_seqlens, return_state)
         y, state = self.backbone(self.embedding(ids), state, cu_seqlens=cu_seqlens, return_state=return_state)
-        return self._logits(y), state
+        return self.logits(y), state
 
-    def _logits(self, y: Tensor) -> Tensor:
+    def logits(self, y: Tensor) -> Tensor:
+        """Return `[..., vocabulary]` of what the backbone returned, `[..., dim]`."""
         if self.head is not None:
             return self.head(y)
-        embedding = self.embedding
+        if type(self.embedding) is nn.Embedding:
+            return F.linear(y, self.embedding.weight)
         # An adapter in the embedding's place shows the weights without itself: what it makes of every id has both.
-        plain = type(embedding) is nn.Embedding
-        return F.linear(y, embedding.weight if plain else embedding(torch.arange(self.config.vocabulary, device=y.device)))
+        return F.linear(y, self.embedding(torch.arange(self.config.vocabulary, device=y.device)))
