@@ -3,6 +3,8 @@
 import hashlib
 import logging
 import shutil
+import signal
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +14,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, TQDMProgressBar
-from torch import nn
-from torch.distributed.checkpoint.state_dict_loader import load
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
+from torch import Tensor, nn
 
-from titans_seq.errors import UserError
-from titans_seq.progress import Progress
+from titans_seq.errors import Terminated, UserError
+from titans_seq.experiment.settings import Hardware
 
 _CHECKPOINT = "step-*.ckpt"
 
@@ -70,40 +71,77 @@ def quiet_and_apart() -> Iterator[None]:
             one.setLevel(level)
 
 
-def new_trainer(callbacks: Sequence[Callback], progress: Progress, **settings: Any) -> pl.Trainer:
+def new_trainer(callbacks: Sequence[Callback], hardware: Hardware, **settings: Any) -> pl.Trainer:
     """Make a trainer that writes and says nothing of its own.
 
     Args:
         callbacks: of the training.
-        progress: "bar" adds one; lines are the callbacks' affair.
+        hardware: what it runs on.
         settings: of `lightning.pytorch.Trainer`.
+
+    Raises:
+        UserError: if a GPU is asked for and there is none.
     """
-    bars = [TQDMProgressBar(leave=False)] if progress == "bar" else []
+    gpu = hardware.device() == "cuda"
     return pl.Trainer(
-        callbacks=[*callbacks, *bars],
-        logger=False,
+        callbacks=[*callbacks],
+        accelerator="gpu" if gpu else "cpu",
+        devices=hardware.devices,
+        num_nodes=hardware.nodes,
+        strategy=_strategy(hardware),
         enable_model_summary=False,
-        enable_progress_bar=progress == "bar",
+        enable_progress_bar=False,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,
         **settings,
     )
 
 
-def run_trainer(trainer: pl.Trainer, module: pl.LightningModule, checkpoint: Path | None, **data: Any) -> None:
+def _strategy(hardware: Hardware) -> Any:
+    if hardware.strategy == "fsdp":
+        from lightning.pytorch.strategies import ModelParallelStrategy
+
+        return ModelParallelStrategy(data_parallel_size=hardware.processes, tensor_parallel_size=1)
+    return "ddp" if hardware.processes > 1 else "auto"
+
+
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM at once, also while a step compiles; Lightning alone waits for the step's end."""
+
+    def end(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_trainer(
+    trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, checkpoint: Path | None
+) -> None:
     """Train, from a checkpoint if there is one.
 
     Args:
         trainer: from `new_trainer`.
         module: what is trained.
+        data: what it reads.
         checkpoint: to go on from.
-        data: loaders or a data module, as `Trainer.fit` names them.
 
     Raises:
         UserError: if the checkpoint is of another model.
         KeyboardInterrupt: if the user stops it.
+        Terminated: on SIGTERM.
     """
     try:
-        trainer.fit(module, ckpt_path=checkpoint, weights_only=True, **data)
+        with ending_on_sigterm():
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as end:
         if not trainer.interrupted:
             raise
@@ -129,7 +167,9 @@ class SeedEpochs(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw anew."""
-        digest = hashlib.sha256(f"{self.seed} {trainer.current_epoch}".encode()).digest()
+        # The first process draws what one process alone would.
+        rank = f" {trainer.global_rank}" if trainer.global_rank else ""
+        digest = hashlib.sha256(f"{self.seed} {trainer.current_epoch}{rank}".encode()).digest()
         torch.manual_seed(int.from_bytes(digest[:7], "big"))
 
 
@@ -167,7 +207,7 @@ class RandomState(Callback):
 
 
 class KeepLast(Checkpoint):
-    """Write a checkpoint every so many optimiser steps and at the end, and keep the last few.
+    """Write a checkpoint every N optimiser steps, or after each epoch, and at the end; keep the last few.
 
     Each is `step-00000100.ckpt` in the folder, a file or, where the strategy shards, a folder. It gets this name when
     it is whole, and older ones go after that, so that a killed run always leaves one.
@@ -176,11 +216,11 @@ class KeepLast(Checkpoint):
 
     Args:
         folder: where; made if need be.
-        every: steps, at least 1.
+        every: steps, at least 1; None for epochs.
         keep: how many, at least 1.
     """
 
-    def __init__(self, folder: Path, every: int, keep: int = 2) -> None:
+    def __init__(self, folder: Path, every: int | None, keep: int = 2) -> None:
         self.folder, self.every, self.keep = Path(folder), every, keep
         self._saved_at = -1
 
@@ -192,13 +232,19 @@ class KeepLast(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save if a step is due; within a step that accumulates gradients none is."""
-        step = trainer.global_step
-        due = step % self.every == 0 or step == trainer.max_steps
-        if due and step != self._saved_at:
-            self._saved_at = step
-            self._save(trainer, step)
+        if self.every and (trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps):
+            self._save(trainer)
 
-    def _save(self, trainer: pl.Trainer, step: int) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save after an epoch."""
+        if self.every is None:
+            self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        step = trainer.global_step
+        if step == self._saved_at:
+            return
+        self._saved_at = step
         target = self.folder / _CHECKPOINT.replace("*", f"{step:08d}")
         temporary = target.with_name(f".{target.name}.new")
         if trainer.is_global_zero:
@@ -226,19 +272,17 @@ def last_checkpoint(folder: Path) -> Path | None:
     return max(Path(folder).glob(_CHECKPOINT), default=None)
 
 
-def load_sharded(folder: Path, module: nn.Module) -> None:
-    """Load the weights of a checkpoint that a sharding strategy wrote, in one process, whatever the number that wrote.
-
-    Args:
-        folder: the checkpoint, a folder.
-        module: a module with the names of the Lightning module that was trained, not sharded; loaded in place.
-    """
-    weights = module.state_dict()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # that is why this function is here
-        load({"state_dict": weights}, checkpoint_id=folder, no_dist=True)
-    module.load_state_dict(weights)
-
-
 def _remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def whole_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Return copies of a network's weights on the CPU, wherever the strategy keeps them.
+
+    All processes must call it; where parameters are sharded, the first one alone gets them.
+    """
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    weights = get_model_state_dict(network, options=options)
+    return {name: x.detach().cpu().clone() for name, x in weights.items() if isinstance(x, Tensor)}

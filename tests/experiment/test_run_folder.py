@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from titans_seq.errors import UserError
-from titans_seq.training.run_folder import RunLayout, read_config, read_config_file, write_config
+from titans_seq.experiment.record import read_config, read_config_file, write_config
+from titans_seq.experiment.run_folder import RunLayout
 
-LAYOUT = RunLayout(("checkpoint.pt", "checkpoints"), ("history.csv",), finish="`train --resume --out {out}`")
+LAYOUT = RunLayout(("history.csv",), finish="`train --resume --out {out}`")
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,9 @@ def test_a_finished_run_holds_what_it_wrote(run: Path) -> None:
     assert read_config(run, Config) == read_config_file(run / "config.yaml", Config) == Config(0)
 
 
-@pytest.mark.parametrize("left", ["checkpoint.pt", "checkpoints/step-1.ckpt"])
-def test_what_was_stopped_after_a_checkpoint_stays(tmp_path: Path, left: str) -> None:
-    stop(tmp_path / "x", left)
-    assert names(tmp_path / "x") == [left, "config.yaml"]
+def test_what_was_stopped_after_a_checkpoint_stays(tmp_path: Path) -> None:
+    stop(tmp_path / "x", "checkpoints/step-1.ckpt")
+    assert names(tmp_path / "x") == ["checkpoints/step-1.ckpt", "config.yaml"]
     with pytest.raises(UserError, match=r"\(it has no model/\): finish it with `train --resume --out .*/x`"):
         LAYOUT.check_free(tmp_path / "x", overwrite=False)
 
@@ -79,7 +79,7 @@ def test_a_failure_gives_the_earlier_run_back(run: Path) -> None:
 
 def test_an_earlier_run_goes_when_the_new_one_is_finished(run: Path) -> None:
     (run / "notes.txt").write_text("mine")
-    stop(run, "checkpoint.pt", overwrite=True)
+    stop(run, "checkpoints/step-1.ckpt", overwrite=True)
     assert ".previous/model/config.yaml" in names(run)
     assert not LAYOUT.is_finished(run)
     finish(run, seed=2, overwrite=True)
@@ -122,7 +122,7 @@ class Killed(BaseException):
     """As if the process were gone: nothing is put back."""
 
 
-FOLDED = RunLayout(("checkpoint.pt",), ("history.csv", "evaluation"), finish="--resume", folds=True)
+FOLDED = RunLayout(("history.csv",), finish="--resume", folds=True)
 
 
 def fold(out: Path, number: int, seed: int, name: str = "fold") -> None:
@@ -184,7 +184,8 @@ def test_a_file_of_the_users_beside_a_folds_run_is_named(folded: Path) -> None:
 
 
 def test_what_a_killed_process_left_half_written_goes_in_the_end(run: Path) -> None:
-    (run / ".checkpoint.a1b2.pt").write_text("half")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / ".step-1.ckpt.new").write_text("half")
     (run / ".model.a1b2.new").mkdir()
     LAYOUT.clear(run)
     assert names(run) == ["config.yaml", "history.csv", "model/config.yaml"]

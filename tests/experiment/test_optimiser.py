@@ -1,9 +1,8 @@
-import pytest
 import torch
 
-from titans_seq.errors import UserError
+from titans_seq.experiment.optimiser import build_optimiser, parameter_groups
+from titans_seq.experiment.settings import OptimiserConfig
 from titans_seq.models import CausalLM, language_model
-from titans_seq.training.optimiser import OptimiserConfig, build_optimiser, parameter_groups
 
 
 def test_decay_acts_on_the_matrices_of_linear_layers_alone():
@@ -29,22 +28,3 @@ def test_a_parameter_without_gradient_moves_neither_by_decay_nor_by_momentum():
     optimiser.zero_grad(set_to_none=True)
     optimiser.step()
     assert all(torch.equal(a, b) for a, b in zip(before, layer.parameters(), strict=True))
-
-
-def test_the_schedule_warms_up_and_ends_at_the_least_rate():
-    config = OptimiserConfig(warmup=4, least=0.1)
-    factors = [config.factor(step, total=20) for step in range(21)]
-    assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
-    assert max(factors) == 1.0
-    assert all(a >= b for a, b in zip(factors[4:], factors[5:], strict=False))
-    assert factors[20] == pytest.approx(0.1)
-    assert OptimiserConfig(warmup=5).factor(9, total=3) == pytest.approx(0.1)  # a run shorter than its warm-up
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"lr": 0.0}, {"lr": float("nan")}, {"least": 2.0}, {"warmup": -1}, {"betas": (1.0, 0.9)}, {"clip": -1.0}],
-)
-def test_values_out_of_range_are_refused(change):
-    with pytest.raises(UserError, match=next(iter(change))):
-        OptimiserConfig(**change)

@@ -6,48 +6,48 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from titans_seq.checkpoint import CONFIG as MODEL_CONFIG
-from titans_seq.config import from_yaml, to_yaml
 from titans_seq.errors import UserError
-from titans_seq.files import write_text
+from titans_seq.experiment.history import LOG
+from titans_seq.experiment.lightning_tools import is_first_process
+from titans_seq.experiment.record import CONFIG, write_config
 from titans_seq.models.saving import MODEL
 
-CONFIG = "config.yaml"
-"""Everything to repeat a run, in its folder."""
 CHECKPOINTS = "checkpoints"
 """Folder in a run's own, for checkpoints of which the last few stay; see `KeepLast`."""
+EVALUATION = "evaluation"
+"""Folder in a run's own, for scores and their pictures."""
 # Folders in a run's own: for the earlier run that it replaces, whole, until it is finished; and for what is on its way
 # there or back, and belongs into the run's folder if a process is killed meanwhile.
 _PREVIOUS, _MOVING = ".previous", ".previous.moving"
 _FOLD = re.compile(r"fold-[1-9][0-9]*")
 
-Run = TypeVar("Run")
-
 
 @dataclass(frozen=True)
 class RunLayout:
-    """What one kind of run keeps in its folder, beside `config.yaml` and, once it is finished, `model/`.
+    """What one kind of run keeps in its folder.
+
+    Every run has `config.yaml` (everything to repeat it), `log.jsonl` (its history), `checkpoints/` to go on from, once
+    it is finished `model/`, and `evaluation/` once it was evaluated.
 
     Attributes:
-        checkpoints: names of what it goes on from: a file, or a folder of them.
-        others: names of what else runs write. Anything with another name belongs to the user.
+        others: names of what else runs write, or once wrote. Anything with another name belongs to the user.
         finish: what finishes a run that was stopped; `{out}` stands for its folder.
         folds: whether the folder may hold a cross-validation, whose folds are runs in folders fold-1, fold-2, ...
 
     Example:
         >>> import tempfile
-        >>> layout = RunLayout(("checkpoint.pt",), ("history.csv",), "`train --resume --out {out}`")
+        >>> layout = RunLayout(("training.png",), "`train --resume --out {out}`")
         >>> with tempfile.TemporaryDirectory() as parent:
         ...     out = Path(parent, "x")
-        ...     with layout.claim(out, overwrite=False):
-        ...         write_config(out, {"seed": 0})
+        ...     with layout.started(out, {"seed": 0}, overwrite=False):
+        ...         pass
         ...     layout.is_finished(out), [path.name for path in out.iterdir() if path.is_file()]
         (False, ['config.yaml'])
     """
 
-    checkpoints: tuple[str, ...]
     others: tuple[str, ...]
     finish: str
     folds: bool = False
@@ -96,6 +96,19 @@ class RunLayout:
         raise UserError(f"{out} already holds a trained model: give another folder, or replace it with --overwrite")
 
     @contextmanager
+    def started(self, out: Path, config: Any, overwrite: bool) -> Iterator[None]:
+        """Make `out` the folder of a new run with a configuration, for the time of the block; see `claim`.
+
+        The other processes of a parallel run execute the same command; the folder is the first one's alone.
+        """
+        if not is_first_process():
+            yield
+            return
+        with self.claim(out, overwrite):
+            write_config(out, config)
+            yield
+
+    @contextmanager
     def claim(self, out: Path, overwrite: bool) -> Iterator[None]:
         """Make `out` the folder of a new run, or of a new cross-validation, for the time of the block.
 
@@ -133,8 +146,7 @@ class RunLayout:
     def clear(self, out: Path) -> None:
         """Remove from a finished run the earlier one that it replaces, and what a killed process left half written."""
         shutil.rmtree(out / _PREVIOUS, ignore_errors=True)
-        torn = [f".{Path(name).stem}.*{Path(name).suffix}" for name in self.checkpoints]
-        for pattern in (*torn, f".{MODEL}.*.new", f".{MODEL}.*.old"):
+        for pattern in (f".{MODEL}.*.new", f".{MODEL}.*.old", f"{CHECKPOINTS}/.*.new"):
             for path in out.glob(pattern):
                 _remove(path)
 
@@ -145,9 +157,8 @@ class RunLayout:
 
     def _has_begun(self, out: Path) -> bool:
         """Whether there is something to go on from."""
-        # A file whose name begins with a dot is not whole yet.
-        paths = [out / name for name in self.checkpoints]
-        if any(path.is_file() or any(path.glob("[!.]*")) for path in paths):
+        # What has a name that begins with a dot is not whole yet.
+        if any((out / CHECKPOINTS).glob("[!.]*")):
             return True
         return any(self.is_finished(fold) or self._has_begun(fold) for fold in self.folds_of(out))
 
@@ -165,39 +176,7 @@ class RunLayout:
         return [path for path in held if path.name not in self._names() and not path.name.startswith(".")]
 
     def _names(self) -> tuple[str, ...]:
-        return (CONFIG, MODEL, *self.checkpoints, *self.others)
-
-
-def read_config(out: Path, expected: type[Run]) -> Run:
-    """Read the configuration of a run.
-
-    Args:
-        out: the run folder.
-        expected: its class.
-
-    Raises:
-        UserError: if the folder is no run, or its configuration is damaged.
-    """
-    path = Path(out) / CONFIG
-    if not path.is_file():
-        what = f"it has no {CONFIG}" if Path(out).is_dir() else "there is no such folder"
-        raise UserError(f"{out} is not a run folder: {what}; check the path")
-    return read_config_file(path, expected)
-
-
-def read_config_file(path: Path, expected: type[Run]) -> Run:
-    """Read a `config.yaml`, which may be a copy outside of a run folder; see `read_config`."""
-    try:
-        return from_yaml(path.read_text(encoding="utf-8"), expected, str(path))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such run folder or configuration: check the path") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: damaged, it is not UTF-8 text: restore the file") from error
-
-
-def write_config(out: Path, config: Any) -> None:
-    """Write `config.yaml` into a run folder."""
-    write_text(Path(out) / CONFIG, to_yaml(config))
+        return (CONFIG, LOG, CHECKPOINTS, MODEL, EVALUATION, *self.others)
 
 
 def _remove(path: Path) -> None:
