@@ -1,7 +1,5 @@
 """A model's state as the cache that `generate` hands from token to token."""
 
-from typing import Any
-
 import torch
 from transformers import Cache
 
@@ -52,8 +50,7 @@ class TitansCache(Cache):
     def batch_repeat_interleave(self, repeats: int) -> None:
         """Repeat every row so many times."""
         if self.state is not None:
-            rows = torch.arange(self._rows()).repeat_interleave(repeats)
-            self.batch_select_indices(rows)
+            self.batch_select_indices(torch.arange(self.state.batch).repeat_interleave(repeats))
 
     def crop(self, tokens_to_remove: int) -> None:
         """Raise: what a memory has written cannot be taken back.
@@ -62,9 +59,3 @@ class TitansCache(Cache):
             ValueError: always.
         """
         raise ValueError("a memory cannot forget its last tokens: keep the cache from before them (copy.deepcopy)")
-
-    def _rows(self) -> int:
-        part: Any = self.state
-        while not hasattr(part, "batch"):
-            part = part[0] if isinstance(part, tuple) else part.blocks
-        return part.batch

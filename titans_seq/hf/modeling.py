@@ -1,8 +1,10 @@
 """`TitansForCausalLM`: our language model with the methods of transformers around it."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
@@ -80,8 +82,10 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         return self.model.embedding
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        """Put another embedding in its place."""
+        """Put another embedding in its place; where it has other rows, that is the vocabulary from now on."""
         self.model.embedding = value  # type: ignore[assignment]
+        if isinstance(value, nn.Embedding):
+            self.model.config = replace(self.model.config, vocabulary=value.num_embeddings)
 
     def get_output_embeddings(self) -> nn.Module | None:
         """Return the head; None where it is the embedding again."""
@@ -146,8 +150,7 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         loss = None
         if labels is not None:
             options = {name: kwargs[name] for name in ("num_items_in_batch", "shift_labels") if name in kwargs}
-            if cu_seqlens is not None:
-                labels = _without_first(labels, cu_seqlens)
+            labels = _predicted(labels, mask, cu_seqlens)
             loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **options)
         output = CausalLMOutputWithPast(loss=loss, logits=logits, cache=cache)  # type: ignore[arg-type]
         return output if kwargs.get("return_dict", True) else output.to_tuple()
@@ -163,10 +166,14 @@ def _borders(x: Tensor, given: Tensor | None, position_ids: Tensor | None, mask:
     return torch.cat([starts, starts.new_tensor([x.shape[1]])]) if len(starts) > 1 else None
 
 
-def _without_first(labels: Tensor, cu_seqlens: Tensor) -> Tensor:
-    """Labels with none at each document's first token, which nothing in the document predicts."""
-    starts = cu_seqlens[:-1].to(labels.device)
-    return labels.index_fill(1, starts[starts < labels.shape[1]].long(), -100)
+def _predicted(labels: Tensor, mask: Tensor | None, cu_seqlens: Tensor | None) -> Tensor:
+    """Labels without those that no token of their own document comes before."""
+    if mask is not None:
+        labels = labels.masked_fill(F.pad(mask[:, :-1] == 0, (1, 0)), -100)
+    if cu_seqlens is not None:
+        starts = cu_seqlens[:-1].to(labels.device)
+        labels = labels.index_fill(1, starts[starts < labels.shape[1]].long(), -100)
+    return labels
 
 
 AutoModelForCausalLM.register(TitansConfig, TitansForCausalLM)

@@ -20,6 +20,14 @@ class BackboneState(State):
 
     blocks: tuple[Any, ...]
 
+    @property
+    def batch(self) -> int:
+        """Number of rows."""
+        first = self.blocks[0]
+        while isinstance(first, tuple):
+            first = first[0]
+        return first.batch
+
 
 class Backbone(nn.Module):
     """Blocks in a row and a final RMSNorm. A hybrid is a list of different blocks.
