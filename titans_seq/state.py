@@ -48,6 +48,11 @@ class State:
             )
         torch.serialization.add_safe_globals([cls])
 
+    @property
+    def device(self) -> torch.device:
+        """Where its first tensor is."""
+        return next(leaf for leaf in pytree.tree_leaves(self) if isinstance(leaf, Tensor)).device
+
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Return the state with `function` applied to every tensor, e.g. `Tensor.cpu`."""
         return self._with(lambda value: map_state(value, function))
