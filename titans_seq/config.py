@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import yaml
 
 from titans_seq.errors import UserError, did_you_mean
-from titans_seq.kinds import class_of, kind_of, kinds_within, register
+from titans_seq.registry import class_of, kind_of, kinds_within, register
 
 __all__ = ["differences", "from_dict", "from_yaml", "parse_yaml", "register", "to_dict", "to_yaml"]
 
