@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+
+from titans_seq.state import State
 
 
 def _is_zero(tensor: Tensor) -> bool:
@@ -17,7 +20,7 @@ def _is_zero(tensor: Tensor) -> bool:
 
 
 @dataclass(frozen=True)
-class MemoryState:
+class MemoryState(State):
     """A memory between two tokens. Nothing mutates one; an operation takes a state and returns another.
 
     Attributes:
@@ -45,6 +48,7 @@ class MemoryState:
     anchor: tuple[Tensor, ...]
     position: int
     recent: tuple[Tensor, ...] = ()
+    static: ClassVar[tuple[str, ...]] = ("position",)
 
     def __post_init__(self) -> None:
         shapes = [tuple(w.shape) for w in self.weights]
@@ -87,6 +91,26 @@ class MemoryState:
         weights, momentum, anchor, recent = (tuple(map(function, part)) for part in parts)
         return MemoryState(weights, momentum, anchor, self.position, recent)
 
-    def detach(self) -> "MemoryState":
-        """Return the same values, cut off from the graph: truncated back-propagation."""
-        return self.map(Tensor.detach)
+    def _moved(self, device: Any, dtype: torch.dtype | None) -> "MemoryState":
+        wide = None if dtype is None else torch.promote_types(dtype, torch.float32)
+        return self.map(lambda tensor: tensor.to(device, wide))
+
+    def rows(self, index: Sequence[int]) -> "MemoryState":
+        """Return a state whose rows are these of the batch, in this order; what the batch shares stays as it is."""
+
+        def pick(tensor: Tensor) -> Tensor:
+            at = torch.tensor(index, dtype=torch.long, device=tensor.device)
+            return tensor.index_select(0, at) if tensor.dim() == 4 else tensor
+
+        return self.map(pick)
+
+    @classmethod
+    def joined(cls, states: Sequence["MemoryState"]) -> "MemoryState":
+        """Return one state with the rows of all, which are equally far in their chunks."""
+        first = states[0]
+
+        def join(name: str) -> tuple[Tensor, ...]:
+            parts = zip(*(getattr(state, name) for state in states), strict=True)
+            return tuple(torch.cat(part) if part[0].dim() == 4 else part[0] for part in parts)
+
+        return cls(join("weights"), join("momentum"), join("anchor"), first.position, join("recent"))
