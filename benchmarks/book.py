@@ -36,7 +36,7 @@ from titans_seq.blocks import BlockConfig, LMMConfig, MACConfig, MAGConfig, MALC
 from titans_seq.errors import UserError
 from titans_seq.jsonl import append_row, read_rows
 from titans_seq.models import CausalLMConfig, count_parameters, language_model
-from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.experiment.settings import OptimiserConfig
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "book.jsonl"

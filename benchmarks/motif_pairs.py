@@ -30,7 +30,7 @@ from genomics.synthetic import motif_pairs
 from genomics.training.config import TrainConfig
 from genomics.training.fitting import fit, new_classifier
 from titans_seq.jsonl import append_row, read_rows
-from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.experiment.settings import OptimiserConfig
 
 RESULTS = Path(__file__).resolve().parent / "results" / "motif_pairs.jsonl"
 

@@ -31,7 +31,8 @@ from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 from titans_seq.jsonl import append_row, read_rows
 from titans_seq.models import CausalLM, CausalLMConfig, count_parameters, language_model, sized
-from titans_seq.training.optimiser import OptimiserConfig, build_optimiser
+from titans_seq.experiment.optimiser import build_optimiser
+from titans_seq.experiment.settings import OptimiserConfig
 
 HERE = Path(__file__).resolve().parent
 RESULTS, TIMES = HERE / "results" / "shakespeare.jsonl", HERE / "results" / "shakespeare_time.json"

@@ -5,7 +5,6 @@ dictionary then starts. A class that is not registered is known by the type hint
 """
 
 import dataclasses
-import difflib
 import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +12,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import yaml
 
-from titans_seq.errors import UserError
-from titans_seq.kinds import class_of, kind_of, kinds_within, register
+from titans_seq.errors import UserError, did_you_mean
+from titans_seq.registry import class_of, kind_of, kinds_within, register
 
 __all__ = ["from_dict", "from_yaml", "parse_yaml", "register", "to_dict", "to_yaml"]
 
@@ -217,7 +216,7 @@ def _build_dataclass(value: Any, hint: Any, path: str) -> Any:
             continue
         if name not in fields:
             known = "one of " + ", ".join(fields) if fields else "no field at all"
-            raise UserError(f"{_join(path, name)}: unknown field, expected {known}{_close(name, fields)}")
+            raise UserError(f"{_join(path, name)}: unknown field, expected {known}{did_you_mean(name, fields)}")
         arguments[name] = _build(item, hints[name], _join(path, name))
     for name, field in fields.items():
         has_default = (field.default, field.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
@@ -239,7 +238,7 @@ def _choose_class(value: Mapping[str, Any], hint: Any, path: str) -> Any:
         return class_of(kind)
     what = "missing" if kind is None else f"unknown kind {kind!r}"
     known = "one of " + ", ".join(admitted) if admitted else "a registered kind, and there is none"
-    raise UserError(f"{_join(path, 'kind')}: {what}, expected {known}{_close(kind, admitted)}")
+    raise UserError(f"{_join(path, 'kind')}: {what}, expected {known}{did_you_mean(kind, admitted)}")
 
 
 def _join(path: str, name: object) -> str:
@@ -248,16 +247,9 @@ def _join(path: str, name: object) -> str:
 
 def _wrong(path: str, value: Any, expected: str, choices: Iterable[Any] = ()) -> UserError:
     where = path or "the configuration"
-    return UserError(f"{where}: expected {expected}, got {_describe(value)}{_close(value, choices)}")
+    return UserError(f"{where}: expected {expected}, got {_describe(value)}{did_you_mean(value, choices)}")
 
 
 def _describe(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _close(given: Any, choices: Iterable[Any]) -> str:
-    if not isinstance(given, str):
-        return ""
-    close = difflib.get_close_matches(given, [choice for choice in choices if isinstance(choice, str)], n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""

@@ -22,7 +22,7 @@ from titans_seq.errors import UserError
 from titans_seq.files import atomic_path, write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
-from titans_seq.training.run_folder import CONFIG, write_config
+from titans_seq.experiment.record import CONFIG, write_config
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table

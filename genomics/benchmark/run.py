@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from titans_seq.config import to_dict
-from titans_seq.env import checkout_commit
+from titans_seq.experiment.provenance import checkout_commit
 from titans_seq.jsonl import append_row, read_rows
 from titans_seq.progress import Progress
 

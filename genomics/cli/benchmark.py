@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from titans_seq.errors import UserError
-from titans_seq.options import Maybe, SeedOptions
+from titans_seq.commands import Maybe, SeedOptions
 from titans_seq.progress import Progress
 
 from .options import Baselines, Device, HeadOptions, ModelOptions, TrainingOptions

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.errors import UserError
-from titans_seq.options import Maybe
+from titans_seq.commands import Maybe
 from titans_seq.progress import Progress
 
 from .options import ComparisonOptions, Device, ReadingOptions
@@ -83,7 +83,7 @@ def _trained_on(options: Evaluate, data: "LabelledSequences") -> "tuple[TrainRun
 
     Without baselines the parts may be gone.
     """
-    from titans_seq.training.run_folder import read_config
+    from titans_seq.experiment.record import read_config
 
     from ..check import check_scored
     from ..runs.folder import TrainRun

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.errors import UserError
-from titans_seq.options import Maybe
+from titans_seq.commands import Maybe
 from titans_seq.progress import Progress
 
 from .options import Device, RecordOptions

@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from titans_seq.errors import UserError
-from titans_seq.options import Maybe
+from titans_seq.commands import Maybe
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from titans_seq.options import Maybe, Several
+from titans_seq.commands import Maybe, Several
 from titans_seq.progress import Progress, usual
 
 Device = Literal["auto", "cpu", "cuda"]

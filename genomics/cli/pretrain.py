@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.errors import UserError
-from titans_seq.options import Maybe
+from titans_seq.commands import Maybe
 
 from .options import ModelOptions, RecordOptions, RunOptions
 
@@ -115,7 +115,7 @@ def _start(options: Pretrain, hardware: str) -> None:
 
 
 def _resume(options: Pretrain, hardware: str) -> None:
-    from titans_seq.training.run_folder import read_config
+    from titans_seq.experiment.record import read_config
 
     from ..runs.folder import PretrainRun
     from ..runs.plan import reading_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.errors import UserError
-from titans_seq.options import Maybe
+from titans_seq.commands import Maybe
 
 from .options import ComparisonOptions, HeadOptions, ModelOptions, ReadingOptions, RunOptions, TrainingOptions
 
@@ -114,7 +114,7 @@ def _start(options: Train, data: Path, device: str) -> None:
 
 def _resume(options: Train, device: str) -> None:
     from titans_seq.files import write_text
-    from titans_seq.training.run_folder import read_config
+    from titans_seq.experiment.record import read_config
 
     from ..check import check, render
     from ..evaluation.writing import DATA
@@ -149,7 +149,7 @@ def _train_all(
     config: "TrainConfig",
     init: Path | None,
 ) -> None:
-    from titans_seq.training.run_folder import CONFIG
+    from titans_seq.experiment.record import CONFIG
 
     from ..runs.train_runs import resume_run, train_run
     from .progress import note

@@ -7,7 +7,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from titans_seq.errors import UserError
-from titans_seq.options import Maybe, Several
+from titans_seq.commands import Maybe, Several
 from titans_seq.progress import Progress
 
 from .options import Device

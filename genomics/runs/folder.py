@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from titans_seq.config import register
-from titans_seq.env import checkout_commit, versions_of
+from titans_seq.experiment.provenance import checkout_commit, versions_of
 from titans_seq.files import write_text
-from titans_seq.training.run_folder import CHECKPOINTS, RunLayout
+from titans_seq.experiment.run_folder import CHECKPOINTS, RunLayout
 
 from ..models.classifier import ClassifierConfig
 from ..models.encoder import EncoderConfig

@@ -9,7 +9,7 @@ import numpy as np
 
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
-from titans_seq.training.run_folder import read_config
+from titans_seq.experiment.record import read_config
 
 from ..sequences.loading import load_splits
 from ..sequences.options import LoadOptions

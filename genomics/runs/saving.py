@@ -11,7 +11,7 @@ from titans_seq.checkpoint import CONFIG, WEIGHTS, load_folder, save_folder
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
 from titans_seq.models.saving import MODEL
-from titans_seq.training.run_folder import CONFIG as RUN_CONFIG
+from titans_seq.experiment.record import CONFIG as RUN_CONFIG
 
 from ..models.classifier import Classifier, ClassifierConfig
 from ..models.encoder import EncoderConfig

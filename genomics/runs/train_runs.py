@@ -17,7 +17,7 @@ from titans_seq.errors import UserError
 from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
-from titans_seq.training.run_folder import read_config, write_config
+from titans_seq.experiment.record import read_config, write_config
 
 from ..models.classifier import Classifier, ClassifierConfig
 from ..sequences.values import LabelledSequences, Splits

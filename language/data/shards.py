@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from titans_seq.env import installed_version
 from titans_seq.errors import UserError
+from titans_seq.experiment.provenance import installed_version
 from titans_seq.files import atomic_path
 
 from ..tokenizers import Tokenizer

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from titans_seq.training.optimiser import OptimiserConfig, build_optimiser
+from titans_seq.experiment.optimiser import build_optimiser
+from titans_seq.experiment.settings import OptimiserConfig
 from titans_seq.training.writes import write_cost
 
 from ..tasks import IGNORE, TASKS, Task, TaskBatch

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from titans_seq.env import checkout_commit, installed_version
 from titans_seq.errors import UserError
+from titans_seq.experiment.provenance import checkout_commit, installed_version
 from titans_seq.jsonl import append_row, read_rows
 
 from ..tasks import TASKS, TaskRecipe, build_task

@@ -10,8 +10,8 @@ from genomics.training.config import PretrainConfig
 from genomics.training.pretraining import _PretrainModule
 from tests.genomics.small import encoder, records
 from titans_seq.errors import UserError
-from titans_seq.training.optimiser import OptimiserConfig
-from titans_seq.training.run_folder import read_config
+from titans_seq.experiment.settings import OptimiserConfig
+from titans_seq.experiment.record import read_config
 
 CONFIG = PretrainConfig(objective="next", steps=4, length=32, rows=2, optimiser=OptimiserConfig(lr=3e-3), every=2)
 

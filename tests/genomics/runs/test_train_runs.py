@@ -17,8 +17,8 @@ from genomics.training.config import PretrainConfig, TrainConfig
 from genomics.training.module import ClassifierModule
 from tests.genomics.small import encoder, labelled, records, splits
 from titans_seq.errors import UserError
-from titans_seq.training.optimiser import OptimiserConfig
-from titans_seq.training.run_folder import read_config
+from titans_seq.experiment.settings import OptimiserConfig
+from titans_seq.experiment.record import read_config
 
 MODEL = ClassifierConfig(encoder(), "classes", 2)
 CONFIG = TrainConfig(epochs=2, rows=16, optimiser=OptimiserConfig(lr=3e-3), seed=7)

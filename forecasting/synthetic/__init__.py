@@ -1,0 +1,5 @@
+"""Made-up series for pretraining: trends, seasons, processes and the flaws of measured data, from a seed."""
+
+from .generator import GeneratorConfig, SyntheticBatch, generate
+
+__all__ = ["GeneratorConfig", "SyntheticBatch", "generate"]
