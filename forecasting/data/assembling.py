@@ -9,7 +9,7 @@ from titans_seq.errors import UserError
 
 from .calendars import calendar_of
 from .columns import Roles
-from .frequency import base_times, phases
+from .frequency import base_times, period_of, phases
 from .grid import Rows, describe_duplicates, describe_holes, fill_holes, full_grid, merge_duplicates
 from .options import FrameOptions
 from .series import Item
@@ -143,6 +143,8 @@ def _repair(
     grid = full_grid(once, freq, source)
     if options.holes == "refuse":
         faults.append(describe_holes(once, grid, source))
+        if faults[-1] and _put_forward(once, grid, freq):
+            faults[-1] += "; if the clock was put forward there, name the zone with --time-zone"
     found = [fault for fault in faults if fault]
     if found:
         raise UserError(f"{source.name}: {'. Also, '.join(found)}")
@@ -153,7 +155,19 @@ def _repair(
 
 def _put_back(once: Rows, rows: Rows, freq: str | None) -> bool:
     """Whether few times occur twice, as where a clock is put back in autumn."""
-    return isinstance(once.index, pd.DatetimeIndex) and 0 < len(rows.index) - len(once.index) <= 0.01 * len(rows.index)
+    return _has_clock(once.index, freq) and 0 < len(rows.index) - len(once.index) <= 0.01 * len(rows.index)
+
+
+def _put_forward(once: Rows, grid: pd.Index, freq: str | None) -> bool:
+    """Whether few hours are missing, all at night on a Sunday, as where a clock is put forward in spring."""
+    lacking = grid.difference(once.index)
+    if not isinstance(lacking, pd.DatetimeIndex) or not _has_clock(once.index, freq):
+        return False
+    return len(lacking) <= 0.02 * len(grid) and bool(((lacking.dayofweek == 6) & (lacking.hour < 4)).all())
+
+
+def _has_clock(index: pd.Index, freq: str | None) -> bool:
+    return isinstance(index, pd.DatetimeIndex) and index.tz is None and period_of(freq or "D") in ("h", "min", "s")
 
 
 def _part(name: str, ids: tuple[str, ...], rows: Rows, roles: Roles, source: Source) -> Item:

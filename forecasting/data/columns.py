@@ -11,11 +11,10 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .clock_columns import PARTS, find_joined, is_part
-from .date_texts import read_format
 from .numbers import is_numeric
 from .options import FrameOptions
 from .source import Source, column_of, enumerate_some
-from .timestamps import date_numbers, looks_like_dates, sample_of
+from .timestamps import date_numbers, looks_like_dates, read_with_format, sample_of
 
 _DATE_NAMES = re.compile(r"date|datetime|time|timestamp|ds|datum|fecha|data|日付|日期|날짜|zeit", re.IGNORECASE)
 _TIME_NAMES = re.compile(
@@ -23,6 +22,7 @@ _TIME_NAMES = re.compile(
     r"([ _.-].*)?|" + "|".join("|".join(map(re.escape, names)) for names in PARTS.values()),
     re.IGNORECASE,
 )
+_COUNTER_NAMES = re.compile(r"index|idx|row|rownum|no|nr|num|obs|t|step|time|n", re.IGNORECASE)
 _ID_NAMES = ("unique_id", "item_id", "series_id", "id", "series", "item", "series_name", "store", "sensor", "group", "sku")
 _LEAST_YEARS = 5
 """Rows that a column of another name must have, to be taken for years or dates in numbers."""
@@ -174,9 +174,7 @@ def _prefer(dated: Sequence[str], source: Source) -> tuple[str]:
 
 def _fits(column: pd.Series, date_format: str) -> bool:
     texts = sample_of(column)
-    return bool(texts) and 2 * read_format(texts, date_format.replace("%z", "")).failures <= len(texts) if "%z" not in date_format else bool(texts) and bool(
-        pd.to_datetime(pd.Series(texts), format=date_format, errors="coerce", utc=True).notna().mean() >= 0.5
-    )
+    return bool(texts) and 2 * read_with_format(texts, date_format).failures <= len(texts)
 
 
 def _numbers(column: pd.Series) -> np.ndarray | None:
@@ -185,7 +183,8 @@ def _numbers(column: pd.Series) -> np.ndarray | None:
         texts = sample_of(column, 5)
         if not texts or not all(re.fullmatch(r"\d+(\.\d+)?", text) for text in texts):
             return None
-    values = pd.to_numeric(pd.Series(column.dropna().unique()), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    different = pd.Series(np.asarray(column.dropna().unique(), dtype=object))
+    values = pd.to_numeric(different, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return values if len(values) and np.isfinite(values).all() else None
 
 
@@ -277,11 +276,18 @@ def _find_targets(
         column = column_of(frame, name)
         if _is_text(column) and not any(re.search(r"\d", text) for text in sample_of(column)):
             why[name] = "words, not numbers"
-        elif time and name not in time and is_part(column, name):
+        elif time and is_part(column, name):
             why[name] = "a part of the date"
+        elif time and _COUNTER_NAMES.fullmatch(name) and _counts(column):
+            why[name] = "counts the rows"
         elif several and codes is not None and _is_static(column, codes):
             why[name] = "the same in all rows of a series; --target names it all the same"
     return tuple(name for name in rest if name not in why), why
+
+
+def _counts(column: pd.Series) -> bool:
+    values = _numbers(column)
+    return values is not None and len(values) > 1 and bool((np.diff(values) == 1).all())
 
 
 def _is_static(column: pd.Series, codes: np.ndarray) -> bool:

@@ -48,8 +48,9 @@ def describe_ends(items: tuple[Item, ...], roles: Roles, freq: str | None) -> li
     notes: list[str] = []
     missing = 0
     ended: list[tuple[str, int, object]] = []
-    latest = max((item.index[-1] for item in items), default=None)
-    early = [item for item in items if item.index[-1] != latest]
+    lasts = [item.index[-1] for item in items]
+    latest = max(lasts)
+    early = [last for last in lasts if last != latest]
     for item in items:
         gaps = np.isnan(item.values)
         if not gaps.any():
@@ -70,10 +71,9 @@ def describe_ends(items: tuple[Item, ...], roles: Roles, freq: str | None) -> li
             f"from older values{others}"
         )
     if early and isinstance(items[0].index, pd.DatetimeIndex):
-        first = min(item.index[-1] for item in early)
         notes.append(
             f"{counted(len(early), 'series')} of {len(items)} end before {show_time(latest)} (the first "
-            f"{show_time(first)}): each forecast follows its own end"
+            f"{show_time(min(early))}): each forecast follows its own end"
         )
     ahead = max(item.future_rows for item in items)
     if ahead:

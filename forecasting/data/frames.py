@@ -12,7 +12,8 @@ from .assembling import Repairs, SeriesRows, assemble
 from .clock_columns import join_times
 from .columns import Roles, find_roles
 from .ends import describe_ends, future_rows
-from .numbers import NO_VALUE, NumberStyle, to_numbers
+from .frequency import settle_frequency
+from .numbers import NO_VALUE, NumberStyle, is_numeric, to_numbers
 from .options import FrameOptions
 from .reading import Table
 from .series import SeriesData
@@ -77,10 +78,13 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> SeriesData:
         raise UserError(f"{source.name}: the table holds no value: expected rows of data")
     roles = find_roles(frame if filled.all() else frame.loc[filled], options, source)
     notes += roles.notes
+    if roles.time and _holds_units(frame, roles):
+        notes.append(f"{source.place(0)} holds units, not values: left out")
+        filled[0], frame = False, frame.iloc[1:]
     steps = _step_index(table.frame) if not roles.time else None
-    if roles.time and not filled.all():
-        notes.append(f"{counted(int((~filled).sum()), 'empty line')} left out")
-        frame = frame.loc[filled]
+    if roles.time and not filled[frame.index].all():
+        notes.append(f"{counted(int((~filled[frame.index]).sum()), 'empty line')} left out")
+        frame = frame.loc[filled[frame.index]]
     # Without a time column an empty line is a step whose values are missing.
     names = [*roles.targets, *roles.known, *roles.past]
     numbers, told = to_numbers(frame, names, options.missing_values, source, table.style)
@@ -149,6 +153,16 @@ def _filled(frame: pd.DataFrame) -> np.ndarray:
     return filled
 
 
+def _holds_units(frame: pd.DataFrame, roles: Roles) -> bool:
+    """Whether the first row has no time and no number, but words."""
+    if any(pd.notna(frame[name].iloc[0]) for name in (*roles.time, *roles.id)) or len(frame) < 2:
+        return False
+    cells = [frame[name].iloc[0] for name in roles.targets]
+    return any(isinstance(cell, str) for cell in cells) and not any(
+        is_numeric([str(cell)]) for cell in cells if pd.notna(cell)
+    )
+
+
 def _step_index(frame: pd.DataFrame) -> pd.Index | None:
     """The whole numbers that a frame in memory counts its rows by, where it is not from 0."""
     index = frame.index
@@ -169,7 +183,7 @@ def _times(
     column = columns[0] if len(columns) == 1 else join_times(columns)
     name = " and ".join(roles.time)
     if not pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_datetime64_any_dtype(column.dtype):
-        column = column.where(~column.isin(NO_VALUE), None)
+        column = column.where(~column.isin(NO_VALUE), None) if column.isin(NO_VALUE).any() else column
     codes, values = pd.factorize(column)
     empty = np.flatnonzero(codes < 0)
     if len(empty):
@@ -181,7 +195,7 @@ def _times(
     first[codes[::-1]] = frame.index.to_numpy()[::-1]
     try:
         times = parse_times(
-            cast(pd.Index, pd.Index(values)), name, source, first, options.date_format, options.time_zone
+            _plain_index(values), name, source, first, options.date_format, options.time_zone
         )
     except UserError:
         if not options.rows_are_steps:
@@ -190,7 +204,13 @@ def _times(
     told = [f"times in {name!r} are {times.written}"] if times.written else []
     if options.rows_are_steps:
         told = ["rows are taken as steps, in order of their times"]
-    return times, codes, told
+    return times, codes.astype(np.int32), told
+
+
+def _plain_index(values: object) -> pd.Index:
+    """Different values as an index of their own kind."""
+    index = cast(pd.Index, pd.Index(values))
+    return pd.Index(np.asarray(index, dtype=object)) if isinstance(index, pd.CategoricalIndex) else index
 
 
 def _groups(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.ndarray, list[tuple[str, ...]]]:
@@ -200,7 +220,7 @@ def _groups(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.ndarr
     key = np.zeros(len(frame), dtype=np.int64)
     levels: list[pd.Index] = []
     for name in roles.id:
-        codes, found = pd.factorize(column_of(frame, name), sort=True)
+        codes, found = _ordered_codes(column_of(frame, name))
         empty = np.flatnonzero(codes < 0)
         if len(empty):
             raise UserError(
@@ -208,8 +228,9 @@ def _groups(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.ndarr
                 f"({counted(len(empty), 'such row')}): give each row its id"
             )
         key = key * len(found) + codes
-        levels.append(cast(pd.Index, pd.Index(found)))
+        levels.append(found)
     series, keys = pd.factorize(key, sort=True)
+    series = series.astype(np.int32)
     ids: list[tuple[str, ...]] = []
     for one in keys:
         parts: list[str] = []
@@ -218,6 +239,16 @@ def _groups(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.ndarr
             parts.append(str(level[at]))
         ids.append(tuple(reversed(parts)))
     return series, ids
+
+
+def _ordered_codes(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """The number of each cell among the different ones in ascending order, -1 for an empty one, and these."""
+    codes, values = pd.factorize(column)
+    found = _plain_index(values)
+    order = np.argsort(found.to_numpy(), kind="stable")
+    places = np.empty(len(order) + 1, dtype=np.int64)
+    places[order], places[-1] = np.arange(len(order)), -1
+    return places[codes], found[order]
 
 
 def _ordered(
@@ -281,16 +312,10 @@ def _as_steps(
     given = cast(str, options.freq)
     index = dates_from(options.start, int(sizes.max()), given, options.time_zone, source)
     return (
-        _settled(given, index),
+        settle_frequency(given, index),
         replace(rows, index=index[places]),
         [f"the first row is dated {options.start}, steps of {given}"],
     )
-
-
-def _settled(freq: str, index: pd.DatetimeIndex) -> str:
-    from .frequency import settle_frequency
-
-    return settle_frequency(freq, index)
 
 
 def _repair_notes(repairs: Repairs, options: FrameOptions) -> list[str]:

@@ -140,34 +140,34 @@ def _text_column(
     column: pd.Series, name: str, words: set[str], source: Source, style: NumberStyle
 ) -> tuple[np.ndarray, int, str]:
     """The numbers of a column, how many cells are a marker written as a word, and how the numbers are written."""
-    if column.dtype == object or isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(object).where(column.notna(), None).map(_plain_text, na_action="ignore")
-    cells = pa.array(column, type=pa.large_string(), from_pandas=True)
-    if isinstance(cells, pa.ChunkedArray):
-        cells = cells.combine_chunks()
-    worded = 0
-    if style.plain:
-        values = _cast(cells)
-        if values is not None and not (style.semicolons and style.decimal is None and _all_groups(cells, ".")):
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes, found = column.cat.codes.to_numpy(), [str(text) for text in column.cat.categories]
+    else:
+        if column.dtype == object:
+            column = column.where(column.notna(), None).map(_plain_text, na_action="ignore")
+        cells = pa.array(column, type=pa.large_string(), from_pandas=True)
+        cells = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
+        values = _cast(cells) if style.plain and not (style.semicolons and _all_groups(cells, ".")) else None
+        if values is not None:
             return values, 0, ""
-    encoded = cells.dictionary_encode()
-    texts = [str(text).strip() for text in encoded.dictionary.to_pylist()]
+        encoded = cells.dictionary_encode()
+        found = encoded.dictionary.to_pylist()
+        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    texts = [str(text).strip() for text in found]
     empty = [text in NO_VALUE for text in texts]
     marked = [not gone and text in words for gone, text in zip(empty, texts, strict=True)]
     bare = [_bare(text) for text in texts]
     kept = [at for at in range(len(texts)) if not empty[at] and not marked[at]]
-    found, how = _read_texts([bare[at] for at in kept], name, source, style)
+    numbers, how = _read_texts([bare[at] for at in kept], name, source, style)
+    # The last place is that of empty cells, whose code is -1.
     table = np.full(len(texts) + 1, np.nan)
-    table[kept] = found
-    codes = encoded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
-    values = table[codes]
-    worded = int(np.append(marked, False)[codes].sum())
+    table[kept] = numbers
     wrong = np.zeros(len(texts) + 1, dtype=bool)
-    wrong[[at for at, value in zip(kept, found, strict=True) if np.isnan(value)]] = True
+    wrong[[at for at, value in zip(kept, numbers, strict=True) if np.isnan(value)]] = True
     at = np.flatnonzero(wrong[codes])
     if len(at):
         _refuse_text(column, name, at, source)
-    return values, worded, how
+    return table[codes], int(np.array([*marked, False])[codes].sum()), how
 
 
 def _cast(cells: pa.LargeStringArray) -> np.ndarray | None:

@@ -98,7 +98,7 @@ def open_file(path: Path) -> tuple[str, bytes, tuple[str, ...]]:
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             kind = {".gz": "gzip"}.get(suffix, suffix[1:])
             raise UserError(f"{path}: broken {kind} file ({error}): download or compress it again") from error
-    if not raw.strip():
+    if not raw[:4096].strip() and not raw.strip():
         raise UserError(f"{path}: the file is empty: expected a header line and rows of data")
     return name, raw, ()
 

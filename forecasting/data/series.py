@@ -179,3 +179,13 @@ class SeriesData:
             return replace(self, items=tuple(self.items[i] for i in at))
         items = tuple(replace(item, values=item.values[:, at]) for item in self.items)
         return replace(self, items=items, channels=tuple(names))
+
+
+def join_indexes(indexes: Sequence[pd.Index]) -> pd.Index:
+    """One index after the other, in their time zone and unit.
+
+    Example:
+        >>> join_indexes([pd.RangeIndex(2), pd.RangeIndex(5, 6)]).tolist()
+        [0, 1, 5]
+    """
+    return indexes[0].append(list(indexes[1:]))

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from titans_seq.errors import UserError
@@ -21,6 +23,9 @@ _SEPARATORS = ("\t", ";", ",", "|")
 _DIRECT_COLUMNS = 64
 """Tables with more columns are read as numbers at once: no identifier stands among so many."""
 _TEXT = pa.large_string()
+_REPEATED = pa.dictionary(pa.int32(), pa.string())
+_IRREGULAR = re.compile(rb"\n[ \t]*\r?\n(?=\s*\S)|\n#")
+"""Empty lines between rows, and comments."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +81,16 @@ def read_text_table(path: str, raw: bytes, options: TableOptions) -> TextTable:
     if b"\n" not in raw:
         raw = raw.replace(b"\r", b"\n")
     layout = find_layout(path, raw, options)
-    body = _from_line(raw, layout.header + 1)
-    if not body.strip():
+    begin = _line_start(raw, layout.header + 1)
+    if not raw[begin : begin + 4096].strip() and not raw[begin:].strip():
         raise UserError(f"{path}: the file holds a header and no rows of data")
-    frame = None if re.search(rb"\n[ \t]*\r?\n|\n[#]", b"\n" + body.rstrip()) else _fast(body, layout)
-    lines: Sequence[int] | None = None
-    notes: tuple[str, ...] = ()
-    if frame is None:
-        frame, lines, notes = _slow(path, body, layout)
+    if _IRREGULAR.search(raw, max(begin - 1, 0)):
+        frame = None
+    else:
+        frame = _fast(raw, begin, layout)
+    if frame is not None:
+        return TextTable(frame, layout, None, ())
+    frame, lines, notes = _slow(path, raw[begin:], layout)
     return TextTable(frame, layout, lines, notes)
 
 
@@ -146,10 +153,12 @@ def _separator(lines: Sequence[str], given: str | None = None) -> tuple[str, int
 
 
 def _header(rows: Sequence[Sequence[str]], widths: Sequence[int], width: int) -> int:
-    """The first line as wide as the table whose cells are names: a title that happens to hold a separator is none."""
-    return next(
-        at for at, (row, wide) in enumerate(zip(rows, widths, strict=True)) if wide == width and any(row)
-    )
+    """The first line as wide as the table; where that holds values, the line before it is the header, however wide."""
+    first = next(at for at, wide in enumerate(widths) if wide == width)
+    if all(_is_value(cell.strip()) for cell in rows[first] if cell.strip()):
+        before = [at for at in range(first) if widths[at] > 1]
+        return before[-1] if before else first
+    return first
 
 
 def _check_header(path: str, names: Sequence[str], header: int) -> None:
@@ -174,37 +183,49 @@ def _is_value(text: str) -> bool:
     return bool(re.fullmatch(r"[-+]?\d*[.,]?\d+(e[-+]?\d+)?|\d+[-/.]\d+([-/.]\d+)?([ T].*)?", text, re.IGNORECASE))
 
 
-def _from_line(raw: bytes, number: int) -> bytes:
+def _line_start(raw: bytes, number: int) -> int:
+    """Where a line begins, the end of the text for one that it does not have."""
     at = 0
     for _ in range(number):
-        found = raw.find(b"\n", at)
-        if found < 0:
-            return b""
-        at = found + 1
-    return raw[at:]
+        at = raw.find(b"\n", at) + 1
+        if not at:
+            return len(raw)
+    return at
 
 
-def _fast(body: bytes, layout: Layout) -> pd.DataFrame | None:
+def _fast(raw: bytes, begin: int, layout: Layout) -> pd.DataFrame | None:
     """The cells, by Arrow; None for what it does not read as it should."""
     many = len(layout.names) > _DIRECT_COLUMNS
-    kinds = {name: pa.float64() if many and at >= 2 else _TEXT for at, name in enumerate(layout.names)}
-    for types in (kinds, dict.fromkeys(layout.names, _TEXT)) if many else (kinds,):
+    repeated = _repeated(raw, begin, layout)
+    texts = {name: _REPEATED if name in repeated else _TEXT for name in layout.names}
+    numbers = {name: pa.float64() if at >= 2 else texts[name] for at, name in enumerate(layout.names)}
+    for types in (numbers, texts) if many else (texts,):
         try:
             table = pyarrow.csv.read_csv(
-                pa.BufferReader(body),
+                pa.BufferReader(pa.py_buffer(raw).slice(begin)),
                 pyarrow.csv.ReadOptions(use_threads=False, column_names=list(layout.names), block_size=8 << 20),
-                pyarrow.csv.ParseOptions(delimiter=layout.separator, newlines_in_values=b'"' in body),
+                pyarrow.csv.ParseOptions(delimiter=layout.separator, newlines_in_values=b'"' in raw),
                 pyarrow.csv.ConvertOptions(
                     column_types=types,
                     null_values=["", "NA", "NaN", "nan", "null", "NULL", "None", "N/A"] if many else [""],
-                    strings_can_be_null=not many,
+                    strings_can_be_null=True,
                     quoted_strings_can_be_null=True,
                 ),
             )
         except pa.ArrowInvalid:
             continue
-        return _frame(table, spaces=_has_outer_spaces(body, layout.separator))
+        return _frame(table, spaces=_has_outer_spaces(raw, layout.separator))
     return None
+
+
+def _repeated(raw: bytes, begin: int, layout: Layout) -> set[str]:
+    """Columns whose cells recur, such as identifiers and times: their texts are kept once each."""
+    lines = raw[begin : begin + (1 << 18)].splitlines()[:-1]
+    rows = list(csv.reader((line.decode("utf-8", "replace") for line in lines[:2000]), delimiter=layout.separator))
+    if len(rows) < 200 or len(layout.names) > _DIRECT_COLUMNS:
+        return set()
+    cells = [[row[at] for row in rows if at < len(row)] for at in range(len(layout.names))]
+    return {name for name, own in zip(layout.names, cells, strict=True) if len(set(own)) < len(own) / 2}
 
 
 def _frame(table: pa.Table, spaces: bool) -> pd.DataFrame:
@@ -212,27 +233,39 @@ def _frame(table: pa.Table, spaces: bool) -> pd.DataFrame:
     for name in table.column_names:
         column = table[name]
         if column.type == _TEXT:
-            columns[name] = text_column(column, spaces)
+            columns[name] = _text(column, spaces)
+        elif column.type == _REPEATED:
+            columns[name] = _categories(column)
         else:
             columns[name] = pd.Series(column.combine_chunks().to_numpy(zero_copy_only=False), copy=False)
     return pd.DataFrame(columns, copy=False)
 
 
-def text_column(cells: pa.ChunkedArray, spaces: bool) -> pd.Series:
-    """Cells of text without spaces around them; an empty one is missing."""
-    import pyarrow.compute as pc
-
+def _text(cells: pa.ChunkedArray, spaces: bool) -> pd.Series:
+    """Cells without spaces around them; an empty one is missing."""
     if spaces:
         cells = pc.utf8_trim_whitespace(cells)
         cells = pc.if_else(pc.equal(cells, ""), pa.scalar(None, _TEXT), cells)
     return pd.Series(pd.array(pa.chunked_array(cells), dtype=pd.StringDtype("pyarrow")), copy=False)
 
 
-def _has_outer_spaces(body: bytes, separator: str) -> bool:
-    mark = re.escape(separator.encode())
-    if separator in "\t ":
-        return bool(re.search(rb" [\t\r\n]|[\t\n] ", b"\n" + body[-1:] + body))
-    return any(found in body for found in (separator.encode() + b" ", b" " + separator.encode(), b" \n", b" \r", b"\n ", b"\t" + mark))
+def _categories(cells: pa.ChunkedArray) -> pd.Series:
+    """The same of cells whose texts are kept once each."""
+    whole = cells.unify_dictionaries().combine_chunks()
+    texts = [text.strip() for text in whole.dictionary.to_pylist()]
+    names = list(dict.fromkeys(text for text in texts if text))
+    places = {text: at for at, text in enumerate(names)} | {"": -1}
+    codes = whole.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
+    codes = np.array([*(places[text] for text in texts), -1], dtype=np.int32)[codes]
+    return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype=object)), copy=False)
+
+
+def _has_outer_spaces(raw: bytes, separator: str) -> bool:
+    """Whether a cell begins or ends with a space."""
+    if b" " not in raw:
+        return False
+    mark = separator.encode()
+    return any(pair in raw for pair in (mark + b" ", b" " + mark, b" \n", b" \r", b"\n ", b'" ', b' "')) or raw[-1:] == b" "
 
 
 def _slow(path: str, body: bytes, layout: Layout) -> tuple[pd.DataFrame, list[int], tuple[str, ...]]:

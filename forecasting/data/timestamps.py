@@ -131,10 +131,11 @@ def date_numbers(values: np.ndarray, name: str) -> Times | None:
     if whole and low >= 170001 and high <= 226112:
         return _months_or_weeks(values.astype(np.int64), name)
     for digits, date_format in _DIGITS:
-        if whole and low >= 17 * 10.0 ** (digits - 2) and high < 23 * 10.0 ** (digits - 2):
-            texts = [f"{number:.0f}" for number in values]
-            reading = read_format(texts, date_format)
-            return None if reading.failures else Times(fine_index(reading.times), f"written as {date_format}")
+        # Unix seconds of this century have ten digits too, and begin with 1.
+        if whole and low >= (17 if digits == 8 else 19) * 10.0 ** (digits - 2) and high < 23 * 10.0 ** (digits - 2):
+            reading = read_format([f"{number:.0f}" for number in values], date_format)
+            if not reading.failures:
+                return Times(fine_index(reading.times), f"written as {date_format}")
     for unit, least, most in _EPOCHS:
         if least <= low and high <= most:
             names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -207,7 +208,7 @@ def _read(values: pd.Index, name: str, source: Source, positions: np.ndarray, da
     if date_format is None and _share_of_numbers(texts) == 1:
         return _numbers(pd.Index(np.array(texts, dtype=np.float64)), name, source, positions)
     local = [_without_offset(text) for text in texts] if date_format is None else texts
-    readings = read_dates(local) if date_format is None else [_with_format(texts, date_format)]
+    readings = read_dates(local) if date_format is None else [read_with_format(texts, date_format)]
     wrong = np.flatnonzero(np.isnat(readings[0].times)) if readings else np.arange(1)
     if len(wrong):
         raise _no_date(texts, int(wrong[0]), readings, name, source, positions)
@@ -292,7 +293,8 @@ def _in_zone(times: np.ndarray, ahead: np.ndarray, name: str, source: Source) ->
     return Times(fine_index(universal).tz_localize("UTC").tz_convert(zone), f"in the time zone {zone}")
 
 
-def _with_format(texts: Sequence[str], date_format: str) -> Reading:
+def read_with_format(texts: Sequence[str], date_format: str) -> Reading:
+    """Read texts by a format that a user gave, to which an offset from UTC may belong; see `read_format`."""
     if "%z" not in date_format:
         return read_format(texts, date_format)
     times = pd.to_datetime(pd.Series(list(texts)), format=date_format, errors="coerce", utc=True)
@@ -325,8 +327,8 @@ def _no_date(
 ) -> UserError:
     like = f"a date {readings[0].written}" if readings and readings[0].written and len(texts) > 1 else "a date"
     return UserError(
-        f"{source.at(positions[at])}: {texts[at]!r} in the time column {name!r} is not {like}: correct the cell, give "
-        "--date-format, name another column with --time, or take the rows as steps with --rows-are-steps"
+        f"{source.at(positions[at])}: {texts[at]!r} in the time column {name!r} is not {like}: correct the cell or "
+        "remove its row, give --date-format, name another column with --time, or take the rows as steps with --rows-are-steps"
     )
 
 
