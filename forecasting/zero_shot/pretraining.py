@@ -109,7 +109,7 @@ class PretrainingModule(FitModule):
         features = batch.features
         quantiles = self.network(features, batch.patch)
         naive = features.bases[..., _SEASON]
-        loss = quantile_loss(quantiles, self.levels, batch.target, batch.weight, features.noise, naive)
+        loss = quantile_loss(quantiles, self.levels, batch.target, batch.weight, batch.unit, naive)
         return loss, batch.weight.sum()
 
 
