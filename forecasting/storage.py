@@ -19,7 +19,7 @@ from titans_seq.experiment.history import History
 from .config import ForecastConfig
 from .data import FrameOptions, Item, SeriesData
 from .data.date_parts import date_at
-from .data.frequency import walk
+from .data.frequency import fine_index, walk
 from .inference import Trained
 from .model_card import model_card
 from .training.fitting import new_network
@@ -29,7 +29,7 @@ from .windows.scaling import Scaler
 STATE = "state.json"
 FORMAT = "titans-forecaster"
 VERSION = 2
-"""Version 1, whose epochs are numbered from 0, is read too."""
+"""Version 1, with one column of dates and one of names, is read too."""
 _NETWORK = "network."
 
 
@@ -86,6 +86,8 @@ def load_model(
         )
     state = _read_state(Path(folder))
     try:
+        if saved["version"] == 1:
+            saved, state = saved | {"options": upgraded_options(saved["options"])}, _upgraded(state)
         config = from_dict(saved["forecast"], ForecastConfig)
         options = from_dict(saved["options"], FrameOptions)
         context = _rebuild_series(state["series"], tensors)
@@ -94,7 +96,7 @@ def load_model(
         network.load_state_dict(weights)
         scaling = _rebuild_scaling(state["scaled"], tensors)
         trained = Trained(config, network.eval(), scaling, state["until"])
-        return trained, options, context, _rebuild_history(state), tuple(state["notes"])
+        return trained, options, context, History(tuple(state["log"])), tuple(state["notes"])
     except UserError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
@@ -107,13 +109,15 @@ def _describe_series(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor
     """Names and first times as plain values, numbers as float64 tensors laid end to end."""
     described = {
         "layout": data.layout,
-        "id_column": data.id_column,
+        "id_columns": list(data.id_columns),
+        "time_columns": list(data.time_columns),
+        "unused": list(data.unused),
         "freq": data.freq,
         "channels": list(data.channels),
         "known_names": list(data.known_names),
         "past_names": list(data.past_names),
         "items": [
-            {"name": item.name, "rows": item.length, "future_rows": item.future_rows, **_first(item)}
+            {"name": item.name, "ids": list(item.ids), "rows": item.length, "future_rows": item.future_rows, **_first(item)}
             for item in data.items
         ],
     }
@@ -137,17 +141,22 @@ def _rebuild_series(described: dict[str, Any], tensors: dict[str, Tensor]) -> Se
                 values[row : row + rows].copy(),
                 known[known_row : known_row + known_rows].copy(),
                 past[row : row + rows].copy(),
+                tuple(one["ids"]),
             )
         )
         row, known_row = row + rows, known_row + known_rows
-    channels, known_names, past_names = (tuple(described[key]) for key in ("channels", "known_names", "past_names"))
-    layout, id_column = described["layout"], described["id_column"]
-    return SeriesData(tuple(items), described["freq"], channels, known_names, past_names, layout, (), id_column)
+    names = {
+        key: tuple(described[key])
+        for key in ("channels", "known_names", "past_names", "id_columns", "time_columns", "unused")
+    }
+    return SeriesData(tuple(items), described["freq"], layout=described["layout"], notes=(), **names)
 
 
 def _first(item: Item) -> dict[str, Any]:
     if isinstance(item.index, pd.DatetimeIndex):
-        return {"first": str(item.index.to_numpy()[0]), "unit": item.index.unit}
+        zone = None if item.index.tz is None else str(item.index.tz)
+        first = item.index[:1] if zone is None else item.index[:1].tz_convert("UTC").tz_localize(None)
+        return {"first": str(first.to_numpy()[0]), "zone": zone}
     return {"first": item.index.start, "step": item.index.step}
 
 
@@ -155,7 +164,9 @@ def _index(described: dict[str, Any], freq: str | None) -> pd.DatetimeIndex | pd
     first, rows = described["first"], described["rows"]
     if freq is None:
         return pd.RangeIndex(first, first + rows * described["step"], described["step"])
-    start = pd.DatetimeIndex(np.array([first], dtype=f"datetime64[{described['unit']}]"))
+    start = fine_index(np.array([first], dtype="datetime64[us]"))
+    if described["zone"] is not None:
+        start = start.tz_localize("UTC").tz_convert(described["zone"])
     return walk(date_at(start, 0), rows, freq)
 
 
@@ -183,16 +194,23 @@ def _rebuild_scaling(names: list[str], tensors: dict[str, Tensor]) -> Scaling:
     return Scaling(values, known, past)
 
 
-def _rebuild_history(state: dict[str, Any]) -> History:
-    """The log; of version 1 from lists of an epoch's number (from 0) and scores, null where there is none."""
-    if "log" in state:
-        return History(tuple(state["log"]))
+def upgraded_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return today's plain values of `FrameOptions` from those of earlier versions, where columns could be null."""
+    return {name: value for name, value in options.items() if not (name in ("time", "id") and value is None)}
+
+
+def _upgraded(state: dict[str, Any]) -> dict[str, Any]:
+    """Today's form of the state of version 1, whose epochs were lists of a number (from 0) and scores or null."""
     names = ("loss", "validation_loss", "validation_mse", "validation_mae")
-    rows = []
-    for number, *scores in state["fit"]["epochs"]:
+    fit, series = state["fit"], state["series"]
+    log = []
+    for number, *scores in fit["epochs"]:
         known = {name: score for name, score in zip(names, scores, strict=True) if score is not None}
-        rows.append({"epoch": number + 1, **known, "best_epoch": state["fit"]["best_epoch"] + 1})
-    return History(tuple(rows))
+        log.append({"epoch": number + 1, **known, "best_epoch": fit["best_epoch"] + 1})
+    column = series["id_column"]
+    items = [item | {"ids": [] if column is None else [item["name"]]} for item in series["items"]]
+    series = series | {"items": items, "time_columns": [], "unused": []}
+    return state | {"log": log, "series": series | {"id_columns": [] if column is None else [column]}}
 
 
 def _read_state(folder: Path) -> dict[str, Any]:

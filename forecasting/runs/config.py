@@ -10,6 +10,7 @@ from titans_seq.experiment.run_folder import RunLayout
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, TableOptions
+from ..storage import upgraded_options
 
 _EARLIER = ("checkpoint.pt", "card.md", "history.csv")
 RUNS = RunLayout(
@@ -53,8 +54,9 @@ class RunConfig:
         """Return today's form of the plain values that earlier versions wrote (`sha256`, `versions`)."""
         if "sha256" not in plain:
             return plain
-        kept = {name: plain[name] for name in ("forecast", "options", "table") if name in plain}
+        kept = {name: plain[name] for name in ("forecast", "table") if name in plain}
         return kept | {
+            "options": upgraded_options(plain.get("options", {})),
             "data": {"path": plain.get("data"), "sha256": plain["sha256"]},
             "origin": {"versions": plain.get("versions", {}), "commit": plain.get("commit")},
         }

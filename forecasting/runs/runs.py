@@ -32,8 +32,8 @@ from ..config import ForecastConfig
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
 from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part
+from ..inputs import read_like
 from ..model import ForecastModel
-from ..reading import read_like
 from .config import RUNS, RunConfig, new_run_config
 
 FORECAST = "forecast.csv"
@@ -234,7 +234,7 @@ def predict_run(
         raise UserError(f"{target}: a forecast is written as .csv or .parquet, got {target.suffix or 'no suffix'!r}")
     model, run = open_run(out), read_config(out, RunConfig)
     data = None if new is None else read_like(Path(new), model.context, run.options, run.table)
-    future = None if known_future is None else read_table(known_future, run.table).frame
+    future = None if known_future is None else read_table(known_future, run.table)
     forecast = model.predict(data, known_future=future, levels=levels)
     if target.suffix == ".csv":
         write_text(target, forecast.to_csv(index=False))

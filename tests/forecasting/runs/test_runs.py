@@ -363,6 +363,7 @@ def test_the_run_folders_of_earlier_versions_are_read(run, csv, tmp_path):
     optimiser = config["forecast"]["optimiser"]
     for name in ("least", "decay_share", "betas"):
         del optimiser[name]
+    config["options"] |= {"time": None, "id": None}
     config |= {"data": data["path"], "sha256": data["sha256"], **config.pop("origin")}
     del config["command"]
     (old / "config.yaml").write_text(yaml.safe_dump(config))
@@ -370,6 +371,12 @@ def test_the_run_folders_of_earlier_versions_are_read(run, csv, tmp_path):
     assert (found.forecast, found.data, found.origin.versions) == (today.forecast, today.data, today.origin.versions)
     state = json.loads((old / "model" / "state.json").read_text())
     (row,) = state.pop("log")
+    series = state["series"]
+    for name in ("id_columns", "time_columns", "unused"):
+        del series[name]
+    series["id_column"] = None
+    for item in series["items"]:
+        del item["ids"]
     names = ("loss", "validation_loss", "validation_mse", "validation_mae")
     state["fit"] = {"best_epoch": 0, "epochs": [[0, *(row[name] for name in names)]]}
     (old / "model" / "state.json").write_text(json.dumps(state))
