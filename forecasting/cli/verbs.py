@@ -10,6 +10,7 @@ from ..data import FrameOptions, SeriesData, TableOptions, load_series
 from ..model import ForecastModel
 from ..runs.config import RunConfig
 from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run
+from . import at_once
 from .options import BacktestOptions, Evaluate, Info, Plot, Predict
 from .tables import moment, score_text
 from .train import frame_options, table_options
@@ -19,6 +20,8 @@ SCALES = "mse and mae: standardised by the training rows; (data): on the scale o
 
 def evaluate(options: Evaluate) -> None:
     """Print the scores over every window of a part."""
+    if at_once.applies(options.run):
+        return at_once.evaluate(options)
     result = evaluate_run(options.run, options.part, data_path=options.data, season=options.season)
     print(f"{result.part} part: {result.windows:,} windows, every one, season {result.season}")
     print(score_text(result.table, result.interval))
@@ -29,6 +32,8 @@ def evaluate(options: Evaluate) -> None:
 
 def backtest(options: BacktestOptions) -> None:
     """Print the scores of forecasts from past cutoffs."""
+    if at_once.applies(options.run):
+        return at_once.backtest(options)
     result = backtest_run(
         options.run,
         windows=options.windows,
@@ -51,6 +56,8 @@ def backtest(options: BacktestOptions) -> None:
 
 def predict(options: Predict) -> None:
     """Write the forecast, and show its first rows."""
+    if at_once.applies(options.run):
+        return at_once.predict(options)
     frame = predict_run(
         options.run,
         options.new,
@@ -67,6 +74,8 @@ def predict(options: Predict) -> None:
 
 def plot(options: Plot) -> None:
     """Draw the forecast and the course of the training."""
+    if at_once.applies(options.run):
+        return at_once.plot(options)
     from ..runs.pictures import plot_run
 
     paths = plot_run(options.run, options.series, options.history, options.out, known_future=options.known_future)

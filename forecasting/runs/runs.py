@@ -24,12 +24,13 @@ from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import CONFIG, read_config
 from titans_seq.experiment.run_folder import CHECKPOINTS
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
-from titans_seq.files import atomic_path, write_text
+from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
+from ..data.writing import check_table_file, write_frame
 from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part
 from ..inputs import read_like
@@ -230,17 +231,12 @@ def predict_run(
     """
     out = Path(out)
     target = out / FORECAST if target is None else Path(target)
-    if target.suffix not in (".csv", ".parquet"):
-        raise UserError(f"{target}: a forecast is written as .csv or .parquet, got {target.suffix or 'no suffix'!r}")
+    check_table_file(target)
     model, run = open_run(out), read_config(out, RunConfig)
     data = None if new is None else read_like(Path(new), model.context, run.options, run.table)
     future = None if known_future is None else read_table(known_future, run.table)
     forecast = model.predict(data, known_future=future, levels=levels)
-    if target.suffix == ".csv":
-        write_text(target, forecast.to_csv(index=False))
-    else:
-        with atomic_path(target) as temporary:
-            forecast.to_parquet(temporary, index=False)
+    write_frame(target, forecast)
     return forecast
 
 
