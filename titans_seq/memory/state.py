@@ -1,7 +1,7 @@
 """What a memory carries from one token to the next, as an immutable value."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -130,6 +130,10 @@ class MemoryState:
         parts = (self.weights, self.momentum, self.anchor, self.recent)
         weights, momentum, anchor, recent = (tuple(map(pick, part)) for part in parts)
         return MemoryState(weights, momentum, anchor, position, recent)
+
+    def at(self, positions: Tensor) -> "MemoryState":
+        """Return the state with its sequences at these tokens of their chunks, `[B]`."""
+        return replace(self, position=_one(positions))
 
     def spread(self, batch: int) -> "MemoryState":
         """Return a new memory as the state of sequences of their own, of which each has a row."""

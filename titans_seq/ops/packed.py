@@ -64,7 +64,7 @@ def documents_of(scan: Scan, cu_seqlens: Tensor | None) -> list[range]:
     return [range(*pair) for pair in pairs]
 
 
-@torch.compiler.disable
+@torch.compiler.disable()
 def memory_scan_packed(
     run: Run, scan: Scan, documents: Sequence[range], return_state: bool | Sequence[int]
 ) -> tuple[Tensor, MemoryState | None]:
@@ -101,6 +101,24 @@ def memory_scan_packed(
             state |= {i: (after, row) for row, i in enumerate(piece.members)}
     y = torch.cat(outputs).index_select(0, places.to(scan.k.device)).unflatten(0, scan.k.shape[:2])
     return y, _gathered(state, wanted).spread(len(wanted)) if wanted else None
+
+
+def memory_scan_token(run: Run, scan: Scan) -> tuple[Tensor, MemoryState | None]:
+    """Run a linear rule on one token of rows that stand at different tokens of their chunks, in one call.
+
+    Where a chunk ends only says where the next anchor is taken, as such a rule has nothing to do there.
+    """
+    state, positions = scan.state, torch.as_tensor(scan.state.position)
+    begins = (positions == 0).to(scan.k.device)[:, None, None, None]
+
+    def anchor_of(weight: Tensor, anchor: Tensor) -> Tensor:
+        return weight if weight.dim() == 3 else torch.where(begins, weight, anchor)
+
+    anchors = tuple(map(anchor_of, state.weights, state.anchor))
+    # Inside a chunk, long enough that the token does not end it.
+    y, after = run(replace(scan, state=replace(state, anchor=anchors, position=1), chunk_size=3), True)
+    assert after is not None
+    return y, after.at((positions + 1) % scan.chunk_size)
 
 
 def _plan(lengths: list[int], positions: list[int], chunk_size: int, kept: set[int]) -> Iterator[_Piece]:
