@@ -12,6 +12,7 @@ from titans_seq.errors import UserError
 
 from .config import ForecastConfig
 from .data import SeriesData, future_index
+from .data.series import join_indexes
 from .network.outputs import Point, Quantiles
 from .network.simba_network import SimbaNetwork
 from .windows.arrays import ItemArrays
@@ -171,13 +172,13 @@ def forecast_future(trained: Trained, data: SeriesData, levels: Sequence[float])
         last=[end + 1 for end in ends],
     )
     mean, quantiles = predict_windows(trained, windows, scalers, levels)
-    times = [future_index(item.index, data.freq, horizon).to_numpy() for item in data.items]
+    times = [future_index(item.index, data.freq, horizon) for item in data.items]
     names = series_names(data)
     channels = len(data.channels)
     return pd.DataFrame(
         {
             "series": np.repeat(np.array([name for group in names for name in group], dtype=object), horizon),
-            "time": np.concatenate([time for time in times for _ in range(channels)]),
+            "time": join_indexes([time for time in times for _ in range(channels)]),
             "mean": mean.swapaxes(1, 2).ravel(),
             **quantile_columns(quantiles.swapaxes(1, 2), levels),
         }

@@ -12,12 +12,12 @@ from titans_seq.errors import UserError
 from titans_seq.progress import Progress
 
 from .config import ForecastConfig
-from .data import FrameOptions, SeriesData
+from .data import FrameOptions, SeriesData, Table
 from .evaluation.backtesting import Backtest, Cutoffs, backtest
 from .evaluation.every_window import Evaluation, Part, evaluate
 from .inference import Trained, check_levels, forecast_future, series_names
+from .inputs import as_series, matching_series, with_known_future
 from .network.simba_network import SimbaNetwork
-from .reading import as_series, matching_series, with_known_future
 from .storage import load_model, save_model
 from .training.fitting import fit_series
 from .training.optimiser import OptimiserConfig
@@ -149,7 +149,7 @@ class ForecastModel:
         self,
         data: pd.DataFrame | SeriesData | None = None,
         *,
-        known_future: pd.DataFrame | None = None,
+        known_future: pd.DataFrame | Table | None = None,
         levels: Sequence[float] | None = None,
     ) -> pd.DataFrame:
         """Forecast the horizon after the end of every series.

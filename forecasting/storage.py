@@ -21,7 +21,7 @@ from titans_seq.errors import UserError
 from .config import ForecastConfig
 from .data import FrameOptions, Item, SeriesData
 from .data.date_parts import date_at
-from .data.frequency import walk
+from .data.frequency import fine_index, walk
 from .inference import Trained
 from .model_card import model_card
 from .training.fitting import new_network
@@ -31,7 +31,7 @@ from .windows.scaling import Scaler
 
 STATE = "state.json"
 FORMAT = "titans-forecaster"
-VERSION = 1
+VERSION = 2
 _NETWORK = "network."
 
 
@@ -109,13 +109,15 @@ def _describe_series(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor
     """Names and first times as plain values, numbers as float64 tensors laid end to end."""
     described = {
         "layout": data.layout,
-        "id_column": data.id_column,
+        "id_columns": list(data.id_columns),
+        "time_columns": list(data.time_columns),
+        "unused": list(data.unused),
         "freq": data.freq,
         "channels": list(data.channels),
         "known_names": list(data.known_names),
         "past_names": list(data.past_names),
         "items": [
-            {"name": item.name, "rows": item.length, "future_rows": item.future_rows, **_first(item)}
+            {"name": item.name, "ids": list(item.ids), "rows": item.length, "future_rows": item.future_rows, **_first(item)}
             for item in data.items
         ],
     }
@@ -139,17 +141,22 @@ def _rebuild_series(described: dict[str, Any], tensors: dict[str, Tensor]) -> Se
                 values[row : row + rows].copy(),
                 known[known_row : known_row + known_rows].copy(),
                 past[row : row + rows].copy(),
+                tuple(one["ids"]),
             )
         )
         row, known_row = row + rows, known_row + known_rows
-    channels, known_names, past_names = (tuple(described[key]) for key in ("channels", "known_names", "past_names"))
-    layout, id_column = described["layout"], described["id_column"]
-    return SeriesData(tuple(items), described["freq"], channels, known_names, past_names, layout, (), id_column)
+    names = {
+        key: tuple(described[key])
+        for key in ("channels", "known_names", "past_names", "id_columns", "time_columns", "unused")
+    }
+    return SeriesData(tuple(items), described["freq"], layout=described["layout"], notes=(), **names)
 
 
 def _first(item: Item) -> dict[str, Any]:
     if isinstance(item.index, pd.DatetimeIndex):
-        return {"first": str(item.index.to_numpy()[0]), "unit": item.index.unit}
+        zone = None if item.index.tz is None else str(item.index.tz)
+        first = item.index[:1] if zone is None else item.index[:1].tz_convert("UTC").tz_localize(None)
+        return {"first": str(first.to_numpy()[0]), "zone": zone}
     return {"first": item.index.start, "step": item.index.step}
 
 
@@ -157,7 +164,9 @@ def _index(described: dict[str, Any], freq: str | None) -> pd.DatetimeIndex | pd
     first, rows = described["first"], described["rows"]
     if freq is None:
         return pd.RangeIndex(first, first + rows * described["step"], described["step"])
-    start = pd.DatetimeIndex(np.array([first], dtype=f"datetime64[{described['unit']}]"))
+    start = fine_index(np.array([first], dtype="datetime64[us]"))
+    if described["zone"] is not None:
+        start = start.tz_localize("UTC").tz_convert(described["zone"])
     return walk(date_at(start, 0), rows, freq)
 
 

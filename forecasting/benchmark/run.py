@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from titans_seq.config import to_dict
-from titans_seq.env import checkout_commit, installed_version
+from titans_seq.experiment.provenance import checkout_commit, installed_version
 from titans_seq.progress import Progress
 
 from ..evaluation.baselines import standard_baselines

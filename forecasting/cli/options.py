@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from titans_seq.options import Maybe, Several
+from titans_seq.commands import Maybe, Several
 from titans_seq.progress import Progress
 
 Numbers = Annotated[tuple[float, ...], arg(help_behavior_hint="")]

@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from titans_seq.env import checkout_commit, versions_of
+from titans_seq.experiment.provenance import checkout_commit, versions_of
 from titans_seq.errors import UserError
-from titans_seq.training.run_folder import read_config, read_config_file
+from titans_seq.experiment.record import read_config, read_config_file
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, TableOptions

@@ -1,10 +1,9 @@
 """What a run of a forecaster keeps in its folder."""
 
-from titans_seq.training.run_folder import RunLayout
+from titans_seq.experiment.run_folder import RunLayout
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT = "checkpoints/last.pt"
 RUNS = RunLayout(
-    (CHECKPOINT,),
     (
         "card.md",
         "history.csv",

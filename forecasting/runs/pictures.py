@@ -56,7 +56,7 @@ def plot_run(
     names = _choose(model.names, series)
     run = read_run_config(out)
     data = _data(run, model)
-    future = None if known_future is None else read_table(known_future, run.table).frame
+    future = None if known_future is None else read_table(known_future, run.table)
     past, forecast = past_frame(data), model.predict(known_future=future)
     check = _check_forecast(model, data)
     steps = history or 3 * model.config.horizon

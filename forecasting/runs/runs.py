@@ -22,7 +22,7 @@ from titans_seq.errors import UserError
 from titans_seq.files import atomic_path, write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
-from titans_seq.training.run_folder import CONFIG, write_config
+from titans_seq.experiment.record import CONFIG, write_config
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
@@ -30,7 +30,7 @@ from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part
 from ..model import ForecastModel
 from ..model_card import model_card
-from ..reading import read_like
+from ..inputs import read_like
 from ..storage import history_csv
 from .config import RunConfig, file_hash, new_run_config, read_run_config
 from .folder import CHECKPOINT, RUNS
@@ -228,7 +228,7 @@ def predict_run(
         raise UserError(f"{target}: a forecast is written as .csv or .parquet, got {target.suffix or 'no suffix'!r}")
     model, run = open_run(out), read_run_config(out)
     data = None if new is None else read_like(Path(new), model.context, run.options, run.table)
-    future = None if known_future is None else read_table(known_future, run.table).frame
+    future = None if known_future is None else read_table(known_future, run.table)
     forecast = model.predict(data, known_future=future, levels=levels)
     if target.suffix == ".csv":
         write_text(target, forecast.to_csv(index=False))

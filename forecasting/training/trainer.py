@@ -15,7 +15,9 @@ from torch import Tensor
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 from titans_seq.progress import Progress
-from titans_seq.training.lightning_tools import SeedEpochs, Stop, new_trainer, quiet_and_apart, run_trainer
+from titans_seq.experiment.fit import Loaders
+from titans_seq.experiment.lightning_tools import SeedEpochs, Stop, new_trainer, quiet_and_apart, run_trainer
+from titans_seq.experiment.settings import Hardware
 
 from ..network.simba_network import SimbaNetwork
 from ..windows.cutting import WindowBatch
@@ -160,15 +162,15 @@ def fit_network(
     with tempfile.TemporaryDirectory() as folder, quiet_and_apart():
         trainer = new_trainer(
             callbacks,
-            progress,
-            accelerator=accelerator,
-            devices=1,
+            Hardware(accelerator),  # pyright: ignore[reportArgumentType]
+            logger=False,
             max_epochs=config.epochs,
             gradient_clip_val=config.clip or None,
             default_root_dir=folder,
         )
         module = ForecastModule(network.train(), config)
         start = checkpoint if resume else None
-        run_trainer(trainer, module, start, train_dataloaders=train, val_dataloaders=validation)
+        data = Loaders(lambda *_: train, None if validation is None else lambda *_: validation)
+        run_trainer(trainer, module, data, start)
     network.cpu().eval().load_state_dict(record.best_weights)
     return FitResult(tuple(record.history), record.best_epoch)

@@ -152,7 +152,7 @@ def memory_scan(
     Returns:
         Outputs, and the state after the last token (None without `return_state`); with `cu_seqlens` a row for each
         document asked for. Documents of unlike lengths end at different tokens of their chunks: the state's `position`
-        is then a tensor, and it may go into further calls like any other.
+        then has a number for each, and it may go into further calls like any other.
 
     Raises:
         ValueError: if shapes, gates, widths or names do not fit, or the backend asked for cannot run the call; the

@@ -85,7 +85,7 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> Answer:
     return answer
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in cli.VERBS)])
+@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in cli.COMMANDS)])
 def test_help_loads_nothing_heavy_and_shows_examples(arguments: list[str]):
     heavy = ("torch", "lightning", "numpy", "pandas", "matplotlib")
     code = (
@@ -96,7 +96,7 @@ def test_help_loads_nothing_heavy_and_shows_examples(arguments: list[str]):
     *text, last = done.stdout.splitlines()
     assert last == "loaded []"
     shown = "\n".join(text)
-    for name, verb in cli.VERBS.items():
+    for name, verb in cli.COMMANDS.items():
         if arguments == ["--help"]:
             assert f"{name} " in shown
             assert verb.help in shown
@@ -116,7 +116,7 @@ def test_the_options_know_the_mixers():
 
 
 def test_every_verb_has_options_and_a_handler():
-    for verb in cli.VERBS.values():
+    for verb in cli.COMMANDS.values():
         for target in (verb.options, verb.handler):
             module, name = target.split(":")
             assert getattr(importlib.import_module(module), name).__doc__
