@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from titans_seq import __version__
 from titans_seq.config import parse_yaml, to_yaml
 from titans_seq.errors import UserError
+from titans_seq.version import __version__
 
 CONFIG = "config.yaml"
 WEIGHTS = "weights.safetensors"

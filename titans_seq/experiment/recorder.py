@@ -69,7 +69,8 @@ class Recorder(Checkpoint):
         progress: Progress,
     ) -> None:
         self._path, self._epochs, self._steps, self._log_every = path, epochs, steps, log_every
-        self._keep_best, self._progress = keep_best, progress
+        self._keep_best = keep_best
+        self._progress: Progress = progress
         self._seen = 0
         self.validated_at = -1
         """Step of the latest validation."""
