@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from titans_seq.commands import Maybe, RunOptions, Several, short
+from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
@@ -140,6 +141,8 @@ class Train:
         from ..presets import find_preset
 
         if self.run.config is not None:
+            if self.preset is not None:
+                raise UserError("--config and --preset both say how to train: give one of them")
             from titans_seq.experiment.record import read_config_file
 
             from ..runs.config import RunConfig

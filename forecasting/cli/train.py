@@ -134,8 +134,6 @@ def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOp
     Raises:
         UserError: something needed is not given, or two options contradict each other.
     """
-    if options.run.config is not None and options.preset is not None:
-        raise UserError("--config and --preset both say how to train: give one of them")
     if options.run.config is not None:
         run = read_config_file(options.run.config, RunConfig)
         base, frame, table = run.forecast, run.options, run.table
