@@ -16,7 +16,7 @@ class Check:
 
     Class balance, lengths by class and what the length alone predicts; copies, conflicting labels; and what the parts
     have in common: equal sequences, reverse complements, shared stretches of bases. Of intervals without --reference it
-    looks at the places alone.
+    looks at the intervals alone.
     """
 
     data: Positional[Path]
@@ -31,18 +31,18 @@ class Check:
 
 def check(options: Check) -> None:
     """Print the report."""
-    from ..check import check, check_places, render
+    from ..check import check, check_intervals, render
     from ..sequences.loading import load_splits
-    from ..sequences.places import holds_places, load_places
+    from ..sequences.labelled_intervals import holds_intervals, load_intervals
     from .progress import note, print_left_out
     from .settings import load_options
 
     left_out: list[str] = []
     reading = load_options(options.reading)
     note(f"reading {options.data}", options.progress)
-    if reading.reference is None and options.data.exists() and holds_places(options.data):
-        report = check_places(load_places(options.data, reading, left_out), options.k)
-        print("places alone are compared: give --reference to look at their sequences\n")
+    if reading.reference is None and options.data.exists() and holds_intervals(options.data):
+        report = check_intervals(load_intervals(options.data, reading, left_out), options.k)
+        print("intervals alone are compared: give --reference to look at their sequences\n")
     else:
         splits = load_splits(options.data, reading, left_out)
         note("comparing sequences", options.progress)
