@@ -1,5 +1,6 @@
 """`titans dna check`: a look at a data set before training."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,19 +34,22 @@ def check(options: Check) -> None:
     """Print the report."""
     from ..check import check, check_intervals, render
     from ..sequences.loading import load_splits
+    from ..sequences.opening import is_pipe
     from ..sequences.labelled_intervals import holds_intervals, load_intervals
-    from .progress import note, print_left_out
+    from .progress import note, print_left_out, print_notes
     from .settings import load_options
 
     left_out: list[str] = []
+    notes: Counter[str] = Counter()
     reading = load_options(options.reading)
     note(f"reading {options.data}", options.progress)
-    if reading.reference is None and options.data.exists() and holds_intervals(options.data):
-        report = check_intervals(load_intervals(options.data, reading, left_out), options.k)
+    if reading.reference is None and (options.data.exists() or is_pipe(options.data)) and holds_intervals(options.data):
+        report = check_intervals(load_intervals(options.data, reading, left_out, notes), options.k)
         print("intervals alone are compared: give --reference to look at their sequences\n")
     else:
-        splits = load_splits(options.data, reading, left_out)
+        splits = load_splits(options.data, reading, left_out, notes)
         note("comparing sequences", options.progress)
         report = check(splits, options.k)
     print(render(report))
     print_left_out(left_out)
+    print_notes(notes)

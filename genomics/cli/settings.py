@@ -26,6 +26,7 @@ def load_options(options: ReadingOptions | RecordOptions) -> LoadOptions:
         kind=options.kind if labelled else None,
         reference=None if options.reference is None else str(options.reference.resolve()),
         window=options.window,
+        edges=options.edges,
         skip_bad=options.skip_bad,
     )
 

@@ -1,5 +1,6 @@
 """`titans dna train`: a classifier from labelled sequences, evaluated beside the baselines."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -61,6 +62,7 @@ def train(options: Train) -> None:
     """Train, evaluate, and say what came of it."""
     from ..evaluation import BootstrapOptions
     from ..runs.folder import RUNS
+    from ..sequences.opening import is_pipe
     from .settings import chosen_device
 
     BootstrapOptions(options.comparison.bootstrap)  # says what is wrong before hours of training are at stake
@@ -70,6 +72,8 @@ def train(options: Train) -> None:
         return
     if options.data is None:
         raise UserError("no data is given: name a table, or a folder of tables or of one file a class")
+    if is_pipe(options.data):
+        raise UserError(f"{options.data}: a run reads its data again, for --resume and evaluate: write it to a file")
     RUNS.check_free(options.run.out, options.run.overwrite)
     _start(options, options.data, device)
 
@@ -81,7 +85,7 @@ def _start(options: Train, data: Path, device: str) -> None:
     from ..runs.folder import CHECK, RUNS
     from ..runs.plan import Plan, divided
     from ..sequences.loading import load_splits
-    from .progress import note, print_left_out
+    from .progress import note, print_left_out, print_notes
     from .settings import classifier_config, load_options, train_config
 
     plan = Plan(
@@ -95,8 +99,10 @@ def _start(options: Train, data: Path, device: str) -> None:
     )
     config = train_config(options.training, options.seed)
     left_out: list[str] = []
-    splits = load_splits(data, plan.reading, left_out)
+    notes: Counter[str] = Counter()
+    splits = load_splits(data, plan.reading, left_out, notes)
     print_left_out(left_out)
+    print_notes(notes)
     classifier = classifier_config(options.model, options.head, options.training, splits.train, options.init)
     parts = list(divided(splits, plan))
     note("looking at the data", options.run.progress)
