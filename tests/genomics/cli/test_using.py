@@ -110,7 +110,7 @@ def test_variants_scores_alternatives(titans, run, reference, tmp_path):
     assert code == 0
     assert "windows of 30 bases" in out  # the median length it was trained on
     header, *rows = read(tmp_path / "v.csv")
-    assert header[-3:] == ["score_motif", "alternative_motif", "reference_motif"]
+    assert header[-3:] == ["log_odds_change_motif", "log_odds_alternative_motif", "log_odds_reference_motif"]
     assert [row[5] for row in rows] == ["C", "GT", "<DEL>"]
     assert "symbolic allele" in out
     for row in rows[:2]:
