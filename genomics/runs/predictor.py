@@ -27,11 +27,13 @@ class Prediction:
         name: of the record.
         logits: float64 `[C]`.
         probabilities: of the classes or labels, float64 `[C]`; of a regression its value, `[1]`.
+        spread: standard deviation of the latter over several models, `[C]`; None of a single one.
     """
 
     name: str
     logits: np.ndarray
     probabilities: np.ndarray
+    spread: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

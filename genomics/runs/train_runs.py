@@ -38,6 +38,7 @@ from .folder import (
 )
 from .predictor import Predictor
 from .saving import load_classifier, load_encoder, save_classifier
+from .training_range import TrainingRange
 
 
 def train_run(
@@ -156,8 +157,14 @@ def _train(
 def _described(part: LabelledSequences | None) -> dict[str, object] | None:
     if part is None:
         return None
-    lengths = [len(sequence) for sequence in part.sequences]
-    described: dict[str, object] = {"sequences": len(part), "median_length": int(np.median(lengths))}
+    found = TrainingRange.of(part)
+    described: dict[str, object] = {
+        "sequences": len(part),
+        "shortest_length": found.shortest,
+        "median_length": found.median,
+        "longest_length": found.longest,
+        "most_unknown": found.unknown,
+    }
     if part.kind == "regression":
         return described
     one_hot = part.labels if part.kind == "multilabel" else np.eye(len(part.classes))[part.labels]
