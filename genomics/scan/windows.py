@@ -110,7 +110,7 @@ def windows_of(path: Path, sources: list[Source], window: int, stride: int) -> I
             yield from _cut(source.stretch, [source.sequence], window, stride)
     for name, pieces in _fasta_pieces(path) if held else ():
         if name in held:
-            yield from _cut(held[name], pieces, window, stride)
+            yield from _cut(held.pop(name), pieces, window, stride)
 
 
 def _cut(stretch: Stretch, pieces: Iterable[str], window: int, stride: int) -> Iterator[Window]:
