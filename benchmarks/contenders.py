@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import MemoryRule, MemoryState, MLPMemory, initial_weights
-from titans_seq.ops import chunked, memory_scan
+from titans_seq.ops import memory_scan
+from titans_seq.ops.chunked import scan as chunked
 
-Side = Literal["ours", "compiled", "exact", "coarse"]
+Side = Literal["ours", "exact", "coarse"]
 
 # Largest inner step of titans-pytorch: with its own default, 1.0, memories of the exact mode can diverge.
 # Each call checks that outputs are finite.
@@ -24,8 +25,7 @@ class Contender:
     """One layer to measure.
 
     Attributes:
-        side: `ours`; `compiled`, ours with chunk steps that torch.compile makes; `exact`, titans-pytorch with
-            chunk_size 1 and batch_size = chunk, the same per-token semantics; or
+        side: `ours`; `exact`, titans-pytorch with chunk_size 1 and batch_size = chunk, the same per-token semantics; or
             `coarse`, titans-pytorch with chunk_size = chunk, one gate and weight set a chunk.
         dim: width of the layer.
         chunk: tokens whose gradients share their weights.
@@ -47,11 +47,6 @@ class Contender:
     recompute: int | None = None
     alone: bool = False
 
-    @property
-    def ours(self) -> bool:
-        """Whether it is this project's layer."""
-        return self.side in ("ours", "compiled")
-
 
 def rule_of(contender: Contender) -> MemoryRule:
     """Return our rule for a contender's memory; residual and norm are as in titans-pytorch."""
@@ -68,7 +63,7 @@ def build(contender: Contender) -> Callable[[Tensor], Tensor]:
         chunked.RECOMPUTE_EVERY = contender.recompute
     if contender.alone:
         return _operator(contender)
-    layer = _ours(contender) if contender.ours else peer_layer(contender)
+    layer = _ours(contender) if contender.side == "ours" else peer_layer(contender)
     return lambda x: layer(x)[0]
 
 
@@ -90,9 +85,8 @@ def _operator(contender: Contender) -> Callable[[Tensor], Tensor]:
 
 
 def _ours(contender: Contender) -> nn.Module:
-    backend = "compiled" if contender.side == "compiled" else "chunked"
     config = NeuralMemoryConfig(
-        heads=contender.heads, chunk_size=contender.chunk, rule=rule_of(contender), backend=backend
+        heads=contender.heads, chunk_size=contender.chunk, rule=rule_of(contender), backend="chunked"
     )
     return NeuralMemory(config, contender.dim)
 

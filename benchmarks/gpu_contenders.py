@@ -23,11 +23,10 @@ Side = Literal[
     "chunked",
     "chunked, tf32",
     "chunked, graph",
-    "chunked, compiled",
     "gated delta rule",
     "attention",
 ]
-BACKENDS: dict[Side, Backend] = {"fused": "triton", "fused, graph": "triton", "chunked, compiled": "compiled"}
+BACKENDS: dict[Side, Backend] = {"fused": "triton", "fused, graph": "triton"}
 
 
 class Absent(Exception):

@@ -79,7 +79,7 @@ def _sample(layer: Callable[[Tensor], Tensor], which: Pass, contender: Contender
 
 def _serve(connection: Connection, contender: Contender, allowed_bytes: int) -> None:
     torch.set_num_threads(1)
-    if not contender.ours:
+    if contender.side != "ours":
         # Its decays underflow into subnormal numbers, slow on a CPU; ours has to do without this help.
         torch.set_flush_denormal(True)
     layer = build(contender)
@@ -142,7 +142,7 @@ class Worker:
         if seconds > self.limits.seconds:
             raise Unmeasurable(f"would take about {seconds:.0f} CPU seconds {linear} of {self.limits.seconds:g}")
         # A small call's memory says little about ours, which reuses its buffers; the peer's grows with every token.
-        if not self.contender.ours and gigabytes > self.limits.bytes / 1e9:
+        if not self.contender.side == "ours" and gigabytes > self.limits.bytes / 1e9:
             raise Unmeasurable(f"would need about {gigabytes:.0f} GB {linear} of {self.limits.bytes / 1e9:g}")
         self._connection.send((which, self.contender, length))
         answer = self._receive(self.limits.seconds)

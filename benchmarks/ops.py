@@ -20,7 +20,7 @@ from benchmarks.provenance import provenance
 from benchmarks.tables import print_suite
 from titans_seq.files import atomic_path
 
-Suite = Literal["peer", "compiled", "autograd", "recompute", "growth", "streaming"]
+Suite = Literal["peer", "autograd", "recompute", "growth", "streaming"]
 SUITES: tuple[Suite, ...] = get_args(Suite)
 
 PROTOCOL = " ".join(
@@ -47,7 +47,6 @@ def _jobs(suite: Suite) -> list[Callable[[Limits], list[dict]]]:
         return [partial(suites.growth, cell, suites.GROWTH_LENGTHS) for cell in suites.GROWTH_CELLS]
     measure, cells = {
         "peer": (suites.peer, suites.PEER_CELLS),
-        "compiled": (partial(suites.peer, modes=("compiled",)), suites.COMPILED_CELLS),
         "autograd": (partial(suites.recompute, options=(None, 0)), suites.AUTOGRAD_CELLS),
         "recompute": (suites.recompute, suites.RECOMPUTE_CELLS),
     }[suite]
@@ -80,9 +79,8 @@ def main(
     """Measure the memory layer and say which targets hold.
 
     Args:
-        suite: peer (against titans-pytorch), compiled (itself with torch.compile), autograd (the
-            operator alone, by hand and by autograd), recompute (carries kept in training), growth (with length),
-            streaming (a million tokens), or all.
+        suite: peer (against titans-pytorch), autograd (the operator alone, by hand and by autograd), recompute (carries
+            kept in training), growth (with length), streaming (a million tokens), or all.
         out: results file; what is not measured keeps its results in it.
         only: which of the suite's sizes to measure, counted from 0; all if none is given.
         time_limit: CPU seconds a single call may take.

@@ -66,21 +66,6 @@ def _layer(size: Mapping[str, Any]) -> str:
     return f"{size['dim']}, {memory}, {size['chunk']}, {size['length']:,}"
 
 
-def compiled_table(results: Sequence[Mapping[str, Any]]) -> str:
-    """The memory layer as it is against itself with compiled steps, one line a size and pass."""
-    lines = [
-        "| width, layers x expansion, chunk, T | pass | tokens per CPU second | compiled "
-        "| extra MB, as it is / compiled |",
-        "|---|---|---:|---:|---:|",
-    ]
-    for row in results:
-        sides = [row["ours"], row["compiled"]]
-        speeds = " | ".join(f"{side['tokens_per_cpu_s']:,.0f}" for side in sides)
-        megabytes = " / ".join(_megabytes(side["extra_mb"]) for side in sides)
-        lines.append(f"| {_layer(row['size'])} | {row['pass']} | {speeds} | {megabytes} |")
-    return "\n".join(lines)
-
-
 def autograd_table(results: Sequence[Mapping[str, Any]]) -> str:
     """The operator's training with its own backward pass and with autograd's, one line a size."""
     lines = [
@@ -169,7 +154,6 @@ def sections(names: Collection[str]) -> dict[str, str]:
     makers: dict[str, Callable[[], str]] = {
         "peer": lambda: peer_table(ops()["peer"]["results"]),
         "autograd": lambda: autograd_table(ops()["autograd"]["results"]),
-        "compiled": lambda: compiled_table(ops()["compiled"]["results"]),
         "growth": lambda: growth_table(ops()["growth"]["results"]),
         "streaming": lambda: streaming_text(ops()["streaming"]["results"]),
         "protocol": lambda: protocol_text(ops()["peer"]),

@@ -1,4 +1,4 @@
-"""What is measured: against the peer, compiled, against autograd, over recomputation, length and a long stream."""
+"""What is measured: against the peer, against autograd, over recomputation, length and a long stream."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,8 +8,9 @@ from benchmarks.contenders import Contender, Side
 from benchmarks.measure import Limits, Measurement, Pass, Worker, interleaved
 
 PASSES: tuple[Pass, ...] = ("forward", "training")
+PEER_SIDES: tuple[Side, ...] = ("exact", "coarse")
 
-# facts/kernels.md 2: the sizes a CPU comparison is made at, the ones with a target first.
+# The sizes a CPU comparison is made at, the ones with a target first.
 PEER_CELLS: tuple[tuple[Contender, int], ...] = (
     (Contender("ours", 128, 16), 2048),
     (Contender("ours", 384, 64), 512),
@@ -22,11 +23,6 @@ PEER_CELLS: tuple[tuple[Contender, int], ...] = (
 )
 RECOMPUTE_CELLS = tuple(PEER_CELLS[index] for index in (0, 6, 7))
 RECOMPUTE_OPTIONS = (1, 2, 4, 8, 16, 0)
-COMPILED_CELLS: tuple[tuple[Contender, int], ...] = (
-    (Contender("ours", 384, 256), 4096),
-    (Contender("ours", 384, 256, depth=1), 4096),
-    (Contender("ours", 384, 64), 4096),
-)
 AUTOGRAD_CELLS: tuple[tuple[Contender, int], ...] = (
     (Contender("ours", 128, 16, alone=True), 2048),
     (Contender("ours", 384, 64, alone=True), 8192),
@@ -45,14 +41,14 @@ def _ratio(ours: float | None, theirs: float | None) -> float | None:
     return ours / theirs if ours and theirs else None
 
 
-def peer(cell: Contender, length: int, limits: Limits, modes: Sequence[Side] = ("exact", "coarse")) -> list[dict]:
-    """Measure our layer and others, by default titans-pytorch's modes, a row per pass.
+def peer(cell: Contender, length: int, limits: Limits) -> list[dict]:
+    """Measure our layer and titans-pytorch's modes, a row per pass.
 
     Ratios are tokens per second of ours over theirs, and extra memory of theirs over ours.
     """
     rows = []
     with ExitStack() as stack:
-        sides = [cell, *(dataclasses.replace(cell, side=mode) for mode in modes)]
+        sides = [cell, *(dataclasses.replace(cell, side=side) for side in PEER_SIDES)]
         workers = [stack.enter_context(Worker(side, limits)) for side in sides]
         for which in PASSES:
             ours, *others = interleaved([(worker, length) for worker in workers], which)

@@ -62,7 +62,7 @@ def _streaming(rows: list[dict]) -> Table:
 
 def print_suite(console: Console, suite: str, results: list[dict], judged: list[dict]) -> None:
     """Print a suite's results and its targets."""
-    if suite in ("peer", "compiled"):
+    if suite == "peer":
         table = _peer(results)
     elif suite in ("autograd", "recompute"):
         table = _plain(results, "recompute_every", "tokens_per_cpu_s", "tokens_per_s", "extra_mb", "skipped")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from titans_seq import kinds
+from titans_seq import registry
 from titans_seq.config import from_dict, from_yaml, parse_yaml, register, to_dict, to_yaml
 from titans_seq.errors import UserError
 
@@ -75,8 +75,8 @@ MODEL = Model(
 @pytest.fixture
 def fresh_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test register classes that no other test sees."""
-    monkeypatch.setattr(kinds, "_CLASSES", dict(kinds._CLASSES))
-    monkeypatch.setattr(kinds, "_KINDS", dict(kinds._KINDS))
+    monkeypatch.setattr(registry, "_CLASSES", dict(registry._CLASSES))
+    monkeypatch.setattr(registry, "_KINDS", dict(registry._KINDS))
 
 
 def test_dictionary_is_plain_and_starts_with_the_kind() -> None:
@@ -241,7 +241,7 @@ def test_a_subclass_has_no_kind_of_its_base() -> None:
     class Deeper(MLP):
         pass
 
-    assert kinds.kind_of(Deeper) is None
+    assert registry.kind_of(Deeper) is None
     assert "kind" not in to_dict(Deeper())
 
 

@@ -1,6 +1,4 @@
 import json
-import subprocess
-from pathlib import Path
 
 import pytest
 import torch
@@ -68,22 +66,3 @@ def test_unknown_option_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None
         cli.main(["env", "--jsno"])
     assert stop.value.code == 2
     assert "titans env: error: unrecognized arguments: --jsno" in capsys.readouterr().err
-
-
-def test_the_commit_of_a_checkout_says_whether_packages_differ_from_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(env, "__file__", str(tmp_path / "titans_seq" / "env.py"))
-    assert env.checkout_commit("titans_seq") is None
-    (tmp_path / "titans_seq").mkdir()
-    (tmp_path / "titans_seq" / "env.py").write_text("")
-    author = ("-c", "user.name=a", "-c", "user.email=a@b")
-    for command in (("init",), ("add", "."), (*author, "commit", "-m", "first")):
-        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
-    commit = env.checkout_commit("titans_seq")
-    assert commit is not None
-    assert len(commit) == 40
-    (tmp_path / "elsewhere").write_text("")
-    assert env.checkout_commit("titans_seq") == commit
-    (tmp_path / "titans_seq" / "new.py").write_text("")
-    assert env.checkout_commit("titans_seq") == f"{commit}+changes"

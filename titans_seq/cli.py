@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from titans_seq.errors import UserError
+from titans_seq.errors import Terminated, UserError, choose
 
 DISTRIBUTION = "titans-seq"
 OUR_PACKAGES = ("titans_seq", "forecasting", "genomics", "language")
@@ -14,6 +14,7 @@ OUR_PACKAGES = ("titans_seq", "forecasting", "genomics", "language")
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
+EXIT_TERMINATED = 143  # 128 + SIGTERM
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        return EXIT_TERMINATED
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -96,7 +100,7 @@ def _run(arguments: Sequence[str]) -> int:
         print(f"{DISTRIBUTION} {_version()}")
         return 0
     if name not in GROUPS:
-        raise UserError(_describe_unknown(name))
+        choose(name, GROUPS, "option" if name.startswith("-") else "group", hint="see titans --help")
     return _run_group(name, GROUPS[name], rest)
 
 
@@ -127,7 +131,7 @@ def _help() -> str:
         "  -h, --help     show this help; `titans GROUP --help` shows a group's\n"
         "  -V, --version  show the version\n\n"
         f"{EXAMPLES}\n\n"
-        "exit codes: 0 success, 2 wrong input, 130 interrupted"
+        "exit codes: 0 success, 2 wrong input, 130 interrupted, 143 terminated"
     )
 
 
@@ -138,15 +142,6 @@ def _version() -> str:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "(a checkout that is not installed)"
-
-
-def _describe_unknown(name: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, GROUPS, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else "see titans --help"
-    known = ", ".join(GROUPS)
-    return f"unknown {'option' if name.startswith('-') else 'group'} '{name}': expected one of {known}; {hint}"
 
 
 def _describe_os_error(error: OSError) -> str:

@@ -5,18 +5,18 @@ dictionary then starts. A class that is not registered is known by the type hint
 """
 
 import dataclasses
-import difflib
+import json
 import re
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from titans_seq.errors import UserError
-from titans_seq.kinds import class_of, kind_of, kinds_within, register
+from titans_seq.errors import UserError, did_you_mean
+from titans_seq.registry import class_of, kind_of, kinds_within, register
 
-__all__ = ["from_dict", "from_yaml", "parse_yaml", "register", "to_dict", "to_yaml"]
+__all__ = ["differences", "from_dict", "from_yaml", "parse_yaml", "register", "to_dict", "to_yaml"]
 
 T = TypeVar("T")
 
@@ -81,6 +81,30 @@ def from_dict(data: Mapping[str, Any], expected: type[T] | None = None) -> T:
         titans_seq.errors.UserError: rat: unknown field, expected one of sizes, rate; did you mean 'rate'?
     """
     return _build_dataclass(data, expected, "")
+
+
+def differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Say in what two configurations differ, a line for each value.
+
+    Args:
+        before: what `to_dict` made.
+        now: likewise.
+        name: where in a larger configuration they stand.
+
+    Example:
+        >>> list(differences({"memory": {"heads": 2, "chunk_size": 16}}, {"memory": {"heads": 2, "chunk_size": 32}}))
+        ['memory.chunk_size was 16, is 32']
+    """
+    if isinstance(before, Mapping) and isinstance(now, Mapping) and before.keys() == now.keys():
+        triples = [(key, before[key], now[key]) for key in now]
+    elif isinstance(before, (list, tuple)) and isinstance(now, (list, tuple)) and len(before) == len(now):
+        triples = [(str(i), *pair) for i, pair in enumerate(zip(before, now, strict=True))]
+    else:
+        if before != now:
+            yield f"{name} was {_short(before)}, is {_short(now)}"
+        return
+    for key, old, new in triples:
+        yield from differences(old, new, _join(name, key))
 
 
 def to_yaml(config: Any) -> str:
@@ -217,7 +241,7 @@ def _build_dataclass(value: Any, hint: Any, path: str) -> Any:
             continue
         if name not in fields:
             known = "one of " + ", ".join(fields) if fields else "no field at all"
-            raise UserError(f"{_join(path, name)}: unknown field, expected {known}{_close(name, fields)}")
+            raise UserError(f"{_join(path, name)}: unknown field, expected {known}{did_you_mean(name, fields)}")
         arguments[name] = _build(item, hints[name], _join(path, name))
     for name, field in fields.items():
         has_default = (field.default, field.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
@@ -239,7 +263,7 @@ def _choose_class(value: Mapping[str, Any], hint: Any, path: str) -> Any:
         return class_of(kind)
     what = "missing" if kind is None else f"unknown kind {kind!r}"
     known = "one of " + ", ".join(admitted) if admitted else "a registered kind, and there is none"
-    raise UserError(f"{_join(path, 'kind')}: {what}, expected {known}{_close(kind, admitted)}")
+    raise UserError(f"{_join(path, 'kind')}: {what}, expected {known}{did_you_mean(kind, admitted)}")
 
 
 def _join(path: str, name: object) -> str:
@@ -248,7 +272,7 @@ def _join(path: str, name: object) -> str:
 
 def _wrong(path: str, value: Any, expected: str, choices: Iterable[Any] = ()) -> UserError:
     where = path or "the configuration"
-    return UserError(f"{where}: expected {expected}, got {_describe(value)}{_close(value, choices)}")
+    return UserError(f"{where}: expected {expected}, got {_describe(value)}{did_you_mean(value, choices)}")
 
 
 def _describe(value: Any) -> str:
@@ -256,8 +280,8 @@ def _describe(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _close(given: Any, choices: Iterable[Any]) -> str:
-    if not isinstance(given, str):
-        return ""
-    close = difflib.get_close_matches(given, [choice for choice in choices if isinstance(choice, str)], n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("kind", "{...}"))
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -4,13 +4,10 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
-import titans_seq
+from titans_seq.experiment.provenance import installed_version
 
 # The order is the order of the printed table.
 PACKAGES = (
@@ -59,54 +56,6 @@ class Environment:
     platform: str
     packages: Mapping[str, str | None]
     devices: tuple[Device, ...]
-
-
-def installed_version(package: str) -> str | None:
-    """Version of an installed distribution, or None where it is absent; imports nothing.
-
-    Example:
-        >>> installed_version("no-such-distribution") is None
-        True
-    """
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def versions_of(*packages: str) -> dict[str, str]:
-    """Versions of Python, of this package and of others, by name, as a run keeps them with its settings.
-
-    Example:
-        >>> versions_of("no-such-distribution")["no-such-distribution"]
-        'not installed'
-    """
-    found = {name: installed_version(name) or "not installed" for name in packages}
-    return {"python": platform.python_version(), "titans-seq": titans_seq.__version__} | found
-
-
-def checkout_commit(*packages: str) -> str | None:
-    """Hash of the checkout that this package lies in, "+changes" if the packages differ from it; None outside one.
-
-    Args:
-        packages: folders in the checkout's root.
-
-    Example:
-        >>> commit = checkout_commit("titans_seq")
-        >>> commit is None or len(commit.removesuffix("+changes")) == 40
-        True
-    """
-    root = Path(__file__).parents[1]
-    if not (root / ".git").exists():
-        return None
-    try:
-        head, changes = (
-            subprocess.run(["git", *command], cwd=root, capture_output=True, text=True, check=True).stdout
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", *packages])
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.strip() + ("+changes" if changes.strip() else "")
 
 
 def describe_environment() -> Environment:

@@ -1,4 +1,6 @@
-"""The one exception that means "the input is wrong, not the program", and the commonest reason for it."""
+"""The one exception that means "the input is wrong, not the program", and the commonest reasons for it."""
+
+from collections.abc import Iterable
 
 
 class UserError(ValueError):
@@ -13,6 +15,10 @@ class UserError(ValueError):
         ...
         titans_seq.errors.UserError: horizon must be at least 1, got 0: give --horizon a positive number of steps
     """
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM); not an error, so nothing that handles errors catches it."""
 
 
 def require_at_least(config: object, **least: float) -> None:
@@ -35,3 +41,44 @@ def require_at_least(config: object, **least: float) -> None:
     for name, smallest in least.items():
         if not getattr(config, name) >= smallest:
             raise UserError(f"{name} must be at least {smallest}, got {getattr(config, name)}")
+
+
+def choose(name: str, known: Iterable[str], what: str, *, hint: str = "") -> str:
+    """Return a name that is known, or refuse it with the nearest one.
+
+    Args:
+        name: what was given.
+        known: the names there are.
+        what: is named, for the message.
+        hint: what to do where no known name is near.
+
+    Raises:
+        UserError: if the name is not known.
+
+    Example:
+        >>> choose("lmm", ("lmm", "mac"), "model")
+        'lmm'
+        >>> choose("lmn", ("lmm", "mac"), "model")
+        Traceback (most recent call last):
+        ...
+        titans_seq.errors.UserError: unknown model 'lmn': expected one of lmm, mac; did you mean 'lmm'?
+    """
+    names = list(known)
+    if name in names:
+        return name
+    more = did_you_mean(name, names) or (f"; {hint}" if hint else "")
+    raise UserError(f"unknown {what} {name!r}: expected one of {', '.join(names)}{more}")
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """Return the end of a message that names the nearest known name; nothing if none is near.
+
+    Example:
+        >>> did_you_mean("widht", ["width", "depth"])
+        "; did you mean 'width'?"
+    """
+    from difflib import get_close_matches
+
+    names = {one.lower(): one for one in known if isinstance(one, str)}
+    close = get_close_matches(name.lower(), names, n=1) if isinstance(name, str) else []
+    return f"; did you mean {names[close[0]]!r}?" if close else ""

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from titans_seq.verbs import Verb, run_verb
+from titans_seq.commands import Command, run_command
 
-VERBS: dict[str, Verb] = {
-    "train": Verb(
+COMMANDS: dict[str, Command] = {
+    "train": Command(
         "forecasting.cli.options:Train",
         "forecasting.cli.train:train",
         "train a forecaster on a file",
@@ -16,31 +16,41 @@ VERBS: dict[str, Verb] = {
             "--config runs/x --seed 1 --out runs/y",
         ),
     ),
-    "evaluate": Verb(
+    "pretrain": Command(
+        "forecasting.cli.pretrain:Pretrain",
+        "forecasting.cli.pretrain:pretrain",
+        "pretrain a zero-shot forecaster on made-up series",
+        (
+            "--out runs/p --steps 100000",
+            "--out runs/p --resume",
+            "--out runs/wide --set network.width=96 --seed 1",
+        ),
+    ),
+    "evaluate": Command(
         "forecasting.cli.options:Evaluate",
         "forecasting.cli.verbs:evaluate",
         "score every window of the test part, beside the baselines",
         ("runs/x", "runs/x --part validation"),
     ),
-    "backtest": Verb(
+    "backtest": Command(
         "forecasting.cli.options:BacktestOptions",
         "forecasting.cli.verbs:backtest",
         "forecast from several past cutoffs, and score the forecasts",
         ("runs/x", "runs/x --windows 10 --step 24"),
     ),
-    "predict": Verb(
+    "predict": Command(
         "forecasting.cli.options:Predict",
         "forecasting.cli.verbs:predict",
         "forecast the future, with dates and quantiles",
         ("runs/x", "runs/x --out forecast.csv --levels 0.05 0.5 0.95", "runs/x new.csv --out forecast.csv"),
     ),
-    "plot": Verb(
+    "plot": Command(
         "forecasting.cli.options:Plot",
         "forecasting.cli.verbs:plot",
         "draw the forecast, the training curve and the error over the horizon",
         ("runs/x", "runs/x --series north --out north.png"),
     ),
-    "benchmark": Verb(
+    "benchmark": Command(
         "forecasting.cli.options:Benchmark",
         "forecasting.cli.benchmark:benchmark",
         "one run of the long-horizon benchmark",
@@ -49,7 +59,7 @@ VERBS: dict[str, Verb] = {
             "ETTm1 --horizon 336 --mixer identity --seed 1 --out results/",
         ),
     ),
-    "info": Verb(
+    "info": Command(
         "forecasting.cli.options:Info",
         "forecasting.cli.verbs:info",
         "say what a run folder or a data file holds",
@@ -73,4 +83,4 @@ def main(argv: Sequence[str], prog: str = "titans forecast") -> int:
         usage: titans forecast train ...
         0
     """
-    return run_verb(VERBS, "Train, evaluate and use a forecaster on your own series.", argv, prog)
+    return run_command(COMMANDS, "Train, evaluate and use a forecaster on your own series.", argv, prog)

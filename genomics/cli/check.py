@@ -8,7 +8,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.progress import Progress
 
-from .options import ReadingOptions
+from .options import ReadingOptions, load_options
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class Check:
 def check(options: Check) -> None:
     """Print the report."""
     from ..check import check, check_intervals, render
+    from ..sequences.labelled_intervals import holds_intervals, load_intervals
     from ..sequences.loading import load_splits
     from ..sequences.opening import is_pipe
-    from ..sequences.labelled_intervals import holds_intervals, load_intervals
     from .progress import note, print_left_out, print_notes
-    from .settings import load_options
 
     left_out: list[str] = []
     notes: Counter[str] = Counter()
+    there = options.data.exists() or is_pipe(options.data)
     reading = load_options(options.reading)
     note(f"reading {options.data}", options.progress)
-    if reading.reference is None and (options.data.exists() or is_pipe(options.data)) and holds_intervals(options.data):
+    if reading.reference is None and there and holds_intervals(options.data):
         report = check_intervals(load_intervals(options.data, reading, left_out, notes), options.k)
         print("intervals alone are compared: give --reference to look at their sequences\n")
     else:

@@ -2,22 +2,22 @@
 
 from collections.abc import Sequence
 
-from titans_seq.verbs import Verb, run_verb
+from titans_seq.commands import Command, run_command
 
-VERBS: dict[str, Verb] = {
-    "fetch": Verb(
+COMMANDS: dict[str, Command] = {
+    "fetch": Command(
         "genomics.cli.fetch:Fetch",
         "genomics.cli.fetch:fetch",
         "download a published data set",
         ("human_enhancers_cohn --out data/", "--list"),
     ),
-    "check": Verb(
+    "check": Command(
         "genomics.cli.check:Check",
         "genomics.cli.check:check",
         "look for artefacts in a data set before training",
         ("data/", "promoters.csv --sequence seq --label class --k 30"),
     ),
-    "train": Verb(
+    "train": Command(
         "genomics.cli.train:Train",
         "genomics.cli.train:train",
         "train a classifier, and evaluate it beside the baselines",
@@ -29,25 +29,25 @@ VERBS: dict[str, Verb] = {
             "--resume --out runs/z",
         ),
     ),
-    "evaluate": Verb(
+    "evaluate": Command(
         "genomics.cli.evaluate:Evaluate",
         "genomics.cli.evaluate:evaluate",
         "score a classifier on labelled sequences, beside the baselines",
         ("runs/z", "runs/z independent.csv --out runs/z/independent"),
     ),
-    "predict": Verb(
+    "predict": Command(
         "genomics.cli.predict:Predict",
         "genomics.cli.predict:predict",
         "predictions for any number of sequences of any length",
         ("runs/z new.fa --out scores.csv", "runs/z reads.fastq.gz more.fa --skip-bad --out scores.csv"),
     ),
-    "embed": Verb(
+    "embed": Command(
         "genomics.cli.embed:Embed",
         "genomics.cli.embed:embed",
         "features of sequences, or of each of their steps",
         ("runs/z new.fa --out features.csv", "runs/p new.fa --per-step --out steps.csv"),
     ),
-    "explain": Verb(
+    "explain": Command(
         "genomics.cli.explain:Explain",
         "genomics.cli.explain:explain",
         "which bases a prediction rests on",
@@ -56,13 +56,13 @@ VERBS: dict[str, Verb] = {
             "runs/z new.fa --record chr1 --span 400 600 --target yes --out explained/",
         ),
     ),
-    "variants": Verb(
+    "variants": Command(
         "genomics.cli.variants:Variants",
         "genomics.cli.variants:variants",
         "what variants do to a prediction",
         ("runs/z calls.vcf.gz --reference ref.fa --out variants.csv",),
     ),
-    "pretrain": Verb(
+    "pretrain": Command(
         "genomics.cli.pretrain:Pretrain",
         "genomics.cli.pretrain:pretrain",
         "train an encoder on sequences without labels",
@@ -72,7 +72,7 @@ VERBS: dict[str, Verb] = {
             "--resume --out runs/p",
         ),
     ),
-    "benchmark": Verb(
+    "benchmark": Command(
         "genomics.cli.benchmark:Benchmark",
         "genomics.cli.benchmark:benchmark",
         "train on a published set beside the baselines, over seeds",
@@ -100,4 +100,4 @@ def main(argv: Sequence[str], prog: str = "titans dna") -> int:
         usage: titans dna predict ...
         0
     """
-    return run_verb(VERBS, "Classifiers of DNA: from sequence files to predictions and variants.", argv, prog)
+    return run_command(COMMANDS, "Classifiers of DNA: from sequence files to predictions and variants.", argv, prog)

@@ -12,15 +12,14 @@ from titans_seq.progress import Progress
 
 from ..sequences.loading import read_all
 from ..sequences.values import Record
-from .options import RecordOptions
+from .options import RecordOptions, load_options
 from .progress import Counter as ShownCounter
 from .progress import print_left_out, print_notes
-from .settings import load_options
 
 
 @contextmanager
 def records(paths: Sequence[Path], options: RecordOptions) -> Iterator[Iterator[Record]]:
-    """The records of files, one at a time; after the block it is said what was left out and changed.
+    """Give the records of files, one at a time; after the block it is said what was left out and changed.
 
     Raises:
         UserError: if no file is given, or see `read_all`.

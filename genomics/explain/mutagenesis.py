@@ -1,6 +1,6 @@
 """What each possible substitution does to a prediction: measured (in-silico mutagenesis), or estimated by a gradient."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -110,7 +110,7 @@ def mutagenesis(
 class Gradients(Model, Protocol):
     """A model that estimates substitutions from a gradient, as `Predictor` does."""
 
-    def substitutions(self, records: list[str], column: int) -> Iterator[np.ndarray]:
+    def substitutions(self, records: Iterable[str], column: int) -> Iterator[np.ndarray]:
         """Give estimated changes `[T, 4]` of each sequence."""
         ...
 

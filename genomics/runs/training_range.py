@@ -1,13 +1,10 @@
 """The lengths and unknown bases that a classifier was trained on: beyond them its answers are guesses."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ..sequences.values import LabelledSequences
-from .folder import METRICS
 
 SCANNED = 10
 """A sequence of more than so many times the longest training sequence is scanned in windows, not scored once."""
@@ -77,18 +74,3 @@ class TrainingRange:
         """
         bases = f"{self.shortest:,} to {self.longest:,}" if self.shortest < self.longest else f"{self.longest:,}"
         return f"{bases} bases, at most {self.unknown:.1%} of them unknown"
-
-
-def training_range(run: Path) -> TrainingRange | None:
-    """Read what a run was trained on; None where its folder does not say, as that of a model alone.
-
-    Args:
-        run: a run folder.
-    """
-    try:
-        held = json.loads((run / METRICS).read_text(encoding="utf-8"))["train"]
-        median = int(held["median_length"])
-        lengths = (int(held.get("shortest_length", median)), median, int(held.get("longest_length", median)))
-        return TrainingRange(*lengths, float(held.get("most_unknown", 0.0)))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

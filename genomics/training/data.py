@@ -24,10 +24,14 @@ class LabelledBatch(NamedTuple):
     Attributes:
         batch: the sequences.
         labels: int64 `[B]` of classes, float32 `[B, L]` of several labels, float32 `[B]` of a regression.
+        everyone: the labels of all processes' rows; of one process, the same.
+        rows: number of rows that count: a process that has none of a small batch reads one of another's.
     """
 
     batch: Batch
     labels: Tensor
+    everyone: Tensor
+    rows: int
 
 
 class LabelledLoader:
@@ -42,6 +46,8 @@ class LabelledLoader:
         tokens: most tokens of a batch, padding included.
         shuffle: a new random order each epoch; otherwise the shortest come first.
         seed: of the order.
+        rank: number of this process, in [0, world).
+        world: number of processes, which share the rows of each batch.
 
     Raises:
         UserError: if there is no sequence, or a label is not finite, or neither 0 nor 1 among several labels.
@@ -49,7 +55,7 @@ class LabelledLoader:
     Example:
         >>> from genomics.tokens import Nucleotides
         >>> data = LabelledSequences(("a", "b"), ("ACGTA", "TTAAA"), np.array([0, 1]), ("no", "yes"), "classes")
-        >>> [batch.lengths.tolist() for batch, labels in LabelledLoader(data, Nucleotides(), rows=2, tokens=100)]
+        >>> [one.batch.lengths.tolist() for one in LabelledLoader(data, Nucleotides(), rows=2, tokens=100)]
         [[5, 5]]
     """
 
@@ -64,6 +70,8 @@ class LabelledLoader:
         tokens: int,
         shuffle: bool = False,
         seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         check_labels(data)
         small = np.min_scalar_type(tokenizer.vocabulary)
@@ -73,6 +81,7 @@ class LabelledLoader:
         self._ends = np.cumsum([len(numbers) for numbers in buckets(self._rounded, rows, tokens)])[:-1]
         self._labels = torch.from_numpy(np.ascontiguousarray(data.labels))
         self._pad, self._shuffle, self._seed, self._epoch = tokenizer.pad, shuffle, seed, 0
+        self._rank, self._world = rank, world
 
     @property
     def sampler(self) -> "LabelledLoader":
@@ -88,8 +97,11 @@ class LabelledLoader:
 
     def __iter__(self) -> Iterator[LabelledBatch]:
         for numbers in self._batches():
-            batch = pad([self._ids[number] for number in numbers], self._pad)
-            yield LabelledBatch(batch, self._labels[torch.from_numpy(numbers)])
+            mine = numbers[self._rank :: self._world]
+            read = mine if len(mine) else numbers[:1]
+            batch = pad([self._ids[number] for number in read], self._pad)
+            labels, everyone = (self._labels[torch.from_numpy(one)] for one in (read, numbers))
+            yield LabelledBatch(batch, labels, everyone, len(mine))
 
     def _batches(self) -> list[np.ndarray]:
         order = np.arange(len(self._ids))

@@ -1,58 +1,26 @@
 """`fit`: train a classifier on labelled sequences, stop early, keep the best weights."""
 
-import sys
-import tempfile
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
 
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
+from titans_seq.experiment import fit as experiment
+from titans_seq.experiment.history import History
+from titans_seq.experiment.recorder import Score
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
-from titans_seq.training.lightning_tools import SeedEpochs, Stop, new_trainer, quiet_and_apart, run_trainer
 
 from ..models.classifier import Classifier, ClassifierConfig
 from ..models.encoder import Encoder
 from ..sequences.values import LabelledSequences
-from .config import Monitor, TrainConfig
+from .config import TrainConfig
 from .data import LabelledLoader, check_labels
 from .module import ClassifierModule, regression_scale
 
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to.
-
-    Attributes:
-        number: from 1.
-        train_loss: mean over the batches, in training mode.
-        val_loss: over the validation part; None without one, like the next.
-        val_mcc: None for a regression, too.
-    """
-
-    number: int
-    train_loss: float
-    val_loss: float | None
-    val_mcc: float | None
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What `fit` did: every epoch, and the number of the one whose weights were kept, from 1."""
-
-    history: tuple[Epoch, ...]
-    best_epoch: int
-
-    @property
-    def best(self) -> Epoch:
-        """The epoch whose weights were kept."""
-        return self.history[self.best_epoch - 1]
+LOSS, MCC = Score("validation_loss"), Score("validation_mcc", "max")
 
 
 def new_classifier(config: ClassifierConfig, seed: int, init: Encoder | None = None) -> Classifier:
@@ -97,33 +65,33 @@ def fit(
     validation: LabelledSequences | None,
     config: TrainConfig,
     *,
-    checkpoint: Path | None = None,
+    folder: Path | None = None,
     resume: bool = False,
+    hardware: Hardware = ONE_DEVICE,
     progress: Progress = "none",
-    accelerator: str = "auto",
-) -> FitResult:
+    logger: str | None = None,
+) -> History:
     """Train a classifier in place and leave its best weights in it, on the CPU and in evaluation mode.
 
-    Nothing is written but `checkpoint`, and the global random state stays as it was. A run that was stopped after an
-    epoch and resumed ends with the same weights, bit for bit, as one that was not.
+    See `titans_seq.experiment.fit.fit` for what is written and what a resumed run ends with. Processes share the rows
+    of each batch: together they train what one trains.
 
     Args:
         model: from `new_classifier`.
         train: what it learns from.
         validation: what stops it; None trains all epochs and keeps the last weights.
         config: how.
-        checkpoint: file that holds the state after the latest epoch, for `resume`.
-        resume: go on from `checkpoint`, which must exist.
+        folder: where log and checkpoints are written; None writes nothing.
+        resume: go on from the last checkpoint in `folder`, if there is one.
+        hardware: what to run on.
         progress: a bar, one line an epoch on stderr, or nothing.
-        accelerator: as Lightning names it: "auto", "cpu", "gpu".
+        logger: see `fit`.
 
     Raises:
         UserError: if the data or the mutations do not fit the model, nothing can be learnt from it, a loss is not
-            finite, or the checkpoint is missing or of another model.
+            finite, or the checkpoint is of another model.
     """
-    if resume and (checkpoint is None or not checkpoint.is_file()):
-        raise UserError(f"there is no checkpoint {checkpoint} to resume from: train without resuming first")
-    monitor = _monitor(model, config)
+    scores = _keep_best(model, config)
     if config.mutations and model.config.tokenizer.width > 1:
         raise UserError(
             "mutations are of single nucleotides, and this model reads longer words: leave them at 0, or let it read "
@@ -133,91 +101,36 @@ def fit(
         if part is not None:
             _check_fits(model, part)
     _check_learnable(train)
-    if train.kind == "regression" and not resume:
+    if train.kind == "regression":
         _set_scale(model, train)
-    tokenizer = model.config.tokenizer
-    batches = LabelledLoader(train, tokenizer, config.rows, config.tokens, shuffle=True, seed=config.seed)
-    held_out = None if validation is None else LabelledLoader(validation, tokenizer, config.rows, config.tokens)
-    record = _Record(monitor, checkpoint, config.epochs, lines=progress == "lines")
-    callbacks: list[Callback] = [SeedEpochs(config.seed), record]
-    if validation is not None and config.patience is not None:
-        mode = "max" if monitor == "mcc" else "min"
-        callbacks.append(Stop(f"val_{monitor}", patience=config.patience, mode=mode, check_finite=False))
-    module = ClassifierModule(model.train(), config, _weights(train, config))
-    with tempfile.TemporaryDirectory() as folder, quiet_and_apart():
-        trainer = new_trainer(
-            callbacks,
-            progress,
-            accelerator=accelerator,
-            devices=1,
-            max_epochs=config.epochs,
-            gradient_clip_val=config.optimiser.clip or None,
-            default_root_dir=folder,
-        )
-        start = checkpoint if resume else None
-        run_trainer(trainer, module, start, train_dataloaders=batches, val_dataloaders=held_out)
-    model.cpu().eval().load_state_dict(record.best_weights)
-    return FitResult(tuple(record.history), record.best_epoch)
+
+    def loader(data: LabelledSequences, rank: int, world: int) -> LabelledLoader:
+        shuffle = data is train
+        tokenizer = model.config.tokenizer
+        return LabelledLoader(data, tokenizer, config.rows, config.tokens, shuffle, config.seed, rank, world)
+
+    fitted = experiment.fit(
+        ClassifierModule(model.train(), config, _weights(train, config), shard=hardware.strategy == "fsdp"),
+        experiment.FitPlan(epochs=config.epochs, seed=config.seed, keep_best=scores, patience=config.patience),
+        lambda rank, world: loader(train, rank, world),
+        None if validation is None else lambda rank, world: loader(validation, rank, world),
+        folder=folder,
+        resume=resume,
+        hardware=hardware,
+        progress=progress,
+        logger=logger,
+    )
+    if fitted.weights is not None:
+        model.cpu().eval().load_state_dict(fitted.weights)
+    return fitted.history
 
 
-class _Record(Checkpoint):
-    """Keep history and best weights, print a line an epoch, and write the checkpoint.
-
-    As a `Checkpoint` it runs after the module's own hooks and after all callbacks whose state it saves.
-    """
-
-    def __init__(self, monitor: Monitor, checkpoint: Path | None, epochs: int, lines: bool) -> None:
-        self.monitor, self.checkpoint, self.epochs, self.lines = monitor, checkpoint, epochs, lines
-        self.history: list[Epoch] = []
-        self.best_epoch = 0
-        self.best_weights: dict[str, Tensor] = {}
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, ClassifierModule)
-        seen = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        epoch = Epoch(trainer.current_epoch + 1, seen["train_loss"], seen.get("val_loss"), seen.get("val_mcc"))
-        self.history.append(epoch)
-        if not self.best_weights or self._rank(epoch) > self._rank(self.history[self.best_epoch - 1]):
-            self.best_epoch = epoch.number
-            weights = pl_module.model.state_dict()
-            self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
-        if self.lines:
-            print(self._line(epoch), file=sys.stderr, flush=True)
-        if self.checkpoint is not None:
-            with atomic_path(self.checkpoint) as temporary:
-                trainer.save_checkpoint(temporary, weights_only=False)
-
-    def _rank(self, epoch: Epoch) -> tuple[float, float]:
-        """The better, the larger; equal MCCs, which few sequences give often, are told apart by the loss."""
-        if epoch.val_loss is None:
-            return epoch.number, 0.0
-        return (epoch.val_mcc or 0.0 if self.monitor == "mcc" else 0.0), -epoch.val_loss
-
-    def _line(self, epoch: Epoch) -> str:
-        line = f"epoch {epoch.number}/{self.epochs}: train loss {epoch.train_loss:.4f}"
-        if epoch.val_loss is None:
-            return line
-        line += f", validation loss {epoch.val_loss:.4f}"
-        line += "" if epoch.val_mcc is None else f", MCC {epoch.val_mcc:.4f}"
-        return line + (", best so far" if self.best_epoch == epoch.number else "")
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "history": [asdict(epoch) for epoch in self.history],
-            "best_epoch": self.best_epoch,
-            "best_weights": self.best_weights,
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = [Epoch(**epoch) for epoch in state_dict["history"]]
-        self.best_epoch, self.best_weights = state_dict["best_epoch"], state_dict["best_weights"]
-
-
-def _monitor(model: Classifier, config: TrainConfig) -> Monitor:
+def _keep_best(model: Classifier, config: TrainConfig) -> tuple[Score, ...]:
     kind = model.config.kind
     if config.monitor == "mcc" and kind == "regression":
         raise UserError("a regression has no MCC: monitor the loss")
-    return config.monitor or ("mcc" if kind == "classes" else "loss")
+    # Equal MCCs, which few sequences give often, are told apart by the loss.
+    return (MCC, LOSS) if (config.monitor or ("loss" if kind != "classes" else "mcc")) == "mcc" else (LOSS,)
 
 
 def _check_fits(model: Classifier, data: LabelledSequences) -> None:

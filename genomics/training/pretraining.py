@@ -1,51 +1,22 @@
 """`pretrain`: train an encoder on sequences without labels."""
 
-import math
-import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import lightning.pytorch as pl
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.fit import FitPlan, fit
+from titans_seq.experiment.history import History
+from titans_seq.experiment.module import FitModule
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
-from titans_seq.training.lightning_tools import (
-    KeepLast,
-    RandomState,
-    last_checkpoint,
-    new_trainer,
-    quiet_and_apart,
-    run_trainer,
-)
-from titans_seq.training.optimiser import build_optimiser
-from titans_seq.training.run_folder import CHECKPOINTS
 
 from ..models.encoder import Encoder, EncoderConfig
 from ..tokens import Tokenizer
 from .config import Objective, PretrainConfig
-from .lightning_tools import CHECK_EVERY, check_losses, shortened_warmup
 from .windows import IGNORED, Genome, PretrainBatch, ValidationLoader, WindowLoader
-
-
-@dataclass(frozen=True)
-class Validation:
-    """How far pretraining has come.
-
-    Attributes:
-        step: optimiser steps so far.
-        train_loss: mean over the steps since the last one, in nats a token.
-        val_loss: over the validation part; None without one.
-    """
-
-    step: int
-    train_loss: float
-    val_loss: float | None
 
 
 class PretrainModel(nn.Module):
@@ -111,125 +82,90 @@ def pretrain(
     model: PretrainModel,
     genome: Genome,
     config: PretrainConfig,
-    folder: Path,
+    folder: Path | None = None,
     *,
     resume: bool = False,
+    hardware: Hardware = ONE_DEVICE,
     progress: Progress = "none",
-    accelerator: str = "auto",
-) -> tuple[Validation, ...]:
+    logger: str | None = None,
+) -> History:
     """Train in place, on the CPU and in evaluation mode at the end.
 
-    Writes `checkpoints/` into `folder`. A run that was killed and resumed ends with the same weights, bit for bit, as
-    one that was not.
+    See `titans_seq.experiment.fit.fit` for what is written and what a resumed run ends with.
 
     Args:
         model: from `new_pretrain_model`.
         genome: the sequences.
         config: the run.
-        folder: where to write; made if need be.
+        folder: where to write; None writes nothing.
         resume: go on from the last checkpoint in `folder`, if there is one.
+        hardware: what to run on.
         progress: a bar, a line for each validation on stderr, or nothing.
-        accelerator: as Lightning names it.
+        logger: see `fit`.
 
     Raises:
         UserError: if a loss is not finite, there is nothing to train on, or the checkpoint is of another model.
     """
     if not genome.train:
         raise UserError("the training part has no sequence of two tokens: give more sequences or validate on less")
-    folder = Path(folder)
-    start = last_checkpoint(folder / CHECKPOINTS) if resume else None
-    record = _Record(ValidationLoader(genome, config), config.steps, lines=progress == "lines")
-    callbacks: list[Callback] = [RandomState(), record, KeepLast(folder / CHECKPOINTS, config.every)]
-    module = _PretrainModule(model.train(), config)
-    with quiet_and_apart():
-        torch.manual_seed(config.seed)
-        trainer = new_trainer(
-            callbacks,
-            progress,
-            accelerator=accelerator,
-            devices=1,
-            max_epochs=1,
-            max_steps=config.steps,
-            gradient_clip_val=config.optimiser.clip or None,
-            limit_val_batches=0,
-            use_distributed_sampler=False,
-            default_root_dir=folder,
-        )
-        run_trainer(trainer, module, start, train_dataloaders=WindowLoader(genome, config))
+    every = min(config.every, config.steps)
+    fitted = fit(
+        PretrainModule(model.train(), config, shard=hardware.strategy == "fsdp"),
+        FitPlan(
+            steps=config.steps, seed=config.seed, validate_every=every, checkpoint_every=every, log_every=every, keep=2
+        ),
+        lambda rank, world: WindowLoader(genome, config, rank, world),
+        None if not genome.validation else lambda rank, world: ValidationLoader(genome, config, rank, world),
+        folder=folder,
+        resume=resume,
+        hardware=hardware,
+        progress=progress,
+        logger=logger,
+    )
     model.cpu().eval()
-    return tuple(record.history)
+    if fitted.weights is not None:
+        model.load_state_dict(fitted.weights)
+    return fitted.history
 
 
-class _PretrainModule(pl.LightningModule):
-    def __init__(self, model: PretrainModel, config: PretrainConfig) -> None:
-        super().__init__()
-        self.model, self.config = model, config
-        self.losses: list[Tensor] = []
-        self.sum, self.count = 0.0, 0
+class PretrainModule(FitModule):
+    """Train a `PretrainModel` on `PretrainBatch`es; losses are in nats a token that is asked for.
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        steps = self.config.steps
-        optimiser, schedule = build_optimiser(self.model, shortened_warmup(self.config.optimiser, steps), steps)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    Args:
+        model: what is trained, in place.
+        settings: how.
+        shard: whether the strategy shards parameters.
+    """
+
+    def __init__(self, model: PretrainModel, settings: PretrainConfig, *, shard: bool = False) -> None:
+        super().__init__(model, settings.optimiser, shard=shard)
+        self._settings = settings
+        self._sums = torch.zeros(2)
 
     def training_step(self, batch: PretrainBatch, batch_idx: int) -> Tensor:
-        total, count = self.summed_loss(batch)
-        loss = total / count.clamp(min=1)
-        self.losses.append(loss.detach())
-        return loss
+        """Loss of one batch."""
+        world = self.trainer.world_size
+        loss = self.summed_loss(batch) / max(1, batch.asked)
+        self.note_loss(loss, torch.tensor(1 / world))
+        # Processes average their gradients: this makes it the mean over all their targets.
+        return loss * world if world > 1 else loss
 
-    def summed_loss(self, batch: PretrainBatch) -> tuple[Tensor, Tensor]:
-        """Sum of the losses, and number of targets."""
-        logits = self.model(batch.batch.ids, batch.batch.lengths, self.config.objective)
-        loss = F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), reduction="sum")
-        return loss, (batch.targets != IGNORED).sum()
+    def summed_loss(self, batch: PretrainBatch) -> Tensor:
+        """Sum of the losses of a batch's targets."""
+        logits = self.network(batch.batch.ids, batch.batch.lengths, self._settings.objective)
+        targets = batch.targets.flatten()
+        return F.cross_entropy(logits.flatten(0, 1).float(), targets, ignore_index=IGNORED, reduction="sum")
 
-    def check(self) -> None:
-        """Move the losses to the sum, after a look at them."""
-        self.sum += check_losses(self.losses, self.global_step - len(self.losses) + 1, self.config.optimiser.lr)
-        self.count += len(self.losses)
-        self.losses = []
+    def on_validation_epoch_start(self) -> None:
+        """Begin with nothing read."""
+        self._sums = torch.zeros(2, dtype=torch.float64, device=self.device)
 
-    @torch.no_grad()
-    def validation_loss(self, loader: ValidationLoader) -> float | None:
-        """Mean loss of a token over the validation part."""
-        sums = torch.zeros(2, dtype=torch.float64)
-        self.model.eval()
-        for batch in loader:
-            moved = PretrainBatch(batch.batch.to(self.device), batch.targets.to(self.device))
-            sums += torch.stack(self.summed_loss(moved)).double().cpu()
-        self.model.train()
-        return (sums[0] / sums[1]).item() if sums[1] else None
+    def validation_step(self, batch: PretrainBatch, batch_idx: int) -> None:
+        """Add the losses and the number of targets of one batch."""
+        count = (batch.targets != IGNORED).sum()
+        self._sums += torch.stack((self.summed_loss(batch).double(), count.double()))
 
-
-class _Record(Callback):
-    """Validate, keep the history, look whether losses are finite, and print a line for each validation."""
-
-    def __init__(self, held_out: ValidationLoader, steps: int, lines: bool) -> None:
-        self.held_out, self.steps, self.lines = held_out, steps, lines
-        self.history: list[Validation] = []
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        assert isinstance(pl_module, _PretrainModule)
-        step, module = trainer.global_step, pl_module
-        due = step % module.config.every == 0 or step == self.steps
-        if due or len(module.losses) >= CHECK_EVERY:
-            module.check()
-        if not due:
-            return
-        loss = module.validation_loss(self.held_out)
-        if loss is not None and not math.isfinite(loss):
-            raise UserError(f"the validation loss became {loss} in step {step}: lower the learning rate")
-        self.history.append(Validation(step, module.sum / module.count, loss))
-        module.sum, module.count = 0.0, 0
-        if self.lines:
-            shown = "" if loss is None else f", validation loss {loss:.4f} nats a token"
-            print(f"step {step:,}/{self.steps:,}: train loss {self.history[-1].train_loss:.4f}{shown}", file=sys.stderr)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"history": [asdict(one) for one in self.history]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = [Validation(**one) for one in state_dict["history"]]
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean loss of a token over the validation part."""
+        sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum") if self.trainer.world_size > 1 else self._sums
+        self.log_scores(validation_loss=(sums[0] / sums[1].clamp(min=1)).item())

@@ -27,10 +27,12 @@ class PretrainBatch(NamedTuple):
     Attributes:
         batch: the windows.
         targets: int64 `[B, T]`, k-mers or `IGNORED`.
+        asked: number of targets of all processes' windows; of one process, its own.
     """
 
     batch: Batch
     targets: Tensor
+    asked: int
 
 
 class Genome:
@@ -79,10 +81,13 @@ class WindowLoader:
     Args:
         genome: what they are cut from.
         config: the run.
+        rank: number of this process, in [0, world).
+        world: number of processes, which share the windows of each batch.
     """
 
-    def __init__(self, genome: Genome, config: PretrainConfig) -> None:
+    def __init__(self, genome: Genome, config: PretrainConfig, rank: int = 0, world: int = 1) -> None:
         self._parts, self._tokenizer, self._config = genome.train, genome.tokenizer, config
+        self._place = rank, world
         starts = np.array([max(1, len(ids) - config.length + 1) for ids in self._parts])
         self._ends = np.cumsum(starts)
         self._step = 0
@@ -93,10 +98,10 @@ class WindowLoader:
     def __iter__(self) -> Iterator[PretrainBatch]:
         while self._step < self._config.steps:
             self._step += 1
-            yield self.batch_at(self._step - 1)
+            yield shared(self.batch_at(self._step - 1), *self._place)
 
     def batch_at(self, step: int) -> PretrainBatch:
-        """Return the batch of a step, from 0."""
+        """Return the batch of a step, from 0, of all processes together."""
         random = np.random.default_rng([self._config.seed, 0, step])
         windows = [self._window(random) for _ in range(self._config.rows)]
         return question(windows, self._tokenizer, self._config, random)
@@ -129,9 +134,12 @@ class ValidationLoader:
     Args:
         genome: its validation part is read.
         config: the run.
+        rank: number of this process, in [0, world).
+        world: number of processes, which share the windows of each batch.
     """
 
-    def __init__(self, genome: Genome, config: PretrainConfig) -> None:
+    def __init__(self, genome: Genome, config: PretrainConfig, rank: int = 0, world: int = 1) -> None:
+        self._place = rank, world
         length = config.length
         cut = [ids[at : at + length] for ids in genome.validation for at in range(0, len(ids), length)]
         self._windows = [window for window in cut if len(window) > 1]
@@ -144,7 +152,24 @@ class ValidationLoader:
         for number in range(len(self)):
             windows = self._windows[number * self._config.rows : (number + 1) * self._config.rows]
             random = np.random.default_rng([self._config.seed, 1, number])
-            yield question(windows, self._tokenizer, self._config, random)
+            yield shared(question(windows, self._tokenizer, self._config, random), *self._place)
+
+
+def shared(batch: PretrainBatch, rank: int, world: int) -> PretrainBatch:
+    """Return a process's windows of a batch; one that would have none reads the first, and is asked nothing.
+
+    Args:
+        batch: of all processes.
+        rank: number of the process, in [0, world).
+        world: number of processes.
+    """
+    if world == 1:
+        return batch
+    ids, lengths = batch.batch.ids, batch.batch.lengths
+    targets = batch.targets
+    if rank >= len(ids):
+        return PretrainBatch(Batch(ids[:1], lengths[:1]), torch.full_like(targets[:1], IGNORED), batch.asked)
+    return PretrainBatch(Batch(ids[rank::world], lengths[rank::world]), targets[rank::world], batch.asked)
 
 
 def question(
@@ -164,11 +189,15 @@ def question(
     if config.objective == "next":
         following = np.full_like(ids, IGNORED)
         following[:, :-1] = np.where(known[:, 1:], ids[:, 1:], IGNORED)
-        return PretrainBatch(batch, torch.from_numpy(following))
+        return _asked(batch, following)
     chosen = known & (random.random(ids.shape) < config.mask_share)
     targets = np.where(chosen, ids, IGNORED)
     fate = random.random(ids.shape)
     shown = np.where(chosen & (fate < 0.8), tokenizer.mask, ids)
     other = random.integers(tokenizer.unknown, size=ids.shape)
     shown = np.where(chosen & (fate >= 0.8) & (fate < 0.9), other, shown)
-    return PretrainBatch(Batch(torch.from_numpy(shown), batch.lengths), torch.from_numpy(targets))
+    return _asked(Batch(torch.from_numpy(shown), batch.lengths), targets)
+
+
+def _asked(batch: Batch, targets: np.ndarray) -> PretrainBatch:
+    return PretrainBatch(batch, torch.from_numpy(targets), int((targets != IGNORED).sum()))

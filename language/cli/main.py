@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from titans_seq.verbs import Verb, run_verb
+from titans_seq.commands import Command, run_command
 
-VERBS: dict[str, Verb] = {
-    "prepare": Verb(
+COMMANDS: dict[str, Command] = {
+    "prepare": Command(
         "language.cli.prepare:Prepare",
         "language.cli.prepare:prepare",
         "turn text into token shards",
@@ -15,7 +15,7 @@ VERBS: dict[str, Verb] = {
             "fineweb-edu/*.parquet --tokenizer tokenizer.model --out shards/",
         ),
     ),
-    "pretrain": Verb(
+    "pretrain": Command(
         "language.cli.pretrain:Pretrain",
         "language.cli.pretrain:pretrain",
         "train a model on token shards",
@@ -25,7 +25,7 @@ VERBS: dict[str, Verb] = {
             "--resume --out runs/y",
         ),
     ),
-    "generate": Verb(
+    "generate": Command(
         "language.cli.generate:Generate",
         "language.cli.generate:generate",
         "go on with a prompt, as it comes",
@@ -34,19 +34,25 @@ VERBS: dict[str, Verb] = {
             "runs/y --memory m.safetensors --temperature 0.8 --top-p 0.95",
         ),
     ),
-    "read": Verb(
+    "read": Command(
         "language.cli.read:Read",
         "language.cli.read:read",
         "read a document of any length into a memory file",
         ("runs/y book.txt --save-memory m.safetensors",),
     ),
-    "evaluate": Verb(
+    "evaluate": Command(
         "language.cli.evaluate:Evaluate",
         "language.cli.evaluate:evaluate",
         "perplexity by position, with state carried and with windows cut",
         ("runs/y book.txt --out runs/y/evaluation",),
     ),
-    "task": Verb(
+    "export": Command(
+        "language.cli.export:Export",
+        "language.cli.export:export",
+        "write a model as a Hugging Face folder, or back",
+        ("runs/y --to hf", "runs/y/hf --to titans --out models/y"),
+    ),
+    "task": Command(
         "language.cli.task:TaskTrial",
         "language.cli.task:task",
         "train small models on a long-context task and test them at many lengths",
@@ -75,4 +81,4 @@ def main(argv: Sequence[str], prog: str = "titans lm") -> int:
         usage: titans lm generate ...
         0
     """
-    return run_verb(VERBS, "Language models with a memory: from text to a model that talks.", argv, prog)
+    return run_command(COMMANDS, "Language models with a memory: from text to a model that talks.", argv, prog)

@@ -1,187 +1,139 @@
 """`titans lm pretrain`: a language model from token shards."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import OmitArgPrefixes
 
+from titans_seq.commands import Maybe, RunOptions
 from titans_seq.errors import UserError
-from titans_seq.options import Maybe
-from titans_seq.progress import Progress, usual
+from titans_seq.experiment.settings import Hardware
 
-from ..training.settings import Hardware, Mode, RecordConfig
+from ..training.config import PretrainConfig, training_preset
 
 if TYPE_CHECKING:
     from titans_seq.models import CausalLMConfig
 
-    from ..training.config import PretrainConfig
+    from ..runs.config import RunConfig
 
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Where it goes, and what is there already."""
-
-    out: Path
-    """Folder of the run; nothing is written anywhere else."""
-    resume: bool = False
-    """Go on with the stopped run in --out, with its settings."""
-    overwrite: bool = False
-    """Replace the run in --out."""
-    progress: Progress = field(default_factory=usual)
-    """What to show meanwhile; in a file, lines if not given."""
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """Further choices, such as other memories, are made in Python."""
-
-    preset: str = "tiny-mac"
-    """VARIANT-SIZE, with mac, mag, mal, lmm, window or transformer, and tiny, 170m, 340m, 400m, 760m or 1.3b."""
-    gates: Literal["sigmoid", "hard"] = "sigmoid"
-    """Of the memory's writes; hard ones can shut completely, and see the token before: --write-cost then shuts them."""
-    compile: bool = False
-    """Compile the model with torch.compile."""
-    precision: Literal["32-true", "bf16-mixed", "bf16-true"] = "32-true"
-    """Of the arithmetic; memories stay in float32."""
-
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """What is read at once."""
-
-    length: int = 256
-    """Tokens of a segment; state is carried from each to the next of its document."""
-    batch_tokens: int = 2048
-    """Tokens of an optimiser step."""
-    rows: Maybe[int] = None
-    """Segments read at once on each device; the step's all if not given. Fewer take less memory."""
-    mode: Maybe[Mode] = None
-    """Read documents through, or segments from anywhere; carry if not given, except for a transformer."""
-
-
-@dataclass(frozen=True)
-class OptimiserOptions:
-    """AdamW, with a rate that rises and then falls along a cosine."""
-
-    max_steps: Maybe[int] = None
-    """Optimiser steps; as many as read the text once if not given."""
-    lr: Maybe[float] = None
-    """Largest learning rate; 1e-3 for tiny models, 4e-4 (the paper's) for others if not given."""
-    warmup: Maybe[int] = None
-    """Steps over which the rate rises; a tenth of all, at most 100 for tiny models and 1000 for others if not given."""
-    weight_decay: float = 0.1
-    """Of matrices."""
-    write_cost: float = 0.0
-    """Weight in the loss of how far the memories' gates stand open; what is kept for long is then disturbed less."""
-    seed: int = 0
-    """Of initial weights and order."""
+PRESET = "tiny-mac"
 
 
 @dataclass(frozen=True)
 class Pretrain:
     """Train a language model on token shards that `titans lm prepare` made, into a run folder.
 
-    A run that was stopped goes on with --resume, and ends with the same weights.
+    A run that was stopped goes on with --resume, and ends with the same weights; with a larger --max-steps it is
+    trained further. Other memories and blocks are chosen by --set, such as --set model.blocks.0.memory.chunk_size=8.
     """
 
     run: OmitArgPrefixes[RunOptions]
     data: Maybe[Path] = None
     """Folder of token shards."""
-    model: OmitArgPrefixes[ModelOptions] = field(default_factory=ModelOptions)
-    batches: OmitArgPrefixes[BatchOptions] = field(default_factory=BatchOptions)
-    optimiser: OmitArgPrefixes[OptimiserOptions] = field(default_factory=OptimiserOptions)
-    records: OmitArgPrefixes[RecordConfig] = field(default_factory=RecordConfig)
+    preset: Maybe[str] = None
+    """VARIANT-SIZE: mac (taken if not given), mag, mal, lmm, window, transformer; tiny (likewise), 170m, ..., 1.3b."""
+    init: Maybe[Path] = None
+    """Begin with the model of another run: fine-tuning, or continued pretraining."""
+    gates: Literal["sigmoid", "hard"] = "sigmoid"
+    """Gates of the memory's writes; hard ones can shut completely, and --write-cost then shuts them."""
+    training: OmitArgPrefixes[PretrainConfig] = field(default_factory=PretrainConfig)
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
+
+    def defaults(self) -> Mapping[str, Any]:
+        """Return the settings of the --config file, or of the preset."""
+        if self.run.resume:
+            return {}
+        if self.run.config is not None:
+            return {"training": _stored(self.run.config).training}
+        return {"training": training_preset(self.preset or PRESET)}
 
 
 def pretrain(options: Pretrain) -> None:
     """Train, and say what came of it."""
-    from titans_seq.training.lightning_tools import is_first_process
+    from titans_seq.config import to_yaml
+    from titans_seq.experiment.history import LOG, History, describe
+    from titans_seq.experiment.lightning_tools import is_first_process
 
     from ..runs.runs import pretrain_run, resume_run
-    from ..training.config import LOG
-    from ..training.log import read_log
 
     run = options.run
+    shared = {"hardware": options.hardware, "progress": run.progress, "logger": run.logger}
     if run.resume:
-        if options != Pretrain(replace(run, overwrite=False), hardware=options.hardware):
+        steps = options.training.steps
+        if options != _to_resume(options):
             raise UserError(
-                "--resume goes on with the settings stored in the run: leave out all options but --out, --devices, "
-                "--strategy, --accelerator and --progress, or train anew with --overwrite"
+                "--resume goes on with the settings stored in the run: leave out all options but --out, --max-steps, "
+                "--data, --accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with "
+                "--overwrite"
             )
-        resume_run(run.out, hardware=options.hardware, progress=run.progress)
+        resume_run(run.out, steps=steps, data=options.data, **shared)
     else:
-        if options.data is None:
-            raise UserError("no data is given: add --data with a folder that titans lm prepare wrote")
-        config = resolve(options, options.data)
-        pretrain_run(
-            options.data,
-            run.out,
-            config,
-            overwrite=run.overwrite,
-            hardware=options.hardware,
-            progress=run.progress,
-        )
+        config = resolve(options)
+        if run.dry_run:
+            print(to_yaml(config), end="")
+            return
+        pretrain_run(config, run.out, overwrite=run.overwrite, **shared)
     if not is_first_process():
         return
-    validations = [row for row in read_log(run.out / LOG) if row.get("validation_loss") is not None]
-    if validations:
-        last = validations[-1]
-        per_byte = "" if "bits_per_byte" not in last else f", {last['bits_per_byte']:.4f} bits a byte"
-        print(f"validation loss {last['validation_loss']:.4f}, perplexity {last['perplexity']:.2f}{per_byte}")
+    if text := describe(History.read(run.out / LOG).best, ("validation_loss", "perplexity", "bits_per_byte")):
+        print(text)
     print(f"the run is in {run.out}; next:\n  titans lm generate {run.out} --prompt ...")
 
 
-def resolve(options: Pretrain, data: Path) -> "PretrainConfig":
-    """The settings of a run, with what was not given filled in.
+def resolve(options: Pretrain) -> "RunConfig":
+    """Return the configuration of a new run.
 
     Raises:
-        UserError: if there is no such preset, a number is out of range, or the folder holds no shards.
+        UserError: if there is no such preset, a setting is out of range, or the folder holds no shards.
     """
-    from titans_seq.training.optimiser import OptimiserConfig
+    from titans_seq.experiment.overrides import override, parse_changes
 
     from ..data.manifest import read_manifest
-    from ..data.stream import SegmentStream
-    from ..data.token_shards import TokenShards
-    from ..training.config import PretrainConfig
-    from ..training.settings import BatchConfig
+    from ..runs.config import Settings
+    from ..runs.runs import new_run
 
-    model = _model(options.model, read_manifest(data).tokenizer.vocabulary)
-    words = options.model.preset.lower().split("-")
-    given, chosen, devices = options.batches, options.optimiser, options.hardware.devices
-    tiny, mode = "tiny" in words, given.mode or ("random" if "transformer" in words else "carry")
-    rows = given.rows
-    if rows is None:
-        rows = max(1, given.batch_tokens // max(1, given.length * devices))
-    batches = BatchConfig(given.length, rows, given.batch_tokens, mode)
-    steps = chosen.max_steps
-    if steps is None:
-        stream = SegmentStream(TokenShards.open(data), rows, given.length, mode=mode, world=devices)
-        steps = max(1, len(stream) * rows * given.length * devices // given.batch_tokens)
-    warmup = chosen.warmup
-    if warmup is None:
-        warmup = min(steps // 10, 100 if tiny else 1000)
-    lr = chosen.lr if chosen.lr is not None else 1e-3 if tiny else 4e-4
-    return PretrainConfig(
-        model,
-        steps,
-        OptimiserConfig(lr=lr, warmup=warmup, weight_decay=chosen.weight_decay),
-        batches,
-        options.records,
-        write_cost=chosen.write_cost,
-        seed=chosen.seed,
-        precision=options.model.precision,
-        compile=options.model.compile,
-    )
+    if options.data is None:
+        raise UserError("no data is given: add --data with a folder that titans lm prepare wrote")
+    model = _model(options, read_manifest(options.data).tokenizer.vocabulary)
+    settings = override(Settings(model, options.training), parse_changes(options.run.set))
+    return new_run(options.data, settings.model, settings.training, init=options.init, hardware=options.hardware)
 
 
-def _model(options: ModelOptions, vocabulary: int) -> "CausalLMConfig":
+def _model(options: Pretrain, vocabulary: int) -> "CausalLMConfig":
     from titans_seq.models import language_model
     from titans_seq.models.presets import with_hard_gates
+    from titans_seq.models.saving import load_model
+
+    from ..runs.runs import model_folder
 
     try:
-        model = language_model(options.preset, vocabulary)
+        if options.preset is not None:
+            model = language_model(options.preset, vocabulary)
+        elif options.init is not None:
+            model = load_model(model_folder(options.init)).config
+        elif options.run.config is not None:
+            model = replace(_stored(options.run.config).model, vocabulary=vocabulary)
+        else:
+            model = language_model(PRESET, vocabulary)
         return with_hard_gates(model) if options.gates == "hard" else model
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(f"--preset: {error}") from error
+
+
+def _stored(path: Path) -> "RunConfig":
+    from titans_seq.experiment.record import read_config_file
+
+    from ..runs.config import RunConfig
+
+    return read_config_file(path, RunConfig)
+
+
+def _to_resume(options: Pretrain) -> Pretrain:
+    """Options of which only those that resuming takes are as given."""
+    run = RunOptions(options.run.out, resume=True, logger=options.run.logger, progress=options.run.progress)
+    training = PretrainConfig(steps=options.training.steps)
+    return Pretrain(run, options.data, training=training, hardware=options.hardware)

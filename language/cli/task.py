@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from titans_seq.commands import Maybe, SeedOptions, Several
 from titans_seq.errors import UserError
 from titans_seq.files import write_text
-from titans_seq.options import Maybe, SeedOptions, Several
 from titans_seq.progress import Progress, usual
 
 if TYPE_CHECKING:

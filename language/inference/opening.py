@@ -3,16 +3,17 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from titans_seq.config import parse_yaml
 from titans_seq.errors import UserError
+from titans_seq.experiment.record import CONFIG
 from titans_seq.models import CausalLM
 from titans_seq.models.saving import MODEL, load_model
-from titans_seq.training.run_folder import CONFIG
 
-from ..runs.folder import RUNS
+from ..runs.config import RUNS
 from ..tokenizers import Tokenizer, load_tokenizer
 
 
@@ -51,7 +52,7 @@ def open_model(folder: str | os.PathLike[str], device: str = "auto") -> TrainedM
     run_config = source / CONFIG
     if (source / MODEL).is_dir():
         source = source / MODEL
-    elif run_config.is_file() and "pretrain" in parse_yaml(run_config.read_text(encoding="utf-8")):
+    elif run_config.is_file() and _training(run_config):
         raise UserError(RUNS.describe_unfinished(source))
     model = load_model(source)
     tokenizer = load_tokenizer(source)
@@ -76,8 +77,12 @@ def _device(name: str) -> torch.device:
 
 
 def _training_length(run_config: Path) -> int | None:
-    # Read as plain YAML: the folder may be a model's own, whose configuration is another.
+    return _training(run_config).get("batches", {}).get("length")
+
+
+def _training(run_config: Path) -> dict[str, Any]:
+    """How a run was trained, as plain values; none for a model's own configuration."""
     if not run_config.is_file():
-        return None
-    settings = parse_yaml(run_config.read_text(encoding="utf-8"), str(run_config)).get("pretrain", {})
-    return settings.get("batches", {}).get("length")
+        return {}
+    plain = parse_yaml(run_config.read_text(encoding="utf-8"), str(run_config))
+    return plain.get("training") or plain.get("pretrain") or {}  # the name in earlier versions

@@ -1,54 +1,102 @@
 """The run folder: pretraining on token shards into a folder that holds everything to repeat and use the run.
 
-config.yaml    model, training, data and its fingerprint, versions
+config.yaml    model, training, data and its hash, versions, commit, command
 log.jsonl      loss, speed, gradient, memories; validations
 training.png   the losses
 checkpoints/   the states after the last few checkpoints, for resuming
 model/         the trained model with its tokenizer, once training is over
 """
 
-import functools
+from dataclasses import replace
 from pathlib import Path
 
+from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError
-from titans_seq.models import CausalLM
+from titans_seq.experiment.history import LOG, History
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.record import DataRecord, read_config, write_config
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.models.saving import MODEL, load_model, save_model
 from titans_seq.progress import Progress
-from titans_seq.training.lightning_tools import is_first_process
-from titans_seq.training.run_folder import read_config, write_config
 
 from ..data.manifest import Manifest, read_manifest
 from ..data.token_shards import TokenShards
 from ..tokenizers import load_tokenizer
-from ..training.config import LOG, PretrainConfig
-from ..training.log import read_log
+from ..training.config import PretrainConfig
+from ..training.data import steps_of_an_epoch
 from ..training.pretraining import new_model, pretrain_model
-from ..training.settings import ONE_DEVICE, Hardware
 from .card import model_card
-from .folder import PICTURE, RUNS, RunConfig
+from .config import PICTURE, RUNS, RunConfig
 from .picture import plot_training
 
 
-def pretrain_run(
+def new_run(
     data: Path,
-    out: Path,
+    model: CausalLMConfig,
     config: PretrainConfig,
+    *,
+    init: Path | None = None,
+    hardware: Hardware = ONE_DEVICE,
+) -> RunConfig:
+    """Return the configuration of a run that starts now, with the number of steps filled in.
+
+    Args:
+        data: what `prepare` wrote.
+        model: what is trained; its vocabulary is that of the tokenizer.
+        config: how.
+        init: a run or model folder whose weights it begins with; its model and tokenizer must be the same.
+        hardware: what it runs on.
+
+    Raises:
+        UserError: if there are no shards, or the data, the model and what it begins with do not fit each other.
+    """
+    shards, manifest = TokenShards.open(data), read_manifest(data)
+    if manifest.tokenizer.vocabulary != model.vocabulary:
+        raise UserError(
+            f"the tokenizer of {data} has {manifest.tokenizer.vocabulary:,} tokens, the model is of "
+            f"{model.vocabulary:,}: give the model the tokenizer's vocabulary"
+        )
+    start = None
+    if init is not None:
+        source = model_folder(init)
+        if load_tokenizer(source).info != manifest.tokenizer:
+            raise UserError(
+                f"the model in {init} has another tokenizer than the shards in {data}: prepare the text with it"
+            )
+        start = DataRecord(str(source.resolve()), file_hash(source / WEIGHTS))
+    config.batches.accumulate(hardware.processes)
+    if config.steps is None:
+        config = replace(config, steps=steps_of_an_epoch(config, shards, hardware.processes))
+    record = DataRecord(str(Path(data).resolve()), shards.fingerprint)
+    return RunConfig(model, config, manifest.tokenizer, record, start)
+
+
+def model_folder(folder: Path) -> Path:
+    """Return the folder of a run's model, or the folder itself."""
+    return Path(folder) / MODEL if (Path(folder) / MODEL).is_dir() else Path(folder)
+
+
+def pretrain_run(
+    run: RunConfig,
+    out: Path,
     *,
     overwrite: bool = False,
     hardware: Hardware = ONE_DEVICE,
     progress: Progress = "none",
+    logger: str | None = None,
 ) -> CausalLM | None:
     """Train a language model on a folder of token shards, into a run folder.
 
     Whatever stops it after a checkpoint, `resume_run` goes on from there. A failure before that leaves nothing.
 
     Args:
-        data: what `prepare` wrote.
+        run: from `new_run`.
         out: the run folder: new, empty, or with `overwrite` that of an earlier run.
-        config: model and training; the model's vocabulary is that of the tokenizer.
         overwrite: replace an earlier run.
         hardware: what to run on.
         progress: see `pretrain_model`.
+        logger: likewise.
 
     Returns:
         The trained model; None in all processes of a parallel run but the first.
@@ -57,85 +105,106 @@ def pretrain_run(
         UserError: if the folder is taken, the data does not fit the settings, or training fails.
         OSError: if a file cannot be written.
     """
-    out, data = Path(out), Path(data)
-    train, validation, manifest = _open(data)
-    if manifest.tokenizer.vocabulary != config.model.vocabulary:
-        raise UserError(
-            f"the tokenizer of {data} has {manifest.tokenizer.vocabulary:,} tokens, the model is of "
-            f"{config.model.vocabulary:,}: give the model the tokenizer's vocabulary"
-        )
-    run = RunConfig(config, str(data.resolve()), train.fingerprint, manifest.tokenizer)
-    model = new_model(config)
-    config.batches.accumulate(hardware.devices)
-    start = functools.partial(_train, run, model, train, validation, manifest, out, False, hardware, progress)
-    # The other processes of a parallel run execute the same command; the folder is the first one's affair.
-    if not is_first_process():
-        return start()
-    with RUNS.claim(out, overwrite):
-        write_config(out, run)
-        return start()
+    model = _untrained(run)
+    with RUNS.started(Path(out), run, overwrite):
+        return _train(run, model, Path(out), False, hardware, progress, logger)
 
 
 def resume_run(
     out: Path,
     *,
+    steps: int | None = None,
+    data: Path | None = None,
     hardware: Hardware = ONE_DEVICE,
     progress: Progress = "none",
+    logger: str | None = None,
 ) -> CausalLM | None:
     """Go on with a run that was stopped, with its own settings and data; a finished one is returned as it is.
 
     Args:
         out: the run folder.
+        steps: train up to this step, later than the run's own last one; the schedule is stretched to it ("wsd" goes on
+            where its rate was stable).
+        data: where the run's token shards are now, if they were moved.
         hardware: what to run on; the same as before, for the same weights as without a stop.
         progress: see `pretrain_model`.
+        logger: likewise.
 
     Raises:
-        UserError: if the folder is no run, or its data is gone or was changed.
+        UserError: if the folder is no run, its data is gone or was changed, or it has gone further than `steps`.
     """
+    out = Path(out)
     run = read_config(out, RunConfig)
-    if RUNS.is_finished(out):
-        return load_model(out)
-    train, validation, manifest = _open(Path(run.data))
-    if train.fingerprint != run.fingerprint or manifest.tokenizer != run.tokenizer:
+    reached = max((row["step"] for row in History.read(out / LOG).rows), default=0)
+    planned = run.training.steps or 0
+    if steps is not None and steps < max(planned, reached):
         raise UserError(
-            f"the token shards in {run.data} are not those that the run in {out} was started on: put those back, or "
-            "start a new run"
+            f"--max-steps {steps:,}: the run in {out} is to have {planned:,} steps and has made {reached:,}: give more"
         )
-    model = new_model(run.pretrain)
-    return _train(run, model, train, validation, manifest, Path(out), True, hardware, progress)
+    if steps is not None:
+        run = replace(run, training=replace(run.training, steps=steps))
+    if RUNS.is_finished(out) and (steps is None or reached == steps):
+        return load_model(out)
+    if data is not None:
+        run = replace(run, data=replace(run.data, path=str(Path(data).resolve())))
+    shards = Path(run.data.path)
+    if not shards.is_dir():
+        raise UserError(f"the token shards of the run in {out} are not in {shards} any more: say where with --data")
+    if TokenShards.open(shards).fingerprint != run.data.sha256 or read_manifest(shards).tokenizer != run.tokenizer:
+        raise UserError(
+            f"the token shards in {shards} are not those that the run in {out} was started on: put those back, say "
+            "where they are with --data, or start a new run"
+        )
+    write_config(out, run)
+    return _train(run, _untrained(run), out, True, hardware, progress, logger)
+
+
+def _untrained(run: RunConfig) -> CausalLM:
+    model = new_model(run.model, run.training)
+    if run.init is None:
+        return model
+    source = Path(run.init.path)
+    if file_hash(source / WEIGHTS) != run.init.sha256:
+        raise UserError(f"{source / WEIGHTS} was changed since the run began with it: put it back, or start a new run")
+    weights = load_model(source).state_dict()
+    shapes, given = ({name: x.shape for name, x in one.items()} for one in (model.state_dict(), weights))
+    if shapes != given:
+        other = next(name for name in shapes | given if shapes.get(name) != given.get(name))
+        raise UserError(
+            f"the model in {source} has other weights than the configured one, {other} for one: leave out --preset"
+        )
+    model.load_state_dict(weights)
+    return model
 
 
 def _train(
     run: RunConfig,
     model: CausalLM,
-    train: TokenShards,
-    validation: TokenShards | None,
-    manifest: Manifest,
     out: Path,
     resume: bool,
     hardware: Hardware,
     progress: Progress,
+    logger: str | None,
 ) -> CausalLM | None:
-    text_bytes = sum(shard.text_bytes for shard in manifest.of_split("validation"))
-    trained = pretrain_model(
+    data = Path(run.data.path)
+    train, validation, manifest = _open(data)
+    trained, history = pretrain_model(
         model,
-        run.pretrain,
+        run.training,
         train,
         validation,
         out,
         hardware=hardware,
-        tokens_per_byte=manifest.tokens("validation") / text_bytes if text_bytes else None,
+        tokens_per_byte=manifest.tokens_per_byte("validation"),
         resume=resume,
         progress=progress,
+        logger=logger,
     )
     if trained is None:
         return None
-    rows = list(read_log(out / LOG))
-    plot_training(rows, out / PICTURE)
-    validations = [row for row in rows if row.get("validation_loss") is not None]
-    card = model_card(run, trained, validations[-1] if validations else None)
+    plot_training(history.rows, out / PICTURE)
     # The model comes last: a folder with one is a finished run.
-    save_model(out / MODEL, trained, card, load_tokenizer(Path(run.data)).files())
+    save_model(out / MODEL, trained, model_card(run, trained, history.best), load_tokenizer(data).files())
     RUNS.clear(out)
     return trained
 

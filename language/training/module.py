@@ -1,27 +1,27 @@
 """The Lightning module that trains a language model on segments of documents."""
 
+import functools
 import math
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
-from titans_seq.errors import UserError
+from titans_seq.experiment.lightning_tools import gather_ranks, of_this_rank
+from titans_seq.experiment.module import FitModule
+from titans_seq.experiment.throughput import Throughput, training_flops
 from titans_seq.models import BackboneState, CausalLM, map_state
 from titans_seq.models.packing import pack_state, unpack_state
 from titans_seq.training.carry import reset_rows
-from titans_seq.training.lightning_tools import gather_ranks, of_this_rank
-from titans_seq.training.optimiser import OptimiserConfig, build_optimiser
+from titans_seq.training.statistics import memory_statistics
 from titans_seq.training.writes import write_cost
 
 from ..data.stream import IGNORED, SegmentBatch
+from .config import PretrainConfig
 
 MOST_SKIPPED = 10
-"""So many steps in a row without a finite gradient end the training."""
+"""This many steps in a row without a finite gradient end the training."""
 
 
 class CarryingLM(nn.Module):
@@ -60,23 +60,26 @@ def summed_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return loss, (targets != IGNORED).sum()
 
 
-class LanguageModule(pl.LightningModule):
+class LanguageModule(FitModule):
     """Train a `CausalLM` on `SegmentBatch`es.
 
     What is minimised is the sum of the targets' losses over the number of positions: every token counts alike, however
     a step is shared out among batches and processes. What is logged is the mean over the targets. The state of each
     row is carried from one batch to the next and cut off from the graph between them (truncated back-propagation), and
-    begins anew where the batch says so.
+    begins anew where the batch says so. Where a step is left out, the carried state, which may be what is broken, is
+    forgotten.
 
-    A step whose loss or gradient is not finite, on any process, is left out: weights and optimiser stay as they are,
-    and the carried state, which may be what is broken, is forgotten.
+    A row of the log about steps holds, besides what every training's holds, `tokens` (targets so far) and
+    `tokens_per_second`, of all processes together; `flops_utilisation` if the peak is known; `write_cost` (what the
+    memories' writes added to this step's loss) if they cost anything; and for a model with memory the means over its
+    memories of what `memory_statistics` finds, as `memory_lr`, `memory_surprise` and so on. The losses are without the
+    cost of writing. One about a validation holds `validation_loss` (nats a token), `perplexity`, and `bits_per_byte`
+    if the bytes of the text are known.
 
     Args:
         model: what is trained, in place.
-        config: optimiser and schedule.
-        steps: optimiser steps of the whole schedule.
-        carry: whether state is carried; otherwise every segment begins anew.
-        write_cost: weight in the loss of what the memories write; see `titans_seq.training.writes`.
+        config: how.
+        tokens_per_byte: of the validation text; None if that is not known.
         shard: whether the strategy shards parameters (FSDP2).
 
     Raises:
@@ -84,84 +87,55 @@ class LanguageModule(pl.LightningModule):
     """
 
     def __init__(
-        self,
-        model: CausalLM,
-        config: OptimiserConfig,
-        steps: int,
-        *,
-        carry: bool = True,
-        write_cost: float = 0.0,
-        shard: bool = False,
+        self, model: CausalLM, config: PretrainConfig, *, tokens_per_byte: float | None = None, shard: bool = False
     ) -> None:
-        super().__init__()
-        self.network = CarryingLM(model)
-        self.config, self.steps, self.carry, self.shard = config, steps, carry, shard
-        self.write_weight = write_cost
-        self.skipped = 0
-        """Steps left out so far."""
-        self.loss, self.cost, self.gradient_norm, self.lr = math.nan, math.nan, math.nan, config.lr
-        """Of the latest step: on this process the mean over its targets, and what was added to that for the memories'
-        writes; the norm before clipping; the rate."""
-        self._skipped_in_a_row = 0
+        super().__init__(CarryingLM(model), config.optimiser, tolerated=MOST_SKIPPED - 1, shard=shard)
+        self._settings, self._tokens_per_byte = config, tokens_per_byte
+        self._carry = config.batches.mode == "carry"
+        self._throughput = Throughput(training_flops(model, config.batches.length), config.records.peak_flops)
         self._carried: BackboneState | None = None
-        self._step_sums: list[Tensor] = []
-        self._step_costs: list[Tensor] = []
+        self._costs: list[Tensor] = []
         self._validation_state: BackboneState | None = None
         self._sums = torch.zeros(2)
 
-    def configure_model(self) -> None:
-        """Shard the parameters where the strategy is to."""
-        if not self.shard or self.device_mesh is None:
-            return
-        from torch.distributed.fsdp import FSDPModule, fully_shard
-
-        if not isinstance(self.network, FSDPModule):
-            # One group: resetting rows reads the memories' initial weights, outside of the blocks' own forward.
-            fully_shard(self.network, mesh=self.device_mesh["data_parallel"])
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW with the configured schedule, moved every step."""
-        optimiser, schedule = build_optimiser(self.network, self.config, self.steps)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def on_train_start(self) -> None:
+        """Take the time from now."""
+        self._throughput.start()
 
     def training_step(self, batch: SegmentBatch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        before = self._carried if self.carry else None
-        with write_cost(self.network, self.write_weight) as cost:
-            logits, state = self.network(batch.ids, before, batch.fresh, return_state=self.carry)
+        before = self._carried if self._carry else None
+        with write_cost(self.network, self._settings.write_cost) as cost:
+            logits, state = self.network(batch.ids, before, batch.fresh, return_state=self._carry)
         self._carried = map_state(state, Tensor.detach)
         total, count = summed_loss(logits, batch.targets)
-        self._step_sums.append(torch.stack((total.detach(), count)))
-        self._step_costs.append(cost().detach())
+        self.note_loss(total, count)
+        self._costs = [*self._costs, cost().detach()][-self.trainer.accumulate_grad_batches :]
         return total / batch.targets.numel() + cost()
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip the gradient, or leave the step out."""
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip or math.inf)
-        # Of a sharded model the norm is one too.
-        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
-        total, count = torch.stack(self._step_sums).sum(0)
-        self.cost = torch.stack(self._step_costs).mean().item()
-        self._step_sums, self._step_costs = [], []
-        loss = total / count.clamp(min=1)
-        bad = ~(norm.isfinite() & loss.isfinite())
-        if self.trainer.world_size > 1:
-            bad = self.trainer.strategy.reduce(bad.float(), reduce_op="sum") > 0
-        self.loss, self.gradient_norm, self.lr = loss.item(), norm.item(), optimizer.param_groups[0]["lr"]
-        if not bad:
-            self._skipped_in_a_row = 0
-            return
-        # An optimiser passes over parameters without a gradient, its own averages included.
-        optimizer.zero_grad(set_to_none=True)
+    def on_step_skipped(self) -> None:
+        """Forget the carried state."""
         self._carried = None
-        self.skipped += 1
-        self._skipped_in_a_row += 1
-        if self._skipped_in_a_row >= MOST_SKIPPED:
-            raise UserError(
-                f"{MOST_SKIPPED} steps in a row up to step {self.global_step + 1} had a loss or gradient that is not "
-                f"finite (loss {self.loss}, gradient norm {self.gradient_norm}): lower the learning rate (it is "
-                f"{self.config.lr:g}), lengthen the warm-up (it is {self.config.warmup} steps), or train in float32"
-            )
+
+    def training_row(self, batch: Any) -> dict[str, Any]:
+        """Return what the log says of the steps since the last row."""
+        before = self.targets
+        row = super().training_row(batch)
+        rate, utilisation = self._throughput.look(self.targets - before)
+        row = {"tokens": self.targets, **row, "tokens_per_second": rate}
+        if utilisation is not None:
+            row["flops_utilisation"] = utilisation
+        if self._settings.write_cost:
+            row["write_cost"] = torch.stack(self._costs).mean().item()
+        # Through the module, for where parameters are sharded it alone has them whole.
+        statistics = memory_statistics(self.network, functools.partial(self._read_first_row, batch))
+        row |= {f"memory_{name}": sum(values) / len(values) for name, values in statistics.items()}
+        # The look into the memories is no training.
+        self._throughput.start()
+        return row
+
+    def _read_first_row(self, batch: SegmentBatch) -> None:
+        self.network(batch.ids[:1], None, batch.fresh[:1], return_state=False)
 
     def on_validation_epoch_start(self) -> None:
         """Begin with nothing read."""
@@ -170,24 +144,31 @@ class LanguageModule(pl.LightningModule):
 
     def validation_step(self, batch: SegmentBatch, batch_idx: int) -> None:
         """Add the losses and the number of targets of one batch."""
-        before = self._validation_state if self.carry else None
-        logits, self._validation_state = self.network(batch.ids, before, batch.fresh, return_state=self.carry)
+        before = self._validation_state if self._carry else None
+        logits, self._validation_state = self.network(batch.ids, before, batch.fresh, return_state=self._carry)
         self._sums += torch.stack(summed_loss(logits, batch.targets)).to(self._sums)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean over all targets of all processes as `val_loss`, in nats a token."""
+        """Log the mean over all targets of all processes, in nats a token."""
         self._validation_state = None
         sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum") if self.trainer.world_size > 1 else self._sums
-        self.log("val_loss", (sums[0] / sums[1].clamp(min=1)).float(), sync_dist=self.trainer.world_size > 1)
+        loss = (sums[0] / sums[1].clamp(min=1)).item()
+        scores = {"validation_loss": loss, "perplexity": math.exp(min(loss, 700.0))}
+        if self._tokens_per_byte is not None:
+            scores["bits_per_byte"] = loss * self._tokens_per_byte / math.log(2)
+        self.log_scores(**scores)
+
+    def on_validation_end(self) -> None:
+        """Leave the validation out of the time of training."""
+        self._throughput.start()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the carried state of every process, and the count of steps left out."""
-        packed = pack_state(map_state(self._carried, Tensor.cpu))
-        checkpoint["carried"] = gather_ranks(packed)
-        checkpoint["skipped"] = (self.skipped, self._skipped_in_a_row)
+        """Add the carried state of every process."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["carried"] = gather_ranks(pack_state(map_state(self._carried, Tensor.cpu)))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take them up again; with another number of processes than before all documents begin anew."""
+        """Take it up again; with another number of processes than before all documents begin anew."""
+        super().on_load_checkpoint(checkpoint)
         state = unpack_state(of_this_rank(checkpoint["carried"]))
         self._carried = map_state(state, lambda tensor: tensor.to(self.device))
-        self.skipped, self._skipped_in_a_row = checkpoint["skipped"]

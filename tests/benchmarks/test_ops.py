@@ -20,12 +20,11 @@ def test_correctness_passes_and_covers_each_distinct_memory_once():
     assert all(row["error"] < correctness.TOLERANCE for row in rows)
 
 
-def test_our_sides_are_of_the_size_that_their_row_names() -> None:
-    for side, backend in (("ours", "chunked"), ("compiled", "compiled")):
-        layer = contenders._ours(dataclasses.replace(TINY, side=side))
-        assert isinstance(layer, NeuralMemory)
-        assert (layer.config.heads, layer.config.chunk_size, layer.config.head_dim) == (TINY.heads, TINY.chunk, None)
-        assert (layer.config.backend, layer.config.rule) == (backend, contenders.rule_of(TINY))
+def test_our_side_is_of_the_size_that_its_row_names() -> None:
+    layer = contenders._ours(TINY)
+    assert isinstance(layer, NeuralMemory)
+    assert (layer.config.heads, layer.config.chunk_size, layer.config.head_dim) == (TINY.heads, TINY.chunk, None)
+    assert (layer.config.backend, layer.config.rule) == ("chunked", contenders.rule_of(TINY))
 
 
 def test_nothing_is_timed_when_the_operator_is_wrong(monkeypatch, tmp_path):

@@ -35,7 +35,7 @@ def save_run(folder: Path, trained: TrainedModel | None = None) -> Path:
     """A run folder as training leaves it, as far as using the model needs it."""
     trained = trained or small(dtype=torch.float32)
     save_model(folder / "model", trained.model, "# small", trained.tokenizer.files())
-    (folder / "config.yaml").write_text(f"pretrain:\n  batches:\n    length: {trained.length}\n")
+    (folder / "config.yaml").write_text(f"training:\n  batches:\n    length: {trained.length}\n")
     return folder
 
 

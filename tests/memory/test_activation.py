@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.tolerances import assert_close
-from titans_seq.memory._activation import ACTIVATIONS
+from titans_seq.memory import ACTIVATIONS
 
 # No 0: ReLU has no derivative there.
 POINTS = torch.cat([torch.linspace(-9, 9, 60, dtype=torch.float64), torch.tensor([-1e-9, 1e-9, -40.0, 40.0])])

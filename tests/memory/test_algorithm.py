@@ -13,7 +13,7 @@ from titans_seq.memory import (
     Nesterov,
     SlidingWindow,
 )
-from titans_seq.memory._algorithm import cumulative_products, orthogonalised
+from titans_seq.memory.algorithm import cumulative_products, orthogonalised
 
 ALGORITHMS = pytest.mark.parametrize(
     "algorithm",

@@ -38,8 +38,8 @@ from titans_seq.memory import (
     WeightDecay,
     preset,
 )
-from titans_seq.memory._algorithm import orthogonalised
-from titans_seq.memory._retention import Over
+from titans_seq.memory.algorithm import orthogonalised
+from titans_seq.memory.retention import Over
 from titans_seq.ops import memory_scan
 
 

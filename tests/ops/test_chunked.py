@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.cases import ABLATIONS, ARCHITECTURES, Case, draw_inputs, draw_state, run
 from tests.tolerances import assert_all_close
 from titans_seq.memory import MemoryRule
-from titans_seq.ops import chunked
+from titans_seq.ops import memory_scan
+from titans_seq.ops.chunked import scan as chunked
 
 POSITIONS = pytest.mark.parametrize("position", [None, 0, 3], ids=["new", "border", "open"])
 
@@ -162,7 +163,7 @@ def test_gradcheck() -> None:
         rest = tensors[len(names) :]
         parts = (rest[:depth], rest[depth : 2 * depth], rest[2 * depth :])
         start = replace(state, weights=parts[0], momentum=parts[1], anchor=parts[2])
-        y, after = chunked.memory_scan_chunked(**given, threshold=None, state=start, rule=case.rule, chunk_size=2)
+        y, after = memory_scan(**given, state=start, rule=case.rule, chunk_size=2, backend="chunked")
         assert after is not None
         return y, *after.weights, *after.momentum, *after.anchor
 
@@ -176,7 +177,7 @@ def test_a_second_derivative_is_refused_not_wrong() -> None:
     k = inputs["k"]
     assert k is not None
     k.requires_grad_()
-    y, _ = chunked.memory_scan_chunked(**inputs, state=state, rule=case.rule, chunk_size=4)  # type: ignore[arg-type]
+    y, _ = memory_scan(**inputs, state=state, rule=case.rule, chunk_size=4, backend="chunked")  # type: ignore[arg-type]
     (gradient,) = torch.autograd.grad(y.square().sum(), k, create_graph=True)
     with pytest.raises(RuntimeError, match="chunked_memory_backward"):
         torch.autograd.grad(gradient.square().sum(), k)

@@ -17,7 +17,7 @@ from titans_seq.memory import (
     Nesterov,
     preset,
 )
-from titans_seq.ops import _operator
+from titans_seq.ops.chunked import operator
 
 
 def operator_arguments(rule: MemoryRule, *, fresh: bool, anchored: bool, gradient: bool, carry_out: bool) -> tuple:
@@ -34,8 +34,8 @@ def operator_arguments(rule: MemoryRule, *, fresh: bool, anchored: bool, gradien
     coefficients = c.tensors()
     for x in (q, k, v, *coefficients, *slots, *anchor):
         x.requires_grad_(gradient)
-    encoded = _operator.encode_rule(rule)
-    return q, [k, v], coefficients, slots, anchor, encoded, 1, 2 if gradient else 0, True, False, carry_out
+    encoded = operator.encode_rule(rule)
+    return q, [k, v], coefficients, slots, anchor, encoded, 1, 2 if gradient else 0, True, carry_out
 
 
 @pytest.mark.parametrize("gradient", [True, False])
@@ -54,7 +54,7 @@ def operator_arguments(rule: MemoryRule, *, fresh: bool, anchored: bool, gradien
 def test_opcheck_forward(algorithm: Algorithm, fresh: bool, anchored: bool, carry_out: bool, gradient: bool) -> None:
     rule = MemoryRule(ABLATIONS["momentum_decay"].architecture, algorithm=algorithm)
     arguments = operator_arguments(rule, fresh=fresh, anchored=anchored, gradient=gradient, carry_out=carry_out)
-    torch.library.opcheck(_operator.chunked_memory, arguments)
+    torch.library.opcheck(operator.chunked_memory, arguments)
 
 
 @pytest.mark.parametrize("carry_out", [True, False])
@@ -63,12 +63,12 @@ def test_opcheck_backward(fresh: bool, anchored: bool, carry_out: bool) -> None:
     rule = ABLATIONS["momentum_decay"]
     arguments = operator_arguments(rule, fresh=fresh, anchored=anchored, gradient=False, carry_out=carry_out)
     tensors = arguments[:5]
-    y, *rest = _operator.chunked_memory(*tensors, arguments[5], 1, 2, True, False, carry_out)
+    y, *rest = operator.chunked_memory(*tensors, arguments[5], 1, 2, True, carry_out)
     carried, saved = (rest[:2], rest[2:]) if carry_out else ([], rest)
     assert len(saved) == 2
     torch.library.opcheck(
-        _operator.chunked_memory_backward,
-        (*tensors, saved, torch.ones_like(y), carried, arguments[5], 1, 2, True, False),
+        operator.chunked_memory_backward,
+        (*tensors, saved, torch.ones_like(y), carried, arguments[5], 1, 2, True),
     )
 
 

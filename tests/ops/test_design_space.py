@@ -37,7 +37,7 @@ from titans_seq.memory import (
     SoftmaxRetention,
     WeightDecay,
 )
-from titans_seq.ops import chunked
+from titans_seq.ops.chunked import scan as chunked
 
 ARCHITECTURES = {
     "linear": LinearMemory(),

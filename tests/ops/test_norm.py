@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 
 from tests.tolerances import assert_close
-from titans_seq.memory._architecture import NORM_EPS
-from titans_seq.ops._network import Norm
+from titans_seq.memory import NORM_EPS
+from titans_seq.ops.chunked.network import Norm
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])

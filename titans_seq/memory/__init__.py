@@ -1,6 +1,12 @@
-"""The four choices behind a neural memory (MIRAS, arXiv 2504.13173) and the state it carries."""
+"""The four choices behind a neural memory (MIRAS, arXiv 2504.13173) and the state it carries.
 
-from titans_seq.memory._algorithm import (
+Two words are used throughout. The *slots* of a layer are the matrices that an algorithm carries: its weights and, if
+there is one, its momentum. The *anchor* is the weights at which an open chunk's gradients are taken: those that stood
+when the chunk began.
+"""
+
+from titans_seq.memory.activation import ACTIVATIONS, Activation
+from titans_seq.memory.algorithm import (
     Algorithm,
     GradientDescent,
     ImplicitGradientDescent,
@@ -9,7 +15,8 @@ from titans_seq.memory._algorithm import (
     Nesterov,
     SlidingWindow,
 )
-from titans_seq.memory._architecture import (
+from titans_seq.memory.architecture import (
+    NORM_EPS,
     Architecture,
     GatedMLPMemory,
     LinearMemory,
@@ -18,10 +25,10 @@ from titans_seq.memory._architecture import (
     initial_weights,
     read_memory,
 )
-from titans_seq.memory._bias import L2, Bias, DotProduct, Huber, Lp
-from titans_seq.memory._coefficients import Coefficients, Gates
-from titans_seq.memory._presets import PRESETS, Preset, preset
-from titans_seq.memory._retention import (
+from titans_seq.memory.bias import L2, Bias, DotProduct, Huber, Lp
+from titans_seq.memory.coefficients import Coefficients, Gates
+from titans_seq.memory.presets import PRESETS, Preset, preset
+from titans_seq.memory.retention import (
     ChannelDecay,
     ConstantDecay,
     ElasticNet,
@@ -32,12 +39,15 @@ from titans_seq.memory._retention import (
     SoftmaxRetention,
     WeightDecay,
 )
-from titans_seq.memory._rule import MemoryRule
-from titans_seq.memory._state import MemoryState
+from titans_seq.memory.rule import MemoryRule
+from titans_seq.memory.state import MemoryState
 
 __all__ = [
+    "ACTIVATIONS",
     "L2",
+    "NORM_EPS",
     "PRESETS",
+    "Activation",
     "Algorithm",
     "Architecture",
     "Bias",

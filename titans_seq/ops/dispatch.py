@@ -1,27 +1,63 @@
 """Which implementation runs a memory, and why."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from titans_seq.memory import MemoryRule, MemoryState
-from titans_seq.ops._steps import refused_by_compiler
 from titans_seq.ops.chunked import memory_scan_chunked
+from titans_seq.ops.inputs import Scan, Traits
+from titans_seq.ops.packed import documents_of, memory_scan_packed
 from titans_seq.ops.reference import memory_scan_reference
-from titans_seq.ops.triton import (
-    memory_scan_triton,
-    operand_dtype,
-    refused_by_machine,
-    refused_gates,
-    refused_rule,
-    refused_sizes,
-)
+from titans_seq.ops.triton import memory_scan_triton, refused_by_triton
 
-Backend = Literal["auto", "triton", "chunked", "compiled", "reference"]
+Backend = Literal["auto", "triton", "chunked", "reference"]
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to run a memory.
+
+    Attributes:
+        name: by which it is asked for.
+        about: what it is.
+        refuses: says why it cannot run a call of these traits; None if it can.
+        run: runs a call; the second argument is `return_state`.
+    """
+
+    name: str
+    about: str
+    refuses: Callable[[Traits], str | None]
+    run: Callable[[Scan, bool], tuple[Tensor, MemoryState | None]]
+
+
+def _runs_all(traits: Traits) -> None:
+    """Refuse nothing."""
+
+
+# In order of preference: `auto` takes the first that can run the call.
+BACKENDS = (
+    Implementation(
+        "triton",
+        "fused kernels; they run memories of one or two layers, of some sizes, and what else there is runs chunked",
+        refused_by_triton,
+        memory_scan_triton,
+    ),
+    Implementation(
+        "chunked", "closed form per chunk in PyTorch; runs every rule, on any device", _runs_all, memory_scan_chunked
+    ),
+    Implementation(
+        "reference",
+        "the definition, token by token; for tests, never picked by itself",
+        _runs_all,
+        memory_scan_reference,
+    ),
+)
 
 _log = logging.getLogger(__name__)
 _announced: set[tuple[str, str, str | None]] = set()
@@ -55,24 +91,9 @@ def explain_backend(
         >>> explain_backend("cpu")[0]
         ('triton', False, 'fused kernels need an NVIDIA GPU, got cpu')
     """
-    device = torch.device(device)
-    refused = refused_by_machine(device)
-    if refused is None and rule is not None:
-        refused = refused_rule(rule)
-    architecture = None if rule is None else rule.architecture
-    refused = refused or refused_sizes(key_dim, value_dim, chunk_size, dtype, architecture=architecture)
-    fused = "fused kernels; they run memories of one or two layers, of some sizes, and what else there is runs chunked"
-    not_compiled = refused_by_compiler(device)
-    compiled = (
-        "as chunked, with the steps of whole chunks made by torch.compile, which takes up to a minute for each rule "
-        "and shape: for large chunks, where it saves up to a tenth on a CPU; never picked by itself"
-    )
-    return [
-        ("triton", refused is None, refused or fused),
-        ("chunked", True, f"closed form per chunk in PyTorch; runs every rule, on {device.type} as on any device"),
-        ("compiled", not_compiled is None, not_compiled or compiled),
-        ("reference", True, "the definition, token by token; for tests, never picked by itself"),
-    ]
+    traits = Traits(torch.device(device), rule, key_dim, value_dim, chunk_size, dtype)
+    refusals = [(backend, backend.refuses(traits)) for backend in BACKENDS]
+    return [(backend.name, refused is None, refused or backend.about) for backend, refused in refusals]
 
 
 def memory_scan(
@@ -88,7 +109,8 @@ def memory_scan(
     rule: MemoryRule,
     chunk_size: int,
     backend: Backend = "auto",
-    return_state: bool = True,
+    return_state: bool | Sequence[int] = True,
+    cu_seqlens: Int[Tensor, "D"] | None = None,
 ) -> tuple[Float[Tensor, "B T H V"], MemoryState | None]:
     """Write a sequence into a memory, token by token, and read it after each write.
 
@@ -121,10 +143,16 @@ def memory_scan(
         rule: the memory's four choices.
         chunk_size: tokens whose gradients are taken at the same weights, at least 1; 1 is the exact recurrence.
         backend: an implementation by name, or "auto" for the first of `explain_backend` that can run the call.
-        return_state: pass False to skip the last chunk's update when only outputs are wanted.
+        return_state: pass False to skip the last chunk's update when only outputs are wanted. With `cu_seqlens` also
+            the documents after which the state is wanted, counted from 0.
+        cu_seqlens: borders of documents that lie end to end in one row, `[1, N, H, .]`: whole numbers from 0 to N. Each
+            document is computed as if it were alone: the memory, its momentum, chunks and window begin with its first
+            token as `state` says, which is new, or has a row for each document. They are read on the host.
 
     Returns:
-        Outputs, and the state after the last token (None without `return_state`).
+        Outputs, and the state after the last token (None without `return_state`); with `cu_seqlens` a row for each
+        document asked for. Documents of unlike lengths end at different tokens of their chunks: the state's `position`
+        is then a tensor, and it may go into further calls like any other.
 
     Raises:
         ValueError: if shapes, gates, widths or names do not fit, or the backend asked for cannot run the call; the
@@ -140,126 +168,35 @@ def memory_scan(
         >>> y.shape, state.position
         (torch.Size([1, 5, 1, 2]), 1)
     """
-    gates = {"lr": lr, "momentum": momentum, "decay": decay, "threshold": threshold}
-    _check(q, k, v, gates, state, rule, chunk_size)
-    arguments: dict[str, Any] = {
-        **gates,
-        "state": state,
-        "rule": rule,
-        "chunk_size": chunk_size,
-    }
-    if backend == "reference":
-        y, new = memory_scan_reference(q, k, v, **arguments)
-        return y, new if return_state else None
-    if backend not in ("auto", "triton", "chunked", "compiled"):
-        known = ", ".join(sorted(name for name, _, _ in explain_backend(k.device)))
-        raise ValueError(f"unknown backend {backend!r}: choose one of auto, {known}")
-    if backend == "auto":
-        backend = _pick(q, k, v, gates, state, rule, chunk_size)
-    elif backend == "triton" and (refused := _refused(q, k, v, gates, state, rule, chunk_size)):
-        raise ValueError(f"backend 'triton' cannot run this call: {refused}; use backend='auto'")
-    elif backend == "compiled" and (refused := refused_by_compiler(k.device)):
-        raise ValueError(f"backend 'compiled' cannot run this call: {refused}; or use backend='auto'")
-    if backend == "triton":
-        return memory_scan_triton(q, k, v, **arguments, return_state=return_state)
-    return memory_scan_chunked(q, k, v, **arguments, compiled=backend == "compiled", return_state=return_state)
+    sequences = None if cu_seqlens is None else cu_seqlens.numel() - 1
+    scan = Scan(q, k, v, lr, momentum, decay, threshold, state, rule, chunk_size, sequences)
+    run = _backend(backend, scan.traits).run
+    if cu_seqlens is None and isinstance(state.position, int):
+        return run(scan, bool(return_state))
+    return memory_scan_packed(run, scan, documents_of(scan, cu_seqlens), return_state)
 
 
-def _refused(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    gates: Mapping[str, Tensor | None],
-    state: MemoryState,
-    rule: MemoryRule,
-    chunk_size: int,
-) -> str | None:
-    """Say why the fused kernels cannot run a call; None if they can."""
-    dtype = operand_dtype(q, k, v)
-    return (
-        refused_by_machine(k.device)
-        or refused_rule(rule)
-        or refused_gates(rule, *gates.values())
-        or refused_sizes(k.shape[-1], v.shape[-1], chunk_size, dtype, state.weights[0].dtype, rule.architecture)
-    )
+def _backend(name: str, traits: Traits) -> Implementation:
+    """Return the implementation asked for, or the one that `auto` picks."""
+    if name == "auto":
+        return _pick(traits)
+    known = {backend.name: backend for backend in BACKENDS}
+    if name not in known:
+        raise ValueError(f"unknown backend {name!r}: choose one of auto, {', '.join(known)}")
+    if refused := known[name].refuses(traits):
+        raise ValueError(f"backend {name!r} cannot run this call: {refused}; use backend='auto'")
+    return known[name]
 
 
-def _pick(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    gates: Mapping[str, Tensor | None],
-    state: MemoryState,
-    rule: MemoryRule,
-    chunk_size: int,
-) -> Literal["triton", "chunked"]:
+def _pick(traits: Traits) -> Implementation:
     """Choose what `auto` runs and, once for each choice and reason, log it."""
-    kind = k.device.type
+    fused, chunked, _ = BACKENDS
+    kind = traits.device.type
     # The interpreter would run kernels on a CPU too, but nobody wants it to by itself.
-    refused = _refused(q, k, v, gates, state, rule, chunk_size) if kind == "cuda" else "not on cuda"
-    name = "chunked" if refused else "triton"
-    if not torch.compiler.is_compiling() and (kind, name, refused) not in _announced:
-        _announced.add((kind, name, refused))
-        reason = next(reason for known, _, reason in explain_backend(k.device) if known == name)
+    refused = fused.refuses(traits) if kind == "cuda" else "not on cuda"
+    picked = chunked if refused else fused
+    if not torch.compiler.is_compiling() and (kind, picked.name, refused) not in _announced:
+        _announced.add((kind, picked.name, refused))
         instead = f"; {refused}" if refused and kind == "cuda" else ""
-        _log.info("memory backend on %s: %s (%s%s)", kind, name, reason, instead)
-    return name
-
-
-def _check(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    gates: Mapping[str, Tensor | None],
-    state: MemoryState,
-    rule: MemoryRule,
-    chunk_size: int,
-) -> None:
-    if k.dim() != 4 or q.shape != k.shape or v.shape[:3] != k.shape[:3] or v.dim() != 4:
-        raise ValueError(
-            f"q and k must be [B, T, H, K] and v [B, T, H, V], got q {tuple(q.shape)}, k {tuple(k.shape)}, "
-            f"v {tuple(v.shape)}"
-        )
-    if k.shape[1] == 0:
-        raise ValueError("the sequence is empty: memory_scan needs at least one token")
-    if chunk_size < 1 or state.position >= chunk_size:
-        raise ValueError(
-            f"chunk_size must be at least 1 and above the state's position, got chunk_size {chunk_size}, "
-            f"position {state.position}; a state continues with the chunk_size it was made with"
-        )
-    shapes = rule.architecture.shapes(k.shape[-1], v.shape[-1])
-    _check_gates(gates, rule, tuple(k.shape[:3]), [out for out, _ in shapes[rule.architecture.first_learning :]])
-    _check_state(state, rule, k, shapes)
-
-
-def _check_gates(
-    gates: Mapping[str, Tensor | None], rule: MemoryRule, lead: tuple[int, ...], rows: Sequence[int]
-) -> None:
-    wanted = {
-        "lr": (True, rule.algorithm),
-        "momentum": (rule.algorithm.gated, rule.algorithm),
-        "decay": (rule.retention.gated, rule.retention),
-        "threshold": (rule.bias.gated, rule.bias),
-    }
-    shared, apart = f"[B, T, H] = {lead}", f"[B, T, H, L] = {(*lead, len(rows))}"
-    for name, gate in gates.items():
-        needed, owner = wanted[name]
-        if needed != (gate is not None):
-            raise ValueError(f"{owner} {'needs' if needed else 'has no'} gate {name!r}, got {type(gate).__name__}")
-        admitted = {shared: lead} if name == "threshold" else {shared: lead, apart: (*lead, len(rows))}
-        if name == "decay" and rule.retention.per_channel:
-            admitted = {f"[B, T, H, R] = {(*lead, sum(rows))}": (*lead, sum(rows))}
-        if gate is not None and tuple(gate.shape) not in admitted.values():
-            raise ValueError(f"{name} must be {' or '.join(admitted)}, got {tuple(gate.shape)}")
-
-
-def _check_state(state: MemoryState, rule: MemoryRule, k: Tensor, layers: Sequence[tuple[int, int]]) -> None:
-    shapes = [tuple(w.shape) for w in state.weights]
-    shared, own = (k.shape[2],), (k.shape[0], k.shape[2])
-    expected = [(*(shared if state.is_new else own), *layer) for layer in layers]
-    first = rule.architecture.first_learning
-    still = [(*shared, *layer) for layer in layers[:first]]  # layers that do not learn may be shared at all times
-    if shapes[first:] != expected[first:] or shapes[:first] not in (expected[:first], still):
-        raise ValueError(f"state weights must have shapes {expected} for {rule.architecture}, got {shapes}")
-    if any(w.dtype not in (torch.float32, torch.float64) for w in state.weights):
-        raise ValueError(f"state weights must be float32 or float64, got {state.weights[0].dtype}")
+        _log.info("memory backend on %s: %s (%s%s)", kind, picked.name, picked.about, instead)
+    return picked

@@ -16,35 +16,21 @@ import torch
 from torch import Tensor
 
 from titans_seq.memory import Gates, MemoryRule, MemoryState, apply_memory
-from titans_seq.ops._inputs import gates_of_layers, written_after
+from titans_seq.ops.inputs import Scan
 
 Matrices = tuple[Tensor, ...]
 
 
-def memory_scan_reference(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    *,
-    lr: Tensor,
-    momentum: Tensor | None,
-    decay: Tensor | None,
-    threshold: Tensor | None,
-    state: MemoryState,
-    rule: MemoryRule,
-    chunk_size: int,
-) -> tuple[Tensor, MemoryState]:
-    """Run `memory_scan` by its definition; see there for arguments and shapes.
+def memory_scan_reference(scan: Scan, return_state: bool = True) -> tuple[Tensor, MemoryState | None]:
+    """Run `memory_scan` by its definition.
 
     Reference: arXiv 2501.00663, eq. 13-15, with the gradient of eq. 16-18 (at the first weights of the chunk).
     """
-    with torch.autocast(k.device.type, enabled=False):
-        dtype = state.weights[0].dtype
-        first = rule.architecture.first_learning
-        gates = gates_of_layers(rule, lr, momentum, decay, k, [w.shape[-2] for w in state.weights[first:]], dtype)
-        written = written_after(state, k, v, threshold, rule.algorithm.lookback, dtype)
-        y, state = _scan(q.to(dtype), written, gates, state, rule, chunk_size)
-    return y.to(q.dtype), state
+    with torch.autocast(scan.k.device.type, enabled=False):
+        dtype = scan.dtype
+        gates, written = scan.gates(dtype), scan.written(dtype)
+        y, state = _scan(scan.q.to(dtype), written, gates, scan)
+    return y.to(scan.q.dtype), state if return_state else None
 
 
 def _inner_gradients(rule: MemoryRule, weights: Matrices, token: list[Tensor]) -> Matrices:
@@ -68,9 +54,8 @@ def _at(gates: Gates, t: int) -> Gates:
     return gates.map(spread)
 
 
-def _scan(
-    q: Tensor, written: list[Tensor], gates: list[Gates], state: MemoryState, rule: MemoryRule, chunk_size: int
-) -> tuple[Tensor, MemoryState]:
+def _scan(q: Tensor, written: list[Tensor], gates: list[Gates], scan: Scan) -> tuple[Tensor, MemoryState]:
+    state, rule, chunk_size = scan.state, scan.rule, scan.chunk_size
     batch, length = q.shape[:2]
     first, depth = rule.architecture.first_learning, rule.architecture.depth
     frozen, still = state.weights[:first], state.momentum[:first]
@@ -78,7 +63,7 @@ def _scan(
         state = MemoryState.initial([w.expand(batch, *w.shape) for w in state.weights])
     fixed = tuple(w.expand(batch, *w.shape[-3:]) for w in state.weights[:first])
     weights, past, anchor = (part[first:] for part in (state.weights, state.momentum, state.anchor))
-    position = state.position
+    position = scan.position
     lookback = rule.algorithm.lookback
     outputs = []
     for t in range(length):

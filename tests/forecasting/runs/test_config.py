@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from titans_seq.env import checkout_commit
+from titans_seq.experiment.provenance import checkout_commit
 
 
 def test_a_run_in_a_checkout_names_its_commit(repository: Path) -> None:

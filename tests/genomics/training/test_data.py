@@ -72,3 +72,14 @@ def test_labels_that_would_poison_a_loss_are_refused():
         LabelledLoader(several, Nucleotides(), 2, 100)
     with pytest.raises(UserError, match="no sequence to read"):
         LabelledLoader(replace(DATA, names=(), sequences=(), labels=DATA.labels[:0]), Nucleotides(), 2, 100)
+
+
+def test_processes_share_the_rows_of_each_batch():
+    alone = list(loader(rows=7))
+    shared = [list(LabelledLoader(DATA, Nucleotides(), 7, 400, True, 0, rank, 4)) for rank in range(4)]
+    for whole, *parts in zip(alone, *shared, strict=True):
+        assert sum(part.rows for part in parts) == whole.rows == len(whole.everyone)
+        assert all(part.everyone.equal(whole.everyone) for part in parts)
+        labels = sorted(label for part in parts for label in part.labels[: part.rows].tolist())
+        assert labels == sorted(whole.labels.tolist())
+        assert all(len(part.labels) >= 1 for part in parts)  # every process takes part in every step

@@ -17,8 +17,9 @@ from genomics.training.fitting import fit, new_classifier
 from genomics.training.module import ClassifierModule, mcc
 from tests.genomics.small import encoder, labelled, splits
 from titans_seq.errors import UserError
-from titans_seq.training.optimiser import OptimiserConfig
+from titans_seq.experiment.settings import Hardware, OptimiserConfig
 
+CPU = Hardware("cpu")
 CONFIG = TrainConfig(epochs=3, rows=16, optimiser=OptimiserConfig(lr=3e-3))
 DATA = splits()
 
@@ -48,17 +49,16 @@ def test_learns_and_keeps_the_best_weights():
     config = replace(CONFIG, epochs=12, optimiser=OptimiserConfig(lr=1e-2))
     data = several(labelled(96, 0))
     model = new(config, kind="multilabel")
-    result = fit(model, data, several(labelled(24, 1)), config, accelerator="cpu")
-    assert result.history[-1].train_loss < result.history[0].train_loss - 0.1
-    losses = [epoch.val_loss for epoch in result.history]
-    assert None not in losses
-    assert result.best.val_loss == min(loss for loss in losses if loss is not None)
+    result = fit(model, data, several(labelled(24, 1)), config, hardware=CPU)
+    assert result.rows[-1]["loss"] < result.rows[0]["loss"] - 0.1
+    assert [row["epoch"] for row in result.rows] == list(range(1, 13))
+    assert result.best["validation_loss"] == min(row["validation_loss"] for row in result.rows)
     assert not model.training
 
 
 def test_leaves_random_numbers_and_terminal_alone(capfd):
     before = torch.get_rng_state()
-    fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1), accelerator="cpu")
+    fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1), hardware=CPU)
     assert torch.equal(torch.get_rng_state(), before)
     assert capfd.readouterr() == ("", "")
 
@@ -68,7 +68,7 @@ def test_a_seed_fixes_the_weights_and_another_changes_them():
     for seed in (0, 0, 1):
         config = replace(CONFIG, epochs=1, seed=seed)
         models.append(new(config))
-        fit(models[-1], DATA.train, None, config, accelerator="cpu")
+        fit(models[-1], DATA.train, None, config, hardware=CPU)
     assert same(models[0], models[1])
     assert not same(models[0], models[2])
 
@@ -77,7 +77,7 @@ def test_a_seed_fixes_the_weights_and_another_changes_them():
 def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, strands, monkeypatch, capsys):
     config = replace(CONFIG, mutations=0.1)
     whole, cut, resumed = (new(strands=strands) for _ in range(3))
-    expected = fit(whole, DATA.train, DATA.validation, config, accelerator="cpu")
+    expected = fit(whole, DATA.train, DATA.validation, config, folder=tmp_path / "whole", hardware=CPU)
 
     class PowerCut(BaseException):
         pass
@@ -89,15 +89,15 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, strands, mo
             raise PowerCut
         return original(self, batch, batch_idx)
 
-    file = tmp_path / "checkpoint.pt"
+    folder = tmp_path / "cut"
     with monkeypatch.context() as patch:
         patch.setattr(ClassifierModule, "training_step", broken)
         with pytest.raises(PowerCut):
-            fit(cut, DATA.train, DATA.validation, config, checkpoint=file, accelerator="cpu")
+            fit(cut, DATA.train, DATA.validation, config, folder=folder, hardware=CPU)
     with torch.no_grad():
         for parameter in resumed.parameters():
             parameter.zero_()  # these weights must not matter
-    options = {"checkpoint": file, "resume": True, "progress": "lines", "accelerator": "cpu"}
+    options = {"folder": folder, "resume": True, "progress": "lines", "hardware": CPU}
     result = fit(resumed, DATA.train, DATA.validation, config, **options)
     assert result == expected
     assert same(resumed, whole)
@@ -107,16 +107,16 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, strands, mo
 
 def test_a_run_that_had_stopped_early_does_not_go_on_when_resumed(tmp_path):
     config = replace(CONFIG, epochs=9, patience=1, monitor="mcc", optimiser=OptimiserConfig(lr=1e-9))
-    file = tmp_path / "checkpoint.pt"
-    stopped = fit(new(), DATA.train, DATA.validation, config, checkpoint=file, accelerator="cpu")
-    assert len(stopped.history) == 2
-    again = fit(new(), DATA.train, DATA.validation, config, checkpoint=file, resume=True, accelerator="cpu")
+    folder = tmp_path
+    stopped = fit(new(), DATA.train, DATA.validation, config, folder=folder, hardware=CPU)
+    assert len(stopped.rows) == 2
+    again = fit(new(), DATA.train, DATA.validation, config, folder=folder, resume=True, hardware=CPU)
     assert again == stopped
 
 
 def test_without_patience_all_epochs_are_trained():
     config = replace(CONFIG, epochs=4, optimiser=OptimiserConfig(lr=1e-9))
-    assert len(fit(new(), DATA.train, DATA.validation, config, accelerator="cpu").history) == 4
+    assert len(fit(new(), DATA.train, DATA.validation, config, hardware=CPU).rows) == 4
     with pytest.raises(UserError, match="patience must be at least 1, got 0"):
         replace(config, patience=0)
 
@@ -131,7 +131,7 @@ def test_a_strand_is_drawn_in_training_alone_and_prediction_reads_both(monkeypat
 
     monkeypatch.setattr(Encoder, "forward", noted)
     model = new(strands="augment")
-    fit(model, DATA.train, DATA.validation, CONFIG, accelerator="cpu")
+    fit(model, DATA.train, DATA.validation, CONFIG, hardware=CPU)
     encode = model.config.tokenizer.encode
     assert DATA.validation is not None
 
@@ -150,26 +150,24 @@ def test_a_loss_that_is_not_finite_ends_the_training(monkeypatch):
     original = ClassifierModule.loss
     monkeypatch.setattr(ClassifierModule, "loss", lambda self, *given: original(self, *given) * math.nan)
     with pytest.raises(UserError, match="training loss became nan in step 1: lower the learning rate .it is 0.003"):
-        fit(new(), DATA.train, DATA.validation, CONFIG, accelerator="cpu")
+        fit(new(), DATA.train, DATA.validation, CONFIG, hardware=CPU)
 
 
 def test_without_validation_the_last_weights_are_kept():
-    result = fit(new(), DATA.train, None, replace(CONFIG, epochs=2), accelerator="cpu")
+    result = fit(new(), DATA.train, None, replace(CONFIG, epochs=2), hardware=CPU)
     assert result.best_epoch == 2
-    assert result.best.val_loss is None
-    assert result.best.val_mcc is None
+    assert not any(name.startswith("validation") for name in result.best)
 
 
 def test_a_regression_learns_in_the_units_of_its_target():
     train, validation = numbers(labelled(96, 0)), numbers(labelled(32, 1))
     config = replace(CONFIG, epochs=8, optimiser=OptimiserConfig(lr=1e-2))
     model = new(config, kind="regression", outputs=1)
-    result = fit(model, train, validation, config, accelerator="cpu")
-    assert result.best.val_mcc is None
-    assert result.best.val_loss is not None
-    assert result.best.val_loss < 0.8  # 1 is what the mean gives
+    result = fit(model, train, validation, config, hardware=CPU)
+    assert "validation_mcc" not in result.best
+    assert result.best["validation_loss"] < 0.8  # 1 is what the mean gives
     with pytest.raises(UserError, match="a regression has no MCC: monitor the loss"):
-        fit(model, train, validation, replace(config, monitor="mcc"), accelerator="cpu")
+        fit(model, train, validation, replace(config, monitor="mcc"), hardware=CPU)
 
 
 def test_class_weights_count_rare_classes_more():
@@ -185,17 +183,17 @@ def test_class_weights_count_rare_classes_more():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ClassifierModule, "training_step", noted)
-        fit(new(), rare, None, replace(config, epochs=1), accelerator="cpu")
+        fit(new(), rare, None, replace(config, epochs=1), hardware=CPU)
     torch.testing.assert_close(seen[0].cpu(), torch.tensor([48 / 88, 6.0]))
     with pytest.raises(UserError, match="no classes to weigh"):
-        fit(new(kind="regression", outputs=1), numbers(DATA.train), None, config, accelerator="cpu")
+        fit(new(kind="regression", outputs=1), numbers(DATA.train), None, config, hardware=CPU)
 
 
 def test_what_memories_write_can_be_a_cost():
     models = []
     for cost in (0.0, 10.0):
         models.append(new())
-        fit(models[-1], DATA.train, None, replace(CONFIG, epochs=1, write_cost=cost), accelerator="cpu")
+        fit(models[-1], DATA.train, None, replace(CONFIG, epochs=1, write_cost=cost), hardware=CPU)
     assert not same(*models)
 
 
@@ -203,7 +201,8 @@ def test_mutations_draw_bases_anew_and_leave_the_rest(monkeypatch):
     module = ClassifierModule(new(), replace(CONFIG, mutations=0.4))
     ids = torch.full((50, 40), 2)
     ids[:, 30:], ids[:, :5] = Nucleotides().pad, Nucleotides().unknown
-    before = LabelledBatch(Batch(ids, torch.full((50,), 30)), torch.zeros(50, dtype=torch.int64))
+    labels = torch.zeros(50, dtype=torch.int64)
+    before = LabelledBatch(Batch(ids, torch.full((50,), 30)), labels, labels, 50)
     torch.manual_seed(0)
     after = module._mutated(before).batch
     assert torch.equal(after.ids[:, 30:], ids[:, 30:])
@@ -217,20 +216,20 @@ def test_mutations_draw_bases_anew_and_leave_the_rest(monkeypatch):
     original = ClassifierModule._mutated
     monkeypatch.setattr(ClassifierModule, "_mutated", lambda self, batch: asked.append(1) or original(self, batch))
     for share, expected in ((0.0, 0), (0.4, 6)):
-        fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=8, mutations=share), accelerator="cpu")
+        fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=8, mutations=share), hardware=CPU)
         assert len(asked) == expected  # batches of the training part alone
 
 
 def test_mutations_of_words_are_refused():
     words = new(tokenizer=KMers(3))
     with pytest.raises(UserError, match="mutations are of single nucleotides, and this model reads longer words"):
-        fit(words, DATA.train, None, replace(CONFIG, mutations=0.1), accelerator="cpu")
+        fit(words, DATA.train, None, replace(CONFIG, mutations=0.1), hardware=CPU)
 
 
 def test_long_sequences_are_read_piece_by_piece(monkeypatch):
     """The same loss and nearly the same weights."""
     models = [new(), new()]
-    fit(models[0], DATA.train, DATA.validation, replace(CONFIG, epochs=1), accelerator="cpu")
+    fit(models[0], DATA.train, DATA.validation, replace(CONFIG, epochs=1), hardware=CPU)
     monkeypatch.setattr("genomics.training.module.PIECE", 16)
     with torch.no_grad():
         whole, config = new(), replace(CONFIG, epochs=1)
@@ -238,7 +237,7 @@ def test_long_sequences_are_read_piece_by_piece(monkeypatch):
         batch = next(iter(_batches()))
         expected = ClassifierModule(whole, config).logits(batch)
         torch.testing.assert_close(expected, whole(batch.batch.ids, batch.batch.lengths), atol=1e-5, rtol=0)
-    fit(models[1], DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=4), accelerator="cpu")
+    fit(models[1], DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=4), hardware=CPU)
     assert all(parameter.isfinite().all() for parameter in models[1].parameters())
 
 
@@ -249,19 +248,17 @@ def _batches():
 def test_data_that_nothing_can_be_learnt_from_is_refused():
     one = replace(DATA.train, labels=np.zeros(len(DATA.train), np.int64))
     with pytest.raises(UserError, match=r"all 48 training sequences have the same label \(background\)"):
-        fit(new(), one, None, CONFIG, accelerator="cpu")
+        fit(new(), one, None, CONFIG, hardware=CPU)
     with pytest.raises(UserError, match="kind 'classes' with 2 outputs, the model of kind 'classes' with 3"):
-        fit(new(outputs=3), DATA.train, None, CONFIG, accelerator="cpu")
+        fit(new(outputs=3), DATA.train, None, CONFIG, hardware=CPU)
 
 
-def test_a_checkpoint_that_is_missing_or_foreign_is_refused(tmp_path):
-    file = tmp_path / "checkpoint.pt"
-    with pytest.raises(UserError, match="no checkpoint .* to resume from"):
-        fit(new(), DATA.train, None, CONFIG, checkpoint=file, resume=True, accelerator="cpu")
-    fit(new(), DATA.train, None, replace(CONFIG, epochs=1), checkpoint=file, accelerator="cpu")
+def test_a_foreign_checkpoint_is_refused(tmp_path):
+    folder = tmp_path
+    fit(new(), DATA.train, None, replace(CONFIG, epochs=1), folder=folder, hardware=CPU)
     other = new(encoder=encoder(depth=2))
     with pytest.raises(UserError, match="is of another model"):
-        fit(other, DATA.train, None, CONFIG, checkpoint=file, resume=True, accelerator="cpu")
+        fit(other, DATA.train, None, CONFIG, folder=folder, resume=True, hardware=CPU)
 
 
 def test_mcc_of_several_labels_is_their_mean():
@@ -278,8 +275,8 @@ def test_mcc_of_several_labels_is_their_mean():
         ({"write_cost": math.nan}, "write_cost must be at least 0, got nan"),
         ({"mutations": 1.0}, r"mutations must be in \[0, 1\), got 1.0"),
         ({"mutations": math.nan}, r"mutations must be in \[0, 1\), got nan"),
-        ({"monitor": "accuracy"}, "monitor must be one of mcc, loss, got 'accuracy'"),
-        ({"class_weights": "some"}, "class_weights must be one of none, balanced"),
+        ({"monitor": "accuracy"}, "unknown monitor 'accuracy': expected one of mcc, loss"),
+        ({"class_weights": "some"}, "unknown class_weights 'some': expected one of none, balanced"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):

@@ -1,11 +1,13 @@
 import pytest
 
-from genomics.training.fitting import Epoch
 from genomics.training.overfitting import overfitting
+from titans_seq.experiment.history import History
 
 
-def epochs(train: list[float], validation: list[float | None]) -> list[Epoch]:
-    return [Epoch(number, *losses, None) for number, losses in enumerate(zip(train, validation, strict=True), 1)]
+def epochs(train: list[float], validation: list[float | None]) -> History:
+    pairs = enumerate(zip(train, validation, strict=True), 1)
+    rows = ({"epoch": number, "loss": loss, "validation_loss": held} for number, (loss, held) in pairs)
+    return History(tuple({name: x for name, x in row.items() if x is not None} for row in rows))
 
 
 def test_a_rising_validation_loss_is_told_with_its_numbers() -> None:

@@ -10,13 +10,14 @@ from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import Record
 from genomics.tokens import KMers, Nucleotides
 from genomics.training.config import PretrainConfig
-from genomics.training.pretraining import PretrainModel, _PretrainModule, new_pretrain_model, pretrain
+from genomics.training.pretraining import PretrainModel, PretrainModule, new_pretrain_model, pretrain
 from genomics.training.windows import IGNORED, Genome, ValidationLoader, WindowLoader
 from tests.genomics.small import encoder, records
 from titans_seq.errors import UserError
-from titans_seq.training.optimiser import OptimiserConfig
-from titans_seq.training.run_folder import CHECKPOINTS
+from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.settings import Hardware, OptimiserConfig
 
+CPU = Hardware("cpu")
 CONFIG = PretrainConfig(
     objective="next", steps=6, length=40, rows=4, optimiser=OptimiserConfig(lr=1e-2), validation=0.1, every=2
 )
@@ -30,7 +31,7 @@ def genome(share: float = 0.1) -> Genome:
 
 def pretrained(folder, config: PretrainConfig = CONFIG, shape=BOTH, **options) -> PretrainModel:
     model = new_pretrain_model(shape, Nucleotides(), config)
-    pretrain(model, genome(config.validation), config, folder, accelerator="cpu", **options)
+    pretrain(model, genome(config.validation), config, folder, hardware=CPU, **options)
     return model
 
 
@@ -43,9 +44,8 @@ def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
 def test_learns(tmp_path, objective, shape):
     config = replace(CONFIG, objective=objective, steps=60, every=60, rows=8)
     model = new_pretrain_model(shape, Nucleotides(), config)
-    (last,) = pretrain(model, genome(), config, tmp_path, accelerator="cpu")
-    assert last.val_loss is not None
-    assert last.val_loss < math.log(4) - 0.3
+    history = pretrain(model, genome(), config, tmp_path, hardware=CPU)
+    assert history.best["validation_loss"] < math.log(4) - 0.3
     assert not model.training
 
 
@@ -57,7 +57,7 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, objective, 
     class PowerCut(BaseException):
         pass
 
-    original = _PretrainModule.training_step
+    original = PretrainModule.training_step
 
     def broken(self, batch, batch_idx):
         if self.global_step == 5:
@@ -65,14 +65,14 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, objective, 
         return original(self, batch, batch_idx)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_PretrainModule, "training_step", broken)
+        patch.setattr(PretrainModule, "training_step", broken)
         with pytest.raises(PowerCut):
             pretrained(tmp_path / "cut", config)
     assert sorted(path.name for path in (tmp_path / "cut" / CHECKPOINTS).iterdir())[-1] == "step-00000004.ckpt"
     model = new_pretrain_model(BOTH, Nucleotides(), replace(config, seed=99))  # whose weights must not matter
-    history = pretrain(model, genome(), config, tmp_path / "cut", resume=True, accelerator="cpu")
+    history = pretrain(model, genome(), config, tmp_path / "cut", resume=True, hardware=CPU)
     assert same(model, expected)
-    assert [one.step for one in history] == [2, 4, 6]
+    assert [row["step"] for row in history.validations] == [2, 4, 6]
 
 
 def test_next_asks_for_the_base_that_follows():
@@ -137,13 +137,13 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
     with torch.no_grad():
         model.encoder.embedding.weight.fill_(math.inf)
     with pytest.raises(UserError, match="training loss became nan in step 1"):
-        pretrain(model, genome(), CONFIG, tmp_path, accelerator="cpu")
+        pretrain(model, genome(), CONFIG, tmp_path, hardware=CPU)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"objective": "previous"}, "objective must be one of next, masked"),
+        ({"objective": "previous"}, "unknown objective 'previous': expected one of next, masked"),
         ({"length": 1}, "length must be at least 2"),
         ({"mask_share": 0.0}, r"mask_share must be in \(0, 1\)"),
         ({"validation": 0.9}, r"validation must be in \[0, 0.5\]"),

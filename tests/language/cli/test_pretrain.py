@@ -9,16 +9,17 @@ import yaml
 
 from language import load_tokenizer, prepare
 from language.cli.main import main
-from language.cli.pretrain import BatchOptions, ModelOptions, OptimiserOptions, Pretrain, RunOptions, resolve
-from language.runs.folder import RunConfig
-from language.runs.runs import pretrain_run
+from language.runs.config import RunConfig
+from language.runs.runs import new_run
 from language.training.config import PretrainConfig
-from language.training.settings import Hardware
 from titans_seq.blocks import LMMConfig
+from titans_seq.config import from_yaml
 from titans_seq.errors import UserError
+from titans_seq.experiment.record import read_config
+from titans_seq.models import language_model
 from titans_seq.models.saving import load_model
-from titans_seq.training.run_folder import read_config
 
+SMALL = "--preset tiny-lmm --max-steps 2 --length 32 --batch-tokens 64 --checkpoint-every 1".split()
 TEXT = "To be, or not to be: that is the question.\n" * 60
 
 
@@ -36,18 +37,14 @@ def titans(*options: object) -> None:
 
 
 def pretrain(shards: Path, out: Path, *options: object) -> None:
-    small = "--preset tiny-lmm --max-steps 2 --length 32 --batch-tokens 64 --checkpoint-every 1".split()
-    titans("--data", shards, "--out", out, *small, *options)
+    titans("--data", shards, "--out", out, *SMALL, *options)
 
 
-def settings(shards: Path, preset: str = "tiny-lmm", optimiser: OptimiserOptions | None = None) -> PretrainConfig:
-    options = Pretrain(
-        RunOptions(Path("out")),
-        model=ModelOptions(preset),
-        batches=BatchOptions(length=32, batch_tokens=64),
-        optimiser=optimiser or OptimiserOptions(max_steps=2),
-    )
-    return resolve(options, shards)
+def dry_run(capsys: pytest.CaptureFixture[str], shards: Path, *options: object) -> RunConfig:
+    """The configuration that a command line would train with."""
+    capsys.readouterr()
+    titans("--data", shards, "--out", "nowhere", "--dry-run", *options)
+    return from_yaml(capsys.readouterr().out, RunConfig)
 
 
 def names(folder: Path) -> list[str]:
@@ -65,7 +62,8 @@ def test_a_run_folder_holds_everything_and_no_pickle_in_its_model(run):
     assert names(run) == ["checkpoints", "config.yaml", "log.jsonl", "model", "training.png"]
     assert names(run / "model") == ["card.md", "config.yaml", "tokenizer.yaml", "weights.safetensors"]
     config = read_config(run, RunConfig)
-    assert config.pretrain.model.vocabulary == 257
+    assert config.model.vocabulary == 257
+    assert config.origin.command is not None
     assert config.tokenizer.kind == "bytes"
     card = (run / "model" / "card.md").read_text()
     assert "4 of LMM" in card
@@ -105,7 +103,9 @@ def test_a_run_that_was_stopped_is_finished_with_resume(shards, run, tmp_path, c
 
 def test_resume_takes_no_other_settings(run):
     with pytest.raises(UserError, match="--resume goes on with the settings stored in the run"):
-        titans("--resume", "--out", run, "--max-steps", 5)
+        titans("--resume", "--out", run, "--lr", 0.1)
+    with pytest.raises(UserError, match=r"--max-steps 1: the run in .* is to have 2 steps and has made 2: give more"):
+        titans("--resume", "--out", run, "--max-steps", 1)
     with pytest.raises(UserError, match="is not a run folder"):
         titans("--resume", "--out", run / "model" / "nowhere")
 
@@ -115,7 +115,7 @@ def test_resume_refuses_changed_data(shards, run, tmp_path):
     shutil.copytree(run, out)
     shutil.rmtree(out / "model")
     config = yaml.safe_load((out / "config.yaml").read_text())
-    config["fingerprint"] = "0" * 64
+    config["data"]["sha256"] = "0" * 64
     (out / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(UserError, match="are not those that the run in"):
         titans("--resume", "--out", out)
@@ -162,32 +162,93 @@ def test_a_failure_before_the_first_checkpoint_leaves_nothing(shards, tmp_path, 
         ("--data /no/such", "/no/such"),
     ],
 )
-def test_wrong_options_are_refused_before_anything_is_written(shards, tmp_path, options, message):
+def test_wrong_options_are_refused_before_anything_is_written(shards, tmp_path, options, message, monkeypatch, capsys):
     with pytest.raises(UserError, match=message):
         pretrain(shards, tmp_path / "new", *options.split())
     assert names(tmp_path) == []
 
 
-def test_data_and_devices_are_asked_for(tmp_path, capsys):
+def test_data_and_devices_are_asked_for(tmp_path):
     with pytest.raises(UserError, match="no data is given: add --data"):
         titans("--out", tmp_path / "new")
-    assert main(["pretrain", "--out", str(tmp_path / "new"), "--devices", "0"]) == 2
-    assert "devices must be at least 1, got 0" in capsys.readouterr().err
+    with pytest.raises(UserError, match="devices must be at least 1, got 0"):
+        titans("--out", tmp_path / "new", "--devices", "0")
     assert names(tmp_path) == []
 
 
-def test_what_is_not_given_is_filled_in(shards):
-    config = settings(shards, optimiser=OptimiserOptions())
+def test_what_is_not_given_is_filled_in(shards, capsys):
+    given = ("--length", 32, "--batch-tokens", 64)
+    config = dry_run(capsys, shards, *given).training
     tokens = len(TEXT) * 0.9
+    assert config.steps is not None
     assert tokens / 64 <= config.steps <= tokens / 64 + 2
-    assert config.batches.rows == 2
+    assert config.batches.rows_of(processes=1) == 2
     assert config.optimiser.lr == 1e-3
-    assert settings(shards, "tiny-transformer").batches.mode == "random"
+    assert dry_run(capsys, shards, "--preset", "tiny-transformer", *given).training.batches.mode == "random"
+
+
+def test_the_command_line_wins_over_the_file_and_the_file_over_the_preset(shards, run, tmp_path, capsys):
+    pretrain(shards, tmp_path / "x", "--lr", 0.5, "--weight-decay", 0.3, "--set", "model.blocks.0.memory.heads=2")
+    config = dry_run(capsys, shards, "--config", tmp_path / "x", "--lr", "1e-3", "--set", "training.seed=7")
+    assert (config.training.optimiser.lr, config.training.optimiser.weight_decay) == (1e-3, 0.3)
+    assert (config.training.seed, config.training.steps) == (7, 2)
+    (block,) = config.model.blocks
+    assert isinstance(block, LMMConfig)
+    assert block.memory.heads == 2
+    with pytest.raises(UserError, match="trainin: unknown field, expected one of model, training; did you mean"):
+        dry_run(capsys, shards, "--set", "trainin.seed=7")
+
+
+def test_a_run_begins_with_the_model_of_another_one(shards, run, tmp_path):
+    titans(
+        "--data", shards, "--out", tmp_path / "x", "--init", run, "--max-steps", 1, "--lr", "1e-12", "--mode", "random"
+    )
+    for name, tensor in load_model(run).state_dict().items():
+        torch.testing.assert_close(load_model(tmp_path / "x").state_dict()[name], tensor, msg=name)
+    with pytest.raises(UserError, match="has other weights than the configured one"):
+        titans("--data", shards, "--out", tmp_path / "y", "--init", run, "--preset", "tiny-mac")
+
+
+def test_a_finished_run_is_trained_further_on_shards_that_were_moved(shards, run, tmp_path):
+    out, moved = tmp_path / "longer", tmp_path / "moved"
+    shutil.copytree(run, out)
+    shutil.copytree(shards, moved)
+    config = yaml.safe_load((out / "config.yaml").read_text())
+    config["data"]["path"] = str(tmp_path / "gone")
+    (out / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(UserError, match="are not in .*gone any more: say where with --data"):
+        titans("--resume", "--out", out, "--max-steps", 3)
+    titans("--resume", "--out", out, "--max-steps", 3, "--data", moved)
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "validation_loss" in row] == [2, 3]
+    assert not torch.equal(load_model(out).embedding.weight, load_model(run).embedding.weight)
+    assert read_config(out, RunConfig).training.steps == 3
+
+
+OLD_RUN = """\
+pretrain:
+  model: {vocabulary: 257, dim: 32, blocks: [{kind: lmm}], depth: 1}
+  steps: 100
+  optimiser: {lr: 0.002, least: 0.1, warmup: 50, betas: [0.9, 0.95], weight_decay: 0.1, clip: 1.0}
+  batches: {length: 32, rows: 2, tokens: 64, mode: carry}
+data: /data/shards
+fingerprint: abc
+tokenizer: {kind: bytes, vocabulary: 257, end_of_document: 256, sha256: null}
+versions: {python: 3.11.9, titans-seq: 0.1.0}
+"""
+
+
+def test_the_run_folders_of_earlier_versions_are_read(tmp_path):
+    (tmp_path / "config.yaml").write_text(OLD_RUN)
+    run = read_config(tmp_path, RunConfig)
+    assert (run.data.path, run.data.sha256, run.origin.versions["titans-seq"]) == ("/data/shards", "abc", "0.1.0")
+    assert run.training.batches.rows == 2
+    assert run.training.optimiser.warmup_steps(100) == 50
 
 
 def test_hard_gates_and_the_cost_of_writing_are_part_of_the_run(shards, tmp_path):
     pretrain(shards, tmp_path / "x", "--gates", "hard", "--write-cost", 0.1, "--log-every", 1)
-    config = read_config(tmp_path / "x", RunConfig).pretrain
+    config = read_config(tmp_path / "x", RunConfig).training
     (block,) = load_model(tmp_path / "x").config.blocks
     assert isinstance(block, LMMConfig)
     assert (block.memory.gates.form, block.memory.gates.source) == ("hard", "convolved")
@@ -196,8 +257,7 @@ def test_hard_gates_and_the_cost_of_writing_are_part_of_the_run(shards, tmp_path
     assert all(row["write_cost"] > 0 for row in rows if "loss" in row)
 
 
-def test_a_model_of_another_vocabulary_is_refused(shards, tmp_path):
-    config = settings(shards)
-    other = replace(config, model=replace(config.model, vocabulary=100))
+def test_a_model_of_another_vocabulary_is_refused(shards):
+    model = replace(language_model("tiny-lmm"), vocabulary=100)
     with pytest.raises(UserError, match="has 257 tokens, the model is of 100"):
-        pretrain_run(shards, tmp_path / "new", other, hardware=Hardware("cpu"))
+        new_run(shards, model, PretrainConfig())

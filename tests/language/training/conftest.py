@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from language.data.token_shards import TokenShards
-from language.training.config import PretrainConfig
-from language.training.settings import BatchConfig, RecordConfig
+from language.training.config import BatchConfig, PretrainConfig, RecordConfig
 from titans_seq.blocks import MACConfig, MAGConfig
+from titans_seq.experiment.settings import OptimiserConfig
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
 from titans_seq.models import CausalLMConfig
-from titans_seq.training.optimiser import OptimiserConfig
 
 VOCABULARY, END = 13, 12
 MEMORY = NeuralMemoryConfig(heads=2, chunk_size=8, persistent_tokens=2)
@@ -41,9 +40,8 @@ def validation() -> TokenShards:
 @pytest.fixture
 def config() -> PretrainConfig:
     return PretrainConfig(
-        MODEL,
         steps=6,
-        optimiser=OptimiserConfig(lr=3e-3, warmup=2),
+        optimiser=OptimiserConfig(lr=3e-3, warmup=0.34),
         batches=BatchConfig(length=16, rows=2, tokens=64),
         records=RecordConfig(validate_every=4, checkpoint_every=2, log_every=2),
     )

@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 import os
@@ -11,24 +12,27 @@ import pytest
 import torch
 from torch import nn
 
-from language.training.config import LOG, PretrainConfig
-from language.training.log import read_log
+from language.data.stream import IGNORED
+from language.training.config import PretrainConfig
+from language.training.data import training_stream
 from language.training.module import MOST_SKIPPED, LanguageModule
 from language.training.pretraining import new_model, pretrain_model
-from language.training.settings import Hardware
+from tests.language.training.conftest import MODEL
 from titans_seq.blocks import AttentionBlockConfig
 from titans_seq.config import to_yaml
 from titans_seq.errors import UserError
+from titans_seq.experiment.history import LOG, History
+from titans_seq.experiment.lightning_tools import last_checkpoint
+from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.settings import Hardware
 from titans_seq.layers import AttentionConfig
 from titans_seq.models import CausalLM
-from titans_seq.training.lightning_tools import last_checkpoint
-from titans_seq.training.run_folder import CHECKPOINTS
 
 CPU = Hardware("cpu")
 
 
 def pretrained(config, train, validation, folder, **options) -> CausalLM:
-    trained = pretrain_model(new_model(config), config, train, validation, folder, hardware=CPU, **options)
+    trained, _ = pretrain_model(new_model(MODEL, config), config, train, validation, folder, hardware=CPU, **options)
     assert trained is not None
     return trained
 
@@ -50,7 +54,7 @@ def same(first: nn.Module, second: nn.Module) -> bool:
 def test_learns(tmp_path, train, validation, config):
     config = changed(config, records={"log_every": 20, "validate_every": 40, "checkpoint_every": 40}, steps=40)
     pretrained(config, train, validation, tmp_path, tokens_per_byte=0.5)
-    rows = list(read_log(tmp_path / LOG))
+    rows = History.read(tmp_path / LOG).rows
     assert rows[0]["loss"] > rows[1]["loss"] + 0.1
     last = rows[-1]
     assert last["validation_loss"] < math.log(13) - 0.3
@@ -60,11 +64,12 @@ def test_learns(tmp_path, train, validation, config):
 
 def test_what_the_log_holds(tmp_path, train, validation, config, capsys):
     pretrained(changed(config, records={"peak_flops": 1e12}), train, validation, tmp_path, progress="lines")
-    rows = list(read_log(tmp_path / LOG))
+    rows = History.read(tmp_path / LOG).rows
     assert [row["step"] for row in rows] == [2, 4, 4, 6, 6]
     assert ["validation_loss" in row for row in rows] == [False, False, True, False, True]
     first = rows[0]
-    assert first["tokens"] == 128
+    read = itertools.islice(training_stream(config, train), 4)  # two steps of two batches
+    assert first["tokens"] == sum(int((batch.targets != IGNORED).sum()) for batch in read) < 128
     assert first["lr"] == pytest.approx(3e-3)
     assert 0 < first["flops_utilisation"] < 1
     assert first["gradient_norm"] > 0
@@ -79,7 +84,9 @@ def test_what_the_log_holds(tmp_path, train, validation, config, capsys):
 def test_what_is_written_is_charged_for_and_logged(tmp_path, train, validation, config):
     for weight in (0.0, 0.5):
         pretrained(replace(config, write_cost=weight), train, validation, tmp_path / str(weight))
-    free, charged = ([row for row in read_log(tmp_path / name / LOG) if "loss" in row] for name in ("0.0", "0.5"))
+    free, charged = (
+        [row for row in History.read(tmp_path / name / LOG).rows if "loss" in row] for name in ("0.0", "0.5")
+    )
     assert not any("write_cost" in row for row in free)
     assert all(0 < row["write_cost"] < 0.5 * 2 for row in charged)
     assert free[0]["gradient_norm"] != charged[0]["gradient_norm"]
@@ -125,11 +132,11 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, train, vali
             pretrained(config, train, validation, tmp_path / "cut")
     assert sorted(path.name for path in (tmp_path / "cut" / CHECKPOINTS).iterdir())[-1] == "step-00000004.ckpt"
     torch.manual_seed(99)
-    model = new_model(replace(config, seed=99))  # whose weights must not matter
-    resumed = pretrain_model(model, config, train, validation, tmp_path / "cut", hardware=CPU, resume=True)
+    model = new_model(MODEL, replace(config, seed=99))  # whose weights must not matter
+    resumed, _ = pretrain_model(model, config, train, validation, tmp_path / "cut", hardware=CPU, resume=True)
     assert resumed is not None
     assert same(resumed, expected)
-    logs = [list(read_log(tmp_path / name / LOG)) for name in ("whole", "cut")]
+    logs = [[*History.read(tmp_path / name / LOG).rows] for name in ("whole", "cut")]
     for rows in logs:
         for row in rows:
             row.pop("tokens_per_second", None)
@@ -140,13 +147,14 @@ KILLED = """
 import sys, torch
 torch.set_num_threads(1)
 from pathlib import Path
-from tests.language.training.conftest import documents
+from tests.language.training.conftest import MODEL, documents
 from titans_seq.config import from_yaml
-from language.training.config import LOG, PretrainConfig
+from titans_seq.experiment.settings import Hardware
+from language.training.config import PretrainConfig
 from language.training.pretraining import new_model, pretrain_model
-from language.training.settings import Hardware
 config = from_yaml(sys.argv[2], PretrainConfig)
-pretrain_model(new_model(config), config, documents(60, seed=0), None, Path(sys.argv[1]), hardware=Hardware("cpu"))
+train, folder = documents(60, seed=0), Path(sys.argv[1])
+pretrain_model(new_model(MODEL, config), config, train, None, folder, hardware=Hardware("cpu"))
 """
 
 
@@ -154,7 +162,9 @@ def test_a_killed_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, train, confi
     config = changed(config, records={"checkpoint_every": 1, "keep": 1}, steps=30)
     process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "cut", to_yaml(config)], cwd=repository)
     until = time.monotonic() + 120
-    while last_checkpoint(tmp_path / "cut" / CHECKPOINTS) is None and time.monotonic() < until:
+    while (
+        last_checkpoint(tmp_path / "cut" / CHECKPOINTS) is None and process.poll() is None and time.monotonic() < until
+    ):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
@@ -178,14 +188,14 @@ def test_a_step_that_is_not_finite_is_left_out(tmp_path, train, config, monkeypa
     monkeypatch.setattr(LanguageModule, "training_step", spiked)
     often = changed(config, batches={"tokens": 32}, records={"log_every": 1})
     model = pretrained(often, train, None, tmp_path)
-    assert [row["skipped"] for row in read_log(tmp_path / LOG)] == [0, 0, 1, 1, 1, 1]
+    assert [row["skipped"] for row in History.read(tmp_path / LOG).rows] == [0, 0, 1, 1, 1, 1]
     assert all(torch.equal(a, b) for a, b in zip(weights[2], weights[3], strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(weights[3], weights[4], strict=True))
     assert all(parameter.isfinite().all() for parameter in model.parameters())
 
 
 def test_too_many_steps_that_are_not_finite_end_the_training(tmp_path, train, config):
-    model = new_model(config)
+    model = new_model(MODEL, config)
     with torch.no_grad():
         model.embedding.weight.fill_(math.inf)
     config = replace(config, steps=50)
@@ -200,23 +210,23 @@ def test_how_many_batches_make_a_step(config):
 
 def test_a_checkpoint_of_another_model_or_other_data_is_refused(tmp_path, train, validation, config):
     pretrained(replace(config, steps=2), train, None, tmp_path)
-    other = replace(config, model=replace(config.model, depth=3))
+    other = new_model(replace(MODEL, depth=3), config)
     with pytest.raises(UserError, match="is of another model"):
-        pretrained(other, train, None, tmp_path, resume=True)
+        pretrain_model(other, config, train, None, tmp_path, hardware=CPU, resume=True)
     with pytest.raises(UserError, match="other token shards"):
         pretrained(config, validation, None, tmp_path, resume=True)
 
 
 def test_what_cannot_be_carried_is_refused(config):
     with pytest.raises(UserError, match="the training length 24 is not a multiple of 16"):
-        new_model(changed(config, batches={"length": 24, "tokens": 48}))
-    everything = replace(config.model, blocks=(AttentionBlockConfig(AttentionConfig(2, None)),))
+        new_model(MODEL, changed(config, batches={"length": 24, "tokens": 48}))
+    everything = replace(MODEL, blocks=(AttentionBlockConfig(AttentionConfig(2, None)),))
     with pytest.raises(UserError, match="--mode random"):
-        new_model(replace(config, model=everything))
-    without = changed(config, batches={"mode": "random"}, model=everything)
-    new_model(without)
+        new_model(everything, config)
+    without = changed(config, batches={"mode": "random"})
+    new_model(everything, without)
     with pytest.raises(UserError, match="a write cost of 0.1 for a model without memory: leave it out"):
-        new_model(replace(without, write_cost=0.1))
+        new_model(everything, replace(without, write_cost=0.1))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +250,7 @@ def test_settings_out_of_range_are_refused(config: PretrainConfig, change, messa
 def test_a_last_line_of_the_log_that_was_cut_off_is_passed_over(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text(json.dumps({"step": 1}) + '\n{"ste')
-    assert list(read_log(path)) == [{"step": 1}]
+    assert History.read(path).rows == ({"step": 1},)
     path.write_text('{"ste\n{"step": 1}\n')
     with pytest.raises(UserError, match=r"log.jsonl, line 1: damaged"):
-        list(read_log(path))
+        History.read(path)

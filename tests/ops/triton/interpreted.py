@@ -24,7 +24,7 @@ from tests.ops.triton.agreement import (
 from tests.ops.triton.comparison import RULES
 from tests.tolerances import assert_all_close, assert_close
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
-from titans_seq.ops.triton._operator import fused_memory, fused_memory_backward
+from titans_seq.ops.triton.operator import fused_memory, fused_memory_backward
 
 pytestmark = pytest.mark.usefixtures("empty_tensors_hold_nan")
 CASE = Case(RULES["momentum_decay"], batch=1, length=19, heads=2, key_dim=32, value_dim=32, chunk_size=16)

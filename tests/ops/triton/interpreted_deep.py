@@ -24,7 +24,7 @@ from tests.ops.triton.comparison import DEEP_RULES
 from tests.tolerances import assert_close
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import MLPMemory
-from titans_seq.ops.triton._operator import fused_memory, fused_memory_backward
+from titans_seq.ops.triton.operator import fused_memory, fused_memory_backward
 
 pytestmark = pytest.mark.usefixtures("empty_tensors_hold_nan")
 CASE = Case(DEEP_RULES["momentum_decay"], batch=1, length=20, heads=1, key_dim=32, value_dim=32, chunk_size=16)

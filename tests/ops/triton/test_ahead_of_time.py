@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from tests.ops.triton.compiled import compile_launch
-from titans_seq.ops.triton import _tiles
-from titans_seq.ops.triton._buffers import Inputs, Network
-from titans_seq.ops.triton._support import (
+from titans_seq.ops.triton import tiles
+from titans_seq.ops.triton.buffers import Inputs, Network
+from titans_seq.ops.triton.support import (
     DEEP_HIDDEN,
     DEEP_LONGEST_CHUNK,
     DEEP_WIDTHS,
@@ -87,7 +87,7 @@ def assert_fits(inputs: Inputs, folder: Path) -> None:
 
 
 def launches(inputs: Inputs) -> Iterator[Any]:
-    from titans_seq.ops.triton._plans import plan_backward, plan_forward
+    from titans_seq.ops.triton.kernels import plan_backward, plan_forward
 
     forward, results, saved = plan_forward(inputs)
     yield from forward
@@ -141,7 +141,7 @@ def test_two_layers_without_a_backward_pass(hidden: int, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("width", DEEP_WIDTHS)
 def test_two_layers_as_an_older_triton_has_them(width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_tiles, "_pipelines_long_chunks", lambda: False)
+    monkeypatch.setattr(tiles, "_pipelines_long_chunks", lambda: False)
     monkeypatch.setitem(SPILLED_DEEP[64], torch.bfloat16, 320)
     assert_fits(call([width, 64, width], 64, torch.bfloat16, network=TITANS), tmp_path)
 

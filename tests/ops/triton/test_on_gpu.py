@@ -10,7 +10,7 @@ from torch import Tensor
 from tests.cases import Case, Inputs, draw_inputs, draw_state, scan
 from tests.ops.triton.comparison import DEEP_RULES, RULES, measure, rounded
 from titans_seq.memory import MemoryState, MLPMemory
-from titans_seq.ops.triton import refused_by_machine
+from titans_seq.ops.triton.support import refused_by_machine
 
 REFUSED = (
     refused_by_machine(torch.device("cuda")) if torch.cuda.is_available() else "fused kernels need an NVIDIA GPU"

@@ -25,7 +25,8 @@ from titans_seq.memory import (
     WeightDecay,
 )
 from titans_seq.ops import dispatch, explain_backend, memory_scan
-from titans_seq.ops.triton import _support
+from titans_seq.ops.inputs import Scan, Traits
+from titans_seq.ops.triton import support
 
 LINEAR = MemoryRule(LinearMemory())
 DEEP = MemoryRule(MLPMemory(expansion=1))
@@ -39,7 +40,7 @@ def card(name: str, shared_memory: int) -> SimpleNamespace:
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has all that the kernels need."""
-    monkeypatch.setattr(_support, "_installed", lambda: True)
+    monkeypatch.setattr(support, "_installed", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card("NVIDIA H200", 232448))
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
@@ -53,7 +54,7 @@ def reason(**choices: Any) -> str:
 
 
 def test_a_cpu_needs_a_gpu_or_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_support, "_installed", lambda: True)
+    monkeypatch.setattr(support, "_installed", lambda: True)
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     assert explain_backend("cpu")[0] == ("triton", False, "fused kernels need an NVIDIA GPU, got cpu")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
@@ -71,7 +72,7 @@ def test_a_machine_without_what_they_need(monkeypatch: pytest.MonkeyPatch) -> No
     assert reason() == "fused kernels are made for NVIDIA GPUs, and this torch is built for AMD's"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert reason() == "fused kernels need an NVIDIA GPU, and torch finds none"
-    monkeypatch.setattr(_support, "_installed", lambda: False)
+    monkeypatch.setattr(support, "_installed", lambda: False)
     assert reason() == "triton is not installed: pip install 'titans-seq[kernels]'"
 
 
@@ -133,15 +134,16 @@ def test_what_fuses() -> None:
     reason(rule=LINEAR, key_dim=64, value_dim=128, chunk_size=100, dtype=torch.bfloat16)
     reason(rule=DEEP, key_dim=64, value_dim=64, chunk_size=64, dtype=torch.bfloat16)
     reason(rule=MemoryRule(), key_dim=32, value_dim=32, chunk_size=64)
-    assert _support.refused_sizes(state_dtype=torch.float64) == "the state must be float32, got torch.float64"
+    refused = support.refused_by_triton(Traits(CUDA, state_dtype=torch.float64))
+    assert refused == "the state must be float32, got torch.float64"
 
 
+@pytest.mark.usefixtures("gpu")
 def test_gates_per_layer() -> None:
-    shared, apart = torch.zeros(1, 3, 2), torch.zeros(1, 3, 2, 2)
-    assert _support.refused_gates(DEEP, shared, None) is None
-    assert _support.refused_gates(LINEAR, shared, apart[..., :1]) is None
+    assert support.refused_by_triton(Traits(CUDA, DEEP)) is None
+    assert support.refused_by_triton(Traits(CUDA, LINEAR, gates_per_layer=True)) is None
     message = "only gates that the layers of a deep memory share are fused, got gates per layer"
-    assert _support.refused_gates(DEEP, shared, apart) == message
+    assert support.refused_by_triton(Traits(CUDA, DEEP, gates_per_layer=True)) == message
 
 
 CASE = Case(LINEAR, key_dim=32, value_dim=32, chunk_size=16, dtype=torch.float32)
@@ -157,14 +159,14 @@ def test_asked_for_by_name_it_runs_or_raises(monkeypatch: pytest.MonkeyPatch) ->
     message = "backend 'triton' cannot run this call: fused kernels need an NVIDIA GPU, got cpu; use backend='auto'"
     with pytest.raises(ValueError, match=re.escape(message)):
         call(CASE, "triton")
-    monkeypatch.setattr(dispatch, "refused_by_machine", lambda device: None)
+    monkeypatch.setattr(support, "refused_by_machine", lambda device: None)
     with pytest.raises(ValueError, match=re.escape("float16 or bfloat16, got torch.float64; use")):
         call(replace(CASE, dtype=torch.float64), "triton")
 
 
 def test_auto_never_picks_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    monkeypatch.setattr(_support, "_installed", lambda: True)
+    monkeypatch.setattr(support, "_installed", lambda: True)
     assert torch.equal(call(CASE, "auto"), call(CASE, "chunked"))
 
 
@@ -172,17 +174,11 @@ def test_auto_says_why_a_rule_runs_chunked_on_a_gpu(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch, "_announced", set())
-    monkeypatch.setattr(dispatch, "refused_by_machine", lambda device: None)
+    monkeypatch.setattr(support, "refused_by_machine", lambda device: None)
 
-    class OnGPU:
-        device = CUDA
-        shape = (1, 1, 1, 32)
-        dtype = torch.bfloat16
-
-    tensor: Any = OnGPU()
-    state = draw_state(CASE, None)
     with caplog.at_level(logging.INFO, logger="titans_seq"):
-        picked = [dispatch._pick(tensor, tensor, tensor, {}, state, LINEAR, size) for size in (16, 16, 256, 256, 300)]
+        traits = [Traits(CUDA, LINEAR, 32, 32, size, torch.bfloat16, torch.float32) for size in (16, 16, 256, 256, 300)]
+        picked = [dispatch._pick(call).name for call in traits]
     assert picked == ["triton", "triton", "chunked", "chunked", "chunked"]
     lines = [record.getMessage() for record in caplog.records]
     assert [line.split(" (")[0] for line in lines] == [
@@ -194,18 +190,36 @@ def test_auto_says_why_a_rule_runs_chunked_on_a_gpu(
 
 
 def test_operands_are_the_inputs_or_autocasts() -> None:
-    half, full = torch.zeros(1, dtype=torch.bfloat16), torch.zeros(1)
-    assert dispatch.operand_dtype(half, half, half) == torch.bfloat16
-    assert dispatch.operand_dtype(half, full, half) == torch.float32
-    with torch.autocast("cpu", torch.bfloat16):
-        assert dispatch.operand_dtype(full, full, half) == torch.bfloat16
+    inputs = draw_inputs(CASE)
+
+    def traits(**dtypes: torch.dtype) -> Traits:
+        given: dict[str, Any] = {name: x if x is None else x.to(dtypes.get(name)) for name, x in inputs.items()}
+        return Scan(**given, state=draw_state(CASE, None), rule=LINEAR, chunk_size=16).traits
+
+    half = torch.bfloat16
+    assert traits(q=half, k=half, v=half).dtype == half
+    assert traits(q=half, k=torch.float32, v=half).dtype == torch.float32
+    with torch.autocast("cpu", half):
+        assert traits(v=half).dtype == half
+    assert traits(q=half).state_dtype == torch.float32
+
+
+def test_the_traits_of_a_call_say_whether_layers_have_gates_of_their_own() -> None:
+    case = Case(DEEP)
+    inputs, state = draw_inputs(case), draw_state(case, None)
+    lr = inputs["lr"]
+    assert lr is not None
+    given: dict[str, Any] = {**inputs, "state": state, "rule": DEEP, "chunk_size": 4}
+    assert not Scan(**given).traits.gates_per_layer
+    given["lr"] = torch.stack([lr, lr], -1)
+    assert Scan(**given).traits.gates_per_layer
 
 
 def test_the_core_works_where_triton_cannot_be_imported() -> None:
     code = (
         "import sys; sys.modules['triton'] = None; from titans_seq import ops, layers, models; import torch; "
         "layer = layers.NeuralMemory(layers.NeuralMemoryConfig(), 8); layer(torch.ones(1, 3, 8))[0].sum().backward(); "
-        "print([name for name in sys.modules if 'triton._kernels' in name or name.startswith('triton.')])"
+        "print([name for name in sys.modules if 'triton.kernels' in name or name.startswith('triton.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["[]"]

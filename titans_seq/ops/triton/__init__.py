@@ -3,14 +3,7 @@
 Importing this package imports no triton; running a kernel does.
 """
 
-from titans_seq.ops.triton._scan import memory_scan_triton, operand_dtype
-from titans_seq.ops.triton._support import refused_by_machine, refused_gates, refused_rule, refused_sizes
+from titans_seq.ops.triton.scan import memory_scan_triton
+from titans_seq.ops.triton.support import refused_by_triton
 
-__all__ = [
-    "memory_scan_triton",
-    "operand_dtype",
-    "refused_by_machine",
-    "refused_gates",
-    "refused_rule",
-    "refused_sizes",
-]
+__all__ = ["memory_scan_triton", "refused_by_triton"]

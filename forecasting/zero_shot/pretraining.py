@@ -1,0 +1,188 @@
+"""Pretrain the zero-shot network on made-up series, resumable to the bit."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from titans_seq.errors import UserError
+from titans_seq.experiment.fit import FitPlan, fit
+from titans_seq.experiment.history import History
+from titans_seq.experiment.module import FitModule
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware, OptimiserConfig
+from titans_seq.progress import Progress
+
+from .batches import TrainingBatch, pool
+from .features import BASES
+from .loss import quantile_loss
+from .network import ZeroShotConfig, ZeroShotNetwork
+from .settings import PretrainingConfig
+
+_TRAINING, _VALIDATION = 0, 1
+_SEASON = BASES.index("season")
+
+
+class PoolLoader:
+    """Batches of made-up series without end, or the same first pools in every round; saved and resumed by Lightning.
+
+    Args:
+        seed: of all pools.
+        batches: how many batches there are.
+        config: how they are drawn.
+        network: which resolutions there are.
+        rank: number of this process.
+        world: number of processes; each has pools of its own.
+        again: whether every round begins anew, as a validation does.
+    """
+
+    def __init__(
+        self,
+        seed: tuple[int, ...],
+        batches: int,
+        config: PretrainingConfig,
+        network: ZeroShotConfig,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        again: bool = False,
+    ) -> None:
+        self._seed, self._batches, self._config, self._network = seed, batches, config.batches, network
+        self._rank, self._world, self._again = rank, world, again
+        self._done = 0
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def __iter__(self) -> Iterator[TrainingBatch]:
+        if self._again:
+            self._done = 0
+        size = self._config.pool
+        while self._done < self._batches:
+            number, skipped = divmod(self._done, size)
+            drawn = list(pool(self._seed, number * self._world + self._rank, self._config, self._network))
+            for batch in drawn[skipped : skipped + self._batches - self._done]:
+                self._done += 1
+                yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the number of batches that were read."""
+        return {"done": self._done}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on after them."""
+        self._done = state["done"]
+
+
+class PretrainingModule(FitModule):
+    """Train a `ZeroShotNetwork` on `TrainingBatch`es."""
+
+    def __init__(self, network: ZeroShotNetwork, optimiser: OptimiserConfig, *, shard: bool = False) -> None:
+        super().__init__(network, optimiser, tolerated=10, shard=shard)
+        self.register_buffer("levels", torch.tensor(network.config.output.levels), persistent=False)
+        self._validation: list[Tensor] = []
+
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        loss, count = self._loss(batch)
+        self.note_loss(loss * count, count)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the sums of the validation before."""
+        self._validation = []
+
+    def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
+        """Add a batch to the sums."""
+        loss, count = self._loss(batch)
+        self._validation.append(torch.stack((loss * count, count)).double())
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean over all targets."""
+        sums = torch.stack(self._validation).sum(0)
+        if self.trainer.world_size > 1:
+            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        self.log_scores(validation_loss=(sums[0] / sums[1].clamp(min=1)).item())
+
+    def _loss(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
+        features = batch.features
+        quantiles = self.network(features, batch.patch)
+        naive = features.bases[..., _SEASON]
+        loss = quantile_loss(quantiles, self.levels, batch.target, batch.weight, batch.unit, naive)
+        return loss, batch.weight.sum()
+
+
+def new_network(config: ZeroShotConfig, seed: int) -> ZeroShotNetwork:
+    """Build a network whose initial weights depend on `seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ZeroShotNetwork(config)
+
+
+def pretrain(
+    network: ZeroShotNetwork,
+    config: PretrainingConfig,
+    folder: Path | None = None,
+    *,
+    hardware: Hardware = ONE_DEVICE,
+    resume: bool = False,
+    progress: Progress = "none",
+    logger: str | None = None,
+) -> tuple[ZeroShotNetwork | None, History]:
+    """Train a network on made-up series; see `titans_seq.experiment.fit.fit` for what is written.
+
+    Args:
+        network: from `new_network`, or trained before; its weights are used up.
+        config: how.
+        folder: where to write; None writes nothing.
+        hardware: what to run on.
+        resume: go on from the last checkpoint in `folder`, if there is one.
+        progress: a bar, a line for each row of the log, or nothing.
+        logger: see `fit`.
+
+    Returns:
+        The trained network, on the CPU and in evaluation mode (None in all processes but the first), and the log.
+
+    Raises:
+        UserError: if the resolutions do not fit the network, or training does not stay finite.
+    """
+    shares, patches = config.batches.resolutions, network.config.patches
+    if len(shares) != len(patches):
+        raise UserError(
+            f"resolutions has {len(shares)} weights and the network {len(patches)} patches, {patches}: give one for each"
+        )
+    plan = FitPlan(
+        steps=config.steps,
+        seed=config.seed,
+        validate_every=config.validate_every,
+        checkpoint_every=config.checkpoint_every,
+        log_every=config.log_every,
+    )
+    described = network.config
+    held_out = config.validation_pools * config.batches.pool
+
+    def training(rank: int, world: int) -> PoolLoader:
+        return PoolLoader((config.seed, _TRAINING), config.steps, config, described, rank=rank, world=world)
+
+    def validation(rank: int, world: int) -> PoolLoader:
+        # Whatever the seed of the run, the same series: runs can be compared.
+        return PoolLoader((_VALIDATION, _VALIDATION), held_out, config, described, rank=rank, world=world, again=True)
+
+    module = PretrainingModule(network.train(), config.optimiser, shard=hardware.strategy == "fsdp")
+    fitted = fit(
+        module,
+        plan,
+        training,
+        validation,
+        folder=folder,
+        resume=resume,
+        hardware=hardware,
+        progress=progress,
+        logger=logger,
+    )
+    if fitted.weights is None:
+        return None, fitted.history
+    trained = ZeroShotNetwork(described)
+    trained.load_state_dict(fitted.weights)
+    return trained.eval(), fitted.history

@@ -1,0 +1,213 @@
+"""The commands of a group, and the options that several of them share; each command is loaded only when it runs."""
+
+import contextlib
+import importlib
+import inspect
+import io
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from tyro.conf import UseAppendAction, arg
+
+from titans_seq.errors import UserError, choose
+from titans_seq.progress import Progress, usual
+
+T = TypeVar("T")
+
+# An option that is left out says in its help what happens then; "default: None" would add nothing.
+Maybe = Annotated[T | None, arg(help_behavior_hint="")]
+Several = UseAppendAction[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a group.
+
+    Attributes:
+        options: class of its options, as `package.module:Class`; its docstring is the command's help. A method
+            `defaults(self)` of it may return values of fields that a preset or a file gives: they are the defaults
+            of what is not on the command line.
+        handler: its function, likewise; called with an instance of that class.
+        help: one line for the group's help.
+        examples: command lines for its help, after the program's name.
+    """
+
+    options: str
+    handler: str
+    help: str
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The run folder, and where the settings come from: preset, then --config, then short flags, then --set."""
+
+    out: Path
+    """Folder of the run; nothing is written anywhere else."""
+    resume: bool = False
+    """Go on with the stopped run in --out, with its settings."""
+    overwrite: bool = False
+    """Replace the run in --out."""
+    dry_run: bool = False
+    """Show all settings as YAML, and stop before anything is trained or written."""
+    config: Maybe[Path] = None
+    """config.yaml of an earlier run, or its folder: its settings are taken where no option is given."""
+    set: Annotated[Several, arg(metavar="PATH=VALUE")] = ()
+    """Change any setting by its path in config.yaml; give it once for each."""
+    logger: Maybe[str] = None
+    """Log to tensorboard or wandb as well, through Lightning; wandb runs offline unless its own settings say not."""
+    progress: Progress = field(default_factory=usual)
+    """What to show meanwhile; in a file, lines if not given."""
+
+
+@dataclass(frozen=True)
+class SeedOptions:
+    """One training of each model a seed."""
+
+    seeds: int = 1
+    """Trainings of each model, with the seeds 0, 1, ..."""
+    first_seed: int = 0
+    """Begin with another seed."""
+
+    def numbers(self) -> tuple[int, ...]:
+        """Return the seeds.
+
+        Raises:
+            UserError: if there is none, or one is below 0.
+
+        Example:
+            >>> SeedOptions(seeds=3, first_seed=1).numbers()
+            (1, 2, 3)
+        """
+        if self.seeds < 1:
+            raise UserError(f"--seeds must be at least 1, got {self.seeds}")
+        if self.first_seed < 0:
+            raise UserError(f"--first-seed must be at least 0, got {self.first_seed}")
+        return tuple(range(self.first_seed, self.first_seed + self.seeds))
+
+
+def short(path: str, values: Mapping[str, Any] | None = None) -> Any:
+    """Make a field of options a short flag for one setting, None where it is not given; see `changes`.
+
+    Args:
+        path: of the setting, as in `--set`.
+        values: what the flag's values stand for, where that is something else.
+    """
+    return field(default=None, metadata={"sets": path, "values": values or {}})
+
+
+def changes(options: Any) -> dict[str, Any]:
+    """Return the settings that short flags change, by path.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Options:
+        ...     pooling: str | None = short("classifier.pooling")
+        ...     strands: str | None = short("classifier.strands")
+        >>> changes(Options(strands="average"))
+        {'classifier.strands': 'average'}
+    """
+    flags = [one for one in fields(options) if "sets" in one.metadata]
+    given = {one.metadata["sets"]: (getattr(options, one.name), one.metadata["values"]) for one in flags}
+    return {path: values.get(value, value) for path, (value, values) in given.items() if value is not None}
+
+
+def run_command(commands: Mapping[str, Command], summary: str, argv: Sequence[str], prog: str) -> int:
+    """Run one command line of a group and return its exit code.
+
+    Args:
+        commands: the group's table.
+        summary: one line that says what the group is for.
+        argv: the arguments after the group's name.
+        prog: the program name to show in the help.
+
+    Raises:
+        UserError: if there is no such command, or the command finds its input wrong; the message says what to do.
+
+    Example:
+        >>> run_command({}, "Nothing yet.", ["--help"], "titans none")  # doctest: +ELLIPSIS
+        usage: titans none COMMAND ...
+        0
+    """
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_help(commands, summary, prog))
+        return 0 if argv else 2
+    name, rest = argv[0], argv[1:]
+    command = commands[choose(name, commands, "command", hint=f"see {prog} --help")]
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            options = _parse(command, rest, f"{prog} {name}")
+    except SystemExit as end:  # help was asked for, or the parser has said what is wrong
+        if (error := _refusal(end)) is not None:
+            raise error from end
+        print(said.getvalue(), end="", file=sys.stderr)
+        return end.code if isinstance(end.code, int) else 2
+    _load(command.handler)(options)
+    return 0
+
+
+def _refusal(end: BaseException) -> UserError | None:
+    """What a class of settings says of its values; the parser would put it into a box of its own."""
+    while (cause := end.__cause__ or end.__context__) is not None:
+        end = cause
+        if isinstance(end, UserError):
+            return end
+    return None
+
+
+def _load(target: str) -> Any:
+    module, name = target.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _parse(command: Command, arguments: Sequence[str], prog: str) -> Any:
+    import tyro
+
+    cls = _load(command.options)
+    examples = "\n".join(f"  {prog} {example}" for example in command.examples)
+
+    def parse(**default: Any) -> Any:
+        return tyro.cli(
+            cls,
+            prog=prog,
+            args=arguments,
+            description=f"{inspect.getdoc(cls)}\n\nexamples:\n{examples}",
+            config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
+            **default,
+        )
+
+    options = parse()
+    known = options.defaults() if hasattr(options, "defaults") else {}
+    # What is on the command line comes again, so that it wins even where it is what the plain default is.
+    return parse(default=replace(_plain(options), **known)) if known else options
+
+
+def _plain(options: Any) -> Any:
+    """Options that are as if nothing were given, but for those that have no default."""
+    return replace(options, **{one.name: _default(one, getattr(options, one.name)) for one in fields(options)})
+
+
+def _default(one: Field[Any], given: Any) -> Any:
+    if one.default is not MISSING:
+        return one.default
+    if one.default_factory is not MISSING:
+        return one.default_factory()
+    return _plain(given) if is_dataclass(given) else given
+
+
+def _help(commands: Mapping[str, Command], summary: str, prog: str) -> str:
+    width = max(map(len, commands), default=0) + 2
+    rows = "\n".join(f"  {name:<{width}}{command.help}" for name, command in commands.items())
+    firsts = "\n".join(f"  {prog} {name} {command.examples[0]}" for name, command in commands.items())
+    return (
+        f"usage: {prog} COMMAND ...\n\n"
+        f"{summary}\n\n"
+        f"commands:\n{rows}\n\n"
+        "options:\n"
+        f"  -h, --help   show this help; `{prog} COMMAND --help` shows a command's\n\n"
+        f"examples:\n{firsts}"
+    )

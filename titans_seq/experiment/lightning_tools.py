@@ -1,0 +1,288 @@
+"""What Lightning leaves out: random numbers that resume, checkpoints that are always whole, and silence."""
+
+import hashlib
+import logging
+import shutil
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
+from torch import Tensor, nn
+
+from titans_seq.errors import Terminated, UserError
+from titans_seq.experiment.settings import Hardware
+
+_CHECKPOINT = "step-*.ckpt"
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes files; known before the processes of a parallel run have met.
+
+    Example:
+        >>> is_first_process()
+        True
+    """
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def gather_ranks(value: Any) -> list[Any]:
+    """Return every process's value, in the order of the ranks; one process has its own alone."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return [value]
+    values = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values
+
+
+def of_this_rank(values: list[Any]) -> Any | None:
+    """Return this process's value of a list that `gather_ranks` made, or None if there were other processes then."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    world, rank = (torch.distributed.get_world_size(), torch.distributed.get_rank()) if distributed else (1, 0)
+    return values[rank] if len(values) == world else None
+
+
+@contextmanager
+def quiet_and_apart() -> Iterator[None]:
+    """Keep Lightning's notes from the user, and leave the global random numbers as they were."""
+    names = ("pytorch.utilities.rank_zero", "fabric.utilities.rank_zero", "fabric.utilities.distributed")
+    notes = [logging.getLogger(f"lightning.{name}") for name in names]
+    levels = [one.level for one in notes]
+    for one in notes:
+        one.setLevel(logging.WARNING)
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no")
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")  # Lightning's own
+            # It warns of changes in place, and there are none.
+            warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
+            # Of the convolutions' few weights; it costs nothing that can be measured.
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+            yield
+    finally:
+        for one, level in zip(notes, levels, strict=True):
+            one.setLevel(level)
+
+
+def new_trainer(callbacks: Sequence[Callback], hardware: Hardware, **settings: Any) -> pl.Trainer:
+    """Make a trainer that writes and says nothing of its own.
+
+    Args:
+        callbacks: of the training.
+        hardware: what it runs on.
+        settings: of `lightning.pytorch.Trainer`.
+
+    Raises:
+        UserError: if a GPU is asked for and there is none.
+    """
+    gpu = hardware.device() == "cuda"
+    return pl.Trainer(
+        callbacks=[*callbacks],
+        accelerator="gpu" if gpu else "cpu",
+        devices=hardware.devices,
+        num_nodes=hardware.nodes,
+        strategy=_strategy(hardware),
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        **settings,
+    )
+
+
+def _strategy(hardware: Hardware) -> Any:
+    if hardware.strategy == "fsdp":
+        from lightning.pytorch.strategies import ModelParallelStrategy
+
+        return ModelParallelStrategy(data_parallel_size=hardware.processes, tensor_parallel_size=1)
+    return "ddp" if hardware.processes > 1 else "auto"
+
+
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM at once, also while a step compiles; Lightning alone waits for the step's end."""
+
+    def end(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_trainer(
+    trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, checkpoint: Path | None
+) -> None:
+    """Train, from a checkpoint if there is one.
+
+    Args:
+        trainer: from `new_trainer`.
+        module: what is trained.
+        data: what it reads.
+        checkpoint: to go on from.
+
+    Raises:
+        UserError: if the checkpoint is of another model.
+        KeyboardInterrupt: if the user stops it.
+        Terminated: on SIGTERM.
+    """
+    try:
+        with ending_on_sigterm():
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as end:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from end  # what Lightning made an exit of
+    except RuntimeError as error:
+        if checkpoint is None or "state_dict" not in str(error):
+            raise
+        raise UserError(
+            f"the checkpoint {checkpoint} is of another model than the configured one: resume with the configuration "
+            f"it was trained with, or train anew ({error})"
+        ) from error
+
+
+class SeedEpochs(Callback):
+    """Make the random numbers of an epoch (dropout and the like) a function of seed and epoch, for exact resuming.
+
+    Args:
+        seed: at least 0.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw anew."""
+        # The first process draws what one process alone would.
+        rank = f" {trainer.global_rank}" if trainer.global_rank else ""
+        digest = hashlib.sha256(f"{self.seed} {trainer.current_epoch}{rank}".encode()).digest()
+        torch.manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+class Stop(EarlyStopping):
+    """Early stopping that a run which had stopped, and is resumed, remembers before it trains another epoch."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop at once where patience was used up."""
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
+class RandomState(Callback):
+    """Save and restore PyTorch's random numbers of every process, which Lightning's checkpoints leave out."""
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the generators' states."""
+        own = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        checkpoint["random_state"] = gather_ranks(own)
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep them until the start of training, after which nothing else draws."""
+        self._saved = of_this_rank(checkpoint["random_state"])
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go on where the checkpoint was."""
+        saved = getattr(self, "_saved", None)
+        if saved is not None:
+            torch.set_rng_state(saved["cpu"].cpu())
+            if len(saved["cuda"]) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all([state.cpu() for state in saved["cuda"]])
+
+
+class KeepLast(Checkpoint):
+    """Write a checkpoint every N optimiser steps, or after each epoch, and at the end; keep the last few.
+
+    Each is `step-00000100.ckpt` in the folder, a file or, where the strategy shards, a folder. It gets this name when
+    it is whole, and older ones go after that, so that a killed run always leaves one.
+
+    As a `Checkpoint` it runs after the other callbacks.
+
+    Args:
+        folder: where; made if need be.
+        every: steps, at least 1; None for epochs.
+        keep: how many, at least 1.
+    """
+
+    def __init__(self, folder: Path, every: int | None, keep: int = 2) -> None:
+        self.folder, self.every, self.keep = Path(folder), every, keep
+        self._saved_at = -1
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note where training goes on, which needs no second checkpoint."""
+        self._saved_at = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save if a step is due; within a step that accumulates gradients none is."""
+        if self.every and (trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps):
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save after an epoch."""
+        if self.every is None:
+            self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        step = trainer.global_step
+        if step == self._saved_at:
+            return
+        self._saved_at = step
+        target = self.folder / _CHECKPOINT.replace("*", f"{step:08d}")
+        temporary = target.with_name(f".{target.name}.new")
+        if trainer.is_global_zero:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _remove(temporary)
+        trainer.strategy.barrier()
+        trainer.save_checkpoint(temporary, weights_only=False)
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            _remove(target)
+            temporary.rename(target)
+            for old in sorted(self.folder.glob(_CHECKPOINT))[: -self.keep]:
+                _remove(old)
+        trainer.strategy.barrier()
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the latest checkpoint that `KeepLast` wrote into a folder, or None if there is none.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     last_checkpoint(Path(folder))
+    """
+    return max(Path(folder).glob(_CHECKPOINT), default=None)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def whole_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Return copies of a network's weights on the CPU, wherever the strategy keeps them.
+
+    All processes must call it; where parameters are sharded, the first one alone gets them.
+    """
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    weights = get_model_state_dict(network, options=options)
+    return {name: x.detach().cpu().clone() for name, x in weights.items() if isinstance(x, Tensor)}

@@ -1,0 +1,185 @@
+"""The folder of a training run: free, unfinished or finished; claimed without losing what it held."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from titans_seq.checkpoint import CONFIG as MODEL_CONFIG
+from titans_seq.errors import UserError
+from titans_seq.experiment.history import LOG
+from titans_seq.experiment.record import CONFIG, write_config
+from titans_seq.models.saving import MODEL
+
+CHECKPOINTS = "checkpoints"
+"""Folder in a run's own, for checkpoints of which the last few stay; see `KeepLast`."""
+EVALUATION = "evaluation"
+"""Folder in a run's own, for scores and their pictures."""
+# Folders in a run's own: for the earlier run that it replaces, whole, until it is finished; and for what is on its way
+# there or back, and belongs into the run's folder if a process is killed meanwhile.
+_PREVIOUS, _MOVING = ".previous", ".previous.moving"
+_FOLD = re.compile(r"fold-[1-9][0-9]*")
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """What one kind of run keeps in its folder.
+
+    Every run has `config.yaml` (everything to repeat it), `log.jsonl` (its history), `checkpoints/` to go on from, once
+    it is finished `model/`, and `evaluation/` once it was evaluated.
+
+    Attributes:
+        others: names of what else runs write, or once wrote. Anything with another name belongs to the user.
+        finish: what finishes a run that was stopped; `{out}` stands for its folder.
+        folds: whether the folder may hold a cross-validation, whose folds are runs in folders fold-1, fold-2, ...
+
+    Example:
+        >>> import tempfile
+        >>> layout = RunLayout(("training.png",), "`train --resume --out {out}`")
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     out = Path(parent, "x")
+        ...     with layout.started(out, {"seed": 0}, overwrite=False):
+        ...         pass
+        ...     layout.is_finished(out), [path.name for path in out.iterdir() if path.is_file()]
+        (False, ['config.yaml'])
+    """
+
+    others: tuple[str, ...]
+    finish: str
+    folds: bool = False
+
+    def is_finished(self, out: Path) -> bool:
+        """Whether a run folder holds a whole model."""
+        return (Path(out) / MODEL / MODEL_CONFIG).is_file()
+
+    def describe_unfinished(self, out: Path) -> str:
+        """What to tell the user of a run that was stopped before it had a model."""
+        return (
+            f"the run in {out} was not finished (it has no {MODEL}/): finish it with {self.finish.format(out=out)}, "
+            "or train anew with --overwrite"
+        )
+
+    def folds_of(self, out: Path) -> list[Path]:
+        """The folders of a cross-validation's runs; none if there is none."""
+        if not self.folds or not out.is_dir():
+            return []
+        return sorted(path for path in out.iterdir() if _FOLD.fullmatch(path.name) and (path / CONFIG).is_file())
+
+    def check_free(self, out: Path, overwrite: bool) -> None:
+        """Refuse a folder that a new run cannot have.
+
+        Raises:
+            UserError: if it is a file, holds something that is no run, or a run that is not to be replaced.
+        """
+        if out.exists() and not out.is_dir():
+            raise UserError(f"{out} is a file: give the name of a new folder for the run")
+        if not out.exists() or not any(out.iterdir()):
+            return
+        folds = self.folds_of(out)
+        if not folds and not any((out / name).exists() for name in (CONFIG, _PREVIOUS, _MOVING)):
+            raise UserError(f"{out} holds other files and no run: give the name of a new or empty folder")
+        if overwrite:
+            for path in (path for fold in folds for path in self._foreign(fold)):
+                raise UserError(f"{path} was written by no run, and would be lost with the one beside it: move it away")
+            return
+        if folds:
+            raise UserError(
+                f"{out} already holds a cross-validation: give another folder, finish it with "
+                f"{self.finish.format(out=out)}, or train anew with --overwrite"
+            )
+        if not self.is_finished(out):
+            raise UserError(self.describe_unfinished(out))
+        raise UserError(f"{out} already holds a trained model: give another folder, or replace it with --overwrite")
+
+    @contextmanager
+    def started(self, out: Path, config: Any, overwrite: bool) -> Iterator[None]:
+        """Make `out` the folder of a new run with a configuration, for the time of the block; see `claim`.
+
+        The other processes of a parallel run execute the same command; the folder is the first one's alone.
+        """
+        # Here, for who uses the model of a run needs no Lightning.
+        from titans_seq.experiment.lightning_tools import is_first_process
+
+        if not is_first_process():
+            yield
+            return
+        with self.claim(out, overwrite):
+            write_config(out, config)
+            yield
+
+    @contextmanager
+    def claim(self, out: Path, overwrite: bool) -> Iterator[None]:
+        """Make `out` the folder of a new run, or of a new cross-validation, for the time of the block.
+
+        An earlier run is put aside in it. If the block fails before there is a checkpoint, the folder is left as it
+        was; otherwise `clear` removes the earlier run in the end. A process may be killed at any point: the next claim
+        finds the earlier run again.
+
+        Raises:
+            UserError: see `check_free`.
+        """
+        self.check_free(out, overwrite)
+        existed, previous, moving = out.exists(), out / _PREVIOUS, out / _MOVING
+        if moving.exists():
+            self._move(moving, out)
+            moving.rmdir()
+        if previous.exists():
+            # A run that was to replace an earlier one was itself stopped: only the earlier one is worth keeping.
+            self.remove(out)
+        else:
+            moving.mkdir(parents=True)
+            self._move(out, moving)
+            moving.rename(previous)
+        try:
+            yield
+        except BaseException:
+            if not self._has_begun(out):
+                self.remove(out)
+                previous.rename(moving)
+                self._move(moving, out)
+                moving.rmdir()
+                if not existed:
+                    out.rmdir()
+            raise
+
+    def clear(self, out: Path) -> None:
+        """Remove from a finished run the earlier one that it replaces, and what a killed process left half written."""
+        shutil.rmtree(out / _PREVIOUS, ignore_errors=True)
+        for pattern in (f".{MODEL}.*.new", f".{MODEL}.*.old", f"{CHECKPOINTS}/.*.new"):
+            for path in out.glob(pattern):
+                _remove(path)
+
+    def remove(self, out: Path) -> None:
+        """Remove a run, and leave what else is in its folder."""
+        for path in self._held(out):
+            _remove(path)
+
+    def _has_begun(self, out: Path) -> bool:
+        """Whether there is something to go on from."""
+        # What has a name that begins with a dot is not whole yet.
+        if any((out / CHECKPOINTS).glob("[!.]*")):
+            return True
+        return any(self.is_finished(fold) or self._has_begun(fold) for fold in self.folds_of(out))
+
+    def _move(self, source: Path, target: Path) -> None:
+        for path in self._held(source):
+            path.rename(target / path.name)
+
+    def _held(self, out: Path) -> list[Path]:
+        """What of a run, or of a cross-validation, there is."""
+        return [*(out / name for name in self._names() if (out / name).exists()), *self.folds_of(out)]
+
+    def _foreign(self, out: Path) -> list[Path]:
+        """What is in a run folder and of no run."""
+        held = sorted(out.iterdir())
+        return [path for path in held if path.name not in self._names() and not path.name.startswith(".")]
+
+    def _names(self) -> tuple[str, ...]:
+        return (CONFIG, LOG, CHECKPOINTS, MODEL, EVALUATION, *self.others)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

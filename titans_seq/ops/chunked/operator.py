@@ -1,0 +1,217 @@
+"""Whole chunks as two opaque operators, forward and backward, that PyTorch differentiates and compiles around.
+
+The forward keeps the carried slots of every `every`-th chunk only; the backward recomputes the chunks between. Shapes
+are those of `updates`, with the chunks in front: queries `[N, G, C, K]`, keys `[N, G, S, K]`, coefficients
+`[N, G, ...]`.
+"""
+
+import functools
+import json
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from titans_seq.config import from_dict, to_dict
+from titans_seq.memory import Coefficients, MemoryRule
+from titans_seq.ops.chunked.backward import chunk_backward
+from titans_seq.ops.chunked.forward import Chunk, anchor_of, chunk_forward, next_slots, writes
+from titans_seq.registry import kind_of
+
+# Rules by their text. Encoding a rule puts it here, so that an operator gets the very rule that it was called with, in
+# a notebook too that has defined a class anew under its old kind.
+_RULES: dict[str, MemoryRule] = {}
+
+
+def _text(rule: MemoryRule) -> str:
+    for choice in (rule.architecture, rule.bias, rule.retention, rule.algorithm):
+        if kind_of(type(choice)) is None:
+            raise ValueError(
+                f"{type(choice).__name__} has no kind by which the operator, and a saved model, could know it: put "
+                f'@register("a-name") from titans_seq.config above its @dataclass(frozen=True), or pass '
+                f'backend="reference"'
+            )
+    return json.dumps(to_dict(rule))
+
+
+_text_once = functools.lru_cache(maxsize=256)(_text)
+
+
+@torch.compiler.assume_constant_result
+def encode_rule(rule: MemoryRule) -> str:
+    """Write a rule as the string that an operator can take; torch.compile cannot trace what is behind it.
+
+    Raises:
+        ValueError: if the class of one of its choices is not registered.
+    """
+    text = _text_once(rule)
+    _RULES[text] = rule
+    return text
+
+
+def _decode(text: str) -> MemoryRule:
+    if text not in _RULES:  # a compiled graph may come from another process
+        _RULES[text] = from_dict(json.loads(text), MemoryRule)
+    return _RULES[text]
+
+
+def _stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Stack fresh tensors; a single one is not copied."""
+    return tensors[0].unsqueeze(0) if len(tensors) == 1 else torch.stack(tuple(tensors))
+
+
+def _chunks(q: Tensor, written: list[Tensor], coefficients: list[Tensor], sets: int, closes: bool) -> list[Chunk]:
+    """Cut what an operator takes into chunks."""
+    size = len(coefficients) // sets
+    # A token's shares in the slots stand side by side: its inputs are scaled by them, row by row.
+    coefficients = [x.mT.contiguous().mT if j % size == 3 and x.dim() == 4 else x for j, x in enumerate(coefficients)]
+    return [
+        Chunk(
+            q[i],
+            [x[i] for x in written],
+            [Coefficients(*(x[i] for x in coefficients[j : j + size])) for j in range(0, len(coefficients), size)],
+            closes,
+        )
+        for i in range(q.shape[0])
+    ]
+
+
+def _anchor(rule: MemoryRule, slots: list[Tensor], given: list[Tensor]) -> list[Tensor]:
+    """Return the anchor of every layer: the learning layers' may be given."""
+    return [*(slot[:, 0] for slot in slots[: len(slots) - len(given)]), *given] if given else anchor_of(rule, slots)
+
+
+@torch.library.custom_op("titans_seq::chunked_memory", mutates_args=())
+def chunked_memory(
+    q: Tensor,
+    written: list[Tensor],
+    coefficients: list[Tensor],
+    slots: list[Tensor],
+    anchor: list[Tensor],
+    rule: str,
+    sets: int,
+    every: int,
+    closes: bool,
+    carry_out: bool,
+) -> list[Tensor]:
+    """Run whole chunks.
+
+    Args:
+        q: queries.
+        written: keys, values and, if the rule reads them, thresholds.
+        coefficients: the tensors of each set of coefficients, one set after the other.
+        slots: per layer, before the first chunk.
+        anchor: per learning layer, of the first chunk; empty if the slots say it.
+        rule: from `encode_rule`.
+        sets: how many sets of coefficients there are.
+        every: how many chunks apart slots are kept for the backward; 0 keeps none.
+        closes: whether each chunk's last token ends a chunk.
+        carry_out: whether the slots after the last chunk are wanted.
+
+    Returns:
+        The output `[N, G, C, V]`; with `carry_out` the learning layers' slots after the last chunk; with `every` their
+        slots at the start of chunks every, 2 every, ..., each layer's `[M, G, n, in, out]`.
+    """
+    memory = _decode(rule)
+    first = memory.architecture.first_learning
+    outputs, saved = [], []
+    chunks = _chunks(q, written, coefficients, sets, closes)
+    for i, chunk in enumerate(chunks):
+        if every and i and i % every == 0:
+            saved.append(slots[first:])
+        begun = _anchor(memory, slots, [] if i else anchor)
+        y, slots_after = chunk_forward(memory, chunk, slots, begun, carry_out or i < len(chunks) - 1)
+        outputs.append(y)
+        slots = slots_after
+    # An operator's outputs must be tensors of their own: slots that no chunk changed do not occur, as N >= 1.
+    carried = slots[first:] if carry_out else []
+    return [_stack(outputs), *carried, *(_stack(layer) for layer in zip(*saved, strict=True))]
+
+
+@chunked_memory.register_fake
+def _(q, written, coefficients, slots, anchor, rule, sets, every, closes, carry_out):
+    v, n = written[1], coefficients[2].shape[-1]
+    first = _decode(rule).architecture.first_learning
+    shapes = [(q.shape[1], n, *slot.shape[2:]) for slot in slots[first:]]
+    kept = (q.shape[0] - 1) // every if every else 0
+    carried = [v.new_empty(s) for s in shapes] if carry_out else []
+    output = v.new_empty(*q.shape[:-1], v.shape[-1])
+    return [output, *carried, *([v.new_empty(kept, *s) for s in shapes] if kept else [])]
+
+
+@torch.library.custom_op("titans_seq::chunked_memory_backward", mutates_args=())
+def chunked_memory_backward(
+    q: Tensor,
+    written: list[Tensor],
+    coefficients: list[Tensor],
+    slots: list[Tensor],
+    anchor: list[Tensor],
+    saved: list[Tensor],
+    d_output: Tensor,
+    d_carried: list[Tensor],
+    rule: str,
+    sets: int,
+    every: int,
+    closes: bool,
+) -> list[Tensor]:
+    """Return the gradients of q, what is written, the coefficients, the slots and, if given, the anchor."""
+    memory = _decode(rule)
+    first = memory.architecture.first_learning
+    chunks = _chunks(q, written, coefficients, sets, closes)
+    d_inputs = [torch.empty_like(x) for x in (q, *written, *coefficients)]
+    still = [torch.zeros_like(slot) for slot in slots[:first]]
+    d_slots, d_anchor = [*still, *d_carried] if d_carried else None, []
+    for start in range((len(chunks) - 1) // every * every, -1, -every):
+        group = list(enumerate(chunks))[start : start + every]
+        current = [*slots[:first], *(layer[start // every - 1] for layer in saved)] if start else slots
+        before = []
+        for i, chunk in group:
+            begun = _anchor(memory, current, [] if i else anchor)
+            w = writes(memory, chunk, begun)
+            before.append((current, begun, w))
+            if i < group[-1][0]:
+                current = next_slots(memory, chunk, w, current, begun)
+        for i, chunk in reversed(group):
+            own_anchor = bool(anchor) and i == 0
+            state, begun, w = before.pop()
+            g = chunk_backward(memory, chunk, state, begun, w, d_output[i], d_slots, own_anchor)
+            found = (g.q, *g.written, *(x for c in g.coefficients for x in c.tensors()))
+            for whole, part in zip(d_inputs, found, strict=True):
+                whole[i] = part
+            d_slots, d_anchor = g.slots, g.anchor
+    return [*d_inputs, *(d_slots or []), *d_anchor]
+
+
+@chunked_memory_backward.register_fake
+def _(q, written, coefficients, slots, anchor, saved, d_output, d_carried, rule, sets, every, closes):
+    return [torch.empty_like(x) for x in (q, *written, *coefficients, *slots, *anchor)]
+
+
+def _setup_context(ctx, inputs, output) -> None:
+    q, written, coefficients, slots, anchor, rule, sets, every, closes, carry_out = inputs
+    learning = len(slots) - _decode(rule).architecture.first_learning
+    ctx.carried = learning * carry_out
+    groups = ([q], written, coefficients, slots, anchor, output[1 + ctx.carried :])
+    ctx.counts = [len(group) for group in groups]
+    ctx.save_for_backward(*(x for group in groups for x in group))
+    ctx.options = rule, sets, every, closes
+    ctx.set_materialize_grads(True)
+
+
+def _differentiate(ctx, gradients):
+    (q,), written, coefficients, slots, anchor, saved = _split(ctx.saved_tensors, ctx.counts)
+    d_output = gradients[0].contiguous()
+    d_carried = [g.contiguous() for g in gradients[1 : 1 + ctx.carried]]
+    groups = (q, written, coefficients, slots, anchor, saved, d_output, d_carried)
+    result = chunked_memory_backward(*groups, *ctx.options)
+    (d_q,), d_written, d_coefficients, d_slots, d_anchor = _split(result, ctx.counts[:-1])
+    return d_q, d_written, d_coefficients, d_slots, d_anchor, *[None] * 5
+
+
+def _split(tensors: Sequence[Tensor], counts: Sequence[int]) -> list[list[Tensor]]:
+    """Split a sequence of tensors into groups of the given sizes."""
+    rest = iter(tensors)
+    return [[next(rest) for _ in range(count)] for count in counts]
+
+
+chunked_memory.register_autograd(_differentiate, setup_context=_setup_context)
