@@ -1,7 +1,8 @@
 """How a run turns logits into probabilities and decisions: chosen on its validation part, kept in its folder."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from titans_seq.files import write_text
 
 from ..evaluation.deciding import Rule, choose_threshold, fit_temperature
 from ..evaluation.values import Model
-from ..sequences.values import LabelledSequences
-from .predictor import probabilities
+from ..sequences.values import LabelledSequences, Record
+from .predictor import Prediction, Predictor, probabilities
 
 DECISION = "decision.json"
 
@@ -53,6 +54,34 @@ def decide(model: Model, validation: LabelledSequences, rule: Rule, calibrate: b
     temperature = fit_temperature(logits, validation.labels, model.kind) if calibrate else 1.0
     positive = probabilities(logits / temperature, model.kind)[:, 1]
     return Decision(choose_threshold(positive, validation.labels == 1, rule), temperature, str(rule))
+
+
+class Calibrated:
+    """A model whose probabilities are those of logits divided by a temperature.
+
+    Args:
+        model: it.
+        temperature: above 0.
+    """
+
+    def __init__(self, model: Predictor, temperature: float) -> None:
+        self.model, self.temperature = model, temperature
+        self.kind, self.classes = model.kind, model.classes
+        self.reads_both_strands = model.reads_both_strands
+
+    def logits(self, sequences: list[str]) -> np.ndarray:
+        """Return calibrated logits, `[N, C]`."""
+        return self.model.logits(sequences) / self.temperature
+
+    def predict_proba(self, sequences: list[str]) -> np.ndarray:
+        """Return calibrated probabilities, `[N, C]`."""
+        return probabilities(self.logits(sequences), self.kind)
+
+    def predictions(self, records: Iterable[Record]) -> Iterator[Prediction]:
+        """Predict records in their order."""
+        for one in self.model.predictions(records):
+            logits = one.logits / self.temperature
+            yield replace(one, logits=logits, probabilities=probabilities(logits[None], self.kind)[0])
 
 
 def write_decision(run: Path, decision: Decision) -> None:

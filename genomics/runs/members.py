@@ -56,6 +56,11 @@ class Members:
         """What is predicted."""
         return self.models[0].kind
 
+    @property
+    def reads_both_strands(self) -> bool:
+        """Whether each prediction is that of both strands, in all members."""
+        return all(getattr(model, "reads_both_strands", False) for model in self.models)
+
     def predict_proba(self, sequences: list[str]) -> np.ndarray:
         """Return the mean of the members' probabilities, or values, float64 `[N, C]`."""
         return self._each(sequences).mean(0)

@@ -75,17 +75,16 @@ class Predictor:
     @property
     def columns(self) -> list[str]:
         """Names of what a table of predictions holds of each sequence; see `row`."""
-        if self.kind == "regression":
-            return ["name", "value"]
-        probabilities = [f"probability_{name}" for name in self.classes]
-        return ["name", *(["predicted"] if self.kind == "classes" else []), *probabilities]
+        return prediction_columns(self.kind, self.classes)
 
     def row(self, prediction: Prediction) -> list[str | float]:
         """What a table of predictions holds of one sequence."""
-        numbers = prediction.probabilities.tolist()
-        if self.kind != "classes":
-            return [prediction.name, *numbers]
-        return [prediction.name, self.classes[int(prediction.probabilities.argmax())], *numbers]
+        return prediction_row(prediction, self.kind, self.classes)
+
+    @property
+    def reads_both_strands(self) -> bool:
+        """Whether each prediction is that of both strands."""
+        return self.model.reads_both_strands
 
     def logits(self, sequences: Sequence[str]) -> np.ndarray:
         """Logits of sequences, float64 `[N, C]`; values of a regression, `[N, 1]`.
@@ -221,6 +220,36 @@ class Predictor:
                 return [(one.name, _finite(row, one.name)) for one, row in zip(batch, rows, strict=True)]
 
         return in_order(sequences, lambda one: len(one.ids), run, rows=_ROWS, tokens=PIECE)
+
+
+def prediction_columns(kind: Kind, classes: Sequence[str]) -> list[str]:
+    """Return the names of what a table of predictions holds of each sequence; see `prediction_row`.
+
+    Example:
+        >>> prediction_columns("classes", ("no", "yes"))
+        ['name', 'predicted', 'probability_no', 'probability_yes']
+    """
+    if kind == "regression":
+        return ["name", "value"]
+    return ["name", *(["predicted"] if kind == "classes" else []), *(f"probability_{name}" for name in classes)]
+
+
+def prediction_row(
+    prediction: Prediction, kind: Kind, classes: Sequence[str], threshold: float | None = None
+) -> list[str | float]:
+    """Return what a table of predictions holds of one sequence: its name, for classes the class, and the numbers.
+
+    Args:
+        prediction: of the sequence.
+        kind: of the model.
+        classes: of the model.
+        threshold: smallest probability of the second of two classes that is called so; None for the likeliest class.
+    """
+    numbers = prediction.probabilities.tolist()
+    if kind != "classes":
+        return [prediction.name, *numbers]
+    chosen = int(prediction.probabilities.argmax()) if threshold is None else int(numbers[1] >= threshold)
+    return [prediction.name, classes[chosen], *numbers]
 
 
 def probabilities(logits: np.ndarray, kind: Kind) -> np.ndarray:

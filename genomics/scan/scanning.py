@@ -3,13 +3,14 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from titans_seq.errors import UserError
 
-from ..runs.predictor import Predictor
+from ..evaluation.values import Model
+from ..runs.predictor import Prediction
 from ..sequences.alphabet import reverse_complement
 from ..sequences.values import Record
 from .windows import Stretch, Window
@@ -17,6 +18,19 @@ from .windows import Stretch, Window
 _KNOWN = "ACGT"
 
 ReadStrand = Literal["both", "+", "-"]
+
+
+class Scanner(Model, Protocol):
+    """A model that predicts a stream of records, as `Predictor` and `Members` do."""
+
+    @property
+    def reads_both_strands(self) -> bool:
+        """Whether each prediction is that of both strands."""
+        ...
+
+    def predictions(self, records: Iterable[Record]) -> Iterator[Prediction]:
+        """Predict records in their order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ class Scan:
     score: float
 
 
-def scan(model: Predictor, windows: Iterable[Window], target: Target, strand: ReadStrand = "both") -> Iterator[Scan]:
+def scan(model: Scanner, windows: Iterable[Window], target: Target, strand: ReadStrand = "both") -> Iterator[Scan]:
     """Score windows in their order; only a few batches of them are in memory.
 
     Windows of which more than half is unknown (N) have no score and are left out.
@@ -87,7 +101,7 @@ def scan(model: Predictor, windows: Iterable[Window], target: Target, strand: Re
         strand: see `ScanOptions`.
     """
     known = (window for window in windows if 2 * sum(map(window.sequence.count, _KNOWN)) >= len(window.sequence))
-    if model.model.reads_both_strands:
+    if model.reads_both_strands:
         for window, (score,) in _scores(model, known, target, "+"):
             yield Scan(window.stretch, window.start, window.end, ".", score)
         return
@@ -99,7 +113,7 @@ def scan(model: Predictor, windows: Iterable[Window], target: Target, strand: Re
 
 
 def _scores(
-    model: Predictor, windows: Iterable[Window], target: Target, strands: str
+    model: Scanner, windows: Iterable[Window], target: Target, strands: str
 ) -> Iterator[tuple[Window, list[float]]]:
     """Give each window with its score on each of some strands, "+" being the stretch's own."""
     waiting: deque[Window] = deque()

@@ -107,14 +107,26 @@ def windows_of(path: Path, sources: list[Source], window: int, stride: int) -> I
     held = {source.stretch.name: source.stretch for source in sources if source.sequence is None}
     for source in sources:
         if source.sequence is not None:
-            yield from _cut(source.stretch, [source.sequence], window, stride)
+            yield from cut_windows(source.stretch, [source.sequence], window, stride)
     for name, pieces in _fasta_pieces(path) if held else ():
         if name in held:
-            yield from _cut(held.pop(name), pieces, window, stride)
+            yield from cut_windows(held.pop(name), pieces, window, stride)
 
 
-def _cut(stretch: Stretch, pieces: Iterable[str], window: int, stride: int) -> Iterator[Window]:
-    """Cut the windows of one stretch, of which `held` begins at base `first`."""
+def cut_windows(stretch: Stretch, pieces: Iterable[str], window: int, stride: int) -> Iterator[Window]:
+    """Cut the windows of one stretch; see `windows_of`.
+
+    Args:
+        stretch: it.
+        pieces: its sequence, in one piece or in many.
+        window: bases of a window, at least 1.
+        stride: bases from one to the next, at least 1.
+
+    Example:
+        >>> stretch = Stretch("a", "chr1", 10, 7, "+", 99)
+        >>> [(one.start, one.sequence) for one in cut_windows(stretch, ["AACCGGT"], 4, 2)]
+        [(10, 'AACC'), (12, 'CCGG'), (13, 'CGGT')]
+    """
     held, first, start = "", 0, 0
     for piece in pieces:
         held += piece
@@ -127,6 +139,16 @@ def _cut(stretch: Stretch, pieces: Iterable[str], window: int, stride: int) -> I
     if start - stride + window < stretch.size or start == 0:
         begin = max(stretch.size - window, 0)
         yield _window(stretch, begin, held[begin - first :])
+
+
+def window_count(size: int, window: int, stride: int) -> int:
+    """Return how many windows `cut_windows` cuts out of a stretch.
+
+    Example:
+        >>> window_count(7, 4, 2), window_count(8, 4, 2), window_count(3, 4, 2)
+        (3, 3, 1)
+    """
+    return 1 if size <= window else -(-(size - window) // stride) + 1
 
 
 def _window(stretch: Stretch, start: int, sequence: str) -> Window:

@@ -93,12 +93,12 @@ def distinct(records: Iterable[Record], refuse: Refuse) -> Iterator[Record]:
     """
     seen: set[str] = set()
     for record in records:
-        name, number = record.name, record.number
+        name, number = record.name, 2
         while name in seen:
             name, number = f"{record.name}#{number}", number + 1
         seen.add(name)
         if name != record.name:
-            refuse.note("has the name of an earlier record, so its number was added to it, as in name#2")
+            refuse.note("has the name of an earlier record, so a number was added to it, as in name#2")
             record = replace(record, name=name)
         yield record
 
