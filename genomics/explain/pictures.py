@@ -1,5 +1,6 @@
 """Attributions as pictures with letters: the taller a letter, the more its base matters."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.transforms import Affine2D
 from titans_seq.errors import UserError
 from titans_seq.pictures import check_picture, literal, save_picture
 
+from .exports import mean_importance
 from .mutagenesis import BASES, Attribution
 
 ROW = 160
@@ -60,6 +62,33 @@ def draw_attribution(attribution: Attribution, path: Path | str, title: str = ""
     axes[-1].set_xlabel("position")
     figure.suptitle(literal(title or f"{attribution.target}: what each base contributes"), fontsize=11)
     figure.colorbar(axes[1].images[0], ax=list(axes), label="change by substitution", shrink=0.6, aspect=30)
+    save_picture(figure, path)
+
+
+def draw_mean(attributions: Sequence[Attribution], path: Path | str, title: str = "") -> None:
+    """Draw the mean importance by position, and the mean of its size, of sequences that begin at one place.
+
+    Args:
+        attributions: at least one.
+        path: .png, .pdf or .svg file to write.
+        title: of the picture.
+
+    Raises:
+        UserError: if the file has another suffix.
+    """
+    check_picture(path)
+    means = mean_importance(attributions)
+    places = np.arange(1, len(means) + 1)
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(places, means[:, 2], color=_OTHER, linewidth=1, label="mean of its size")
+    axis.plot(places, means[:, 1], color=_COLOURS["C"], linewidth=1.2, label="mean importance")
+    axis.axhline(0, color="0.3", linewidth=0.6)
+    axis.set_xlabel("position")
+    axis.set_ylabel("change by substitution")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+    axis.set_title(literal(title), fontsize=11)
     save_picture(figure, path)
 
 

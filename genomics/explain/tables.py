@@ -1,11 +1,30 @@
 """Attributions as CSV files."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from titans_seq.files import atomic_path
 
+from .exports import mean_importance
 from .mutagenesis import BASES, Attribution
+
+
+def write_mean(attributions: Sequence[Attribution], path: Path | str) -> None:
+    """Write one row a position, from the first base of each sequence on.
+
+    Columns: `position` (from 1), `sequences` that have it, `importance` and `size`, the means of the importance and of
+    its absolute value.
+
+    Args:
+        attributions: at least one.
+        path: the CSV file.
+    """
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["position", "sequences", "importance", "size"])
+        for place, (count, mean, size) in enumerate(mean_importance(attributions), 1):
+            writer.writerow([place, int(count), f"{mean:.6g}", f"{size:.6g}"])
 
 
 def write_attribution(attribution: Attribution, path: Path | str) -> None:

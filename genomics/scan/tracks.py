@@ -53,7 +53,7 @@ def open_track(
     suffix = path.suffix.lower()
     with atomic_path(path) as temporary:
         if suffix in (".bw", ".bigwig"):
-            with _big_wig(temporary, sizes) as add:
+            with big_wig(temporary, sizes) as add:
                 yield _middles(stride, add)
             return
         with temporary.open("w", encoding="utf-8", newline="") as stream:
@@ -123,7 +123,16 @@ def _big_wig_package() -> Any:
 
 
 @contextmanager
-def _big_wig(path: Path, sizes: dict[str, int]) -> Iterator[Callable[[str, int, int, float], object]]:
+def big_wig(path: Path, sizes: dict[str, int]) -> Iterator[Callable[[str, int, int, float], object]]:
+    """Open a bigWig file to which contig, start, end and value are added, in the order of the contigs.
+
+    Args:
+        path: the file.
+        sizes: bases of each contig.
+
+    Raises:
+        UserError: if the package for it is missing.
+    """
     file = _big_wig_package().open(str(path), "w")
     try:
         file.addHeader(list(sizes.items()))

@@ -157,6 +157,33 @@ def test_explain_writes_tables_and_pictures(titans, run, fasta, tmp_path):
     assert titans("explain", run, fasta, "--out", tmp_path / "part", *options)[0] == 0
     assert [row[0] for row in read(tmp_path / "part" / "mutagenesis.csv")[1:]] == ["3", "4", "5"]
     assert not (tmp_path / "part" / "saliency.csv").exists()
+    assert "saliency and mutagenesis agree: correlation " in printed
+
+
+def test_explain_reads_a_window_about_a_span_of_a_contig(titans, run, genome, tmp_path):
+    out = tmp_path / "e"
+    options = ("--span", "101", "120", "--format", "svg", "--format", "npz", "--progress", "none")
+    code, printed, _ = titans("explain", run, genome, "--out", out, *options)
+    assert code == 0
+    assert "I, 30 bases of 400, in a window from 96: background" in printed
+    assert [row[0] for row in read(out / "mutagenesis.csv")[1:]] == [str(place) for place in range(101, 121)]
+    assert sorted(path.suffix for path in out.iterdir()) == [".csv", ".csv", ".npz", ".npz", ".svg", ".svg"]
+    code, _, err = titans("explain", run, genome, "--record", "II", "--span", "1", "70", "--out", out)
+    assert (code, "--span 1 70: expected first and last of the positions 1 to 60" in err) == (2, True)
+
+
+def test_explain_all_records(titans, run, fasta, tmp_path):
+    out = tmp_path / "e"
+    code, _, _ = titans("explain", run, fasta, "--all", "--method", "saliency", "--out", out, "--progress", "none")
+    assert code == 0
+    with np.load(out / "saliency.npz") as held:
+        assert held["one_hot"].shape == held["contributions"].shape == (3, 4, 12)
+        assert held["names"].tolist() == ["one", "two", "three"]
+        np.testing.assert_allclose(held["contributions"].sum(1), 0, atol=1e-5)
+        importance = held["importance"]
+    mean = read(out / "saliency.csv")[1:]
+    assert [row[1] for row in mean] == ["3"] * 7 + ["2"] * 3 + ["1"] * 2
+    assert float(mean[0][2]) == pytest.approx(importance[:, 0].mean(), abs=1e-5)
 
 
 @pytest.mark.parametrize(
