@@ -85,7 +85,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         """Put another embedding in its place; where it has other rows, that is the vocabulary from now on."""
         self.model.embedding = value  # type: ignore[assignment]
         if isinstance(value, nn.Embedding):
-            self.model.config = replace(self.model.config, vocabulary=value.num_embeddings)
+            self.model.config = replace(self.model.config, vocabulary=value.num_embeddings, vocabulary_multiple=1)
+            self.config.vocabulary_multiple = 1
 
     def get_output_embeddings(self) -> nn.Module | None:
         """Return the head; None where it is the embedding again."""
