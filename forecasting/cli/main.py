@@ -16,6 +16,16 @@ COMMANDS: dict[str, Command] = {
             "--config runs/x --seed 1 --out runs/y",
         ),
     ),
+    "pretrain": Command(
+        "forecasting.cli.pretrain:Pretrain",
+        "forecasting.cli.pretrain:pretrain",
+        "pretrain a zero-shot forecaster on made-up series",
+        (
+            "--out runs/p --steps 100000",
+            "--out runs/p --resume",
+            "--out runs/wide --set network.width=96 --seed 1",
+        ),
+    ),
     "evaluate": Command(
         "forecasting.cli.options:Evaluate",
         "forecasting.cli.verbs:evaluate",

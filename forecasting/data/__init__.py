@@ -1,9 +1,10 @@
 """Series from files, frames and GluonTS: everything a model needs is checked here, so nothing is later."""
 
 from .covariates import calendar_features
-from .frames import from_frame
-from .frequency import future_index, infer_frequency, period_of
+from .frames import from_frame, from_table
+from .frequency import future_index, period_of
 from .gluonts_io import from_gluonts, to_gluonts
+from .inferring import infer_frequency
 from .loading import load_series
 from .options import Duplicates, FrameOptions, Holes, TableOptions
 from .reading import Table, read_table
@@ -21,6 +22,7 @@ __all__ = [
     "calendar_features",
     "from_frame",
     "from_gluonts",
+    "from_table",
     "future_index",
     "infer_frequency",
     "load_series",

@@ -1,8 +1,9 @@
 """Settings of pretraining; they need no PyTorch."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import OmitArgPrefixes, Suppress
 
 from titans_seq.errors import UserError, require_at_least
 from titans_seq.experiment.settings import OptimiserConfig
@@ -19,7 +20,7 @@ class BatchConfig:
         pool: Batches that share a draw of series, length and resolution; drawing many series at once is faster.
         resolutions: Probability of each of the network's patches; weights that need not add up to 1.
         shortest: Tokens of the shortest context, at least 1.
-        longest_horizon: Tokens of the longest future, at least 1; never more than the context's.
+        longest_horizon: Tokens of the longest future, at least 1; never more than twice the context's.
         padded: Probability that a series begins later than its context.
         no_hint: Probability that the network is not told the periods of a series.
         wrong_hint: Probability that it is told others.
@@ -32,7 +33,7 @@ class BatchConfig:
     tokens: int = 1536
     pool: int = 6
     resolutions: tuple[float, ...] = (0.7, 0.2, 0.1)
-    shortest: int = 3
+    shortest: int = 1
     longest_horizon: int = 12
     padded: float = 0.6
     no_hint: float = 0.1
@@ -75,7 +76,7 @@ class PretrainingConfig:
     steps: int = 100_000
     seed: int = 0
     optimiser: OmitArgPrefixes[OptimiserConfig] = field(default_factory=_optimiser)
-    batches: BatchConfig = field(default_factory=BatchConfig)
+    batches: Annotated[BatchConfig, Suppress] = field(default_factory=BatchConfig)
     validate_every: int = 2000
     validation_pools: int = 20
     checkpoint_every: int = 1000

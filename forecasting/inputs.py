@@ -1,5 +1,6 @@
 """Reading what a user gives to a trained model: series that fit it, and future covariates."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,17 @@ from .data import (
     FrameOptions,
     Item,
     SeriesData,
+    Table,
     TableOptions,
     from_frame,
+    from_table,
     future_index,
     load_series,
     read_table,
 )
-from .data.source import show_time
+from .data.calendars import MonthDays, Weekly, YearDays, calendar_of
+from .data.frequency import anchor_of
+from .data.source import enumerate_some, show_time
 from .data.steps import same_step
 from .data.tsf import TSF_SUFFIXES
 from .windows.preparation import check_matches
@@ -51,8 +56,7 @@ def read_like(path: Path, like: SeriesData, options: FrameOptions, table: TableO
     if path.name.lower().endswith(TSF_SUFFIXES):
         return load_series(path, options, table)
     read = read_table(path, table)
-    series = from_frame(read.frame, _as_before(read.frame, like, options), source=str(path))
-    return replace(series, notes=read.notes + series.notes)
+    return from_table(read, _as_before(read.frame, like, options))
 
 
 def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: FrameOptions) -> SeriesData:
@@ -78,15 +82,34 @@ def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: 
 
 
 def _as_before(frame: pd.DataFrame, like: SeriesData, options: FrameOptions) -> FrameOptions:
-    """The options with what a short frame does not show: the id column and the step found earlier."""
-    if options.id is None and like.id_column in frame.columns.map(str):
-        options = replace(options, id=like.id_column)
-    if options.freq is None and len(frame) <= _FEW_ROWS:
-        options = replace(options, freq=like.freq)
+    """The options with what a short frame does not show: the columns' parts and the step found earlier."""
+    held = set(frame.columns.map(str)) if not isinstance(frame.columns, pd.MultiIndex) else set()
+    if not options.id and like.id_columns and held >= set(like.id_columns):
+        options = replace(options, id=like.id_columns)
+    if not options.time and like.time_columns and held >= set(like.time_columns):
+        options = replace(options, time=like.time_columns)
+    taken = {*options.time, *options.id, *options.known, *options.past}
+    if options.target is None and held >= set(like.channels) and not taken & set(like.channels):
+        options = replace(options, target=like.channels)
+    few = len(frame) <= _FEW_ROWS * max(1, len(like.items)) and len(frame) <= 100
+    if like.freq is not None and options.freq is None and (few or _has_pauses(like.freq)):
+        options = replace(options, freq=_without_anchor(like.freq))
     return options
 
 
-def with_known_future(data: SeriesData, future: pd.DataFrame, options: FrameOptions, horizon: int) -> SeriesData:
+def _has_pauses(freq: str) -> bool:
+    """Whether a calendar leaves out days or hours, which a short history cannot show."""
+    return isinstance(calendar_of(freq), Weekly | MonthDays | YearDays)
+
+
+def _without_anchor(freq: str) -> str:
+    """An alias that takes its anchor from the dates."""
+    return re.sub(r"-[A-Z]{3}$", "", freq) if anchor_of(freq) else freq
+
+
+def with_known_future(
+    data: SeriesData, future: pd.DataFrame | Table, options: FrameOptions, horizon: int
+) -> SeriesData:
     """The series with the rows of known covariates that follow each item's end taken from `future`.
 
     Args:
@@ -101,9 +124,20 @@ def with_known_future(data: SeriesData, future: pd.DataFrame, options: FrameOpti
     """
     if not data.known_names:
         raise UserError("known_future was given, but the model has no known covariates: leave it out")
-    options = _as_before(future, data, options)
-    named = replace(options, target=data.known_names, known=(), past=(), freq=options.freq or data.freq)
-    given = from_frame(future, named)
+    frame = future.frame if isinstance(future, Table) else future
+    lacking = [name for name in data.known_names if name not in frame.columns]
+    if lacking:
+        raise UserError(
+            f"known_future has no column {lacking[0]!r}, a known covariate of the model: its columns are "
+            f"{enumerate_some([str(name) for name in frame.columns])}"
+        )
+    options = replace(options, target=data.known_names, known=(), past=())
+    options = _as_before(frame, data, options)
+    if data.freq is not None and options.freq is None:
+        options = replace(options, freq=_without_anchor(data.freq))
+    if data.zone is not None and options.time_zone is None:
+        options = replace(options, time_zone=data.zone)
+    given = from_table(future, options) if isinstance(future, Table) else from_frame(future, options)
     items = []
     for item in data.items:
         source = given.items[0] if data.layout == "wide" else _named(given, item.name)
