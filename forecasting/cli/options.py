@@ -16,10 +16,10 @@ Numbers = Annotated[tuple[float, ...], arg(help_behavior_hint="")]
 class ColumnOptions:
     """What is not given is found out, or refused with the remedy in the message."""
 
-    time: Maybe[str] = None
-    """Column of dates or step numbers."""
-    id: Maybe[str] = None
-    """Column that tells the series of a long table apart."""
+    time: Several = ()
+    """Column of dates or step numbers; several that make a date together (date and clock; year, month, day)."""
+    id: Several = ()
+    """Column that tells the series of a long table apart; several that do so together."""
     target: Several = ()
     """Column to forecast; all that have no other part if left out."""
     known: Several = ()
@@ -27,7 +27,7 @@ class ColumnOptions:
     past: Several = ()
     """Column known only up to now."""
     freq: Maybe[str] = None
-    """Step of the dates, as pandas writes it: h, 15min, D, W, MS."""
+    """Step of the dates: h, 15min, D, B, W, MS as pandas writes it, M[15], D[MON-SAT], 15min[MON-FRI 09:30-16:00]."""
     holes: Maybe[Literal["refuse", "fill-missing", "interpolate"]] = None
     """Missing time steps: refuse them (the default), insert them as missing, or interpolate."""
     duplicates: Maybe[Literal["refuse", "mean", "last", "first"]] = None
@@ -36,6 +36,14 @@ class ColumnOptions:
     """Marker that means "no value", such as -9999."""
     date_format: Maybe[str] = None
     """strptime format of the dates, such as %d/%m/%Y."""
+    time_zone: Maybe[str] = None
+    """Time zone of the clock times, such as Europe/Berlin."""
+    rows_are_steps: bool = False
+    """Leave the dates out: rows, in order of their dates, are the steps."""
+    round: bool = False
+    """Take each time to the nearest step, where stamps come a little late."""
+    start: Maybe[str] = None
+    """Date of the first row of a file without dates; needs --freq."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,12 @@ class TextOptions:
     """Python codec name."""
     decimal: Maybe[Literal[".", ","]] = None
     """Decimal sign."""
+    thousands: Maybe[str] = None
+    """Sign between thousands, such as . in 1.234,50."""
+    skip_rows: Maybe[int] = None
+    """Lines before the header."""
+    sheet: Maybe[str] = None
+    """Sheet of an Excel file; the first if not given."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,7 @@ class Train:
     out: Path
     """Folder of the run; nothing is written anywhere else."""
     data: Positional[Maybe[Path]] = None
-    """CSV, Parquet or .tsf file, wide (a column a series) or long (id, time, value); .gz too."""
+    """CSV, Parquet, Excel or .tsf file, wide (a column a series) or long (id, time, value); .gz and .zip too."""
     horizon: Maybe[int] = None
     """Steps to forecast."""
     context: Maybe[int] = None
@@ -136,6 +150,8 @@ class Evaluate:
     """Another file than the one trained on."""
     season: Maybe[int] = None
     """Steps of a season, for MASE and the seasonal naive forecast; from the frequency if not given."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
 
 @dataclass(frozen=True)
@@ -156,6 +172,8 @@ class BacktestOptions:
     """Steps of a season; from the frequency if not given."""
     progress: Progress = "lines"
     """What to show while training anew."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
 
 @dataclass(frozen=True)
@@ -172,6 +190,8 @@ class Predict:
     """File with the future of the known covariates."""
     levels: Numbers = ()
     """Quantiles to write, such as 0.05 0.5 0.95; those trained if not given."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
 
 @dataclass(frozen=True)
@@ -188,6 +208,8 @@ class Plot:
     """File with the future of the known covariates."""
     out: Maybe[Path] = None
     """Picture of the forecast, PNG, PDF or SVG; forecast.png in the run folder if not given."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from titans_seq.errors import UserError
 
 from ..config import ForecastConfig
-from ..data import FrameOptions, TableOptions
+from ..data import FrameOptions, SeriesData, TableOptions, describe_series
 from ..network.normalise import NormaliseConfig
 from ..network.outputs import Output, Point, Quantiles, StudentT
 from ..network.simba_network import NetworkConfig
@@ -36,9 +36,11 @@ def train(options: Train) -> None:
         resume=options.resume,
         overwrite=options.overwrite,
         progress=options.progress,
+        tell=lambda series: tell(series, options.training.no_calendar),
     )
     for note in model.notes:
-        print(f"note: {note}")
+        if note not in model.context.notes:
+            print(f"note: {note}")
     history = model.history
     best = history.history[history.best_epoch]
     print(f"trained {len(history.history)} epochs, the best was epoch {best.number + 1}", end="")
@@ -47,6 +49,14 @@ def train(options: Train) -> None:
     print(f"the run is in {options.out}; next:")
     for verb in ("evaluate", "predict", "plot"):
         print(f"  titans forecast {verb} {options.out}")
+
+
+def tell(data: SeriesData, no_calendar: bool = False) -> None:
+    """Say what will be forecast, and what reading found."""
+    for line in describe_series(data, not no_calendar):
+        print(line)
+    for note in data.notes:
+        print(f"note: {note}", flush=True)
 
 
 def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOptions]:
@@ -167,8 +177,8 @@ def frame_options(columns: ColumnOptions, base: FrameOptions) -> FrameOptions:
     """What the columns mean: `base`, changed by the options that are given."""
     return _change(
         base,
-        time=columns.time,
-        id=columns.id,
+        time=columns.time or None,
+        id=columns.id or None,
         target=columns.target or None,
         known=columns.known or None,
         past=columns.past or None,
@@ -177,12 +187,24 @@ def frame_options(columns: ColumnOptions, base: FrameOptions) -> FrameOptions:
         duplicates=columns.duplicates,
         missing_values=tuple(_number_or_text(marker) for marker in columns.missing_value) or None,
         date_format=columns.date_format,
+        time_zone=columns.time_zone,
+        rows_are_steps=columns.rows_are_steps or None,
+        round=columns.round or None,
+        start=columns.start,
     )
 
 
 def table_options(text: TextOptions, base: TableOptions) -> TableOptions:
     """How the table is written: `base`, changed by the options that are given."""
-    return _change(base, separator=text.separator, encoding=text.encoding, decimal=text.decimal)
+    return _change(
+        base,
+        separator=text.separator,
+        encoding=text.encoding,
+        decimal=text.decimal,
+        thousands=text.thousands,
+        skip_rows=text.skip_rows,
+        sheet=text.sheet,
+    )
 
 
 def _change(config: Any, **changes: Any) -> Any:
