@@ -11,12 +11,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from titans_seq import __version__
 from titans_seq.config import parse_yaml, to_yaml
 from titans_seq.errors import UserError
 
 CONFIG = "config.yaml"
 WEIGHTS = "weights.safetensors"
 CARD = "card.md"
+
+_WRITTEN_BY = "titans_seq"
 
 
 def save_folder(
@@ -51,7 +54,7 @@ def save_folder(
     """
     target = Path(folder).resolve()
     check_replaceable(target)
-    files: dict[str, str | bytes] = {CONFIG: to_yaml(config), CARD: card}
+    files: dict[str, str | bytes] = {CONFIG: to_yaml({_WRITTEN_BY: __version__, **config}), CARD: card}
     for name, content in (extra_files or {}).items():
         if name in ("..", CONFIG, WEIGHTS, CARD) or Path(name).name != name:
             raise ValueError(f"an extra file needs a plain name that is not one of the model's own, got '{name}'")
@@ -111,7 +114,23 @@ def load_folder(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
             f"no whole saved model at {source}: {' and '.join(missing)} missing: "
             "check the path, or save the model again if it was copied in part"
         )
-    return _read_config(source / CONFIG), _read_weights(source / WEIGHTS)
+    config = _read_config(source / CONFIG)
+    config.pop(_WRITTEN_BY, None)
+    return config, _read_weights(source / WEIGHTS)
+
+
+def versions(folder: str | os.PathLike[str]) -> str:
+    """Say which version of this package wrote a saved model and which one reads it, for a message that it is not whole.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     save_folder(f"{parent}/model", {}, {}, "# A model")
+        ...     versions(f"{parent}/model") == f"written by titans-seq {__version__}, read by {__version__}"
+        True
+    """
+    written = _read_config(Path(folder) / CONFIG).get(_WRITTEN_BY, "before versions were recorded")
+    return f"written by titans-seq {written}, read by {__version__}"
 
 
 def _write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -61,7 +61,8 @@ def save_picture(figure: Any, path: str | os.PathLike[str]) -> None:
             text.set_fontfamily(families)
     if lacking:
         _LOG.warning(
-            "no installed font has the letters %s: they are drawn as boxes (install one, such as Noto Sans CJK)", lacking
+            "no installed font has the letters %s: they are drawn as boxes (install one, such as Noto Sans CJK)",
+            lacking,
         )
     with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)

@@ -5,12 +5,15 @@ from pathlib import Path
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.record import read_config
+from titans_seq.tables import align
 
 from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series
 from ..model import ForecastModel
-from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run, read_run_config
+from ..runs.config import RunConfig
+from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run
 from .options import BacktestOptions, ColumnOptions, Evaluate, Info, Plot, Predict, TextOptions
-from .tables import align, moment, score_text
+from .tables import moment, score_text
 from .train import frame_options, table_options
 
 SCALES = "mse and mae: standardised by the training rows; (data): on the scale of the data"
@@ -66,7 +69,7 @@ def predict(options: Predict) -> None:
         options=columns,
         table=table,
     )
-    for line in describe_series(forecast.data, read_run_config(options.run).forecast.calendar):
+    for line in describe_series(forecast.data, read_config(options.run, RunConfig).forecast.calendar):
         print(line)
     _print_notes(forecast.notes)
     frame, data = forecast.frame, forecast.data
@@ -103,7 +106,7 @@ def _reading(
     Raises:
         UserError: if options say how to read a file, and none is named.
     """
-    run = read_run_config(options.run)
+    run = read_config(options.run, RunConfig)
     if file is None and (options.columns != ColumnOptions() or options.text != TextOptions()):
         raise UserError(
             "options on columns and text say how to read another file, and none is named: the run's own is read as it was "
@@ -125,17 +128,17 @@ def info(options: Info) -> None:
 
 def _describe_run(options: Info) -> None:
     model = open_run(options.path)
-    run = read_run_config(options.path)
+    run = read_config(options.path, RunConfig)
     config, history = model.config, model.history
-    epochs, best = len(history.history), history.best_epoch + 1
+    epochs, best = len(history.epochs), history.best_epoch
     facts = {
-        "data": f"{run.data} (sha256 {run.sha256[:12]}...)",
+        "data": f"{run.data.path} (sha256 {run.data.sha256[:12]}...)",
         "forecasts": f"{config.horizon} steps from {config.context}, {type(config.output).__name__}",
         "network": f"{type(config.network.mixer).__name__}, width {config.network.width}, "
         f"layers {config.network.layers}, {_parameters(model):,} parameters",
         "training": f"{epochs} epochs, best {best}, seed {config.seed}",
-        "made with": ", ".join(f"{name} {number}" for name, number in run.versions.items()),
-        "commit": run.commit or "not known",
+        "made with": ", ".join(f"{name} {number}" for name, number in run.origin.versions.items()),
+        "commit": run.origin.commit or "not known",
     }
     for name, value in facts.items():
         print(f"{name:<10} {value}")

@@ -1,18 +1,20 @@
 """The pictures of a run folder: which series, how much of their past, and a forecast to check against it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.record import read_config
 from titans_seq.pictures import check_picture
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
 from ..inference import series_names
 from ..model import ForecastModel
-from .config import RunConfig, file_hash, read_run_config
+from .config import RunConfig
 from .plotting import Panel, plot_forecast, plot_training
 from .runs import newest_rows, open_run
 
@@ -58,7 +60,7 @@ def plot_run(
         raise UserError(f"history must be at least 1 step, got {history}")
     model = open_run(out)
     names = _choose(model.names, series)
-    run = read_run_config(out)
+    run = read_config(out, RunConfig)
     options, table = options or run.options, table or run.table
     data = _data(run, model, options, table)
     future = None if known_future is None else read_table(known_future, table)
@@ -79,8 +81,7 @@ def plot_run(
     plot_forecast(panels, target, f"Forecast of {model.config.horizon} steps{step}{more}")
     training = out / TRAINING_PICTURE
     by_step = pd.read_csv(out / BY_STEP) if (out / BY_STEP).is_file() else None
-    epochs = pd.DataFrame([asdict(epoch) for epoch in model.history.history])
-    plot_training(epochs, model.history.best_epoch, by_step, training)
+    plot_training(model.history, by_step, training)
     return target, training
 
 
@@ -114,8 +115,8 @@ def _choose(names: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
 
 def _data(run: RunConfig, model: ForecastModel, options: FrameOptions, table: TableOptions) -> SeriesData:
     """The data of the run from its file as it is today, or where that is gone, the rows the model keeps."""
-    path = Path(run.data)
-    if path.is_file() and file_hash(path) == run.sha256:
+    path = Path(run.data.path)
+    if path.is_file() and file_hash(path) == run.data.sha256:
         return load_series(path, run.options, run.table)
     return newest_rows(run, model, options, table)[0]
 

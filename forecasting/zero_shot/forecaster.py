@@ -1,112 +1,106 @@
-"""Forecast arrays with a zero-shot network: batches of like lengths, horizons of any length."""
+"""`ZeroShotForecaster`: a pretrained network as a forecaster of series, without training on them."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from titans_seq.errors import UserError
 
-from .features import describe
+from ..data import SeriesData
+from ..forecaster import DEFAULT_LEVELS, Forecast
+from ..quantiles import mean_of_quantiles
+from .covariates import check_future, explained
+from .inference import forecast_quantiles
 from .network import ZeroShotNetwork
-
-TOKENS_PER_BATCH = 16_384
-"""Series are forecast together until they make so many tokens, which bounds memory."""
-HORIZON_TOKENS = 12
-"""Tokens of the future that a network forecasts in one pass, as many as in training; more come in several passes."""
+from .saving import shipped_network
+from .seasons import found_period, periods_of
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """Sizes that series forecast together share."""
+@dataclass(frozen=True, eq=False)
+class ZeroShotForecaster:
+    """Forecast any series at once.
 
-    patch: int
-    context: int
+    Every channel is forecast by itself. Known covariates enter by a ridge regression on the context (`explained`);
+    covariates of the past alone are not used. Seasons are those of the frequency, or found in each series without dates.
 
-
-def forecast_quantiles(
-    network: ZeroShotNetwork, histories: Sequence[np.ndarray], horizon: int, periods: Sequence[tuple[int, int]]
-) -> np.ndarray:
-    """Forecast the quantiles of many series.
-
-    Args:
-        network: in evaluation mode.
-        histories: N series `[T]`, T >= 0, NaN where missing; only the latest `network.config.longest` steps are read.
-        horizon: H, at least 1.
-        periods: a pair for each series, 1 for none.
-
-    Returns:
-        Float64 `[N, H, Q]`, increasing along Q. A history without any value gives NaN.
-
-    Raises:
-        UserError: if a forecast is not finite, which values near the largest numbers of float64 can cause.
+    Attributes:
+        network: pretrained, in evaluation mode.
+        periods: one or two periods in steps, in place of those of the frequency; none are taken from the data.
 
     Example:
+        >>> import pandas as pd
+        >>> from forecasting.data import from_frame
         >>> from forecasting.zero_shot.network import ZeroShotConfig
+        >>> days = pd.date_range("2024-01-01", periods=60, freq="D")
+        >>> data = from_frame(pd.DataFrame({"day": days, "sold": np.arange(60.0)}))
         >>> network = ZeroShotNetwork(ZeroShotConfig(width=8, layers=1)).eval()
-        >>> forecast_quantiles(network, [np.arange(30.0), np.ones(3)], 5, [(7, 1), (1, 1)]).shape
-        (2, 5, 9)
+        >>> ZeroShotForecaster(network).forecast(data, 7).quantiles.shape
+        (1, 7, 1, 9)
     """
-    config = network.config
-    groups: dict[_Shape, list[int]] = defaultdict(list)
-    for number, history in enumerate(histories):
-        length = max(1, min(len(history), config.longest))
-        patch = max(config.patch_for(length), _patch_for_horizon(network, horizon))
-        tokens = min(-(-length // patch), config.tokens)
-        groups[_Shape(patch, tokens * patch)].append(number)
-    result = np.full((len(histories), horizon, config.output.size), np.nan)
-    for shape, numbers in groups.items():
-        ahead = -(-horizon // shape.patch)
-        size = max(1, TOKENS_PER_BATCH // (shape.context // shape.patch + min(ahead, HORIZON_TOKENS)))
-        for begin in range(0, len(numbers), size):
-            mine = numbers[begin : begin + size]
-            values = _aligned([histories[i] for i in mine], shape.context)
-            chosen = torch.tensor([periods[i] for i in mine], dtype=torch.int64)
-            result[mine] = _forecast(network, values, chosen, horizon, shape.patch)
-    return result
+
+    network: ZeroShotNetwork
+    periods: tuple[int, ...] = ()
+
+    @classmethod
+    def shipped(cls) -> "ZeroShotForecaster":
+        """Return the forecaster with the weights that come with the package."""
+        return cls(shipped_network())
+
+    def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
+        """Forecast `horizon` steps after the last row of every item.
+
+        Args:
+            data: series of any length; a missing value at any place is left open.
+            horizon: H, at least 1.
+            levels: increasing, between 0.1 and 0.9, which the network was trained for.
+
+        Raises:
+            UserError: if the horizon or a level is out of range, a series has no value at all, or its known covariates
+                end before the horizon.
+        """
+        if horizon < 1:
+            raise UserError(f"horizon must be at least 1 step, got {horizon}")
+        trained = self.network.config.output.levels
+        for item in data.items if data.known_names else ():
+            check_future(item.future_rows, horizon, item.name)
+        histories, periods = self.histories(data)
+        quantiles = forecast_quantiles(self.network, histories, horizon, periods)
+        if data.known_names:
+            quantiles += np.stack([shift[-horizon:] for shift in self._contributions(data, horizon)])[..., None]
+        shape = (len(data.items), len(data.channels), horizon, -1)
+        quantiles = quantiles.reshape(shape).swapaxes(1, 2)
+        return Forecast(mean_of_quantiles(quantiles, trained), quantiles, trained).at(levels)
+
+    def histories(self, data: SeriesData) -> tuple[list[np.ndarray], list[tuple[int, int]]]:
+        """Return what the network reads: every channel without what its covariates explain, and its periods.
+
+        Raises:
+            UserError: if a series has no value at all.
+        """
+        histories = [item.values[:, channel] for item in data.items for channel in range(len(data.channels))]
+        names = [_called(data, item.name, name) for item in data.items for name in data.channels]
+        for name, history in zip(names, histories, strict=True):
+            if not np.isfinite(history).any():
+                raise UserError(f"{name}: no value is observed: leave the series out")
+        if data.known_names:
+            shifts = self._contributions(data, 0)
+            histories = [history - shift for history, shift in zip(histories, shifts, strict=True)]
+        return histories, [self._periods(data.freq, history) for history in histories]
+
+    def _contributions(self, data: SeriesData, ahead: int) -> list[np.ndarray]:
+        """What known covariates explain of every channel, up to `ahead` steps after its end."""
+        return [
+            explained(item.values[:, channel], item.known)[: item.length + ahead]
+            for item in data.items
+            for channel in range(len(data.channels))
+        ]
+
+    def _periods(self, freq: str | None, history: np.ndarray) -> tuple[int, int]:
+        if self.periods:
+            return self.periods[0], self.periods[1] if len(self.periods) > 1 else 1
+        return (found_period(history), 1) if freq is None else periods_of(freq)
 
 
-def _patch_for_horizon(network: ZeroShotNetwork, horizon: int) -> int:
-    """The finest resolution that forecasts the horizon in one pass, or the coarsest."""
-    patches = network.config.patches
-    return next((patch for patch in patches if horizon <= patch * HORIZON_TOKENS), patches[-1])
-
-
-def _aligned(histories: Sequence[np.ndarray], context: int) -> np.ndarray:
-    """Lay histories into `[B, context]`, aligned at their end, NaN before."""
-    values = np.full((len(histories), context), np.nan)
-    for row, history in enumerate(histories):
-        recent = history[-context:]
-        values[row, context - len(recent) :] = recent
-    return values
-
-
-def _forecast(
-    network: ZeroShotNetwork, values: np.ndarray, periods: torch.Tensor, horizon: int, patch: int
-) -> np.ndarray:
-    """Forecast `[B, L]` of one shape; passes after the first read the median of those before as if it were known."""
-    device = next(network.parameters()).device
-    known, parts, done = torch.from_numpy(values), [], 0
-    while done < horizon:
-        steps = min(-(-(horizon - done) // patch), HORIZON_TOKENS) * patch
-        recent = known[:, -network.config.longest :]
-        observed = recent.isfinite()
-        # A power of two close to the largest value: squares stay finite, and no digit is lost.
-        size = torch.where(observed, recent.abs(), 0.0).amax(1, keepdim=True)
-        unit = torch.where(size > 0, torch.exp2(size.clamp(min=1e-300).log2().floor()), 1.0)
-        features = describe(torch.nan_to_num(recent / unit), observed, periods, steps).to(device)
-        with torch.inference_mode():
-            scaled = network(features, patch).double()
-        quantiles = ((scaled * features.scale[..., None] + features.level[..., None]).cpu()) * unit[..., None]
-        parts.append(quantiles)
-        done += steps
-        middle = quantiles[..., quantiles.shape[-1] // 2]
-        known = torch.cat((known, middle), 1)
-    result = torch.cat(parts, 1)[:, :horizon].numpy()
-    seen = np.isfinite(values).any(1)
-    if not np.isfinite(result[seen]).all():
-        raise UserError("the forecast is not finite: look for values near the largest numbers that float64 holds")
-    result[~seen] = np.nan
-    return result
+def _called(data: SeriesData, item: str, channel: str) -> str:
+    return channel if data.layout == "wide" else item

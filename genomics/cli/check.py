@@ -7,7 +7,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.progress import Progress
 
-from .options import ReadingOptions
+from .options import ReadingOptions, load_options
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ def check(options: Check) -> None:
     from ..sequences.loading import load_splits
     from ..sequences.places import holds_places, load_places
     from .progress import note, print_left_out
-    from .settings import load_options
 
     left_out: list[str] = []
     reading = load_options(options.reading)

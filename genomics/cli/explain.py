@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from titans_seq.errors import UserError
 from titans_seq.commands import Maybe
+from titans_seq.errors import UserError
+from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
 from .options import Device, RecordOptions
@@ -51,11 +52,10 @@ def explain(options: Explain) -> None:
     from ..explain import target_names, write_attribution
     from ..explain.pictures import MOST, draw_attribution
     from ..runs.saving import load_classifier
-    from .settings import chosen_device
 
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
-    model = load_classifier(options.run, chosen_device(options.device))
+    model = load_classifier(options.run, Hardware(options.device).device())
     name, sequence = _chosen(options)
     target = _target(model, sequence, options.target)
     found = _attributions(options, model, sequence, target)

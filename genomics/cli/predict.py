@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
 from .options import Device, RecordOptions
 
 if TYPE_CHECKING:
-    from ..runs.predictor import Prediction, Predictor
     from ..sequences.values import Record
 
 
@@ -41,9 +41,8 @@ def predict(options: Predict) -> None:
     """Write the predictions."""
     from ..runs.saving import load_classifier
     from .records import csv_rows, records
-    from .settings import chosen_device
 
-    model = load_classifier(options.run, chosen_device(options.device))
+    model = load_classifier(options.run, Hardware(options.device).device())
     width, short = model.model.config.tokenizer.width, 0
 
     def counted(given: "Iterator[Record]") -> "Iterator[Record]":
@@ -53,8 +52,8 @@ def predict(options: Predict) -> None:
             yield record
 
     with records(options.sequences, options.reading) as given:
-        rows = (row(prediction, model) for prediction in model.predictions(counted(given)))
-        count = csv_rows(options.out, header(model), rows, options.progress, "sequences predicted")
+        rows = (_cells(model.row(prediction)) for prediction in model.predictions(counted(given)))
+        count = csv_rows(options.out, model.columns, rows, options.progress, "sequences predicted")
     print(f"written: {options.out}, {count:,} sequences")
     if short:
         print(
@@ -62,17 +61,5 @@ def predict(options: Predict) -> None:
         )
 
 
-def header(model: "Predictor") -> list[str]:
-    """The columns."""
-    if model.kind == "regression":
-        return ["name", "value"]
-    probabilities = [f"probability_{name}" for name in model.classes]
-    return ["name", *(["predicted"] if model.kind == "classes" else []), *probabilities]
-
-
-def row(prediction: "Prediction", model: "Predictor") -> list[str]:
-    """The cells of one sequence."""
-    numbers = [f"{number:.6g}" for number in prediction.probabilities]
-    if model.kind != "classes":
-        return [prediction.name, *numbers]
-    return [prediction.name, model.classes[int(prediction.probabilities.argmax())], *numbers]
+def _cells(row: "list[str | float]") -> list[str]:
+    return [cell if isinstance(cell, str) else f"{cell:.6g}" for cell in row]

@@ -11,9 +11,8 @@ from titans_seq.progress import Progress
 
 from ..sequences.loading import read_all
 from ..sequences.values import Record
-from .options import RecordOptions
+from .options import RecordOptions, load_options
 from .progress import Counter, print_left_out
-from .settings import load_options
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """`titans dna variants`: what the variants of a VCF file do to a prediction."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from tyro.conf import Positional
 
-from titans_seq.errors import UserError
 from titans_seq.commands import Maybe, Several
+from titans_seq.errors import UserError
+from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
 from .options import Device
@@ -48,10 +48,9 @@ def variants(options: Variants) -> None:
     from ..sequences.reference import Reference
     from .progress import Counter
     from .records import check_csv
-    from .settings import chosen_device
 
     check_csv(options.out)
-    model = load_classifier(options.run, chosen_device(options.device))
+    model = load_classifier(options.run, Hardware(options.device).device())
     window = options.window or _trained_length(options.run)
     how = VariantOptions(window, options.target or None, options.skip_bad)
     with Reference(options.reference) as reference, Counter(options.progress, "variants scored") as counter:
@@ -60,9 +59,11 @@ def variants(options: Variants) -> None:
 
 
 def _trained_length(run: Path) -> int:
-    from ..runs.folder import METRICS
+    from titans_seq.experiment.record import read_config
+
+    from ..runs.config import TrainRun
 
     try:
-        return json.loads((run / METRICS).read_text(encoding="utf-8"))["train"]["median_length"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return read_config(run, TrainRun).data.options["parts"]["train"]["median_length"]
+    except (UserError, KeyError) as error:
         raise UserError(f"{run} does not say what length it was trained on: give --window") from error

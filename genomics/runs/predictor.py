@@ -47,6 +47,7 @@ class Predictor:
         model: the classifier, in evaluation mode; it is moved.
         classes: names of its classes or labels; none for a regression.
         device: where it computes; None is a GPU if there is one.
+        card: a short description, as Markdown.
 
     Example:
         >>> from genomics.models import ClassifierConfig, encoder_preset
@@ -55,15 +56,31 @@ class Predictor:
         (2, 2)
     """
 
-    def __init__(self, model: Classifier, classes: Sequence[str], device: str | None = None) -> None:
+    def __init__(self, model: Classifier, classes: Sequence[str], device: str | None = None, *, card: str = "") -> None:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.model = model.to(self.device).eval()
         self.classes = tuple(classes)
+        self.card = card
 
     @property
     def kind(self) -> Kind:
         """What is predicted: "classes", "multilabel" or "regression"."""
         return self.model.config.kind
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of what a table of predictions holds of each sequence; see `row`."""
+        if self.kind == "regression":
+            return ["name", "value"]
+        probabilities = [f"probability_{name}" for name in self.classes]
+        return ["name", *(["predicted"] if self.kind == "classes" else []), *probabilities]
+
+    def row(self, prediction: Prediction) -> list[str | float]:
+        """What a table of predictions holds of one sequence."""
+        numbers = prediction.probabilities.tolist()
+        if self.kind != "classes":
+            return [prediction.name, *numbers]
+        return [prediction.name, self.classes[int(prediction.probabilities.argmax())], *numbers]
 
     def logits(self, sequences: Sequence[str]) -> np.ndarray:
         """Logits of sequences, float64 `[N, C]`; values of a regression, `[N, 1]`.

@@ -7,18 +7,18 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from titans_seq.checkpoint import CONFIG, WEIGHTS, load_folder, save_folder
+from titans_seq.checkpoint import CARD, CONFIG, WEIGHTS, load_folder, save_folder
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
-from titans_seq.models.saving import MODEL
 from titans_seq.experiment.record import CONFIG as RUN_CONFIG
+from titans_seq.models.saving import MODEL
 
 from ..models.classifier import Classifier, ClassifierConfig
 from ..models.encoder import EncoderConfig
 from ..tokens import Tokenizer
 from ..training.fitting import new_classifier
 from ..training.pretraining import PretrainModel
-from .folder import RUNS, fold_folder, has_folds
+from .config import RUNS, fold_folder, has_folds
 from .predictor import Predictor
 
 _CLASSIFIER, _ENCODER = "dna_classifier", "dna_encoder"
@@ -78,7 +78,8 @@ def load_classifier(folder: str | os.PathLike[str], device: str | None = None) -
         raise UserError(f"{source / CONFIG}: damaged ({error}): restore the file or train again") from error
     if len(classes) != (0 if model.config.kind == "regression" else model.config.outputs):
         raise UserError(f"{source / CONFIG}: {len(classes)} classes for {model.config.outputs} outputs: restore it")
-    return Predictor(_with_weights(model, tensors, source), classes, device=device)
+    card = (source / CARD).read_text(encoding="utf-8") if (source / CARD).is_file() else ""
+    return Predictor(_with_weights(model, tensors, source), classes, device, card=card)
 
 
 def load_encoder(folder: str | os.PathLike[str]) -> tuple[PretrainModel, EncoderConfig, Tokenizer]:

@@ -38,6 +38,10 @@ class Prepare:
     """Line between two documents of a text file ("" for an empty one); each file is one document if not given."""
     shard_tokens: int = 50_000_000
     """Tokens of a shard, at least."""
+    max_loss: float = 0.001
+    """Share of a file's characters that the tokenizer may lose, on a sample; 1 allows all."""
+    skip_bad: bool = False
+    """Leave out documents that cannot be read, and count them."""
     overwrite: bool = False
     """Replace the shards in --out."""
     progress: Literal["bar", "none"] = "bar"
@@ -58,6 +62,8 @@ def prepare(options: Prepare) -> None:
         field=options.field,
         separator=options.document_separator,
         shard_tokens=options.shard_tokens,
+        max_loss=options.max_loss,
+        skip_bad=options.skip_bad,
         overwrite=options.overwrite,
         progress=options.progress == "bar",
     )
@@ -80,17 +86,21 @@ def describe(manifest: "Manifest") -> str:
             )
     if manifest.empty_documents:
         lines.append(f"left out:   {_counted(manifest.empty_documents, 'document')} without text")
+    if manifest.bad_documents:
+        lines.append(f"left out:   {_counted(manifest.bad_documents, 'document')} that could not be read")
+    if manifest.lost:
+        lines.append(f"note: the tokenizer loses {manifest.loss}; so there are no bits a byte of this text")
     return "\n".join(lines)
 
 
 def _tokenizer(options: Prepare) -> "Tokenizer":
-    from ..data.documents import ReadOptions, read_documents
+    from ..data.documents import ReadOptions, read_pieces
     from ..tokenizers import CharacterTokenizer, load_tokenizer
 
     if options.tokenizer != CHARACTERS:
         return load_tokenizer(options.tokenizer)
     reading = ReadOptions(options.field, options.document_separator)
-    return CharacterTokenizer.build(document.text for document in read_documents(options.inputs, reading))
+    return CharacterTokenizer.build(read_pieces(options.inputs, reading, options.skip_bad))
 
 
 def _counted(count: int, noun: str) -> str:

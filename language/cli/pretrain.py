@@ -33,7 +33,7 @@ class Pretrain:
     data: Maybe[Path] = None
     """Folder of token shards."""
     preset: Maybe[str] = None
-    """VARIANT-SIZE: mac (taken if not given), mag, mal, lmm, window or transformer; tiny (likewise), 170m, ..., 1.3b."""
+    """VARIANT-SIZE: mac (taken if not given), mag, mal, lmm, window, transformer; tiny (likewise), 170m, ..., 1.3b."""
     init: Maybe[Path] = None
     """Begin with the model of another run: fine-tuning, or continued pretraining."""
     gates: Literal["sigmoid", "hard"] = "sigmoid"

@@ -8,23 +8,21 @@ from ..evaluation.perplexity import bits_per_byte, perplexity
 from ..inference.text import TextTokens
 
 
-def loss_text(loss: float, tokens: int, text_bytes: float) -> str:
-    """The mean loss of some text in its three units.
+def loss_text(loss: float, tokens: int, text_bytes: float | None) -> str:
+    """The mean loss of some text in its units.
 
     Args:
         loss: of all tokens together, in nats.
         tokens: how many.
-        text_bytes: of the text, in UTF-8.
+        text_bytes: that the tokens stand for, in UTF-8; None if that is not known.
 
     Example:
         >>> loss_text(20.0, tokens=20, text_bytes=20)
         'loss 1.0000 nats a token, perplexity 2.718, 1.4427 bits a byte'
     """
     mean = loss / tokens
-    return (
-        f"loss {mean:.4f} nats a token, perplexity {perplexity(mean):.3f}, "
-        f"{bits_per_byte(loss, text_bytes):.4f} bits a byte"
-    )
+    text = f"loss {mean:.4f} nats a token, perplexity {perplexity(mean):.3f}"
+    return text if text_bytes is None else f"{text}, {bits_per_byte(loss, text_bytes):.4f} bits a byte"
 
 
 class ReadingProgress(Display):
@@ -55,5 +53,5 @@ class ReadingProgress(Display):
         # The text is made to tokens ahead of their reading: what is read of its bytes goes by their mean.
         read = text.text_bytes * tokens / text.tokens
         rate = tokens / max(self._latest - self._before, 1e-9)
-        facts = f"{tokens:,} tokens, {rate:,.0f}/s, {loss_text(loss, tokens, read)}"
+        facts = f"{tokens:,} tokens, {rate:,.0f}/s, {loss_text(loss, tokens, None if text.loss.lost else read)}"
         self.show(f"{text.path.name}: {facts}", read, text.size)

@@ -52,7 +52,9 @@ def read(options: Read) -> None:
         f"read {options.text}: {text.tokens:,} tokens, {text.text_bytes:,} bytes of text, in {seconds:,.1f} s "
         f"({text.tokens / seconds:,.0f} tokens/s)"
     )
-    print(loss_text(loss, text.tokens, text.text_bytes))
+    print(loss_text(loss, text.tokens, text.seen_bytes))
+    if text.loss.lost:
+        print(f"note: the tokenizer loses {text.loss}; there are no bits a byte of what was not read")
     if options.save_memory is not None:
         save_context(context, options.save_memory, trained)
         print(f"written: {options.save_memory}, the memory of {context.tokens:,} tokens")

@@ -96,12 +96,41 @@ def read_documents(inputs: Iterable[str | os.PathLike[str]], options: ReadOption
     """
     for path in find_files(inputs):
         for document in read_file(path, options or ReadOptions()):
+            if document.fault is not None:
+                raise document.fault
             if not document.empty:
                 yield document
 
 
+def read_pieces(
+    inputs: Iterable[str | os.PathLike[str]], options: ReadOptions, skip_bad: bool = False
+) -> Iterator[str]:
+    """All text of files and folders in pieces, with no sign of where documents end: for what is in the text at all.
+
+    Args:
+        inputs: see `find_files`.
+        options: where the documents of a file are.
+        skip_bad: pass over documents that cannot be read; of one that is a whole file, what stands before the fault
+            may come all the same.
+
+    Raises:
+        UserError: see `read_documents`.
+    """
+    for path in find_files(inputs):
+        for document in read_file(path, options):
+            try:
+                if document.fault is not None:
+                    raise document.fault
+                yield from document.pieces()
+            except UserError:
+                if not skip_bad:
+                    raise
+
+
 def read_file(path: Path, options: ReadOptions) -> Iterator[Document]:
-    """All documents of one file, also the empty ones, by the reader for its suffix; an unknown suffix is text.
+    """All documents of one file, also those that are empty or have a fault, by the reader for its suffix.
+
+    An unknown suffix is text.
 
     Raises:
         UserError: see `read_documents`.

@@ -1,9 +1,11 @@
 """One reader for each kind of file: documents as they come, and messages that say where a fault is."""
 
+import codecs
 import gzip
 import json
+import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,9 @@ from ..optional import load_optional
 
 _BOM = b"\xef\xbb\xbf"
 _BATCH_ROWS = 256
+_BLOCK = 1 << 20
+_IN_MEMORY = 1 << 23
+"""Bytes of a document between two separators above which it is put into a temporary file."""
 
 
 @dataclass(frozen=True)
@@ -22,70 +27,163 @@ class Document:
     """One document.
 
     Args:
-        text: its text, as it stands in the file.
+        pieces: gives its text, as it stands in the file, cut anywhere; as often as it is called, until the next
+            document is read.
         place: where it stands, such as "corpus.jsonl, line 12".
         read: bytes of the file that had been read when it was complete.
+        fault: why it has no text, if it could not be read but what follows can.
     """
 
-    text: str
+    pieces: Callable[[], Iterable[str]]
     place: str
     read: int
+    fault: UserError | None = None
+
+    @classmethod
+    def of(cls, text: str, place: str, read: int) -> "Document":
+        """A document whose text is in memory.
+
+        Example:
+            >>> Document.of("To be", "hamlet.txt", 5).text
+            'To be'
+        """
+        return cls(lambda: (text,), place, read)
+
+    @property
+    def text(self) -> str:
+        """The whole text.
+
+        Raises:
+            UserError: if it cannot be read.
+        """
+        if self.fault is not None:
+            raise self.fault
+        return "".join(self.pieces())
 
     @property
     def empty(self) -> bool:
         """Whether it has nothing but white space."""
-        return not self.text or self.text.isspace()
+        return all(not piece or piece.isspace() for piece in self.pieces())
 
 
 def read_text(path: Path, separator: str | None) -> Iterator[Document]:
     """The documents of a text file, plain or gzipped: one, or those between lines that equal `separator`.
 
-    A mark of the byte order is left out; everything else, line ends too, stays as it is.
+    A mark of the byte order is left out; everything else, line ends too, stays as it is. A document that is a whole
+    file is read when its pieces are.
 
     Raises:
         UserError: if the file cannot be opened, is not UTF-8 (with the byte's offset) or is a broken gzip file.
     """
+    return _whole_file(path) if separator is None else _between_separators(path, separator)
+
+
+def _whole_file(path: Path) -> Iterator[Document]:
+    def pieces() -> Iterator[str]:
+        with open_bytes(path) as (stream, _):
+            yield from decoded_pieces(stream, str(path))
+
+    yield Document(pieces, str(path), path.stat().st_size)
+
+
+def _between_separators(path: Path, separator: str) -> Iterator[Document]:
     with open_bytes(path) as (stream, raw):
-        if separator is None:
-            yield Document(_decode(stream.read(), path, 0), str(path), raw.tell())
+        first, last, lines = 1, 0, _decoded_lines(stream, path)
+        more = True
+        while more:
+            with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="") as spool:
+                more, fault = False, None
+                for last, line in lines:
+                    if isinstance(line, UserError):
+                        fault = fault or line
+                    elif line.strip() == separator.strip():
+                        more = True
+                        break
+                    else:
+                        spool.write(line)
+                place = f"{path}, line {first}"
+                if fault is not None:
+                    yield Document(tuple, place, raw.tell(), fault)
+                elif spool.tell() <= _IN_MEMORY:
+                    spool.seek(0)
+                    yield Document.of(spool.read(), place, raw.tell())
+                else:
+                    yield Document(lambda spool=spool: _read_again(spool), place, raw.tell())
+            first = last + 1
+
+
+def _decoded_lines(stream: Iterable[bytes], path: Path) -> Iterator[tuple[int, str | UserError]]:
+    """The lines of a file, or why one is not text, each behind its number."""
+    offset = 0
+    for number, line in enumerate(stream, start=1):
+        try:
+            yield number, _decode(line, path, offset)
+        except UserError as error:
+            yield number, error
+        offset += len(line)
+
+
+def _read_again(stream: Any) -> Iterator[str]:
+    stream.seek(0)
+    while piece := stream.read(_BLOCK):
+        yield piece
+
+
+def decoded_pieces(stream: IO[bytes] | gzip.GzipFile, name: str, size: int = _BLOCK) -> Iterator[str]:
+    """The text of a stream in UTF-8, a piece at a time, without a mark of the byte order; line ends stay as they are.
+
+    Args:
+        stream: the bytes.
+        name: for messages.
+        size: bytes of a piece.
+
+    Raises:
+        UserError: if the stream is not UTF-8, with the byte's offset.
+    """
+    decoder, offset = codecs.getincrementaldecoder("utf-8")(), 0
+    while True:
+        block = stream.read(size)
+        begin = offset - len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            raise _not_utf8(error.object, error.start, begin, name) from error
+        if begin == 0:
+            text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+        if text:
+            yield text
+        if not block:
             return
-        lines: list[str] = []
-        first, offset = 1, 0
-        for number, line in enumerate(stream, start=1):
-            text = _decode(line, path, offset)
-            offset += len(line)
-            if text.strip() == separator.strip():
-                yield Document("".join(lines), f"{path}, line {first}", raw.tell())
-                lines, first = [], number + 1
-            else:
-                lines.append(text)
-        yield Document("".join(lines), f"{path}, line {first}", raw.tell())
+        offset += len(block)
 
 
 def read_json_lines(path: Path, field: str) -> Iterator[Document]:
     """The documents of a JSON Lines file, plain or gzipped: the text in `field` of the object on each line.
 
-    Empty lines are left out.
+    Empty lines are left out. A line that is not UTF-8, no JSON object, or has no text in the field is a document with a
+    fault.
 
     Raises:
-        UserError: if the file cannot be opened or is a broken gzip file, or a line is not UTF-8, no JSON object, or
-            has no text in the field.
+        UserError: if the file cannot be opened or is a broken gzip file.
     """
     with open_bytes(path) as (stream, raw):
         offset = 0
         for number, line in enumerate(stream, start=1):
             place = f"{path}, line {number}"
-            text = _decode(line, path, offset, f", line {number}")
+            try:
+                text = _decode(line, path, offset, f", line {number}")
+                if text.strip():
+                    yield Document.of(_text_of_line(text.rstrip(), field, place), place, raw.tell())
+            except UserError as fault:
+                yield Document(tuple, place, raw.tell(), fault)
             offset += len(line)
-            if text.strip():
-                yield Document(_text_of_line(text.rstrip(), field, place), place, raw.tell())
 
 
 def read_parquet(path: Path, field: str) -> Iterator[Document]:
-    """The documents of a Parquet file: the text in each row of the column `field`.
+    """The documents of a Parquet file: the text in each row of the column `field`; a row without is a fault.
 
     Raises:
-        UserError: if the file is not Parquet, has no such column of text, or a row has none; or pyarrow is missing.
+        UserError: if the file is not Parquet or has no such column of text, or pyarrow is missing.
     """
     parquet = load_optional("pyarrow.parquet", "a Parquet file")
     arrow = load_optional("pyarrow", "a Parquet file")
@@ -99,7 +197,11 @@ def read_parquet(path: Path, field: str) -> Iterator[Document]:
                 for value in batch.column(0):
                     row += 1
                     place = f"{path}, row {row}"
-                    yield Document(_text_of_row(value, field, place), place, size * row // rows)
+                    read = size * row // rows
+                    try:
+                        yield Document.of(_text_of_row(value, field, place), place, read)
+                    except UserError as fault:
+                        yield Document(tuple, place, read, fault)
     except (arrow.ArrowException, OSError) as error:
         problem = str(error).splitlines()[0]
         raise UserError(f"{path}: not a whole Parquet file ({problem}): download or write it again") from error
@@ -129,12 +231,16 @@ def _decode(raw: bytes, path: Path, offset: int, line: str = "") -> str:
     try:
         return raw[start:].decode()
     except UnicodeDecodeError as error:
-        at = start + error.start
-        utf16 = offset == 0 and raw.startswith((b"\xff\xfe", b"\xfe\xff"))
-        hint = " (the file begins as UTF-16 does)" if utf16 else ""
-        raise UserError(
-            f"{path}{line}: not UTF-8: byte {raw[at]:#04x} at offset {offset + at}{hint}: convert the file to UTF-8"
-        ) from error
+        raise _not_utf8(raw, start + error.start, offset, f"{path}{line}") from error
+
+
+def _not_utf8(block: bytes, at: int, offset: int, name: str) -> UserError:
+    """What to say of byte `at` of a block that begins at byte `offset`."""
+    utf16 = offset == 0 and block.startswith((b"\xff\xfe", b"\xfe\xff"))
+    hint = " (the file begins as UTF-16 does)" if utf16 else ""
+    return UserError(
+        f"{name}: not UTF-8: byte {block[at]:#04x} at offset {offset + at}{hint}: convert the file to UTF-8"
+    )
 
 
 def _text_of_line(line: str, field: str, place: str) -> str:

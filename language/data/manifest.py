@@ -1,7 +1,9 @@
 """`manifest.json` of a folder of token shards: what they were made from, how, and how far the work has come."""
 
+import hashlib
 import json
-from dataclasses import dataclass, fields
+from collections import Counter
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +12,7 @@ from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 
 from ..tokenizers import TokenizerInfo
+from ..tokenizers.loss import TextLoss
 
 MANIFEST = "manifest.json"
 FORMAT = "titans-shards"
@@ -57,17 +60,39 @@ class Settings:
 
 @dataclass(frozen=True)
 class Source:
-    """One input file: its absolute path, size in bytes and time of change in nanoseconds."""
+    """One input file.
+
+    Args:
+        path: absolute.
+        bytes: its size.
+        modified: time of change in nanoseconds.
+        sha256: of its bytes, in hexadecimal; None where it was not taken.
+    """
 
     path: str
     bytes: int
     modified: int
+    sha256: str | None = None
 
     @classmethod
     def of(cls, path: Path) -> "Source":
         """The file as it is now."""
         status = path.stat()
         return cls(str(path.resolve()), status.st_size, status.st_mtime_ns)
+
+    def hashed(self) -> "Source":
+        """The same with the hash of its bytes, which are read if need be."""
+        if self.sha256 is not None:
+            return self
+        with open(self.path, "rb") as stream:
+            return replace(self, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
+
+    def is_now(self, new: "Source") -> bool:
+        """Whether a file as it is now has the same bytes: those of a file that was moved or touched are read."""
+        if self.bytes != new.bytes:
+            return False
+        untouched = (self.path, self.modified) == (new.path, new.modified)
+        return untouched or (self.sha256 is not None and self.sha256 == new.hashed().sha256)
 
 
 @dataclass(frozen=True)
@@ -105,6 +130,9 @@ class Manifest:
         next_source: number of the file that the next shard begins in.
         next_document: number of the document in that file with which it begins.
         empty_documents: how many had no text, and were left out.
+        bad_documents: how many could not be read, and were left out.
+        sampled: characters of text that were compared with what their tokens decode to.
+        lost: how often each character was missing there.
         complete: whether all input is in the shards.
     """
 
@@ -117,6 +145,9 @@ class Manifest:
     next_source: int = 0
     next_document: int = 0
     empty_documents: int = 0
+    bad_documents: int = 0
+    sampled: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
     complete: bool = False
 
     def of_split(self, split: Split) -> tuple[Shard, ...]:
@@ -130,6 +161,16 @@ class Manifest:
     def documents(self, split: Split) -> int:
         """Number of documents of one split."""
         return sum(shard.documents for shard in self.of_split(split))
+
+    @property
+    def loss(self) -> TextLoss:
+        """What the tokens lack of the text, on a sample of it."""
+        return TextLoss(self.sampled, Counter(self.lost))
+
+    def tokens_per_byte(self, split: Split) -> float | None:
+        """Of one split; None without text, or if the tokenizer lost some: no bits a byte can be had from its losses."""
+        text_bytes = sum(shard.text_bytes for shard in self.of_split(split))
+        return self.tokens(split) / text_bytes if text_bytes and not self.lost else None
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -181,22 +222,27 @@ def describe_changes(old: Manifest, new: Manifest) -> list[str]:
     changes = []
     if old.tokenizer != new.tokenizer:
         changes.append(f"tokenizer was {_named(old.tokenizer)}, is {_named(new.tokenizer)}")
-    for field in fields(Settings):
-        before, after = getattr(old.settings, field.name), getattr(new.settings, field.name)
+    for setting in fields(Settings):
+        before, after = getattr(old.settings, setting.name), getattr(new.settings, setting.name)
         if before != after:
-            changes.append(f"{field.name} was {before!r}, is {after!r}")
-    before, after = ({source.path: source for source in manifest.sources} for manifest in (old, new))
-    changes += [f"{path} was not among the inputs" for path in after if path not in before]
+            changes.append(f"{setting.name} was {before!r}, is {after!r}")
+    pairs = zip(old.sources, new.sources, strict=False)
+    if len(old.sources) != len(new.sources) or not all(before.is_now(after) for before, after in pairs):
+        changes += _changed_sources(old.sources, new.sources)
+    more = len(changes) - _SHOWN_CHANGES
+    return changes[:_SHOWN_CHANGES] + ([f"{more} more"] if more > 0 else [])
+
+
+def _changed_sources(old: tuple[Source, ...], new: tuple[Source, ...]) -> list[str]:
+    before, after = ({source.path: source for source in sources} for sources in (old, new))
+    changes = [f"{path} was not among the inputs" for path in after if path not in before]
     changes += [f"{path} is no longer among the inputs" for path in before if path not in after]
     for path in [path for path in before if path in after]:
         if before[path].bytes != after[path].bytes:
             changes.append(f"{path} had {before[path].bytes:,} bytes, has {after[path].bytes:,}")
-        elif before[path].modified != after[path].modified:
+        elif not before[path].is_now(after[path]):
             changes.append(f"{path} was written to")
-    if not changes and old.sources != new.sources:
-        changes.append("the inputs come in another order")
-    more = len(changes) - _SHOWN_CHANGES
-    return changes[:_SHOWN_CHANGES] + ([f"{more} more"] if more > 0 else [])
+    return changes or ["the inputs come in another order"]
 
 
 def _named(info: TokenizerInfo) -> str:

@@ -1,12 +1,11 @@
 """`prepare`: text files to a folder of token shards, in steps that a killed run can go on from."""
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
@@ -14,24 +13,26 @@ import numpy as np
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.provenance import installed_version
-from titans_seq.files import atomic_path
 
 from ..tokenizers import Tokenizer
+from ..tokenizers.loss import TextLoss, is_sampled, text_loss
 from .documents import ReadOptions, find_files, read_file
 from .formats import Document
+from .limits import Limits
 from .manifest import (
     MANIFEST,
     SPLITS,
     Manifest,
     Settings,
-    Shard,
     Source,
     Split,
     describe_changes,
     read_manifest,
     write_manifest,
 )
+from .parts import ShardParts
 from .progress import ShowProgress
+from .splitting import split_document
 
 _UINT16_IDS = 1 << 16
 _OUR_FILES = re.compile(
@@ -39,6 +40,10 @@ _OUR_FILES = re.compile(
     # The names of `atomic_path` while it writes one of these.
     r"|\.((train|validation)-\d{5,}(\.ends)?|tokenizer|characters|manifest)\.\w+\.(bin|npy|yaml|json|model)"
 )
+_ENOUGH = 1 << 16
+"""Characters of a sample after which a file is refused before it has been read to its end."""
+_NOTHING = np.empty(0, dtype=np.int64)
+Parts = dict[Split, ShardParts]
 _PACKAGES = ("titans-seq", "numpy", "tokenizers", "sentencepiece")
 
 
@@ -53,6 +58,8 @@ def prepare(
     field: str = "text",
     separator: str | None = None,
     shard_tokens: int = 50_000_000,
+    max_loss: float = 0.001,
+    skip_bad: bool = False,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Manifest:
@@ -60,10 +67,13 @@ def prepare(
 
     A document becomes the tokens of its text and `end_of_document`. Documents stay whole and in the order of the
     input; a shard holds a run of them, training and validation in files of their own. Documents without text are left
-    out. A document has to fit in memory, and so has one shard; the corpus has not.
+    out. Memory does not grow with a text file or a shard; a JSON line and a group of Parquet rows have to fit in it.
+
+    A sample of every file is compared with what its tokens decode to, and the manifest says what was lost.
 
     A run that was stopped goes on after its last finished shard when it is called again in the same way, and the
-    files come out the same, byte by byte. A finished folder is left as it is.
+    files come out the same, byte by byte. A finished folder is left as it is. The same input is one with the same bytes
+    in the same order, wherever it lies.
 
     Args:
         inputs: files and folders: text (.txt and others, also .gz), JSON Lines (.jsonl, .jsonl.gz), Parquet.
@@ -78,6 +88,9 @@ def prepare(
         field: JSON field or Parquet column that holds the text.
         separator: line of a text file that stands between two documents; None makes each text file one.
         shard_tokens: a shard is closed when it has at least so many tokens.
+        max_loss: share of the characters of a file's sample, in [0, 1], that the tokenizer may lose.
+        skip_bad: leave out documents that cannot be read or encoded, and count them; damaged archives and Parquet files
+            are still refused.
         overwrite: replace what shards the folder holds.
         progress: show a bar on standard error.
 
@@ -86,7 +99,8 @@ def prepare(
 
     Raises:
         UserError: if an input is missing, damaged, empty or not UTF-8; if the folder holds other files, or shards of
-            other inputs, settings or another tokenizer; or if one of the splits came out empty.
+            other inputs, settings or another tokenizer; if the tokenizer loses more of a file than `max_loss`; or if
+            one of the splits came out empty.
         OSError: if the folder cannot be written to.
 
     Example:
@@ -100,6 +114,7 @@ def prepare(
         (15, 6)
     """
     settings = Settings(field, separator, validation, split_by, seed, shard_tokens)
+    limits = Limits(max_loss, skip_bad)
     paths = find_files(inputs)
     folder = Path(out)
     planned = Manifest(
@@ -112,8 +127,9 @@ def prepare(
     manifest = _claim(folder, planned, overwrite)
     if manifest.complete:
         return manifest
+    manifest = replace(manifest, sources=tuple(source.hashed() for source in manifest.sources))
     with ShowProgress(manifest.sources) if progress else nullcontext() as shown:
-        manifest = _write_shards(folder, manifest, paths, tokenizer, shown)
+        manifest = _write_shards(folder, manifest, paths, tokenizer, limits, shown)
     _clear_leftovers(folder, manifest, tokenizer)
     return manifest
 
@@ -139,51 +155,59 @@ def _claim(folder: Path, planned: Manifest, overwrite: bool) -> Manifest:
     return earlier
 
 
-class _Parts:
-    """The documents of one split that wait to be written as a shard."""
-
-    def __init__(self, dtype: str) -> None:
-        self.dtype = dtype
-        self.arrays: list[np.ndarray] = []
-        self.text_bytes = 0
-
-    def add(self, tokens: np.ndarray, ends: bool, end_of_document: int, text_bytes: int) -> int:
-        """Add a document, or a part of one that `ends` or does not, and return its number of tokens."""
-        length = len(tokens) + ends
-        if length:
-            array = np.empty(length, self.dtype)
-            array[: len(tokens)] = tokens
-            array[len(tokens) :] = end_of_document
-            self.arrays.append(array)
-            self.text_bytes += text_bytes
-        return length
-
-
-def _no_parts(dtype: str) -> dict[Split, _Parts]:
-    return {split: _Parts(dtype) for split in SPLITS}
+@contextmanager
+def _new_parts(folder: Path, dtype: str) -> Iterator[Parts]:
+    parts: Parts = {split: ShardParts(split, dtype, folder) for split in SPLITS}
+    try:
+        yield parts
+    finally:
+        for part in parts.values():
+            part.close()
 
 
 def _write_shards(
-    folder: Path, manifest: Manifest, paths: list[Path], tokenizer: Tokenizer, shown: ShowProgress | None
+    folder: Path,
+    manifest: Manifest,
+    paths: list[Path],
+    tokenizer: Tokenizer,
+    limits: Limits,
+    shown: ShowProgress | None,
 ) -> Manifest:
     """Write all shards that `manifest` does not have yet, and the manifest after each of them."""
-    settings = manifest.settings
-    parts, waiting = _no_parts(manifest.dtype), 0
-    for source, number, document in _remaining(manifest, paths):
-        if document.empty:
-            manifest = replace(manifest, empty_documents=manifest.empty_documents + 1)
-            continue
-        added = _add(document, tokenizer, settings, parts)
-        waiting += added
-        if shown is not None:
-            shown.advance(source, document.read, added)
-        if waiting >= settings.shard_tokens:
-            after = replace(manifest, next_source=source, next_document=number + 1)
-            manifest = _finish(folder, after, parts, tokenizer)
-            parts, waiting = _no_parts(manifest.dtype), 0
-    _check_splits(manifest, parts)
-    after = replace(manifest, next_source=len(paths), next_document=0, complete=True)
-    return _finish(folder, after, parts, tokenizer)
+    settings, waiting, latest, loss = manifest.settings, 0, manifest.next_source, TextLoss()
+    with _new_parts(folder, manifest.dtype) as parts:
+        for source, number, document in _remaining(manifest, paths):
+            if source != latest:
+                limits.check(loss, paths[latest])
+                latest, loss = source, TextLoss()
+            marks = {split: part.mark() for split, part in parts.items()}
+            try:
+                if document.fault is not None:
+                    raise document.fault
+                if document.empty:
+                    manifest = replace(manifest, empty_documents=manifest.empty_documents + 1)
+                    continue
+                added, lost = _add(document, number, tokenizer, settings, parts, shown, source)
+            except UserError:
+                if not limits.skip_bad:
+                    raise
+                for split, part in parts.items():
+                    part.go_back(marks[split])
+                manifest = replace(manifest, bad_documents=manifest.bad_documents + 1)
+                continue
+            waiting += added
+            if lost.characters:
+                loss, total = loss + lost, manifest.loss + lost
+                manifest = replace(manifest, sampled=total.characters, lost=dict(sorted(total.lost.items())))
+                if loss.characters >= _ENOUGH:
+                    limits.check(loss, paths[source])
+            if waiting >= settings.shard_tokens:
+                after = replace(manifest, next_source=source, next_document=number + 1)
+                manifest, waiting = _finish(folder, after, parts, tokenizer), 0
+        limits.check(loss, paths[min(latest, len(paths) - 1)])
+        _check_splits(manifest, parts)
+        after = replace(manifest, next_source=len(paths), next_document=0, complete=True)
+        return _finish(folder, after, parts, tokenizer)
 
 
 def _remaining(manifest: Manifest, paths: list[Path]) -> Iterator[tuple[int, int, Document]]:
@@ -197,39 +221,48 @@ def _remaining(manifest: Manifest, paths: list[Path]) -> Iterator[tuple[int, int
         first = 0
 
 
-def _add(document: Document, tokenizer: Tokenizer, settings: Settings, parts: dict[Split, _Parts]) -> int:
-    """Add a document to the split or splits that it belongs to, and return its number of tokens."""
-    added = 0
-    for split, text, ends in _split(document.text, settings):
-        try:
-            tokens = tokenizer.encode_array(text)
-        except UserError as error:
-            raise UserError(f"{document.place}: {error}") from error
-        added += parts[split].add(tokens, ends, tokenizer.end_of_document, len(text.encode()))
-    return added
+def _add(
+    document: Document,
+    number: int,
+    tokenizer: Tokenizer,
+    settings: Settings,
+    parts: Parts,
+    shown: ShowProgress | None,
+    source: int,
+) -> tuple[int, TextLoss]:
+    """Add a document to the split or splits that it belongs to; return its number of tokens, and what they lack."""
+    added, loss = 0, TextLoss()
+
+    def looked_at(pieces: Iterable[str], part: ShardParts) -> Iterator[str]:
+        nonlocal loss
+        for place, piece in enumerate(pieces):
+            if not tokenizer.by_character and is_sampled(number) and is_sampled(place):
+                loss += text_loss(tokenizer, piece)
+            part.write(_NOTHING, len(piece.encode()))
+            yield piece
+
+    try:
+        for split, pieces, ends in split_document(document, settings):
+            end = (np.array([tokenizer.end_of_document]),) if ends else ()
+            for tokens in chain(tokenizer.encode_pieces(looked_at(pieces, parts[split])), end):
+                parts[split].write(tokens)
+                added += len(tokens)
+                if shown is not None:
+                    shown.advance(source, document.read, len(tokens))
+            parts[split].end_document()
+    except UserError as error:
+        where = "" if str(error).startswith(document.place) else f"{document.place}: "
+        raise UserError(f"{where}{error}") from error
+    return added, loss
 
 
-def _split(text: str, settings: Settings) -> list[tuple[Split, str, bool]]:
-    """The parts of a document: split, text, and whether the document ends there."""
-    if settings.split_by == "position":
-        cut = int(len(text) * (1 - settings.validation))
-        pieces: list[tuple[Split, str, bool]] = [
-            ("train", text[:cut], cut == len(text)),
-            ("validation", text[cut:], True),
-        ]
-        return [piece for piece in pieces if piece[1]]
-    digest = hashlib.blake2b(text.encode(), digest_size=8, key=str(settings.seed).encode()).digest()
-    chosen = int.from_bytes(digest, "big") < settings.validation * 2**64
-    return [("validation" if chosen else "train", text, True)]
-
-
-def _check_splits(manifest: Manifest, parts: dict[Split, _Parts]) -> None:
+def _check_splits(manifest: Manifest, parts: Parts) -> None:
     """Refuse a result with an empty split that was asked for."""
-    has = {split: bool(parts[split].arrays) or manifest.tokens(split) > 0 for split in SPLITS}
+    has = {split: bool(parts[split]) or manifest.tokens(split) > 0 for split in SPLITS}
     share = manifest.settings.validation
     if not any(has.values()):
         some = manifest.sources[0].path + (" and others" if len(manifest.sources) > 1 else "")
-        raise UserError(f"no text in the input ({some}): every document is empty")
+        raise UserError(f"no text in the input ({some}): every document is empty or bad")
     missing = [split for split, asked in (("train", share < 1), ("validation", share > 0)) if asked and not has[split]]
     if missing:
         raise UserError(
@@ -239,31 +272,18 @@ def _check_splits(manifest: Manifest, parts: dict[Split, _Parts]) -> None:
         )
 
 
-def _finish(folder: Path, after: Manifest, parts: dict[Split, _Parts], tokenizer: Tokenizer) -> Manifest:
+def _finish(folder: Path, after: Manifest, parts: Parts, tokenizer: Tokenizer) -> Manifest:
     """Write what waits as one shard of each split that has something, then the manifest that counts them in."""
     number = int(after.shards[-1].name.rpartition("-")[2]) + 1 if after.shards else 0
     if not after.shards:
         # From here on the folder is known as ours, whatever happens, and what it held before does not count.
-        write_manifest(folder, replace(after, next_source=0, next_document=0, empty_documents=0, complete=False))
+        empty = Manifest(after.tokenizer, after.settings, after.sources, after.dtype, after.versions)
+        write_manifest(folder, empty)
         tokenizer.save(folder)
-    new = tuple(
-        _write_shard(folder, f"{split}-{number:05d}", split, parts[split]) for split in SPLITS if parts[split].arrays
-    )
+    new = tuple(parts[split].save(folder, f"{split}-{number:05d}") for split in SPLITS if parts[split])
     manifest = replace(after, shards=after.shards + new)
     write_manifest(folder, manifest)
     return manifest
-
-
-def _write_shard(folder: Path, name: str, split: Split, parts: _Parts) -> Shard:
-    digest = hashlib.sha256()
-    with atomic_path(folder / f"{name}.bin") as temporary, temporary.open("wb") as stream:
-        for array in parts.arrays:
-            stream.write(array.data)
-            digest.update(array.data)
-    ends = np.cumsum([len(array) for array in parts.arrays], dtype="<i8")
-    with atomic_path(folder / f"{name}.ends.npy") as temporary:
-        np.save(temporary, ends, allow_pickle=False)
-    return Shard(name, split, len(ends), int(ends[-1]), parts.text_bytes, digest.hexdigest())
 
 
 def _clear_leftovers(folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> None:

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,23 @@ class TokenShards:
         number = document - self._first[shard]
         ends = self._ends[shard]
         return self._tokens[shard][(ends[number - 1] if number else 0) : ends[number]]
+
+    def arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The tokens [N] of each shard, end to end, and where its documents end, int64 [D]."""
+        yield from zip(self._tokens, self._ends, strict=True)
+
+    def order(self, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
+        """Numbers of the documents of an epoch, int64 [D], as they are read."""
+        return np.random.default_rng([seed, epoch]).permutation(len(self)) if shuffle else np.arange(len(self))
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw documents in proportion to their tokens, int64 of that shape."""
+        return np.searchsorted(self._token_ends, random.integers(self.tokens, size=shape), side="right")
+
+    @cached_property
+    def _token_ends(self) -> np.ndarray:
+        """int64 [D], tokens before the end of each document."""
+        return np.cumsum(self.lengths)
 
 
 def _open(folder: Path, shard: Shard, manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:

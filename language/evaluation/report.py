@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from titans_seq.pictures import save_picture
 
 from ..optional import load_optional
 from .perplexity import Evaluation, perplexity
+from .recency_report import COLUMNS, plot_recency, recency_rows
 
 JSON, CSV, PICTURE = "evaluation.json", "evaluation.csv", "evaluation.png"
+RECENCY_CSV, RECENCY_PICTURE = "recency.csv", "recency.png"
 
 _WAYS = ("carried", "cut")
 _MEASURES = ("loss", "perplexity", "bits_per_byte")
@@ -38,13 +40,19 @@ def table_text(evaluation: Evaluation) -> str:
     for name, tokens, carried, other in [*rows, ("all", evaluation.tokens, evaluation.carried, evaluation.cut)]:
         lines.append(
             f"{name:<15} {tokens:>7} {carried:>14.4f}  {other:>{max(9, len(cut))}.4f} {carried - other:>+12.4f} "
-            f"{perplexity(carried):>12.3f} {evaluation.bits_per_byte(carried):>13.4f}"
+            f"{perplexity(carried):>12.3f} {_bits_text(evaluation.bits_per_byte(carried)):>13}"
         )
     return "\n".join(lines)
 
 
+def _bits_text(bits: float | None) -> str:
+    return "-" if bits is None else f"{bits:.4f}"
+
+
 def write_report(evaluation: Evaluation, folder: Path, about: Mapping[str, Any]) -> tuple[Path, ...]:
     """Write `evaluation.json`, `evaluation.csv` and `evaluation.png`, in place of earlier ones.
+
+    An evaluation by recency of pairs has `recency.csv` and `recency.png` besides.
 
     Args:
         evaluation: what to write.
@@ -58,19 +66,30 @@ def write_report(evaluation: Evaluation, folder: Path, about: Mapping[str, Any])
         UserError: if matplotlib is not installed.
         OSError: if a file cannot be written.
     """
-    files = tuple(folder / name for name in (JSON, CSV, PICTURE))
+    files: tuple[Path, ...] = tuple(folder / name for name in (JSON, CSV, PICTURE))
     plot(evaluation, files[2])
+    recency = recency_rows(evaluation.by_recency)
+    if recency:
+        files += (folder / RECENCY_CSV, folder / RECENCY_PICTURE)
+        plot_recency(evaluation.by_recency, evaluation.length, files[4])
+        _write_csv(files[3], COLUMNS, recency)
     rows = [_row(evaluation, r.first, r.last, r.tokens, r.carried, r.cut) for r in evaluation.by_position]
     whole = _row(evaluation, 0, rows[-1]["last"], evaluation.tokens, evaluation.carried, evaluation.cut)
     counts = {name: getattr(evaluation, name) for name in ("documents", "tokens", "text_bytes", "length")}
     with atomic_path(files[0]) as temporary:
         content = dict(about) | counts | {"all": whole, "by_position": rows}
+        if recency:
+            content |= {"window": evaluation.window, "by_recency": recency}
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    with atomic_path(files[1]) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
+    _write_csv(files[1], _COLUMNS, rows)
+    return files
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    return files
 
 
 def plot(evaluation: Evaluation, path: Path) -> None:

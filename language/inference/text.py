@@ -1,6 +1,5 @@
 """The tokens of one text, file or standard input, as they are read."""
 
-import codecs
 import gzip
 import sys
 from collections.abc import Iterator
@@ -13,14 +12,13 @@ import numpy as np
 from titans_seq.errors import UserError
 
 from ..data.documents import find_files
-from ..data.formats import open_bytes
-from ..tokenizers import ByteTokenizer, CharacterTokenizer, Tokenizer
+from ..data.formats import decoded_pieces, open_bytes
+from ..tokenizers import Tokenizer
+from ..tokenizers.loss import TextLoss, is_sampled, text_loss
 
 STANDARD_INPUT = Path("-")
 
 _BLOCK = 1 << 20
-_PER_CHARACTER = (ByteTokenizer, CharacterTokenizer)
-"""Tokenizers that give the same tokens wherever a text is cut."""
 
 
 def text_pieces(path: Path, size: int = _BLOCK) -> Iterator[str]:
@@ -43,32 +41,14 @@ def text_pieces(path: Path, size: int = _BLOCK) -> Iterator[str]:
         ...     list(text_pieces(path, size=2))
         ['n', 'é!', '\n']
     """
-    decoder, offset = codecs.getincrementaldecoder("utf-8")(), 0
     with _open(path) as stream:
-        while True:
-            block = stream.read(size)
-            begin = offset - len(decoder.getstate()[0])
-            try:
-                text = decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                raise UserError(
-                    f"{_name(path)}: not UTF-8: byte {error.object[error.start]:#04x} at offset {begin + error.start}: "
-                    "convert the text to UTF-8"
-                ) from error
-            if begin == 0:
-                text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
-            if text:
-                yield text
-            if not block:
-                return
-            offset += len(block)
+        yield from decoded_pieces(stream, _name(path), size)
 
 
 class TextTokens:
     """The tokens of one text, in arrays of any length, and how much of it they are so far.
 
-    A text of bytes or characters is never in memory as a whole. Other tokenizers may read a word differently if its
-    text is cut, so they get the whole text at once.
+    The text is never in memory as a whole, and its tokens are the same as if it were.
 
     Args:
         path: see `text_pieces`.
@@ -76,31 +56,48 @@ class TextTokens:
 
     Attributes:
         tokens: given out so far.
-        text_bytes: of their text, in UTF-8.
+        text_bytes: read so far, in UTF-8.
+        loss: what the tokens lack of the text, on a sample of what was read.
         size: bytes of the file; None where that says nothing of its text.
 
     Raises:
-        UserError: while reading, see `text_pieces` and `Tokenizer.encode_array`; or at its end if there was no text.
+        UserError: while reading, see `text_pieces` and `Tokenizer.encode_pieces`; or at its end if there was no text.
     """
 
     def __init__(self, path: Path, tokenizer: Tokenizer) -> None:
         self.path, self._tokenizer = path, tokenizer
         self.tokens = self.text_bytes = 0
+        self.loss = TextLoss()
         plain = path != STANDARD_INPUT and path.suffix != ".gz" and path.is_file()
         self.size = path.stat().st_size if plain else None
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        pieces = text_pieces(self.path)
-        for text in pieces if isinstance(self._tokenizer, _PER_CHARACTER) else ("".join(pieces),):
-            try:
-                ids = self._tokenizer.encode_array(text)
-            except UserError as error:
-                raise UserError(f"{_name(self.path)}, after byte {self.text_bytes:,}: {error}") from error
-            self.tokens += len(ids)
-            self.text_bytes += len(text.encode())
-            yield ids
+        begin = 0
+
+        def counted() -> Iterator[str]:
+            nonlocal begin
+            for number, text in enumerate(text_pieces(self.path)):
+                begin, self.text_bytes = self.text_bytes, self.text_bytes + len(text.encode())
+                if not self._tokenizer.by_character and is_sampled(number):
+                    self.loss += text_loss(self._tokenizer, text)
+                yield text
+                begin = self.text_bytes
+
+        try:
+            for ids in self._tokenizer.encode_pieces(counted()):
+                self.tokens += len(ids)
+                yield ids
+        except UserError as error:
+            if begin == self.text_bytes:  # not of the tokenizer, but of the file
+                raise
+            raise UserError(f"{_name(self.path)}, after byte {begin:,}: {error}") from error
         if not self.tokens:
             raise UserError(f"{_name(self.path)}: holds no text: check the path")
+
+    @property
+    def seen_bytes(self) -> int | None:
+        """Bytes of the text that its tokens stand for; None if the tokenizer loses some of it."""
+        return None if self.loss.lost else self.text_bytes
 
 
 def blocks(arrays: Iterator[np.ndarray] | TextTokens, size: int) -> Iterator[np.ndarray]:

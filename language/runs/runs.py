@@ -188,7 +188,6 @@ def _train(
 ) -> CausalLM | None:
     data = Path(run.data.path)
     train, validation, manifest = _open(data)
-    text_bytes = sum(shard.text_bytes for shard in manifest.of_split("validation"))
     trained, history = pretrain_model(
         model,
         run.training,
@@ -196,7 +195,7 @@ def _train(
         validation,
         out,
         hardware=hardware,
-        tokens_per_byte=manifest.tokens("validation") / text_bytes if text_bytes else None,
+        tokens_per_byte=manifest.tokens_per_byte("validation"),
         resume=resume,
         progress=progress,
         logger=logger,

@@ -14,6 +14,8 @@ from titans_seq.config import to_yaml
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 
+from .streaming import encode_stream
+
 INFO = "tokenizer.yaml"
 """Name of the file that says which tokenizer a folder holds."""
 
@@ -63,6 +65,8 @@ class Tokenizer(ABC):
     """Name of the kind in saved files."""
     file: ClassVar[str]
     """Name of the tokenizer's own file in a saved folder."""
+    by_character: ClassVar[bool] = False
+    """Whether each character has its own ids, whatever is around it, and every text comes back from them."""
 
     def __init__(self, vocabulary: int, end_of_document: int, content: bytes | None = None) -> None:
         self.vocabulary = vocabulary
@@ -77,12 +81,31 @@ class Tokenizer(ABC):
     def _decode(self, ids: list[int]) -> str:
         """Text of ids that are in the vocabulary and not `end_of_document`."""
 
-    def encode_array(self, text: str) -> np.ndarray:
-        """Ids of a text as an array [T] of some integer type: for long texts, where a list takes too much memory.
+    def encode_pieces(self, pieces: Iterable[str]) -> Iterator[np.ndarray]:
+        """Ids of one text that comes in pieces, the same wherever it is cut, in memory that does not grow with it.
+
+        Args:
+            pieces: the text, cut anywhere.
+
+        Returns:
+            Arrays [T] of some integer type, of consecutive parts of the text.
 
         Raises:
             UserError: if the text holds what the tokenizer does not know, or half of a surrogate pair.
         """
+        if self.by_character:
+            return map(self._encode_checked, pieces)
+        return encode_stream(self._encode_checked, pieces)
+
+    def encode_array(self, text: str) -> np.ndarray:
+        """Ids of a text as an array [T] of some integer type: for long texts, where a list takes too much memory.
+
+        Raises:
+            UserError: see `encode_pieces`.
+        """
+        return np.concatenate(list(self.encode_pieces((text,))) or [np.empty(0, np.int64)])
+
+    def _encode_checked(self, text: str) -> np.ndarray:
         try:
             text.encode()
         except UnicodeEncodeError as error:

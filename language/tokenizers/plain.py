@@ -28,6 +28,7 @@ class ByteTokenizer(Tokenizer):
 
     kind = "bytes"
     file = ""
+    by_character = True
 
     def __init__(self) -> None:
         super().__init__(_BYTES + 1, _BYTES)
@@ -80,6 +81,7 @@ tokenizer from a text that holds it
 
     kind = "characters"
     file = "characters.json"
+    by_character = True
 
     def __init__(self, characters: str) -> None:
         if not characters or sorted(set(characters)) != list(characters):

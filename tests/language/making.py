@@ -25,9 +25,10 @@ def train_pieces(path: Path, **options: object) -> Path:
     """A small SentencePiece model with byte fallback; skips the test where the library is missing."""
     library = pytest.importorskip("sentencepiece", reason="needs sentencepiece: pip install 'titans-seq[language]'")
     model = io.BytesIO()
+    defaults = {"normalization_rule_name": "identity", "remove_extra_whitespaces": False, "vocab_size": 300}
     library.SentencePieceTrainer.train(
-        sentence_iterator=iter(CORPUS), model_writer=model, vocab_size=300, model_type="bpe", byte_fallback=True,
-        normalization_rule_name="identity", remove_extra_whitespaces=False, minloglevel=2, **options,
+        sentence_iterator=iter(CORPUS), model_writer=model, model_type="bpe", byte_fallback=True, minloglevel=2,
+        **defaults | options,
     )  # fmt: skip
     path.write_bytes(model.getvalue())
     return path

@@ -45,7 +45,7 @@ def checkout_commit(*packages: str) -> str | None:
     """Return the commit of the checkout that holds this package, "+changes" if packages differ; None outside of one.
 
     Args:
-        packages: folders in the checkout's root.
+        packages: folders in the checkout's root; with none it is the commit alone.
 
     Example:
         >>> commit = checkout_commit("titans_seq")
@@ -53,7 +53,7 @@ def checkout_commit(*packages: str) -> str | None:
         True
     """
     head = _git("rev-parse", "HEAD")
-    return None if head is None else head + ("+changes" if changed_files(*packages) else "")
+    return None if head is None else head + ("+changes" if packages and changed_files(*packages) else "")
 
 
 def changed_files(*packages: str) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genomics.cli.main import VERBS
+from genomics.cli.main import COMMANDS
 from genomics.runs import load_classifier
 from tests.genomics.cli.conftest import TINY
 
@@ -130,12 +130,12 @@ def test_variants_of_another_assembly_are_refused_by_line(titans, run, reference
     assert not (tmp_path / "v.csv").exists()
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_every_verb_has_help_with_examples(titans, verb):
     code, out, _ = titans(verb, "--help")
     assert code == 0
     assert "examples:" in out
-    assert f"titans dna {verb} {VERBS[verb].examples[0].split()[0]}" in out
+    assert f"titans dna {verb} {COMMANDS[verb].examples[0].split()[0]}" in out
 
 
 def test_fetch_downloads_and_says_what_is_next(titans, tmp_path, monkeypatch):
@@ -159,6 +159,6 @@ def test_a_failing_skip_bad_says_what_was_left_out(titans, run, tmp_path):
 def test_the_group_lists_its_verbs(titans):
     code, out, _ = titans("--help")
     assert code == 0
-    assert all(f"  {name} " in out for name in VERBS)
+    assert all(f"  {name} " in out for name in COMMANDS)
     code, _, err = titans("predct")
     assert (code, "did you mean 'predict'?" in err) == (2, True)

@@ -6,7 +6,7 @@ import tyro
 from language.cli.prepare import Prepare, prepare
 from language.data.token_shards import TokenShards
 from language.tokenizers import load_tokenizer
-from tests.language.making import write_lines
+from tests.language.making import train_pieces, write_lines
 from titans_seq.errors import UserError
 
 
@@ -66,3 +66,19 @@ def test_the_help_describes_every_option(capsys: pytest.CaptureFixture[str]) -> 
     text = capsys.readouterr().out
     for option in ("--tokenizer", "--validation", "--split", "--document-separator", "--shard-tokens", "--overwrite"):
         assert option in text
+
+
+def test_what_was_lost_or_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = {"normalization_rule_name": "nmt_nfkc", "remove_extra_whitespaces": True}
+    pieces = train_pieces(tmp_path / "small.model", **options)
+    (tmp_path / "a.jsonl").write_text('{"text": "to be\\nor not"}\nnull\n')
+    arguments = (tmp_path / "a.jsonl", "--out", tmp_path / "out", "--tokenizer", pieces, "--progress", "none")
+    with pytest.raises(UserError, match=r"a\.jsonl, line 2: expected a JSON object"):
+        run(*arguments)
+    with pytest.raises(UserError, match=r"the tokenizer loses 8\.3% of 12 characters: '\\n' \(U\+000A\) 1; expected"):
+        run(*arguments, "--skip-bad")
+    run(*arguments, "--skip-bad", "--max-loss", 0.1)
+    captured = capsys.readouterr().out
+    assert "left out:   1 document that could not be read" in captured
+    assert "note: the tokenizer loses 8.3% of 12 characters" in captured
+    run(tmp_path / "a.jsonl", "--out", tmp_path / "bytes", "--tokenizer", "characters", "--skip-bad")

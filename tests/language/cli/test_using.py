@@ -7,11 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import tyro
 
 from language.cli.evaluate import Evaluate, evaluate
 from language.cli.generate import Generate, generate
 from language.cli.read import Read, read
+from language.data.shards import prepare
+from language.tokenizers import ByteTokenizer, CharacterTokenizer, SentencePieceTokenizer
+from tests.language.making import train_pieces
 from tests.language.small_models import save_run, small
 from titans_seq.errors import UserError
 
@@ -180,3 +184,35 @@ def test_a_memory_of_another_run_is_refused(run: Path, tmp_path: Path) -> None:
     read(Read(run, tmp_path / "1.txt", tmp_path / "m.safetensors", progress="none"))
     with pytest.raises(UserError, match="other weights, .* give the model that read it"):
         generate(Generate(other, memory=tmp_path / "m.safetensors"))
+
+
+def test_there_are_no_bits_a_byte_of_text_that_the_tokenizer_loses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"normalization_rule_name": "nmt_nfkc", "remove_extra_whitespaces": True}
+    tokenizer = SentencePieceTokenizer(train_pieces(tmp_path / "small.model", **options))
+    run = save_run(tmp_path / "y", small(tokenizer=tokenizer, dtype=torch.float32))
+    (tmp_path / "a.txt").write_text("to be\nor not")
+    read(Read(run, tmp_path / "a.txt", progress="lines"))
+    evaluate(Evaluate(run, (tmp_path / "a.txt",), out=tmp_path / "out", progress="lines"))
+    captured = capsys.readouterr()
+    assert "bits a byte" not in captured.err
+    assert captured.out.count("the tokenizer loses 8.3% of 12 characters") == 2
+    content = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert content["text_bytes"] is content["all"]["bits_per_byte_carried"] is None
+
+
+def test_pairs_are_split_by_how_far_back_and_how_rare_they_are(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text(TEXT)
+    prepare([tmp_path / "a.txt"], ByteTokenizer(), tmp_path / "shards")
+    options = {"progress": "none", "out": tmp_path / "out", "window": 8}
+    evaluate(Evaluate(run, (tmp_path / "a.txt",), training=tmp_path / "shards", **options))  # type: ignore[arg-type]
+    printed = capsys.readouterr().out
+    assert "pairs seen fewer than 10 times in training" in printed
+    assert "17 to 64" in printed
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["window"] == 8
+    prepare([tmp_path / "a.txt"], CharacterTokenizer.build([TEXT]), tmp_path / "others")
+    with pytest.raises(UserError, match="--training .*: shards of another tokenizer than the model's"):
+        evaluate(Evaluate(run, (tmp_path / "a.txt",), training=tmp_path / "others", progress="none"))

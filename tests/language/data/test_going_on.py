@@ -139,7 +139,7 @@ def test_a_finished_folder_is_left_as_it_is(lines: Path, tmp_path: Path) -> None
         ("tokenizer", r"tokenizer was bytes \(vocabulary 257\), is characters \(vocabulary 24, sha256 \w{12}\.\.\.\)"),
         ("validation", "validation was 0.0, is 0.25"),
         ("appended", r"corpus\.jsonl had [\d,]+ bytes, has [\d,]+"),
-        ("touched", r"corpus\.jsonl was written to"),
+        ("changed", r"corpus\.jsonl was written to"),
         ("added", r"other\.txt was not among the inputs"),
         ("removed", r"corpus\.jsonl is no longer among the inputs"),
     ],
@@ -160,8 +160,8 @@ def test_what_has_changed_is_refused(lines: Path, tmp_path: Path, change: str, m
             tokenizer = CharacterTokenizer.build(TEXTS)
         case "appended":
             lines.write_text(lines.read_text() + '{"text": "more"}\n')
-        case "touched":
-            os.utime(lines, ns=(0, 0))
+        case "changed":
+            lines.write_text(lines.read_text().replace("word", "werd"))
         case "added":
             inputs = [lines, tmp_path / "other.txt"]
         case "removed":
@@ -172,10 +172,34 @@ def test_what_has_changed_is_refused(lines: Path, tmp_path: Path, change: str, m
     assert contents(out) == before
 
 
+@pytest.mark.parametrize("complete", [True, False], ids=["finished", "unfinished"])
+def test_the_same_bytes_are_the_same_input_wherever_they_lie(lines: Path, tmp_path: Path, complete: bool) -> None:
+    out = tmp_path / "out"
+    manifest = prepare([lines], BYTES, out)
+    if not complete:
+        content = json.loads((out / MANIFEST).read_text())
+        (out / MANIFEST).write_text(json.dumps(content | {"complete": False, "shards": [], "next_source": 0}))
+    os.utime(lines, ns=(0, 0))
+    assert prepare([lines], BYTES, out).shards == manifest.shards
+    moved = lines.rename(tmp_path / "moved.jsonl")
+    assert prepare([moved], BYTES, out).shards == manifest.shards
+
+
+def test_a_touched_file_is_another_where_no_hash_was_kept(lines: Path, tmp_path: Path) -> None:
+    prepare([lines], BYTES, tmp_path / "out")
+    content = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    del content["sources"][0]["sha256"]
+    (tmp_path / "out" / MANIFEST).write_text(json.dumps(content))
+    prepare([lines], BYTES, tmp_path / "out")
+    os.utime(lines, ns=(0, 0))
+    with pytest.raises(UserError, match=r"corpus\.jsonl was written to"):
+        prepare([lines], BYTES, tmp_path / "out")
+
+
 def test_a_changed_order_is_refused_and_many_changes_are_cut_short(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.txt" for number in range(9)]
     for path in paths:
-        path.write_text("text")
+        path.write_text(f"text {path.name}")
     prepare(paths, BYTES, tmp_path / "out")
     with pytest.raises(UserError, match="the inputs come in another order"):
         prepare(paths[::-1], BYTES, tmp_path / "out")

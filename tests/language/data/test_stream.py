@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,7 +34,8 @@ def targets_of(batches: Iterable[SegmentBatch]) -> list[int]:
 
 
 def same(left: SegmentBatch, right: SegmentBatch) -> bool:
-    return all(torch.equal(*pair) for pair in zip(left, right, strict=True))
+    tensors = [[one for one in batch if one is not None] for batch in (left, right)]
+    return all(torch.equal(*pair) for pair in zip(*tensors, strict=True))
 
 
 LENGTHS = st.lists(st.integers(1, 20), min_size=1, max_size=12)
@@ -172,10 +174,15 @@ class TestRandom:
         assert len(set(firsts)) == 40
 
 
+@pytest.mark.parametrize("align", [4, 1])
 @pytest.mark.parametrize("mode", ["carry", "random"])
 class TestState:
+    @pytest.fixture(autouse=True)
+    def packed(self, align: int) -> None:
+        self.align = align
+
     def stream(self, mode, **changes) -> SegmentStream:
-        settings = {"batch_size": 2, "length": 4, "seed": 5, "mode": mode} | changes
+        settings = {"batch_size": 2, "length": 4, "seed": 5, "mode": mode, "align": self.align} | changes
         return SegmentStream(numbered([9, 1, 14, 3, 6]), **settings)
 
     def test_a_run_goes_on_from_any_batch(self, mode) -> None:
@@ -222,7 +229,8 @@ class TestState:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"length": 5}, "length was 4, is 5"),
+            ({"length": 8}, "length was 4, is 8"),
+            ({"align": 2}, "align was ., is 2"),
             ({"seed": 6}, "seed was 5, is 6"),
             ({"batch_size": 3}, "rows was 2, is 3"),
             ({"shuffle": False}, "shuffle was True, is False"),
@@ -233,7 +241,7 @@ class TestState:
             self.stream(mode, **changes).load_state_dict(self.stream(mode).state_dict())
 
     def test_other_tokens_are_refused(self, mode) -> None:
-        other = SegmentStream(numbered([9]), 2, 4, seed=5, mode=mode)
+        other = SegmentStream(numbered([9]), 2, 4, seed=5, mode=mode, align=self.align)
         with pytest.raises(UserError, match="the run was trained on other token shards"):
             self.stream(mode).load_state_dict(other.state_dict())
 
@@ -242,7 +250,7 @@ class TestState:
         ranks = [self.stream(mode, batch_size=2, rank=rank, world=3) for rank in range(3)]
         assert {len(stream) for stream in ranks} == {len(alone)}
         for batch, *parts in zip(alone, *ranks, strict=True):
-            for whole, pieces in zip(batch, zip(*parts, strict=True), strict=True):
+            for whole, pieces in zip(batch[:3], zip(*(part[:3] for part in parts), strict=True), strict=True):
                 assert torch.equal(torch.stack(pieces, dim=1).flatten(0, 1), whole)
         state = ranks[1].state_dict()
         assert state == ranks[0].state_dict() == alone.state_dict()
@@ -253,6 +261,80 @@ class TestState:
         assert (batch.ids.shape, batch.targets.shape, batch.fresh.shape) == ((2, 4), (2, 4), (2,))
         assert (batch.ids.dtype, batch.targets.dtype, batch.fresh.dtype) == (torch.int64, torch.int64, torch.bool)
 
+    def test_a_state_from_before_packing_is_one_without_it(self, mode) -> None:
+        state = self.stream(mode).state_dict()
+        del state["settings"]["align"]
+        if self.align == 4:
+            self.stream(mode).load_state_dict(state)
+        else:
+            with pytest.raises(UserError, match="align was 4, is 1"):
+                self.stream(mode).load_state_dict(state)
+
+
+class TestPacked:
+    @CASES
+    @pytest.mark.parametrize("align", [1, 2])
+    def test_each_piece_is_a_run_of_one_document(
+        self, lengths: list[int], batch_size: int, length: int, seed: int, align: int
+    ) -> None:
+        """Pieces, put together by what is carried, are the documents, each token once an epoch."""
+        length *= align
+        shards = numbered(lengths)
+        starts = {1 + int(before) for before in np.concatenate([[0], np.cumsum(shards.lengths)[:-1]])}
+        stream = SegmentStream(shards, batch_size, length, seed=seed, align=align)
+        if length == align:
+            assert all(batch.cu_seqlens is None for batch in stream)
+            return
+        seen, carried = [], [None] * batch_size
+        for batch in stream:
+            assert batch.cu_seqlens is not None
+            borders = batch.cu_seqlens.tolist()
+            assert borders == sorted(set(borders))
+            assert set(range(0, batch_size * length + 1, length)) <= set(borders)
+            for begin, end in itertools.pairwise(borders):
+                row, at = divmod(begin, length)
+                assert at % align == 0
+                ids, targets = (x.flatten()[begin:end].tolist() for x in (batch.ids, batch.targets))
+                real = [token for token in targets if token != IGNORED]
+                assert targets == real + [IGNORED] * (len(targets) - len(real))
+                if not real:
+                    assert (at, bool(batch.fresh[row])) == (0, True)
+                    continue
+                assert real == list(range(real[0], real[-1] + 1))
+                assert not starts & set(real[1:])
+                assert ids[0] == (END if real[0] in starts else real[0] - 1)
+                assert ids[1 : len(real)] == real[:-1]
+                if at == 0 and not batch.fresh[row]:
+                    assert real[0] - 1 == carried[row]
+                else:
+                    assert real[0] in starts or (stream.step, stream.epoch) in ((1, 0), (0, 1))
+                carried[row] = real[-1]
+                seen += real
+        assert sorted(seen) == list(range(1, shards.tokens + 1))
+
+    def test_end_to_end_there_is_no_padding_but_at_the_end_of_rows(self) -> None:
+        shards = numbered([140] * 100)
+        stream = SegmentStream(shards, 4, 256, align=1)
+        assert len(stream) == -(-14_000 // 4 // 256)
+        assert all((batch.targets != IGNORED).all() for batch in list(stream)[:-1])
+        # Without packing 55% of the positions are padding.
+        assert len(SegmentStream(shards, 4, 256)) == 25
+        # On the borders of chunks a document takes 160 positions.
+        assert len(SegmentStream(shards, 4, 256, align=32)) == -(-16_000 // 4 // 256)
+
+    def test_random_rows_are_filled_with_documents(self) -> None:
+        shards = numbered([3, 5, 40])
+        stream = SegmentStream(shards, 4, 16, mode="random", align=1)
+        batches = list(stream)
+        assert all((batch.targets != IGNORED).all() for batch in batches)
+        assert max(0 if batch.cu_seqlens is None else len(batch.cu_seqlens) for batch in batches) > 5
+
+    def test_dropping_leaves_rows_without_padding(self) -> None:
+        stream = SegmentStream(numbered([7] * 11), 2, 6, align=1, drop_last=True)
+        batches = list(stream)
+        assert len(batches) == len(stream) == 77 // 12
+        assert all((batch.targets != IGNORED).all() for batch in batches)
+
 
 @pytest.mark.parametrize(
     ("settings", "message"),
@@ -261,6 +343,8 @@ class TestState:
         ({"length": 0}, "length must be at least 1, got 0"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"mode": "packed"}, "mode must be one of carry, random, got 'packed'"),
+        ({"align": 3}, "align must divide the length of a segment, 2, got 3: take 1 to pack"),
+        ({"align": 0}, "align must divide the length of a segment, 2, got 0"),
         ({"rank": 2, "world": 2}, r"rank must be in \[0, 2\), the number of processes, got 2"),
     ],
 )

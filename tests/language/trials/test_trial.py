@@ -8,7 +8,6 @@ import pytest
 from language.trials import Plan, TrialSettings, markdown, run_trials, summarise, tables, trial_rows
 from language.trials.picture import draw
 from language.trials.report import cells, mean_scores
-from language.trials.rows import IDENTITY, find_row
 from titans_seq.errors import UserError
 from titans_seq.jsonl import append_row, read_rows
 
@@ -112,12 +111,6 @@ def test_files_of_results_that_are_none_are_refused(tmp_path: Path) -> None:
     file.write_text("[1]\n")
     with pytest.raises(UserError, match="line 1: not a JSON object"):
         read_rows(file)
-
-
-def test_the_last_of_equal_rows_counts() -> None:
-    identity: dict[str, int] = dict.fromkeys(IDENTITY, 1)
-    assert find_row([{**identity, "x": 1}, {**identity, "x": 2}, {"seed": 1}], identity) == {**identity, "x": 2}
-    assert find_row([{**identity, "seed": 2}], identity) is None
 
 
 def row_of(model: str, seed: int, scores: dict[int, float], **settings: object) -> dict[str, object]:

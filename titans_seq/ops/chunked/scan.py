@@ -101,11 +101,11 @@ def memory_scan_chunked(scan: Scan, return_state: bool = True) -> tuple[Tensor, 
         gates, written = scan.gates(dtype), scan.written(dtype)
         pairs = enumerate(zip(state.weights, state.momentum, strict=True))
         slots = [_to_slots(w, s, rule.algorithm.slots if layer >= first else 1) for layer, (w, s) in pairs]
-        anchor = [_to_slots(a, a, 1)[:, 0] for a in state.anchor[first:]] if state.position else []
-        outputs, position, opened = [], state.position, anchor
+        anchor = [_to_slots(a, a, 1)[:, 0] for a in state.anchor[first:]] if scan.position else []
+        outputs, position, opened = [], scan.position, anchor
         every, encoded = RECOMPUTE_EVERY if torch.is_grad_enabled() else 0, encode_rule(rule)
         piece = TOKENS_PER_PIECE_BY_CHANNEL if rule.retention.per_channel else chunk_size
-        for start, chunk, count in _segments(length, state.position, chunk_size, piece):
+        for start, chunk, count in _segments(length, scan.position, chunk_size, piece):
             stop = start + chunk * count
             found = [_coefficients(rule.algorithm, g, start, chunk, count) for g in gates]
             position = (position + chunk * count) % chunk_size

@@ -10,7 +10,7 @@ from titans_seq.models import BackboneState, CausalLM, CausalLMConfig
 from ..tasks.base import Readout
 
 
-class Reader(nn.Module):
+class AnswerModel(nn.Module):
     """A language model with a tied head that makes logits only where something is asked.
 
     Where all answers are to be decoded from the last output, a feed-forward reads it beside a sinusoidal code of the
@@ -22,7 +22,7 @@ class Reader(nn.Module):
 
     Example:
         >>> from language.trials import trial_model
-        >>> reader = Reader(trial_model("lmm", vocabulary=17), "position")
+        >>> reader = AnswerModel(trial_model("lmm", vocabulary=17), "position")
         >>> ids, asked = torch.tensor([[1, 2, 3]]), torch.tensor([[False, False, True]])
         >>> outputs, state = reader(ids)
         >>> reader.logits(outputs, asked).shape

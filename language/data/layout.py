@@ -1,0 +1,142 @@
+"""Where the rows of a batch stand in the documents: laid end to end, or drawn at random."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from .mixture import Mixture
+from .token_shards import TokenShards
+
+Mode = Literal["carry", "random"]
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """What fixes the batches of a stream, besides the tokens.
+
+    Args:
+        rows: rows of all ranks together, however they share them.
+        length: positions of a segment.
+        seed: of order and places.
+        mode: "carry" or "random".
+        shuffle: whether carry shuffles the documents.
+        drop_last: whether carry leaves out what does not fill a batch.
+        align: positions of a cell: documents begin at multiples of it in a row. A divisor of `length`.
+    """
+
+    rows: int
+    length: int
+    seed: int
+    mode: Mode
+    shuffle: bool
+    drop_last: bool
+    align: int
+
+
+class Piece(NamedTuple):
+    """A run of one document's tokens in a row.
+
+    Attributes:
+        at: position in the row where it begins.
+        document: its number.
+        start: number of its first token in the document.
+        length: positions it takes, of which those behind the document's end are padding, as all behind the last piece.
+        fresh: whether the document is begun there, or entered in its midst: nothing is carried into it.
+    """
+
+    at: int
+    document: int
+    start: int
+    length: int
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """The documents of one epoch laid end to end in cells of `align` positions, and shared out among the rows.
+
+    Attributes:
+        epoch: its number.
+        settings: of the stream.
+        order: the documents, int64 [D].
+        ends: cells before the end of each, int64 [D].
+    """
+
+    epoch: int
+    settings: StreamSettings
+    order: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    def of(cls, epoch: int, shards: TokenShards | Mixture, settings: StreamSettings) -> "Run":
+        """The run of an epoch, which depends on nothing but the arguments."""
+        order = shards.order(settings.seed, epoch, settings.shuffle)
+        return cls(epoch, settings, order, np.cumsum(-(-shards.lengths[order] // settings.align)))
+
+    @property
+    def cells(self) -> int:
+        """Of all documents."""
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    @property
+    def steps(self) -> int:
+        """Batches that it fills."""
+        a_row = self.settings.length // self.settings.align
+        if self.settings.drop_last:
+            return self.cells // (self.settings.rows * a_row)
+        return math.ceil(self.cells / (self.settings.rows * a_row))
+
+    def pieces(self, row: int, step: int) -> list[Piece]:
+        """What a row, counted over all ranks, holds in a batch; nothing if it has come to its end."""
+        align, a_row = self.settings.align, self.settings.length // self.settings.align
+        if self.settings.drop_last:
+            first, last = (edge * self.steps * a_row for edge in (row, row + 1))
+        else:
+            first, last = (self.cells * edge // self.settings.rows for edge in (row, row + 1))
+        begin = cell = first + step * a_row
+        end = min(begin + a_row, last)
+        pieces = []
+        at = int(np.searchsorted(self.ends, cell, side="right"))
+        while cell < end:
+            before = int(self.ends[at - 1]) if at else 0
+            stop = min(int(self.ends[at]), end)
+            fresh = cell == before or cell == first
+            begins, length = (cell - before) * align, (stop - cell) * align
+            pieces.append(Piece((cell - begin) * align, int(self.order[at]), begins, length, fresh))
+            cell, at = stop, at + 1
+        return pieces
+
+
+def draw_pieces(
+    shards: TokenShards | Mixture, settings: StreamSettings, epoch: int, step: int, rows: Iterable[int]
+) -> list[list[Piece]]:
+    """Draw what some rows hold in a batch of random mode.
+
+    Args:
+        shards: the documents.
+        settings: of the stream.
+        epoch: number of the epoch.
+        step: number of the batch.
+        rows: numbers of the rows, counted over all ranks.
+    """
+    # All ranks draw the places of all rows, so that the batches do not depend on how they are shared out. A piece
+    # takes at least one cell, so that there are enough of them.
+    random = np.random.default_rng([settings.seed, epoch, step])
+    shape = (settings.rows, settings.length // settings.align)
+    documents, shares = shards.draw(random, shape), random.random(shape)
+    return [_row_of(shards.lengths, documents[row], shares[row], settings) for row in rows]
+
+
+def _row_of(lengths: np.ndarray, documents: np.ndarray, shares: np.ndarray, settings: StreamSettings) -> list[Piece]:
+    pieces, at = [], 0
+    for document, share in zip(documents.tolist(), shares.tolist(), strict=True):
+        tokens, room = int(lengths[document]), settings.length - at
+        cells = min(-(-tokens // settings.align) * settings.align, room)
+        pieces.append(Piece(at, document, int(share * (max(0, tokens - room) + 1)), cells, fresh=True))
+        at += cells
+        if at == settings.length:
+            break
+    return pieces
