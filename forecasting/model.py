@@ -158,6 +158,7 @@ class ForecastModel:
         *,
         known_future: pd.DataFrame | Table | None = None,
         levels: Sequence[float] | None = None,
+        options: FrameOptions | None = None,
     ) -> pd.DataFrame:
         """Forecast the horizon after the end of every series.
 
@@ -167,6 +168,7 @@ class ForecastModel:
             known_future: times (and ids, for long data) and known covariates of the steps to forecast, where
                 `data` itself does not hold them.
             levels: quantile levels; None gives those trained for.
+            options: how frames are read; None as those of training.
 
         Returns:
             Columns `series`, `time`, `mean`, then one a level, named "0.1" and so on.
@@ -176,9 +178,10 @@ class ForecastModel:
                 reach.
         """
         wanted = check_levels(self.config, levels)
-        series = self.context if data is None else matching_series(data, self.context, self.options)
+        options = options or self.options
+        series = self.context if data is None else matching_series(data, self.context, options)
         if known_future is not None:
-            series = with_known_future(series, known_future, self.options, self.config.horizon)
+            series = with_known_future(series, known_future, options, self.config.horizon)
         return forecast_future(self.trained, series, wanted)
 
     def evaluate(

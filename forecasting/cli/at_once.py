@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from titans_seq.errors import UserError
 
-from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
+from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series, own_names, read_table
 from ..data.writing import check_table_file, write_frame
 from ..evaluation.best import Choice, choose_best
 from ..forecaster import Forecaster
@@ -116,13 +116,14 @@ def predict(options: "Predict") -> None:
         _print_choice(choice)
         chosen = choice.forecaster
     levels = tuple(options.levels) or task.model.levels
-    frame = forecast_frame(data, chosen.forecast(data, task.horizon, levels))
+    plain = forecast_frame(data, chosen.forecast(data, task.horizon, levels))
+    frame = own_names(plain, data)
     if target is not None:
         write_frame(target, frame)
     _print_calibration(task.model)
     print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
-    names, more = frame["series"].nunique(), max(0, len(frame) - 5)
-    print(f"... {more:,} more rows; {names:,} series, {moment(frame['time'].min())} to {moment(frame['time'].max())}")
+    count, more = len(data.items) * len(data.channels), max(0, len(frame) - 5)
+    print(f"... {more:,} more rows; {count:,} series, {moment(plain['time'].min())} to {moment(plain['time'].max())}")
     print(f"written: {target}" if target is not None else "nothing is written: add --out forecast.csv")
 
 
@@ -192,6 +193,8 @@ def update(options: "Update") -> None:
 
 
 def _tell(data: SeriesData) -> None:
+    for line in describe_series(data, calendar=False):
+        print(line)
     _print_notes(data.notes)
 
 

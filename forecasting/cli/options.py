@@ -21,10 +21,10 @@ Numbers = Annotated[tuple[float, ...], arg(help_behavior_hint="")]
 class ColumnOptions:
     """What is not given is found out, or refused with the remedy in the message."""
 
-    time: Maybe[str] = None
-    """Column of dates or step numbers."""
-    id: Maybe[str] = None
-    """Column that tells the series of a long table apart."""
+    time: Several = ()
+    """Column of dates or step numbers; several that make a date together (date and clock; year, month, day)."""
+    id: Several = ()
+    """Column that tells the series of a long table apart; several that do so together."""
     target: Several = ()
     """Column to forecast; all that have no other part if left out."""
     known: Several = ()
@@ -32,7 +32,7 @@ class ColumnOptions:
     past: Several = ()
     """Column known only up to now."""
     freq: Maybe[str] = None
-    """Step of the dates, as pandas writes it: h, 15min, D, W, MS."""
+    """Step of the dates: h, 15min, D, B, W, MS as pandas writes it, M[15], D[MON-SAT], 15min[MON-FRI 09:30-16:00]."""
     holes: Maybe[Literal["refuse", "fill-missing", "interpolate"]] = None
     """Missing time steps: refuse them (the default), insert them as missing, or interpolate."""
     duplicates: Maybe[Literal["refuse", "mean", "last", "first"]] = None
@@ -41,6 +41,14 @@ class ColumnOptions:
     """Marker that means "no value", such as -9999."""
     date_format: Maybe[str] = None
     """strptime format of the dates, such as %d/%m/%Y."""
+    time_zone: Maybe[str] = None
+    """Time zone of the clock times, such as Europe/Berlin."""
+    rows_are_steps: bool = False
+    """Leave the dates out: rows, in order of their dates, are the steps."""
+    round: bool = False
+    """Take each time to the nearest step, where stamps come a little late."""
+    start: Maybe[str] = None
+    """Date of the first row of a file without dates; needs --freq."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,12 @@ class TextOptions:
     """Python codec name."""
     decimal: Maybe[Literal[".", ","]] = None
     """Decimal sign."""
+    thousands: Maybe[str] = None
+    """Sign between thousands, such as . in 1.234,50."""
+    skip_rows: Maybe[int] = None
+    """Lines before the header."""
+    sheet: Maybe[str] = None
+    """Sheet of an Excel file; the first if not given."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,7 @@ class Train:
 
     run: OmitArgPrefixes[RunOptions]
     data: Positional[Maybe[Path]] = None
-    """CSV, Parquet or .tsf file, wide (a column a series) or long (id, time, value); .gz too."""
+    """CSV, Parquet, Excel or .tsf file, wide (a column a series) or long (id, time, value); .gz and .zip too."""
     horizon: Maybe[int] = short("horizon")
     """Steps to forecast."""
     context: Maybe[int] = short("context")
@@ -163,6 +177,8 @@ class Evaluate:
     """Another file than the one trained on."""
     season: Maybe[int] = None
     """Steps of a season, for MASE and the seasonal naive forecast; from the frequency if not given."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from titans_seq.experiment.record import DataRecord, read_config_file
 from titans_seq.registry import kind_of
 
 from ..config import ForecastConfig
-from ..data import FrameOptions, TableOptions
+from ..data import FrameOptions, SeriesData, TableOptions, describe_series
 from ..presets import find_preset, replace_mixer
 from ..runs.config import RunConfig
 from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, resume_fine_tuning
@@ -50,9 +50,11 @@ def train(options: Train) -> None:
         progress=run.progress,
         hardware=options.hardware,
         logger=run.logger,
+        tell=tell,
     )
     for note in model.notes:
-        print(f"note: {note}")
+        if note not in model.context.notes:
+            print(f"note: {note}")
     history = model.history
     scores = describe(history.best, ("validation_mse", "validation_mae"))
     print(f"trained {len(history.epochs)} epochs, the best was epoch {history.best_epoch}", end="")
@@ -63,7 +65,7 @@ def train(options: Train) -> None:
 
 
 def _begins_pretrained(options: Train) -> bool:
-    """Say whether training begins with pretrained weights: unless told, where no option asks for a network of its own."""
+    """Say whether training begins with pretrained weights: unasked, where no option is for a network of its own."""
     if options.run.resume:
         return is_fine_tuned(options.run.out)
     if options.run.config is not None:
@@ -76,8 +78,8 @@ def _begins_pretrained(options: Train) -> bool:
         return not own
     if options.init != "none" and own:
         raise UserError(
-            f"--init {options.init} begins with a pretrained network, and options of {', '.join(own)} are for a network of "
-            "its own: leave them out, or give --init none"
+            f"--init {options.init} begins with a pretrained network, and options of {', '.join(own)} are for a network "
+            "of its own: leave them out, or give --init none"
         )
     return options.init != "none"
 
@@ -126,6 +128,14 @@ def _fine_tuning_run(options: Train) -> FineTuningRun:
         DataRecord(str(path.resolve()), file_hash(path)),
         stored.init if options.init in (None, "pretrained") else options.init,
     )
+
+
+def tell(data: SeriesData, config: ForecastConfig) -> None:
+    """Say what will be forecast, and what reading found."""
+    for line in describe_series(data, config.calendar):
+        print(line)
+    for note in data.notes:
+        print(f"note: {note}", flush=True)
 
 
 def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOptions]:
@@ -181,8 +191,8 @@ def frame_options(columns: ColumnOptions, base: FrameOptions) -> FrameOptions:
     """What the columns mean: `base`, changed by the options that are given."""
     return _change(
         base,
-        time=columns.time,
-        id=columns.id,
+        time=columns.time or None,
+        id=columns.id or None,
         target=columns.target or None,
         known=columns.known or None,
         past=columns.past or None,
@@ -191,12 +201,24 @@ def frame_options(columns: ColumnOptions, base: FrameOptions) -> FrameOptions:
         duplicates=columns.duplicates,
         missing_values=tuple(_number_or_text(marker) for marker in columns.missing_value) or None,
         date_format=columns.date_format,
+        time_zone=columns.time_zone,
+        rows_are_steps=columns.rows_are_steps or None,
+        round=columns.round or None,
+        start=columns.start,
     )
 
 
 def table_options(text: TextOptions, base: TableOptions) -> TableOptions:
     """How the table is written: `base`, changed by the options that are given."""
-    return _change(base, separator=text.separator, encoding=text.encoding, decimal=text.decimal)
+    return _change(
+        base,
+        separator=text.separator,
+        encoding=text.encoding,
+        decimal=text.decimal,
+        thousands=text.thousands,
+        skip_rows=text.skip_rows,
+        sheet=text.sheet,
+    )
 
 
 def _change(config: Any, **changes: Any) -> Any:

@@ -11,14 +11,14 @@ from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import read_config
 from titans_seq.pictures import check_picture
 
-from ..data import SeriesData, load_series, read_table
+from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
 from ..forecaster import head
 from ..inference import series_names
 from ..model import ForecastModel
 from ..zero_shot.model import ZeroShotModel
 from .config import RunConfig
 from .plotting import Panel, plot_forecast, plot_training
-from .runs import open_run
+from .runs import newest_rows, open_run
 
 FORECAST_PICTURE = "forecast.png"
 TRAINING_PICTURE = "training.png"
@@ -33,6 +33,8 @@ def plot_run(
     target: Path | None = None,
     *,
     known_future: Path | None = None,
+    options: FrameOptions | None = None,
+    table: TableOptions | None = None,
 ) -> tuple[Path, Path]:
     """Draw a run's forecast and the course of its training.
 
@@ -45,6 +47,8 @@ def plot_run(
         history: past steps to show; three horizons if None.
         target: file of the forecast's picture; `forecast.png` in the run folder if None.
         known_future: file with the known covariates of the steps to forecast.
+        options: what its columns mean; None as those of the run's own file.
+        table: how it is written; likewise.
 
     Returns:
         The two files.
@@ -59,9 +63,10 @@ def plot_run(
     model = open_run(out)
     names = _choose(model.names, series)
     run = read_config(out, RunConfig)
-    data = _data(run, model)
-    future = None if known_future is None else read_table(known_future, run.table)
-    past, forecast = past_frame(data), model.predict(known_future=future)
+    options, table = options or run.options, table or run.table
+    data = _data(run, model, options, table)
+    future = None if known_future is None else read_table(known_future, table)
+    past, forecast = past_frame(data), model.predict(data, known_future=future, options=options)
     check = _check_forecast(model, data)
     steps = history or 3 * model.config.horizon
     panels = [
@@ -154,12 +159,12 @@ def _choose(names: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
     return wanted or names[:MOST_PANELS]
 
 
-def _data(run: RunConfig, model: ForecastModel) -> SeriesData:
-    """The data of the run from its file, or where that is gone or changed, the rows the model keeps."""
+def _data(run: RunConfig, model: ForecastModel, options: FrameOptions, table: TableOptions) -> SeriesData:
+    """The data of the run from its file as it is today, or where that is gone, the rows the model keeps."""
     path = Path(run.data.path)
     if path.is_file() and file_hash(path) == run.data.sha256:
         return load_series(path, run.options, run.table)
-    return model.context
+    return newest_rows(run, model, options, table)[0]
 
 
 def _check_forecast(model: ForecastModel, data: SeriesData) -> pd.DataFrame | None:

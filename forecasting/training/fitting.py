@@ -17,6 +17,7 @@ from ..config import ForecastConfig
 from ..data import SeriesData
 from ..data.steps import step_number
 from ..inference import Trained, new_network
+from ..network.simba_network import SimbaNetwork
 from ..windows.cutting import WindowBatch, WindowLoader, Windows
 from ..windows.preparation import Scaling, fit_scaling, prepare, series_key
 from ..windows.splitting import Split, split_data
