@@ -24,6 +24,7 @@ from titans_seq.progress import Progress
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series
 from ..zero_shot.model import ZeroShotModel
+from ..zero_shot.saving import weights_of
 from ..zero_shot.settings import FineTuningConfig
 from ..zero_shot.storage import load_zero_shot
 from .config import RUNS
@@ -58,11 +59,6 @@ def is_fine_tuned(out: Path) -> bool:
     """Say whether a folder is a run that begins with pretrained weights."""
     path = Path(out) / CONFIG
     return path.is_file() and "fine_tuning" in parse_yaml(path.read_text(encoding="utf-8"), str(path))
-
-
-def weights_of(folder: Path) -> Path:
-    """Return the folder of a run's model, or the folder itself."""
-    return Path(folder) / MODEL if (Path(folder) / MODEL).is_dir() else Path(folder)
 
 
 def starting_model(init: str | None, options: FrameOptions = FrameOptions()) -> ZeroShotModel:

@@ -34,7 +34,9 @@ LARGEST_FOR_STATISTICS = 200_000
 MOST_SERIES = 500
 """Series that a calibration looks at, at most, evenly chosen."""
 MOST_WINDOWS = 5
-"""Past cutoffs of a calibration, at most."""
+"""Past cutoffs of a calibration that has values enough."""
+TELLING_VALUES = 100
+"""Past values that a calibration looks at, if there are as many."""
 MOST_HELD_OUT = 2
 """Cutoffs whose futures are held out from training, at most."""
 SHARE_OF_PAST = 0.4
@@ -96,7 +98,9 @@ class ZeroShotModel:
             UserError: if the data is refused.
         """
         series = as_series(data, self.options)
-        origins = past_origins(series, horizon)
+        # Few short forecasts say little: then more cutoffs are looked at.
+        one = horizon * len(series.items) * len(series.channels)
+        origins = past_origins(series, horizon, max(MOST_WINDOWS, -(-TELLING_VALUES // one)))
         if not origins:
             return replace(self, calibration=None)
         forecasts = [self.forecaster.forecast(origin.past, horizon, self.levels) for origin in origins]
