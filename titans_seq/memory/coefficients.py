@@ -81,6 +81,8 @@ def _products(gate: Tensor) -> Tensor:
     ones = gate.new_ones(gate.shape[-1], gate.shape[-1] + 1)
     # Walk down the rows of each column: ones above token s, then its product, multiplied by each row's gate.
     products = torch.addcmul(ones.triu(1), gate.unsqueeze(-1), ones.tril())
+    if torch.compiler.is_compiling():
+        return F.hardshrink(products.cumprod(-2), _NEGLIGIBLE[gate.dtype]).tril(1)
     # In place where nothing else is to differentiate it.
     by_hand = not (torch.is_grad_enabled() or transformed())
     products = torch.cumprod(products, -2, out=products if by_hand else None)
