@@ -6,7 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
+from titans_seq.errors import UserError
+
 from .data import SeriesData
+from .quantiles import at_levels
 
 DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Quantile levels that a forecast has unasked."""
@@ -32,6 +35,23 @@ class Forecast:
         if 0.5 in self.levels:
             return self.quantiles[..., self.levels.index(0.5)]
         return self.mean
+
+    def at(self, levels: Sequence[float]) -> "Forecast":
+        """Return the forecast at other levels within the range of its own; see `quantiles.at_levels`.
+
+        Raises:
+            UserError: for a level out of reach.
+        """
+        if tuple(levels) == self.levels:
+            return self
+        outside = [level for level in levels if not self.levels[0] <= level <= self.levels[-1]]
+        if outside:
+            raise UserError(
+                f"quantile levels must lie between those at hand, {self.levels[0]:g} and {self.levels[-1]:g}, got "
+                f"{outside[0]:g}: ask for others"
+            )
+        wanted = tuple(sorted(set(levels)))
+        return Forecast(self.mean, at_levels(self.quantiles, self.levels, wanted), wanted)
 
 
 class Forecaster(Protocol):

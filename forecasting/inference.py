@@ -13,14 +13,13 @@ from titans_seq.errors import UserError
 from .config import ForecastConfig
 from .data import SeriesData, future_index
 from .data.series import join_indexes
+from .forecaster import DEFAULT_LEVELS, Forecast
 from .network.outputs import Point, Quantiles
 from .network.simba_network import SimbaNetwork
 from .windows.arrays import ItemArrays
 from .windows.cutting import WindowBatch, Windows
 from .windows.preparation import Scaling, prepare
 from .windows.scaling import Scaler
-
-DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +171,20 @@ def forecast_future(trained: Trained, data: SeriesData, levels: Sequence[float])
         last=[end + 1 for end in ends],
     )
     mean, quantiles = predict_windows(trained, windows, scalers, levels)
+    return forecast_frame(data, Forecast(mean, quantiles, tuple(levels)))
+
+
+def forecast_frame(data: SeriesData, forecast: Forecast) -> pd.DataFrame:
+    """Lay forecasts of the future of series out as a table.
+
+    Args:
+        data: the series that were forecast.
+        forecast: of them.
+
+    Returns:
+        Columns `series`, `time`, `mean` and one a level, in the order of the series.
+    """
+    horizon = forecast.mean.shape[1]
     times = [future_index(item.index, data.freq, horizon) for item in data.items]
     names = series_names(data)
     channels = len(data.channels)
@@ -179,7 +192,7 @@ def forecast_future(trained: Trained, data: SeriesData, levels: Sequence[float])
         {
             "series": np.repeat(np.array([name for group in names for name in group], dtype=object), horizon),
             "time": join_indexes([time for time in times for _ in range(channels)]),
-            "mean": mean.swapaxes(1, 2).ravel(),
-            **quantile_columns(quantiles.swapaxes(1, 2), levels),
+            "mean": forecast.mean.swapaxes(1, 2).ravel(),
+            **quantile_columns(forecast.quantiles.swapaxes(1, 2), forecast.levels),
         }
     )

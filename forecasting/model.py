@@ -9,6 +9,8 @@ from typing import Self
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.history import History
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
 from .config import ForecastConfig
@@ -21,7 +23,6 @@ from .network.simba_network import SimbaNetwork
 from .storage import load_model, save_model
 from .training.fitting import fit_series
 from .training.optimiser import OptimiserConfig
-from .training.trainer import FitResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class ForecastModel:
     trained: Trained
     options: FrameOptions
     context: SeriesData
-    history: FitResult
+    history: History
     notes: tuple[str, ...] = ()
 
     @property
@@ -84,9 +85,10 @@ class ForecastModel:
         *,
         options: FrameOptions = FrameOptions(),
         progress: Progress = "none",
-        checkpoint: Path | None = None,
+        folder: Path | None = None,
         resume: bool = False,
-        accelerator: str = "auto",
+        hardware: Hardware = ONE_DEVICE,
+        logger: str | None = None,
     ) -> Self:
         """Train a forecaster.
 
@@ -95,9 +97,10 @@ class ForecastModel:
             config: all settings.
             options: what the columns of frames mean, here and in `predict`.
             progress: a bar, one line an epoch on stderr, or nothing.
-            checkpoint: file for the state after each epoch; nothing else is written.
-            resume: whether to go on from `checkpoint`.
-            accelerator: "auto", "cpu" or "gpu".
+            folder: where log and checkpoints are written; nothing else is.
+            resume: whether to go on from the last checkpoint there.
+            hardware: what to train on, a single process.
+            logger: see `titans_seq.experiment.fit.fit`.
 
         Raises:
             UserError: if the data is refused or too short, or training fails.
@@ -107,9 +110,10 @@ class ForecastModel:
             series,
             config,
             progress=progress,
-            checkpoint=checkpoint,
+            folder=folder,
             resume=resume,
-            accelerator=accelerator,
+            hardware=hardware,
+            logger=logger,
         )
         return cls(trained, options, series.tail(config.context), history, (*series.notes, *notes))
 
@@ -119,7 +123,7 @@ class ForecastModel:
         *,
         optimiser: OptimiserConfig | None = None,
         progress: Progress = "none",
-        accelerator: str = "auto",
+        hardware: Hardware = ONE_DEVICE,
     ) -> Self:
         """Train on from these weights, on more rows or other series; this model stays as it is.
 
@@ -127,16 +131,14 @@ class ForecastModel:
             data: as many channels and the same covariates as before; the names may be others.
             optimiser: None takes the one of before.
             progress: as in `fit`.
-            accelerator: as in `fit`.
+            hardware: as in `fit`.
 
         Raises:
             UserError: as `fit`, and if the data does not fit the model.
         """
         series = matching_series(data, self.context, self.options)
         config = replace(self.config, optimiser=optimiser or self.config.optimiser)
-        trained, history, notes = fit_series(
-            series, config, start=self.trained, progress=progress, accelerator=accelerator
-        )
+        trained, history, notes = fit_series(series, config, start=self.trained, progress=progress, hardware=hardware)
         return replace(
             self,
             trained=trained,

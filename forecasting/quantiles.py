@@ -46,7 +46,7 @@ def mean_of_quantiles(quantiles: np.ndarray, levels: Sequence[float]) -> np.ndar
 
     Example:
         >>> float(mean_of_quantiles(np.array([0.0, 0.5, 2.0]), (0.1, 0.5, 0.9)).round(2))
-        0.78
+        0.83
     """
     at = np.asarray(levels)
     if len(at) == 1:

@@ -199,9 +199,7 @@ class DNAClassifier(Predictor):
             if part is None:
                 raise UserError(f"the data it was fitted on has no {data} part: give labelled sequences")
         elif own:
-            raise UserError(
-                f"a loaded classifier does not hold its data, and so no {data} part: give labelled sequences"
-            )
+            raise UserError(f"a loaded classifier has no {data} part, as it holds no data: give labelled sequences")
         else:
             splits = read_labelled(data, reading, to_train=False)
             part = with_classes(splits.test or splits.train, self)

@@ -89,13 +89,14 @@ class SeedOptions:
         return tuple(range(self.first_seed, self.first_seed + self.seeds))
 
 
-def short(path: str) -> Any:
+def short(path: str, values: Mapping[str, Any] | None = None) -> Any:
     """Make a field of options a short flag for one setting, None where it is not given; see `changes`.
 
     Args:
         path: of the setting, as in `--set`.
+        values: what the flag's values stand for, where that is something else.
     """
-    return field(default=None, metadata={"sets": path})
+    return field(default=None, metadata={"sets": path, "values": values or {}})
 
 
 def changes(options: Any) -> dict[str, Any]:
@@ -109,8 +110,9 @@ def changes(options: Any) -> dict[str, Any]:
         >>> changes(Options(strands="average"))
         {'classifier.strands': 'average'}
     """
-    given = ((one.metadata["sets"], getattr(options, one.name)) for one in fields(options) if "sets" in one.metadata)
-    return {path: value for path, value in given if value is not None}
+    flags = [one for one in fields(options) if "sets" in one.metadata]
+    given = {one.metadata["sets"]: (getattr(options, one.name), one.metadata["values"]) for one in flags}
+    return {path: values.get(value, value) for path, (value, values) in given.items() if value is not None}
 
 
 def run_command(commands: Mapping[str, Command], summary: str, argv: Sequence[str], prog: str) -> int:

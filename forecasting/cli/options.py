@@ -1,13 +1,17 @@
 """What each verb of `titans forecast` takes on its command line; light, so that help loads nothing heavy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from titans_seq.commands import Maybe, Several
+from titans_seq.commands import Maybe, RunOptions, Several, short
+from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
+
+from ..training.optimiser import OptimiserConfig
 
 Numbers = Annotated[tuple[float, ...], arg(help_behavior_hint="")]
 
@@ -56,19 +60,23 @@ class NetworkOptions:
 
     mixer: Maybe[Literal["memory", "identity", "gru", "attention"]] = None
     """Sequence mixer: the neural memory, or a control in its place."""
-    tokens: Maybe[Literal["patch", "variate"]] = None
+    tokens: Maybe[Literal["patch", "variate"]] = short(
+        "network.tokens.kind", {"patch": "patches", "variate": "variates"}
+    )
     """Tokens: patches of each channel, or whole channels."""
-    normalise: Maybe[Literal["mean-std", "last-value", "none"]] = None
+    normalise: Maybe[Literal["mean-std", "last-value", "none"]] = short(
+        "network.normalise.kind", {"mean-std": "mean_std", "last-value": "last_value"}
+    )
     """How each window is brought to a common level."""
-    width: Maybe[int] = None
+    width: Maybe[int] = short("network.width")
     """Features of a token."""
-    layers: Maybe[int] = None
+    layers: Maybe[int] = short("network.layers")
     """Blocks."""
-    output: Maybe[Literal["point", "quantiles", "student-t"]] = None
+    output: Maybe[Literal["point", "quantiles", "student-t"]] = short("output.kind", {"student-t": "student_t"})
     """What is forecast."""
-    loss: Maybe[Literal["mse", "mae", "huber"]] = None
+    loss: Maybe[Literal["mse", "mae", "huber"]] = short("output.criterion")
     """Loss of a point forecast."""
-    levels: Numbers = ()
+    levels: Annotated[tuple[float, ...] | None, arg(help_behavior_hint="")] = short("output.levels")
     """Levels of a quantile forecast, such as 0.1 0.5 0.9."""
 
 
@@ -76,21 +84,15 @@ class NetworkOptions:
 class TrainingOptions:
     """What is not given is as in the preset or the --config file."""
 
-    lr: Maybe[float] = None
-    """Largest learning rate."""
-    epochs: Maybe[int] = None
-    """Most epochs; training stops early."""
-    patience: Maybe[int] = None
-    """Epochs without a better validation score before it stops."""
-    batch_size: Maybe[int] = None
+    batch_size: Maybe[int] = short("batch_size")
     """Windows a step."""
-    batches_per_epoch: Maybe[int] = None
-    """At most so many steps an epoch."""
-    seed: Maybe[int] = None
-    """Of weights, order of windows and dropout."""
-    validation_share: Maybe[float] = None
+    batches_per_epoch: Maybe[int] = short("batches_per_epoch")
+    """Most steps of an epoch."""
+    seed: Maybe[int] = short("seed")
+    """Seed of weights, order of windows and dropout."""
+    validation_share: Maybe[float] = short("shares.0")
     """Share of the time axis for early stopping (0.1 by default)."""
-    test_share: Maybe[float] = None
+    test_share: Maybe[float] = short("shares.1")
     """Share at the end, for `evaluate` (0.2 by default)."""
     no_calendar: bool = False
     """Leave out the calendar features, which are covariates otherwise."""
@@ -98,30 +100,40 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class Train:
-    """Train a forecaster on a file."""
+    """Train a forecaster on a file.
 
-    out: Path
-    """Folder of the run; nothing is written anywhere else."""
+    Other parts of the network are chosen by --set, such as --set network.mixer.memory.chunk_size=8.
+    """
+
+    run: OmitArgPrefixes[RunOptions]
     data: Positional[Maybe[Path]] = None
     """CSV, Parquet or .tsf file, wide (a column a series) or long (id, time, value); .gz too."""
-    horizon: Maybe[int] = None
+    horizon: Maybe[int] = short("horizon")
     """Steps to forecast."""
-    context: Maybe[int] = None
+    context: Maybe[int] = short("context")
     """Past steps to read; twice the horizon, and 32 at least, if not given."""
     preset: Maybe[str] = None
     """small, default (taken if not given) or large."""
-    config: Maybe[Path] = None
-    """config.yaml of an earlier run (or its folder), to repeat it."""
-    resume: bool = False
-    """Go on with the training in --out that was interrupted."""
-    overwrite: bool = False
-    """Replace the run in --out."""
-    progress: Progress = "lines"
-    """What to show while training."""
     columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
     text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
     network: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
     training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
+    optimiser: OmitArgPrefixes[OptimiserConfig] = field(default_factory=OptimiserConfig)
+    hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
+
+    def defaults(self) -> Mapping[str, Any]:
+        """Return the optimiser of the --config file, or of the preset."""
+        if self.run.resume:
+            return {}
+        from ..presets import find_preset
+
+        if self.run.config is not None:
+            from titans_seq.experiment.record import read_config_file
+
+            from ..runs.config import RunConfig
+
+            return {"optimiser": read_config_file(self.run.config, RunConfig).forecast.optimiser}
+        return {"optimiser": find_preset(self.preset or "default").optimiser}
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,15 @@
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.record import read_config
+from titans_seq.tables import align
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series
 from ..model import ForecastModel
-from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run, read_run_config
+from ..runs.config import RunConfig
+from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run
 from .options import BacktestOptions, Evaluate, Info, Plot, Predict
-from .tables import align, moment, score_text
+from .tables import moment, score_text
 from .train import frame_options, table_options
 
 SCALES = "mse and mae: standardised by the training rows; (data): on the scale of the data"
@@ -84,17 +87,17 @@ def info(options: Info) -> None:
 
 def _describe_run(options: Info) -> None:
     model = open_run(options.path)
-    run = read_run_config(options.path)
+    run = read_config(options.path, RunConfig)
     config, history = model.config, model.history
-    epochs, best = len(history.history), history.best_epoch + 1
+    epochs, best = len(history.epochs), history.best_epoch
     facts = {
-        "data": f"{run.data} (sha256 {run.sha256[:12]}...)",
+        "data": f"{run.data.path} (sha256 {run.data.sha256[:12]}...)",
         "forecasts": f"{config.horizon} steps from {config.context}, {type(config.output).__name__}",
         "network": f"{type(config.network.mixer).__name__}, width {config.network.width}, "
         f"layers {config.network.layers}, {_parameters(model):,} parameters",
         "training": f"{epochs} epochs, best {best}, seed {config.seed}",
-        "made with": ", ".join(f"{name} {number}" for name, number in run.versions.items()),
-        "commit": run.commit or "not known",
+        "made with": ", ".join(f"{name} {number}" for name, number in run.origin.versions.items()),
+        "commit": run.origin.commit or "not known",
     }
     for name, value in facts.items():
         print(f"{name:<10} {value}")

@@ -1,18 +1,20 @@
 """The pictures of a run folder: which series, how much of their past, and a forecast to check against it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.record import read_config
 from titans_seq.pictures import check_picture
 
 from ..data import SeriesData, load_series, read_table
 from ..inference import series_names
 from ..model import ForecastModel
-from .config import RunConfig, file_hash, read_run_config
+from .config import RunConfig
 from .plotting import Panel, plot_forecast, plot_training
 from .runs import open_run
 
@@ -54,7 +56,7 @@ def plot_run(
         raise UserError(f"history must be at least 1 step, got {history}")
     model = open_run(out)
     names = _choose(model.names, series)
-    run = read_run_config(out)
+    run = read_config(out, RunConfig)
     data = _data(run, model)
     future = None if known_future is None else read_table(known_future, run.table)
     past, forecast = past_frame(data), model.predict(known_future=future)
@@ -74,8 +76,7 @@ def plot_run(
     plot_forecast(panels, target, f"Forecast of {model.config.horizon} steps{step}{more}")
     training = out / TRAINING_PICTURE
     by_step = pd.read_csv(out / BY_STEP) if (out / BY_STEP).is_file() else None
-    epochs = pd.DataFrame([asdict(epoch) for epoch in model.history.history])
-    plot_training(epochs, model.history.best_epoch, by_step, training)
+    plot_training(model.history, by_step, training)
     return target, training
 
 
@@ -109,8 +110,8 @@ def _choose(names: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
 
 def _data(run: RunConfig, model: ForecastModel) -> SeriesData:
     """The data of the run from its file, or where that is gone or changed, the rows the model keeps."""
-    path = Path(run.data)
-    if path.is_file() and file_hash(path) == run.sha256:
+    path = Path(run.data.path)
+    if path.is_file() and file_hash(path) == run.data.sha256:
         return load_series(path, run.options, run.table)
     return model.context
 

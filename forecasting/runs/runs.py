@@ -2,52 +2,49 @@
 
 A run folder holds everything to repeat and use a run, and nothing of it is written anywhere else:
 
-    config.yaml             settings, data file and its SHA-256, versions
-    model/                  the trained model
-    card.md, history.csv    what it is; its epochs
+    config.yaml             settings, data file and its SHA-256, versions, commit, command
+    log.jsonl               every epoch
+    checkpoints/            the state after the latest epoch, while training
+    model/                  the trained model, with a card
     metrics.json, .csv      scores of `evaluate`, and by horizon step in metrics_by_step.csv
     backtest.csv, backtest_metrics.json, .csv
     forecast.csv
-    checkpoint.pt           the state after the latest epoch, while training
 """
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.record import CONFIG, read_config
+from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.files import atomic_path, write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
-from titans_seq.experiment.record import CONFIG, write_config
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
 from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part
-from ..model import ForecastModel
-from ..model_card import model_card
 from ..inputs import read_like
-from ..storage import history_csv
-from .config import RunConfig, file_hash, new_run_config, read_run_config
-from .folder import CHECKPOINT, RUNS
+from ..model import ForecastModel
+from .config import RUNS, RunConfig, new_run_config
 
-HISTORY = "history.csv"
-CARD = "card.md"
 FORECAST = "forecast.csv"
 
 __all__ = [
     "FORECAST",
-    "HISTORY",
     "RunConfig",
     "backtest_run",
     "evaluate_run",
     "open_run",
     "predict_run",
-    "read_run_config",
     "train_run",
 ]
 
@@ -62,6 +59,8 @@ def train_run(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = "none",
+    hardware: Hardware = ONE_DEVICE,
+    logger: str | None = None,
 ) -> ForecastModel:
     """Train a forecaster on a file, into a run folder.
 
@@ -77,6 +76,8 @@ def train_run(
         resume: go on with an unfinished run; a finished one is returned as it is.
         overwrite: replace an earlier run, once the first epoch of the new one has passed.
         progress: as in `ForecastModel.fit`.
+        hardware: what to train on.
+        logger: see `titans_seq.experiment.fit.fit`.
 
     Raises:
         UserError: if the folder is taken or holds no run to resume, the settings or the data are not those of
@@ -88,32 +89,37 @@ def train_run(
         run = _stored(out, data_path, config)
         if RUNS.is_finished(out):
             return open_run(out)
-        data = _run_data(run)
-        return _train(data, out, run, progress, resume=(out / CHECKPOINT).is_file())
+        return _train(_run_data(run), out, run, True, progress, hardware, logger)
     if data_path is None or config is None:
         raise UserError("training needs a data file and settings: only resuming an earlier run does without them")
     data = load_series(data_path, options, table)
     run = new_run_config(Path(data_path), config, options, table)
-    with RUNS.claim(out, overwrite):
-        write_config(out, run)
-        return _train(data, out, run, progress, resume=False)
+    with RUNS.started(out, run, overwrite):
+        return _train(data, out, run, False, progress, hardware, logger)
 
 
-def _train(data: SeriesData, out: Path, run: RunConfig, progress: Progress, resume: bool) -> ForecastModel:
+def _train(
+    data: SeriesData,
+    out: Path,
+    run: RunConfig,
+    resume: bool,
+    progress: Progress,
+    hardware: Hardware,
+    logger: str | None,
+) -> ForecastModel:
     model = ForecastModel.fit(
         data,
         run.forecast,
         options=run.options,
         progress=progress,
-        checkpoint=out / CHECKPOINT,
+        folder=out,
         resume=resume,
+        hardware=hardware,
+        logger=logger,
     )
-    write_text(out / HISTORY, history_csv(model.history))
-    card = model_card(model.config, model.context, model.history, model.network)
-    write_text(out / CARD, f"{card}\nTrained on {run.data} (SHA-256 {run.sha256}).\n")
     # The model comes last: a folder with one is a finished run.
     model.save(out / MODEL)
-    (out / CHECKPOINT).unlink(missing_ok=True)
+    shutil.rmtree(out / CHECKPOINTS)
     RUNS.clear(out)
     return model
 
@@ -121,15 +127,15 @@ def _train(data: SeriesData, out: Path, run: RunConfig, progress: Progress, resu
 def _stored(out: Path, data_path: Path | None, config: ForecastConfig | None) -> RunConfig:
     if not (out / CONFIG).is_file():
         raise UserError(f"{out}: there is no run to resume: train without resuming first")
-    run = read_run_config(out)
+    run = read_config(out, RunConfig)
     if config is not None and config != run.forecast:
         raise UserError(
             f"{out}: the run to resume has other settings (see {out / CONFIG}): resume with the same ones, "
             "or train anew with overwrite or into another folder"
         )
-    if data_path is not None and file_hash(Path(data_path)) != run.sha256:
+    if data_path is not None and file_hash(Path(data_path)) != run.data.sha256:
         raise UserError(
-            f"{data_path} is not the file that the run in {out} was started on ({run.data}): resume with that one"
+            f"{data_path} is not the file that the run in {out} was started on ({run.data.path}): resume with that one"
         )
     return run
 
@@ -141,7 +147,7 @@ def open_run(out: Path) -> ForecastModel:
         UserError: if the folder is no run, or one that was not finished; the message says how to finish it.
     """
     out = Path(out)
-    read_run_config(out)
+    read_config(out, RunConfig)
     if not RUNS.is_finished(out):
         raise UserError(RUNS.describe_unfinished(out))
     return ForecastModel.load(out / MODEL)
@@ -226,7 +232,7 @@ def predict_run(
     target = out / FORECAST if target is None else Path(target)
     if target.suffix not in (".csv", ".parquet"):
         raise UserError(f"{target}: a forecast is written as .csv or .parquet, got {target.suffix or 'no suffix'!r}")
-    model, run = open_run(out), read_run_config(out)
+    model, run = open_run(out), read_config(out, RunConfig)
     data = None if new is None else read_like(Path(new), model.context, run.options, run.table)
     future = None if known_future is None else read_table(known_future, run.table)
     forecast = model.predict(data, known_future=future, levels=levels)
@@ -239,17 +245,17 @@ def predict_run(
 
 
 def _data(out: Path, model: ForecastModel, data_path: Path | None) -> SeriesData:
-    run = read_run_config(out)
+    run = read_config(out, RunConfig)
     if data_path is None:
         return _run_data(run)
     return read_like(Path(data_path), model.context, run.options, run.table)
 
 
 def _run_data(run: RunConfig) -> SeriesData:
-    path = Path(run.data)
+    path = Path(run.data.path)
     if not path.is_file():
         raise UserError(f"the run's data file {path} is gone: put it back, or name the file to use instead")
-    if file_hash(path) != run.sha256:
+    if file_hash(path) != run.data.sha256:
         raise UserError(
             f"the run's data file {path} was changed since training, so its parts are no longer the same: "
             "restore it, or name the file to use explicitly"

@@ -68,7 +68,7 @@ def pool(
     observed = drawn.observed & _begun(rng, drawn, context * patch, config.padded)
     for begin in range(0, rows * config.pool, rows):
         mine = slice(begin, begin + rows)
-        yield _cut(drawn.values[mine], observed[mine], hints[mine], context * patch, patch)
+        yield cut_batch(drawn.values[mine], observed[mine], hints[mine], context * patch, patch)
 
 
 def _hints(rng: np.random.Generator, periods: np.ndarray, config: BatchConfig) -> np.ndarray:
@@ -86,9 +86,20 @@ def _begun(rng: np.random.Generator, drawn: SyntheticBatch, context: int, share:
     return np.arange(length)[None] >= begin
 
 
-def _cut(values: np.ndarray, observed: np.ndarray, hints: np.ndarray, context: int, patch: int) -> TrainingBatch:
+def cut_batch(
+    values: np.ndarray, observed: np.ndarray, periods: np.ndarray, context: int, patch: int
+) -> TrainingBatch:
+    """Cut series into contexts and futures.
+
+    Args:
+        values: float64 `[B, L + H]`, finite.
+        observed: bool `[B, L + H]`.
+        periods: int64 `[B, 2]`.
+        context: L, a multiple of `patch`.
+        patch: steps a token.
+    """
     y, seen = torch.from_numpy(values), torch.from_numpy(observed)
-    features = describe(y[:, :context], seen[:, :context], torch.from_numpy(hints), y.shape[1] - context)
+    features = describe(y[:, :context], seen[:, :context], torch.from_numpy(periods), y.shape[1] - context)
     scaled = (y - features.level) / features.scale
     weight = seen[:, context:] & (features.start < context)
     unit = seasonal_error(scaled, seen, features.start, features.periods[:, :1])

@@ -9,7 +9,7 @@ from titans_seq.errors import UserError
 
 from ..data import SeriesData
 from ..forecaster import DEFAULT_LEVELS, Forecast
-from ..quantiles import at_levels, mean_of_quantiles
+from ..quantiles import mean_of_quantiles
 from .covariates import check_future, explained
 from .inference import forecast_quantiles
 from .network import ZeroShotNetwork
@@ -62,30 +62,39 @@ class ZeroShotForecaster:
         if horizon < 1:
             raise UserError(f"horizon must be at least 1 step, got {horizon}")
         trained = self.network.config.output.levels
-        outside = [level for level in levels if not trained[0] <= level <= trained[-1]]
-        if outside:
-            raise UserError(
-                f"quantile levels must lie between those trained for, {trained[0]:g} and {trained[-1]:g}, got "
-                f"{outside[0]:g}: ask for others"
-            )
-        histories, shifts = [], []
-        for item in data.items:
-            if data.known_names:
-                check_future(item.future_rows, horizon, item.name)
-            for channel, name in enumerate(data.channels):
-                values = item.values[:, channel]
-                if not np.isfinite(values).any():
-                    raise UserError(f"{_called(data, item.name, name)}: no value is observed: leave the series out")
-                shift = explained(values, item.known)
-                histories.append(values - shift[: len(values)])
-                shifts.append(shift[len(values) : len(values) + horizon])
-        periods = [self._periods(data.freq, history) for history in histories]
+        for item in data.items if data.known_names else ():
+            check_future(item.future_rows, horizon, item.name)
+        histories, periods = self.histories(data)
         quantiles = forecast_quantiles(self.network, histories, horizon, periods)
         if data.known_names:
-            quantiles += np.stack(shifts)[..., None]
+            quantiles += np.stack([shift[-horizon:] for shift in self._contributions(data, horizon)])[..., None]
         shape = (len(data.items), len(data.channels), horizon, -1)
         quantiles = quantiles.reshape(shape).swapaxes(1, 2)
-        return Forecast(mean_of_quantiles(quantiles, trained), at_levels(quantiles, trained, levels), tuple(levels))
+        return Forecast(mean_of_quantiles(quantiles, trained), quantiles, trained).at(levels)
+
+    def histories(self, data: SeriesData) -> tuple[list[np.ndarray], list[tuple[int, int]]]:
+        """Return what the network reads: every channel without what its covariates explain, and its periods.
+
+        Raises:
+            UserError: if a series has no value at all.
+        """
+        histories = [item.values[:, channel] for item in data.items for channel in range(len(data.channels))]
+        names = [_called(data, item.name, name) for item in data.items for name in data.channels]
+        for name, history in zip(names, histories, strict=True):
+            if not np.isfinite(history).any():
+                raise UserError(f"{name}: no value is observed: leave the series out")
+        if data.known_names:
+            shifts = self._contributions(data, 0)
+            histories = [history - shift for history, shift in zip(histories, shifts, strict=True)]
+        return histories, [self._periods(data.freq, history) for history in histories]
+
+    def _contributions(self, data: SeriesData, ahead: int) -> list[np.ndarray]:
+        """What known covariates explain of every channel, up to `ahead` steps after its end."""
+        return [
+            explained(item.values[:, channel], item.known)[: item.length + ahead]
+            for item in data.items
+            for channel in range(len(data.channels))
+        ]
 
     def _periods(self, freq: str | None, history: np.ndarray) -> tuple[int, int]:
         if self.periods:

@@ -10,7 +10,7 @@ import torch
 from titans_seq.errors import UserError
 
 from .features import describe
-from .network import ZeroShotNetwork
+from .network import ZeroShotConfig, ZeroShotNetwork
 
 TOKENS_PER_BATCH = 16_384
 """Series are forecast together until they make so many tokens, which bounds memory."""
@@ -52,9 +52,8 @@ def forecast_quantiles(
     config = network.config
     groups: dict[_Shape, list[int]] = defaultdict(list)
     for number, history in enumerate(histories):
-        length = max(1, min(len(history), config.longest))
-        patch = max(config.patch_for(length), _patch_for_horizon(network, horizon))
-        tokens = min(-(-length // patch), config.tokens)
+        patch = patch_for(config, len(history), horizon)
+        tokens = min(-(-max(1, len(history)) // patch), config.tokens)
         groups[_Shape(patch, tokens * patch)].append(number)
     result = np.full((len(histories), horizon, config.output.size), np.nan)
     for shape, numbers in groups.items():
@@ -68,10 +67,20 @@ def forecast_quantiles(
     return result
 
 
-def _patch_for_horizon(network: ZeroShotNetwork, horizon: int) -> int:
-    """The finest resolution that forecasts the horizon in one pass, or the coarsest."""
-    patches = network.config.patches
-    return next((patch for patch in patches if horizon <= patch * HORIZON_TOKENS), patches[-1])
+def patch_for(config: ZeroShotConfig, length: int, horizon: int) -> int:
+    """Return the steps a token: the finest resolution that reads the context and forecasts the horizon in one pass.
+
+    Args:
+        config: of the network.
+        length: of the context.
+        horizon: H.
+
+    Example:
+        >>> [patch_for(ZeroShotConfig(), length, 12) for length in (100, 1000, 10_000)]
+        [4, 16, 64]
+    """
+    fits = (p for p in config.patches if length <= p * config.tokens and horizon <= p * HORIZON_TOKENS)
+    return next(fits, config.patches[-1])
 
 
 def _aligned(histories: Sequence[np.ndarray], context: int) -> np.ndarray:

@@ -46,10 +46,6 @@ class ZeroShotConfig:
     code: int = 16
     output: Quantiles = field(default_factory=Quantiles)
 
-    def patch_for(self, length: int) -> int:
-        """Return the steps a token for a context of `length` steps."""
-        return next((patch for patch in self.patches if length <= patch * self.tokens), self.patches[-1])
-
     @property
     def longest(self) -> int:
         """Longest context that is read."""

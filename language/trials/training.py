@@ -99,7 +99,7 @@ def train(
     options, validation = settings.training, settings.validation
     device = next(reader.parameters()).device
     least = 0.1 if options.schedule == "cosine" else 1.0
-    config = OptimiserConfig(lr, least, options.warm_up, weight_decay=options.weight_decay, clip=1.0)
+    config = OptimiserConfig(lr, least=least, warmup=options.warm_up, weight_decay=options.weight_decay)
     optimiser, schedule = build_optimiser(reader, config, options.steps)
     batches = None if examples is None else max(1, examples // options.batch)
     history: list[tuple[int, float]] = []
