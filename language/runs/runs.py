@@ -21,6 +21,7 @@ from titans_seq.models.saving import MODEL, load_model, save_model
 from titans_seq.progress import Progress
 
 from ..data.manifest import Manifest, read_manifest
+from ..data.moved import find_shards
 from ..data.token_shards import TokenShards
 from ..tokenizers import load_tokenizer
 from ..training.config import PretrainConfig
@@ -145,16 +146,10 @@ def resume_run(
         run = replace(run, training=replace(run.training, steps=steps))
     if RUNS.is_finished(out) and (steps is None or reached == steps):
         return load_model(out)
-    if data is not None:
-        run = replace(run, data=replace(run.data, path=str(Path(data).resolve())))
-    shards = Path(run.data.path)
-    if not shards.is_dir():
-        raise UserError(f"the token shards of the run in {out} are not in {shards} any more: say where with --data")
-    if TokenShards.open(shards).fingerprint != run.data.sha256 or read_manifest(shards).tokenizer != run.tokenizer:
-        raise UserError(
-            f"the token shards in {shards} are not those that the run in {out} was started on: put those back, say "
-            "where they are with --data, or start a new run"
-        )
+    shards = find_shards(run.data.sha256, Path(run.data.path), out, given=data)
+    if read_manifest(shards).tokenizer != run.tokenizer:
+        raise UserError(f"the token shards in {shards} say another tokenizer than that of the run in {out}: restore them")
+    run = replace(run, data=replace(run.data, path=str(shards.resolve())))
     write_config(out, run)
     return _train(run, _untrained(run), out, True, hardware, progress, logger)
 

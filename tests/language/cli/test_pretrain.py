@@ -118,7 +118,7 @@ def test_resume_refuses_changed_data(shards, run, tmp_path):
     config = yaml.safe_load((out / "config.yaml").read_text())
     config["data"]["sha256"] = "0" * 64
     (out / "config.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(UserError, match="are not those that the run in"):
+    with pytest.raises(UserError, match="are not those that it was started on"):
         titans("--resume", "--out", out)
 
 
@@ -219,7 +219,7 @@ def test_a_finished_run_is_trained_further_on_shards_that_were_moved(shards, run
     config = yaml.safe_load((out / "config.yaml").read_text())
     config["data"]["path"] = str(tmp_path / "gone")
     (out / "config.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(UserError, match="are not in .*gone any more: say where with --data"):
+    with pytest.raises(UserError, match="are gone: they were in .*gone; put them back, or say with --data"):
         titans("--resume", "--out", out, "--max-steps", 3)
     titans("--resume", "--out", out, "--max-steps", 3, "--data", moved)
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
