@@ -10,6 +10,7 @@ those of associative recall (`language.trials`); `-fading` has neither: it is th
 and forgets its learned initial weights.
 """
 
+import functools
 import math
 import statistics
 import sys
@@ -26,17 +27,18 @@ from language.data.shards import prepare
 from language.evaluation.perplexity import bits_per_byte, evaluate_texts
 from language.inference.opening import open_model
 from language.inference.text import TextTokens
-from language.runs.runs import pretrain_run
+from language.runs.runs import new_run, pretrain_run
 from language.tokenizers import ByteTokenizer
-from language.training.config import PretrainConfig
-from language.training.settings import BatchConfig, RecordConfig
+from language.training.config import BatchConfig, PretrainConfig, RecordConfig
 from language.trials.models import NO_MEMORY, without_memory, without_slow_weights
 from language.trials.settings import RECALL_GATES
 from titans_seq.blocks import BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.errors import UserError
-from titans_seq.jsonl import append_row, read_rows
-from titans_seq.models import CausalLMConfig, count_parameters, language_model
+from titans_seq.experiment.rows import row_of
 from titans_seq.experiment.settings import OptimiserConfig
+from titans_seq.jsonl import read_rows
+from titans_seq.models import CausalLMConfig, count_parameters, language_model
+from titans_seq.tables import span
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "book.jsonl"
@@ -82,14 +84,13 @@ def model_config(name: str, vocabulary: int) -> CausalLMConfig:
 
 
 def run(name: str, seed: int, steps: int, books: Path) -> dict[str, Any]:
-    """Train one model in a temporary folder, score it, and return its row."""
+    """Train one model in a temporary folder, score it, and return what its row says of it."""
     for book in (TRAINING, TEST):
         if not (books / book).exists():
             raise UserError(f"{books / book}: no such file: give the folder of the books with --books")
     tokenizer = ByteTokenizer()
     model = model_config(name, tokenizer.vocabulary)
     config = PretrainConfig(
-        model,
         steps,
         OptimiserConfig(lr=LR, warmup=100),
         BatchConfig(length=LENGTH, rows=ROWS, tokens=ROWS * LENGTH),
@@ -99,13 +100,10 @@ def run(name: str, seed: int, steps: int, books: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         shards, out = Path(folder) / "shards", Path(folder) / "run"
         prepare([books / TRAINING], tokenizer, shards)
-        pretrain_run(shards, out, config, progress="lines")
+        pretrain_run(new_run(shards, model, config), out, progress="lines")
         trained = open_model(out, "cpu")
         result = evaluate_texts(trained, [TextTokens(books / TEST, tokenizer)], LENGTH)
     return {
-        "model": name,
-        "seed": seed,
-        "steps": steps,
         "parameters": count_parameters(model),
         "evaluation": asdict(result),
         "bits_per_byte": result.bits_per_byte(result.carried),
@@ -138,7 +136,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             for first, end in zip(PLACES, [*PLACES[1:], math.inf], strict=True)
         ]
         lines.append(
-            f"| {name} | {len(mine)} | {statistics.fmean(whole):.3f} ({min(whole):.3f} to {max(whole):.3f}) "
+            f"| {name} | {len(mine)} | {span(whole)} "
             f"| {statistics.fmean(row['bits_per_byte_cut'] for row in mine):.3f} | {' | '.join(parts)} |"
         )
     return "\n".join(lines)
@@ -149,9 +147,8 @@ def main(arguments: Arguments) -> None:
     torch.set_num_threads(1)
     for seed in arguments.seeds:
         for name in arguments.models:
-            done = ((row["model"], row["seed"], row["steps"]) for row in read_rows(arguments.out))
-            if (name, seed, arguments.steps) not in done:
-                append_row(arguments.out, run(name, seed, arguments.steps, arguments.books))
+            identity = {"model": name, "seed": seed, "steps": arguments.steps}
+            row_of(arguments.out, identity, functools.partial(run, name, seed, arguments.steps, arguments.books))
     print(table(read_rows(arguments.out)))
 
 

@@ -22,6 +22,7 @@ from forecasting.benchmark.run import Scores, benchmark_run_recipe, run_benchmar
 from forecasting.presets import MIXERS
 from titans_seq.config import to_dict
 from titans_seq.errors import UserError
+from titans_seq.experiment.rows import agrees
 from titans_seq.jsonl import append_row, read_rows
 
 HERE = Path(__file__).resolve().parent
@@ -103,14 +104,7 @@ def is_current(row: Row) -> bool:
     if row["overrides"]:
         return False
     now = to_dict(benchmark_run_recipe(row["dataset"], row["horizon"], row["mixer"]))
-    return _agrees(row["config"], now)
-
-
-def _agrees(then: Any, now: Any) -> bool:
-    """Whether all that `then` says holds in `now`, which may have fields that came later."""
-    if isinstance(then, Mapping) and isinstance(now, Mapping):
-        return all(name in now and _agrees(value, now[name]) for name, value in then.items())
-    return then == now
+    return agrees(row["config"], now)
 
 
 def _is_run(row: Row, run: Run) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _FUSED = ("fused", "fused, graph")
-# Tokens times heads a second that issue 6 asks for: shares of the bounds in facts/kernels.md 6, whatever a card's copy
+# Tokens times heads a second that are asked for: shares of the bounds that `roofline` computes, whatever a card's copy
 # and product reach in a run.
 LEAST = {None: 0.25 * 2198e6, 1: 0.15 * 1692e6}
 
@@ -50,7 +50,7 @@ def blocks(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def targets(content: Mapping[str, Any]) -> list[dict]:
-    """Return what issue 6 asks for: name, value, bound and whether it holds; a missing value does not."""
+    """Return the targets: name, value, bound and whether it holds; a missing value does not."""
     rows = {(r["shape"]["expansion"], r["side"], r["length"]): r for r in content["operators"]}
 
     def ratio(slow: Mapping[str, Any], fast: Mapping[str, Any]) -> float | None:

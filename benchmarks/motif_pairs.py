@@ -8,6 +8,7 @@ in the order of the first ones. Training begins with short distances and goes on
 once. The same encoder without memory and the small CNN read the same sequences.
 """
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,8 +30,9 @@ from genomics.sequences.values import LabelledSequences
 from genomics.synthetic import motif_pairs
 from genomics.training.config import TrainConfig
 from genomics.training.fitting import fit, new_classifier
-from titans_seq.jsonl import append_row, read_rows
-from titans_seq.experiment.settings import OptimiserConfig
+from titans_seq.experiment.rows import row_of
+from titans_seq.experiment.settings import Hardware, OptimiserConfig
+from titans_seq.jsonl import read_rows
 
 RESULTS = Path(__file__).resolve().parent / "results" / "motif_pairs.jsonl"
 
@@ -114,7 +116,9 @@ def ours(mixer: Mixer) -> Callable[[int], tuple[Model, int]]:
         for phase in PHASES:
             optimiser = replace(OPTIMISER, lr=phase.lr)
             config = TrainConfig(epochs=1, optimiser=optimiser, write_cost=WRITE_COST, seed=seed)
-            fit(model.train(), phase_data(phase, seed=0), held_out(), config, accelerator="cpu", progress="lines")
+            fit(
+                model.train(), phase_data(phase, seed=0), held_out(), config, hardware=Hardware("cpu"), progress="lines"
+            )
         return Predictor(model, held_out().classes), sum(parameter.numel() for parameter in model.parameters())
 
     return train
@@ -146,8 +150,6 @@ def measure(name: str, seed: int) -> dict[str, Any]:
         said = model.predict_proba(list(tests.sequences)).argmax(1)
         accuracy[distance] = float((said == tests.labels).mean())
     return {
-        "model": name,
-        "seed": seed,
         "parameters": parameters,
         "training": {
             "phases": [asdict(phase) for phase in PHASES],
@@ -183,11 +185,9 @@ def _cell(values: list[float]) -> str:
 def main(arguments: Arguments) -> None:
     """Run what is missing, and print the table."""
     torch.set_num_threads(1)
-    done = {(row["model"], row["seed"]) for row in read_rows(arguments.out)}
     for seed in range(arguments.seeds):
         for name in arguments.models:
-            if (name, seed) not in done:
-                append_row(arguments.out, measure(name, seed))
+            row_of(arguments.out, {"model": name, "seed": seed}, functools.partial(measure, name, seed))
     print(table(read_rows(arguments.out)))
 
 

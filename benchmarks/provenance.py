@@ -1,24 +1,16 @@
-"""Where and when numbers were measured: machine, versions, commit, date."""
+"""Where and when numbers were measured: machine, load, versions, commit, date."""
 
-import datetime
 import os
 import platform
-import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
 
+from titans_seq.experiment.provenance import changed_files, checkout_commit, installed_version, now
+
 _PACKAGES = ("torch", "triton", "titans-pytorch", "flash-linear-attention", "assoc-scan", "tensordict", "numpy")
-_ROOT = Path(__file__).resolve().parents[1]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _cpu_model() -> str:
@@ -28,14 +20,6 @@ def _cpu_model() -> str:
         if names:
             return names[0]
     return platform.processor() or platform.machine()
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
 
 
 def results_on(results: Path, device: str) -> Path:
@@ -48,13 +32,12 @@ def results_on(results: Path, device: str) -> Path:
     return results if device == "cpu" else results.with_stem(f"{results.stem}_{device}")
 
 
-def provenance() -> dict:
+def provenance() -> dict[str, Any]:
     """Describe the machine, its load, versions, and the commit (and what differs from it in `titans_seq`)."""
-    changed = _git("status", "--porcelain", "--", "titans_seq")
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "HEAD"),
-        "uncommitted": changed.splitlines() if changed else [],
+        "date": now(),
+        "commit": checkout_commit(),
+        "uncommitted": changed_files("titans_seq"),
         "cpu": _cpu_model(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
@@ -62,5 +45,5 @@ def provenance() -> dict:
         "load_average": os.getloadavg(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: installed_version(name) for name in _PACKAGES},
     }

@@ -1,7 +1,7 @@
 """What a memory must compute and move, per token and head, and what a card could therefore do at best.
 
 The counts are of a memory with momentum in closed form, of 16-bit operands with the carried weights and momentum kept
-in 16 bits once a chunk: `facts/kernels.md`, section 6.
+in 16 bits once a chunk.
 """
 
 from dataclasses import dataclass

@@ -9,6 +9,7 @@ the whole validation split (its last tenth) in windows of 256, with the same opt
 parameter by parameter, whose memory never learns.
 """
 
+import functools
 import json
 import statistics
 import sys
@@ -28,18 +29,20 @@ from language.tokenizers import CharacterTokenizer
 from language.trials.models import NO_MEMORY, without_memory, without_slow_weights
 from titans_seq.blocks import BlockConfig
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
-from titans_seq.jsonl import append_row, read_rows
-from titans_seq.models import CausalLM, CausalLMConfig, count_parameters, language_model, sized
 from titans_seq.experiment.optimiser import build_optimiser
+from titans_seq.experiment.rows import row_of
 from titans_seq.experiment.settings import OptimiserConfig
+from titans_seq.files import atomic_path
+from titans_seq.jsonl import read_rows
+from titans_seq.models import CausalLM, CausalLMConfig, count_parameters, language_model, sized
+from titans_seq.tables import span
 
 HERE = Path(__file__).resolve().parent
 RESULTS, TIMES = HERE / "results" / "shakespeare.jsonl", HERE / "results" / "shakespeare_time.json"
 DATA = HERE.parents[1] / "shared" / "data" / "text" / "tinyshakespeare.txt"
 
 PARAMETERS, LENGTH, BATCH, STEPS = 800_000, 256, 3, 2_000
-# facts/language.md 4: the settings of the runs that ours are held against.
+# The settings of the runs that ours are held against.
 OPTIMISER = OptimiserConfig(lr=1e-3, least=0.1, warmup=100, betas=(0.9, 0.99), weight_decay=0.1, clip=1.0)
 VARIANTS = ("transformer", "lmm", "mac", "mag", "mal")
 MODELS = (*VARIANTS, *(f"{name}{NO_MEMORY}" for name in VARIANTS[1:]))
@@ -143,25 +146,22 @@ def validation_loss(model: nn.Module, ids: Tensor) -> float:
     return total / targets.numel()
 
 
-def run(name: str, seed: int, steps: int, text: Text, say: Callable[[str], None]) -> dict[str, object]:
-    """Train one model and return its row."""
-    config = model_config(name, text.vocabulary)
+def run(model: str, seed: int, steps: int, text: Text, say: Callable[[str], None]) -> dict[str, object]:
+    """Train one model and return what its row says of it."""
+    config = model_config(model, text.vocabulary)
     torch.manual_seed(seed)
-    model = CausalLM(config)
-    optimiser, schedule = build_optimiser(model, OPTIMISER, steps)
+    network = CausalLM(config)
+    optimiser, schedule = build_optimiser(network, OPTIMISER, steps)
     losses, began = [], time.process_time()
     for step, (ids, targets) in zip(range(1, steps + 1), text.batches(seed), strict=False):
-        losses.append(train_step(model, ids, targets, optimiser))
+        losses.append(train_step(network, ids, targets, optimiser))
         schedule.step()
         if step % 100 == 0:
-            say(f"{name}, seed {seed}, step {step}: loss {statistics.fmean(losses[-100:]):.3f}")
+            say(f"{model}, seed {seed}, step {step}: loss {statistics.fmean(losses[-100:]):.3f}")
     seconds = time.process_time() - began
-    loss = validation_loss(model, text.validation)
-    say(f"{name}, seed {seed}: validation {loss:.4f}, {seconds:.0f} CPU s")
+    loss = validation_loss(network, text.validation)
+    say(f"{model}, seed {seed}: validation {loss:.4f}, {seconds:.0f} CPU s")
     return {
-        "model": name,
-        "seed": seed,
-        "steps": steps,
         "parameters": count_parameters(config),
         "training_loss": statistics.fmean(losses[-100:]),
         "validation_loss": loss,
@@ -221,11 +221,9 @@ def _say(line: str) -> None:
 
 
 def _spread(losses: Collection[float]) -> str:
-    if not losses:
-        return "-"
     if len(losses) == 1:
-        return f"{statistics.fmean(losses):.3f} (1 seed)"
-    return f"{statistics.fmean(losses):.3f} ({min(losses):.3f} to {max(losses):.3f}, {len(losses)} seeds)"
+        return f"{span(list(losses))} (1 seed)"
+    return span(list(losses)).replace(")", f", {len(losses)} seeds)")
 
 
 def main(arguments: Arguments) -> None:
@@ -239,9 +237,8 @@ def main(arguments: Arguments) -> None:
     else:
         for seed in arguments.seeds:
             for name in arguments.models:
-                done = ((row["model"], row["seed"], row["steps"]) for row in read_rows(arguments.out))
-                if (name, seed, arguments.steps) not in done:
-                    append_row(arguments.out, run(name, seed, arguments.steps, text, _say))
+                identity = {"model": name, "seed": seed, "steps": arguments.steps}
+                row_of(arguments.out, identity, functools.partial(run, **identity, text=text, say=_say))
     taken = json.loads(TIMES.read_text(encoding="utf-8"))["times_transformer"] if TIMES.exists() else {}
     print(table(read_rows(arguments.out), taken))
 

@@ -12,14 +12,14 @@ from titans_seq.errors import UserError
 
 from .config import ForecastConfig
 from .data import SeriesData, future_index
+from .data.series import join_indexes
+from .forecaster import DEFAULT_LEVELS, Forecast
 from .network.outputs import Point, Quantiles
-from .network.simba_network import SimbaNetwork
+from .network.simba_network import SimbaNetwork, build_network
 from .windows.arrays import ItemArrays
 from .windows.cutting import WindowBatch, Windows
-from .windows.preparation import Scaling, prepare
+from .windows.preparation import Scaling, calendar_width, prepare
 from .windows.scaling import Scaler
-
-DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,28 @@ class Trained:
     def prepare(self, data: SeriesData, scalers: Sequence[Scaler]) -> list[ItemArrays]:
         """The items of `data`, scaled, with the calendar where the model has one."""
         return prepare(data, self.scaling, scalers, self.config.calendar, self.config.horizon)
+
+
+def new_network(data: SeriesData, config: ForecastConfig) -> SimbaNetwork:
+    """The untrained network that a config and the widths of data ask for.
+
+    Raises:
+        UserError: if the config's parts do not fit together.
+    """
+    calendar = calendar_width(data) if config.calendar else 0
+    try:
+        return build_network(
+            config.network,
+            config.output,
+            channels=len(data.channels),
+            context=config.context,
+            horizon=config.horizon,
+            known=calendar + len(data.known_names),
+            past=len(data.past_names),
+            seed=config.seed,
+        )
+    except (ValueError, TypeError) as error:
+        raise UserError(f"the network cannot be built as configured: {error}") from error
 
 
 def trained_levels(config: ForecastConfig) -> tuple[float, ...]:
@@ -171,14 +193,28 @@ def forecast_future(trained: Trained, data: SeriesData, levels: Sequence[float])
         last=[end + 1 for end in ends],
     )
     mean, quantiles = predict_windows(trained, windows, scalers, levels)
-    times = [future_index(item.index, data.freq, horizon).to_numpy() for item in data.items]
+    return forecast_frame(data, Forecast(mean, quantiles, tuple(levels)))
+
+
+def forecast_frame(data: SeriesData, forecast: Forecast) -> pd.DataFrame:
+    """Lay forecasts of the future of series out as a table.
+
+    Args:
+        data: the series that were forecast.
+        forecast: of them.
+
+    Returns:
+        Columns `series`, `time`, `mean` and one a level, in the order of the series.
+    """
+    horizon = forecast.mean.shape[1]
+    times = [future_index(item.index, data.freq, horizon) for item in data.items]
     names = series_names(data)
     channels = len(data.channels)
     return pd.DataFrame(
         {
             "series": np.repeat(np.array([name for group in names for name in group], dtype=object), horizon),
-            "time": np.concatenate([time for time in times for _ in range(channels)]),
-            "mean": mean.swapaxes(1, 2).ravel(),
-            **quantile_columns(quantiles.swapaxes(1, 2), levels),
+            "time": join_indexes([time for time in times for _ in range(channels)]),
+            "mean": forecast.mean.swapaxes(1, 2).ravel(),
+            **quantile_columns(forecast.quantiles.swapaxes(1, 2), forecast.levels),
         }
     )

@@ -9,19 +9,21 @@ from typing import Self
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.history import History
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
 from .config import ForecastConfig
-from .data import FrameOptions, SeriesData
+from .data import FrameOptions, SeriesData, Table
 from .evaluation.backtesting import Backtest, Cutoffs, backtest
 from .evaluation.every_window import Evaluation, Part, evaluate
 from .inference import Trained, check_levels, forecast_future, series_names
+from .inputs import as_series, matching_series, with_known_future
 from .network.simba_network import SimbaNetwork
-from .reading import as_series, matching_series, with_known_future
 from .storage import load_model, save_model
-from .training.fitting import fit_series
 from .training.optimiser import OptimiserConfig
-from .training.trainer import FitResult
+from .zero_shot.model import ZeroShotModel
+from .zero_shot.storage import is_zero_shot, load_zero_shot
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ class ForecastModel:
     trained: Trained
     options: FrameOptions
     context: SeriesData
-    history: FitResult
+    history: History
     notes: tuple[str, ...] = ()
 
     @property
@@ -84,9 +86,10 @@ class ForecastModel:
         *,
         options: FrameOptions = FrameOptions(),
         progress: Progress = "none",
-        checkpoint: Path | None = None,
+        folder: Path | None = None,
         resume: bool = False,
-        accelerator: str = "auto",
+        hardware: Hardware = ONE_DEVICE,
+        logger: str | None = None,
     ) -> Self:
         """Train a forecaster.
 
@@ -95,21 +98,25 @@ class ForecastModel:
             config: all settings.
             options: what the columns of frames mean, here and in `predict`.
             progress: a bar, one line an epoch on stderr, or nothing.
-            checkpoint: file for the state after each epoch; nothing else is written.
-            resume: whether to go on from `checkpoint`.
-            accelerator: "auto", "cpu" or "gpu".
+            folder: where log and checkpoints are written; nothing else is.
+            resume: whether to go on from the last checkpoint there.
+            hardware: what to train on, a single process.
+            logger: see `titans_seq.experiment.fit.fit`.
 
         Raises:
             UserError: if the data is refused or too short, or training fails.
         """
+        from .training.fitting import fit_series  # it loads Lightning, which forecasting does without
+
         series = as_series(data, options)
         trained, history, notes = fit_series(
             series,
             config,
             progress=progress,
-            checkpoint=checkpoint,
+            folder=folder,
             resume=resume,
-            accelerator=accelerator,
+            hardware=hardware,
+            logger=logger,
         )
         return cls(trained, options, series.tail(config.context), history, (*series.notes, *notes))
 
@@ -119,7 +126,7 @@ class ForecastModel:
         *,
         optimiser: OptimiserConfig | None = None,
         progress: Progress = "none",
-        accelerator: str = "auto",
+        hardware: Hardware = ONE_DEVICE,
     ) -> Self:
         """Train on from these weights, on more rows or other series; this model stays as it is.
 
@@ -127,16 +134,16 @@ class ForecastModel:
             data: as many channels and the same covariates as before; the names may be others.
             optimiser: None takes the one of before.
             progress: as in `fit`.
-            accelerator: as in `fit`.
+            hardware: as in `fit`.
 
         Raises:
             UserError: as `fit`, and if the data does not fit the model.
         """
+        from .training.fitting import fit_series
+
         series = matching_series(data, self.context, self.options)
         config = replace(self.config, optimiser=optimiser or self.config.optimiser)
-        trained, history, notes = fit_series(
-            series, config, start=self.trained, progress=progress, accelerator=accelerator
-        )
+        trained, history, notes = fit_series(series, config, start=self.trained, progress=progress, hardware=hardware)
         return replace(
             self,
             trained=trained,
@@ -149,8 +156,9 @@ class ForecastModel:
         self,
         data: pd.DataFrame | SeriesData | None = None,
         *,
-        known_future: pd.DataFrame | None = None,
+        known_future: pd.DataFrame | Table | None = None,
         levels: Sequence[float] | None = None,
+        options: FrameOptions | None = None,
     ) -> pd.DataFrame:
         """Forecast the horizon after the end of every series.
 
@@ -160,6 +168,7 @@ class ForecastModel:
             known_future: times (and ids, for long data) and known covariates of the steps to forecast, where
                 `data` itself does not hold them.
             levels: quantile levels; None gives those trained for.
+            options: how frames are read; None as those of training.
 
         Returns:
             Columns `series`, `time`, `mean`, then one a level, named "0.1" and so on.
@@ -169,9 +178,10 @@ class ForecastModel:
                 reach.
         """
         wanted = check_levels(self.config, levels)
-        series = self.context if data is None else matching_series(data, self.context, self.options)
+        options = options or self.options
+        series = self.context if data is None else matching_series(data, self.context, options)
         if known_future is not None:
-            series = with_known_future(series, known_future, self.options, self.config.horizon)
+            series = with_known_future(series, known_future, options, self.config.horizon)
         return forecast_future(self.trained, series, wanted)
 
     def evaluate(
@@ -227,6 +237,8 @@ class ForecastModel:
         # What lies after a cutoff is the test.
         config = replace(self.config, shares=(self.config.shares[0], 0.0))
 
+        from .training.fitting import fit_series
+
         def train(before: SeriesData) -> Trained:
             return fit_series(before, config, progress=progress)[0]
 
@@ -250,10 +262,24 @@ class ForecastModel:
         save_model(folder, self.trained, self.options, self.context, self.history, self.notes)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read a model that `save` wrote, wherever it was trained.
+    def load(cls, folder: str | os.PathLike[str]) -> "Self | ZeroShotModel":
+        """Read a model that `save` wrote, wherever it was trained; one that needs no training is a `ZeroShotModel`.
 
         Raises:
             UserError: if the folder is not a whole saved forecaster.
         """
+        if is_zero_shot(folder):
+            return load_zero_shot(folder)
         return cls(*load_model(folder))
+
+    @staticmethod
+    def pretrained() -> ZeroShotModel:
+        """Return the model that comes with the package, which forecasts any series at once.
+
+        Example:
+            >>> months = pd.date_range("2020-01-01", periods=48, freq="MS")
+            >>> frame = pd.DataFrame({"month": months, "sold": range(48)})
+            >>> ForecastModel.pretrained().predict(frame, horizon=12).shape
+            (12, 12)
+        """
+        return ZeroShotModel.pretrained()

@@ -2,14 +2,15 @@
 
 from torch import nn
 
+from titans_seq.experiment.history import History, describe
+
 from .config import ForecastConfig
 from .data import SeriesData
 from .data.source import counted, enumerate_some, show_time
 from .inference import series_names
-from .training.trainer import FitResult
 
 
-def model_card(config: ForecastConfig, context: SeriesData, history: FitResult, network: nn.Module) -> str:
+def model_card(config: ForecastConfig, context: SeriesData, history: History, network: nn.Module) -> str:
     """Markdown that says what a forecaster forecasts, how it was trained and how to use it.
 
     Args:
@@ -22,11 +23,10 @@ def model_card(config: ForecastConfig, context: SeriesData, history: FitResult, 
     step = "steps without dates" if context.freq is None else f"steps of {context.freq}"
     parameters = sum(tensor.numel() for tensor in network.parameters())
     covariates = [*(["the calendar"] if config.calendar and context.freq else []), *context.known_names]
-    best = history.history[history.best_epoch]
-    score = f"validation loss {best.val_loss:.4g}" if best.val_loss == best.val_loss else "no validation"
+    score = describe(history.best, ("validation_loss",)) or "no validation"
     last = {show_time(item.index[-1]) for item in context.items}
     output = type(config.output).__name__.lower()
-    epochs = f"{counted(len(history.history), 'epoch')}, best epoch {history.best_epoch + 1} ({score})"
+    epochs = f"{counted(len(history.epochs), 'epoch')}, best epoch {history.best_epoch} ({score})"
     return f"""# SimbaNetwork
 
 Forecasts {config.horizon} {step} ahead from the last {config.context}, as {output}.

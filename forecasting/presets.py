@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.overrides import override
 from titans_seq.layers import GateConfig, NeuralMemoryConfig
 from titans_seq.memory import LinearMemory, MemoryRule
 
@@ -16,7 +17,6 @@ from .network.outputs import Output, Point, Quantiles
 from .network.simba import MLPConfig
 from .network.simba_network import NetworkConfig
 from .network.tokens import PatchConfig, VariateConfig
-from .overrides import override
 from .training.optimiser import OptimiserConfig
 
 

@@ -1,11 +1,8 @@
 """The saved model: what a `ForecastModel` holds, as tensors and plain values, and back."""
 
-import csv
-import io
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +14,21 @@ from torch import Tensor
 from titans_seq.checkpoint import load_folder, save_folder
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
+from titans_seq.experiment.history import History
 
 from .config import ForecastConfig
 from .data import FrameOptions, Item, SeriesData
 from .data.date_parts import date_at
-from .data.frequency import walk
-from .inference import Trained
+from .data.frequency import fine_index, walk
+from .inference import Trained, new_network
 from .model_card import model_card
-from .training.fitting import new_network
-from .training.trainer import Epoch, FitResult
 from .windows.preparation import Scaling
 from .windows.scaling import Scaler
 
 STATE = "state.json"
 FORMAT = "titans-forecaster"
-VERSION = 1
+VERSION = 2
+"""Version 1, with one column of dates and one of names, is read too."""
 _NETWORK = "network."
 
 
@@ -40,7 +37,7 @@ def save_model(
     trained: Trained,
     options: FrameOptions,
     context: SeriesData,
-    history: FitResult,
+    history: History,
     notes: Sequence[str],
 ) -> None:
     """Write the parts of a `ForecastModel` to a folder.
@@ -57,14 +54,14 @@ def save_model(
         "forecast": to_dict(trained.config),
         "options": to_dict(options),
     }
-    series, rows = _describe_series(context)
+    series, rows = describe_context(context)
     scaled, numbers = _describe_scaling(trained.scaling)
     weights = {_NETWORK + name: tensor for name, tensor in trained.network.state_dict().items()}
     state = {
         "series": series,
         "scaled": scaled,
         "until": trained.until,
-        "fit": _describe_fit(history),
+        "log": list(history.rows),
         "notes": list(notes),
     }
     card = model_card(trained.config, context, history, trained.network)
@@ -74,29 +71,31 @@ def save_model(
 
 def load_model(
     folder: str | os.PathLike[str],
-) -> tuple[Trained, FrameOptions, SeriesData, FitResult, tuple[str, ...]]:
+) -> tuple[Trained, FrameOptions, SeriesData, History, tuple[str, ...]]:
     """What `save_model` was given, the network on the CPU.
 
     Raises:
         UserError: if the folder is not a whole saved forecaster.
     """
     saved, tensors = load_folder(folder)
-    if saved.get("format") != FORMAT or saved.get("version") != VERSION:
+    if saved.get("format") != FORMAT or saved.get("version") not in (1, VERSION):
         raise UserError(
             f"{folder} is not a forecaster of version {VERSION} (format {saved.get('format')!r}, version "
             f"{saved.get('version')!r}): check the path, or use the version of titans-seq that wrote it"
         )
-    state = _read_state(Path(folder))
+    state = read_state(Path(folder))
     try:
+        if saved["version"] == 1:
+            saved, state = saved | {"options": upgraded_options(saved["options"])}, _upgraded(state)
         config = from_dict(saved["forecast"], ForecastConfig)
         options = from_dict(saved["options"], FrameOptions)
-        context = _rebuild_series(state["series"], tensors)
+        context = rebuild_context(state["series"], tensors)
         network = new_network(context, config)
         weights = {name.removeprefix(_NETWORK): t for name, t in tensors.items() if name.startswith(_NETWORK)}
         network.load_state_dict(weights)
         scaling = _rebuild_scaling(state["scaled"], tensors)
         trained = Trained(config, network.eval(), scaling, state["until"])
-        return trained, options, context, _rebuild_fit(state["fit"]), tuple(state["notes"])
+        return trained, options, context, History(tuple(state["log"])), tuple(state["notes"])
     except UserError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
@@ -105,17 +104,25 @@ def load_model(
         ) from error
 
 
-def _describe_series(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def describe_context(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Names and first times as plain values, numbers as float64 tensors laid end to end."""
     described = {
         "layout": data.layout,
-        "id_column": data.id_column,
+        "id_columns": list(data.id_columns),
+        "time_columns": list(data.time_columns),
+        "unused": list(data.unused),
         "freq": data.freq,
         "channels": list(data.channels),
         "known_names": list(data.known_names),
         "past_names": list(data.past_names),
         "items": [
-            {"name": item.name, "rows": item.length, "future_rows": item.future_rows, **_first(item)}
+            {
+                "name": item.name,
+                "ids": list(item.ids),
+                "rows": item.length,
+                "future_rows": item.future_rows,
+                **_first(item),
+            }
             for item in data.items
         ],
     }
@@ -126,8 +133,8 @@ def _describe_series(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor
     return described, tensors
 
 
-def _rebuild_series(described: dict[str, Any], tensors: dict[str, Tensor]) -> SeriesData:
-    """What `_describe_series` took apart."""
+def rebuild_context(described: dict[str, Any], tensors: dict[str, Tensor]) -> SeriesData:
+    """What `describe_context` took apart."""
     values, known, past = (tensors[f"context.{part}"].numpy() for part in ("values", "known", "past"))
     items, row, known_row = [], 0, 0
     for one in described["items"]:
@@ -139,17 +146,22 @@ def _rebuild_series(described: dict[str, Any], tensors: dict[str, Tensor]) -> Se
                 values[row : row + rows].copy(),
                 known[known_row : known_row + known_rows].copy(),
                 past[row : row + rows].copy(),
+                tuple(one["ids"]),
             )
         )
         row, known_row = row + rows, known_row + known_rows
-    channels, known_names, past_names = (tuple(described[key]) for key in ("channels", "known_names", "past_names"))
-    layout, id_column = described["layout"], described["id_column"]
-    return SeriesData(tuple(items), described["freq"], channels, known_names, past_names, layout, (), id_column)
+    names = {
+        key: tuple(described[key])
+        for key in ("channels", "known_names", "past_names", "id_columns", "time_columns", "unused")
+    }
+    return SeriesData(tuple(items), described["freq"], layout=described["layout"], notes=(), **names)
 
 
 def _first(item: Item) -> dict[str, Any]:
     if isinstance(item.index, pd.DatetimeIndex):
-        return {"first": str(item.index.to_numpy()[0]), "unit": item.index.unit}
+        zone = None if item.index.tz is None else str(item.index.tz)
+        first = item.index[:1] if zone is None else item.index[:1].tz_convert("UTC").tz_localize(None)
+        return {"first": str(first.to_numpy()[0]), "zone": zone}
     return {"first": item.index.start, "step": item.index.step}
 
 
@@ -157,7 +169,9 @@ def _index(described: dict[str, Any], freq: str | None) -> pd.DatetimeIndex | pd
     first, rows = described["first"], described["rows"]
     if freq is None:
         return pd.RangeIndex(first, first + rows * described["step"], described["step"])
-    start = pd.DatetimeIndex(np.array([first], dtype=f"datetime64[{described['unit']}]"))
+    start = fine_index(np.array([first], dtype="datetime64[us]"))
+    if described["zone"] is not None:
+        start = start.tz_localize("UTC").tz_convert(described["zone"])
     return walk(date_at(start, 0), rows, freq)
 
 
@@ -185,34 +199,26 @@ def _rebuild_scaling(names: list[str], tensors: dict[str, Tensor]) -> Scaling:
     return Scaling(values, known, past)
 
 
-def _describe_fit(result: FitResult) -> dict[str, Any]:
-    """Every epoch as plain values; JSON has no NaN, so that is null."""
-    epochs = [[None if value != value else value for value in astuple(epoch)] for epoch in result.history]
-    return {"best_epoch": result.best_epoch, "epochs": epochs}
+def upgraded_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return today's plain values of `FrameOptions` from those of earlier versions, where columns could be null."""
+    return {name: value for name, value in options.items() if not (name in ("time", "id") and value is None)}
 
 
-def _rebuild_fit(described: dict[str, Any]) -> FitResult:
-    """What `_describe_fit` took apart."""
-    epochs = (
-        Epoch(number, *(float("nan") if value is None else value for value in scores))
-        for number, *scores in described["epochs"]
-    )
-    return FitResult(tuple(epochs), described["best_epoch"])
+def _upgraded(state: dict[str, Any]) -> dict[str, Any]:
+    """Today's form of the state of version 1, whose epochs were lists of a number (from 0) and scores or null."""
+    names = ("loss", "validation_loss", "validation_mse", "validation_mae")
+    fit, series = state["fit"], state["series"]
+    log = []
+    for number, *scores in fit["epochs"]:
+        known = {name: score for name, score in zip(names, scores, strict=True) if score is not None}
+        log.append({"epoch": number + 1, **known, "best_epoch": fit["best_epoch"] + 1})
+    column = series["id_column"]
+    items = [item | {"ids": [] if column is None else [item["name"]]} for item in series["items"]]
+    series = series | {"items": items, "time_columns": [], "unused": []}
+    return state | {"log": log, "series": series | {"id_columns": [] if column is None else [column]}}
 
 
-def history_csv(result: FitResult) -> str:
-    """One line an epoch, as CSV; `best` marks the epoch whose weights were kept."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*("epoch" if field.name == "number" else field.name for field in fields(Epoch)), "best"])
-    for epoch in result.history:
-        number, *scores = astuple(epoch)
-        shown = ["" if score != score else repr(score) for score in scores]
-        writer.writerow([number + 1, *shown, int(number == result.best_epoch)])
-    return text.getvalue()
-
-
-def _read_state(folder: Path) -> dict[str, Any]:
+def read_state(folder: Path) -> dict[str, Any]:
     """The plain values of a saved model.
 
     Raises:

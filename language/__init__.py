@@ -10,16 +10,18 @@ if TYPE_CHECKING:
     from .data.shards import prepare
     from .data.stream import SegmentStream
     from .data.token_shards import TokenShards
+    from .model import LanguageModel
     from .tokenizers import load_tokenizer
 
 _HOMES = {
+    "LanguageModel": ".model",
     "SegmentStream": ".data.stream",
     "TokenShards": ".data.token_shards",
     "load_tokenizer": ".tokenizers",
     "prepare": ".data.shards",
 }
 
-__all__ = ["SegmentStream", "TokenShards", "load_tokenizer", "prepare"]
+__all__ = ["LanguageModel", "SegmentStream", "TokenShards", "load_tokenizer", "prepare"]
 
 
 def __getattr__(name: str) -> object:

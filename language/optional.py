@@ -6,12 +6,13 @@ from typing import Any
 from titans_seq.errors import UserError
 
 
-def load_optional(package: str, purpose: str) -> Any:
-    """Import a package of the `language` extra.
+def load_optional(package: str, purpose: str, extra: str = "language") -> Any:
+    """Import a package of an extra.
 
     Args:
         package: name of its module.
         purpose: what needs it, to begin the message with.
+        extra: which.
 
     Raises:
         UserError: if it is not installed.
@@ -29,5 +30,5 @@ installed: run pip install 'titans-seq[language]'
         if error.name != package:
             raise
         raise UserError(
-            f"{purpose} needs the package '{package}', which is not installed: run pip install 'titans-seq[language]'"
+            f"{purpose} needs the package '{package}', which is not installed: run pip install 'titans-seq[{extra}]'"
         ) from error

@@ -5,18 +5,23 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from titans_seq.config import parse_yaml, to_yaml
 from titans_seq.errors import UserError
+from titans_seq.version import __version__
+
+M = TypeVar("M", bound=nn.Module)
 
 CONFIG = "config.yaml"
 WEIGHTS = "weights.safetensors"
 CARD = "card.md"
+
+_WRITTEN_BY = "titans_seq"
 
 
 def save_folder(
@@ -51,7 +56,7 @@ def save_folder(
     """
     target = Path(folder).resolve()
     check_replaceable(target)
-    files: dict[str, str | bytes] = {CONFIG: to_yaml(config), CARD: card}
+    files: dict[str, str | bytes] = {CONFIG: to_yaml({_WRITTEN_BY: __version__, **config}), CARD: card}
     for name, content in (extra_files or {}).items():
         if name in ("..", CONFIG, WEIGHTS, CARD) or Path(name).name != name:
             raise ValueError(f"an extra file needs a plain name that is not one of the model's own, got '{name}'")
@@ -111,7 +116,48 @@ def load_folder(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
             f"no whole saved model at {source}: {' and '.join(missing)} missing: "
             "check the path, or save the model again if it was copied in part"
         )
-    return _read_config(source / CONFIG), _read_weights(source / WEIGHTS)
+    config = _read_config(source / CONFIG)
+    config.pop(_WRITTEN_BY, None)
+    return config, _read_weights(source / WEIGHTS)
+
+
+def load_weights(model: M, tensors: Mapping[str, Tensor], folder: str | os.PathLike[str]) -> M:
+    """Put weights that `load_folder` read into a model, and return it in evaluation mode.
+
+    Args:
+        model: built as the folder's configuration says.
+        tensors: by name.
+        folder: for messages.
+
+    Raises:
+        UserError: if a weight is not finite, or they are not those of the model.
+    """
+    source = Path(folder) / WEIGHTS
+    bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+    if bad is not None:
+        raise UserError(f"{source}: '{bad}' holds a number that is not finite: restore it or train again")
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(
+            f"{source}: not the weights of the model that {CONFIG} describes, {versions(folder)}: restore the folder "
+            f"({error})"
+        ) from error
+    return model.eval()
+
+
+def versions(folder: str | os.PathLike[str]) -> str:
+    """Say which version of this package wrote a saved model and which one reads it, for a message that it is not whole.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     save_folder(f"{parent}/model", {}, {}, "# A model")
+        ...     versions(f"{parent}/model") == f"written by titans-seq {__version__}, read by {__version__}"
+        True
+    """
+    written = _read_config(Path(folder) / CONFIG).get(_WRITTEN_BY, "before versions were recorded")
+    return f"written by titans-seq {written}, read by {__version__}"
 
 
 def _write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -1,7 +1,10 @@
 """The commands of a group, and the options that several of them share; each command is loaded only when it runs."""
 
+import contextlib
 import importlib
 import inspect
+import io
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -86,13 +89,14 @@ class SeedOptions:
         return tuple(range(self.first_seed, self.first_seed + self.seeds))
 
 
-def short(path: str) -> Any:
+def short(path: str, values: Mapping[str, Any] | None = None) -> Any:
     """Make a field of options a short flag for one setting, None where it is not given; see `changes`.
 
     Args:
         path: of the setting, as in `--set`.
+        values: what the flag's values stand for, where that is something else.
     """
-    return field(default=None, metadata={"sets": path})
+    return field(default=None, metadata={"sets": path, "values": values or {}})
 
 
 def changes(options: Any) -> dict[str, Any]:
@@ -106,8 +110,9 @@ def changes(options: Any) -> dict[str, Any]:
         >>> changes(Options(strands="average"))
         {'classifier.strands': 'average'}
     """
-    given = ((one.metadata["sets"], getattr(options, one.name)) for one in fields(options) if "sets" in one.metadata)
-    return {path: value for path, value in given if value is not None}
+    flags = [one for one in fields(options) if "sets" in one.metadata]
+    given = {one.metadata["sets"]: (getattr(options, one.name), one.metadata["values"]) for one in flags}
+    return {path: values.get(value, value) for path, (value, values) in given.items() if value is not None}
 
 
 def run_command(commands: Mapping[str, Command], summary: str, argv: Sequence[str], prog: str) -> int:
@@ -132,12 +137,26 @@ def run_command(commands: Mapping[str, Command], summary: str, argv: Sequence[st
         return 0 if argv else 2
     name, rest = argv[0], argv[1:]
     command = commands[choose(name, commands, "command", hint=f"see {prog} --help")]
+    said = io.StringIO()
     try:
-        options = _parse(command, rest, f"{prog} {name}")
+        with contextlib.redirect_stderr(said):
+            options = _parse(command, rest, f"{prog} {name}")
     except SystemExit as end:  # help was asked for, or the parser has said what is wrong
+        if (error := _refusal(end)) is not None:
+            raise error from end
+        print(said.getvalue(), end="", file=sys.stderr)
         return end.code if isinstance(end.code, int) else 2
     _load(command.handler)(options)
     return 0
+
+
+def _refusal(end: BaseException) -> UserError | None:
+    """What a class of settings says of its values; the parser would put it into a box of its own."""
+    while (cause := end.__cause__ or end.__context__) is not None:
+        end = cause
+        if isinstance(end, UserError):
+            return end
+    return None
 
 
 def _load(target: str) -> Any:

@@ -5,9 +5,10 @@ dictionary then starts. A class that is not registered is known by the type hint
 """
 
 import dataclasses
+import json
 import re
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
@@ -15,7 +16,7 @@ import yaml
 from titans_seq.errors import UserError, did_you_mean
 from titans_seq.registry import class_of, kind_of, kinds_within, register
 
-__all__ = ["from_dict", "from_yaml", "parse_yaml", "register", "to_dict", "to_yaml"]
+__all__ = ["differences", "from_dict", "from_yaml", "parse_yaml", "register", "to_dict", "to_yaml"]
 
 T = TypeVar("T")
 
@@ -80,6 +81,30 @@ def from_dict(data: Mapping[str, Any], expected: type[T] | None = None) -> T:
         titans_seq.errors.UserError: rat: unknown field, expected one of sizes, rate; did you mean 'rate'?
     """
     return _build_dataclass(data, expected, "")
+
+
+def differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Say in what two configurations differ, a line for each value.
+
+    Args:
+        before: what `to_dict` made.
+        now: likewise.
+        name: where in a larger configuration they stand.
+
+    Example:
+        >>> list(differences({"memory": {"heads": 2, "chunk_size": 16}}, {"memory": {"heads": 2, "chunk_size": 32}}))
+        ['memory.chunk_size was 16, is 32']
+    """
+    if isinstance(before, Mapping) and isinstance(now, Mapping) and before.keys() == now.keys():
+        triples = [(key, before[key], now[key]) for key in now]
+    elif isinstance(before, (list, tuple)) and isinstance(now, (list, tuple)) and len(before) == len(now):
+        triples = [(str(i), *pair) for i, pair in enumerate(zip(before, now, strict=True))]
+    else:
+        if before != now:
+            yield f"{name} was {_short(before)}, is {_short(now)}"
+        return
+    for key, old, new in triples:
+        yield from differences(old, new, _join(name, key))
 
 
 def to_yaml(config: Any) -> str:
@@ -253,3 +278,10 @@ def _wrong(path: str, value: Any, expected: str, choices: Iterable[Any] = ()) ->
 def _describe(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("kind", "{...}"))
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,8 +1,5 @@
 """One run of the long-horizon benchmark: train by the preset, score every window, return one row."""
 
-import datetime
-import os
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,19 +9,19 @@ import torch
 from torch import Tensor
 
 from titans_seq.config import to_dict
-from titans_seq.experiment.provenance import checkout_commit, installed_version
+from titans_seq.experiment.overrides import override
+from titans_seq.experiment.rows import made_by
 from titans_seq.progress import Progress
 
 from ..evaluation.baselines import standard_baselines
 from ..network.simba_network import build_network
-from ..overrides import override
 from ..presets import Recipe, benchmark_recipe, with_mixer
-from ..training.trainer import fit_network
+from ..training.fitting import fit_network
 from ..windows.cutting import WindowBatch, WindowLoader, Windows
 from .datasets import find_benchmark, load_benchmark
 from .protocol import LongHorizonSplit, Predict, evaluate_windows, long_horizon_split, standard_context
 
-VERSIONS_OF = ("titans-seq", "torch", "lightning", "numpy", "pandas")
+PACKAGES = ("torch", "lightning", "numpy", "pandas")
 VALIDATION_BATCH = 256
 
 Scores = dict[str, dict[str, float]]
@@ -89,7 +86,7 @@ def run_benchmark(
         seed=seed,
     )
     began, began_cpu = time.perf_counter(), time.process_time()
-    result = fit_network(
+    history = fit_network(
         network,
         WindowLoader(
             split.train.to(device), recipe.batch_size, shuffle=True, seed=seed, limit=recipe.batches_per_epoch
@@ -109,7 +106,7 @@ def run_benchmark(
     test = _mse_mae(forecast, split, "test")
     if baselines is None:
         baselines = score_baselines(split, find_benchmark(name).season)
-    epochs = len(result.history)
+    epochs = len(history.epochs)
     return {
         **Identity(dataset=name, horizon=horizon, context=context, mixer=mixer, seed=seed),
         "windows": {"train": len(split.train), "validation": len(split.val), "test": len(split.test)},
@@ -117,7 +114,7 @@ def run_benchmark(
         "test": test,
         "baselines": baselines,
         "epochs": epochs,
-        "best_epoch": result.best_epoch,
+        "best_epoch": (history.best_epoch or 1) - 1,
         "seconds": round(seconds, 2),
         "cpu_seconds": round(cpu_seconds, 2),
         "seconds_per_epoch": round(seconds / epochs, 3),
@@ -125,10 +122,7 @@ def run_benchmark(
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "overrides": dict(overrides or {}),
         "config": to_dict(recipe),
-        "machine": {"device": _device_name(device), "threads": torch.get_num_threads()},
-        "versions": {package: installed_version(package) for package in VERSIONS_OF},
-        "commit": checkout_commit("forecasting", "titans_seq"),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **made_by(PACKAGES, "forecasting", "titans_seq"),
     }
 
 
@@ -165,7 +159,3 @@ def score_baselines(split: LongHorizonSplit, season: int) -> Scores:
 def _mse_mae(predict: Predict, split: LongHorizonSplit, part: Literal["val", "test"]) -> dict[str, float]:
     score = evaluate_windows(predict, getattr(split, part))
     return {"mse": score["mse"], "mae": score["mae"]}
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else f"cpu, {os.cpu_count()} cores, {sys.platform}"

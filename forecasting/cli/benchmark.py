@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from titans_seq.config import parse_yaml
 from titans_seq.errors import UserError
+from titans_seq.experiment.overrides import parse_changes
 from titans_seq.jsonl import append_row
+from titans_seq.tables import align
 
 from ..benchmark.run import run_benchmark
 from .options import Benchmark
-from .tables import align
 
 ROWS = "forecasting.jsonl"
 
@@ -49,25 +49,6 @@ def describe(row: dict[str, Any]) -> str:
         f"{row['best_epoch'] + 1} of {row['epochs']}, {row['seconds_per_epoch']:.1f} s each, "
         f"{row['seconds']:.0f} s in all; {row['parameters']:,} parameters"
     )
-
-
-def parse_changes(texts: tuple[str, ...]) -> dict[str, Any]:
-    """Changes to a recipe from `path=value` texts; the values are YAML.
-
-    Raises:
-        UserError: a text has no "=", or its value is not YAML.
-
-    Example:
-        >>> parse_changes(("optimiser.lr=3e-3", "network.cycle.periods=[24, 168]"))
-        {'optimiser.lr': 0.003, 'network.cycle.periods': [24, 168]}
-    """
-    changes = {}
-    for text in texts:
-        path, equals, value = text.partition("=")
-        if not equals or not path:
-            raise UserError(f"--set {text!r}: expected path=value, such as optimiser.lr=3e-3")
-        changes[path] = parse_yaml(f"value: {value}", f"--set {text}")["value"]
-    return changes
 
 
 def _target(out: Path | None) -> Path | None:

@@ -1,9 +1,10 @@
 """Scores as text for a terminal."""
 
 import math
-from collections.abc import Sequence
 
 import pandas as pd
+
+from titans_seq.tables import align
 
 _TITLES = {
     "quantile_loss": "quantile loss",
@@ -30,22 +31,6 @@ def score_text(table: pd.DataFrame, interval: tuple[float, float] | None) -> str
         titles["coverage"] = f"coverage {interval[0]:g}-{interval[1]:g}"
     header = [titles.get(str(name), str(name)) for name in table.columns]
     return align([header, *([_cell(value) for value in row] for row in table.itertuples(index=False))])
-
-
-def align(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as lines: the first column to the left, the others to the right.
-
-    Example:
-        >>> print(align([["a", "b"], ["long", "10"]]))
-        a      b
-        long  10
-    """
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = (
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _cell(value: object) -> str:

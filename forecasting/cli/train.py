@@ -1,52 +1,141 @@
 """`titans forecast train`: from the options of the command line to a trained run."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from titans_seq.commands import RunOptions, changes
+from titans_seq.config import to_yaml
 from titans_seq.errors import UserError
+from titans_seq.experiment.history import describe
+from titans_seq.experiment.overrides import override, parse_changes
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.record import DataRecord, read_config_file
+from titans_seq.registry import kind_of
 
 from ..config import ForecastConfig
-from ..data import FrameOptions, TableOptions
-from ..network.normalise import NormaliseConfig
-from ..network.outputs import Output, Point, Quantiles, StudentT
-from ..network.simba_network import NetworkConfig
-from ..network.tokens import PatchConfig, VariateConfig
+from ..data import FrameOptions, SeriesData, TableOptions, describe_series
 from ..presets import find_preset, replace_mixer
-from ..runs.runs import read_run_config, train_run
-from .options import ColumnOptions, NetworkOptions, TextOptions, Train, TrainingOptions
+from ..runs.config import RunConfig
+from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, resume_fine_tuning
+from ..runs.runs import train_run
+from ..zero_shot.settings import FineTuningConfig
+from .options import ColumnOptions, NetworkOptions, TextOptions, Train
+from .tables import score_text
 
 SHORTEST_CONTEXT = 32
 
 
 def train(options: Train) -> None:
     """Train, and say what came of it and what to do next."""
-    if options.resume:
+    run = options.run
+    if _begins_pretrained(options):
+        return _fine_tune(options)
+    if run.resume:
         _refuse_with_resume(options)
         config, data, frame, table = None, options.data, FrameOptions(), TableOptions()
     else:
         data, config, frame, table = resolve(options)
+    if run.dry_run:
+        print(to_yaml({"forecast": config, "options": frame, "table": table}), end="")
+        return
     model = train_run(
         data,
-        options.out,
+        run.out,
         config,
         frame,
         table,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        progress=options.progress,
+        resume=run.resume,
+        overwrite=run.overwrite,
+        progress=run.progress,
+        hardware=options.hardware,
+        logger=run.logger,
+        tell=tell,
     )
     for note in model.notes:
-        print(f"note: {note}")
+        if note not in model.context.notes:
+            print(f"note: {note}")
     history = model.history
-    best = history.history[history.best_epoch]
-    print(f"trained {len(history.history)} epochs, the best was epoch {best.number + 1}", end="")
-    scored = not math.isnan(best.val_mse)
-    print(f": validation mse {best.val_mse:.4f}, mae {best.val_mae:.4f}" if scored else "")
-    print(f"the run is in {options.out}; next:")
+    scores = describe(history.best, ("validation_mse", "validation_mae"))
+    print(f"trained {len(history.epochs)} epochs, the best was epoch {history.best_epoch}", end="")
+    print(f": validation {scores}" if scores else "")
+    print(f"the run is in {run.out}; next:")
     for verb in ("evaluate", "predict", "plot"):
-        print(f"  titans forecast {verb} {options.out}")
+        print(f"  titans forecast {verb} {run.out}")
+
+
+def _begins_pretrained(options: Train) -> bool:
+    """Say whether training begins with pretrained weights: unasked, where no option is for a network of its own."""
+    if options.run.resume:
+        return is_fine_tuned(options.run.out)
+    if options.run.config is not None:
+        return is_fine_tuned(options.run.config)
+    plain = Train(options.run, horizon=options.horizon, **options.defaults())
+    parts = ("context", "preset", "network", "training", "optimiser")
+    own = [part for part in parts if getattr(options, part) != getattr(plain, part)]
+    own += ["set"] if options.run.set else []
+    if options.init is None:
+        return not own
+    if options.init != "none" and own:
+        raise UserError(
+            f"--init {options.init} begins with a pretrained network, and options of {', '.join(own)} are for a network "
+            "of its own: leave them out, or give --init none"
+        )
+    return options.init != "none"
+
+
+def _fine_tune(options: Train) -> None:
+    run = options.run
+    statistics = True if options.statistics else None
+    shared = {"hardware": options.hardware, "progress": run.progress, "statistics": statistics}
+    if run.resume:
+        model = resume_fine_tuning(run.out, **shared)
+    else:
+        settings = _fine_tuning_run(options)
+        if run.dry_run:
+            print(to_yaml(settings), end="")
+            return
+        model = fine_tune_run(settings, run.out, overwrite=run.overwrite, **shared)
+    assert model.scores is not None
+    for note in model.notes:
+        print(f"note: {note}")
+    print(score_text(model.scores, (model.levels[0], model.levels[-1])))
+    print(f"the run is in {run.out}; next:")
+    for verb in ("predict", "backtest", "plot"):
+        print(f"  titans forecast {verb} {run.out}")
+
+
+def _fine_tuning_run(options: Train) -> FineTuningRun:
+    if options.run.config is not None:
+        stored = read_config_file(options.run.config, FineTuningRun)
+    elif options.data is None:
+        raise UserError(
+            "no data file is given: name one, as in titans forecast train data.csv --horizon 24 --out runs/x"
+        )
+    elif options.horizon is None:
+        raise UserError("no horizon is given: add --horizon with the number of steps to forecast")
+    else:
+        nothing = DataRecord("", "")
+        stored = FineTuningRun(options.horizon, FineTuningConfig(), True, FrameOptions(), TableOptions(), nothing, None)
+    path = Path(options.data or stored.data.path)
+    tuning = stored.fine_tuning if options.steps is None else replace(stored.fine_tuning, steps=options.steps)
+    return FineTuningRun(
+        options.horizon or stored.horizon,
+        tuning,
+        stored.refit and not options.no_refit,
+        frame_options(options.columns, stored.options),
+        table_options(options.text, stored.table),
+        DataRecord(str(path.resolve()), file_hash(path)),
+        stored.init if options.init in (None, "pretrained") else options.init,
+    )
+
+
+def tell(data: SeriesData, config: ForecastConfig) -> None:
+    """Say what will be forecast, and what reading found."""
+    for line in describe_series(data, config.calendar):
+        print(line)
+    for note in data.notes:
+        print(f"note: {note}", flush=True)
 
 
 def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOptions]:
@@ -55,29 +144,33 @@ def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOp
     Raises:
         UserError: something needed is not given, or two options contradict each other.
     """
-    if options.config is not None and options.preset is not None:
-        raise UserError("--config and --preset both say how to train: give one of them")
-    if options.config is not None:
-        run = read_run_config(options.config)
+    if options.run.config is not None:
+        run = read_config_file(options.run.config, RunConfig)
         base, frame, table = run.forecast, run.options, run.table
-        data = options.data or Path(run.data)
+        data = options.data or Path(run.data.path)
     else:
         base, frame, table = _from_preset(options), FrameOptions(), TableOptions()
         if options.data is None:
             raise UserError("no data file is given: name one, as in titans forecast train data.csv ...")
         data = options.data
-    config = _change(base, horizon=options.horizon, context=options.context)
-    config = replace(
-        config,
-        network=change_network(config.network, options.network),
-        output=change_output(config.output, options.network),
-    )
-    return (
-        data,
-        _change_training(config, options.training),
-        frame_options(options.columns, frame),
-        (table_options(options.text, table)),
-    )
+    config = replace(base, optimiser=options.optimiser)
+    if options.network.mixer is not None:
+        config = replace(config, network=replace_mixer(config.network, options.network.mixer))
+    _check_output(options.network, config)
+    short = changes(options) | changes(options.network) | changes(options.training)
+    if options.training.no_calendar:
+        short["calendar"] = False
+    config = override(config, short | parse_changes(options.run.set))
+    return data, config, frame_options(options.columns, frame), table_options(options.text, table)
+
+
+def _check_output(options: NetworkOptions, config: ForecastConfig) -> None:
+    """Say of which output the options are, where the configuration has another."""
+    kind = options.output or kind_of(type(config.output))
+    if options.loss is not None and kind != "point":
+        raise UserError(f"--loss {options.loss} is for point forecasts: add --output point, or leave it out")
+    if options.levels is not None and kind != "quantiles":
+        raise UserError("--levels is for quantile forecasts: add --output quantiles")
 
 
 def _from_preset(options: Train) -> ForecastConfig:
@@ -89,77 +182,8 @@ def _from_preset(options: Train) -> ForecastConfig:
         horizon=options.horizon,
         network=recipe.network,
         output=recipe.output,
-        optimiser=recipe.optimiser,
         batch_size=recipe.batch_size,
         batches_per_epoch=recipe.batches_per_epoch,
-    )
-
-
-def change_network(network: NetworkConfig, options: NetworkOptions) -> NetworkConfig:
-    """The network with the parts that the options name.
-
-    Raises:
-        UserError: a size is below 1.
-    """
-    for name in ("width", "layers"):
-        size = getattr(options, name)
-        if size is not None and size < 1:
-            raise UserError(f"--{name} must be at least 1, got {size}")
-    if options.mixer is not None:
-        network = replace_mixer(network, options.mixer)
-    if options.tokens is not None:
-        network = replace(network, tokens=PatchConfig() if options.tokens == "patch" else VariateConfig())
-    match options.normalise:
-        case "mean-std":
-            network = replace(network, normalise=NormaliseConfig("mean_std"))
-        case "last-value":
-            network = replace(network, normalise=NormaliseConfig("last_value"))
-        case "none":
-            network = replace(network, normalise=NormaliseConfig("none"))
-    return _change(network, width=options.width, layers=options.layers)
-
-
-def change_output(output: Output, options: NetworkOptions) -> Output:
-    """The output that the options name, or the one given.
-
-    Raises:
-        UserError: --loss or --levels is given for an output that has none.
-    """
-    match options.output:
-        case "point":
-            output = Point()
-        case "quantiles":
-            output = Quantiles()
-        case "student-t":
-            output = StudentT()
-    if options.loss is not None:
-        if not isinstance(output, Point):
-            raise UserError(f"--loss {options.loss} is for point forecasts: add --output point, or leave it out")
-        output = replace(output, criterion=options.loss)
-    if options.levels:
-        if not isinstance(output, Quantiles):
-            raise UserError("--levels is for quantile forecasts: add --output quantiles")
-        try:
-            output = Quantiles(options.levels)
-        except ValueError as error:
-            raise UserError(f"--levels: {error}") from error
-    return output
-
-
-def _change_training(config: ForecastConfig, options: TrainingOptions) -> ForecastConfig:
-    validation, test = config.shares
-    if options.validation_share is not None:
-        validation = options.validation_share
-    if options.test_share is not None:
-        test = options.test_share
-    return _change(
-        config,
-        optimiser=_change(config.optimiser, lr=options.lr, epochs=options.epochs, patience=options.patience),
-        batch_size=options.batch_size,
-        batches_per_epoch=options.batches_per_epoch,
-        shares=(validation, test),
-        calendar=False if options.no_calendar else None,
-        seed=options.seed,
     )
 
 
@@ -167,8 +191,8 @@ def frame_options(columns: ColumnOptions, base: FrameOptions) -> FrameOptions:
     """What the columns mean: `base`, changed by the options that are given."""
     return _change(
         base,
-        time=columns.time,
-        id=columns.id,
+        time=columns.time or None,
+        id=columns.id or None,
         target=columns.target or None,
         known=columns.known or None,
         past=columns.past or None,
@@ -177,12 +201,24 @@ def frame_options(columns: ColumnOptions, base: FrameOptions) -> FrameOptions:
         duplicates=columns.duplicates,
         missing_values=tuple(_number_or_text(marker) for marker in columns.missing_value) or None,
         date_format=columns.date_format,
+        time_zone=columns.time_zone,
+        rows_are_steps=columns.rows_are_steps or None,
+        round=columns.round or None,
+        start=columns.start,
     )
 
 
 def table_options(text: TextOptions, base: TableOptions) -> TableOptions:
     """How the table is written: `base`, changed by the options that are given."""
-    return _change(base, separator=text.separator, encoding=text.encoding, decimal=text.decimal)
+    return _change(
+        base,
+        separator=text.separator,
+        encoding=text.encoding,
+        decimal=text.decimal,
+        thousands=text.thousands,
+        skip_rows=text.skip_rows,
+        sheet=text.sheet,
+    )
 
 
 def _change(config: Any, **changes: Any) -> Any:
@@ -197,9 +233,9 @@ def _number_or_text(marker: str) -> float | str:
 
 
 def _refuse_with_resume(options: Train) -> None:
-    plain = Train(out=options.out, data=options.data, resume=True, progress=options.progress)
-    if options != plain:
+    run = RunOptions(options.run.out, resume=True, logger=options.run.logger, progress=options.run.progress)
+    if options != Train(run, data=options.data, hardware=options.hardware):
         raise UserError(
-            "--resume goes on with the settings stored in the run: leave out all options but --out and "
-            "--progress, or train anew with --overwrite"
+            "--resume goes on with the settings stored in the run: leave out all options but --out, --accelerator, "
+            "--logger and --progress, or train anew with --overwrite"
         )

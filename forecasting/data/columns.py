@@ -1,21 +1,28 @@
-"""Deciding what each column of a table is: time, id, target or covariate."""
+"""Deciding what each column of a table is: time, identifier, target or covariate."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from titans_seq.errors import UserError
 
+from .clock_columns import PARTS, find_joined, is_part
+from .numbers import is_numeric
 from .options import FrameOptions
-from .source import Source, enumerate_some
-from .timestamps import column_of, date_number_format, looks_like_dates
+from .source import Source, column_of, enumerate_some
+from .timestamps import date_numbers, looks_like_dates, read_with_format, sample_of
 
-_DATE_NAMES = ("date", "datetime", "time", "timestamp", "ds")
-_TIME_NAMES = (*_DATE_NAMES, "date_time", "day", "week", "month", "quarter", "year", "period")
+_DATE_NAMES = re.compile(r"date|datetime|time|timestamp|ds|datum|fecha|data|日付|日期|날짜|zeit", re.IGNORECASE)
+_TIME_NAMES = re.compile(
+    r"(.*[ _.-])?(date|datetime|time|timestamp|ds|date_time|period|datum|fecha|日付|日期|날짜|zeit|zeitpunkt|periode)"
+    r"([ _.-].*)?|" + "|".join("|".join(map(re.escape, names)) for names in PARTS.values()),
+    re.IGNORECASE,
+)
+_COUNTER_NAMES = re.compile(r"index|idx|row|rownum|no|nr|num|obs|t|step|time|n", re.IGNORECASE)
 _ID_NAMES = (
     "unique_id",
     "item_id",
@@ -27,7 +34,10 @@ _ID_NAMES = (
     "store",
     "sensor",
     "group",
+    "sku",
 )
+_LEAST_YEARS = 5
+"""Rows that a column of another name must have, to be taken for years or dates in numbers."""
 
 
 @dataclass(frozen=True)
@@ -35,24 +45,26 @@ class Roles:
     """The part each column plays.
 
     Args:
-        time: the time column, None where rows are in time order and carry no time.
-        id: the column that tells series apart, None for one series.
+        time: the columns that make the time, none where rows are in time order and carry no time.
+        id: the columns that tell series apart, none for one series.
         targets: columns to forecast.
         known: known-future covariates.
         past: past covariates.
+        unused: columns without a part.
         notes: what was found rather than told.
     """
 
-    time: str | None
-    id: str | None
+    time: tuple[str, ...]
+    id: tuple[str, ...]
     targets: tuple[str, ...]
     known: tuple[str, ...]
     past: tuple[str, ...]
+    unused: tuple[str, ...]
     notes: tuple[str, ...]
 
 
 def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Roles:
-    """Find the time column, the id column and the targets where the options do not name them.
+    """Find the time, the identifiers and the targets where the options do not name them.
 
     Raises:
         UserError: for a name that the table does not have, a column in two parts, or a choice left to the
@@ -62,7 +74,7 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
         >>> frame = pd.DataFrame({"sold": [1, 2], "day": ["2020-01-01", "2020-01-02"]})
         >>> roles = find_roles(frame, FrameOptions(), Source.of(None))
         >>> roles.time, roles.targets
-        ('day', ('sold',))
+        (('day',), ('sold',))
     """
     named = _check_names(frame, options, source)
     notes: list[str] = []
@@ -71,45 +83,57 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
     if dropped:
         notes.append(f"left out {enumerate_some([repr(name) for name in dropped])}: row numbers or nothing at all")
     free = [name for name in free if name not in dropped]
-
-    time = options.time
-    if time is None:
-        time = _find_time(frame, free, source)
-        notes.append(
-            f"time is column {time!r}" if time else "no time column found: rows are taken as steps in their order"
-        )
-    rest = [name for name in free if name != time]
-    series_id = options.id or _find_id(frame, rest, time, source)
-    if series_id and options.id is None:
-        notes.append(f"column {series_id!r} tells the series apart")
-    rest = [name for name in rest if name != series_id]
-    targets = options.target if options.target is not None else tuple(rest)
-    if options.target is not None and rest:
-        notes.append(f"columns not used: {enumerate_some(rest)}")
+    time = tuple(options.time)
+    if not time:
+        time = _find_time(frame, free, options, source)
+        if len(time) > 1:
+            notes.append(f"columns {enumerate_some([repr(name) for name in time])} together are the time")
+        else:
+            found = (
+                f"time is column {time[0]!r}"
+                if time
+                else "no time column found: rows are taken as steps in their order"
+            )
+            notes.append(found)
+    rest = [name for name in free if name not in time]
+    ids = tuple(options.id)
+    if not ids:
+        ids = _find_ids(frame, rest, time, source)
+        if len(ids) > 1:
+            notes.append(f"columns {enumerate_some([repr(name) for name in ids])} together tell the series apart")
+        elif ids:
+            notes.append(f"column {ids[0]!r} tells the series apart")
+    rest = [name for name in rest if name not in ids]
+    targets, why = (options.target, {}) if options.target is not None else _find_targets(frame, rest, time, ids)
+    unused = tuple(name for name in rest if name not in targets)
+    for reason in dict.fromkeys(why.values()):
+        notes.append(f"not used: {enumerate_some([name for name in why if why[name] == reason])} ({reason})")
+    if options.target is not None and unused:
+        notes.append(f"columns not used: {enumerate_some(unused)}")
     if not targets:
-        used = enumerate_some(sorted(named | {str(time)}))
-        raise UserError(f"{source.name}: no column is left to forecast beside {used}: add one, or name it as target")
-    return Roles(time, series_id, targets, options.known, options.past, tuple(notes))
+        used = enumerate_some(sorted(named | {*time, *ids, *unused})) or "nothing"
+        raise UserError(
+            f"{source.name}: no column is left to forecast beside {used}: add one, or name it with --target"
+        )
+    return Roles(time, ids, targets, options.known, options.past, unused, tuple(notes))
 
 
 def _check_names(frame: pd.DataFrame, options: FrameOptions, source: Source) -> set[str]:
-    parts = [("time", options.time), ("id", options.id)]
-    for part in ("target", "known", "past"):
-        parts += [(part, name) for name in getattr(options, part) or ()]
     part_of: dict[str, str] = {}
-    for part, name in parts:
-        if name is None:
-            continue
-        if name not in frame.columns:
-            close = difflib.get_close_matches(name, list(frame.columns), n=1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise UserError(
-                f"{source.name}: no column {name!r}, named as {part}{hint}: "
-                f"the columns are {enumerate_some(list(frame.columns))}"
-            )
-        if name in part_of:
-            raise UserError(f"column {name!r} is named as {part_of[name]} and as {part}: give it one part")
-        part_of[name] = part
+    for part in ("time", "id", "target", "known", "past"):
+        for name in getattr(options, part) or ():
+            if name not in frame.columns:
+                close = difflib.get_close_matches(name, list(frame.columns), n=1)
+                hint = f" (did you mean {close[0]!r}?)" if close else ""
+                one = len(frame.columns) == 1 and source.unit == "line"
+                joined = "; if that is several columns, name what parts them with --separator" if one else ""
+                raise UserError(
+                    f"{source.name}: no column {name!r}, named as {part}{hint}: "
+                    f"the columns are {enumerate_some(list(frame.columns))}{joined}"
+                )
+            if name in part_of:
+                raise UserError(f"column {name!r} is named as {part_of[name]} and as {part}: give it one part")
+            part_of[name] = part
     return set(part_of)
 
 
@@ -119,62 +143,170 @@ def _is_leftover(column: pd.Series, name: str) -> bool:
         return False
     if column.isna().all():
         return True
-    counts = pd.api.types.is_integer_dtype(column.dtype)
-    return counts and bool((np.diff(column.to_numpy()) == 1).all()) and int(column.iloc[0]) in (0, 1)
+    texts = sample_of(column, 3)
+    if not all(re.fullmatch(r"\d+", text) for text in texts) or texts[0] not in ("0", "1"):
+        return False
+    counts = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return bool((np.diff(counts) == 1).all())
 
 
-def _find_time(frame: pd.DataFrame, free: Sequence[str], source: Source) -> str | None:
+def _find_time(frame: pd.DataFrame, free: Sequence[str], options: FrameOptions, source: Source) -> tuple[str, ...]:
+    if options.date_format is not None:
+        by_format = [name for name in free if _fits(column_of(frame, name), options.date_format)]
+        if by_format:
+            return _prefer(by_format, source)
+        if free and not options.rows_are_steps:
+            raise UserError(
+                f"{source.name}: no column is written as {options.date_format}: correct --date-format, or name the column "
+                "with --time"
+            )
     dated = [name for name in free if looks_like_dates(column_of(frame, name))]
-    if len(dated) > 1:
-        preferred = [name for name in dated if name.lower() in _TIME_NAMES]
-        if len(preferred) != 1:
-            raise UserError(f"{source.name}: columns {enumerate_some(dated)} all hold dates: name one of them as time")
-        return preferred[0]
+    joined = find_joined(frame, free, dated)
+    if joined:
+        return joined
     if dated:
-        return dated[0]
+        return _prefer(dated, source)
     for name in free:
-        if name.lower() in _TIME_NAMES and date_number_format(column_of(frame, name)):
-            return name
+        if _TIME_NAMES.fullmatch(name) and _as_dates(column_of(frame, name), name) is not None:
+            return (name,)
     for name in free:
-        if name.lower() in _DATE_NAMES:
-            return _check_steps(column_of(frame, name), name, source)
-    return None
+        if _is_regular(column_of(frame, name), name):
+            return (name,)
+    for name in free:
+        if _DATE_NAMES.fullmatch(name) and not options.rows_are_steps:
+            return (_check_steps(column_of(frame, name), name, source),)
+    return ()
+
+
+def _prefer(dated: Sequence[str], source: Source) -> tuple[str]:
+    """The one of several columns of dates that is called so."""
+    preferred = [name for name in dated if _TIME_NAMES.fullmatch(name)] if len(dated) > 1 else list(dated)
+    if len(preferred) != 1:
+        raise UserError(f"{source.name}: columns {enumerate_some(dated)} all hold dates: name one of them with --time")
+    return (preferred[0],)
+
+
+def _fits(column: pd.Series, date_format: str) -> bool:
+    texts = sample_of(column)
+    return bool(texts) and 2 * read_with_format(texts, date_format).failures <= len(texts)
+
+
+def _numbers(column: pd.Series) -> np.ndarray | None:
+    """The different values of a column in their order, None if one is no number."""
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        texts = sample_of(column, 5)
+        if not texts or not all(re.fullmatch(r"\d+(\.\d+)?", text) for text in texts):
+            return None
+    different = pd.Series(np.asarray(column.dropna().unique(), dtype=object))
+    values = pd.to_numeric(different, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return values if len(values) and np.isfinite(values).all() else None
+
+
+def _as_dates(column: pd.Series, name: str) -> object | None:
+    values = _numbers(column)
+    return None if values is None else date_numbers(values, name)
+
+
+def _is_regular(column: pd.Series, name: str) -> bool:
+    """Whether numbers, whatever they are called, are dates without a gap: years, months, Unix times."""
+    values = _numbers(column)
+    if values is None or len(values) < _LEAST_YEARS or values.min() < 1700 or values.min() % 1 or values.max() % 1:
+        return False
+    dates = date_numbers(values, name)
+    if dates is None or len(dates.index) < _LEAST_YEARS:
+        return False
+    months = dates.index.to_numpy().astype("datetime64[M]").astype(np.int64)
+    steps = np.diff(months) if dates.label in ("Y", "M") else np.diff(dates.index.to_numpy().astype(np.int64))
+    return bool((steps == steps[0]).all() and steps[0] > 0)
 
 
 def _check_steps(column: pd.Series, name: str, source: Source) -> str:
     """A column called "date" without dates: step numbers if they count evenly, else for the user to say."""
-    if pd.api.types.is_integer_dtype(column.dtype) and not column.isna().any():
-        if len(np.unique(np.diff(np.unique(column.to_numpy())))) <= 1:
+    values = _numbers(column)
+    if values is not None and (values == np.round(values)).all():
+        if len(np.unique(np.diff(np.unique(values)))) <= 1 and not column.isna().any():
             return name
         raise UserError(
-            f"{source.name}: column {name!r} holds whole numbers ({column.iloc[0]}, {column.iloc[1]}, ...), "
-            "neither dates nor even steps: name it as time if they are step numbers, as target if they are "
-            "values, or turn them into dates"
+            f"{source.name}: column {name!r} holds whole numbers ({values[0]:.0f}, {values[min(1, len(values) - 1)]:.0f}, "
+            "...), neither dates nor even steps: give --date-format if they are dates, take the rows as steps with "
+            "--rows-are-steps, or name it with --target if they are values"
         )
     raise UserError(
-        f"{source.at(column.index[0])}: {str(column.iloc[0])!r} in column {name!r} is not a date: "
-        "give date_format, or name the time column as time"
+        f"{source.at(column.index[0])}: {str(column.iloc[0])!r} in column {name!r} is not a date that is known: "
+        "give --date-format, name the time column with --time, or take the rows as steps with --rows-are-steps"
     )
 
 
-def _find_id(frame: pd.DataFrame, rest: Sequence[str], time: str | None, source: Source) -> str | None:
+def _find_ids(frame: pd.DataFrame, rest: Sequence[str], time: Sequence[str], source: Source) -> tuple[str, ...]:
     texts = [name for name in rest if _is_text(column_of(frame, name))]
     by_name = [name for name in rest if name.lower() in _ID_NAMES]
-    if time is not None and frame[time].duplicated().any():
-        apart = [name for name in dict.fromkeys(by_name + texts) if not frame.duplicated([time, name]).any()]
-        if len(apart) > 1 and len([name for name in apart if name in by_name]) != 1:
-            raise UserError(
-                f"{source.name}: columns {enumerate_some(apart)} could each tell the series apart: "
-                "name one of them as id"
-            )
-        if apart:
-            return apart[0]
-    return next((name for name in texts if name in by_name or frame[name].nunique() == 1), None)
+    asked = list(dict.fromkeys(by_name + texts))
+    if time and asked:
+        codes = {name: pd.factorize(frame[name])[0] for name in (*time, *asked)}
+        if _repeats(codes, time):
+            apart = [name for name in asked if not _repeats(codes, [*time, name])]
+            if len(apart) > 1 and len([name for name in apart if name in by_name]) != 1:
+                # Names of the same things (a code beside a label) are no choice.
+                if len({codes[name].tobytes() for name in apart}) > 1:
+                    raise UserError(
+                        f"{source.name}: columns {enumerate_some(apart)} could each tell the series apart: "
+                        "name one of them with --id"
+                    )
+            if apart:
+                return (next((name for name in apart if name in by_name), apart[0]),)
+            together = [name for name in rest if name in asked]
+            if not _repeats(codes, [*time, *together]):
+                for name in reversed(together):
+                    fewer = [other for other in together if other != name]
+                    if not _repeats(codes, [*time, *fewer]):
+                        together = fewer
+                return tuple(together)
+    return tuple(name for name in texts if name in by_name or frame[name].nunique() == 1)[:1]
+
+
+def _repeats(codes: dict[str, np.ndarray], names: Sequence[str]) -> bool:
+    """Whether two rows have the same values in all of the columns."""
+    key = codes[names[0]].astype(np.int64)
+    for name in names[1:]:
+        key = key * (int(codes[name].max(initial=0)) + 2) + codes[name] + 1
+    return len(pd.unique(key)) < len(key)
 
 
 def _is_text(column: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype):
         return False
-    present = column.dropna()
-    numbers: Any = pd.to_numeric(present, errors="coerce")
-    return len(present) > 0 and bool(numbers.isna().all())
+    texts = sample_of(column)
+    return bool(texts) and not any(is_numeric([text]) for text in texts)
+
+
+def _find_targets(
+    frame: pd.DataFrame, rest: Sequence[str], time: Sequence[str], ids: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The columns to forecast, and why others are not."""
+    why: dict[str, str] = {}
+    codes = pd.factorize(frame[ids[0]])[0] if len(ids) == 1 else None
+    several = codes is not None and int(codes.max(initial=0)) > 0
+    for name in rest:
+        column = column_of(frame, name)
+        if _is_text(column) and not any(re.search(r"\d", text) for text in sample_of(column)):
+            why[name] = "words, not numbers"
+        elif time and is_part(column, name):
+            why[name] = "a part of the date"
+        elif time and _COUNTER_NAMES.fullmatch(name) and _counts(column):
+            why[name] = "counts the rows"
+        elif several and codes is not None and _is_static(column, codes):
+            why[name] = "the same in all rows of a series; --target names it all the same"
+    return tuple(name for name in rest if name not in why), why
+
+
+def _counts(column: pd.Series) -> bool:
+    values = _numbers(column)
+    return values is not None and len(values) > 1 and bool((np.diff(values) == 1).all())
+
+
+def _is_static(column: pd.Series, codes: np.ndarray) -> bool:
+    """Whether a column that varies is constant within every series."""
+    values = pd.factorize(column)[0]
+    first = np.full(int(codes.max()) + 1, -1)
+    first[codes[::-1]] = values[::-1]
+    return bool(values.max(initial=0) > 0 and len(codes) > 2 * len(first) and (first[codes] == values).all())

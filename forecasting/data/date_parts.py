@@ -38,7 +38,7 @@ def date_part(index: pd.DatetimeIndex, part: Part) -> np.ndarray:
         return month_number(index) % 12
     if part in ("day_of_month", "day_of_year", "week_of_year"):
         within = "M" if part == "day_of_month" else "Y"
-        times = index.to_numpy()
+        times = clock_times(index)
         days = (times.astype("datetime64[D]") - times.astype(f"datetime64[{within}]")).astype(np.int64)
         return days // 7 if part == "week_of_year" else days
     if part == "day_of_week":
@@ -62,5 +62,15 @@ def date_at(index: pd.Index, at: int) -> pd.Timestamp:
     return cast(pd.Timestamp, index[at])
 
 
+def clock_times(index: pd.DatetimeIndex) -> np.ndarray:
+    """The dates as the clocks of their time zone show them, datetime64.
+
+    Example:
+        >>> str(clock_times(pd.DatetimeIndex(["2024-07-01 12:00"]).tz_localize("Asia/Tokyo"))[0])[:16]
+        '2024-07-01T12:00'
+    """
+    return (index if index.tz is None else index.tz_localize(None)).to_numpy()
+
+
 def _whole(index: pd.DatetimeIndex, unit: str) -> np.ndarray:
-    return index.to_numpy().astype(f"datetime64[{unit}]").astype(np.int64)
+    return clock_times(index).astype(f"datetime64[{unit}]").astype(np.int64)

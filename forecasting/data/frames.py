@@ -1,83 +1,131 @@
 """A table to series: columns found, times read, faults met, and everything that was decided noted."""
 
-from collections import Counter
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from titans_seq.errors import UserError
 
-from .assembling import Repairs, assemble
-from .cells import to_numbers
+from .assembling import Repairs, SeriesRows, assemble
+from .clock_columns import join_times
 from .columns import Roles, find_roles
-from .frequency import infer_frequency, period_of, settle_frequency
-from .grid import Rows
+from .ends import describe_ends, future_rows
+from .frequency import settle_frequency
+from .numbers import NO_VALUE, NumberStyle, is_numeric, to_numbers
 from .options import FrameOptions
-from .series import Item, SeriesData
-from .source import Source, counted, enumerate_some
-from .timestamps import column_of, date_number_format, parse_times
-
-_FAULTS_SHOWN = 3
+from .reading import Table
+from .series import SeriesData
+from .source import Source, column_of, counted, enumerate_some
+from .time_grid import TimeGrid, dates_from, settle_times
+from .timestamps import Times, parse_times
 
 
 def from_frame(frame: pd.DataFrame, options: FrameOptions | None = None, source: str | None = None) -> SeriesData:
-    """Turn a table into series.
-
-    A wide table (a time column, one column a series) gives one item with a channel for each column; a long
-    one (id, time, value) an item for each id, in the order of the ids. The frame is not changed.
+    """Turn a table in memory into series; see `from_table`.
 
     Args:
-        frame: one row for each time, or for each time and id. Dates may also be its index.
+        frame: one row for each time, or for each time and id. Dates may also be its index. It is not changed.
         options: what the columns mean and how faults are met; what it leaves open is found out and noted.
         source: the path of the file the frame was read from, row i being line i + 2; None for a frame made in
             memory, whose rows are counted from 0 in messages.
 
     Raises:
-        UserError: for an empty table, unknown columns, text among numbers, infinite values, times that are no
-            dates or off the step, duplicates and holes that are not to be repaired, a series without a value,
-            a covariate with an empty cell.
+        UserError: as `from_table`.
 
     Example:
         >>> days = ["2020-01-02", "2020-01-01", "2020-01-03"]
-        >>> frame = pd.DataFrame({"day": days, "sold": [2.0, 1.0, None]})
+        >>> frame = pd.DataFrame({"day": days, "sold": [2.0, None, 3.0]})
         >>> data = from_frame(frame)
         >>> data.items[0].values.ravel().tolist(), data.freq
-        ([1.0, 2.0, nan], 'D')
+        ([nan, 2.0, 3.0], 'D')
         >>> data.notes[:2]
         ("time is column 'day'", 'frequency D, inferred')
     """
-    options = options or FrameOptions()
-    origin = Source.of(source)
-    table = _plain(frame, origin)
-    filled = table.loc[table.notna().any(axis=1)]
-    if not len(filled):
-        raise UserError(f"{origin.name}: the table holds no value: expected rows of data")
-    roles = find_roles(filled, options, origin)
-    notes = list(roles.notes)
-    if roles.time is not None and len(filled) < len(table):
-        notes.append(f"{counted(len(table) - len(filled), 'empty line')} left out")
+    return from_table(Table(frame, Source.of(source), NumberStyle(), ()), options)
+
+
+def from_table(table: Table, options: FrameOptions | None = None) -> SeriesData:
+    """Turn a table into series.
+
+    A wide table (a time column, one column a series) gives one item with a channel for each column; a long
+    one (id, time, value) an item for each id, in the order of the ids.
+
+    Args:
+        table: as `read_table` gives it.
+        options: what the columns mean and how faults are met; what it leaves open is found out and noted.
+
+    Raises:
+        UserError: for an empty table, unknown columns, text among numbers, infinite values, times that are no
+            dates or off the step, duplicates and holes that are not to be repaired, a series without a value,
+            a covariate with an empty cell. What was found before is added as its notes (`__notes__`).
+    """
+    notes = list(table.notes)
+    try:
+        return _read(table, options or FrameOptions(), notes)
+    except UserError as error:
+        for note in notes:
+            error.add_note(note)
+        raise
+
+
+def _read(table: Table, options: FrameOptions, notes: list[str]) -> SeriesData:
+    source = table.source
+    frame = _plain(table.frame, source)
+    filled = _filled(frame)
+    if not filled.any():
+        raise UserError(f"{source.name}: the table holds no value: expected rows of data")
+    roles = find_roles(frame if filled.all() else frame.loc[filled], options, source)
+    notes += roles.notes
+    if roles.time and _holds_units(frame, roles):
+        notes.append(f"{source.place(0)} holds units, not values: left out")
+        filled[0], frame = False, frame.iloc[1:]
+    steps = _step_index(table.frame) if not roles.time else None
+    if roles.time and not filled[frame.index].all():
+        notes.append(f"{counted(int((~filled[frame.index]).sum()), 'empty line')} left out")
+        frame = frame.loc[filled[frame.index]]
     # Without a time column an empty line is a step whose values are missing.
-    table = filled if roles.time is not None else table
     names = [*roles.targets, *roles.known, *roles.past]
-    numbers, found = to_numbers(table, names, options.missing_values, origin)
-    notes += found
-    times, written = _times(table, roles, options, origin)
-    notes += written
-    groups = _groups(table, roles, origin)
-    rows = {name: _sorted(times, numbers, table.index.to_numpy(), at) for name, at in groups.items()}
-    freq, told = _frequency(rows, options.freq, origin)
+    numbers, told = to_numbers(frame, names, options.missing_values, source, table.style)
     notes += told
-    if any(not pd.Index(times[at]).is_monotonic_increasing for at in groups.values()):
+    times, codes, told = _times(frame, roles, options, source, steps)
+    notes += told
+    series, ids = _groups(frame, roles, source)
+    labels = pd.Index(["/".join(own) for own in ids] if ids else [source.stem])
+    if not labels.is_unique:
+        labels = pd.Index([" | ".join(own) for own in ids])
+    grid = settle_times(times, codes, series, labels, options, source)
+    notes += grid.notes
+    rows = _ordered(grid, series, numbers, frame.index.to_numpy(), labels, ids)
+    if roles.time and (np.diff(rows.positions[rows.ends[0] : rows.ends[1]]) < 0).any():
         notes.append("rows were not in order of time and have been sorted")
-    items, repairs = _assemble_all(rows, freq, roles, options, origin)
-    notes += _repair_notes(repairs, options) + _end_notes(items)
-    layout = "wide" if roles.id is None else "long"
-    return SeriesData(items, freq, roles.targets, roles.known, roles.past, layout, tuple(notes), roles.id)
+    rows, told = _without_series_of_nothing(rows, len(roles.targets), roles)
+    notes += told
+    freq, rows, told = _as_steps(rows, grid.freq, roles, options, source)
+    notes += told
+    rows, told = future_rows(rows, roles, freq)
+    notes += told
+    items, repairs = assemble(rows, freq, roles, options, source)
+    notes += _repair_notes(repairs, options) + describe_ends(items, roles, freq)
+    return SeriesData(
+        items,
+        freq,
+        roles.targets,
+        roles.known,
+        roles.past,
+        "long" if roles.id else "wide",
+        tuple(notes),
+        roles.id,
+        roles.time,
+        roles.unused,
+    )
 
 
 def _plain(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     """The frame with text names, dates of its index as a column, and rows numbered by position."""
+    if isinstance(frame.columns, pd.MultiIndex):
+        frame = frame.set_axis(["/".join(str(part) for part in name if str(part)) for name in frame.columns], axis=1)
     if isinstance(frame.index, pd.MultiIndex):
         frame = frame.reset_index()
     elif isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex):
@@ -87,135 +135,191 @@ def _plain(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
         frame = frame.reset_index(names=str(name))
     if frame.empty:
         raise UserError(f"{source.name}: the table is empty: expected rows of data")
-    plain = frame.reset_index(drop=True).rename(columns=str)
+    plain = frame.reset_index(drop=True)
+    plain.columns = [str(name) for name in plain.columns]
     if not plain.columns.is_unique:
         twice = plain.columns[plain.columns.duplicated()][0]
         raise UserError(f"{source.name}: column {twice!r} occurs more than once: rename one")
     return plain
 
 
-def _times(table: pd.DataFrame, roles: Roles, options: FrameOptions, source: Source) -> tuple[pd.Index, list[str]]:
-    """The time of each row: dates, step numbers, or its place in the table where that has no time column."""
-    if roles.time is None:
-        return pd.RangeIndex(len(table)), []
-    column = column_of(table, roles.time)
-    empty = np.flatnonzero(column.isna())
+def _filled(frame: pd.DataFrame) -> np.ndarray:
+    """Which rows hold anything."""
+    filled = np.zeros(len(frame), dtype=bool)
+    for name in frame.columns:
+        filled |= column_of(frame, name).notna().to_numpy()
+        if filled.all():
+            break
+    return filled
+
+
+def _holds_units(frame: pd.DataFrame, roles: Roles) -> bool:
+    """Whether the first row has no time and no number, but words."""
+    if any(pd.notna(frame[name].iloc[0]) for name in (*roles.time, *roles.id)) or len(frame) < 2:
+        return False
+    cells = [frame[name].iloc[0] for name in roles.targets]
+    return any(isinstance(cell, str) for cell in cells) and not any(
+        is_numeric([str(cell)]) for cell in cells if pd.notna(cell)
+    )
+
+
+def _step_index(frame: pd.DataFrame) -> pd.Index | None:
+    """The whole numbers that a frame in memory counts its rows by, where it is not from 0."""
+    index = frame.index
+    if not pd.api.types.is_integer_dtype(index.dtype) or len(index) < 2 or index[0] == 0:
+        return None
+    steps = np.diff(index.to_numpy())
+    return index if steps[0] > 0 and (steps == steps[0]).all() else None
+
+
+def _times(
+    frame: pd.DataFrame, roles: Roles, options: FrameOptions, source: Source, steps: pd.Index | None
+) -> tuple[Times, np.ndarray, list[str]]:
+    """The different times, and of each row its number among them."""
+    if not roles.time:
+        index = pd.RangeIndex(len(frame)) if steps is None else steps
+        return Times(index, ""), np.arange(len(frame)), []
+    columns = [column_of(frame, name) for name in roles.time]
+    column = columns[0] if len(columns) == 1 else join_times(columns)
+    name = " and ".join(roles.time)
+    if not pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        column = column.where(~column.isin(NO_VALUE), None) if column.isin(NO_VALUE).any() else column
+    codes, values = pd.factorize(column)
+    empty = np.flatnonzero(codes < 0)
     if len(empty):
         raise UserError(
-            f"{source.at(column.index[empty[0]])}: no time in column {roles.time!r} "
+            f"{source.at(frame.index[empty[0]])}: no time in column {name!r} "
             f"({counted(len(empty), 'such row')}): give each row its time, or remove it"
         )
-    date_format = options.date_format
-    if pd.api.types.is_numeric_dtype(column.dtype) and date_format is None:
-        date_format = date_number_format(column)
-        if date_format is None:
-            return _step_numbers(column, roles.time, source)
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        column = column.astype(str)
-    times = parse_times(column, roles.time, source, date_format)
-    return times.index, [f"times in {roles.time!r} are {times.written}"] if times.written else []
+    first = np.zeros(len(values), dtype=np.int64)
+    first[codes[::-1]] = frame.index.to_numpy()[::-1]
+    try:
+        times = parse_times(_plain_index(values), name, source, first, options.date_format, options.time_zone)
+    except UserError:
+        if not options.rows_are_steps:
+            raise
+        return Times(pd.RangeIndex(len(frame)), ""), np.arange(len(frame)), ["rows are taken as steps in their order"]
+    told = [f"times in {name!r} are {times.written}"] if times.written else []
+    if options.rows_are_steps:
+        told = ["rows are taken as steps, in order of their times"]
+    return times, codes.astype(np.int32), told
 
 
-def _step_numbers(column: pd.Series, name: str, source: Source) -> tuple[pd.Index, list[str]]:
-    steps = column.to_numpy(dtype=np.float64)
-    odd = np.flatnonzero(~np.isfinite(steps) | (steps != np.round(steps)))
-    if len(odd):
-        raise UserError(
-            f"{source.at(column.index[odd[0]])}: {column.iloc[odd[0]]} in the time column {name!r} is "
-            "neither a date nor a whole step number: turn it into dates, or name another column as time"
-        )
-    return pd.Index(steps.astype(np.int64)), [f"column {name!r} holds step numbers, not dates"]
+def _plain_index(values: object) -> pd.Index:
+    """Different values as an index of their own kind."""
+    index = cast(pd.Index, pd.Index(values))
+    return pd.Index(np.asarray(index, dtype=object)) if isinstance(index, pd.CategoricalIndex) else index
 
 
-def _groups(table: pd.DataFrame, roles: Roles, source: Source) -> dict[str, np.ndarray]:
-    """Row numbers of each series, in the order of the ids."""
-    if roles.id is None:
-        return {source.stem: np.arange(len(table))}
-    ids = column_of(table, roles.id)
-    empty = np.flatnonzero(ids.isna())
-    if len(empty):
-        raise UserError(
-            f"{source.at(table.index[empty[0]])}: no id in column {roles.id!r} "
-            f"({counted(len(empty), 'such row')}; in text files NA, null and None count as empty): "
-            "give each row its id"
-        )
-    codes, found = pd.factorize(ids, sort=True)
-    order = np.argsort(codes, kind="stable")
-    parts = np.split(order, np.searchsorted(codes[order], np.arange(1, len(found))))
-    return {str(name): part for name, part in zip(found, parts, strict=True)}
-
-
-def _sorted(times: pd.Index, numbers: np.ndarray, positions: np.ndarray, at: np.ndarray) -> Rows:
-    at = at[np.argsort(times[at].to_numpy(), kind="stable")]
-    return Rows(times[at], numbers[at], positions[at])
-
-
-def _frequency(rows: dict[str, Rows], given: str | None, source: Source) -> tuple[str | None, list[str]]:
-    """The one step of all series: the one given, or the one that most of them follow."""
-    dated = {name: part.index for name, part in rows.items() if isinstance(part.index, pd.DatetimeIndex)}
-    if not dated:
-        if given is not None:
+def _groups(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.ndarray, list[tuple[str, ...]]]:
+    """The number of each row's series, in the order of the ids, and the ids; none for a wide table."""
+    if not roles.id:
+        return np.zeros(len(frame), dtype=np.int64), []
+    key = np.zeros(len(frame), dtype=np.int64)
+    levels: list[pd.Index] = []
+    for name in roles.id:
+        codes, found = _ordered_codes(column_of(frame, name))
+        empty = np.flatnonzero(codes < 0)
+        if len(empty):
             raise UserError(
-                f"{source.name}: freq {given!r} was given, but the rows have no dates: "
-                "leave it out, or name the column of dates as time"
+                f"{source.at(frame.index[empty[0]])}: no id in column {name!r} "
+                f"({counted(len(empty), 'such row')}): give each row its id"
             )
-        return None, []
-    if given is not None:
-        return settle_frequency(given, next(iter(dated.values()))), []
-    # Two dates always agree on a step, so longer series are asked first.
-    asked = {name: index.unique() for name, index in dated.items()}
-    asked = {n: index for n, index in asked.items() if len(index) > 2} or asked
-    each = {name: infer_frequency(index) for name, index in asked.items()}
-    votes = Counter(freq for freq in each.values() if freq is not None)
-    if not votes:
-        raise UserError(f"{source.name}: the frequency cannot be inferred from single rows: give it as freq")
-    freq = votes.most_common(1)[0][0]
-    others = [name for name, own in each.items() if own is not None and period_of(own) != period_of(freq)]
-    notes = [f"frequency {freq}, inferred" + (f" from {len(each)} series" if len(rows) > 1 else "")]
-    if others:
-        notes.append(f"series with another step of their own: {enumerate_some(others, 3)}")
-    return freq, notes
+        key = key * len(found) + codes
+        levels.append(found)
+    series, keys = pd.factorize(key, sort=True)
+    series = series.astype(np.int32)
+    ids: list[tuple[str, ...]] = []
+    for one in keys:
+        parts: list[str] = []
+        for level in reversed(levels):
+            one, at = divmod(int(one), len(level))
+            parts.append(str(level[at]))
+        ids.append(tuple(reversed(parts)))
+    return series, ids
 
 
-def _assemble_all(
-    rows: dict[str, Rows], freq: str | None, roles: Roles, options: FrameOptions, source: Source
-) -> tuple[tuple[Item, ...], list[Repairs]]:
-    items, repairs, faults = [], [], []
-    for name, part in rows.items():
-        place = source if roles.id is None else replace(source, name=f"{source.name}, series {name!r}")
-        # Without a time column the steps of every series start at 0.
-        part = part if roles.time is not None else replace(part, index=pd.RangeIndex(len(part.index)))
-        try:
-            item, done = assemble(name, part, freq, roles, options, place)
-        except UserError as error:
-            faults.append(str(error))
-            continue
-        items.append(item)
-        repairs.append(done)
-    if faults:
-        more = [f"{len(faults) - _FAULTS_SHOWN} more series are refused"] if len(faults) > _FAULTS_SHOWN else []
-        raise UserError("\n".join(faults[:_FAULTS_SHOWN] + more))
-    return tuple(items), repairs
+def _ordered_codes(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """The number of each cell among the different ones in ascending order, -1 for an empty one, and these."""
+    codes, values = pd.factorize(column)
+    found = _plain_index(values)
+    order = np.argsort(found.to_numpy(), kind="stable")
+    places = np.empty(len(order) + 1, dtype=np.int64)
+    places[order], places[-1] = np.arange(len(order)), -1
+    return places[codes], found[order]
 
 
-def _repair_notes(repairs: list[Repairs], options: FrameOptions) -> list[str]:
-    moved = sum(done.moved for done in repairs)
-    merged = sum(done.merged for done in repairs)
-    inserted = sum(done.inserted for done in repairs)
+def _ordered(
+    grid: TimeGrid,
+    series: np.ndarray,
+    numbers: np.ndarray,
+    positions: np.ndarray,
+    names: pd.Index,
+    ids: list[tuple[str, ...]],
+) -> SeriesRows:
+    """The rows in order of series and time; rows of one time keep their order."""
+    key = series.astype(np.int64) * len(grid.index) + grid.codes
+    codes = grid.codes
+    if (np.diff(key) < 0).any():
+        order = np.argsort(key, kind="stable")
+        series, codes, numbers, positions = series[order], codes[order], numbers[order], positions[order]
+    ends = np.searchsorted(series, np.arange(len(names) + 1))
+    return SeriesRows(grid.index[codes], numbers, positions, ends, tuple(names), tuple(ids))
+
+
+def _without_series_of_nothing(rows: SeriesRows, targets: int, roles: Roles) -> tuple[SeriesRows, list[str]]:
+    """The rows without those of series that have no value at all, where others have."""
+    if not roles.id:
+        return rows, []
+    filled = ~np.isnan(rows.numbers[:, :targets]).all(axis=1)
+    counts = np.add.reduceat(filled, rows.ends[:-1])
+    gone = np.flatnonzero(counts == 0)
+    if not len(gone) or len(gone) == len(rows.names):
+        return rows, []
+    kept_series = counts > 0
+    kept = np.repeat(kept_series, np.diff(rows.ends))
+    sizes = np.diff(rows.ends)[kept_series]
+    at = np.flatnonzero(kept_series)
+    named = enumerate_some([repr(rows.names[i]) for i in gone], 5)
+    return SeriesRows(
+        rows.index[kept],
+        rows.numbers[kept],
+        rows.positions[kept],
+        np.concatenate([[0], np.cumsum(sizes)]),
+        tuple(rows.names[i] for i in at),
+        tuple(rows.ids[i] for i in at),
+    ), [f"left out {counted(len(gone), 'series')} without any value: {named}"]
+
+
+def _as_steps(
+    rows: SeriesRows, freq: str | None, roles: Roles, options: FrameOptions, source: Source
+) -> tuple[str | None, SeriesRows, list[str]]:
+    """Rows that carry no time, or whose times are not asked for, as steps from 0, or as dates from a start."""
+    if roles.time and not options.rows_are_steps:
+        if options.start is not None:
+            raise UserError(
+                f"{source.name}: --start is for rows without dates, and column {' and '.join(roles.time)!r} holds their "
+                "times: leave --start out, or add --rows-are-steps"
+            )
+        return freq, rows, []
+    sizes = np.diff(rows.ends)
+    places = np.arange(len(rows.positions)) - np.repeat(rows.ends[:-1], sizes)
+    if options.start is None:
+        counted_from = rows.index if not roles.time and not roles.id and rows.index[0] != 0 else pd.Index(places)
+        return None, replace(rows, index=counted_from), []
+    given = cast(str, options.freq)
+    index = dates_from(options.start, int(sizes.max()), given, options.time_zone, source)
+    return (
+        settle_frequency(given, index),
+        replace(rows, index=index[places]),
+        [f"the first row is dated {options.start}, steps of {given}"],
+    )
+
+
+def _repair_notes(repairs: Repairs, options: FrameOptions) -> list[str]:
     notes = []
-    if moved:
-        notes.append(f"{counted(moved, 'date')} moved to the first or last day of the month")
-    if merged:
-        notes.append(f"{counted(merged, 'row')} of a time seen before merged ({options.duplicates})")
-    if inserted:
-        notes.append(f"{counted(inserted, 'missing time step')} inserted ({options.holes})")
-    return notes
-
-
-def _end_notes(items: tuple[Item, ...]) -> list[str]:
-    missing = sum(int(np.isnan(item.values).sum()) for item in items)
-    ahead = max(item.future_rows for item in items)
-    notes = [f"{counted(missing, 'value')} missing, to be masked"] if missing else []
-    if ahead:
-        notes.append(f"known covariates reach {counted(ahead, 'step')} past the last value")
+    if repairs.merged:
+        notes.append(f"{counted(repairs.merged, 'row')} of a time seen before merged ({options.duplicates})")
+    if repairs.inserted:
+        notes.append(f"{counted(repairs.inserted, 'missing time step')} inserted ({options.holes})")
     return notes

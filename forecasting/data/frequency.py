@@ -1,132 +1,236 @@
-"""The step between dates: inferring it, naming it by a pandas alias, and walking along it."""
+"""The step between dates: naming it by an alias, and walking along it."""
 
-import datetime as dt
-from typing import Literal
+import re
+from functools import lru_cache
+from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
-from pandas.tseries.offsets import BaseOffset, Day, MonthBegin, MonthEnd, Tick
 
-from titans_seq.errors import UserError
-
+from .calendars import DAY, DAYS, MONTHS, Calendar, MonthDays, Months, Ticks, Weekly, YearDays, calendar_of, micros
 from .date_parts import date_at, date_part, month_number
 
 Period = Literal["Y", "Q", "M", "W", "B", "D", "h", "min", "s"]
 
-_OLD_ALIASES = {"H": "h", "T": "min", "S": "s", "L": "ms"}
+_OLD_ALIASES = {
+    "H": "h",
+    "T": "min",
+    "S": "s",
+    "L": "ms",
+    "AS": "YS",
+    "AE": "YE",
+    "BM": "BME",
+    "BQ": "BQE",
+    "BA": "BYE",
+}
 # Aliases that leave open whether a period is named by its first or its last day.
 _OPEN_ALIASES = {"M": ("MS", "ME"), "Q": ("QS", "QE"), "Y": ("YS", "YE"), "A": ("YS", "YE")}
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_MONTHS_PER = {"M": 1, "Q": 3, "Y": 12}
-_DAY_NS = 86_400 * 10**9
-
-
-def infer_frequency(index: pd.DatetimeIndex) -> str | None:
-    """The alias of the step that most of the dates follow; dates may be missing in between.
-
-    Calendar steps (months, quarters, years, business days) are recognised before steps of fixed length.
-
-    Args:
-        index: strictly increasing dates.
-
-    Returns:
-        A pandas alias such as "h", "W-SUN" or "QS-JAN"; None for fewer than two dates.
-
-    Example:
-        >>> infer_frequency(pd.DatetimeIndex(["2020-01-01", "2020-02-01", "2020-05-01", "2020-06-01"]))
-        'MS'
-    """
-    if len(index) < 2:
-        return None
-    regular = pd.infer_freq(index) if len(index) >= 3 else None
-    return anchor(regular or _calendar(index) or _fixed(index), date_at(index, 0))
+_ANCHORED = ("W", "QS", "QE", "YS", "YE", "BQS", "BQE", "BYS", "BYE")
 
 
 def settle_frequency(freq: str, index: pd.DatetimeIndex) -> str:
-    """The modern alias of a frequency that a user gave, anchored to the dates it is meant for.
+    """The modern alias of a frequency that a user gave; what it leaves open is taken from the dates it is meant for.
+
+    An anchor that is given stays: dates that do not lie on it are refused later, not moved to another.
 
     Raises:
-        UserError: if pandas knows no such frequency.
+        UserError: if there is no such frequency.
 
     Example:
         >>> settle_frequency("Q", pd.DatetimeIndex(["2020-03-31", "2020-06-30"]))
         'QE-DEC'
-        >>> settle_frequency("15T", pd.DatetimeIndex([]))
-        '15min'
+        >>> settle_frequency("15T", pd.DatetimeIndex([])), settle_frequency("D[MON,TUE]", pd.DatetimeIndex([]))
+        ('15min', 'D[MON,TUE]')
     """
+    if "[" in freq:
+        calendar = calendar_of(freq)
+        return alias_of(calendar) if not isinstance(calendar, Ticks) else freq
     digits = freq[: len(freq) - len(freq.lstrip("0123456789"))]
     code, _, month = freq[len(digits) :].partition("-")
     if code in _OPEN_ALIASES:
         ends = len(index) > 0 and bool((date_part(index + pd.Timedelta(days=1), "day_of_month") == 0).all())
         code = _OPEN_ALIASES[code][ends]
         # The anchor of an open alias is the last month of its year; a start is named by the month after.
-        if month in _MONTHS and not ends:
-            month = _MONTHS[(_MONTHS.index(month) + 1) % 12]
+        if month in MONTHS and not ends:
+            month = MONTHS[(MONTHS.index(month) + 1) % 12]
     code = _OLD_ALIASES.get(code, code)
-    try:
-        offset = to_offset(digits + code + (f"-{month}" if month else ""))
-    except ValueError as error:
-        raise UserError(
-            f"unknown frequency {freq!r}: give a pandas alias such as min, 15min, h, D, B, W, MS, QS or YS"
-        ) from error
-    if offset.n < 1:
-        raise UserError(f"the frequency must step forwards, got {freq!r}")
-    return anchor(offset.freqstr, date_at(index, 0)) if len(index) else offset.freqstr
+    settled = digits + code + (f"-{month}" if month else "")
+    calendar_of(settled)
+    plain = to_offset(settled).freqstr
+    return anchor(plain, date_at(index, 0)) if len(index) and not month else plain
 
 
-def stepper(freq: str) -> BaseOffset:
-    """The offset that leads from one step to the next wherever the first one lies.
-
-    It is free of anchors: "QS-FEB" walks three month starts from any month start, "W-SUN" seven days from any
-    day.
+def alias_of(calendar: Calendar) -> str:
+    """The alias of a calendar, without an anchor.
 
     Example:
-        >>> pd.Timestamp("2020-02-01") + stepper("QS-JAN")
-        Timestamp('2020-05-01 00:00:00')
+        >>> alias_of(Months(3, 30)), alias_of(Months(12, 1)), alias_of(Ticks(7 * DAY))
+        ('3M[30]', 'YS', 'W')
     """
-    offset = to_offset(freq)
-    period, side = period_of(freq), _code(freq)[1:]
-    if period in _MONTHS_PER and side in ("S", "E"):
-        return (MonthBegin if side == "S" else MonthEnd)(offset.n * _MONTHS_PER[period])
-    return Day(7 * offset.n) if period == "W" else offset
+    match calendar:
+        case Ticks(size) if size % (7 * DAY) == 0:
+            return _counted(size // (7 * DAY), "W")
+        case Ticks(size):
+            return to_offset(pd.Timedelta(size, "us")).freqstr
+        case Months(size, day, None, business) if day in (1, 31):
+            unit, months = next((u, m) for u, m in (("Y", 12), ("Q", 3), ("M", 1)) if size % m == 0)
+            return _counted(size // months, f"{'B' if business else ''}{unit}{'S' if day == 1 else 'E'}")
+        case Months(size, day, None):
+            return _counted(size, f"M[{day}]")
+        case Months(size, day, weekday):
+            return _counted(size, f"WOM-{day}{DAYS[weekday or 0]}" if day > 0 else f"M[-1{DAYS[weekday or 0]}]")
+        case MonthDays(size, days):
+            return _counted(size, f"M[{','.join(map(str, days))}]")
+        case Weekly(size, _, name):
+            return _counted(size, name)
+        case YearDays(_, days):
+            return f"{days}D[YEAR]"
 
 
+def _counted(count: int, alias: str) -> str:
+    return f"{count}{alias}" if count > 1 else alias
+
+
+@lru_cache(maxsize=512)
 def period_of(freq: str) -> Period:
     """The kind of period a frequency steps by; "s" also for shorter ones.
 
     Example:
-        >>> [period_of(freq) for freq in ("QS-FEB", "BME", "2W-FRI", "15min", "36h", "ms")]
-        ['Q', 'M', 'W', 'min', 'h', 's']
+        >>> [period_of(freq) for freq in ("QS-FEB", "BME", "2W-FRI", "15min", "36h", "ms", "M[15]", "D[MON-SAT]")]
+        ['Q', 'M', 'W', 'min', 'h', 's', 'M', 'B']
     """
-    offset = to_offset(freq)
-    if isinstance(offset, Tick):
-        units: tuple[tuple[Period, int], ...] = (
-            ("D", _DAY_NS),
-            ("h", _DAY_NS // 24),
-            ("min", _DAY_NS // 1440),
-        )
-        fitting: list[Period] = [period for period, unit in units if offset.nanos % unit == 0]
-        return fitting[0] if fitting else "s"
-    code = _code(freq)
-    if code in ("W", "B", "C"):
-        return "W" if code == "W" else "B"
-    if "Y" in code or "Q" in code:
-        return "Y" if "Y" in code else "Q"
-    return "M" if "M" in code else "D"
+    match calendar_of(freq):
+        case Ticks(size):
+            if size % (7 * DAY) == 0 and "W" in freq:
+                return "W"
+            return _tick_period(size)
+        case Months(size):
+            return "Y" if size % 12 == 0 else "Q" if size % 3 == 0 else "M"
+        case Weekly(_, slots):
+            clocks = int(np.gcd.reduce(np.asarray(slots)))
+            return "B" if clocks % DAY == 0 else _tick_period(clocks)
+        case _:
+            return "D"
+
+
+def _tick_period(size: int) -> Period:
+    units: tuple[tuple[Period, int], ...] = (("D", DAY), ("h", DAY // 24), ("min", DAY // 1440))
+    return next((period for period, unit in units if size % unit == 0), "s")
+
+
+def anchor(freq: str, first: pd.Timestamp) -> str:
+    """Give a weekly, quarterly or yearly alias the anchor that `first` lies on.
+
+    Example:
+        >>> anchor("W-SUN", pd.Timestamp("2021-04-30")), anchor("QS-OCT", pd.Timestamp("2020-04-01"))
+        ('W-FRI', 'QS-JAN')
+    """
+    found = re.fullmatch(r"(\d*)([A-Z]+)(-[A-Z]+)?", freq)
+    if not found or found[2] not in _ANCHORED:
+        return freq
+    count, code = found[1], found[2]
+    if code == "W":
+        return f"{count}W-{DAYS[first.weekday()]}"
+    if "Q" in code:
+        # The same quarters have four names; the one nearest to a calendar year is used.
+        months = ("JAN", "FEB", "MAR") if code.endswith("S") else ("OCT", "NOV", "DEC")
+        return f"{count}{code}-{months[(first.month - 1) % 3]}"
+    return f"{count}{code}-{MONTHS[first.month - 1]}"
+
+
+def anchor_of(freq: str) -> str | None:
+    """The month or weekday that anchors an alias, None where there is none.
+
+    Example:
+        >>> anchor_of("QE-JAN"), anchor_of("2W-SUN"), anchor_of("WOM-3FRI"), anchor_of("h")
+        ('JAN', 'SUN', None, None)
+    """
+    found = re.fullmatch(r"\d*([A-Z]+)-([A-Z]{3})", freq)
+    return found[2] if found and found[1] in _ANCHORED else None
+
+
+def on_anchor(freq: str, index: pd.DatetimeIndex) -> np.ndarray:
+    """Whether each date lies on the anchor of a weekly, quarterly or yearly alias; True for an alias without one.
+
+    Example:
+        >>> on_anchor("YE-JUN", pd.DatetimeIndex(["2020-06-30", "2020-12-31"])).tolist()
+        [True, False]
+    """
+    named = anchor_of(freq)
+    if named in DAYS:
+        return date_part(index, "day_of_week") == DAYS.index(named)
+    if named in MONTHS:
+        return (month_number(index) - MONTHS.index(named)) % (3 if "Q" in freq else 12) == 0
+    return np.ones(len(index), dtype=bool)
+
+
+def base_times(index: pd.DatetimeIndex, freq: str) -> np.ndarray:
+    """The dates without their time zone, datetime64[us]: clock times of the zone for steps of days and longer, else UTC.
+
+    So a step of a day leads from midnight to midnight across a clock change, and one of an hour lasts an hour.
+
+    Example:
+        >>> index = pd.DatetimeIndex(["2024-01-01"]).tz_localize("Europe/Berlin")
+        >>> str(base_times(index, "D")[0])[:13], str(base_times(index, "h")[0])[:13]
+        ('2024-01-01T00', '2023-12-31T23')
+    """
+    if index.tz is None:
+        return index.to_numpy().astype("datetime64[us]")
+    if not _in_local_time(freq):
+        return index.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[us]")
+    wall = index.tz_localize(None)
+    # A day that begins at 01:00, because its midnight does not exist, is still that day.
+    midnight = wall.normalize()
+    begins = np.asarray(_localize(midnight, index.tz) == index)
+    return np.where(begins, midnight.to_numpy(), wall.to_numpy()).astype("datetime64[us]")
+
+
+def dated(times: np.ndarray, freq: str, zone: object = None) -> pd.DatetimeIndex:
+    """Undo `base_times`: an index in nanoseconds, or in microseconds where those would not reach the years."""
+    index = fine_index(times)
+    if zone is None:
+        return index
+    return _localize(index, zone) if _in_local_time(freq) else index.tz_localize("UTC").tz_convert(cast(str, zone))
+
+
+def fine_index(times: np.ndarray) -> pd.DatetimeIndex:
+    """An index of the unit that pandas uses throughout, nanoseconds; microseconds outside the years 1700 to 2200.
+
+    Example:
+        >>> fine_index(np.array(["2020-01-01"], "M8[D]")).unit, fine_index(np.array(["2300-01-01"], "M8[D]")).unit
+        ('ns', 'us')
+    """
+    years = times[~np.isnat(times)].astype("datetime64[Y]").astype(np.int64) + 1970
+    near = not len(years) or (years.min() >= 1700 and years.max() <= 2200)
+    return pd.DatetimeIndex(times.astype("datetime64[ns]" if near else "datetime64[us]"))
+
+
+def _in_local_time(freq: str) -> bool:
+    calendar = calendar_of(freq)
+    return not isinstance(calendar, Ticks) or calendar.size % DAY == 0
+
+
+def _localize(index: pd.DatetimeIndex, zone: object) -> pd.DatetimeIndex:
+    """Clock times in a zone: the first of two that are called alike, the next that exists for one that does not."""
+    first = np.ones(len(index), dtype=bool)
+    return index.tz_localize(cast(str, zone), ambiguous=first, nonexistent="shift_forward")
 
 
 def snap(index: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:
-    """Move dates to the first or last day of their month, where the frequency names months by that day.
+    """Move dates to the day of their month, where the frequency names one in each month.
 
     Example:
         >>> snap(pd.DatetimeIndex(["2020-02-15"]), "ME")[0].date().isoformat()
         '2020-02-29'
     """
-    step = stepper(freq)
-    if not isinstance(step, MonthBegin | MonthEnd):
+    calendar = calendar_of(freq)
+    if not isinstance(calendar, Months):
         return index
-    return _from_months(month_number(index), step, index)
+    times = base_times(index, freq)
+    moved = calendar.time(calendar.number(times)).astype("datetime64[D]")
+    # The clock stays: only the day of the month is the calendar's.
+    return dated(moved + (times - times.astype("datetime64[D]")), freq, index.tz)
 
 
 def walk(first: pd.Timestamp, length: int, freq: str) -> pd.DatetimeIndex:
@@ -135,13 +239,15 @@ def walk(first: pd.Timestamp, length: int, freq: str) -> pd.DatetimeIndex:
     Example:
         >>> walk(pd.Timestamp("2020-01-31"), 2, "ME")[1].date().isoformat()
         '2020-02-29'
+        >>> [day.day for day in walk(pd.Timestamp("2024-03-01"), 3, "D[MON-FRI]")]
+        [1, 4, 5]
     """
-    step = stepper(freq)
-    start = pd.DatetimeIndex([first]).as_unit(first.unit)
-    if isinstance(step, MonthBegin | MonthEnd):
-        # The same dates as pandas', many times faster: it steps through months one by one.
-        return _from_months(month_number(start) + step.n * np.arange(length), step, start)
-    return pd.date_range(first, periods=length, freq=step, unit=start.unit)
+    calendar = calendar_of(freq)
+    start = base_times(pd.DatetimeIndex([first]), freq)
+    number = calendar.number(start)
+    clock = start - calendar.time(number)
+    times = calendar.time(number + calendar.size * np.arange(length)) + clock
+    return dated(times, freq, first.tzinfo)
 
 
 def future_index(
@@ -167,80 +273,22 @@ def future_index(
         return pd.RangeIndex(index.stop, index.stop + horizon * index.step, index.step)
     if freq is None:
         raise ValueError("a dated index needs a frequency")
-    times = walk(date_at(index, -1), horizon + 1, freq).to_numpy()
-    return pd.DatetimeIndex(times[1:])
+    return cast(pd.DatetimeIndex, walk(date_at(index, -1), horizon + 1, freq)[1:])
 
 
-def anchor(freq: str, first: pd.Timestamp) -> str:
-    """Give a weekly, quarterly or yearly alias the anchor that `first` lies on.
+def phases(calendar: Calendar, times: np.ndarray) -> np.ndarray:
+    """What is left of each time after whole steps: equal for all times of one grid.
+
+    Returns:
+        int64 [N]: microseconds for steps of one length; otherwise microseconds after the calendar's date, together
+        with the units by which it lies off whole steps.
 
     Example:
-        >>> anchor("W-SUN", pd.Timestamp("2021-04-30")), anchor("QS-OCT", pd.Timestamp("2020-04-01"))
-        ('W-FRI', 'QS-JAN')
+        >>> phases(calendar_of("QS"), np.array(["2020-01-01", "2020-04-01", "2020-05-01"], "M8[us]")).tolist()
+        [0, 0, 1000000000000000000]
     """
-    offset = to_offset(freq)
-    code = _code(freq)
-    count = str(offset.n) if offset.n > 1 else ""
-    if code == "W":
-        return f"{count}W-{first.strftime('%a').upper()}"
-    if code in ("QS", "QE"):
-        # The same quarters have four names; the one nearest to a calendar year is used.
-        months = ("JAN", "FEB", "MAR") if code == "QS" else ("OCT", "NOV", "DEC")
-        return f"{count}{code}-{months[(first.month - 1) % 3]}"
-    if code in ("YS", "YE"):
-        return f"{count}{code}-{_MONTHS[first.month - 1]}"
-    return offset.freqstr
-
-
-def _code(freq: str) -> str:
-    """The letters of an alias, without its count and anchor."""
-    return to_offset(freq).rule_code.split("-")[0]
-
-
-def _calendar(index: pd.DatetimeIndex) -> str | None:
-    """Months, quarters, years or business days, some of them missing."""
-    gaps = np.diff(month_number(index))
-    steps = np.diff(index.to_numpy()).astype("timedelta64[ns]").astype(np.int64)
-    if gaps.min() >= 1 and np.median(steps) >= 27 * _DAY_NS:
-        code, months = _month_code(index, steps), _mode(gaps)
-        if code in ("BMS", "BME"):
-            return f"{months}{code}"
-        if code:
-            unit, size = next((u, s) for u, s in (("Y", 12), ("Q", 3), ("M", 1)) if months % s == 0)
-            return f"{months // size}{unit}{code[1]}"
-    long_enough = steps.sum() >= 6 * _DAY_NS
-    weekdays = bool((date_part(index, "day_of_week") < 5).all())
-    return "B" if _mode(steps) == _DAY_NS and long_enough and weekdays else None
-
-
-def _month_code(index: pd.DatetimeIndex, steps: np.ndarray) -> str | None:
-    for code in ("MS", "ME", "BMS", "BME"):
-        offset = to_offset(code)
-        if all(offset.is_on_offset(date_at(index, at)) for at in range(len(index))):
-            return code
-    same_day = len(np.unique(date_part(index, "day_of_month"))) == 1
-    return "MS" if same_day or np.mean(steps == _mode(steps)) < 0.6 else None
-
-
-def _fixed(index: pd.DatetimeIndex) -> str:
-    step = _mode(np.diff(index.to_numpy()).astype("timedelta64[ns]").astype(np.int64))
-    if step % (7 * _DAY_NS) == 0:
-        return f"{step // (7 * _DAY_NS)}W"
-    # Through microseconds, the finest that a timedelta of Python knows.
-    return to_offset(dt.timedelta(microseconds=step // 1000)).freqstr if step % 1000 == 0 else f"{step}ns"
-
-
-def _from_months(months: np.ndarray, step: BaseOffset, like: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    months = months.astype("datetime64[M]")
-    if isinstance(step, MonthEnd):
-        days = (months + 1).astype("datetime64[D]") - 1
-    else:
-        days = months.astype("datetime64[D]")
-    # By way of seconds, since numpy would let a date too late for nanoseconds wrap round in silence.
-    return pd.DatetimeIndex(days.astype("datetime64[s]")).as_unit(like.unit)
-
-
-def _mode(values: np.ndarray) -> int:
-    """The most frequent value; of several, the smallest."""
-    found, counts = np.unique(values, return_counts=True)
-    return int(found[np.argmax(counts)])
+    numbers = calendar.number(times)
+    if isinstance(calendar, Ticks):
+        return numbers % calendar.size
+    late = micros(times) - micros(calendar.time(numbers))
+    return late + numbers % calendar.size * 10**18

@@ -5,6 +5,7 @@ import of GluonTS; what it gives goes into `ListDataset` and straight into an es
 """
 
 import contextlib
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,11 +17,10 @@ from pandas.tseries.frequencies import to_offset
 
 from titans_seq.errors import UserError
 
+from .calendars import MONTHS, calendar_of
 from .date_parts import date_at
-from .frequency import anchor, period_of, stepper, walk
+from .frequency import anchor, period_of, walk
 from .series import Item, SeriesData
-
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
 def from_gluonts(dataset: Iterable[Mapping[str, Any]], channels: tuple[str, ...] | None = None) -> SeriesData:
@@ -52,7 +52,7 @@ def from_gluonts(dataset: Iterable[Mapping[str, Any]], channels: tuple[str, ...]
             raise UserError(f"{place}: expected a start that is a pandas Period and a target, got {sorted(entry)}")
         with _business_days():
             step, first, last = _date_alias(start), start.start_time, start.end_time.normalize()
-        if freq is not None and stepper(step) != stepper(freq):
+        if freq is not None and calendar_of(step) != calendar_of(freq):
             raise UserError(f"{place}: steps by {step}, the entries before it by {freq}: convert each step apart")
         freq = freq or step
         dated = last if period_of(step) == "W" else first
@@ -146,20 +146,19 @@ def _date_alias(start: pd.Period) -> str:
 
 def _period(first: pd.Timestamp, freq: str) -> pd.Period:
     """The period that starts or ends on the first date."""
-    offset = to_offset(freq)
-    code = offset.rule_code.split("-")[0]
-    count = str(offset.n) if offset.n > 1 else ""
+    found = re.fullmatch(r"(\d*)([A-Za-z]+)(-.+)?", freq)
+    count, code = (found[1], found[2]) if found else ("", "")
     if code in ("MS", "ME"):
         alias = f"{count}M"
     elif code in ("QS", "YS"):
         # A period is named by the last month of its year, which is the one before the month it starts in.
-        alias = f"{count}{code[0]}-{_MONTHS[first.month - 2]}"
+        alias = f"{count}{code[0]}-{MONTHS[first.month - 2]}"
     elif code in ("QE", "YE"):
-        alias = f"{count}{code[0]}-{_MONTHS[first.month - 1]}"
+        alias = f"{count}{code[0]}-{MONTHS[first.month - 1]}"
     else:
         alias = freq
     try:
         with _business_days():
-            return cast(pd.Period, pd.Period(first, freq=alias))
+            return cast(pd.Period, pd.Period(first.tz_localize(None), freq=alias))
     except ValueError as error:
         raise UserError(f"GluonTS cannot step by {freq}: it needs a pandas Period, which has no such step") from error

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from pandas.tseries.offsets import Tick
 
 from titans_seq.errors import UserError
 
-from .frequency import stepper
+from .calendars import Months, calendar_of
+from .frequency import base_times, dated, phases
 from .options import Duplicates, Holes
 from .source import Source, counted, show_time
 
@@ -65,7 +65,7 @@ def describe_duplicates(rows: Rows, source: Source) -> str | None:
     ]
     occur = "1 time occurs" if len(repeated) == 1 else f"{len(repeated)} times occur"
     named = "; ".join(shown) + (f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else "")
-    return f"{occur} more than once ({named}): set duplicates to mean, last or first"
+    return f"{occur} more than once ({named}): set --duplicates to mean, last or first"
 
 
 def describe_holes(rows: Rows, grid: pd.Index, source: Source) -> str | None:
@@ -87,9 +87,10 @@ def describe_holes(rows: Rows, grid: pd.Index, source: Source) -> str | None:
     named = "; ".join(shown)
     named += f" and {counted(len(before) - _SHOWN, 'more hole')}" if len(before) > _SHOWN else ""
     have = "time step has" if missing.sum() == 1 else "time steps have"
+    often = "; or take the rows as steps with --rows-are-steps" if missing.sum() > len(rows.index) else ""
     return (
         f"{missing.sum()} {have} no row ({named}): "
-        "set holes to fill-missing (missing values) or interpolate (a straight line)"
+        f"set --holes to fill-missing (missing values) or interpolate (a straight line){often}"
     )
 
 
@@ -115,7 +116,7 @@ def full_grid(rows: Rows, freq: str | None, source: Source) -> pd.DatetimeIndex 
         numbers = rows.index.to_numpy()
         steps, counts = np.unique(np.diff(numbers), return_counts=True)
         step = int(steps[np.argmax(counts)]) if len(steps) else 1
-        named, first = f"steps of {step}", _first_in_phase(numbers, step)
+        named, first = f"steps of {step}", int(numbers[_in_phase(numbers % step)[0]])
         _check_filled(rows, (int(numbers[-1]) - first) // step + 1, source)
         grid = pd.RangeIndex(first, int(numbers[-1]) + 1, step)
     off = np.flatnonzero(grid.get_indexer(rows.index) < 0)
@@ -124,10 +125,20 @@ def full_grid(rows: Rows, freq: str | None, source: Source) -> pd.DatetimeIndex 
         do = "row does" if len(off) == 1 else "rows do"
         raise UserError(
             f"{source.name}: {len(off)} {do} not fall on {named} ({'; '.join(named_off)}"
-            f"{f' and {len(off) - _SHOWN} more' if len(off) > _SHOWN else ''}): "
-            "round their times, or give the right frequency as freq"
+            f"{f' and {len(off) - _SHOWN} more' if len(off) > _SHOWN else ''}): {_remedy(freq)}"
         )
     return grid
+
+
+def _remedy(freq: str | None) -> str:
+    if freq is None:
+        return "correct the step numbers, or take the rows as steps with --rows-are-steps"
+    if isinstance(calendar_of(freq), Months):
+        return f"give --freq {freq} to take each to that day of its month, another --freq, or --rows-are-steps"
+    return (
+        "take times that are a little late to their step with --round, give the right --freq, or take the rows as steps "
+        "with --rows-are-steps"
+    )
 
 
 def fill_holes(rows: Rows, grid: pd.Index, how: Holes, targets: int) -> Rows:
@@ -163,25 +174,25 @@ def fill_holes(rows: Rows, grid: pd.Index, how: Holes, targets: int) -> Rows:
 
 
 def _dates(rows: Rows, index: pd.DatetimeIndex, freq: str, source: Source) -> pd.DatetimeIndex:
-    step = stepper(freq)
-    times = index.to_numpy().astype("datetime64[ns]").astype(np.int64)
-    first = int(times[0])
-    if isinstance(step, Tick):
-        first = _first_in_phase(times, step.nanos)
-        _check_filled(rows, (int(times[-1]) - first) // step.nanos + 1, source)
-    return pd.date_range(pd.Timestamp(first), pd.Timestamp(times[-1]), freq=step)
+    calendar, times = calendar_of(freq), base_times(index, freq)
+    on = _in_phase(phases(calendar, times))
+    numbers = calendar.number(times)
+    first, last = int(numbers[on[0]]), int(numbers[-1])
+    _check_filled(rows, (last - first) // calendar.size + 1, source)
+    clock = times[on[0]] - calendar.time(np.array([first]))[0]
+    return dated(calendar.time(np.arange(first, last + 1, calendar.size)) + clock, freq, index.tz)
 
 
-def _first_in_phase(times: np.ndarray, step: int) -> int:
-    """The first time whose remainder by the step is the one that most times have."""
-    remainders = times % step
+def _in_phase(remainders: np.ndarray) -> np.ndarray:
+    """The rows whose remainder by the step is the one that most rows have."""
     found, counts = np.unique(remainders, return_counts=True)
-    return int(times[np.argmax(remainders == found[np.argmax(counts)])])
+    return np.flatnonzero(remainders == found[np.argmax(counts)])
 
 
 def _check_filled(rows: Rows, size: int, source: Source) -> None:
     if size > 1000 and len(rows.index) < _LEAST_FILLED * size:
         raise UserError(
             f"{source.name}: {len(rows.index)} rows would fill only a few of the {size} steps from "
-            f"{show_time(rows.index[0])} to {show_time(rows.index[-1])}: give the right frequency as freq"
+            f"{show_time(rows.index[0])} to {show_time(rows.index[-1])}: give the right --freq, or take the rows as "
+            "steps with --rows-are-steps"
         )

@@ -1,9 +1,8 @@
 """One call from a file of any known kind to series."""
 
-from dataclasses import replace
 from pathlib import Path
 
-from .frames import from_frame
+from .frames import from_table
 from .options import FrameOptions, TableOptions
 from .reading import read_table
 from .series import SeriesData
@@ -14,14 +13,14 @@ def load_series(path: str | Path, options: FrameOptions | None = None, table: Ta
     r"""Read the series of a file, choosing the reader by the file's suffix.
 
     Args:
-        path: .csv, .tsv, .txt, .tsf (each also with .gz), .parquet or .pq.
+        path: .csv, .tsv, .txt, .tsf, .parquet, .pq, .xlsx or .xlsm; text also with .gz, .bz2 or .xz, and a .zip of one.
         options: what the columns mean and how faults are met. A .tsf file says this itself; of the options
             only `freq` applies to it.
-        table: how a text table is written.
+        table: how a table is written.
 
     Raises:
         UserError: if the file is missing, broken, of an unknown kind, or its content is refused (see
-            `from_frame`).
+            `from_table`).
 
     Example:
         >>> import tempfile
@@ -35,6 +34,4 @@ def load_series(path: str | Path, options: FrameOptions | None = None, table: Ta
     path = Path(path)
     if path.name.lower().endswith(TSF_SUFFIXES):
         return read_tsf(path, options.freq if options else None)
-    read = read_table(path, table)
-    data = from_frame(read.frame, options, source=str(path))
-    return replace(data, notes=read.notes + data.notes)
+    return from_table(read_table(path, table), options)

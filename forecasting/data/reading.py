@@ -1,24 +1,28 @@
-"""Reading a table from a file: CSV and TSV, plain or gzip, and Parquet."""
+"""Reading a table from a file: text, Parquet, Excel, each also compressed or in a zip archive."""
 
-import csv
+import bz2
 import gzip
 import io
-import re
-import warnings
+import lzma
+import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from titans_seq.errors import UserError
 
+from .numbers import NumberStyle
 from .options import TableOptions
-from .source import PARQUET_SUFFIXES, enumerate_some
+from .source import PARQUET_SUFFIXES, Source, enumerate_some
+from .text_tables import read_text_table
+from .unpivot import unpivot
 
-TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-
-_SNIFFED_LINES = 50
+EXCEL_SUFFIXES = (".xlsx", ".xlsm")
+PLAIN_SUFFIXES = (".csv", ".tsv", ".txt")
+_UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,22 +30,28 @@ class Table:
     """A table as read.
 
     Args:
-        frame: the cells, one row for each line after the header. Empty lines are kept, so that row i is line
-            i + 2.
-        notes: what was found out about the file's text.
+        frame: the cells, one row for each line after the header: text as it is written, or what a Parquet or Excel
+            file gives.
+        source: where the rows stand.
+        style: how its text writes numbers, as far as that is known.
+        notes: what was found out about the file.
     """
 
     frame: pd.DataFrame
+    source: Source
+    style: NumberStyle
     notes: tuple[str, ...]
 
 
 def read_table(path: str | Path, options: TableOptions | None = None) -> Table:
-    r"""Read a table from CSV, TSV or Parquet; a text file may be gzipped.
+    r"""Read a table from a text file, Parquet or Excel.
 
-    The separator (comma, semicolon, tab), the decimal sign and the encoding are found out unless given.
+    The separator, the header's line, the encoding and how numbers are written are found out unless given. A column a
+    year (or another date) becomes a row each.
 
     Args:
-        path: a file ending in .csv, .tsv, .txt (each also with .gz), .parquet or .pq.
+        path: a file ending in .csv, .tsv, .txt (each also with .gz, .bz2, .xz), .parquet, .pq, .xlsx, .xlsm, or a .zip
+            that holds one such file.
         options: how the text is written.
 
     Raises:
@@ -51,71 +61,156 @@ def read_table(path: str | Path, options: TableOptions | None = None) -> Table:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "a.csv"
-        ...     _ = path.write_text("day;sold\n2020-01-01;1,5\n2020-01-02;2,5\n")
+        ...     _ = path.write_text("day;shop\n2020-01-01;007\n2020-01-02;010\n")
         ...     table = read_table(path)
-        >>> table.frame["sold"].tolist(), table.notes
-        ([1.5, 2.5], ("cells are separated by ';', numbers written with a decimal comma",))
+        >>> table.frame["shop"].tolist(), table.notes
+        (['007', '010'], ("cells are separated by ';'",))
     """
     path, options = Path(path), options or TableOptions()
-    name = path.name.lower()
-    if name.endswith(PARQUET_SUFFIXES):
-        return Table(_read_parquet(path), ())
-    if not name.endswith(TEXT_SUFFIXES):
-        known = enumerate_some([*TEXT_SUFFIXES, *PARQUET_SUFFIXES], limit=20)
-        kind = path.suffix or "(no suffix)"
-        raise UserError(f"{path}: unknown kind of file {kind!r}: expected a name ending in {known}")
-    text, notes = read_text(path, options.encoding)
-    return _parse(path, text, options, notes)
+    name, raw, notes = open_file(path)
+    suffix = "".join(Path(name.lower()).suffixes[-1:])
+    if suffix in PARQUET_SUFFIXES:
+        table = Table(_read_parquet(path, raw), Source(str(path), "row", 1), NumberStyle(), ())
+    elif suffix in EXCEL_SUFFIXES:
+        table = _read_excel(path, raw, options)
+    elif suffix in PLAIN_SUFFIXES:
+        table = _read_text(path, raw, options)
+    else:
+        raise UserError(f"{path}: unknown kind of file {suffix or '(no suffix)'!r}: {_expected()}")
+    frame, source, found = unpivot(table.frame, table.source)
+    return replace(table, frame=frame, source=source, notes=(*notes, *table.notes, *found))
+
+
+def open_file(path: Path) -> tuple[str, bytes, tuple[str, ...]]:
+    """The name and the bytes of a file, unpacked, with a note where it was in an archive.
+
+    Raises:
+        UserError: if it is missing, empty or broken, or an archive of several files.
+    """
+    raw = _read_bytes(path)
+    name = path.name
+    if name.lower().endswith(".zip"):
+        return _unzip(path, raw)
+    suffix = path.suffix.lower()
+    if suffix in _UNPACK:
+        try:
+            raw, name = _UNPACK[suffix](raw), path.stem
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            kind = {".gz": "gzip"}.get(suffix, suffix[1:])
+            raise UserError(f"{path}: broken {kind} file ({error}): download or compress it again") from error
+    if not raw[:4096].strip() and not raw.strip():
+        raise UserError(f"{path}: the file is empty: expected a header line and rows of data")
+    return name, raw, ()
 
 
 def read_text(path: Path, encoding: str | None = None) -> tuple[str, list[str]]:
-    """The text of a file, unzipped where its name ends in .gz, with notes on its encoding.
-
-    UTF-8 is tried first (with or without a mark), UTF-16 where a mark says so, then cp1252.
+    """The text of a file, unpacked where its name says so, with notes on its encoding.
 
     Raises:
-        UserError: if the file is missing, empty, a broken gzip, or not text.
+        UserError: if the file is missing, empty or broken, or not text.
     """
-    raw = _read_bytes(path)
-    if encoding is None and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encoding = "utf-16"
+    _, raw, _ = open_file(path)
+    decoded, notes = decode(path, raw, encoding)
+    return decoded.decode("utf-8"), notes
+
+
+def decode(path: Path, raw: bytes, encoding: str | None = None) -> tuple[bytes, list[str]]:
+    """The bytes of a text in UTF-8 without a mark, with notes on the encoding it had.
+
+    UTF-8 and UTF-16 are recognised for certain; others are guessed by which letters they give, cp1252 where that says
+    nothing.
+
+    Raises:
+        UserError: if the encoding is unknown or not that of the file, or the file is not text.
+    """
+    notes: list[str] = []
+    if encoding is None:
+        encoding, note = _find_encoding(raw)
+        notes = [note] if note else []
     try:
-        text, notes = raw.decode(encoding or "utf-8-sig"), []
+        text = raw if encoding == "utf-8" else raw.decode(encoding).encode("utf-8")
+        if encoding == "utf-8":
+            raw.decode("utf-8")
     except LookupError as error:
         raise UserError(f"{path}: unknown encoding {encoding!r}: give a name such as utf-8 or cp1252") from error
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        fault = f"byte {raw[error.start]:#04x} on line {line} is not {encoding or 'utf-8'}"
-        if encoding is not None:
-            raise UserError(f"{path}: {fault}: give another encoding, or none to have it found out") from error
-        # latin-1 takes the few bytes that cp1252 leaves undefined, so this cannot fail.
-        text = raw.decode("cp1252") if not set(raw) & set(b"\x81\x8d\x8f\x90\x9d") else raw.decode("latin-1")
-        notes = [f"{fault}; read as cp1252"]
-    if "\0" in text:
+        raise UserError(
+            f"{path}: byte {raw[error.start]:#04x} on line {line} is not {encoding}: "
+            "give another --encoding, or none to have it found out"
+        ) from error
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    if b"\0" in text:
         raise UserError(f"{path}: the file holds zero bytes, so it is not text: expected a text table")
-    if not text.strip():
-        raise UserError(f"{path}: the file is empty: expected a header line and rows of data")
     return text, notes
+
+
+def _find_encoding(raw: bytes) -> tuple[str, str]:
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16", ""
+    head = raw[:2000]
+    for encoding, high in (("utf-16-le", head[1::2]), ("utf-16-be", head[0::2])):
+        if len(high) > 8 and high.count(0) > 0.6 * len(high):
+            return encoding, f"read as {encoding}, which the file does not say"
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        encoding = _guess(raw)
+        fault = f"byte {raw[error.start]:#04x} on line {line} is not utf-8"
+        return encoding, f"{fault}; read as {encoding}"
+    return "utf-8", ""
+
+
+def _guess(raw: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    candidates = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1255", "cp1256", "koi8_r", "gb18030", "big5", "cp932"]
+    best = from_bytes(raw[:100_000], cp_isolation=[*candidates, "euc_jp", "cp949"], preemptive_behaviour=False).best()
+    if best is not None and best.encoding not in ("cp1250", "cp1252") and best.alphabets:
+        foreign = [name for name in best.alphabets if "Latin" not in name and "Punctuation" not in name]
+        if foreign:
+            return best.encoding
+    # latin-1 takes the few bytes that cp1252 leaves undefined, so this cannot fail.
+    return "latin-1" if set(raw) & set(b"\x81\x8d\x8f\x90\x9d") else "cp1252"
 
 
 def _read_bytes(path: Path) -> bytes:
     if path.is_dir():
         raise UserError(f"{path}: is a folder: give a file")
     try:
-        if path.name.lower().endswith(".gz"):
-            with gzip.open(path) as stream:
-                return stream.read()
         return path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: broken gzip file ({error}): download or compress it again") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    raw = _read_bytes(path)
+def _unzip(path: Path, raw: bytes) -> tuple[str, bytes, tuple[str, ...]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            held = [one.filename for one in archive.infolist() if not one.is_dir()]
+            tables = [name for name in held if _is_table(name) and not name.startswith("__MACOSX/")]
+            if len(tables) != 1:
+                shown = enumerate_some(held, 5)
+                raise UserError(
+                    f"{path}: the archive holds {len(tables)} tables ({shown}), and one is expected: unzip it and name one"
+                )
+            return tables[0], archive.read(tables[0]), (f"read {tables[0]} of the archive",)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{path}: broken zip file, or one with a password ({error}): unzip it yourself") from error
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().endswith((*PLAIN_SUFFIXES, *PARQUET_SUFFIXES, *EXCEL_SUFFIXES, ".tsf"))
+
+
+def _expected() -> str:
+    known = enumerate_some([*PLAIN_SUFFIXES, *PARQUET_SUFFIXES, *EXCEL_SUFFIXES, ".tsf"], limit=20)
+    return f"expected a name ending in {known} (text also with .gz, .bz2, .xz), or a .zip: save it as one of these"
+
+
+def _read_parquet(path: Path, raw: bytes) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(io.BytesIO(raw), engine="pyarrow")
     except (ValueError, OSError) as error:  # pyarrow's errors are ValueError or OSError
@@ -125,75 +220,48 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _parse(path: Path, text: str, options: TableOptions, notes: list[str]) -> Table:
-    lines = text.splitlines()
-    separator = options.separator or _sniff_separator(lines[:_SNIFFED_LINES])
-    header = next(csv.reader(lines[:1], delimiter=separator))
-    _check_header(path, header)
-    decimal = options.decimal or _sniff_decimal(lines[1:_SNIFFED_LINES], separator)
-    if separator != "," or decimal != ".":
-        sign = ", numbers written with a decimal comma" if decimal == "," else ""
-        notes.append(f"cells are separated by {separator!r}{sign}")
+def _read_text(path: Path, raw: bytes, options: TableOptions) -> Table:
+    text, notes = decode(path, raw, options.encoding)
+    table = read_text_table(str(path), text, options)
+    style = NumberStyle(options.decimal, options.thousands, semicolons=table.layout.separator == ";")
+    source = Source(str(path), "line", table.layout.header + 2, table.lines)
+    return Table(table.frame, source, style, (*notes, *table.layout.notes, *table.notes))
+
+
+def _read_excel(path: Path, raw: bytes, options: TableOptions) -> Table:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(  # pyright: ignore[reportCallIssue]  (its hints lack "round_trip")
-                io.StringIO(text.rstrip("\r\n")),
-                sep=separator,
-                decimal=decimal,
-                index_col=False,
-                skip_blank_lines=False,
-                skipinitialspace=True,
-                low_memory=False,
-                float_precision="round_trip",  # pyright: ignore[reportArgumentType]
-            )
-    except pd.errors.ParserWarning as error:
+        with pd.ExcelFile(io.BytesIO(raw), engine="openpyxl") as book:
+            sheets = [str(name) for name in book.sheet_names]
+            sheet = options.sheet or sheets[0]
+            if sheet not in sheets:
+                raise UserError(f"{path}: no sheet {sheet!r}: expected one of {enumerate_some(sheets)}")
+            cells = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
+    except ImportError as error:
         raise UserError(
-            f"{path}: the rows have more cells than the header's {len(header)}: name every column, "
-            "or remove the separator at the end of the rows"
+            f"{path}: reading Excel needs openpyxl: pip install openpyxl, or save the sheet as CSV"
         ) from error
-    except (pd.errors.ParserError, ValueError, csv.Error) as error:
-        reason = re.sub(r"^Error tokenizing data\. C error: ", "", str(error)).strip()
-        raise UserError(f"{path}: cannot be read as a table with separator {separator!r}: {reason}") from error
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}: not a readable Excel file ({error}): save it again, or as CSV") from error
+    notes = [] if len(sheets) == 1 else [f"read sheet {sheet!r} of {enumerate_some(sheets)}: --sheet names another"]
+    filled = cells.notna().sum(axis=1).to_numpy()
+    if not len(filled) or filled.max() == 0:
+        raise UserError(f"{path}: sheet {sheet!r} is empty: expected a header row and rows of data")
+    # Titles above the header fill fewer cells than it does.
+    header = options.skip_rows if options.skip_rows is not None else int((filled >= max(2, filled.max() - 1)).argmax())
+    if options.skip_rows is None and header:
+        notes.append(f"{header} rows above the header are left out")
+    names = [f"Unnamed: {at}" if pd.isna(name) else _name(name) for at, name in enumerate(cells.iloc[header])]
+    frame = cells.iloc[header + 1 :].reset_index(drop=True)
+    frame.columns = pd.Index(names)
     if frame.empty:
-        raise UserError(f"{path}: the file holds a header and no rows of data")
-    frame.columns = frame.columns.str.strip()
-    if any("\N{REPLACEMENT CHARACTER}" in name for name in header):
-        notes.append("some column names hold a replacement sign: an earlier program lost their letters")
-    return Table(frame, tuple(notes))
+        raise UserError(f"{path}: sheet {sheet!r} holds a header and no rows of data")
+    return Table(frame.infer_objects(), Source(str(path), "row", header + 2), NumberStyle(), tuple(notes))
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    named = [name.strip() for name in header if name.strip()]
-    if not named:
-        raise UserError(f"{path}: line 1 names no column: expected a header line")
-    twice = sorted({name for name in named if named.count(name) > 1})
-    if twice:
-        raise UserError(f"{path}: column {twice[0]!r} occurs {named.count(twice[0])} times in the header: rename one")
-    # Numbered columns ("date,0,1" or "0,1,2") are names; anything else that reads as a row of values is one.
-    numbered = named == [str(number) for number in range(len(named))]
-    if all(_is_value(name) for name in named) and not numbered:
-        raise UserError(f"{path}: line 1 holds values ({', '.join(named[:3])}), not names: put a header line before it")
-
-
-def _is_value(text: str) -> bool:
-    return bool(re.fullmatch(r"[-+]?\d*[.,]?\d+(e[-+]?\d+)?|\d+[-/.]\d+([-/.]\d+)?([ T].*)?", text, re.IGNORECASE))
-
-
-def _sniff_separator(lines: list[str]) -> str:
-    """The separator that cuts all lines into equally many cells, the most; else what the header shows."""
-    best, width = ",", 1
-    for separator in ("\t", ";", ","):
-        cells = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
-        if cells and cells[0] > width and set(cells) == {cells[0]}:
-            best, width = separator, cells[0]
-    return best if width > 1 else max((",", ";", "\t"), key=lines[0].count)
-
-
-def _sniff_decimal(lines: list[str], separator: str) -> str:
-    """A comma, where cells such as "1,5" occur and cells such as "1.5" do not."""
-    if separator == ",":
-        return "."
-    cells = [cell.strip() for row in csv.reader(lines, delimiter=separator) for cell in row]
-    comma = any(re.fullmatch(r"[-+]?\d*,\d+", cell) for cell in cells)
-    return "," if comma and not any(re.fullmatch(r"[-+]?\d*\.\d+", cell) for cell in cells) else "."
+def _name(cell: object) -> str:
+    """A header cell as text: a year without a point, a date without its midnight."""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell).removesuffix(" 00:00:00").strip()

@@ -21,6 +21,7 @@ class Item:
         values: float64 [T, V], V >= 1, NaN where missing.
         known: float64 [T + E, F] covariates known ahead; E >= 0 rows lie after the last step. All finite.
         past: float64 [T, P] covariates known only up to now. All finite.
+        ids: what tells the series apart in a long table, a text for each identifier column; empty elsewhere.
 
     Raises:
         ValueError: if the shapes do not agree, times do not increase, or a value is infinite.
@@ -37,6 +38,7 @@ class Item:
     values: np.ndarray
     known: np.ndarray
     past: np.ndarray
+    ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field in ("values", "known", "past"):
@@ -56,11 +58,11 @@ class Item:
                 f"item {self.name!r}: past must have {length} rows and known at least as many, "
                 f"got {self.past.shape[0]} and {self.known.shape[0]}"
             )
-        if not (self.index.is_monotonic_increasing and self.index.is_unique):
+        if not self.index.is_monotonic_increasing or not self.index.is_unique:
             raise ValueError(f"item {self.name!r}: the index must be strictly increasing")
         if np.isinf(self.values).any():
             raise ValueError(f"item {self.name!r}: values must be finite or NaN, got an infinite value")
-        if not (np.isfinite(self.known).all() and np.isfinite(self.past).all()):
+        if self.known.size + self.past.size and not (np.isfinite(self.known).all() and np.isfinite(self.past).all()):
             raise ValueError(f"item {self.name!r}: covariates must be finite, got NaN or an infinite value")
 
     @property
@@ -99,7 +101,9 @@ class SeriesData:
         past_names: names of the P past covariates.
         layout: "wide" is one item whose channels are the columns of a file, "long" is one item for each id.
         notes: what reading found and decided, one sentence each, for the user to see.
-        id_column: the column that told the series of a long table apart, where they come from one.
+        id_columns: the columns that told the series of a long table apart, where they come from one.
+        time_columns: the columns that held the time, none where there is no such.
+        unused: the columns that were left out.
 
     Raises:
         ValueError: if there is no item, two share a name, or widths differ from the names.
@@ -119,7 +123,9 @@ class SeriesData:
     past_names: tuple[str, ...]
     layout: Literal["wide", "long"]
     notes: tuple[str, ...]
-    id_column: str | None = None
+    id_columns: tuple[str, ...] = ()
+    time_columns: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.items:
@@ -137,6 +143,12 @@ class SeriesData:
                 raise ValueError(
                     f"item {item.name!r}: a dated index needs a frequency and steps have none: {self.freq}"
                 )
+
+    @property
+    def zone(self) -> str | None:
+        """The time zone of the dates, None where they have none."""
+        index = self.items[0].index
+        return str(index.tz) if isinstance(index, pd.DatetimeIndex) and index.tz is not None else None
 
     @property
     def total_length(self) -> int:
@@ -167,3 +179,13 @@ class SeriesData:
             return replace(self, items=tuple(self.items[i] for i in at))
         items = tuple(replace(item, values=item.values[:, at]) for item in self.items)
         return replace(self, items=items, channels=tuple(names))
+
+
+def join_indexes(indexes: Sequence[pd.Index]) -> pd.Index:
+    """One index after the other, in their time zone and unit.
+
+    Example:
+        >>> join_indexes([pd.RangeIndex(2), pd.RangeIndex(5, 6)]).tolist()
+        [0, 1, 5]
+    """
+    return indexes[0].append(list(indexes[1:]))

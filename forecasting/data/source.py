@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pandas as pd
 
@@ -17,6 +17,12 @@ class Source:
     A text file counts lines with the header as line 1; a Parquet file counts rows from 1; a frame in memory
     counts rows from 0, as `iloc` does. Positions are whole numbers of any type, 0 for the first row of data.
 
+    Args:
+        name: the path, or "the frame".
+        unit: what its rows are called.
+        first: number of the first row of data.
+        lines: the line of each row, where they do not follow each other.
+
     Example:
         >>> Source.of("sales.csv").at(0), Source.of(None).at(0)
         ('sales.csv, line 2', 'the frame, row 0')
@@ -27,6 +33,7 @@ class Source:
     name: str
     unit: Literal["line", "row"]
     first: int
+    lines: Sequence[int] | None = None
 
     @classmethod
     def of(cls, name: str | None) -> "Source":
@@ -42,9 +49,13 @@ class Source:
         """A short name for the series of this source: the file's name up to its first dot."""
         return "series" if self.name == "the frame" else PurePath(self.name).name.split(".")[0] or "series"
 
+    def number(self, position: Any) -> int:
+        """The number of the row at `position`."""
+        return int(position) + self.first if self.lines is None else int(self.lines[int(position)])
+
     def place(self, position: Any) -> str:
         """The row at `position`, such as "line 7"."""
-        return f"{self.unit} {int(position) + self.first}"
+        return f"{self.unit} {self.number(position)}"
 
     def at(self, position: Any) -> str:
         """The row at `position` with the source's name before it."""
@@ -54,7 +65,7 @@ class Source:
         """Several rows, the first `limit` of them by number."""
         if len(positions) == 1:
             return self.place(positions[0])
-        return f"{self.unit}s {enumerate_some([str(int(p) + self.first) for p in positions], limit)}"
+        return f"{self.unit}s {enumerate_some([str(self.number(p)) for p in positions], limit)}"
 
 
 def enumerate_some(names: Sequence[str], limit: int = 8, joint: str = ", ") -> str:
@@ -87,3 +98,8 @@ def show_time(time: Any) -> str:
         ('2020-01-02', '2020-01-02 03:00:00', '7')
     """
     return str(time).removesuffix(" 00:00:00") if isinstance(time, pd.Timestamp) else str(time)
+
+
+def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
+    """The column called `name`, of which there is one; pandas leaves open whether there are several."""
+    return cast(pd.Series, frame[name])

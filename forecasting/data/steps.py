@@ -1,44 +1,52 @@
 """Arithmetic of steps: how many make a season, which number a date has, whether two steps are the same."""
 
-import logging
-
-import numpy as np
 import pandas as pd
-from pandas.tseries.frequencies import to_offset
-from pandas.tseries.offsets import MonthBegin, MonthEnd, Tick
 
-from ..data import period_of
-from .date_parts import month_number
-from .frequency import stepper
-
-_EPOCH = np.datetime64("1970-01-01")
+from .calendars import DAY, Calendar, MonthDays, Months, Ticks, Weekly, YearDays, calendar_of
+from .frequency import base_times
 
 
 def season_length(freq: str | None) -> int:
-    """Steps of the season that MASE and the seasonal naive forecast use, as GluonTS counts them.
+    """Steps of the season that MASE and the seasonal naive forecast use: the shortest natural one.
 
-    Hours 24, business days 5, months 12, quarters 4, minutes the day; days, weeks, years and steps without
-    dates 1 (the convention of the M4 competition).
+    Steps within a day have the day, or the hours of it that the calendar has; days the week, or its days that the
+    calendar has; months and days of the month the year; steps of seconds the hour, as GluonTS counts them. Weeks, years
+    and steps without dates have none, as in the M4 competition.
 
     Args:
-        freq: pandas alias of the step; None where there are no dates.
+        freq: alias of the step; None where there are no dates.
+
+    Returns:
+        The steps, 1 where there is no season or it is no whole number of steps.
 
     Example:
-        >>> [season_length(freq) for freq in ("h", "15min", "MS", "QS-JAN", "D", None)]
-        [24, 96, 12, 4, 1, 1]
+        >>> [season_length(freq) for freq in ("h", "15min", "MS", "QS-JAN", "D", "B", "D[MON-SAT]", None)]
+        [24, 96, 12, 4, 7, 5, 6, 1]
     """
     if freq is None:
         return 1
-    # GluonTS takes a second to import, which those who only forecast need not wait for.
-    from gluonts.time_feature import get_seasonality
+    match calendar_of(freq):
+        case Ticks(size) if size < DAY // 1440:
+            return _whole(DAY // 24, size)
+        case Ticks(size) if size < DAY:
+            return _whole(DAY, size)
+        case Ticks(size) if size < 7 * DAY:
+            return _whole(7 * DAY, size)
+        case Months(size):
+            return _whole(12, size)
+        case MonthDays(size, days):
+            return _whole(12 * len(days), size)
+        case Weekly(size, slots):
+            days = len({slot // DAY for slot in slots})
+            return _whole(len(slots) if len(slots) == days else len(slots) // days, size)
+        case YearDays() as calendar:
+            return calendar.dates_a_year
+        case _:
+            return 1
 
-    logger = logging.getLogger("gluonts.time_feature.seasonality")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it warns of steps such as 36h, for which 1 is the right answer
-    try:
-        return get_seasonality(freq)
-    finally:
-        logger.setLevel(level)
+
+def _whole(season: int, size: int) -> int:
+    return season // size if season % size == 0 else 1
 
 
 def step_number(index: pd.DatetimeIndex | pd.RangeIndex, freq: str | None) -> int:
@@ -56,31 +64,25 @@ def step_number(index: pd.DatetimeIndex | pd.RangeIndex, freq: str | None) -> in
     """
     if not isinstance(index, pd.DatetimeIndex) or freq is None:
         return index.start // index.step if isinstance(index, pd.RangeIndex) else 0
-    offset = stepper(freq)
-    first = index.to_numpy()[:1]
-    if isinstance(offset, Tick):
-        return int(first.astype("datetime64[ns]").astype(np.int64)[0]) // offset.nanos
-    if isinstance(offset, MonthBegin | MonthEnd):
-        return int(month_number(index)[0]) // offset.n
-    day = first.astype("datetime64[D]")[0]
-    if period_of(freq) == "B":
-        return int(np.busday_count(_EPOCH, day)) // offset.n
-    # Rarer steps (half months, custom offsets) are walked.
-    steps = len(pd.date_range(min(day, _EPOCH), max(day, _EPOCH), freq=offset)) - 1
-    return steps if day >= _EPOCH else -steps
+    calendar = calendar_of(freq)
+    return int(calendar.number(base_times(index[:1], freq))[0]) // calendar.size
 
 
 def same_step(one: str | None, other: str | None) -> bool:
     """Whether two frequencies step alike, wherever they are anchored; None is a step without dates.
 
     Example:
-        >>> same_step("W-SUN", "W-FRI"), same_step("MS", "ME"), same_step("h", "2h"), same_step(None, "D")
+        >>> same_step("W-SUN", "W-FRI"), same_step("MS", "M[15]"), same_step("h", "2h"), same_step(None, "D")
         (True, True, False, False)
     """
     if one is None or other is None:
         return one is other
-    first, second = stepper(one), stepper(other)
-    months = (MonthBegin, MonthEnd)
-    if isinstance(first, months) and isinstance(second, months):
-        return first.n == second.n
-    return first == second or to_offset(one) == to_offset(other)
+    first, second = calendar_of(one), calendar_of(other)
+    if isinstance(first, Months) and isinstance(second, Months):
+        return first.size == second.size
+    return _rule(first) == _rule(second)
+
+
+def _rule(calendar: Calendar) -> object:
+    """A calendar without the name it was given."""
+    return (calendar.size, calendar.slots) if isinstance(calendar, Weekly) else calendar

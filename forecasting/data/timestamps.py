@@ -1,172 +1,341 @@
-"""Turning a column into dates: which format it is written in, and which cell is not a date."""
+"""Turning a column into dates: which way of writing gives a grid, which cell is no date, in which time zone."""
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from titans_seq.errors import UserError
 
+from .calendars import DAYS, MONTHS, Months, calendar_of
+from .date_texts import Label, Reading, clean, epoch_times, read_dates, read_format, weeks_of
+from .frequency import anchor_of, fine_index
+from .inferring import regularity
 from .source import Source
+from .zones import check_zone, localize, zone_of_offsets
 
-_WORDED = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%b %Y", "%b-%Y", "%b-%y", "%Y %b", "%YM%m")
-_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_QUARTER = r"(?i)(?:(?P<y>\d{4})[ -]?Q(?P<q>[1-4])|Q(?P<q2>[1-4])[ -]?(?P<y2>\d{4}))"
-_NUMBERED = re.compile(r"\d{1,2}([/.-])\d{1,2}\1(\d{4}|\d{2})(.*)")
-_OFFSET = r":\d\d.*(?:Z|[+-]\d\d:?\d\d)$"
+_OFFSET = re.compile(r"(.*\d\d?:\d\d.*?) ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)", re.IGNORECASE)
+_REGULAR = 0.9
+"""Share of a grid that dates fill which are taken for regular."""
+_CLEARLY = 0.3
+"""By how much one reading must be more regular than another, where neither is."""
+_DIGITS: tuple[tuple[int, str], ...] = ((8, "%Y%m%d"), (10, "%Y%m%d%H"), (12, "%Y%m%d%H%M"), (14, "%Y%m%d%H%M%S"))
+_EPOCHS = (("s", 1e8, 4.2e9), ("ms", 1e11, 4.2e12), ("us", 1e14, 4.2e15), ("ns", 1e17, 4.2e18))
+_EXCEL = (20_000, 80_000)
+"""Serial days of Excel from 1954 to 2119."""
 
 
 @dataclass(frozen=True, eq=False)
 class Times:
-    """Dates of a column.
+    """The dates, or step numbers, of a column's different values.
 
     Args:
-        index: one date a row, NaT where a cell is empty or no date.
+        index: one a value, int64 for step numbers; NaT never.
         written: how the column writes them, for a note.
+        label: the period that each names as a whole, None where they name days or times.
+        fields: year and number in the year of each label.
+        second: where a time zone was given to clock times: what each means the second time a clock shows it.
     """
 
-    index: pd.DatetimeIndex
+    index: pd.Index
     written: str
+    label: Label | None = None
+    fields: tuple[np.ndarray, np.ndarray] | None = None
+    second: pd.DatetimeIndex | None = None
 
 
-def parse_times(column: pd.Series, name: str, source: Source, date_format: str | None = None) -> Times:
-    """Read a column of dates; an empty cell gives NaT.
+def parse_times(
+    values: pd.Index,
+    name: str,
+    source: Source,
+    positions: np.ndarray,
+    date_format: str | None = None,
+    zone: str | None = None,
+) -> Times:
+    """Read the different values of a column as dates, or as step numbers where they can be none.
 
     Args:
-        column: dates as text, date objects, pandas datetimes or periods, or whole numbers such as 20200131.
-            Its index holds each row's position in the source.
+        values: dates as text, date objects, pandas datetimes or periods, or numbers such as 20200131; none missing.
         name: what the column is called.
         source: where the rows come from, for messages.
+        positions: where each value first lies in the source.
         date_format: strptime format; None finds it.
+        zone: the time zone of clock times, or to convert to.
 
     Raises:
-        UserError: for a cell that is not a date, with its line.
+        UserError: for a value that is not a date, with its line; for dates that can be read in two ways.
 
     Example:
-        >>> column = pd.Series(["1/2/2020", "1/13/2020"])
-        >>> times = parse_times(column, "day", Source.of("a.csv"))
+        >>> times = parse_times(pd.Index(["1/2/2020", "1/13/2020"]), "day", Source.of("a.csv"), np.arange(2))
         >>> times.index[0].date().isoformat(), times.written
         ('2020-01-02', 'written as %m/%d/%Y')
     """
-    times = _read(column, date_format)
-    try:
-        times = replace(times, index=times.index.as_unit("ns"))
-    except pd.errors.OutOfBoundsDatetime as error:
+    times = _read(values, name, source, positions, date_format)
+    if zone is None or not isinstance(times.index, pd.DatetimeIndex):
+        return times
+    check_zone(zone)
+    if times.index.tz is not None:
+        return replace(times, index=times.index.tz_convert(zone), written=f"in the time zone {zone}")
+    first, second = localize(times.index, zone)
+    never = np.flatnonzero(first.isna())
+    if len(never):
         raise UserError(
-            f"{source.name}: column {name!r} holds dates outside the years 1678 to 2261: remove their rows ({error})"
-        ) from error
-    wrong = np.flatnonzero(np.asarray(times.index.isna() & column.notna()))
-    if len(wrong):
-        like = f"a date {times.written}" if times.written else "a date"
-        cell = str(column.iloc[wrong[0]])
-        raise UserError(
-            f"{source.at(column.index[wrong[0]])}: {cell!r} in the time column {name!r} is not {like}: "
-            "correct the cell, give date_format, or name another column as time"
+            f"{source.at(positions[never[0]])}: {values[never[0]]} in column {name!r} does not exist in {zone}, where "
+            "the clock is put forward: give another --time-zone, or none"
         )
-    return times
-
-
-def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
-    """The column called `name`, of which there is one; pandas leaves open whether there are several."""
-    return cast(pd.Series, frame[name])
+    return replace(times, index=first, second=second, written=f"in the time zone {zone}")
 
 
 def looks_like_dates(column: pd.Series) -> bool:
-    """Whether a column holds dates: by its type, or half of a sample of text parses. Numbers never are."""
+    """Whether a column holds dates: by its type, or because half of a sample of text parses. Numbers never are."""
     if isinstance(column.dtype, (pd.DatetimeTZDtype, pd.PeriodDtype)) or column.dtype.kind == "M":
         return True
-    if pd.api.types.is_numeric_dtype(column.dtype):
+    texts = sample_of(column)
+    if pd.api.types.is_numeric_dtype(column.dtype) or not texts or _share_of_numbers(texts) > 0.5:
         return False
+    best = read_dates([_without_offset(clean(text)) for text in texts])
+    return bool(best) and 2 * best[0].failures <= len(texts)
+
+
+def sample_of(column: pd.Series, size: int = 50) -> list[str]:
+    """Different values of a column as text, spread over it."""
     present = column.dropna()
-    if not len(present):
-        return False
-    sample = present.iloc[np.unique(np.linspace(0, len(present) - 1, 50).astype(int))]
-    numbers: Any = pd.to_numeric(sample.astype(str), errors="coerce")
-    if numbers.notna().mean() > 0.5:
-        return False
-    return bool(_read(sample, None).index.notna().mean() >= 0.5)
+    at = np.unique(np.linspace(0, len(present) - 1, size).astype(int)) if len(present) else []
+    return list(dict.fromkeys(text for text in (str(present.iloc[i]).strip() for i in at) if text))
 
 
-def date_number_format(column: pd.Series) -> str | None:
-    """The strptime format of whole numbers that are all dates (20200131, 202001, 2020), None for others."""
-    if not pd.api.types.is_integer_dtype(column.dtype) or column.isna().any():
+def date_numbers(values: np.ndarray, name: str) -> Times | None:
+    """Numbers that are dates: years, 202001, 20200131, weeks, Unix times, serial days of Excel. None for others.
+
+    Args:
+        values: different numbers, float64.
+        name: of their column: serial days need one that speaks of dates, and weeks one that speaks of weeks where the
+            numbers could be months.
+
+    Example:
+        >>> date_numbers(np.array([202201.0, 202253.0]), "x"), date_numbers(np.array([202201.0, 202252.0]), "x").label
+        (None, 'W')
+        >>> date_numbers(np.array([45292.0]), "Date").written
+        'serial days of Excel'
+    """
+    if not len(values) or not np.isfinite(values).all():
         return None
-    low, high = int(column.min()), int(column.max())
-    for date_format, least, most in (
-        ("%Y%m%d", 17000101, 22611231),
-        ("%Y%m", 170001, 226112),
-        ("%Y", 1700, 2261),
-    ):
+    low, high = values.min(), values.max()
+    whole = bool((values == np.round(values)).all())
+    if whole and low >= 1700 and high <= 2261:
+        return _years(values.astype(np.int64))
+    if whole and low >= 170001 and high <= 226112:
+        return _months_or_weeks(values.astype(np.int64), name)
+    for digits, date_format in _DIGITS:
+        # Unix seconds of this century have ten digits too, and begin with 1.
+        if whole and low >= (17 if digits == 8 else 19) * 10.0 ** (digits - 2) and high < 23 * 10.0 ** (digits - 2):
+            reading = read_format([f"{number:.0f}" for number in values], date_format)
+            if not reading.failures:
+                return Times(fine_index(reading.times), f"written as {date_format}")
+    for unit, least, most in _EPOCHS:
         if least <= low and high <= most:
-            parsed = pd.to_datetime(column.astype(str), format=date_format, errors="coerce")
-            return date_format if parsed.notna().all() else None
+            names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+            times = epoch_times(values, unit)
+            return Times(fine_index(times), f"Unix {names[unit]}, in UTC")
+    if _EXCEL[0] <= low and high <= _EXCEL[1] and re.search(r"dat|fecha|日|day|tag|jour", name, re.IGNORECASE):
+        days = np.round(values * 86400).astype(np.int64) * np.timedelta64(1, "s")
+        return Times(fine_index(np.datetime64("1899-12-30", "us") + days), "serial days of Excel")
     return None
 
 
-def _read(column: pd.Series, date_format: str | None) -> Times:
-    if isinstance(column.dtype, pd.PeriodDtype):
-        return Times(pd.DatetimeIndex(column.dt.to_timestamp()), "")
-    if column.dtype.kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype):
-        zoned = isinstance(column.dtype, pd.DatetimeTZDtype)
-        return Times(_utc(column), "with a time zone, moved to UTC" if zoned else "")
-    present = column.dropna()
-    if len(present) and isinstance(present.iloc[0], dt.date):
-        return Times(_utc(column), "")
-    text = column.astype("string").str.strip()
-    if date_format is not None:
-        return Times(_utc(text, date_format), f"written as {date_format}")
-    # One sort of writing is tried after another until one fits every cell. Of the formats of one sort
-    # (1/2/2020 fits two) the fewest failures win, then the fewest different steps, then the first, which
-    # has the month before the day.
-    sorts: tuple[Callable[[pd.Series], list[Times]], ...] = (_iso, _by_format, _quarters)
-    tried: list[Times] = []
-    for sort in sorts:
-        tried += sorted(sort(text), key=lambda times: (_failures(times), _irregularity(times.index)))
-        if tried and min(map(_failures, tried)) == text.isna().sum():
-            break
-    return min(tried, key=_failures)
+def _years(years: np.ndarray) -> Times:
+    first = (years - 1970).astype("datetime64[Y]")
+    return Times(fine_index(first.astype("datetime64[D]")), "written as %Y", "Y", (years, np.zeros_like(years)))
 
 
-def _failures(times: Times) -> int:
-    return int(np.isnat(times.index.to_numpy()).sum())
+def _months_or_weeks(numbers: np.ndarray, name: str) -> Times | None:
+    years, within = numbers // 100, numbers % 100
+    weekly = bool(re.search(r"week|woche|^kw|^cw|semaine|semana|周|週|wk", name, re.IGNORECASE)) or within.max() > 12
+    if within.min() < 1 or (weekly and (within > weeks_of(years)).any()):
+        return None
+    text = [
+        f"{year}-W{number:02}" if weekly else f"{year}-{number:02}" for year, number in zip(years, within, strict=True)
+    ]
+    reading = read_dates(text)[0]
+    return Times(
+        fine_index(reading.times), "weeks (ISO)" if weekly else "written as %Y%m", reading.label, reading.fields
+    )
 
 
-def _irregularity(index: pd.DatetimeIndex) -> int:
-    return len(np.unique(np.diff(np.unique(index.dropna().to_numpy()))))
+def period_dates(times: Times, freq: str) -> pd.DatetimeIndex | None:
+    """The days by which a frequency names the periods of labels; None where the labels do not name such periods.
+
+    Quarters of an anchor that no calendar quarter has ("QE-JAN") are those of a year that ends in that month, as pandas
+    counts them.
+
+    Example:
+        >>> times = date_numbers(np.array([1960.0]), "year")
+        >>> [str(period_dates(times, freq)[0].date()) for freq in ("YE-DEC", "YE-JUN", "YS-JUL")]
+        ['1960-12-31', '1960-06-30', '1960-07-01']
+    """
+    if times.label is None or times.fields is None or not isinstance(times.index, pd.DatetimeIndex):
+        return None
+    years, numbers = times.fields
+    named = anchor_of(freq)
+    if times.label == "W":
+        return times.index + pd.Timedelta(days=DAYS.index(named)) if named in DAYS else None
+    calendar = calendar_of(freq)
+    size = {"Y": 12, "H": 6, "Q": 3, "M": 1}[times.label]
+    if not isinstance(calendar, Months) or calendar.size % size:
+        return None
+    starts = calendar.day == 1
+    month = (years - 1970) * 12 + numbers * size + (0 if starts else size - 1)
+    if named in MONTHS:
+        at = MONTHS.index(named)
+        if times.label == "Y":
+            month = (years - 1970) * 12 + at
+        elif times.label == "Q" and (at if starts else at + 1) % 3:
+            last = (at - 1) % 12 if starts else at
+            month = (years - 1970) * 12 + last - 9 + 3 * numbers - (2 if starts else 0)
+    return fine_index(calendar.time(month))
 
 
-def _utc(column: pd.Series, date_format: str | None = None) -> pd.DatetimeIndex:
-    times = pd.to_datetime(column, format=date_format, errors="coerce", utc=True)
-    return pd.DatetimeIndex(times).tz_localize(None)
+def _read(values: pd.Index, name: str, source: Source, positions: np.ndarray, date_format: str | None) -> Times:
+    if isinstance(values, pd.PeriodIndex):
+        return _periods(values)
+    if isinstance(values, pd.DatetimeIndex):
+        return Times(_in_unit(values), "" if values.tz is None else f"in the time zone {values.tz}")
+    if pd.api.types.is_numeric_dtype(values.dtype) and date_format is None:
+        return _numbers(values, name, source, positions)
+    if isinstance(values[0], dt.date) and all(isinstance(value, dt.date) for value in values):
+        return _objects(values, name, source)
+    texts = [str(value).strip() for value in values]
+    if date_format is None and _share_of_numbers(texts) == 1:
+        return _numbers(pd.Index(np.array(texts, dtype=np.float64)), name, source, positions)
+    local = [_without_offset(text) for text in texts] if date_format is None else texts
+    readings = read_dates(local) if date_format is None else [read_with_format(texts, date_format)]
+    wrong = np.flatnonzero(np.isnat(readings[0].times)) if readings else np.arange(1)
+    if len(wrong):
+        raise _no_date(texts, int(wrong[0]), readings, name, source, positions)
+    reading = readings[0] if len(readings) == 1 else _choose(readings, texts, name, source)
+    ahead = _offsets(texts, local) if date_format is None else None
+    if ahead is None:
+        return Times(fine_index(reading.times), reading.written, reading.label, reading.fields)
+    return _in_zone(reading.times, ahead, name, source)
 
 
-def _iso(text: pd.Series) -> list[Times]:
-    zoned = text.str.contains(_OFFSET, na=False).any()
-    # Bare digits would pass as years; a column of numbers is handled by `date_number_format` instead.
-    dashed = text.where(text.str.contains(r"^\d{4}[-/T ]?\d", na=False))
-    return [Times(_utc(dashed, "ISO8601"), "with a time zone, moved to UTC" if zoned else "")]
+def _in_unit(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    if index.tz is None:
+        return fine_index(index.to_numpy())
+    return fine_index(index.tz_convert("UTC").tz_localize(None).to_numpy()).tz_localize("UTC").tz_convert(index.tz)
 
 
-def _by_format(text: pd.Series) -> list[Times]:
-    present = text.dropna()
-    if not len(present):
-        return []
-    match = _NUMBERED.fullmatch(str(present.iloc[0]))
-    formats: tuple[str, ...] = _WORDED
-    if match:
-        mark, year, clock = match[1], "%Y" if len(match[2]) == 4 else "%y", match[3]
-        days = (f"%m{mark}%d{mark}{year}", f"%d{mark}%m{mark}{year}")
-        formats = tuple(day + suffix for day in days for suffix in _CLOCKS if bool(suffix) == bool(clock))
-    return [Times(_utc(text, date_format), f"written as {date_format}") for date_format in formats]
+def _periods(values: pd.PeriodIndex) -> Times:
+    """Periods by their first day; months, quarters and years are labels."""
+    label: Label | None = {"M": "M", "Q": "Q", "Y": "Y", "A": "Y"}.get(values.freqstr.split("-")[0])  # pyright: ignore
+    index = fine_index(values.to_timestamp(how="start").to_numpy())
+    years = np.asarray(values.year)
+    if label is None or values.freqstr not in ("M", "Q-DEC", "Y-DEC", "A-DEC"):
+        return Times(index, "")
+    number = {"M": np.asarray(values.month) - 1, "Q": np.asarray(values.quarter) - 1}.get(label, np.zeros_like(years))
+    return Times(index, "", label, (years, number))
 
 
-def _quarters(text: pd.Series) -> list[Times]:
-    fields = text.where(text.str.fullmatch(_QUARTER).fillna(False)).str.extract(_QUARTER)
-    year = column_of(fields, "y").fillna(column_of(fields, "y2"))
-    quarter = column_of(fields, "q").fillna(column_of(fields, "q2"))
-    first_month = quarter.map({"1": "01", "2": "04", "3": "07", "4": "10"}).astype("string")
-    return [Times(_utc(year + "-" + first_month, "%Y-%m"), "written as quarters")]
+def _numbers(values: pd.Index, name: str, source: Source, positions: np.ndarray) -> Times:
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    dates = date_numbers(numbers, name)
+    if dates is not None:
+        return dates
+    odd = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.round(numbers)))
+    if len(odd):
+        raise UserError(
+            f"{source.at(positions[odd[0]])}: {values[odd[0]]} in the time column {name!r} is neither a date nor a "
+            "whole step number: turn it into dates, give --date-format, name another column with --time, or take the "
+            "rows as steps with --rows-are-steps"
+        )
+    return Times(pd.Index(numbers.astype(np.int64)), "step numbers, not dates")
+
+
+def _objects(values: pd.Index, name: str, source: Source) -> Times:
+    """Date objects of Python, some of which may have a time zone."""
+    offsets = [value.utcoffset() if isinstance(value, dt.datetime) else None for value in values]
+    times = np.asarray(pd.to_datetime(values, utc=True).tz_localize(None)).astype("datetime64[us]")
+    if all(offset is None for offset in offsets):
+        return Times(fine_index(times), "")
+    if any(offset is None for offset in offsets):
+        raise UserError(f"{source.name}: only some dates in column {name!r} have a time zone: give all of them one")
+    ahead = np.array([int(offset.total_seconds()) // 60 for offset in offsets if offset is not None])
+    return _in_zone(times + ahead * np.timedelta64(1, "m"), ahead, name, source)
+
+
+def _without_offset(text: str) -> str:
+    found = _OFFSET.fullmatch(text)
+    return found[1] if found else text
+
+
+def _offsets(texts: Sequence[str], local: Sequence[str]) -> np.ndarray | None:
+    """Minutes ahead of UTC of each text, None where none says so."""
+    ends = [text[len(rest) :].strip().upper() for text, rest in zip(texts, local, strict=True)]
+    if not any(ends):
+        return None
+    minutes = {end: 0 if end in ("", "Z", "UTC", "GMT") else _minutes(end) for end in set(ends)}
+    return np.array([minutes[end] for end in ends])
+
+
+def _minutes(offset: str) -> int:
+    digits = offset[1:].replace(":", "").ljust(4, "0")
+    return (-1 if offset[0] == "-" else 1) * (int(digits[:2]) * 60 + int(digits[2:]))
+
+
+def _in_zone(times: np.ndarray, ahead: np.ndarray, name: str, source: Source) -> Times:
+    universal = times - ahead * np.timedelta64(1, "m")
+    zone = zone_of_offsets(universal, ahead)
+    if zone is None:
+        raise UserError(
+            f"{source.name}: the offsets from UTC in column {name!r} change as in no time zone: write all in one, "
+            "such as UTC"
+        )
+    return Times(fine_index(universal).tz_localize("UTC").tz_convert(zone), f"in the time zone {zone}")
+
+
+def read_with_format(texts: Sequence[str], date_format: str) -> Reading:
+    """Read texts by a format that a user gave, to which an offset from UTC may belong; see `read_format`."""
+    if "%z" not in date_format:
+        return read_format(texts, date_format)
+    times = pd.to_datetime(pd.Series(list(texts)), format=date_format, errors="coerce", utc=True)
+    return Reading(np.asarray(times.dt.tz_localize(None)).astype("datetime64[us]"), f"written as {date_format}, in UTC")
+
+
+def _choose(readings: Sequence[Reading], texts: Sequence[str], name: str, source: Source) -> Reading:
+    """The reading whose dates make a grid.
+
+    Raises:
+        UserError: if two do.
+    """
+    regular = [regularity(fine_index(np.unique(reading.times))) for reading in readings]
+    ranked = sorted(range(len(readings)), key=lambda at: -regular[at])
+    first, second = ranked[0], ranked[1]
+    both = regular[second] >= _REGULAR or regular[first] - regular[second] < _CLEARLY
+    if not both or (readings[first].times == readings[second].times).all():
+        return readings[first]
+    odd = int(np.argmax(readings[0].times != readings[1].times))
+    shown = [f"{str(readings[at].times[odd])[:10]} ({readings[at].written})" for at in sorted((first, second))]
+    formats = [f'"{readings[at].written.removeprefix("written as ")}"' for at in sorted((first, second))]
+    raise UserError(
+        f"{source.name}, column {name!r}: {texts[odd]!r} can be {' or '.join(shown)}, and nothing in the column tells "
+        f"which: give --date-format {' or '.join(formats)}"
+    )
+
+
+def _no_date(
+    texts: Sequence[str], at: int, readings: Sequence[Reading], name: str, source: Source, positions: np.ndarray
+) -> UserError:
+    like = f"a date {readings[0].written}" if readings and readings[0].written and len(texts) > 1 else "a date"
+    return UserError(
+        f"{source.at(positions[at])}: {texts[at]!r} in the time column {name!r} is not {like}: correct the cell or "
+        "remove its row, give --date-format, name another column with --time, or take the rows as steps with --rows-are-steps"
+    )
+
+
+def _share_of_numbers(texts: Sequence[str]) -> float:
+    numbers: Any = pd.to_numeric(pd.Series(list(texts)), errors="coerce")
+    return float(numbers.notna().mean()) if len(texts) else 0.0

@@ -191,6 +191,4 @@ def _is_number(cell: str) -> bool:
 def _dates(start: pd.Timestamp, length: int, freq: str) -> pd.DatetimeIndex:
     if period_of(freq) in "YQMWD":
         start = start.normalize()
-    # In seconds, because some series of M4 run past 2262, where nanoseconds end.
-    dates = walk(date_at(snap(pd.DatetimeIndex([start]).as_unit("s"), freq), 0), length, freq)
-    return dates.as_unit("ns") if date_at(dates, -1).year < 2262 else dates
+    return walk(date_at(snap(pd.DatetimeIndex([start]), freq), 0), length, freq)

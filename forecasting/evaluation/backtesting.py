@@ -9,6 +9,7 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from ..data import Item, SeriesData
+from ..data.series import join_indexes
 from ..data.steps import step_number
 from ..inference import Trained, predict_windows, quantile_columns, series_names, trained_levels
 from ..windows.cutting import Windows
@@ -206,14 +207,14 @@ def _frame(
     for at, start in zip(windows.item.tolist(), windows.target_start.tolist(), strict=True):
         item, span = data.items[at], slice(start, start + horizon)
         series += [name for name in names[at] for _ in range(horizon)]
-        cutoff.append(np.repeat(item.index[start - 1 : start].to_numpy(), horizon * channels))
-        time.append(np.tile(item.index[span].to_numpy(), channels))
+        cutoff.append(item.index[start - 1 : start].repeat(horizon * channels))
+        time += [item.index[span]] * channels
         actual.append(item.values[span].T.ravel())
     return pd.DataFrame(
         {
             "series": series,
-            "cutoff": np.concatenate(cutoff),
-            "time": np.concatenate(time),
+            "cutoff": join_indexes(cutoff),
+            "time": join_indexes(time),
             "actual": np.concatenate(actual),
             "mean": mean.swapaxes(1, 2).ravel(),
             **quantile_columns(quantiles.swapaxes(1, 2), levels),

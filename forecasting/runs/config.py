@@ -1,17 +1,34 @@
-"""What `config.yaml` of a run holds: settings, data and the versions it was made with."""
+"""What a run of a forecaster keeps in its folder: settings, data and what it was started by."""
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from titans_seq.experiment.provenance import checkout_commit, versions_of
-from titans_seq.errors import UserError
-from titans_seq.experiment.record import read_config, read_config_file
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.record import DataRecord, Origin
+from titans_seq.experiment.run_folder import RunLayout
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, TableOptions
+from ..storage import upgraded_options
 
-_PACKAGES = ("torch", "lightning", "numpy", "pandas")
+_EARLIER = ("checkpoint.pt", "card.md", "history.csv")
+RUNS = RunLayout(
+    (
+        "metrics.json",
+        "metrics.csv",
+        "metrics_by_step.csv",
+        "backtest.csv",
+        "backtest_metrics.json",
+        "backtest_metrics.csv",
+        "forecast.csv",
+        "forecast.png",
+        "training.png",
+        *_EARLIER,
+    ),
+    finish="`titans forecast train --resume --out {out}`",
+)
+"""The last names are those of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -22,55 +39,29 @@ class RunConfig:
         forecast: settings of model and training.
         options: what the columns of the data mean.
         table: how a text file is written.
-        data: absolute path of the data file.
-        sha256: of its bytes, in hexadecimal.
-        versions: of Python and the packages, by name.
-        commit: of this package's repository, where it runs from a checkout.
+        data: the data file and its hash.
+        origin: versions, commit and command.
     """
 
     forecast: ForecastConfig
     options: FrameOptions
     table: TableOptions
-    data: str
-    sha256: str
-    versions: dict[str, str]
-    commit: str | None = None
+    data: DataRecord
+    origin: Origin = field(default_factory=lambda: Origin.here("torch", "lightning", "numpy", "pandas"))
+
+    @staticmethod
+    def upgraded(plain: dict[str, Any]) -> dict[str, Any]:
+        """Return today's form of the plain values that earlier versions wrote (`sha256`, `versions`)."""
+        if "sha256" not in plain:
+            return plain
+        kept = {name: plain[name] for name in ("forecast", "table") if name in plain}
+        return kept | {
+            "options": upgraded_options(plain.get("options", {})),
+            "data": {"path": plain.get("data"), "sha256": plain["sha256"]},
+            "origin": {"versions": plain.get("versions", {}), "commit": plain.get("commit")},
+        }
 
 
 def new_run_config(data_path: Path, forecast: ForecastConfig, options: FrameOptions, table: TableOptions) -> RunConfig:
-    """The configuration of a run that starts now, on a file that is there."""
-    return RunConfig(
-        forecast,
-        options,
-        table,
-        str(data_path.resolve()),
-        file_hash(data_path),
-        versions_of(*_PACKAGES),
-        checkout_commit("forecasting", "titans_seq"),
-    )
-
-
-def read_run_config(path: Path) -> RunConfig:
-    """Read the configuration of a run.
-
-    Args:
-        path: the run folder, or a `config.yaml` (also a copy elsewhere).
-
-    Raises:
-        UserError: if there is none, or it is damaged.
-    """
-    path = Path(path)
-    return read_config(path, RunConfig) if path.is_dir() else read_config_file(path, RunConfig)
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal.
-
-    Raises:
-        UserError: if there is no such file.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
+    """Return the configuration of a run that starts now, on a file that is there."""
+    return RunConfig(forecast, options, table, DataRecord(str(data_path.resolve()), file_hash(data_path)))

@@ -11,9 +11,8 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
+from titans_seq.experiment.history import History
 from titans_seq.pictures import check_picture, save_picture
-
-NOT_LEVELS = ("series", "cutoff", "time", "actual", "mean")
 
 HISTORY, FORECAST, CHECK = "#3a3a3a", "#1f62a8", "#c2571a"
 
@@ -78,7 +77,7 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
         _draw_forecast(axis, panel.check, CHECK, label, bands=False)
     _draw_forecast(axis, panel.forecast, FORECAST, "forecast", bands=True)
     axis.axvline(history["time"].iloc[-1], color="0.6", linewidth=0.8, linestyle=":", zorder=1)
-    axis.set_ylabel(panel.name)
+    axis.set_ylabel(panel.name, parse_math=False)
     _style(axis)
     axis.margins(x=0.01)
     # Without an offset: 372 ppm shall not be drawn as 2 above 3.7e2.
@@ -119,12 +118,11 @@ def _draw_forecast(axis: Axes, forecast: pd.DataFrame, colour: str, label: str, 
         )
 
 
-def plot_training(history: pd.DataFrame, best_epoch: int, by_step: pd.DataFrame | None, path: Path | str) -> None:
+def plot_training(history: History, by_step: pd.DataFrame | None, path: Path | str) -> None:
     """Draw the training curve and, where the run has been evaluated, the error by step of the horizon.
 
     Args:
-        history: columns `number` (from 0), `train_loss` and `val_loss` (NaN without validation).
-        best_epoch: number of the epoch whose weights were kept.
+        history: every epoch.
         by_step: columns `model`, `step` and `mse`, as `Evaluation.by_step`; None leaves the second panel out.
         path: .png, .pdf or .svg file to write.
 
@@ -135,18 +133,18 @@ def plot_training(history: pd.DataFrame, best_epoch: int, by_step: pd.DataFrame 
     count = 1 if by_step is None else 2
     figure = Figure(figsize=(5.5 * count, 3.8), layout="constrained")
     axes = figure.subplots(1, count, squeeze=False)[0]
-    _draw_curve(axes[0], history, best_epoch)
+    _draw_curve(axes[0], history)
     if by_step is not None:
         _draw_steps(axes[1], by_step)
     save_picture(figure, path)
 
 
-def _draw_curve(axis: Axes, history: pd.DataFrame, best_epoch: int) -> None:
-    epochs = history["number"] + 1
-    axis.plot(epochs, history["train_loss"], color=HISTORY, marker=".", label="training")
-    if np.isfinite(history["val_loss"]).any():
-        axis.plot(epochs, history["val_loss"], color=FORECAST, marker=".", label="validation")
-    axis.axvline(best_epoch + 1, color="0.6", linewidth=0.8, linestyle=":", label="kept")
+def _draw_curve(axis: Axes, history: History) -> None:
+    for name, colour, label in (("loss", HISTORY, "training"), ("validation_loss", FORECAST, "validation")):
+        points = [(row["epoch"], row[name]) for row in history.epochs if name in row]
+        if points:
+            axis.plot(*zip(*points, strict=True), color=colour, marker=".", label=label)
+    axis.axvline(history.best_epoch or 0, color="0.6", linewidth=0.8, linestyle=":", label="kept")
     axis.set(xlabel="epoch", ylabel="loss", title="Training")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     _style(axis)

@@ -2,52 +2,55 @@
 
 A run folder holds everything to repeat and use a run, and nothing of it is written anywhere else:
 
-    config.yaml             settings, data file and its SHA-256, versions
-    model/                  the trained model
-    card.md, history.csv    what it is; its epochs
+    config.yaml             settings, data file and its SHA-256, versions, commit, command
+    log.jsonl               every epoch
+    checkpoints/            the state after the latest epoch, while training
+    model/                  the trained model, with a card
     metrics.json, .csv      scores of `evaluate`, and by horizon step in metrics_by_step.csv
     backtest.csv, backtest_metrics.json, .csv
     forecast.csv
-    checkpoint.pt           the state after the latest epoch, while training
 """
 
 import json
 import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path, write_text
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.record import CONFIG, read_config
+from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
-from titans_seq.experiment.record import CONFIG, write_config
 
 from ..config import ForecastConfig
-from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
+from ..data import FrameOptions, SeriesData, TableOptions, load_series, own_names, read_table
+from ..data.source import show_time
+from ..data.writing import check_table_file, write_frame
 from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part
+from ..inputs import matching_series, read_like
 from ..model import ForecastModel
-from ..model_card import model_card
-from ..reading import read_like
-from ..storage import history_csv
-from .config import RunConfig, file_hash, new_run_config, read_run_config
-from .folder import CHECKPOINT, RUNS
+from .config import RUNS, RunConfig, new_run_config
 
-HISTORY = "history.csv"
-CARD = "card.md"
 FORECAST = "forecast.csv"
 
 __all__ = [
     "FORECAST",
-    "HISTORY",
+    "Prediction",
     "RunConfig",
     "backtest_run",
     "evaluate_run",
+    "newest_rows",
     "open_run",
     "predict_run",
-    "read_run_config",
     "train_run",
 ]
 
@@ -62,6 +65,9 @@ def train_run(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = "none",
+    hardware: Hardware = ONE_DEVICE,
+    logger: str | None = None,
+    tell: Callable[[SeriesData, ForecastConfig], None] | None = None,
 ) -> ForecastModel:
     """Train a forecaster on a file, into a run folder.
 
@@ -77,6 +83,9 @@ def train_run(
         resume: go on with an unfinished run; a finished one is returned as it is.
         overwrite: replace an earlier run, once the first epoch of the new one has passed.
         progress: as in `ForecastModel.fit`.
+        hardware: what to train on.
+        logger: see `titans_seq.experiment.fit.fit`.
+        tell: called with the series and the settings when both are there, before training.
 
     Raises:
         UserError: if the folder is taken or holds no run to resume, the settings or the data are not those of
@@ -89,31 +98,41 @@ def train_run(
         if RUNS.is_finished(out):
             return open_run(out)
         data = _run_data(run)
-        return _train(data, out, run, progress, resume=(out / CHECKPOINT).is_file())
+        if tell is not None:
+            tell(data, run.forecast)
+        return _train(data, out, run, True, progress, hardware, logger)
     if data_path is None or config is None:
         raise UserError("training needs a data file and settings: only resuming an earlier run does without them")
     data = load_series(data_path, options, table)
+    if tell is not None:
+        tell(data, config)
     run = new_run_config(Path(data_path), config, options, table)
-    with RUNS.claim(out, overwrite):
-        write_config(out, run)
-        return _train(data, out, run, progress, resume=False)
+    with RUNS.started(out, run, overwrite):
+        return _train(data, out, run, False, progress, hardware, logger)
 
 
-def _train(data: SeriesData, out: Path, run: RunConfig, progress: Progress, resume: bool) -> ForecastModel:
+def _train(
+    data: SeriesData,
+    out: Path,
+    run: RunConfig,
+    resume: bool,
+    progress: Progress,
+    hardware: Hardware,
+    logger: str | None,
+) -> ForecastModel:
     model = ForecastModel.fit(
         data,
         run.forecast,
         options=run.options,
         progress=progress,
-        checkpoint=out / CHECKPOINT,
+        folder=out,
         resume=resume,
+        hardware=hardware,
+        logger=logger,
     )
-    write_text(out / HISTORY, history_csv(model.history))
-    card = model_card(model.config, model.context, model.history, model.network)
-    write_text(out / CARD, f"{card}\nTrained on {run.data} (SHA-256 {run.sha256}).\n")
     # The model comes last: a folder with one is a finished run.
     model.save(out / MODEL)
-    (out / CHECKPOINT).unlink(missing_ok=True)
+    shutil.rmtree(out / CHECKPOINTS)
     RUNS.clear(out)
     return model
 
@@ -121,15 +140,15 @@ def _train(data: SeriesData, out: Path, run: RunConfig, progress: Progress, resu
 def _stored(out: Path, data_path: Path | None, config: ForecastConfig | None) -> RunConfig:
     if not (out / CONFIG).is_file():
         raise UserError(f"{out}: there is no run to resume: train without resuming first")
-    run = read_run_config(out)
+    run = read_config(out, RunConfig)
     if config is not None and config != run.forecast:
         raise UserError(
             f"{out}: the run to resume has other settings (see {out / CONFIG}): resume with the same ones, "
             "or train anew with overwrite or into another folder"
         )
-    if data_path is not None and file_hash(Path(data_path)) != run.sha256:
+    if data_path is not None and file_hash(Path(data_path)) != run.data.sha256:
         raise UserError(
-            f"{data_path} is not the file that the run in {out} was started on ({run.data}): resume with that one"
+            f"{data_path} is not the file that the run in {out} was started on ({run.data.path}): resume with that one"
         )
     return run
 
@@ -141,14 +160,20 @@ def open_run(out: Path) -> ForecastModel:
         UserError: if the folder is no run, or one that was not finished; the message says how to finish it.
     """
     out = Path(out)
-    read_run_config(out)
+    read_config(out, RunConfig)
     if not RUNS.is_finished(out):
         raise UserError(RUNS.describe_unfinished(out))
     return ForecastModel.load(out / MODEL)
 
 
 def evaluate_run(
-    out: Path, part: Part = "test", *, data_path: Path | None = None, season: int | None = None
+    out: Path,
+    part: Part = "test",
+    *,
+    data_path: Path | None = None,
+    season: int | None = None,
+    options: FrameOptions | None = None,
+    table: TableOptions | None = None,
 ) -> Evaluation:
     """Score a run's model over every window of a part; see `ForecastModel.evaluate`.
 
@@ -157,13 +182,15 @@ def evaluate_run(
         part: of the data.
         data_path: another file to evaluate on; None takes the run's own, which must be unchanged.
         season: steps; None goes by the frequency.
+        options: what the columns of the other file mean; None as those of the run's own.
+        table: how it is written; likewise.
 
     Raises:
         UserError: if the run is not finished, or its data is gone or was changed.
     """
     out = Path(out)
     model = open_run(out)
-    result = model.evaluate(_data(out, model, data_path), part, season=season)
+    result = model.evaluate(_data(out, model, data_path, options, table), part, season=season)
     _write_scores(out / "metrics", result.table, result, {"part": result.part})
     write_text(out / "metrics_by_step.csv", result.by_step.to_csv(index=False))
     return result
@@ -178,6 +205,8 @@ def backtest_run(
     season: int | None = None,
     data_path: Path | None = None,
     progress: Progress = "none",
+    options: FrameOptions | None = None,
+    table: TableOptions | None = None,
 ) -> Backtest:
     """Forecast from rolling cutoffs at the end of a run's data; see `ForecastModel.backtest`.
 
@@ -189,17 +218,34 @@ def backtest_run(
         season: steps; None goes by the frequency.
         data_path: another file; None takes the run's own, which must be unchanged.
         progress: for each refit.
+        options: what the columns of the other file mean; None as those of the run's own.
+        table: how it is written; likewise.
 
     Raises:
         UserError: if the run is not finished, or its data is gone, changed or too short.
     """
     out = Path(out)
     model = open_run(out)
-    data = _data(out, model, data_path)
+    data = _data(out, model, data_path, options, table)
     result = model.backtest(data, windows=windows, step=step, refit=refit, season=season, progress=progress)
-    write_text(out / "backtest.csv", result.forecasts.to_csv(index=False))
+    write_text(out / "backtest.csv", own_names(result.forecasts, data).to_csv(index=False))
     _write_scores(out / "backtest_metrics", result.table, result, {})
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A forecast as written.
+
+    Attributes:
+        frame: the identifiers and the time by the names of the file, `mean` and one column a level.
+        data: the series that were forecast.
+        notes: what a reader of the forecast should know, one sentence each.
+    """
+
+    frame: pd.DataFrame
+    data: SeriesData
+    notes: tuple[str, ...]
 
 
 def predict_run(
@@ -209,8 +255,12 @@ def predict_run(
     *,
     known_future: Path | None = None,
     levels: tuple[float, ...] | None = None,
-) -> pd.DataFrame:
+    options: FrameOptions | None = None,
+    table: TableOptions | None = None,
+) -> Prediction:
     """Forecast what follows the run's own series, or those of a new file; see `ForecastModel.predict`.
+
+    Where the run's own file has changed since training, what follows its rows of today is forecast.
 
     Args:
         out: the run folder.
@@ -218,41 +268,76 @@ def predict_run(
         target: the file to write, .csv or .parquet; None is forecast.csv in the run folder.
         known_future: a file with the known covariates of the steps to forecast.
         levels: quantile levels; None gives those trained for.
+        options: what the columns of the files mean; None as those of the run's own.
+        table: how they are written; likewise.
 
     Raises:
         UserError: if the run is not finished, a file does not fit the model, or `target` has another suffix.
     """
     out = Path(out)
     target = out / FORECAST if target is None else Path(target)
-    if target.suffix not in (".csv", ".parquet"):
-        raise UserError(f"{target}: a forecast is written as .csv or .parquet, got {target.suffix or 'no suffix'!r}")
-    model, run = open_run(out), read_run_config(out)
-    data = None if new is None else read_like(Path(new), model.context, run.options, run.table)
-    future = None if known_future is None else read_table(known_future, run.table).frame
-    forecast = model.predict(data, known_future=future, levels=levels)
-    if target.suffix == ".csv":
-        write_text(target, forecast.to_csv(index=False))
+    check_table_file(target)
+    model, run = open_run(out), read_config(out, RunConfig)
+    options, table = options or run.options, table or run.table
+    data, notes = model.context, ()
+    if new is not None:
+        data = matching_series(read_like(Path(new), model.context, options, table), model.context, options)
+        notes = data.notes
     else:
-        with atomic_path(target) as temporary:
-            forecast.to_parquet(temporary, index=False)
-    return forecast
+        data, notes = newest_rows(run, model, options, table)
+    future = None if known_future is None else read_table(known_future, table)
+    forecast = own_names(model.predict(data, known_future=future, levels=levels, options=options), data)
+    write_frame(target, forecast)
+    return Prediction(forecast, data, notes)
 
 
-def _data(out: Path, model: ForecastModel, data_path: Path | None) -> SeriesData:
-    run = read_run_config(out)
+def newest_rows(
+    run: RunConfig, model: ForecastModel, options: FrameOptions, table: TableOptions
+) -> tuple[SeriesData, tuple[str, ...]]:
+    """The series that a run's forecast follows: its file as it is today, or the rows that the model keeps.
+
+    Returns:
+        The series, and a note where they are not those that the model was trained on.
+
+    Raises:
+        UserError: if the file was changed, and no longer fits the model.
+    """
+    path = Path(run.data.path)
+    if not path.is_file():
+        return model.context, (f"the run's data file {path} is gone: the forecast follows the rows of training",)
+    if file_hash(path) == run.data.sha256:
+        return model.context, ()
+    try:
+        data = matching_series(read_like(path, model.context, options, table), model.context, options)
+    except UserError as error:
+        raise UserError(
+            f"the run's data file was changed since training, and no longer fits the model ({error}): restore it, or "
+            "name the file to forecast"
+        ) from error
+    last = max(show_time(item.index[-1]) for item in data.items)
+    return data, (
+        *data.notes,
+        f"the run's data file was changed since training: the forecast follows its rows up to {last}",
+    )
+
+
+def _data(
+    out: Path, model: ForecastModel, data_path: Path | None, options: FrameOptions | None, table: TableOptions | None
+) -> SeriesData:
+    run = read_config(out, RunConfig)
     if data_path is None:
         return _run_data(run)
-    return read_like(Path(data_path), model.context, run.options, run.table)
+    return read_like(Path(data_path), model.context, options or run.options, table or run.table)
 
 
 def _run_data(run: RunConfig) -> SeriesData:
-    path = Path(run.data)
+    path = Path(run.data.path)
     if not path.is_file():
-        raise UserError(f"the run's data file {path} is gone: put it back, or name the file to use instead")
-    if file_hash(path) != run.sha256:
+        raise UserError(f"the run's data file {path} is gone: put it back, or name the file to use with --data")
+    if file_hash(path) != run.data.sha256:
         raise UserError(
             f"the run's data file {path} was changed since training, so its parts are no longer the same: "
-            "restore it, or name the file to use explicitly"
+            "restore it, or name the file to use with --data"
         )
     return load_series(path, run.options, run.table)
 

@@ -1,9 +1,11 @@
 """Draw batches of made-up series: a calendar gives length and periods, a family the process, then come the flaws."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
+
+from titans_seq.errors import UserError
 
 from . import measurement, processes
 
@@ -21,7 +23,7 @@ FAMILIES: Mapping[str, Process] = {
     "long_memory": processes.long_memory,
     "pulses": processes.pulses,
 }
-"""Every process by the name that `GeneratorConfig.families` weighs."""
+"""Every process by the name that `Families` weighs."""
 
 Effect = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
@@ -37,7 +39,7 @@ EFFECTS: tuple[tuple[str, Effect], ...] = (
     ("rounded", measurement.rounded),
     ("held", measurement.held),
 )
-"""Every effect by the name that `GeneratorConfig.effects` weighs, in the order in which they are applied."""
+"""Every effect by the name in `Effects`, in the order in which they are applied."""
 
 CALENDARS: tuple[tuple[tuple[int, ...], float], ...] = (
     ((), 0.12),
@@ -57,60 +59,66 @@ CALENDARS: tuple[tuple[tuple[int, ...], float], ...] = (
 
 
 @dataclass(frozen=True)
+class Families:
+    """Weights of the processes of `FAMILIES`; they need not add up to 1."""
+
+    decomposed: float = 0.24
+    structural: float = 0.28
+    autoregressive: float = 0.08
+    integrated: float = 0.08
+    regimes: float = 0.06
+    threshold: float = 0.03
+    mean_reverting: float = 0.08
+    spectral: float = 0.08
+    long_memory: float = 0.05
+    pulses: float = 0.02
+
+    def __post_init__(self) -> None:
+        weights = asdict(self)
+        if min(weights.values()) < 0 or not sum(weights.values()) > 0:
+            raise UserError(f"families must have weights of at least 0, one of them above 0, got {weights}")
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Probabilities that a series undergoes the effects of `EFFECTS`, each by itself."""
+
+    mixed: float = 0.08
+    flipped: float = 0.05
+    multiplicative: float = 0.4
+    shifted: float = 0.06
+    counts: float = 0.07
+    intermittent: float = 0.02
+    with_outliers: float = 0.08
+    bounded: float = 0.04
+    rounded: float = 0.06
+    held: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not all(0 <= share <= 1 for share in asdict(self).values()):
+            raise UserError(f"effects are probabilities, in [0, 1], got {asdict(self)}")
+
+
+@dataclass(frozen=True)
 class GeneratorConfig:
-    """Shares of what is drawn. Shares of families are weights, of effects probabilities.
+    """What is drawn how often.
 
     Attributes:
-        families: weight of each process of `FAMILIES`; the weights need not add up to 1.
-        effects: probability of each effect of `EFFECTS` that a series undergoes it.
+        families: weights of the processes.
+        effects: probabilities of the effects.
         gaps: probability that a series has missing values.
 
     Raises:
-        ValueError: for a name that is unknown, a negative weight, or a probability above 1.
+        UserError: if a weight or a probability is out of range.
     """
 
-    families: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "decomposed": 0.24,
-            "structural": 0.28,
-            "autoregressive": 0.08,
-            "integrated": 0.08,
-            "regimes": 0.06,
-            "threshold": 0.03,
-            "mean_reverting": 0.08,
-            "spectral": 0.08,
-            "long_memory": 0.05,
-            "pulses": 0.02,
-        }
-    )
-    effects: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "mixed": 0.08,
-            "flipped": 0.15,
-            "multiplicative": 0.4,
-            "shifted": 0.06,
-            "counts": 0.07,
-            "intermittent": 0.02,
-            "with_outliers": 0.08,
-            "bounded": 0.04,
-            "rounded": 0.06,
-            "held": 0.01,
-        }
-    )
+    families: Families = field(default_factory=Families)
+    effects: Effects = field(default_factory=Effects)
     gaps: float = 0.1
 
     def __post_init__(self) -> None:
-        for name, known in (("families", FAMILIES), ("effects", dict(EFFECTS))):
-            given = getattr(self, name)
-            unknown = sorted(set(given) - set(known))
-            if unknown:
-                raise ValueError(f"unknown {name} {unknown}: use some of {', '.join(known)}")
-            if any(not value >= 0 for value in given.values()):
-                raise ValueError(f"{name} must have no negative share, got {dict(given)}")
-        if not sum(self.families.values()) > 0:
-            raise ValueError("at least one family needs a share above 0")
-        if any(value > 1 for value in (*self.effects.values(), self.gaps)):
-            raise ValueError(f"effects and gaps are probabilities, at most 1, got {dict(self.effects)}, {self.gaps}")
+        if not 0 <= self.gaps <= 1:
+            raise UserError(f"gaps is a probability, in [0, 1], got {self.gaps}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,16 +173,15 @@ def generate(
     if rows < 1 or length < 4:
         raise ValueError(f"rows must be at least 1 and length at least 4, got {rows} and {length}")
     periods = draw_periods(rng, rows, length)
-    names = list(config.families)
-    weights = np.array([config.families[name] for name in names])
-    family = rng.choice(len(names), size=rows, p=weights / weights.sum())
+    names, weights = map(list, zip(*asdict(config.families).items(), strict=True))
+    family = rng.choice(len(names), size=rows, p=np.array(weights) / sum(weights))
     values = np.empty((rows, length))
     for number in np.unique(family):
         mine = family == number
         values[mine] = FAMILIES[names[number]](rng, periods[mine, 0], length)
     values = _with_second_period(rng, values, periods)
     for name, effect in EFFECTS:
-        hit = rng.random(rows) < config.effects.get(name, 0.0)
+        hit = rng.random(rows) < getattr(config.effects, name)
         if hit.any():
             values[hit] = effect(rng, values[hit])
     values = np.where(np.isfinite(values), values, 0.0)

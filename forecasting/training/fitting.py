@@ -1,23 +1,28 @@
 """Training a forecaster on series: split, scale, cut windows, run the trainer."""
 
 import copy
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.fit import FitPlan, fit
+from titans_seq.experiment.history import History
+from titans_seq.experiment.recorder import Score
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
 from ..config import ForecastConfig
 from ..data import SeriesData
 from ..data.steps import step_number
-from ..inference import Trained
-from ..network.simba_network import SimbaNetwork, build_network
-from ..windows.cutting import WindowLoader, Windows
-from ..windows.preparation import Scaling, calendar_width, fit_scaling, prepare, series_key
+from ..inference import Trained, new_network
+from ..network.simba_network import SimbaNetwork
+from ..windows.cutting import WindowBatch, WindowLoader, Windows
+from ..windows.preparation import Scaling, fit_scaling, prepare, series_key
 from ..windows.splitting import Split, split_data
-from .trainer import FitResult, fit_network
+from .lightning_module import ForecastModule
+from .optimiser import OptimiserConfig
 
 LEAST_BATCHES = 50
 """Batches an epoch of a short series has, by reading its windows again: otherwise it would be a step or two."""
@@ -29,20 +34,22 @@ def fit_series(
     *,
     start: Trained | None = None,
     progress: Progress = "none",
-    checkpoint: Path | None = None,
+    folder: Path | None = None,
     resume: bool = False,
-    accelerator: str = "auto",
-) -> tuple[Trained, FitResult, tuple[str, ...]]:
+    hardware: Hardware = ONE_DEVICE,
+    logger: str | None = None,
+) -> tuple[Trained, History, tuple[str, ...]]:
     """Train a network on the training parts of all series, stopping early by their validation parts.
 
     Args:
         data: the series.
         config: all settings.
         start: trained before: its weights and scalers are where training starts; it is left as it is.
-        progress: see `fit_network`, like the next three.
-        checkpoint: file for the state after each epoch.
-        resume: whether to go on from it.
-        accelerator: what to train on.
+        progress: see `fit_network`, like the others.
+        folder: where log and checkpoints are written.
+        resume: whether to go on from the last checkpoint there.
+        hardware: what to train on.
+        logger: see `fit`.
 
     Returns:
         The trained network, the epochs, and notes on what was decided.
@@ -61,7 +68,7 @@ def fit_series(
     if validation is not None:
         _check_validation(data, split)
     # Batches are gathered where they are used: on a GPU that saves a copy of each from the CPU.
-    device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+    device = hardware.device()
     network = copy.deepcopy(start.network) if start else new_network(data, config)
     history = fit_network(
         network,
@@ -76,12 +83,73 @@ def fit_series(
         None if validation is None else WindowLoader(validation.to(device), config.batch_size),
         config.optimiser,
         seed=config.seed,
-        checkpoint=checkpoint,
+        folder=folder,
         resume=resume,
         progress=progress,
-        accelerator=accelerator,
+        hardware=hardware,
+        logger=logger,
     )
     return Trained(config, network.eval(), scaling, _until(data, split, start)), history, notes
+
+
+def fit_network(
+    network: SimbaNetwork,
+    train: Iterable[WindowBatch],
+    validation: Iterable[WindowBatch] | None,
+    config: OptimiserConfig,
+    *,
+    seed: int = 0,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: Progress = "none",
+    hardware: Hardware = ONE_DEVICE,
+    logger: str | None = None,
+) -> History:
+    """Train `network` in place and leave its best weights in it, on the CPU and in evaluation mode.
+
+    See `titans_seq.experiment.fit.fit` for what is written and what a resumed run ends with.
+
+    Args:
+        network: what to train.
+        train: sized iterable of training batches, whose order is a function of the epoch.
+        validation: iterable of validation batches; None trains all epochs and keeps the last weights.
+        config: optimiser, schedule and stopping.
+        seed: of the dropout; the initial weights come from the seed that `build_network` was given.
+        folder: where log and checkpoints are written; None writes nothing.
+        resume: go on from the last checkpoint in `folder`, if there is one.
+        progress: a bar, one line an epoch on stderr, or nothing.
+        hardware: what to train on, a single process.
+        logger: see `fit`.
+
+    Raises:
+        UserError: if the loss is not finite, or the checkpoint is of another network.
+
+    Example:
+        >>> from forecasting.windows.arrays import ItemArrays
+        >>> from forecasting.network.simba_network import NetworkConfig
+        >>> from forecasting.network.outputs import Point
+        >>> series = ItemArrays(np.sin(np.arange(200))[:, None].astype(np.float32))
+        >>> loader = WindowLoader(Windows([series], context=16, horizon=4), batch_size=32, shuffle=True)
+        >>> network = build_network(NetworkConfig(width=8), Point(), channels=1, context=16, horizon=4)
+        >>> history = fit_network(network, loader, None, OptimiserConfig(lr=1e-2, epochs=5), hardware=Hardware("cpu"))
+        >>> history.rows[-1]["loss"] < history.rows[0]["loss"]
+        True
+    """
+    scores = (Score(f"validation_{config.monitor}"),)
+    fitted = fit(
+        ForecastModule(network.train(), config),
+        FitPlan(epochs=config.epochs, seed=seed, keep_best=scores, patience=config.patience),
+        lambda rank, world: train,
+        None if validation is None else lambda rank, world: validation,
+        folder=folder,
+        resume=resume,
+        hardware=hardware,
+        progress=progress,
+        logger=logger,
+    )
+    assert fitted.weights is not None
+    network.cpu().eval().load_state_dict(fitted.weights)
+    return fitted.history
 
 
 def _scaling(data: SeriesData, split: Split, start: Trained | None) -> Scaling:
@@ -90,28 +158,6 @@ def _scaling(data: SeriesData, split: Split, start: Trained | None) -> Scaling:
         return fitted
     # The weights are used to the scales they were trained on, so these stay.
     return Scaling(fitted.values | start.scaling.values, start.scaling.known, start.scaling.past)
-
-
-def new_network(data: SeriesData, config: ForecastConfig) -> SimbaNetwork:
-    """The untrained network that a config and the widths of data ask for.
-
-    Raises:
-        UserError: if the config's parts do not fit together.
-    """
-    calendar = calendar_width(data) if config.calendar else 0
-    try:
-        return build_network(
-            config.network,
-            config.output,
-            channels=len(data.channels),
-            context=config.context,
-            horizon=config.horizon,
-            known=calendar + len(data.known_names),
-            past=len(data.past_names),
-            seed=config.seed,
-        )
-    except (ValueError, TypeError) as error:
-        raise UserError(f"the network cannot be built as configured: {error}") from error
 
 
 def _check_validation(data: SeriesData, split: Split) -> None:

@@ -1,68 +1,49 @@
-"""How a network is optimised: AdamW, its learning-rate schedule, and when to stop."""
+"""How a network is optimised, and when that stops: the optimiser of every training, and epochs."""
 
-import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, choose, require_at_least
+from titans_seq.experiment import settings
+
+Monitor = Literal["loss", "mse", "mae"]
 
 
 @dataclass(frozen=True)
-class OptimiserConfig:
+class OptimiserConfig(settings.OptimiserConfig):
     """AdamW, its schedule, and when to stop.
 
     Attributes:
-        lr: largest learning rate.
-        weight_decay: decoupled weight decay.
-        schedule: "cosine" falls to 0 over all epochs; "halving" halves after every epoch (TSLib's "type1");
-            "constant" does neither.
-        warmup: share of all steps, in [0, 1), over which the rate rises linearly from 0.
-        clip: largest gradient norm; 0 for no clipping.
-        epochs: most epochs, at least 1.
-        patience: stop after so many epochs without a better validation score, at least 1.
-        averaging: decay of an exponential moving average of the weights, in [0, 1); the average is what is
-            validated and kept. 0 for none.
-        monitor: the validation score: the training loss, or squared or absolute error of the mean forecast.
+        lr: Largest learning rate, above 0.
+        schedule: How the rate falls over all epochs: along a cosine, at the end alone (wsd), or on a line.
+        least: Share of the rate that the schedule ends at, in [0, 1].
+        warmup: Steps over which the rate rises, at most a tenth of all; a number below 1 is a share of all steps.
+        decay_share: Share of all steps over which "wsd" lets the rate fall, in (0, 1].
+        betas: Decays of AdamW's two averages, each in [0, 1).
+        weight_decay: Decoupled weight decay of all weights, at least 0.
+        clip: Largest norm of the gradient; 0 for no clipping.
+        epochs: Most epochs, at least 1; training stops early.
+        patience: Stop after N epochs without improvement, at least 1.
+        averaging: Decay of an exponential moving average of the weights, in [0, 1); the average is what is validated
+            and kept. 0 for none.
+        monitor: Validation score that decides: the training loss, or squared or absolute error of the mean forecast.
 
     Raises:
         UserError: if a value is out of range.
     """
 
-    lr: float = 1e-3
+    least: float = 0.0
+    warmup: int | float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 1e-4
-    schedule: Literal["cosine", "halving", "constant"] = "cosine"
-    warmup: float = 0.0
-    clip: float = 1.0
     epochs: int = 10
     patience: int = 3
     averaging: float = 0.0
-    monitor: Literal["loss", "mse", "mae"] = "loss"
+    monitor: Monitor = "loss"
 
     def __post_init__(self) -> None:
-        for name, good, expected in (
-            ("lr", self.lr > 0, "above 0"),
-            ("weight_decay", self.weight_decay >= 0, "at least 0"),
-            ("warmup", 0 <= self.warmup < 1, "in [0, 1)"),
-            ("clip", self.clip >= 0, "at least 0"),
-            ("epochs", self.epochs >= 1, "at least 1"),
-            ("patience", self.patience >= 1, "at least 1"),
-            ("averaging", 0 <= self.averaging < 1, "in [0, 1)"),
-        ):
-            if not good:
-                raise UserError(f"{name} must be {expected}, got {getattr(self, name)}")
-
-    def factor(self, step: int, total: int) -> float:
-        """Share of `lr` used at `step` (0-based) of `total` steps.
-
-        Example:
-            >>> OptimiserConfig(warmup=0.5).factor(1, total=4), OptimiserConfig().factor(2, total=4)
-            (0.5, 0.5)
-        """
-        warm = self.warmup * total
-        if step < warm:
-            return step / warm
-        if self.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / (total - warm))))
-        if self.schedule == "halving":
-            return 0.5 ** (step * self.epochs // total)
-        return 1.0
+        super().__post_init__()
+        require_at_least(self, epochs=1, patience=1)
+        choose(self.monitor, get_args(Monitor), "monitor")
+        if not 0 <= self.averaging < 1:
+            raise UserError(f"averaging must be in [0, 1), got {self.averaging}")

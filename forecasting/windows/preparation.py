@@ -9,6 +9,7 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from ..data import Item, SeriesData, calendar_features, future_index
+from ..data.series import join_indexes
 from ..data.steps import step_number
 from .arrays import ItemArrays
 from .scaling import Scaler
@@ -111,7 +112,7 @@ def _extended(item: Item, freq: str | None, ahead: int) -> pd.DatetimeIndex | pd
     if not ahead or not isinstance(item.index, pd.DatetimeIndex):
         return item.index
     future = future_index(item.index, freq, ahead)
-    return pd.DatetimeIndex(np.concatenate([item.index.to_numpy(), future.to_numpy()]))
+    return pd.DatetimeIndex(join_indexes([item.index, future]))
 
 
 def check_matches(data: SeriesData, channels: int, known: Sequence[str], past: Sequence[str]) -> None:

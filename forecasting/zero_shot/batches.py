@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..synthetic import SyntheticBatch, generate
-from .features import Features, describe
+from .features import Features, describe, seasonal_error
 from .network import ZeroShotConfig
 from .settings import BatchConfig
 
@@ -25,21 +25,23 @@ class TrainingBatch:
         patch: steps a token.
         target: float32 `[B, H]`, the future in units of `features.scale` about `features.level`.
         weight: float32 `[B, H]`, 0 where the future is missing.
+        unit: float32 `[B, 1]`, seasonal error of context and future together. That of a context of a few steps alone
+            can be next to nothing, and such series would rule the mean.
     """
 
     features: Features
     patch: int
     target: Tensor
     weight: Tensor
+    unit: Tensor
 
     def to(self, device: torch.device | str) -> "TrainingBatch":
         """Return the batch on a device."""
-        return TrainingBatch(self.features.to(device), self.patch, self.target.to(device), self.weight.to(device))
+        target, weight, unit = (tensor.to(device) for tensor in (self.target, self.weight, self.unit))
+        return TrainingBatch(self.features.to(device), self.patch, target, weight, unit)
 
 
-def pool(
-    seed: tuple[int, ...], number: int, config: BatchConfig, network: ZeroShotConfig
-) -> Iterator[TrainingBatch]:
+def pool(seed: tuple[int, ...], number: int, config: BatchConfig, network: ZeroShotConfig) -> Iterator[TrainingBatch]:
     """Draw the `number`-th pool of batches; the same seed and number give the same batches.
 
     Args:
@@ -57,14 +59,14 @@ def pool(
     shares = np.array(config.resolutions)
     patch = int(rng.choice(network.patches, p=shares / shares.sum()))
     context = int(np.exp(rng.uniform(np.log(config.shortest), np.log(network.tokens + 1))))
-    horizon = int(np.exp(rng.uniform(0, np.log(min(config.longest_horizon, context) + 1))))
+    horizon = int(np.exp(rng.uniform(0, np.log(min(config.longest_horizon, 2 * context) + 1))))
     rows = max(4, config.tokens // (context + horizon))
     drawn = generate(rng, rows * config.pool, (context + horizon) * patch, config.generator)
     hints = _hints(rng, drawn.periods, config)
     observed = drawn.observed & _begun(rng, drawn, context * patch, config.padded)
     for begin in range(0, rows * config.pool, rows):
         mine = slice(begin, begin + rows)
-        yield _cut(drawn.values[mine], observed[mine], hints[mine], context * patch, patch)
+        yield cut_batch(drawn.values[mine], observed[mine], hints[mine], context * patch, patch)
 
 
 def _hints(rng: np.random.Generator, periods: np.ndarray, config: BatchConfig) -> np.ndarray:
@@ -82,9 +84,19 @@ def _begun(rng: np.random.Generator, drawn: SyntheticBatch, context: int, share:
     return np.arange(length)[None] >= begin
 
 
-def _cut(values: np.ndarray, observed: np.ndarray, hints: np.ndarray, context: int, patch: int) -> TrainingBatch:
+def cut_batch(values: np.ndarray, observed: np.ndarray, periods: np.ndarray, context: int, patch: int) -> TrainingBatch:
+    """Cut series into contexts and futures.
+
+    Args:
+        values: float64 `[B, L + H]`, finite.
+        observed: bool `[B, L + H]`.
+        periods: int64 `[B, 2]`.
+        context: L, a multiple of `patch`.
+        patch: steps a token.
+    """
     y, seen = torch.from_numpy(values), torch.from_numpy(observed)
-    features = describe(y[:, :context], seen[:, :context], torch.from_numpy(hints), y.shape[1] - context)
-    target = (y[:, context:] - features.level) / features.scale
-    weight = seen[:, context:] & (features.start < context - 1)
-    return TrainingBatch(features, patch, target.float(), weight.float())
+    features = describe(y[:, :context], seen[:, :context], torch.from_numpy(periods), y.shape[1] - context)
+    scaled = (y - features.level) / features.scale
+    weight = seen[:, context:] & (features.start < context)
+    unit = seasonal_error(scaled, seen, features.start, features.periods[:, :1])
+    return TrainingBatch(features, patch, scaled[:, context:].float(), weight.float(), unit.float())

@@ -88,7 +88,7 @@ def describe(values: Tensor, observed: Tensor, periods: Tensor, horizon: int) ->
     steps = torch.arange(length, length + horizon, device=values.device)[None].expand(len(values), -1)
     everywhere = torch.cat((at.expand(len(values), -1), steps), 1)
     lagged = [_lag(z, everywhere, start, period, length) for period in (season, second)]
-    noise = _seasonal_error(z, observed, at, start, season)
+    noise = seasonal_error(z, observed, start, season)
     profile = _profile(z, observed, at, start, season, everywhere)
     ahead = (steps - length + 1).double()
     last = z[:, -1:].expand(-1, horizon)
@@ -101,7 +101,15 @@ def describe(values: Tensor, observed: Tensor, periods: Tensor, horizon: int) ->
     unit = noise.clamp(min=1e-6)
     differences = [torch.where(seen, (own - lag) / unit, 0.0).asinh() for lag in lagged]
     channels = torch.stack(
-        (torch.where(seen, own, 0.0).asinh(), seen.double(), lagged[0].asinh(), *differences, lagged[1].asinh(), profile), -1
+        (
+            torch.where(seen, own, 0.0).asinh(),
+            seen.double(),
+            lagged[0].asinh(),
+            *differences,
+            lagged[1].asinh(),
+            profile,
+        ),
+        -1,
     )
     angle = 2 * torch.pi * (steps - length) / season
     flags = (
@@ -183,8 +191,19 @@ def _lag(z: Tensor, steps: Tensor, start: Tensor, period: Tensor, length: int) -
     return z.gather(1, source.clamp(min=0))
 
 
-def _seasonal_error(z: Tensor, observed: Tensor, at: Tensor, start: Tensor, season: Tensor) -> Tensor:
-    """Average the absolute seasonal differences, `[B, 1]`."""
+def seasonal_error(z: Tensor, observed: Tensor, start: Tensor, season: Tensor) -> Tensor:
+    """Average the absolute seasonal differences; 0 where there is none.
+
+    Args:
+        z: `[B, T]`.
+        observed: bool `[B, T]`.
+        start: `[B, 1]`, first step that counts.
+        season: int64 `[B, 1]`, at least 1.
+
+    Returns:
+        `[B, 1]`.
+    """
+    at = torch.arange(z.shape[1], device=z.device)[None]
     source = (at - season).clamp(min=0)
     valid = observed & observed.gather(1, source) & (at - season >= start)
     error = torch.where(valid, (z - z.gather(1, source)).abs(), 0.0).sum(1, keepdim=True)

@@ -7,11 +7,13 @@ from ..network.losses import pinball
 
 LEAST_UNIT = 0.05
 """A series' unit is its seasonal error, at least this share of its scale: nearly noise-free series would rule the mean."""
-FARTHEST = 30.0
+FARTHEST = 20.0
 """Targets count as at most so many units away from the seasonal naive forecast."""
 
 
-def quantile_loss(quantiles: Tensor, levels: Tensor, target: Tensor, weight: Tensor, noise: Tensor, naive: Tensor) -> Tensor:
+def quantile_loss(
+    quantiles: Tensor, levels: Tensor, target: Tensor, weight: Tensor, unit: Tensor, naive: Tensor
+) -> Tensor:
     """Average twice the pinball loss in units of each series' seasonal error.
 
     Args:
@@ -19,7 +21,7 @@ def quantile_loss(quantiles: Tensor, levels: Tensor, target: Tensor, weight: Ten
         levels: `[Q]`.
         target: `[B, H]`.
         weight: `[B, H]`, 0 where the target is missing.
-        noise: `[B, 1]`, the seasonal error.
+        unit: `[B, 1]`, the seasonal error.
         naive: `[B, H]`, the seasonal naive forecast.
 
     Example:
@@ -27,7 +29,7 @@ def quantile_loss(quantiles: Tensor, levels: Tensor, target: Tensor, weight: Ten
         >>> quantile_loss(one[..., None], torch.tensor([0.5]), 3 * one, one, one, one).item()
         2.0
     """
-    unit = noise.clamp(min=LEAST_UNIT)
+    unit = unit.clamp(min=LEAST_UNIT)
     target = torch.clamp(target, naive - FARTHEST * unit, naive + FARTHEST * unit)
     loss = 2 * pinball(quantiles, target, levels).mean(-1) / unit
     return (loss * weight).sum() / weight.sum().clamp(min=1)

@@ -46,10 +46,6 @@ class ZeroShotConfig:
     code: int = 16
     output: Quantiles = field(default_factory=Quantiles)
 
-    def patch_for(self, length: int) -> int:
-        """Return the steps a token for a context of `length` steps."""
-        return next((patch for patch in self.patches if length <= patch * self.tokens), self.patches[-1])
-
     @property
     def longest(self) -> int:
         """Longest context that is read."""
@@ -72,7 +68,10 @@ class ZeroShotNetwork(nn.Module):
         )
         self.mix_embedding = nn.Linear(2 * width, width)
         self.blocks = nn.Sequential(
-            *(SimbaBlock(config.mixer, MLPConfig(config.expansion), width, 0.0, layer) for layer in range(config.layers))
+            *(
+                SimbaBlock(config.mixer, MLPConfig(config.expansion), width, 0.0, layer)
+                for layer in range(config.layers)
+            )
         )
         self.norm = nn.LayerNorm(width)
         self.codes = nn.ModuleDict({str(patch): nn.Linear(width, patch * config.code) for patch in config.patches})

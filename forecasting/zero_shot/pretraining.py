@@ -11,7 +11,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, fit
 from titans_seq.experiment.history import History
 from titans_seq.experiment.module import FitModule
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware, OptimiserConfig
 from titans_seq.progress import Progress
 
 from .batches import TrainingBatch, pool
@@ -78,8 +78,8 @@ class PoolLoader:
 class PretrainingModule(FitModule):
     """Train a `ZeroShotNetwork` on `TrainingBatch`es."""
 
-    def __init__(self, network: ZeroShotNetwork, config: PretrainingConfig, *, shard: bool = False) -> None:
-        super().__init__(network, config.optimiser, tolerated=10, shard=shard)
+    def __init__(self, network: ZeroShotNetwork, optimiser: OptimiserConfig, *, shard: bool = False) -> None:
+        super().__init__(network, optimiser, tolerated=10, shard=shard)
         self.register_buffer("levels", torch.tensor(network.config.output.levels), persistent=False)
         self._validation: list[Tensor] = []
 
@@ -109,7 +109,7 @@ class PretrainingModule(FitModule):
         features = batch.features
         quantiles = self.network(features, batch.patch)
         naive = features.bases[..., _SEASON]
-        loss = quantile_loss(quantiles, self.levels, batch.target, batch.weight, features.noise, naive)
+        loss = quantile_loss(quantiles, self.levels, batch.target, batch.weight, batch.unit, naive)
         return loss, batch.weight.sum()
 
 
@@ -169,7 +169,7 @@ def pretrain(
         # Whatever the seed of the run, the same series: runs can be compared.
         return PoolLoader((_VALIDATION, _VALIDATION), held_out, config, described, rank=rank, world=world, again=True)
 
-    module = PretrainingModule(network.train(), config, shard=hardware.strategy == "fsdp")
+    module = PretrainingModule(network.train(), config.optimiser, shard=hardware.strategy == "fsdp")
     fitted = fit(
         module,
         plan,

@@ -1,8 +1,7 @@
 """One set: our model and the baselines, each trained on every seed and fold that has no row yet."""
 
-import datetime
+import functools
 import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,25 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from titans_seq.config import to_dict
-from titans_seq.experiment.provenance import checkout_commit
-from titans_seq.jsonl import append_row, read_rows
+from titans_seq.experiment.provenance import checkout_commit, now, versions_of
+from titans_seq.experiment.rows import row_of
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
 from ..baselines import Baseline
 from ..evaluation import BootstrapOptions, Evaluation, Model, evaluate
 from ..models import ClassifierConfig
-from ..runs.folder import fingerprint, versions
+from ..runs.config import PACKAGES, fingerprint
 from ..runs.plan import Plan, divided
 from ..runs.predictor import Predictor
 from ..runs.saving import load_encoder
 from ..sequences.values import Splits
-from ..training.config import TrainConfig
+from ..training.config import PartConfig, TrainConfig
 from ..training.fitting import fit, new_classifier
 from .sets import BenchmarkSet
 
 FOLD_SEED = 0
 """Folds and their validation parts are the same for every seed."""
-_TELLING = ("dataset", "model", "seed", "fold", "settings", "data")
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Trial:
         classifier: the model.
         train: how it is trained; each run has a seed of its own.
         init: the pretraining run that it begins with.
-        device: where everything computes, as PyTorch names it.
+        hardware: what it runs on.
         progress: what to show while it trains.
     """
 
@@ -48,7 +47,7 @@ class Trial:
     classifier: ClassifierConfig
     train: TrainConfig
     init: Path | None = None
-    device: str = "cpu"
+    hardware: Hardware = ONE_DEVICE
     progress: Progress = "none"
 
 
@@ -56,6 +55,16 @@ class Trial:
 class _Fitted:
     model: Model
     facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A model to train, its settings, and whether it is ours."""
+
+    name: str
+    settings: dict[str, Any]
+    train: Callable[[], _Fitted]
+    ours: bool = False
 
 
 def run_set(
@@ -83,36 +92,36 @@ def run_set(
     Raises:
         UserError: if training fails, or the file is damaged.
     """
-    plan = Plan(str(chosen.path), folds=chosen.folds, seed=FOLD_SEED)
-    done = {_telling(row) for row in read_rows(rows)}
+    plan = Plan(str(chosen.path), parts=PartConfig(folds=chosen.folds), seed=FOLD_SEED)
     for each, parts in divided(splits, plan):
         data = fingerprint((parts.train, parts.validation, parts.test))
+        fold = "" if each.fold is None else f", fold {each.fold} of {each.parts.folds}"
         for seed in seeds:
-            at = {"dataset": chosen.name, "seed": seed, "fold": each.fold, "data": data}
-            for about, train in _tasks(trial, baselines, parts, seed):
-                known = at | about
-                if _telling(known) in done:
-                    continue
-                fold = "" if each.fold is None else f", fold {each.fold} of {each.folds}"
-                notify(f"{chosen.name}, seed {seed}{fold}: {about['model']}")
-                append_row(rows, _row(known, train, parts))
+            for task in _tasks(trial, baselines, parts, seed):
+                identity = {
+                    "dataset": chosen.name,
+                    "seed": seed,
+                    "fold": each.fold,
+                    "data": data,
+                    "model": task.name,
+                    "settings": task.settings,
+                }
+                title = f"{chosen.name}, seed {seed}{fold}: {task.name}"
+                row_of(rows, identity, functools.partial(_outcome, task, parts, title, notify))
 
 
-def _tasks(
-    trial: Trial | None, baselines: Sequence[Baseline], parts: Splits, seed: int
-) -> list[tuple[dict[str, Any], Callable[[], _Fitted]]]:
-    """What tells each run from the others, and the function that trains it."""
-    tasks: list[tuple[dict[str, Any], Callable[[], _Fitted]]] = []
+def _tasks(trial: Trial | None, baselines: Sequence[Baseline], parts: Splits, seed: int) -> list[_Task]:
+    tasks = []
     if trial is not None:
         settings = {
             "classifier": to_dict(trial.classifier),
             "train": {name: value for name, value in to_dict(trial.train).items() if name != "seed"},
             "init": None if trial.init is None else _named(trial.init),
         }
-        tasks.append(({"model": trial.name, "ours": True, "settings": settings}, lambda: _fit(trial, parts, seed)))
+        tasks.append(_Task(trial.name, settings, functools.partial(_fit, trial, parts, seed), ours=True))
     for baseline in baselines:
-        about = {"model": baseline.name, "ours": False, "settings": _settings(baseline)}
-        tasks.append((about, lambda baseline=baseline: _fit_baseline(baseline, parts, seed)))
+        fit_baseline = functools.partial(_fit_baseline, baseline, parts, seed)
+        tasks.append(_Task(baseline.name, _settings(baseline), fit_baseline))
     return tasks
 
 
@@ -120,14 +129,13 @@ def _fit(trial: Trial, parts: Splits, seed: int) -> _Fitted:
     init = None if trial.init is None else load_encoder(trial.init)[0].encoder
     model = new_classifier(trial.classifier, seed, init)
     config = replace(trial.train, seed=seed)
-    accelerator = "gpu" if trial.device == "cuda" else "cpu"
-    result = fit(model, parts.train, parts.validation, config, progress=trial.progress, accelerator=accelerator)
+    history = fit(model, parts.train, parts.validation, config, hardware=trial.hardware, progress=trial.progress)
     facts = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "epochs": len(result.history),
-        "best_epoch": result.best_epoch,
+        "epochs": len(history.epochs),
+        "best_epoch": history.best_epoch,
     }
-    return _Fitted(Predictor(model, parts.train.classes, device=trial.device), facts)
+    return _Fitted(Predictor(model, parts.train.classes, device=trial.hardware.device()), facts)
 
 
 def _fit_baseline(baseline: Baseline, parts: Splits, seed: int) -> _Fitted:
@@ -136,24 +144,25 @@ def _fit_baseline(baseline: Baseline, parts: Splits, seed: int) -> _Fitted:
     return _Fitted(model, {"chosen": model.chosen} if hasattr(model, "chosen") else {})  # pyright: ignore
 
 
-def _row(known: dict[str, Any], train: Callable[[], _Fitted], parts: Splits) -> dict[str, Any]:
+def _outcome(task: _Task, parts: Splits, title: str, notify: Callable[[str], object]) -> dict[str, Any]:
     assert parts.validation is not None
     assert parts.test is not None
+    notify(title)
     began = time.perf_counter()
-    fitted = train()
+    fitted = task.train()
     seconds = time.perf_counter() - began
     plain = BootstrapOptions(repeats=0)
-    validation = evaluate(fitted.model, parts.validation, plain, known["model"])
-    test = evaluate(fitted.model, parts.test, plain, known["model"])
+    validation = evaluate(fitted.model, parts.validation, plain, task.name)
+    test = evaluate(fitted.model, parts.test, plain, task.name)
     return {
-        **known,
+        "ours": task.ours,
         "counts": {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)},
         "validation": _scores(validation),
         "test": _scores(test),
         "seconds": round(seconds, 2),
         **fitted.facts,
-        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        "when": now(),
+        "versions": versions_of(*PACKAGES),
         "commit": checkout_commit("genomics", "titans_seq"),
     }
 
@@ -172,7 +181,3 @@ def _scores(evaluation: Evaluation) -> dict[str, float]:
 def _settings(baseline: Baseline) -> dict[str, Any]:
     """Its fields but for the device, which changes no meaning."""
     return {name: value for name, value in asdict(baseline).items() if name != "device"}  # pyright: ignore
-
-
-def _telling(row: dict[str, Any]) -> str:
-    return json.dumps([row.get(name) for name in _TELLING], sort_keys=True)

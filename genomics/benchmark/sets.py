@@ -1,11 +1,10 @@
 """The sets by name: where they lie, how they are divided, what was published."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, choose
 
 from ..sequences.loading import load_splits
 from ..sequences.values import Splits
@@ -106,11 +105,7 @@ def find_set(name: str) -> BenchmarkSet:
         >>> find_set("tf_0").path
         'gue/tf_0'
     """
-    if name in SETS:
-        return SETS[name]
-    close = difflib.get_close_matches(name, SETS, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise UserError(f"unknown benchmark set {name!r}: expected one of {', '.join(SETS)}{hint}")
+    return SETS[choose(name, SETS, "benchmark set")]
 
 
 def load_set(chosen: BenchmarkSet, data_dir: Path) -> Splits:

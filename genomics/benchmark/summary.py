@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from titans_seq import tables
+
 from ..runs.comparison import Spread
 from .sets import SETS
 
@@ -41,13 +43,13 @@ def overview(rows: Iterable[Row]) -> str:
     models = [OURS, *(model for model in seen if not model.startswith(OURS))]
     published = list(dict.fromkeys(model for name in named for model in SETS[name].published))
     columns = [*models, *published, "runs"]
-    lines = [f"| test MCC | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
+    lines = [["test MCC", *columns]]
     for name, groups in named.items():
         cells = [_spread(groups[model], "test", "mcc") if model in groups else "-" for model in models]
         cells += [f"{SETS[name].published[model]:.4f}" if model in SETS[name].published else "-" for model in published]
         runs = dict.fromkeys(len(groups[model]) for model in models if model in groups)
-        lines.append(f"| {name} | {' | '.join(cells)} | {' or '.join(map(str, runs))} |")
-    return "\n".join(lines)
+        lines.append([name, *cells, " or ".join(map(str, runs))])
+    return tables.markdown(lines)
 
 
 def variants(rows: Iterable[Row]) -> str:
@@ -55,7 +57,7 @@ def variants(rows: Iterable[Row]) -> str:
 
     Test and validation MCC, mean and standard deviation over runs.
     """
-    lines = ["| set | settings | test MCC | validation MCC | runs |", "| --- | --- | ---: | ---: | ---: |"]
+    lines = [["set", "settings", "test MCC", "validation MCC", "runs"]]
     for name, groups in _named(rows).items():
         ours = {model: held for model, held in groups.items() if held[0].get("ours")}
         if len(ours) < 2:
@@ -63,8 +65,8 @@ def variants(rows: Iterable[Row]) -> str:
         for model in sorted(ours, key=lambda model: (model != OURS, model)):
             cells = [_spread(ours[model], part, "mcc") for part in ("test", "validation")]
             settings = "as above" if model == OURS else model.removeprefix(f"{OURS}, ")
-            lines.append(f"| {name} | {settings} | {' | '.join(cells)} | {len(ours[model])} |")
-    return "\n".join(lines)
+            lines.append([name, settings, *cells, str(len(ours[model]))])
+    return tables.markdown(lines, left=2)
 
 
 def _named(rows: Iterable[Row]) -> dict[str, dict[str, list[Row]]]:
@@ -96,18 +98,16 @@ def _section(name: str, rows: list[Row], heading: str) -> str:
     lines = [f"{heading} {name}", "", f"{chosen.what}. {_protocol(rows)}"]
     if chosen.note:
         lines += [chosen.note]
-    lines += ["", f"| model | {' | '.join(SCORES.values())} | validation MCC | runs | seconds |"]
-    lines += ["| --- |" + " ---: |" * (len(SCORES) + 3)]
+    rows_ = [["model", *SCORES.values(), "validation MCC", "runs", "seconds"]]
     ranked = sorted(groups, key=lambda title: -_mean(groups[title], "mcc"))
     for title in ranked:
         held = groups[title]
         cells = [_spread(held, "test", score) for score in SCORES]
         cells += [_spread(held, "validation", "mcc"), str(len(held)), f"{_seconds(held):.0f}"]
         shown = f"**{title}**" if held[0].get("ours") else title
-        lines.append(f"| {shown} | {' | '.join(cells)} |")
-    for title, mcc in chosen.published.items():
-        lines.append(f"| {title} | {mcc:.4f} |" + " |" * (len(SCORES) + 2))
-    return "\n".join(lines)
+        rows_.append([shown, *cells])
+    rows_ += [[title, f"{mcc:.4f}", *[""] * (len(SCORES) + 2)] for title, mcc in chosen.published.items()]
+    return "\n".join([*lines, "", tables.markdown(rows_)])
 
 
 def _protocol(rows: list[Row]) -> str:

@@ -1,16 +1,19 @@
 """`titans dna benchmark`: a published set, our model and every baseline, over seeds."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from titans_seq.commands import Maybe, SeedOptions, changes
 from titans_seq.errors import UserError
-from titans_seq.commands import Maybe, SeedOptions
+from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
-from .options import Baselines, Device, HeadOptions, ModelOptions, TrainingOptions
+from ..training.config import TrainConfig
+from .options import Baselines, EncoderOptions, HeadOptions, encoder_of
 
 if TYPE_CHECKING:
     from ..benchmark import BenchmarkSet
@@ -51,15 +54,22 @@ class Benchmark:
     """Folder that holds the sets."""
     out: Path = Path("runs/dna")
     """Folder of results: benchmark.jsonl and benchmark.md, of all sets."""
-    device: Device = "auto"
-    """What to compute on."""
     progress: Progress = "lines"
     """What to show meanwhile."""
     seeds: OmitArgPrefixes[SeedOptions] = field(default_factory=lambda: SeedOptions(seeds=3))
     contenders: OmitArgPrefixes[ContenderOptions] = field(default_factory=ContenderOptions)
-    model: OmitArgPrefixes[ModelOptions] = field(default_factory=ModelOptions)
+    encoder: OmitArgPrefixes[EncoderOptions] = field(default_factory=EncoderOptions)
     head: OmitArgPrefixes[HeadOptions] = field(default_factory=HeadOptions)
-    training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
+    training: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
+
+    def defaults(self) -> Mapping[str, Any]:
+        """Return the mutations that validation chose for the set."""
+        if self.name is None:
+            return {}
+        from ..benchmark.sets import find_set
+
+        return {"training": TrainConfig(mutations=find_set(self.name).mutations)}
 
 
 def benchmark(options: Benchmark) -> None:
@@ -73,6 +83,8 @@ def benchmark(options: Benchmark) -> None:
     if options.name is None:
         raise UserError("no set is named: titans dna benchmark --list shows all")
     options.seeds.numbers()  # says what is wrong before anything is read
+    if options.training.seed:
+        raise UserError("--seed is one of a benchmark's several seeds: give --first-seed and --seeds")
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     _run(options, options.name)
@@ -84,21 +96,20 @@ def _run(options: Benchmark, name: str) -> None:
 
     from ..baselines import SmallCNN
     from ..benchmark import Trial, find_set, load_set, markdown, run_set
+    from ..runs.building import classifier_for
     from ..runs.comparison import chosen_baselines
     from .progress import note
-    from .settings import chosen_device, classifier_config, train_config
 
-    contenders, chosen, device = options.contenders, find_set(name), chosen_device(options.device)
+    contenders, chosen, device = options.contenders, find_set(name), options.hardware.device()
     splits = load_set(chosen, options.data_dir)
     trial = None
     if not contenders.only_baselines:
-        head = _head(options.head, chosen)
-        classifier = classifier_config(options.model, head, options.training, splits.train, contenders.init)
-        trained = train_config(options.training, 0)
-        if options.training.mutations is None:
-            trained = replace(trained, mutations=chosen.mutations)
-        title = contenders.label or describe(options, classifier)
-        trial = Trial(title, classifier, trained, contenders.init, device, options.progress)
+        short = {"strands": "augment" if chosen.both_strands else "given"}
+        short |= changes(options.encoder) | changes(options.head)
+        named = encoder_of(options.encoder, contenders.init) or (None, None)
+        classifier = classifier_for(splits.train, *named, init=contenders.init, changes=short)
+        title = contenders.label or describe(options, classifier, chosen)
+        trial = Trial(title, classifier, options.training, contenders.init, options.hardware, options.progress)
     baselines = [
         SmallCNN(both_strands=chosen.both_strands, device=device) if isinstance(one, SmallCNN) else one
         for one in chosen_baselines(contenders.baselines, device)
@@ -111,11 +122,11 @@ def _run(options: Benchmark, name: str) -> None:
     print(f"\nwritten: {rows}, {options.out / TABLE}")
 
 
-def describe(options: Benchmark, classifier: "ClassifierConfig") -> str:
-    """The settings in which our models differ, as a name."""
+def describe(options: Benchmark, classifier: "ClassifierConfig", chosen: "BenchmarkSet") -> str:
+    """Name our model by the settings in which such models differ."""
     init = options.contenders.init
-    words = [f"Titans {options.model.preset or 'small'}" if init is None else f"Titans from {init}"]
-    if options.model.mixer == "identity":
+    words = [f"Titans {options.encoder.preset or 'small'}" if init is None else f"Titans from {init}"]
+    if options.encoder.mixer == "identity":
         words.append("without memory")
     if classifier.encoder.directions == "both":
         words.append("both directions")
@@ -123,13 +134,8 @@ def describe(options: Benchmark, classifier: "ClassifierConfig") -> str:
         words.append(f"{classifier.pooling} pooling")
     if classifier.strands != "given":
         words.append(f"strands {classifier.strands}")
-    if options.training.mutations is not None:
+    if options.training.mutations != chosen.mutations:
         words.append(f"mutations {options.training.mutations:g}")
     if classifier.tokenizer.width > 1:
         words.append(f"{classifier.tokenizer.width}-mers")
     return ", ".join(words)
-
-
-def _head(options: HeadOptions, chosen: "BenchmarkSet") -> HeadOptions:
-    strands = options.strands or ("augment" if chosen.both_strands else "given")
-    return HeadOptions(options.pooling, strands)

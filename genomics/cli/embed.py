@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
 from .options import Device, RecordOptions
@@ -43,9 +44,8 @@ def embed(options: Embed) -> None:
     """Write the features."""
     from ..runs.saving import load_embedder
     from .records import csv_rows, records
-    from .settings import chosen_device
 
-    model = load_embedder(options.run, chosen_device(options.device))
+    model = load_embedder(options.run, Hardware(options.device).device())
     names = [f"feature_{number}" for number in range(1, model.model.config.encoder.dim + 1)]
     with records(options.sequences, options.reading) as given:
         if options.per_step:

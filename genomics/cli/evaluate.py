@@ -1,19 +1,21 @@
 """`titans dna evaluate`: a trained classifier on labelled sequences, beside the baselines."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from titans_seq.errors import UserError
 from titans_seq.commands import Maybe
+from titans_seq.errors import UserError
+from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
-from .options import ComparisonOptions, Device, ReadingOptions
+from .options import ComparisonOptions, Device, ReadingOptions, load_options
 
 if TYPE_CHECKING:
-    from ..runs.folder import TrainRun
+    from ..runs.config import TrainRun
     from ..sequences.values import LabelledSequences, Splits
 
 
@@ -45,19 +47,19 @@ def evaluate(options: Evaluate) -> None:
     """Score, print the table, and write it."""
     from ..evaluation import BootstrapOptions
     from ..runs.comparison import with_classes
-    from ..runs.plan import own_parts
     from ..runs.saving import load_classifier
+    from ..runs.train_runs import own_parts
     from ..sequences.loading import load_splits
     from .evaluation import Request, compare_and_show
-    from .progress import print_left_out
-    from .settings import chosen_device, load_options
+    from .progress import print_left_out, print_notes
 
     BootstrapOptions(options.comparison.bootstrap)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
-    device = chosen_device(options.device)
+    device = Hardware(options.device).device()
     model = load_classifier(options.run, device)
     left_out: list[str] = []
+    notes: Counter[str] = Counter()
     warnings: tuple[str, ...] = ()
     if options.data is None:
         if options.reading != ReadingOptions():
@@ -68,13 +70,14 @@ def evaluate(options: Evaluate) -> None:
             raise UserError(f"the data of {options.run} has no {options.part} part: give --part, or labelled sequences")
         tested = f"{options.part} part"
     else:
-        splits = load_splits(options.data, load_options(options.reading), left_out, to_train=False)
+        splits = load_splits(options.data, load_options(options.reading), left_out, notes, to_train=False)
         if splits.test is None and splits.validation is not None:
             raise UserError(f"{options.data}: has several parts and no test part: name the file to score")
         data, tested = with_classes(splits.test or splits.train, model), str(options.data)
         run, parts, warnings = _trained_on(options, data)
     print_left_out(left_out)
-    request = Request(options.comparison, run.train.seed, device, options.progress)
+    print_notes(notes)
+    request = Request(options.comparison, run.training.seed, device, options.progress)
     compare_and_show([(model, parts, data)], request, tested, options.out, warnings)
 
 
@@ -86,8 +89,8 @@ def _trained_on(options: Evaluate, data: "LabelledSequences") -> "tuple[TrainRun
     from titans_seq.experiment.record import read_config
 
     from ..check import check_scored
-    from ..runs.folder import TrainRun
-    from ..runs.plan import own_parts
+    from ..runs.config import TrainRun
+    from ..runs.train_runs import own_parts
     from ..sequences.values import Splits
 
     try:

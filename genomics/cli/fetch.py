@@ -6,8 +6,8 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from titans_seq.errors import UserError
 from titans_seq.commands import Maybe
+from titans_seq.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -1,43 +1,21 @@
 """`titans dna pretrain`: an encoder from sequences without labels."""
 
-import json
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from titans_seq.commands import RunOptions, changes
 from titans_seq.errors import UserError
-from titans_seq.commands import Maybe
+from titans_seq.experiment.settings import Hardware
 
-from .options import ModelOptions, RecordOptions, RunOptions
+from ..training.config import PretrainConfig
+from .options import EncoderOptions, RecordOptions, encoder_of, load_options
 
 if TYPE_CHECKING:
-    from ..training.config import PretrainConfig
-
-
-@dataclass(frozen=True)
-class PretrainingOptions:
-    """What is not given takes its default, which the run's config.yaml shows."""
-
-    objective: Literal["masked", "next"] = "masked"
-    """Name hidden tokens, which needs directions both, or the next one, which needs stem none (taken if not given)."""
-    steps: Maybe[int] = None
-    """Optimiser steps."""
-    length: Maybe[int] = None
-    """Tokens of a window."""
-    rows: Maybe[int] = None
-    """Windows of a step."""
-    lr: Maybe[float] = None
-    """Largest learning rate."""
-    both_strands: bool = False
-    """Read each window from either strand at random."""
-    validation: Maybe[float] = None
-    """Share of all tokens, at the end of the data, for validation."""
-    every: Maybe[int] = None
-    """Steps between validations and checkpoints."""
-    seed: int = 0
-    """Of weights, windows and masks."""
+    from ..runs.config import PretrainRun, PretrainSettings
 
 
 @dataclass(frozen=True)
@@ -52,83 +30,104 @@ class Pretrain:
     sequences: Positional[tuple[Path, ...]] = ()
     """FASTA, FASTQ, GenBank, tables, or one sequence a line; plain, gzip or bgzip. They are held in memory."""
     reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
-    model: OmitArgPrefixes[ModelOptions] = field(default_factory=ModelOptions)
-    pretraining: OmitArgPrefixes[PretrainingOptions] = field(default_factory=PretrainingOptions)
+    encoder: OmitArgPrefixes[EncoderOptions] = field(default_factory=EncoderOptions)
+    training: OmitArgPrefixes[PretrainConfig] = field(default_factory=PretrainConfig)
+    hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
+
+    def defaults(self) -> Mapping[str, Any]:
+        """Return the settings of the --config file."""
+        return {} if self.run.config is None else {"training": _stored(self.run.config).training}
 
 
 def pretrain(options: Pretrain) -> None:
     """Train, and say what came of it."""
-    from ..runs.folder import METRICS
-    from .settings import accelerator, chosen_device
+    from titans_seq.config import to_yaml
+    from titans_seq.experiment.history import LOG, History, describe
+    from titans_seq.experiment.lightning_tools import is_first_process
 
-    hardware = accelerator(chosen_device(options.run.device))
-    (_resume if options.run.resume else _start)(options, hardware)
-    last = json.loads((options.run.out / METRICS).read_text(encoding="utf-8"))["last"]
-    held = "" if last["val_loss"] is None else f", validation loss {last['val_loss']:.4f} nats a token"
-    print(f"step {last['step']:,}: training loss {last['train_loss']:.4f}{held}")
-    print(f"the run is in {options.run.out}; next:\n  titans dna train data/ --init {options.run.out} --out runs/z")
-
-
-def pretrain_config(options: PretrainingOptions) -> "PretrainConfig":
-    """How an encoder is pretrained: the defaults, changed by what is given.
-
-    Raises:
-        UserError: if a number is out of range.
-    """
-    from ..training.config import PretrainConfig
-
-    given = {name: getattr(options, name) for name in ("steps", "length", "rows", "validation", "every")}
-    config = PretrainConfig(options.objective, both_strands=options.both_strands, seed=options.seed)
-    config = replace(config, **{name: value for name, value in given.items() if value is not None})
-    return config if options.lr is None else replace(config, optimiser=replace(config.optimiser, lr=options.lr))
+    options.hardware.device()
+    if options.run.resume:
+        _resume(options)
+    elif options.run.dry_run:
+        print(to_yaml(_settings(options)), end="")
+        return
+    else:
+        _start(options)
+    if not is_first_process():
+        return
+    out, history = options.run.out, History.read(options.run.out / LOG)
+    print(f"step {history.rows[-1]['step']:,}: {describe(history.best)} (nats a token)")
+    print(f"the run is in {out}; next:\n  titans dna train data/ --init {out} --out runs/z")
 
 
-def _start(options: Pretrain, hardware: str) -> None:
-    from ..runs.folder import RUNS
-    from ..runs.plan import plain_reading
+def _settings(options: Pretrain) -> "PretrainSettings":
+    from titans_seq.experiment.overrides import override, parse_changes
+
+    from ..runs.building import new_encoder, new_tokenizer
+    from ..runs.config import PretrainSettings
+
+    stored = None if options.run.config is None else _stored(options.run.config)
+    masked = options.training.objective == "masked"
+    if stored is not None:
+        encoder, tokenizer = stored.encoder, stored.tokenizer
+    else:
+        named = encoder_of(options.encoder)
+        encoder, tokenizer = named or (new_encoder(), new_tokenizer())
+        # What the objective needs, where nothing else is asked for.
+        if not masked and options.encoder.stem is None:
+            encoder = override(encoder, {"stem": None})
+        encoder = override(encoder, {"directions": "both" if masked else "forward"})
+    encoder = override(encoder, changes(options.encoder))
+    return override(PretrainSettings(encoder, tokenizer, options.training), parse_changes(options.run.set))
+
+
+def _start(options: Pretrain) -> None:
+    from ..runs.config import RUNS
     from ..runs.pretrain_runs import pretrain_run
     from .records import records
-    from .settings import encoder_and_tokens, load_options
 
-    RUNS.check_free(options.run.out, options.run.overwrite)
-    model = options.model
-    if options.pretraining.objective == "masked":
-        model = replace(model, directions=model.directions or "both")
-    else:
-        model = replace(model, directions=model.directions or "forward", stem=model.stem or "none")
-    encoder, tokens = encoder_and_tokens(model)
-    config = pretrain_config(options.pretraining)
-    files = [str(path.resolve()) for path in options.sequences]
+    run = options.run
+    RUNS.check_free(run.out, run.overwrite)
+    settings = _settings(options)
     with records(options.sequences, options.reading) as given:
         pretrain_run(
             given,
-            options.run.out,
-            encoder,
-            tokens,
-            config,
-            data=", ".join(files),
-            options={"files": files, "reading": plain_reading(load_options(options.reading))},
-            overwrite=options.run.overwrite,
-            progress=options.run.progress,
-            accelerator=hardware,
+            run.out,
+            settings.encoder,
+            settings.tokenizer,
+            settings.training,
+            files=tuple(str(path.resolve()) for path in options.sequences),
+            reading=load_options(options.reading),
+            overwrite=run.overwrite,
+            hardware=options.hardware,
+            progress=run.progress,
+            logger=run.logger,
         )
 
 
-def _resume(options: Pretrain, hardware: str) -> None:
+def _resume(options: Pretrain) -> None:
     from titans_seq.experiment.record import read_config
 
-    from ..runs.folder import PretrainRun
-    from ..runs.plan import reading_of
+    from ..runs.config import PretrainRun
     from ..runs.pretrain_runs import resume_pretrain_run
     from ..sequences.loading import read_all
 
-    if options != Pretrain(replace(options.run, overwrite=False)):
+    run = RunOptions(options.run.out, resume=True, logger=options.run.logger, progress=options.run.progress)
+    if options != Pretrain(run, hardware=options.hardware):
         raise UserError(
             "--resume goes on with the settings stored in the run: leave out the files and all options but --out, "
-            "--device and --progress, or train anew with --overwrite"
+            "--accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with --overwrite"
         )
-    stored = read_config(options.run.out, PretrainRun).source.options
-    if "files" not in stored:
-        raise UserError(f"the run in {options.run.out} does not say which files it reads: resume it in Python")
-    given = read_all(stored["files"], reading_of(stored["reading"]))
-    resume_pretrain_run(options.run.out, given, progress=options.run.progress, accelerator=hardware)
+    stored = read_config(run.out, PretrainRun)
+    if not stored.files:
+        raise UserError(f"the run in {run.out} does not say which files it reads: resume it in Python")
+    given = read_all(stored.files, stored.reading)
+    resume_pretrain_run(run.out, given, hardware=options.hardware, progress=run.progress, logger=run.logger)
+
+
+def _stored(path: Path) -> "PretrainRun":
+    from titans_seq.experiment.record import read_config_file
+
+    from ..runs.config import PretrainRun
+
+    return read_config_file(path, PretrainRun)

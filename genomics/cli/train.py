@@ -1,36 +1,25 @@
 """`titans dna train`: a classifier from labelled sequences, evaluated beside the baselines."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from titans_seq.commands import Maybe, RunOptions, changes
 from titans_seq.errors import UserError
-from titans_seq.commands import Maybe
+from titans_seq.experiment.settings import Hardware
 
-from .options import ComparisonOptions, HeadOptions, ModelOptions, ReadingOptions, RunOptions, TrainingOptions
+from ..training.config import PartConfig, TrainConfig
+from .options import ComparisonOptions, EncoderOptions, HeadOptions, ReadingOptions, encoder_of, load_options
 
 if TYPE_CHECKING:
-    from ..models import ClassifierConfig
+    from ..runs.config import TrainRun, TrainSettings
+    from ..runs.folds import Parts
     from ..runs.plan import Plan
-    from ..sequences.values import Splits
-    from ..training.config import TrainConfig
-
-
-@dataclass(frozen=True)
-class PartOptions:
-    """How the data is divided, where it is not."""
-
-    folds: Maybe[int] = None
-    """Cross-validate: so many runs, each tested on another part; a test part of the data is left alone."""
-    groups: bool = False
-    """Keep near-duplicates (40 bases in common, on either strand) in one part."""
-    test_share: float = 0.1
-    """Share for testing where the data has no test part; 0 tests on the validation part."""
-    validation_share: float = 0.1
-    """Share for validation where the data has no such part."""
+    from ..sequences.values import LabelledSequences
 
 
 @dataclass(frozen=True)
@@ -39,7 +28,8 @@ class Train:
 
     First comes a short look at the data (titans dna check shows all of it). The validation part chooses the epoch; the
     test part is read once, at the end. Parts that the data does not have are taken from the training part. A run that
-    was stopped goes on with --resume.
+    was stopped goes on with --resume. Other memories and stems are chosen by --set, such as
+    --set classifier.encoder.blocks.0.memory.chunk_size=8.
     """
 
     run: OmitArgPrefixes[RunOptions]
@@ -47,159 +37,167 @@ class Train:
     """CSV or TSV with sequences and labels, a folder of train, dev and test files, or of one file or folder a class."""
     init: Maybe[Path] = None
     """Begin with the encoder of a run of titans dna pretrain."""
-    seed: int = 0
-    """Of the parts, weights, order and strands."""
-    parts: OmitArgPrefixes[PartOptions] = field(default_factory=PartOptions)
+    parts: OmitArgPrefixes[PartConfig] = field(default_factory=PartConfig)
     comparison: OmitArgPrefixes[ComparisonOptions] = field(default_factory=ComparisonOptions)
     reading: OmitArgPrefixes[ReadingOptions] = field(default_factory=ReadingOptions)
-    model: OmitArgPrefixes[ModelOptions] = field(default_factory=ModelOptions)
+    encoder: OmitArgPrefixes[EncoderOptions] = field(default_factory=EncoderOptions)
     head: OmitArgPrefixes[HeadOptions] = field(default_factory=HeadOptions)
-    training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
+    training: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
+
+    def defaults(self) -> Mapping[str, Any]:
+        """Return the settings of the --config file."""
+        if self.run.config is None:
+            return {}
+        run = _stored(self.run.config)
+        return {"training": run.training, "parts": PartConfig() if run.plan is None else run.plan.parts}
 
 
 def train(options: Train) -> None:
     """Train, evaluate, and say what came of it."""
     from ..evaluation import BootstrapOptions
-    from ..runs.folder import RUNS
-    from .settings import chosen_device
+    from ..runs.config import RUNS
 
     BootstrapOptions(options.comparison.bootstrap)  # says what is wrong before hours of training are at stake
-    device = chosen_device(options.run.device)
+    options.hardware.device()
     if options.run.resume:
-        _resume(options, device)
-        return
-    if options.data is None:
-        raise UserError("no data is given: name a table, or a folder of tables or of one file a class")
-    RUNS.check_free(options.run.out, options.run.overwrite)
-    _start(options, options.data, device)
+        _resume(options)
+    else:
+        if not options.run.dry_run:
+            RUNS.check_free(options.run.out, options.run.overwrite)
+        _start(options)
 
 
-def _start(options: Train, data: Path, device: str) -> None:
-    from titans_seq.files import write_text
+def _start(options: Train) -> None:
+    from titans_seq.config import to_yaml
 
     from ..check import check, render, render_short
-    from ..runs.folder import CHECK, RUNS
-    from ..runs.plan import Plan, divided
+    from ..runs.plan import divided
     from ..sequences.loading import load_splits
-    from .progress import note, print_left_out
-    from .settings import classifier_config, load_options, train_config
+    from .progress import note, print_left_out, print_notes
 
-    plan = Plan(
-        str(data.resolve()),
-        load_options(options.reading),
-        options.parts.test_share,
-        options.parts.validation_share,
-        options.parts.groups,
-        options.parts.folds,
-        seed=options.seed,
-    )
-    config = train_config(options.training, options.seed)
+    plan = _plan(options)
     left_out: list[str] = []
-    splits = load_splits(data, plan.reading, left_out)
+    notes: Counter[str] = Counter()
+    splits = load_splits(plan.data, plan.reading, left_out, notes)
+    settings = _settings(options, splits.train)
+    if options.run.dry_run:
+        print(to_yaml({"settings": settings, "plan": plan}), end="")
+        return
     print_left_out(left_out)
-    classifier = classifier_config(options.model, options.head, options.training, splits.train, options.init)
+    print_notes(notes)
     parts = list(divided(splits, plan))
     note("looking at the data", options.run.progress)
     report = check(splits)
     print(render_short(report), flush=True)
-    if options.parts.folds is None:
-        _train_all(options, device, parts, classifier, config, options.init)
-    else:
-        with RUNS.claim(options.run.out, options.run.overwrite):
-            _train_all(options, device, parts, classifier, config, options.init)
-        RUNS.clear(options.run.out)
-    write_text(options.run.out / CHECK, render(report) + "\n")
-    _finish(options, device, parts)
+    _train_and_evaluate(options, parts, settings, options.init, render(report))
 
 
-def _resume(options: Train, device: str) -> None:
-    from titans_seq.files import write_text
+def _resume(options: Train) -> None:
     from titans_seq.experiment.record import read_config
+    from titans_seq.experiment.run_folder import EVALUATION
 
     from ..check import check, render
     from ..evaluation.writing import DATA
-    from ..runs.folder import CHECK, EVALUATION, RUNS, TrainRun, fold_folder, has_folds
-    from ..runs.plan import divided, plan_of
+    from ..runs.config import TrainRun, TrainSettings, fold_folder, has_folds
+    from ..runs.plan import divided
+    from ..runs.train_runs import plan_of
     from ..sequences.loading import load_splits
 
-    if options != Train(replace(options.run, overwrite=False), comparison=options.comparison):
+    run = RunOptions(options.run.out, resume=True, logger=options.run.logger, progress=options.run.progress)
+    if options != Train(run, comparison=options.comparison, hardware=options.hardware):
         raise UserError(
             "--resume goes on with the settings stored in the run: leave out all options but --out, --baselines, "
-            "--bootstrap, --device and --progress, or train anew with --overwrite"
+            "--bootstrap, --accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with "
+            "--overwrite"
         )
-    if (options.run.out / EVALUATION / DATA).is_file():
-        print(f"nothing is left to do: the run in {options.run.out} is trained and evaluated")
+    out = options.run.out
+    if (out / EVALUATION / DATA).is_file():
+        print(f"nothing is left to do: the run in {out} is trained and evaluated")
         return
-    first = fold_folder(options.run.out, 1) if has_folds(options.run.out) else options.run.out
-    run = read_config(first, TrainRun)
-    plan = replace(plan_of(run, first), fold=None)
+    first = fold_folder(out, 1) if has_folds(out) else out
+    stored = read_config(first, TrainRun)
+    plan = replace(plan_of(stored, first), fold=None)
     splits = load_splits(plan.data, plan.reading)
-    parts = list(divided(splits, plan))
-    _train_all(options, device, parts, run.classifier, run.train, None if run.init is None else Path(run.init))
-    RUNS.clear(options.run.out)
-    write_text(options.run.out / CHECK, render(check(splits)) + "\n")
-    _finish(options, device, parts)
+    settings = TrainSettings(stored.classifier, stored.training)
+    init = None if stored.init is None else Path(stored.init)
+    _train_and_evaluate(options, list(divided(splits, plan)), settings, init, render(check(splits)))
 
 
-def _train_all(
-    options: Train,
-    device: str,
-    parts: "Sequence[tuple[Plan, Splits]]",
-    classifier: "ClassifierConfig",
-    config: "TrainConfig",
-    init: Path | None,
+def _train_and_evaluate(
+    options: Train, parts: "Parts", settings: "TrainSettings", init: Path | None, report: str
 ) -> None:
-    from titans_seq.experiment.record import CONFIG
+    from titans_seq.experiment.run_folder import EVALUATION
+    from titans_seq.files import write_text
 
-    from ..runs.train_runs import resume_run, train_run
-    from .progress import note
-    from .settings import accelerator
-
-    hardware = accelerator(device)
-    for plan, part in parts:
-        folder = _folder(options.run.out, plan)
-        if plan.fold is not None:
-            note(f"fold {plan.fold} of {plan.folds}", options.run.progress)
-        if options.run.resume and (folder / CONFIG).is_file():
-            resume_run(folder, part, progress=options.run.progress, accelerator=hardware)
-            continue
-        train_run(
-            part,
-            folder,
-            classifier,
-            config,
-            data=plan.data,
-            options=plan.plain(),
-            init=init,
-            overwrite=options.run.overwrite,
-            progress=options.run.progress,
-            accelerator=hardware,
-        )
-
-
-def _finish(options: Train, device: str, parts: "Sequence[tuple[Plan, Splits]]") -> None:
-    from ..runs.folder import EVALUATION, read_metrics
-    from ..runs.saving import load_classifier
+    from ..runs.config import CHECK, fold_folder
+    from ..runs.folds import train_parts, trained_parts
     from .evaluation import Request, compare_and_show
+    from .progress import note
 
-    runs, warnings = [], []
-    for plan, part in parts:
-        held = part.validation if part.test is None else part.test
-        assert held is not None
-        folder = _folder(options.run.out, plan)
-        runs.append((load_classifier(folder, device), part, held))
-        if warning := read_metrics(folder)["overfitting"]:
-            warnings.append(warning if plan.fold is None else f"Fold {plan.fold}: {warning}")
+    run = options.run
+    first = train_parts(
+        parts,
+        run.out,
+        settings,
+        init=init,
+        resume=run.resume,
+        overwrite=run.overwrite,
+        hardware=options.hardware,
+        progress=run.progress,
+        logger=run.logger,
+        notify=lambda text: note(text, run.progress),
+    )
+    if not first:
+        return
+    write_text(run.out / CHECK, report + "\n")
+    plan, device = parts[0][0], options.hardware.device()
+    runs, warnings = trained_parts(parts, run.out, device)
     tested = "test part" if parts[0][1].test is not None else "validation part, which also chose the epoch"
-    if parts[0][0].folds is not None:
+    if plan.fold is not None:
         tested = f"{len(parts)} folds, each held out once"
-    request = Request(options.comparison, parts[0][0].seed, device, options.run.progress)
-    compare_and_show(runs, request, tested, options.run.out / EVALUATION, warnings)
-    first = _folder(options.run.out, parts[0][0])
-    print(f"the run is in {options.run.out}; next:\n  titans dna predict {first} new.fa --out scores.csv")
+    request = Request(options.comparison, plan.seed, device, run.progress)
+    compare_and_show(runs, request, tested, run.out / EVALUATION, warnings)
+    folder = fold_folder(run.out, plan.fold)
+    print(f"the run is in {run.out}; next:\n  titans dna predict {folder} new.fa --out scores.csv")
 
 
-def _folder(out: Path, plan: "Plan") -> Path:
-    from ..runs.folder import fold_folder
+def _plan(options: Train) -> "Plan":
+    from ..runs.plan import Plan
+    from ..sequences.opening import is_pipe
 
-    return out if plan.fold is None else fold_folder(out, plan.fold)
+    stored = None if options.run.config is None else _stored(options.run.config).plan
+    if options.data is None and stored is None:
+        raise UserError("no data is given: name a table, or a folder of tables or of one file a class")
+    seed = options.training.seed
+    if options.data is None and stored is not None:
+        return replace(stored, parts=options.parts, seed=seed, fold=None)
+    assert options.data is not None
+    if is_pipe(options.data):
+        raise UserError(f"{options.data}: a run reads its data again, for --resume and evaluate: write it to a file")
+    return Plan(str(options.data.resolve()), load_options(options.reading), options.parts, seed=seed)
+
+
+def _settings(options: Train, data: "LabelledSequences") -> "TrainSettings":
+    from titans_seq.experiment.overrides import override, parse_changes
+
+    from ..runs.building import classifier_for
+    from ..runs.config import TrainSettings
+
+    base = None if options.run.config is None else _stored(options.run.config).classifier
+    named = encoder_of(options.encoder, options.init) or (None, None)
+    if base is not None and named[0] is not None:
+        raise UserError(
+            "--config names the encoder: leave out --preset, --mixer, --stem, --kmer and --stride, or use --set"
+        )
+    short = changes(options.encoder) | changes(options.head)
+    classifier = classifier_for(data, *named, init=options.init, base=base, changes=short)
+    return override(TrainSettings(classifier, options.training), parse_changes(options.run.set))
+
+
+def _stored(path: Path) -> "TrainRun":
+    from titans_seq.experiment.record import read_config_file
+
+    from ..runs.config import TrainRun
+
+    return read_config_file(path, TrainRun)

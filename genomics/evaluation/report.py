@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from titans_seq import tables
 from titans_seq.errors import UserError
 
 from .values import Evaluation
@@ -37,10 +38,7 @@ def table(evaluations: Sequence[Evaluation]) -> str:
         model      R2     MAE  Spearman
         mine   0.5000  0.3333    1.0000
     """
-    rows = _cells(evaluations)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    name, *others = widths
-    return "\n".join("  ".join([row[0].ljust(name), *map(str.rjust, row[1:], others)]) for row in rows)
+    return tables.align(_cells(evaluations))
 
 
 def markdown(evaluations: Sequence[Evaluation]) -> str:
@@ -49,9 +47,7 @@ def markdown(evaluations: Sequence[Evaluation]) -> str:
     Raises:
         UserError: if the evaluations are of several kinds.
     """
-    header, *rows = ([cell.replace("|", "\\|") for cell in row] for row in _cells(evaluations))
-    ruler = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ruler, *rows))
+    return tables.markdown(_cells(evaluations))
 
 
 def class_table(evaluation: Evaluation) -> str:

@@ -1,34 +1,27 @@
-"""Pretraining an encoder into a run folder: like that of a classifier, with `checkpoints/` for resuming."""
+"""Pretraining an encoder into a run folder; what it holds is as for a classifier, and its checkpoints stay."""
 
 import hashlib
-import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 from titans_seq.errors import UserError
-from titans_seq.files import write_text
+from titans_seq.experiment.lightning_tools import is_first_process
+from titans_seq.experiment.record import DataRecord, read_config
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
-from titans_seq.experiment.run_folder import CHECKPOINTS, read_config, write_config
 
 from ..models.encoder import EncoderConfig
+from ..sequences.options import LoadOptions
 from ..sequences.values import Record
 from ..tokens import Tokenizer
 from ..training.config import PretrainConfig
 from ..training.pretraining import PretrainModel, new_pretrain_model, pretrain
 from ..training.windows import Genome
 from .card import encoder_card
-from .folder import (
-    CARD,
-    HISTORY,
-    RUNS,
-    PretrainRun,
-    Source,
-    history_csv,
-    write_metrics,
-)
+from .config import RUNS, PretrainRun
 from .saving import load_encoder, save_encoder
+from .train_runs import IN_MEMORY
 
 
 def pretrain_run(
@@ -38,12 +31,13 @@ def pretrain_run(
     tokenizer: Tokenizer,
     config: PretrainConfig,
     *,
-    data: str = "sequences in memory",
-    options: dict[str, object] | None = None,
+    files: tuple[str, ...] = (),
+    reading: LoadOptions | None = None,
     overwrite: bool = False,
+    hardware: Hardware = ONE_DEVICE,
     progress: Progress = "none",
-    accelerator: str = "auto",
-) -> PretrainModel:
+    logger: str | None = None,
+) -> PretrainModel | None:
     """Pretrain an encoder on sequences without labels, into a run folder.
 
     Whatever stops it after a checkpoint, `resume_pretrain_run` goes on from there. A failure before that leaves
@@ -54,12 +48,16 @@ def pretrain_run(
         out: the run folder: new, empty, or with `overwrite` that of an earlier run.
         encoder: the model.
         tokenizer: what it reads.
-        config: the run.
-        data: absolute path of the data, for the record.
-        options: how it was read, as plain values, for the record.
+        config: how it is trained.
+        files: absolute paths of the data, for the record.
+        reading: how they were read, for the record.
         overwrite: replace an earlier run.
+        hardware: what to run on.
         progress: see `pretrain`.
-        accelerator: see `pretrain`.
+        logger: see `pretrain`.
+
+    Returns:
+        The trained model; None in all processes of a parallel run but the first.
 
     Raises:
         UserError: if the folder is taken, the settings do not fit, there is no data, or training fails.
@@ -68,22 +66,28 @@ def pretrain_run(
     out = Path(out)
     new_pretrain_model(encoder, tokenizer, config)  # says what does not fit before anything is read
     genome, digest = _read(records, tokenizer, config)
-    run = PretrainRun(encoder, tokenizer, config, Source(data, digest, dict(options or {})))
-    with RUNS.claim(out, overwrite):
-        write_config(out, run)
-        return _train(run, genome, out, False, progress, accelerator)
+    data = DataRecord(", ".join(files) or IN_MEMORY, digest, {"tokens": genome.tokens})
+    run = PretrainRun(encoder, tokenizer, config, data, files, reading or LoadOptions())
+    with RUNS.started(out, run, overwrite):
+        return _train(run, genome, out, False, hardware, progress, logger)
 
 
 def resume_pretrain_run(
-    out: Path, records: Iterable[Record], *, progress: Progress = "none", accelerator: str = "auto"
-) -> PretrainModel:
+    out: Path,
+    records: Iterable[Record],
+    *,
+    hardware: Hardware = ONE_DEVICE,
+    progress: Progress = "none",
+    logger: str | None = None,
+) -> PretrainModel | None:
     """Go on with a run that was stopped, with its own settings; a finished one is returned as it is.
 
     Args:
         out: the run folder.
         records: the data it was started on.
+        hardware: what to run on.
         progress: see `pretrain`.
-        accelerator: see `pretrain`.
+        logger: see `pretrain`.
 
     Raises:
         UserError: if the folder is no such run, or the data is not that which it was started on.
@@ -92,13 +96,13 @@ def resume_pretrain_run(
     run = read_config(out, PretrainRun)
     if RUNS.is_finished(out):
         return load_encoder(out)[0]
-    genome, digest = _read(records, run.tokenizer, run.pretrain)
-    if digest != run.source.fingerprint:
+    genome, digest = _read(records, run.tokenizer, run.training)
+    if digest != run.data.sha256:
         raise UserError(
-            f"the sequences are not those that the run in {out} was started on ({run.source.data}): put those back, or "
+            f"the sequences are not those that the run in {out} was started on ({run.data.path}): put those back, or "
             "start a new run"
         )
-    return _train(run, genome, out, True, progress, accelerator)
+    return _train(run, genome, out, True, hardware, progress, logger)
 
 
 def _read(records: Iterable[Record], tokenizer: Tokenizer, config: PretrainConfig) -> tuple[Genome, str]:
@@ -114,16 +118,21 @@ def _read(records: Iterable[Record], tokenizer: Tokenizer, config: PretrainConfi
 
 
 def _train(
-    run: PretrainRun, genome: Genome, out: Path, resume: bool, progress: Progress, accelerator: str
-) -> PretrainModel:
-    model = new_pretrain_model(run.encoder, run.tokenizer, run.pretrain)
-    history = pretrain(model, genome, run.pretrain, out, resume=resume, progress=progress, accelerator=accelerator)
-    write_text(out / HISTORY, history_csv(history))
-    write_metrics(out, {"last": asdict(history[-1]), "tokens": genome.tokens})
-    card = encoder_card(run, history, model)
-    write_text(out / CARD, card)
+    run: PretrainRun,
+    genome: Genome,
+    out: Path,
+    resume: bool,
+    hardware: Hardware,
+    progress: Progress,
+    logger: str | None,
+) -> PretrainModel | None:
+    model = new_pretrain_model(run.encoder, run.tokenizer, run.training)
+    history = pretrain(
+        model, genome, run.training, out, resume=resume, hardware=hardware, progress=progress, logger=logger
+    )
+    if not is_first_process():
+        return None
     # The model comes last: a folder with one is a finished run.
-    save_encoder(out / MODEL, model, run.encoder, run.tokenizer, card)
-    shutil.rmtree(out / CHECKPOINTS)
+    save_encoder(out / MODEL, model, run.encoder, run.tokenizer, encoder_card(run, history, model))
     RUNS.clear(out)
     return model

@@ -1,43 +1,37 @@
 """Training a classifier into a run folder.
 
-config.yaml    model with tokenizer, training with seed, class map, data and its hash, versions
-history.csv    every epoch
-metrics.json   what the best epoch came to on the validation part, and whether later ones learnt by heart
-README.md      what the model is
-checkpoint.pt  the state after the latest epoch, while training
+config.yaml    model with tokenizer, training with seed, class map, data and its hash, versions, commit, command
+log.jsonl      every epoch
+checkpoints/   the state after the latest epoch, while training
 model/         the trained model: safetensors, YAML, class map, card
+evaluation/    scores of the model and the baselines on the test part
 """
 
-from dataclasses import asdict
+import shutil
 from pathlib import Path
 
-import numpy as np
-
 from titans_seq.errors import UserError
-from titans_seq.files import write_text
+from titans_seq.experiment.lightning_tools import is_first_process
+from titans_seq.experiment.record import DataRecord, read_config
+from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
-from titans_seq.experiment.record import read_config, write_config
 
 from ..models.classifier import Classifier, ClassifierConfig
-from ..sequences.values import LabelledSequences, Splits
+from ..sequences.loading import load_splits
+from ..sequences.values import Splits
 from ..training.config import TrainConfig
 from ..training.fitting import fit, new_classifier
-from ..training.overfitting import overfitting
 from .card import classifier_card
-from .folder import (
-    CARD,
-    CHECKPOINT,
-    HISTORY,
-    RUNS,
-    Source,
-    TrainRun,
-    fingerprint,
-    history_csv,
-    write_metrics,
-)
+from .config import RUNS, TrainRun, describe_part, fingerprint
+from .plan import Plan, divided
 from .predictor import Predictor
 from .saving import load_classifier, load_encoder, save_classifier
+from .training_range import TrainingRange
+
+IN_MEMORY = "sequences in memory"
+"""Where data came from that no file holds."""
 
 
 def train_run(
@@ -46,13 +40,13 @@ def train_run(
     classifier: ClassifierConfig,
     config: TrainConfig,
     *,
-    data: str = "sequences in memory",
-    options: dict[str, object] | None = None,
+    plan: Plan | None = None,
     init: Path | None = None,
     overwrite: bool = False,
+    hardware: Hardware = ONE_DEVICE,
     progress: Progress = "none",
-    accelerator: str = "auto",
-) -> Predictor:
+    logger: str | None = None,
+) -> Predictor | None:
     """Train a classifier into a run folder; the test part is not looked at.
 
     Whatever stops it after an epoch, `resume_run` goes on from there. A failure before that leaves nothing.
@@ -62,35 +56,57 @@ def train_run(
         out: the run folder: new, empty, or with `overwrite` that of an earlier run.
         classifier: the model.
         config: how it is trained.
-        data: absolute path of the data, for the record.
-        options: how it was read, as plain values, for the record.
+        plan: how the data was read and divided, for the record; None for data that no file holds.
         init: a pretraining run, or another folder that `load_encoder` reads, whose weights it begins with.
         overwrite: replace an earlier run.
+        hardware: what to run on.
         progress: see `fit`.
-        accelerator: see `fit`.
+        logger: see `fit`.
+
+    Returns:
+        The trained classifier; None in all processes of a parallel run but the first.
 
     Raises:
         UserError: if the folder is taken, the data does not fit the settings, or training fails.
         OSError: if a file cannot be written.
     """
-    out = Path(out)
-    source = Source(data, fingerprint((splits.train, splits.validation)), dict(options or {}))
+    run, model = new_run(splits, classifier, config, plan, init)  # what does not fit is said before an earlier run goes
+    with RUNS.started(Path(out), run, overwrite):
+        return _train(run, model, splits, Path(out), False, hardware, progress, logger)
+
+
+def new_run(
+    splits: Splits,
+    classifier: ClassifierConfig,
+    config: TrainConfig,
+    plan: Plan | None = None,
+    init: Path | None = None,
+) -> tuple[TrainRun, Classifier]:
+    """Return the configuration of a run that starts now, and its untrained model; see `train_run`."""
+    parts = {"train": describe_part(splits.train), "validation": describe_part(splits.validation)}
+    source = IN_MEMORY if plan is None else plan.data
+    data = DataRecord(source, fingerprint((splits.train, splits.validation)), {"parts": parts})
     start = None if init is None else str(Path(init).resolve())
-    run = TrainRun(classifier, config, splits.train.classes, source, start)
-    model = _new_model(run)  # says what does not fit before an earlier run is replaced
-    with RUNS.claim(out, overwrite):
-        write_config(out, run)
-        return _train(run, model, splits, out, progress, accelerator)
+    run = TrainRun(classifier, config, splits.train.classes, data, plan, start)
+    return run, _new_model(run)
 
 
-def resume_run(out: Path, splits: Splits, *, progress: Progress = "none", accelerator: str = "auto") -> Predictor:
+def resume_run(
+    out: Path,
+    splits: Splits,
+    *,
+    hardware: Hardware = ONE_DEVICE,
+    progress: Progress = "none",
+    logger: str | None = None,
+) -> Predictor | None:
     """Go on with a run that was stopped, with its own settings; a finished one is returned as it is.
 
     Args:
         out: the run folder.
         splits: the data it was started on.
+        hardware: see `train_run`, like the others.
         progress: see `fit`.
-        accelerator: see `fit`.
+        logger: see `fit`.
 
     Raises:
         UserError: if the folder is no run, or the data is not that which it was started on.
@@ -98,68 +114,99 @@ def resume_run(out: Path, splits: Splits, *, progress: Progress = "none", accele
     out = Path(out)
     run = read_config(out, TrainRun)
     if RUNS.is_finished(out):
-        return load_classifier(out)
-    if fingerprint((splits.train, splits.validation)) != run.source.fingerprint:
+        return load_classifier(out, hardware.device())
+    if fingerprint((splits.train, splits.validation)) != run.data.sha256:
         raise UserError(
-            f"the sequences or labels are not those that the run in {out} was started on ({run.source.data}): put "
+            f"the sequences or labels are not those that the run in {out} was started on ({run.data.path}): put "
             "those back, or start a new run"
         )
-    return _train(run, _new_model(run), splits, out, progress, accelerator)
+    return _train(run, _new_model(run), splits, out, True, hardware, progress, logger)
+
+
+def own_parts(out: Path, left_out: list[str] | None = None) -> tuple[TrainRun, Splits]:
+    """Return the run in a folder, and the parts of its data, read again.
+
+    Args:
+        out: folder of a classifier's run.
+        left_out: see `load_splits`.
+
+    Raises:
+        UserError: if the folder is no such run, or its data is gone or changed.
+    """
+    run = read_config(out, TrainRun)
+    plan = plan_of(run, out)
+    _, parts = next(divided(load_splits(plan.data, plan.reading, left_out), plan))
+    if fingerprint((parts.train, parts.validation)) != run.data.sha256:
+        raise UserError(
+            f"the sequences or labels in {plan.data} are not those that the run in {out} was trained on: put those "
+            "back, or train anew"
+        )
+    return run, parts
+
+
+def plan_of(run: TrainRun, out: Path) -> Plan:
+    """Return the plan that a run was trained by.
+
+    Raises:
+        UserError: if it was trained in Python on data that no file holds.
+    """
+    if run.plan is None:
+        raise UserError(f"the run in {out} does not say which files it was trained on ({run.data.path}): give data")
+    return run.plan
+
+
+def training_range(run: Path) -> TrainingRange | None:
+    """Return what the sequences were like that a run was trained on; None where its folder does not say.
+
+    Args:
+        run: a run folder, or that of a model alone.
+    """
+    try:
+        held = read_config(run, TrainRun).data.options["parts"]["train"]
+        median = int(held["median_length"])
+        lengths = (int(held.get("shortest_length", median)), median, int(held.get("longest_length", median)))
+        return TrainingRange(*lengths, float(held.get("most_unknown", 0.0)))
+    except (UserError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _new_model(run: TrainRun) -> Classifier:
     if run.init is None:
-        return new_classifier(run.classifier, run.train.seed)
+        return new_classifier(run.classifier, run.training.seed)
     pretrained, _, tokenizer = load_encoder(run.init)
     if tokenizer != run.classifier.tokenizer:
         raise UserError(
             f"the encoder in {run.init} reads {tokenizer}, the classifier {run.classifier.tokenizer}: take the same "
             "tokenizer"
         )
-    return new_classifier(run.classifier, run.train.seed, pretrained.encoder)
+    return new_classifier(run.classifier, run.training.seed, pretrained.encoder)
 
 
 def _train(
-    run: TrainRun, model: Classifier, splits: Splits, out: Path, progress: Progress, accelerator: str
-) -> Predictor:
-    checkpoint = out / CHECKPOINT
-    result = fit(
+    run: TrainRun,
+    model: Classifier,
+    splits: Splits,
+    out: Path,
+    resume: bool,
+    hardware: Hardware,
+    progress: Progress,
+    logger: str | None,
+) -> Predictor | None:
+    history = fit(
         model,
         splits.train,
         splits.validation,
-        run.train,
-        checkpoint=checkpoint,
-        resume=checkpoint.is_file(),
+        run.training,
+        folder=out,
+        resume=resume,
+        hardware=hardware,
         progress=progress,
-        accelerator=accelerator,
+        logger=logger,
     )
-    write_text(out / HISTORY, history_csv(result.history))
-    metrics = {
-        "best_epoch": result.best_epoch,
-        "epochs": len(result.history),
-        "best": asdict(result.best),
-        "overfitting": overfitting(result.history),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "train": _described(splits.train),
-        "validation": _described(splits.validation),
-    }
-    write_metrics(out, metrics)
-    card = classifier_card(run, splits, result, model)
-    write_text(out / CARD, card)
-    # The model comes last: a folder with one is a finished run.
-    save_classifier(out / MODEL, model, run.classes, card)
-    checkpoint.unlink()
-    RUNS.clear(out)
-    return load_classifier(out)
-
-
-def _described(part: LabelledSequences | None) -> dict[str, object] | None:
-    if part is None:
+    if not is_first_process():
         return None
-    lengths = [len(sequence) for sequence in part.sequences]
-    described: dict[str, object] = {"sequences": len(part), "median_length": int(np.median(lengths))}
-    if part.kind == "regression":
-        return described
-    one_hot = part.labels if part.kind == "multilabel" else np.eye(len(part.classes))[part.labels]
-    counts = one_hot.sum(0).astype(int).tolist()
-    return described | {"of_class": dict(zip(part.classes, counts, strict=True))}
+    # The model comes last: a folder with one is a finished run.
+    save_classifier(out / MODEL, model, run.classes, classifier_card(run, history, model))
+    shutil.rmtree(out / CHECKPOINTS)
+    RUNS.clear(out)
+    return load_classifier(out, hardware.device())

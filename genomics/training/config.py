@@ -14,6 +14,34 @@ Objective = Literal["next", "masked"]
 
 
 @dataclass(frozen=True)
+class PartConfig:
+    """How the data is divided, where it is not.
+
+    Attributes:
+        folds: Cross-validate: N runs, at least 2, each tested on another part; a test part of the data is left alone.
+        groups: Keep near-duplicates (40 bases in common, on either strand) in one part.
+        test_share: Share for testing where the data has no test part, in [0, 1); 0 tests on the validation part.
+        validation_share: Share for validation where the data has no such part, in (0, 1).
+
+    Raises:
+        UserError: if a number is out of its range.
+    """
+
+    folds: Annotated[int | None, arg(help_behavior_hint="")] = None
+    groups: bool = False
+    test_share: float = 0.1
+    validation_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.test_share < 1:
+            raise UserError(f"the test share must be in [0, 1), got {self.test_share}")
+        if not 0 < self.validation_share < 1:
+            raise UserError(f"the validation share must be in (0, 1), got {self.validation_share}")
+        if self.folds is not None and self.folds < 2:
+            raise UserError(f"the number of folds must be at least 2, got {self.folds}")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """How a classifier is trained.
 

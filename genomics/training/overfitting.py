@@ -25,7 +25,7 @@ def overfitting(history: History) -> str | None:
         'The validation loss rose from 0.400 (epoch 1) to 0.600 while the training loss fell to 0.100: ...'
     """
     losses = [row["validation_loss"] for row in history.epochs if "validation_loss" in row]
-    if not losses:
+    if not losses or "loss" not in history.epochs[-1]:
         return None
     least, last, trained = min(losses), losses[-1], history.epochs[-1]["loss"]
     if last < _WORSE * least or trained > least:

@@ -46,6 +46,12 @@ COMMANDS: dict[str, Command] = {
         "perplexity by position, with state carried and with windows cut",
         ("runs/y book.txt --out runs/y/evaluation",),
     ),
+    "export": Command(
+        "language.cli.export:Export",
+        "language.cli.export:export",
+        "write a model as a Hugging Face folder, or back",
+        ("runs/y --to hf", "runs/y/hf --to titans --out models/y"),
+    ),
     "task": Command(
         "language.cli.task:TaskTrial",
         "language.cli.task:task",

@@ -13,7 +13,6 @@ from titans_seq.config import register
 
 from .base import IGNORE, Task, TaskBatch, check_least, check_request
 from .books import read_book
-from .needle_words import ADJECTIVES, NOUNS
 from .words import WordVocabulary, split_words
 
 Value = Literal["number", "uuid"]
@@ -28,6 +27,23 @@ _NOISE = "The grass is green. The sky is blue. The sun is yellow. Here we go. Th
 _CHARACTERS = "0123456789abcdef-"
 # Shares of the haystack's sentences before the needle, in percent.
 _DEPTHS = np.linspace(0, 100, num=40).round().astype(int)
+
+
+# Words that make keys such as misty-harbour: 64 adjectives and 64 nouns, 4,096 keys.
+ADJECTIVES = tuple(
+    """able amber ancient angry autumn bitter bold brave bright brittle calm careful clever cloudy cold crimson curious
+    dusty eager early earnest empty faint fancy fierce foggy frozen gentle giant golden grand happy hidden hollow humble
+    icy jolly keen lively lonely loyal lucky mellow mighty misty narrow noble odd pale patient plain polite proud purple
+    quick quiet rapid rusty shy silver sleepy solid sturdy vivid""".split()
+)
+
+NOUNS = tuple(
+    """acorn anchor arrow badger basket beacon blanket bottle branch bridge bucket button candle canyon carpet castle
+    cellar cherry comet copper cradle desert dolphin dragon engine falcon feather ferry forest fountain glacier guitar
+    hammer harbour helmet island jacket kettle ladder lantern lemon lizard magnet meadow mirror mountain needle ocean
+    orchard parrot pebble pencil piano pillow pocket rabbit ribbon saddle sailor shadow spider temple thunder violin
+    """.split()
+)
 
 
 @register("needle")

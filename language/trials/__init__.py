@@ -4,22 +4,22 @@
 together for `tables`, `markdown` and `picture.draw`.
 """
 
+from .answer_model import AnswerModel
 from .models import MODELS, ModelOptions, trial_model
-from .reader import Reader
 from .report import Summary, markdown, mean_scores, summarise, tables
 from .rows import trial_rows
 from .settings import LengthTests, TrainingOptions, TrialSettings, ValidationOptions, default_settings
 from .streaming import score
-from .training import Course, train
+from .training import TrainingHistory, train
 from .trial import Plan, run_trials
 
 __all__ = [
-    "Course",
+    "TrainingHistory",
     "LengthTests",
     "MODELS",
     "ModelOptions",
     "Plan",
-    "Reader",
+    "AnswerModel",
     "Summary",
     "TrainingOptions",
     "TrialSettings",

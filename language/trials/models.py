@@ -1,11 +1,10 @@
 """The small models that a trial compares: by name, of equal size, with the memory and without it."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, choose
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
 from titans_seq.layers.gates import GateConfig
 from titans_seq.memory import preset
@@ -109,10 +108,7 @@ def trial_model(name: str, vocabulary: int, options: ModelOptions | None = None)
         >>> [count_parameters(trial_model(name, 16)) for name in ("lmm", "mac", "lmm-no-memory", "transformer")]
         [163980, 163724, 163980, 166208]
     """
-    if name not in MODELS:
-        close = difflib.get_close_matches(name, MODELS, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"expected one of {', '.join(MODELS)}"
-        raise UserError(f"unknown model {name!r}; {hint}")
+    choose(name, MODELS, "model")
     options = options or ModelOptions()
     block = _BLOCKS[name.removesuffix(NO_MEMORY)](options)
     if name.endswith(NO_MEMORY):

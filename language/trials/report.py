@@ -7,6 +7,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from titans_seq import tables as tables_
+
 Row = Mapping[str, Any]
 
 
@@ -129,11 +131,7 @@ def markdown(summaries: Sequence[Summary], heading: str = "##") -> str:
     """The same as Markdown, each table below a heading with its task's name."""
     parts = []
     for task, lines in _by_task(summaries).items():
-        header, *body = cells(lines)
-        rule = ["---"] + ["---:"] * (len(header) - 1)
-        parts.append(
-            f"{heading} {task}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *body)) + "\n"
-        )
+        parts.append(f"{heading} {task}\n\n{tables_.markdown(cells(lines))}\n")
     return "\n".join(parts)
 
 

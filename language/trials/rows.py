@@ -1,6 +1,5 @@
-"""The rows of trials in a file of JSON lines, found again so that what is there need not be run twice."""
+"""Read the rows of trials from a file of JSON lines."""
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +25,3 @@ def trial_rows(path: Path | str) -> list[dict[str, Any]]:
         if missing := [name for name in IDENTITY if name not in row]:
             raise UserError(f"{path}, line {number}: not the row of a trial, which has {', '.join(missing)}: delete it")
     return rows
-
-
-def find_row(rows: Iterable[Mapping[str, Any]], identity: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the last row of the same run, or None.
-
-    Args:
-        rows: as read.
-        identity: the values of `IDENTITY`, as they come back from JSON.
-    """
-    found = None
-    for row in rows:
-        if all(name in row and row[name] == identity[name] for name in IDENTITY):
-            found = row
-    return found

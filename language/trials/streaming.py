@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..tasks import IGNORE, TaskBatch
-from .reader import Reader
+from .answer_model import AnswerModel
 
 PIECE = 1_024
 """Tokens of a sequence that are read at once."""
@@ -27,7 +27,7 @@ def sequences_at_once(length: int) -> int:
 
 @torch.inference_mode()
 def score(
-    reader: Reader,
+    reader: AnswerModel,
     draw: Callable[[int], TaskBatch],
     metric: Callable[[Tensor, Tensor], float],
     sequences: int,
@@ -50,7 +50,7 @@ def score(
     Example:
         >>> from language.tasks import Parity, token_accuracy
         >>> from language.trials import trial_model
-        >>> reader = Reader(trial_model("lmm", Parity().vocabulary), "position")
+        >>> reader = AnswerModel(trial_model("lmm", Parity().vocabulary), "position")
         >>> draw = lambda count: Parity().batch(count, 41, torch.Generator().manual_seed(0))
         >>> 0 <= score(reader, draw, token_accuracy, 100, 41) <= 1
         True
@@ -71,7 +71,7 @@ def score(
     return metric(predicted, targets)
 
 
-def _predictions(reader: Reader, batch: TaskBatch, piece: int) -> Tensor:
+def _predictions(reader: AnswerModel, batch: TaskBatch, piece: int) -> Tensor:
     """The likeliest token wherever something is asked, `IGNORE` elsewhere, `[B, T]`."""
     device = next(reader.parameters()).device
     asked, predicted = batch.targets != IGNORE, torch.full_like(batch.targets, IGNORE)

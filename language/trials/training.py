@@ -15,7 +15,7 @@ from titans_seq.experiment.settings import OptimiserConfig
 from titans_seq.training.writes import write_cost
 
 from ..tasks import IGNORE, TASKS, Task, TaskBatch
-from .reader import Reader
+from .answer_model import AnswerModel
 from .settings import TrainingOptions, TrialSettings
 from .streaming import score
 
@@ -24,7 +24,7 @@ TRAINING, VALIDATION, TEST = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingHistory:
     """How a training went.
 
     Attributes:
@@ -71,7 +71,7 @@ def length_at(step: int, length: int, options: TrainingOptions) -> int:
 
 
 def train(
-    reader: Reader,
+    reader: AnswerModel,
     task: Task,
     length: int,
     settings: TrialSettings,
@@ -81,7 +81,7 @@ def train(
     *,
     examples: int | None = None,
     progress: Callable[[int, float | None], None] = lambda step, validation: None,
-) -> Course:
+) -> TrainingHistory:
     """Train a model in place, until validation is good enough or the steps are used up.
 
     Args:
@@ -99,7 +99,7 @@ def train(
     options, validation = settings.training, settings.validation
     device = next(reader.parameters()).device
     least = 0.1 if options.schedule == "cosine" else 1.0
-    config = OptimiserConfig(lr, least, options.warm_up, weight_decay=options.weight_decay, clip=1.0)
+    config = OptimiserConfig(lr, least=least, warmup=options.warm_up, weight_decay=options.weight_decay)
     optimiser, schedule = build_optimiser(reader, config, options.steps)
     batches = None if examples is None else max(1, examples // options.batch)
     history: list[tuple[int, float]] = []
@@ -125,7 +125,7 @@ def train(
             history.append((step, found))
             streak = streak + 1 if found >= validation.stop_at else 0
         progress(step, found)
-    return Course(
+    return TrainingHistory(
         steps=step,
         validation=history[-1][1],
         best=max(score for _, score in history),
@@ -136,7 +136,7 @@ def train(
     )
 
 
-def answer_loss(reader: Reader, batch: TaskBatch) -> torch.Tensor:
+def answer_loss(reader: AnswerModel, batch: TaskBatch) -> torch.Tensor:
     """Mean cross-entropy of the answers, in nats."""
     asked = batch.targets != IGNORE
     outputs, _ = reader(batch.ids, return_state=False)
@@ -144,7 +144,7 @@ def answer_loss(reader: Reader, batch: TaskBatch) -> torch.Tensor:
 
 
 def held_out_score(
-    reader: Reader, name: str, task: Task, sequences: int, length: int, purpose: int = VALIDATION
+    reader: AnswerModel, name: str, task: Task, sequences: int, length: int, purpose: int = VALIDATION
 ) -> float:
     """Score a model as the task's source does, on sequences that training never draws.
 

@@ -1,9 +1,6 @@
 """Trials: train each model on a task with each seed, test it at all lengths, and keep one row of each."""
 
-import datetime
 import json
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,20 +9,16 @@ from typing import Any
 import torch
 
 from titans_seq.errors import UserError
-from titans_seq.experiment.provenance import checkout_commit, installed_version
-from titans_seq.jsonl import append_row, read_rows
+from titans_seq.experiment.rows import made_by, row_of
 
 from ..tasks import TASKS, TaskRecipe, build_task
+from .answer_model import AnswerModel
 from .models import trial_model
-from .reader import Reader
-from .rows import find_row
 from .settings import TrialSettings
-from .training import TEST, Course, held_out_score, train
+from .training import TEST, TrainingHistory, held_out_score, train
 
 Progress = Callable[[str, int, int, float | None], None]
 """Called with what runs, the steps made and to make, and the latest score if there is a new one."""
-
-_VERSIONS_OF = ("titans-seq", "torch", "numpy")
 
 
 @dataclass(frozen=True)
@@ -92,30 +85,25 @@ def run_trials(plan: Plan, rows_file: Path, progress: Progress = lambda *_: None
     Raises:
         UserError: if the file holds something else.
     """
-    known: list[Mapping[str, Any]] = list(read_rows(rows_file))
 
-    def row_of(model: str, seed: int, lr: float, tested: bool) -> Mapping[str, Any]:
-        found = find_row(known, _identity(plan, model, seed, lr, tested))
-        if found is None:
-            found = _run(plan, model, seed, lr, tested, progress)
-            append_row(rows_file, found)
-            known.append(found)
-        return found
+    def row(model: str, seed: int, lr: float, tested: bool) -> Mapping[str, Any]:
+        identity = _identity(plan, model, seed, lr, tested)
+        return row_of(rows_file, identity, lambda: _run(plan, model, seed, lr, tested, progress))
 
     results = []
     for model in plan.models:
         best, *others = plan.settings.training.lr
         if others:
-            tries = [row_of(model, plan.seeds[0], lr, tested=False) for lr in (best, *others)]
-            best = max(tries, key=_merit)["lr"]
-        results += [row_of(model, seed, best, tested=True) for seed in plan.seeds]
+            tries = [row(model, plan.seeds[0], lr, tested=False) for lr in (best, *others)]
+            best = max(tries, key=_rank)["lr"]
+        results += [row(model, seed, best, tested=True) for seed in plan.seeds]
     return results
 
 
-def _merit(row: Mapping[str, Any]) -> tuple[bool, int, float]:
-    """What makes one learning rate better than another: to learn the task, to do it soon, or to come closer."""
-    course = row["training"]
-    return course["reached"], -course["steps"] if course["reached"] else 0, course["best"]
+def _rank(row: Mapping[str, Any]) -> tuple[bool, int, float]:
+    """Rank learning rates: solved first, then fewest steps, then best score."""
+    found = row["training"]
+    return found["reached"], -found["steps"] if found["reached"] else 0, found["best"]
 
 
 def _identity(plan: Plan, model: str, seed: int, lr: float, tested: bool) -> dict[str, Any]:
@@ -133,7 +121,7 @@ def _identity(plan: Plan, model: str, seed: int, lr: float, tested: bool) -> dic
 
 
 def _run(plan: Plan, model: str, seed: int, lr: float, tested: bool, progress: Progress) -> dict[str, Any]:
-    """Train one model, test it if wanted, and return its row."""
+    """Train one model, test it if wanted, and return what its row says besides its identity."""
     recipe, settings = plan.recipe, plan.settings
     learnt = build_task(plan.task, "train", plan.data)
     # The files of the test are for the test alone: where there are files, validation has training's.
@@ -141,9 +129,9 @@ def _run(plan: Plan, model: str, seed: int, lr: float, tested: bool, progress: P
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        reader = Reader(trial_model(model, learnt.vocabulary, settings.model), learnt.readout).to(device)
+        reader = AnswerModel(trial_model(model, learnt.vocabulary, settings.model), learnt.readout).to(device)
     label = f"{model}, seed {seed}, lr {lr:g}"
-    course = train(
+    history = train(
         reader,
         learnt,
         recipe.train_length,
@@ -155,19 +143,15 @@ def _run(plan: Plan, model: str, seed: int, lr: float, tested: bool, progress: P
         progress=lambda step, score: progress(label, step, settings.training.steps, score),
     )
     return {
-        **_identity(plan, model, seed, lr, tested),
         "parameters": sum(parameter.numel() for parameter in reader.parameters()),
         "train_length": recipe.train_length,
-        "training": _course_row(course),
+        "training": _history_row(history),
         "test": _test(plan, reader, label, progress) if tested else [],
-        "machine": {"device": _device_name(device), "threads": torch.get_num_threads()},
-        "versions": {package: installed_version(package) for package in _VERSIONS_OF},
-        "commit": checkout_commit("titans_seq", "language"),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **made_by(("torch", "numpy"), "titans_seq", "language"),
     }
 
 
-def _test(plan: Plan, reader: Reader, label: str, progress: Progress) -> list[dict[str, Any]]:
+def _test(plan: Plan, reader: AnswerModel, label: str, progress: Progress) -> list[dict[str, Any]]:
     task, scores = build_task(plan.task, "test", plan.data), []
     for done, length in enumerate(plan.test_lengths, start=1):
         sequences = plan.settings.testing.sequences(length)
@@ -177,10 +161,6 @@ def _test(plan: Plan, reader: Reader, label: str, progress: Progress) -> list[di
     return scores
 
 
-def _course_row(course: Course) -> dict[str, Any]:
-    history = [list(validation) for validation in course.history]
-    return asdict(course) | {"history": history, "cpu_seconds": round(course.cpu_seconds, 1)}
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else f"cpu, {os.cpu_count()} cores, {sys.platform}"
+def _history_row(found: TrainingHistory) -> dict[str, Any]:
+    validations = [list(validation) for validation in found.history]
+    return asdict(found) | {"history": validations, "cpu_seconds": round(found.cpu_seconds, 1)}

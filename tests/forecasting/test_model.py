@@ -154,7 +154,7 @@ def test_a_damaged_folder_is_named(wide_model, tmp_path):
     with pytest.raises(UserError, match="state.json is missing"):
         ForecastModel.load(folder)
     (folder / "config.yaml").write_text("format: other\n")
-    with pytest.raises(UserError, match="is not a forecaster of version 1"):
+    with pytest.raises(UserError, match="is not a forecaster of version 2"):
         ForecastModel.load(folder)
 
 

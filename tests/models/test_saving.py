@@ -1,8 +1,11 @@
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from titans_seq import __version__
 from titans_seq.checkpoint import save_folder
 from titans_seq.errors import UserError
 from titans_seq.models import CausalLM, language_model
@@ -51,3 +54,34 @@ def test_a_value_of_another_class_is_no_state():
         pack_state(Path())
     with pytest.raises(ValueError, match="'Rogue'"):
         unpack_state({"class": "Rogue"})
+
+
+def test_weights_of_another_chunk_size_or_segment_are_refused():
+    config = language_model("tiny-mac", vocabulary=12)
+    model = CausalLM(config)
+    (block,) = config.blocks
+    other = CausalLM(replace(config, blocks=(replace(block, memory=replace(block.memory, chunk_size=16), segment=32),)))
+    with pytest.raises(RuntimeError, match="(?s)chunk_size was 16, is 32: build the layer.*segment was 32, is 64"):
+        model.load_state_dict(copy.deepcopy(other.state_dict()), strict=False)
+    model.load_state_dict(dict(other.state_dict()))
+    # Where gates start has no meaning to weights that have learned, nor who computes them.
+    gates = replace(block.memory.gates, lr_bias=1.0)
+    same = replace(config, blocks=(replace(block, memory=replace(block.memory, gates=gates, backend="reference")),))
+    model.load_state_dict(CausalLM(same).state_dict())
+
+
+def test_a_folder_says_which_version_wrote_it(tmp_path):
+    folder = tmp_path / "model"
+    save_model(folder, CausalLM(language_model("tiny-lmm", vocabulary=12)), "# A model")
+    text = (folder / "config.yaml").read_text()
+    assert text.startswith(f"titans_seq: {__version__}\n")
+    # An older folder has none, and loads.
+    older = text.partition("\n")[2]
+    (folder / "config.yaml").write_text(older)
+    load_model(folder)
+    (folder / "config.yaml").write_text("titans_seq: 0.0.9\n" + older.replace("slow_weights: true", ""))
+    with pytest.raises(UserError, match=rf"written by titans-seq 0.0.9, read by {__version__}: restore"):
+        load_model(folder)
+    (folder / "config.yaml").write_text(f"titans_seq: 9.0.0\n{older}    dropout: 0.1\n".replace("    dropout", "  speed"))
+    with pytest.raises(UserError, match=r"speed: unknown field.*written by titans-seq 9.0.0"):
+        load_model(folder)

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from titans_seq.blocks import AttentionBlockConfig, LMMConfig, MACConfig
+from titans_seq.experiment.throughput import Throughput, training_flops
 from titans_seq.layers import AttentionConfig, NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import GradientDescent, Huber, LinearMemory, MemoryRule, NoRetention, read_memory
 from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.training.statistics import memory_statistics
-from titans_seq.experiment.throughput import Throughput, training_flops
 
 
 def test_surprise_is_the_inner_loss_at_the_chunk_s_first_weights():

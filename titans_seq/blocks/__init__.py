@@ -2,6 +2,7 @@
 
 from titans_seq.blocks.attention import AttentionBlockConfig
 from titans_seq.blocks.base import Block, BlockConfig, Mixer
+from titans_seq.blocks.fla import FlaLayer, LayerCache
 from titans_seq.blocks.lmm import LMMConfig
 from titans_seq.blocks.mac import MACConfig, MACState, MemoryAsContext
 from titans_seq.blocks.mag import MAGConfig, MemoryAsGate
@@ -11,7 +12,9 @@ __all__ = [
     "AttentionBlockConfig",
     "Block",
     "BlockConfig",
+    "FlaLayer",
     "LMMConfig",
+    "LayerCache",
     "MACConfig",
     "MACState",
     "MAGConfig",

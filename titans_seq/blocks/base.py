@@ -5,13 +5,16 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from titans_seq.layers import RMSNorm, SwiGLU
+from titans_seq.layers.documents import ReturnState, without_padding
 
 
 class Mixer(Protocol):
     """A causal sequence mixer that carries an immutable state; `NeuralMemory` is one."""
 
-    def __call__(self, x: Tensor, state: Any = None, *, return_state: bool = True) -> tuple[Tensor, Any]:
-        """Mix `[B, T, dim]`, going on from `state`."""
+    def __call__(
+        self, x: Tensor, state: Any = None, *, cu_seqlens: Tensor | None = None, return_state: ReturnState = True
+    ) -> tuple[Tensor, Any]:
+        """Mix `[B, T, dim]`, going on from `state`; for the other arguments see `titans_seq.layers.documents`."""
         ...
 
 
@@ -30,15 +33,55 @@ class Block(nn.Module):
         mixer: the sequence mixer, an `nn.Module`.
         dim: width.
         hidden: hidden width of the feed-forward; its own default if None.
+        dropout: share of both their outputs that training leaves out, in [0, 1).
+
+    Raises:
+        ValueError: if `dropout` is out of its range.
     """
 
-    def __init__(self, mixer: nn.Module, dim: int, hidden: int | None = None) -> None:
+    def __init__(self, mixer: nn.Module, dim: int, hidden: int | None = None, dropout: float = 0.0) -> None:
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
+        self.dropout = nn.Dropout(dropout)
         self.mixer_norm, self.mixer = RMSNorm(dim), mixer
         self.feedforward_norm, self.feedforward = RMSNorm(dim), SwiGLU(dim, hidden)
 
-    def forward(self, x: Tensor, state: Any = None, *, return_state: bool = True) -> tuple[Tensor, Any]:
-        """Return outputs shaped like x, `[B, T, dim]`, and the mixer's state after x."""
-        mixed, state = self.mixer(self.mixer_norm(x), state, return_state=return_state)
-        x = x + mixed
-        return x + self.feedforward(self.feedforward_norm(x)), state
+    def forward(
+        self,
+        x: Tensor,
+        state: Any = None,
+        *,
+        attention_mask: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        return_state: ReturnState = True,
+    ) -> tuple[Tensor, Any]:
+        """Return outputs shaped like x, `[B, T, dim]`, and the mixer's state after x.
+
+        Args:
+            x: `[B, T, dim]`.
+            state: of the mixer.
+            attention_mask: see `titans_seq.layers.documents`, as for the next two.
+            cu_seqlens: borders of documents packed in one row.
+            return_state: pass False when no piece follows.
+        """
+        if attention_mask is not None:
+            return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
+        # Told only where there is something to tell: a mixer of one's own need not know of documents.
+        borders = {} if cu_seqlens is None else {"cu_seqlens": cu_seqlens}
+        mixed, state = self.mixer(self.mixer_norm(x), state, **borders, return_state=return_state)
+        x = x + self.dropout(mixed)
+        return x + self.dropout(self.feedforward(self.feedforward_norm(x))), state
+
+
+def pair_of(state: Any, block: str) -> tuple[Any, Any]:
+    """Return the two states of a mixer of two layers, None each at a sequence's start.
+
+    Raises:
+        ValueError: if the state is no pair.
+    """
+    if state is None:
+        return None, None
+    if not isinstance(state, tuple) or len(state) != 2:
+        raise ValueError(f"expected the pair of states of {block}, got a {type(state).__name__} of another model")
+    return state

@@ -1,16 +1,19 @@
 """MAC: what the memory held before a segment is context for attention over the segment."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from titans_seq.blocks.base import Block
 from titans_seq.config import register
 from titans_seq.layers import Fusion, FusionName, NeuralMemory, NeuralMemoryConfig, NeuralMemoryState, RMSNorm
 from titans_seq.layers.attention import HeadProjections, attend, rotated
+from titans_seq.layers.configured import Configured
+from titans_seq.layers.documents import Ragged, ReturnState, RowState, by_documents, check_state, without_padding
 
 
 @register("mac")
@@ -26,6 +29,7 @@ class MACConfig:
         rope_base: base of the rotary angles; 0 leaves positions out.
         fusion: how attention's output and the memory's are joined.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
+        dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
     """
 
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
@@ -35,6 +39,7 @@ class MACConfig:
     rope_base: float = 10_000.0
     fusion: FusionName = "mix"
     hidden: int | None = None
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for name, least in (("heads", 1), ("segment", 1), ("persistent_tokens", 0)):
@@ -43,11 +48,11 @@ class MACConfig:
 
     def build(self, dim: int) -> Block:
         """Build a block of width `dim`."""
-        return Block(MemoryAsContext(self, dim), dim, self.hidden)
+        return Block(MemoryAsContext(self, dim), dim, self.hidden, self.dropout)
 
 
 @dataclass(frozen=True)
-class MACState:
+class MACState(RowState):
     """What the mixer carries between calls.
 
     Attributes:
@@ -62,13 +67,42 @@ class MACState:
     keys: Tensor
     values: Tensor
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> "MACState":
-        """Return the state with `function` applied to every tensor."""
-        memory = None if self.memory is None else self.memory.map(function)
-        return MACState(memory, tuple(map(function, self.context)), function(self.keys), function(self.values))
+    @property
+    def batch(self) -> int:
+        """Number of rows."""
+        return self.keys.shape[0]
+
+    @property
+    def place(self) -> Hashable:
+        """The places in the open segment and chunk, and whether the segment is the first."""
+        memory = None if self.memory is None else self.memory.place
+        return self.keys.shape[3], memory, self.context[-1].dim()
+
+    @classmethod
+    def joined(cls, states: Sequence["MACState"]) -> "MACState":
+        """Return one state with the rows of all, which are equally far in their segments and chunks."""
+        memories = [state.memory for state in states if state.memory is not None]
+        contexts = zip(*(state.context for state in states), strict=True)
+        return cls(
+            NeuralMemoryState.joined(memories) if memories else None,
+            tuple(torch.cat(layer) if layer[0].dim() == 4 else layer[0] for layer in contexts),
+            torch.cat([state.keys for state in states]),
+            torch.cat([state.values for state in states]),
+        )
+
+    def picked(self, index: Sequence[int]) -> "MACState":
+        """Return a state with these rows; weights that the batch shares stay as they are."""
+        rows = replace(self, context=())
+        rows = super(MACState, rows).picked(index)
+        at = torch.tensor(index, dtype=torch.long, device=self.keys.device)
+        return replace(rows, context=tuple(w.index_select(0, at) if w.dim() == 4 else w for w in self.context))
+
+    def _moved(self, device: Any, dtype: torch.dtype | None) -> "MACState":
+        wide = None if dtype is None else torch.promote_types(dtype, torch.float32)
+        return replace(super()._moved(device, dtype), context=tuple(w.to(device, wide) for w in self.context))
 
 
-class MemoryAsContext(nn.Module):
+class MemoryAsContext(Configured):
     """Segment by segment: retrieve, attend to [persistent | memory tokens | segment], write, read, join.
 
     With M the memory when a segment began, and x_i its tokens:
@@ -99,6 +133,8 @@ class MemoryAsContext(nn.Module):
         True
     """
 
+    meaning = ("heads", "segment", "rope_base")
+
     def __init__(self, config: MACConfig, dim: int) -> None:
         super().__init__()
         self.config = config
@@ -108,18 +144,37 @@ class MemoryAsContext(nn.Module):
         self.fusion = Fusion(config.fusion, dim)
 
     def forward(
-        self, x: Tensor, state: MACState | None = None, *, return_state: bool = True
-    ) -> tuple[Tensor, MACState | None]:
+        self,
+        x: Tensor,
+        state: MACState | Ragged | None = None,
+        *,
+        attention_mask: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        return_state: ReturnState = True,
+    ) -> tuple[Tensor, Any]:
         """Mix a piece of a sequence.
 
         Args:
             x: `[B, T, dim]`, T >= 1.
             state: what the previous piece returned; None starts a sequence.
+            attention_mask: see `titans_seq.layers.documents`, as for the next two.
+            cu_seqlens: borders of documents packed in one row.
             return_state: pass False when no piece follows.
 
         Returns:
             Outputs shaped like x, and the state after the piece (None without `return_state`).
         """
+        if attention_mask is not None:
+            return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
+        if cu_seqlens is not None or isinstance(state, Ragged):
+            return by_documents(self._forward, x, state, cu_seqlens, return_state, self.config.memory.chunk_size)
+        return self._forward(x, state, return_state=bool(return_state))
+
+    def _forward(self, x: Tensor, state: MACState | None, *, return_state: bool) -> tuple[Tensor, Any]:
+        """Mix for rows in step."""
+        if state is not None:
+            heads = self.config.heads
+            check_state(state, MACState, x, keys=(x.shape[0], heads, 2, None, x.shape[2] // heads))
         outputs, start = [], 0
         while start < x.shape[1]:
             opened = 0 if state is None else state.keys.shape[3]

@@ -5,9 +5,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from titans_seq.blocks.base import Block
+from titans_seq.blocks.base import Block, pair_of
 from titans_seq.config import register
 from titans_seq.layers import AttentionConfig, CausalAttention, Fusion, FusionName, NeuralMemory, NeuralMemoryConfig
+from titans_seq.layers.documents import ReturnState, without_padding
 
 
 @register("mag")
@@ -23,16 +24,18 @@ class MAGConfig:
         memory: the memory layer.
         fusion: how the two are joined.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
+        dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
     """
 
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
     fusion: FusionName = "mix"
     hidden: int | None = None
+    dropout: float = 0.0
 
     def build(self, dim: int) -> Block:
         """Build a block of width `dim`."""
-        return Block(MemoryAsGate(self, dim), dim, self.hidden)
+        return Block(MemoryAsGate(self, dim), dim, self.hidden, self.dropout)
 
 
 class MemoryAsGate(nn.Module):
@@ -51,9 +54,19 @@ class MemoryAsGate(nn.Module):
         self.memory = NeuralMemory(config.memory, dim)
         self.fusion = Fusion(config.fusion, dim)
 
-    def forward(self, x: Tensor, state: Any = None, *, return_state: bool = True) -> tuple[Tensor, Any]:
-        """Mix `[B, T, dim]`, going on from `state`."""
-        seen, stored = state or (None, None)
-        y, seen = self.attention(x, seen, return_state=return_state)
-        m, stored = self.memory(x, stored, return_state=return_state)
+    def forward(
+        self,
+        x: Tensor,
+        state: Any = None,
+        *,
+        attention_mask: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        return_state: ReturnState = True,
+    ) -> tuple[Tensor, Any]:
+        """Mix `[B, T, dim]`, going on from `state`; for the other arguments see `titans_seq.layers.documents`."""
+        if attention_mask is not None:
+            return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
+        seen, stored = pair_of(state, "MAG")
+        y, seen = self.attention(x, seen, cu_seqlens=cu_seqlens, return_state=return_state)
+        m, stored = self.memory(x, stored, cu_seqlens=cu_seqlens, return_state=return_state)
         return self.fusion(y, m), (seen, stored) if return_state else None

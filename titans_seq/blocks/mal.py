@@ -5,9 +5,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from titans_seq.blocks.base import Block
+from titans_seq.blocks.base import Block, pair_of
 from titans_seq.config import register
 from titans_seq.layers import AttentionConfig, CausalAttention, NeuralMemory, NeuralMemoryConfig, RMSNorm
+from titans_seq.layers.documents import ReturnState, without_padding
 
 
 @register("mal")
@@ -22,15 +23,17 @@ class MALConfig:
         memory: the memory layer.
         attention: the window attention.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
+        dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
     """
 
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     hidden: int | None = None
+    dropout: float = 0.0
 
     def build(self, dim: int) -> Block:
         """Build a block of width `dim`."""
-        return Block(MemoryAsLayer(self, dim), dim, self.hidden)
+        return Block(MemoryAsLayer(self, dim), dim, self.hidden, self.dropout)
 
 
 class MemoryAsLayer(nn.Module):
@@ -48,9 +51,20 @@ class MemoryAsLayer(nn.Module):
         self.memory = NeuralMemory(config.memory, dim)
         self.attention_norm, self.attention = RMSNorm(dim), CausalAttention(config.attention, dim)
 
-    def forward(self, x: Tensor, state: Any = None, *, return_state: bool = True) -> tuple[Tensor, Any]:
-        """Mix `[B, T, dim]`, going on from `state`."""
-        stored, seen = state or (None, None)
-        m, stored = self.memory(x, stored, return_state=return_state)
-        y, seen = self.attention(self.attention_norm(x + m), seen, return_state=return_state)
+    def forward(
+        self,
+        x: Tensor,
+        state: Any = None,
+        *,
+        attention_mask: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        return_state: ReturnState = True,
+    ) -> tuple[Tensor, Any]:
+        """Mix `[B, T, dim]`, going on from `state`; for the other arguments see `titans_seq.layers.documents`."""
+        if attention_mask is not None:
+            return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
+        stored, seen = pair_of(state, "MAL")
+        m, stored = self.memory(x, stored, cu_seqlens=cu_seqlens, return_state=return_state)
+        z = self.attention_norm(x + m)
+        y, seen = self.attention(z, seen, cu_seqlens=cu_seqlens, return_state=return_state)
         return m + y, (stored, seen) if return_state else None

@@ -147,6 +147,7 @@ def fit(
             accumulate_grad_batches=plan.accumulate,
             val_check_interval=min(plan.validate_every, plan.steps) * plan.accumulate if plan.steps else None,
             limit_val_batches=None if validation is not None else 0,
+            log_every_n_steps=1,
             default_root_dir=where,
         )
         module.total_steps = plan.steps
@@ -163,16 +164,23 @@ def fit(
 
 
 class Loaders(pl.LightningDataModule):
-    """Loaders that are made when the trainer knows its processes."""
+    """Loaders that are made when the trainer knows its processes.
+
+    Args:
+        train: makes the training batches.
+        validation: makes the validation batches; None for no validation.
+    """
 
     def __init__(self, train: MakeLoader, validation: MakeLoader | None) -> None:
         super().__init__()
         self._train, self._validation = train, validation
 
     def train_dataloader(self) -> Iterable[Any]:
+        """Return this process's training batches."""
         return self._train(*self._place())
 
     def val_dataloader(self) -> Iterable[Any]:
+        """Return this process's validation batches; none without a validation."""
         return [] if self._validation is None else self._validation(*self._place())
 
     def _place(self) -> tuple[int, int]:

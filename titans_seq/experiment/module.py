@@ -11,7 +11,7 @@ from torch.distributed.tensor import DTensor
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.lightning_tools import gather_ranks, of_this_rank
-from titans_seq.experiment.optimiser import build_optimiser
+from titans_seq.experiment.optimiser import build_optimiser, parameter_groups
 from titans_seq.experiment.settings import OptimiserConfig
 
 
@@ -53,6 +53,10 @@ class FitModule(pl.LightningModule):
         """Return the network that is validated, and whose weights are kept."""
         return self.network
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the parameters that are trained, each group with its weight decay."""
+        return parameter_groups(self.network, self.config.weight_decay)
+
     def configure_model(self) -> None:
         """Shard the parameters where the strategy is to."""
         if not self.shard or self.device_mesh is None:
@@ -69,10 +73,10 @@ class FitModule(pl.LightningModule):
         """Return AdamW with the configured schedule, moved every step."""
         # Asked for an estimate, Lightning makes the loaders before it knows where a resumed one stands.
         steps = self.total_steps or int(self.trainer.estimated_stepping_batches)
-        optimiser, schedule = build_optimiser(self.network, self.config, steps)
+        optimiser, schedule = build_optimiser(self.parameter_groups(), self.config, steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def note_loss(self, total: Tensor, count: Tensor | int = 1) -> None:
+    def note_loss(self, total: Tensor, count: Tensor | float = 1) -> None:
         """Note a batch's loss: a sum, and the number of targets that it is over."""
         # The sum keeps its own precision; float64 holds any count.
         total = total.detach()
@@ -149,7 +153,8 @@ class FitModule(pl.LightningModule):
                     f"the {name.replace('_', ' ')} became {score} after step {self.global_step:,}: lower the learning "
                     f"rate (it is {self.config.lr:g}), lengthen the warm-up, or look for extreme values in the data"
                 )
-        self.log_dict(scores, sync_dist=self.trainer.world_size > 1)
+        # Loggers get the rows of the log.
+        self.log_dict(scores, logger=False, sync_dist=self.trainer.world_size > 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the counts, and every process's losses since the last row of the log."""

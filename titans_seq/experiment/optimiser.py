@@ -38,14 +38,21 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     ]
 
 
-def build_optimiser(model: nn.Module, config: OptimiserConfig, steps: int) -> tuple[torch.optim.AdamW, Any]:
+def build_optimiser(
+    model: nn.Module | list[dict[str, Any]], config: OptimiserConfig, steps: int
+) -> tuple[torch.optim.AdamW, Any]:
     """Return AdamW and its schedule over `steps` optimiser steps.
+
+    Args:
+        model: what is trained, divided by `parameter_groups`; or groups of its parameters.
+        config: the settings.
+        steps: of the whole schedule.
 
     Example:
         >>> optimiser, schedule = build_optimiser(nn.Linear(2, 2), OptimiserConfig(lr=0.1, warmup=10), steps=100)
         >>> round(schedule.get_last_lr()[0], 6)
         0.01
     """
-    groups = parameter_groups(model, config.weight_decay)
+    groups = parameter_groups(model, config.weight_decay) if isinstance(model, nn.Module) else model
     optimiser = torch.optim.AdamW(groups, lr=config.lr, betas=config.betas)
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: config.factor(step, steps))

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from titans_seq.config import from_dict, parse_yaml, to_dict
 from titans_seq.errors import UserError
+from titans_seq.registry import class_of
 
 C = TypeVar("C")
 
@@ -73,7 +74,7 @@ def _put(plain: Any, steps: list[str], value: Any, path: str) -> None:
             raise UserError(f"{path}: {done} is {plain!r}, which has no fields: set {done} itself")
     if isinstance(plain, list):
         plain[_index(plain, last, path)] = value
-    elif last == "kind" and plain.get("kind") != value:
+    elif last == "kind" and class_of(plain.get("kind")) is not None and plain["kind"] != value:
         plain.clear()
         plain["kind"] = value
     else:

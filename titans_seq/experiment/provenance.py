@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import titans_seq
 from titans_seq.errors import UserError
+from titans_seq.version import __version__
 
 _ROOT = Path(__file__).parents[2]
 
@@ -38,14 +38,14 @@ def versions_of(*packages: str) -> dict[str, str]:
         'not installed'
     """
     found = {name: installed_version(name) or "not installed" for name in packages}
-    return {"python": platform.python_version(), "titans-seq": titans_seq.__version__} | found
+    return {"python": platform.python_version(), "titans-seq": __version__} | found
 
 
 def checkout_commit(*packages: str) -> str | None:
     """Return the commit of the checkout that holds this package, "+changes" if packages differ; None outside of one.
 
     Args:
-        packages: folders in the checkout's root.
+        packages: folders in the checkout's root; with none it is the commit alone.
 
     Example:
         >>> commit = checkout_commit("titans_seq")
@@ -53,7 +53,7 @@ def checkout_commit(*packages: str) -> str | None:
         True
     """
     head = _git("rev-parse", "HEAD")
-    return None if head is None else head + ("+changes" if changed_files(*packages) else "")
+    return None if head is None else head + ("+changes" if packages and changed_files(*packages) else "")
 
 
 def changed_files(*packages: str) -> list[str]:

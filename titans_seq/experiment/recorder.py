@@ -69,7 +69,8 @@ class Recorder(Checkpoint):
         progress: Progress,
     ) -> None:
         self._path, self._epochs, self._steps, self._log_every = path, epochs, steps, log_every
-        self._keep_best, self._progress = keep_best, progress
+        self._keep_best = keep_best
+        self._progress: Progress = progress
         self._seen = 0
         self.validated_at = -1
         """Step of the latest validation."""
@@ -114,6 +115,8 @@ class Recorder(Checkpoint):
         if trainer.is_global_zero:
             kept = history.cut_after(self._path, trainer.global_step)
             self.validated_at = max((row["step"] for row in kept.validations), default=-1)
+        # All processes must agree whether a last validation is due.
+        self.validated_at = trainer.strategy.broadcast(self.validated_at)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -124,8 +127,8 @@ class Recorder(Checkpoint):
         if step == self._seen:
             return
         self._seen = step
-        if self._display.is_time():
-            self._show(trainer)
+        if self._progress == "bar" and self._display.is_time():
+            self._tell(trainer, f"step {step:,}")
         if self._steps is not None and (step % self._log_every == 0 or step == self._steps):
             self._write(trainer, {"step": step} | pl_module.training_row(batch))
 
@@ -156,15 +159,16 @@ class Recorder(Checkpoint):
         for logger in trainer.loggers:
             numbers = {name: value for name, value in row.items() if name != "step"}
             logger.log_metrics(numbers, step=row["step"])
-        if self._progress == "lines":
+        if self._progress != "none":
             done = f"epoch {row['epoch']}/{self._epochs}" if self._epochs else f"step {row['step']:,}/{self._steps:,}"
             best = ", best so far" if self._keep_best and row.get("epoch") == row.get("best_epoch", 0) else ""
-            print(f"{done}: {history.describe(row)}{best}", file=sys.stderr, flush=True)
+            self._tell(trainer, f"{done}: {history.describe(row)}{best}")
 
-    def _show(self, trainer: pl.Trainer) -> None:
-        if self._progress == "bar":
-            total = self._steps or int(trainer.estimated_stepping_batches)
-            self._display.show(f"step {self._seen:,}/{total:,}", self._seen, total)
+    def _tell(self, trainer: pl.Trainer, text: str) -> None:
+        if self._progress == "lines":
+            print(text, file=sys.stderr, flush=True)
+        else:
+            self._display.show(text, self._seen, self._steps or int(trainer.estimated_stepping_batches))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best epoch and its weights."""

@@ -11,7 +11,6 @@ from typing import Any
 from titans_seq.checkpoint import CONFIG as MODEL_CONFIG
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG
-from titans_seq.experiment.lightning_tools import is_first_process
 from titans_seq.experiment.record import CONFIG, write_config
 from titans_seq.models.saving import MODEL
 
@@ -101,6 +100,9 @@ class RunLayout:
 
         The other processes of a parallel run execute the same command; the folder is the first one's alone.
         """
+        # Here, for who uses the model of a run needs no Lightning.
+        from titans_seq.experiment.lightning_tools import is_first_process
+
         if not is_first_process():
             yield
             return

@@ -5,12 +5,20 @@ a query and a key depends on their distance alone, so that a sequence may go on 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from titans_seq.layers.configured import Configured
+from titans_seq.layers.documents import Ragged, ReturnState, RowState, by_documents, check_state, without_padding
+from titans_seq.layers.linear import some_outputs
+
+# Tokens to a multiple of which packed documents run together; see `by_documents`.
+_STEP = 64
 
 # Queries at a time where no window says how many: it bounds the masks.
 _BLOCK = 1024
@@ -43,7 +51,7 @@ class AttentionConfig:
 
 
 @dataclass(frozen=True)
-class AttentionState:
+class AttentionState(RowState):
     """What the next token may still see.
 
     Attributes:
@@ -57,10 +65,29 @@ class AttentionState:
     values: Tensor
     begins: Tensor | None = None
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> "AttentionState":
-        """Return the state with `function` applied to every tensor."""
-        begins = None if self.begins is None else function(self.begins)
-        return AttentionState(function(self.keys), function(self.values), begins)
+    @property
+    def batch(self) -> int:
+        """Number of rows."""
+        return self.keys.shape[0]
+
+    @property
+    def place(self) -> None:
+        """None: rows that have seen fewer tokens begin later."""
+
+    @classmethod
+    def joined(cls, states: Sequence["AttentionState"]) -> "AttentionState":
+        """Return one state with the rows of all."""
+        tokens = max(state.keys.shape[2] for state in states)
+        if all(state.begins is None and state.keys.shape[2] == tokens for state in states):
+            return cls(torch.cat([state.keys for state in states]), torch.cat([state.values for state in states]))
+        keys, values, begins = [], [], []
+        for state in states:
+            missing = tokens - state.keys.shape[2]
+            keys.append(F.pad(state.keys, (0, 0, missing, 0)))
+            values.append(F.pad(state.values, (0, 0, missing, 0)))
+            begun = state.keys.new_zeros(state.batch, dtype=torch.long) if state.begins is None else state.begins
+            begins.append(begun + missing)
+        return cls(torch.cat(keys), torch.cat(values), torch.cat(begins))
 
 
 def rotated(x: Tensor, first: int, base: float) -> Tensor:
@@ -149,8 +176,8 @@ class HeadProjections(nn.Module):
 
     def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys and values of tokens that ask nothing."""
-        weight = self.project.weight[x.shape[-1] :]
-        k, v = F.linear(x, weight).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        dim = x.shape[-1]
+        k, v = some_outputs(self.project, x, dim, 3 * dim).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return k, v
 
     def prefix(self, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -196,7 +223,7 @@ class _Sight:
         return self.masks[alike]
 
 
-class CausalAttention(nn.Module):
+class CausalAttention(Configured):
     """Attention over the last `window` tokens behind persistent ones (Titans 4.2, figure 3b); all tokens without one.
 
     Args:
@@ -213,27 +240,46 @@ class CausalAttention(nn.Module):
         True
     """
 
+    meaning = ("heads", "window", "rope_base")
+
     def __init__(self, config: AttentionConfig, dim: int) -> None:
         super().__init__()
         self.config = config
         self.heads = HeadProjections(config.heads, dim, config.persistent_tokens)
 
     def forward(
-        self, x: Tensor, state: AttentionState | None = None, *, return_state: bool = True
-    ) -> tuple[Tensor, AttentionState | None]:
+        self,
+        x: Tensor,
+        state: AttentionState | Ragged | None = None,
+        *,
+        attention_mask: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        return_state: ReturnState = True,
+    ) -> tuple[Tensor, Any]:
         """Attend within a piece of a sequence and to what its window reaches before it.
 
         Args:
             x: `[B, T, dim]`, T >= 1.
             state: what the previous piece returned; None starts a sequence.
+            attention_mask: see `titans_seq.layers.documents`, as for the next two.
+            cu_seqlens: borders of documents packed in one row.
             return_state: pass False when no piece follows.
 
         Returns:
             Outputs shaped like x, and the state after the piece (None without `return_state`).
         """
+        if attention_mask is not None:
+            return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
+        if cu_seqlens is not None or isinstance(state, Ragged):
+            return by_documents(self._forward, x, state, cu_seqlens, return_state, _STEP)
+        return self._forward(x, state, return_state=bool(return_state))
+
+    def _forward(self, x: Tensor, state: AttentionState | None, *, return_state: bool) -> tuple[Tensor, Any]:
+        """Attend for rows in step."""
         q, k, v = self.heads(x)
         begins = None
         if state is not None:
+            check_state(state, AttentionState, x, keys=(k.shape[0], k.shape[1], None, k.shape[3]))
             k, v, begins = torch.cat([state.keys, k], 2), torch.cat([state.values, v], 2), state.begins
         past, window = k.shape[2] - q.shape[2], self.config.window
         reach = k.shape[2] if window is None else window

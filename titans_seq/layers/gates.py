@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from titans_seq.layers.linear import in_full_precision
 from titans_seq.memory import MemoryRule, initial_weights
 
 _FORMS = {"sigmoid": torch.sigmoid, "hard": F.hardsigmoid}
@@ -172,12 +173,11 @@ class MemoryGates(nn.Module):
         """
         with torch.autocast(x.device.type, enabled=False):
             # Gates near 0 and 1 need more digits than half precision has.
-            dtype = torch.promote_types(self.project.weight.dtype, torch.float32)
-            parts = _linear_in(dtype, self.project, x).split([width * self.heads for width in self.widths.values()], -1)
+            parts = in_full_precision(self.project, x).split([width * self.heads for width in self.widths.values()], -1)
             logits = dict(zip(self.widths, map(self._by_head, parts), strict=True))
             decay = logits.get("decay")
             if self.narrow is not None and self.widen is not None:
-                decay = _linear_in(dtype, self.widen, _linear_in(dtype, self.narrow, x))
+                decay = in_full_precision(self.widen, in_full_precision(self.narrow, x))
                 decay = decay.unflatten(-1, (self.heads, -1))
             threshold = logits.get("threshold")
             momentum = torch.sigmoid(logits["momentum"]) if "momentum" in logits else None
@@ -203,9 +203,3 @@ def _linear(dim: int, bias: Tensor) -> nn.Linear:
         linear.weight.mul_(0.1)
         linear.bias.copy_(bias)
     return linear
-
-
-def _linear_in(dtype: torch.dtype, linear: nn.Linear, x: Tensor) -> Tensor:
-    """Apply a linear map in a dtype that need not be its own."""
-    bias = None if linear.bias is None else linear.bias.to(dtype)
-    return F.linear(x.to(dtype), linear.weight.to(dtype), bias)

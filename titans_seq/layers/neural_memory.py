@@ -1,14 +1,18 @@
 """The neural memory as a layer: projections, convolution, gates, memory, normalisation, output gate."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from titans_seq.layers.configured import Configured
 from titans_seq.layers.convolution import CausalConvolution
+from titans_seq.layers.documents import Ragged, ReturnState, RowState, by_documents, check_state, without_padding
 from titans_seq.layers.gates import GateConfig, GateValues, MemoryGates, largest_lr
+from titans_seq.layers.linear import some_outputs
 from titans_seq.layers.norm import RMSNorm
 from titans_seq.layers.unit_length import unit_queries_and_keys
 from titans_seq.memory import LinearMemory, MemoryRule, MemoryState, initial_weights, read_memory
@@ -60,7 +64,7 @@ class NeuralMemoryConfig:
 
 
 @dataclass(frozen=True)
-class NeuralMemoryState:
+class NeuralMemoryState(RowState):
     """What the layer carries between calls.
 
     Attributes:
@@ -71,12 +75,25 @@ class NeuralMemoryState:
     memory: MemoryState
     recent: Tensor | None
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> "NeuralMemoryState":
-        """Return the state with `function` applied to every tensor."""
-        return NeuralMemoryState(self.memory.map(function), None if self.recent is None else function(self.recent))
+    @property
+    def batch(self) -> int:
+        """Number of rows."""
+        return self.memory.weights[-1].shape[0]
+
+    @property
+    def place(self) -> Hashable:
+        """The place in the open chunk."""
+        return self.memory.position
+
+    @classmethod
+    def joined(cls, states: Sequence["NeuralMemoryState"]) -> "NeuralMemoryState":
+        """Return one state with the rows of all, which are equally far in their chunks."""
+        recent = [state.recent for state in states if state.recent is not None]
+        memory = MemoryState.joined([state.memory for state in states])
+        return cls(memory, torch.cat(recent) if recent else None)
 
 
-class NeuralMemory(nn.Module):
+class NeuralMemory(Configured):
     """A sequence mixer whose memory learns while it reads (Titans, arXiv 2501.00663, sections 3 and 4.4).
 
     q, k and v are projected, convolved and passed through SiLU; q and k get unit length; the memory writes and reads
@@ -100,12 +117,14 @@ class NeuralMemory(nn.Module):
         True
     """
 
+    meaning = ("chunk_size", "rule", "gates.form", "gates.source", "gates.max_step")
+
     def __init__(self, config: NeuralMemoryConfig, dim: int) -> None:
         super().__init__()
         heads, rule = config.heads, config.rule
         if config.head_dim is None and dim % heads:
             raise ValueError(f"width {dim} is not a multiple of {heads} heads: change either, or give head_dim")
-        self.config = config
+        self.config, self.dim = config, dim
         self.head_dim = config.head_dim or dim // heads
         inner = heads * self.head_dim
         self.project = nn.Linear(dim, 3 * inner, bias=False)
@@ -128,23 +147,43 @@ class NeuralMemory(nn.Module):
         self.output = nn.Linear(inner, dim, bias=False)
 
     def forward(
-        self, x: Tensor, state: NeuralMemoryState | None = None, *, return_state: bool = True
-    ) -> tuple[Tensor, NeuralMemoryState | None]:
+        self,
+        x: Tensor,
+        state: NeuralMemoryState | Ragged | None = None,
+        *,
+        attention_mask: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        return_state: ReturnState = True,
+    ) -> tuple[Tensor, Any]:
         """Write and read a piece of a sequence.
 
         Args:
             x: `[B, T, dim]`, T >= 1.
             state: what the previous piece returned; None starts a sequence.
+            attention_mask: see `titans_seq.layers.documents`, as for the next two.
+            cu_seqlens: borders of documents packed in one row.
             return_state: pass False to skip the last chunk's update when no piece follows.
 
         Returns:
             Outputs shaped like x, and the state after the piece (None without `return_state`).
 
         Raises:
-            ValueError: if x is empty or of another width.
+            ValueError: if x is empty or of another width, or the state is of another batch, dtype or model.
         """
-        if x.dim() != 3 or x.shape[1] == 0 or x.shape[2] != self.project.in_features:
-            raise ValueError(f"expected [B, T >= 1, {self.project.in_features}], got {tuple(x.shape)}")
+        if x.dim() != 3 or x.shape[1] == 0 or x.shape[2] != self.dim:
+            raise ValueError(f"expected [B, T >= 1, {self.dim}], got {tuple(x.shape)}")
+        if attention_mask is not None:
+            return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
+        if cu_seqlens is not None or isinstance(state, Ragged):
+            return by_documents(self._forward, x, state, cu_seqlens, return_state, self.config.chunk_size)
+        return self._forward(x, state, return_state=bool(return_state))
+
+    def _forward(self, x: Tensor, state: NeuralMemoryState | None, *, return_state: bool) -> tuple[Tensor, Any]:
+        """Write and read for rows in step."""
+        if state is not None:
+            past = self.config.convolution - 1
+            recent = (x.shape[0], past, 3 * self.config.heads * self.head_dim) if past > 0 else None
+            check_state(state, NeuralMemoryState, x, recent=recent)
         outputs = []
         pieces = x.split(TOKENS_PER_PIECE, 1)
         for number, piece in enumerate(pieces, 1):
@@ -163,7 +202,7 @@ class NeuralMemory(nn.Module):
             What was read, normalised and projected, and not gated, shaped like x.
         """
         inner = self.config.heads * self.head_dim
-        q = F.silu(F.linear(x, self.project.weight[:inner])).unflatten(-1, (self.config.heads, -1)).transpose(1, 2)
+        q = F.silu(some_outputs(self.project, x, 0, inner)).unflatten(-1, (self.config.heads, -1)).transpose(1, 2)
         q = F.normalize(q, dim=-1, eps=1e-6).to(weights[-1].dtype)
         with torch.autocast(x.device.type, enabled=False):
             y = read_memory(self.config.rule.architecture, weights, q).to(x.dtype)

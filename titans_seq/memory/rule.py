@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from titans_seq.checks import check_choice
@@ -69,11 +70,14 @@ class MemoryRule:
         """
         if self.linear:
             return state.weights
-        if state.position:
+        if isinstance(state.position, int) and state.position:
             return state.anchor
         first = self.architecture.first_learning
-        learning = (self.weights(layer, w) for layer, w in enumerate(state.weights[first:], first))
-        return *state.weights[:first], *learning
+        closed = [self.weights(layer, w) for layer, w in enumerate(state.weights[first:], first)]
+        if isinstance(state.position, tuple):
+            is_open = torch.tensor(state.position, device=closed[0].device)[:, None, None, None] > 0
+            closed = [torch.where(is_open, a, w) for a, w in zip(state.anchor[first:], closed, strict=True)]
+        return *state.weights[:first], *closed
 
     def accumulated(self, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return what a new memory has accumulated, for weights as `initial_weights` draws them, one per layer."""

@@ -1,19 +1,32 @@
 """A stack of blocks with one immutable state."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from titans_seq.layers import RMSNorm
+from titans_seq.layers.documents import ReturnState, without_padding
+from titans_seq.state import State
 
 
 @dataclass(frozen=True)
-class BackboneState:
+class BackboneState(State):
     """The states of a backbone's blocks, first block first."""
 
     blocks: tuple[Any, ...]
+
+    @property
+    def batch(self) -> int:
+        """Number of rows."""
+        first = self.blocks[0]
+        while isinstance(first, tuple):
+            first = first[0]
+        return first.batch
 
 
 class Backbone(nn.Module):
@@ -22,6 +35,10 @@ class Backbone(nn.Module):
     Args:
         blocks: modules with `forward(x, state, *, return_state) -> (y, state)`; at least one.
         dim: width.
+
+    Attributes:
+        gradient_checkpointing: whether training keeps the blocks' inputs alone and computes the blocks once more in the
+            backward pass: less memory for a third more time. False at first. Hugging Face's name for it.
 
     Example:
         >>> import torch
@@ -38,28 +55,51 @@ class Backbone(nn.Module):
         if not len(self.blocks):
             raise ValueError("a backbone needs at least one block, got none")
         self.norm = RMSNorm(dim)
+        self.gradient_checkpointing = False
 
     def forward(
-        self, x: Tensor, state: BackboneState | None = None, *, return_state: bool = True
+        self,
+        x: Tensor,
+        state: BackboneState | None = None,
+        *,
+        attention_mask: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        return_state: ReturnState = True,
     ) -> tuple[Tensor, BackboneState | None]:
         """Run a piece of a sequence.
 
         Args:
             x: `[B, T, dim]`, T >= 1.
             state: what the previous piece returned; None starts a sequence.
+            attention_mask: see `titans_seq.layers.documents`, as for the next two.
+            cu_seqlens: borders of documents packed in one row.
             return_state: pass False when no piece follows.
 
         Returns:
             Outputs shaped like x, and the state after the piece (None without `return_state`).
 
         Raises:
-            ValueError: if the state is of another number of blocks.
+            ValueError: if the state is of another number of blocks, or of another batch, dtype or model.
         """
+        if attention_mask is not None:
+            return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
+        if state is not None and not isinstance(state, BackboneState):
+            raise ValueError(f"expected the BackboneState of this model, got a {type(state).__name__} of another model")
+        if cu_seqlens is not None:
+            cu_seqlens = cu_seqlens.cpu()  # once, and not in every layer
         states = (None,) * len(self.blocks) if state is None else state.blocks
         if len(states) != len(self.blocks):
             raise ValueError(f"the state is of {len(states)} blocks, this backbone has {len(self.blocks)}")
-        after = []
+        borders, after = {} if cu_seqlens is None else {"cu_seqlens": cu_seqlens}, []
+        run = _checkpointed if self.gradient_checkpointing and self.training and torch.is_grad_enabled() else _called
         for block, before in zip(self.blocks, states, strict=True):
-            x, new = block(x, before, return_state=return_state)
+            x, new = run(block, x, before, **borders, return_state=return_state)
             after.append(new)
         return self.norm(x), BackboneState(tuple(after)) if return_state else None
+
+
+def _called(block: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    return block(*args, **kwargs)
+
+
+_checkpointed = functools.partial(checkpoint, use_reentrant=False)

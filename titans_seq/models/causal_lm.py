@@ -1,13 +1,13 @@
 """A causal language model: embedding, blocks, head, and one immutable state."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from titans_seq.blocks import BlockConfig
+from titans_seq.layers.documents import ReturnState, without_padding
 from titans_seq.models.backbone import Backbone, BackboneState
 
 
@@ -22,6 +22,8 @@ class CausalLMConfig:
             hybrid.
         depth: number of blocks, at least 1.
         tied: whether the head is the embedding again.
+        vocabulary_multiple: rows of embedding and head are filled up to a multiple of this, at least 1; 64 suits GPUs.
+            The rows too many are no tokens: they cannot be given and get no logits.
     """
 
     vocabulary: int
@@ -29,9 +31,10 @@ class CausalLMConfig:
     blocks: tuple[BlockConfig, ...]
     depth: int
     tied: bool = True
+    vocabulary_multiple: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("vocabulary", "dim", "depth"):
+        for name in ("vocabulary", "dim", "depth", "vocabulary_multiple"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.blocks:
@@ -57,51 +60,54 @@ class CausalLM(nn.Module):
     def __init__(self, config: CausalLMConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocabulary, config.dim)
+        rows = -(-config.vocabulary // config.vocabulary_multiple) * config.vocabulary_multiple
+        self.embedding = nn.Embedding(rows, config.dim)
         nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
         blocks = (config.blocks[i % len(config.blocks)].build(config.dim) for i in range(config.depth))
         self.backbone = Backbone(blocks, config.dim)
-        self.head = None if config.tied else nn.Linear(config.dim, config.vocabulary, bias=False)
+        self.head = None if config.tied else nn.Linear(config.dim, rows, bias=False)
 
     def forward(
-        self, ids: Tensor, state: BackboneState | None = None, *, return_state: bool = True
+        self,
+        ids: Tensor,
+        state: BackboneState | None = None,
+        *,
+        attention_mask: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        return_state: ReturnState = True,
     ) -> tuple[Tensor, BackboneState | None]:
         """Read a piece of a sequence.
 
         Args:
             ids: token ids `[B, T]`, T >= 1, in [0, vocabulary).
             state: what the previous piece returned; None starts a sequence.
-            return_state: pass False when no piece follows.
+            attention_mask: `[B, T]`, zero at padding, wherever it lies: each row gives what it gives alone, and zeros
+                at padding.
+            cu_seqlens: borders `[S + 1]` of documents packed end to end in one row, ids `[1, N]`: each gives what it
+                gives alone. The states before and after have one row a document, `state.rows` picks some.
+            return_state: pass False when no piece follows; of packed documents also those that something follows.
 
         Returns:
             Logits `[B, T, vocabulary]`, and the state after the piece (None without `return_state`).
 
         Raises:
-            ValueError: if ids are not integers `[B, T]` with at least one token.
+            ValueError: if ids are not integers `[B, T]` with at least one token, mask or borders don't fit them, or
+                the state is of another batch, dtype or model.
         """
         if ids.dim() != 2 or ids.shape[1] == 0 or ids.is_floating_point():
             raise ValueError(f"expected token ids [B, T >= 1], got {ids.dtype} {tuple(ids.shape)}")
-        y, state = self.backbone(self.embedding(ids), state, return_state=return_state)
-        return F.linear(y, (self.embedding if self.head is None else self.head).weight), state
+        if attention_mask is not None:
+            return without_padding(self, ids, state, attention_mask, cu_seqlens, return_state)
+        y, state = self.backbone(self.embedding(ids), state, cu_seqlens=cu_seqlens, return_state=return_state)
+        return self.logits(y), state
 
-
-def map_state(state: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """Return a model's state with `function` applied to every tensor in it, e.g. `Tensor.detach`.
-
-    Example:
-        >>> import torch
-        >>> from titans_seq.blocks import LMMConfig
-        >>> model = CausalLM(CausalLMConfig(vocabulary=10, dim=32, blocks=(LMMConfig(),), depth=1))
-        >>> _, state = model(torch.tensor([[1, 2, 3]]))
-        >>> map_state(state, torch.Tensor.detach).blocks[0].recent.requires_grad
-        False
-    """
-    if state is None:
-        return None
-    if isinstance(state, Tensor):
-        return function(state)
-    if isinstance(state, tuple):
-        return tuple(map_state(part, function) for part in state)
-    if isinstance(state, BackboneState):
-        return BackboneState(map_state(state.blocks, function))
-    return state.map(function)
+    def logits(self, y: Tensor) -> Tensor:
+        """Return `[..., vocabulary]` of what the backbone returned, `[..., dim]`."""
+        if self.head is not None:
+            found = self.head(y)
+        elif type(self.embedding) is nn.Embedding:
+            found = F.linear(y, self.embedding.weight)
+        else:
+            # An adapter in its place shows the weights without itself: what it makes of every id has both.
+            found = F.linear(y, self.embedding(torch.arange(self.config.vocabulary, device=y.device)))
+        return found[..., : self.config.vocabulary]

@@ -7,12 +7,13 @@ from torch import Tensor
 
 from titans_seq.blocks import MACState
 from titans_seq.layers import AttentionState, NeuralMemoryState
+from titans_seq.layers.documents import Ragged
 from titans_seq.memory import MemoryState
 from titans_seq.models.backbone import BackboneState
 
 _CLASS = "class"
 _CLASSES: dict[str, Any] = {
-    cls.__name__: cls for cls in (AttentionState, BackboneState, MACState, MemoryState, NeuralMemoryState)
+    cls.__name__: cls for cls in (AttentionState, BackboneState, MACState, MemoryState, NeuralMemoryState, Ragged)
 }
 
 

@@ -1,11 +1,12 @@
 """A model's state as one safetensors file: what a language model has read, kept for another day; never a pickle."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from titans_seq.config import to_dict
+from titans_seq.config import differences, from_dict, to_dict
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 from titans_seq.models.backbone import BackboneState
-from titans_seq.models.causal_lm import CausalLM
+from titans_seq.models.causal_lm import CausalLM, CausalLMConfig
 from titans_seq.models.packing import pack_state, unpack_state
 
 FORMAT = "titans-state"
@@ -183,9 +184,10 @@ def _check_format(source: Path, metadata: Mapping[str, str]) -> None:
 
 
 def _check_model(source: Path, metadata: Mapping[str, str], model: CausalLM) -> None:
-    # Through JSON, which turns tuples to lists in the one and the other.
-    saved, own = json.loads(metadata["model"]), json.loads(json.dumps(to_dict(model.config)))
-    changes = list(_differences(saved, own))
+    saved, own = json.loads(metadata["model"]), to_dict(model.config)
+    with contextlib.suppress(UserError):  # a file from before an option was there has its default
+        saved = to_dict(from_dict(saved, CausalLMConfig))
+    changes = list(differences(saved, own))
     if changes:
         more = f"; and {len(changes) - _SHOWN_CHANGES} more" if len(changes) > _SHOWN_CHANGES else ""
         raise UserError(
@@ -197,24 +199,3 @@ def _check_model(source: Path, metadata: Mapping[str, str], model: CausalLM) -> 
             f"{source}: the state of a model of the same configuration with other weights, and of no meaning to these: "
             "give the model that read it, or read the document again"
         )
-
-
-def _differences(saved: Any, own: Any, name: str = "") -> Iterator[str]:
-    """In what two configurations differ, a line for each value."""
-    if isinstance(saved, dict) and isinstance(own, dict) and saved.keys() == own.keys():
-        triples = [(key, saved[key], own[key]) for key in own]
-    elif isinstance(saved, list) and isinstance(own, list) and len(saved) == len(own):
-        triples = [(str(i), *pair) for i, pair in enumerate(zip(saved, own, strict=True))]
-    else:
-        if saved != own:
-            yield f"{name} was {_short(saved)}, is {_short(own)}"
-        return
-    for key, before, after in triples:
-        yield from _differences(before, after, f"{name}.{key}" if name else key)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, dict):
-        return str(value.get("kind", "{...}"))
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

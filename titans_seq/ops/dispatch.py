@@ -1,17 +1,18 @@
 """Which implementation runs a memory, and why."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from titans_seq.memory import MemoryRule, MemoryState
 from titans_seq.ops.chunked import memory_scan_chunked
 from titans_seq.ops.inputs import Scan, Traits
+from titans_seq.ops.packed import documents_of, memory_scan_packed, memory_scan_token
 from titans_seq.ops.reference import memory_scan_reference
 from titans_seq.ops.triton import memory_scan_triton, refused_by_triton
 
@@ -108,7 +109,8 @@ def memory_scan(
     rule: MemoryRule,
     chunk_size: int,
     backend: Backend = "auto",
-    return_state: bool = True,
+    return_state: bool | Sequence[int] = True,
+    cu_seqlens: Int[Tensor, "D"] | None = None,
 ) -> tuple[Float[Tensor, "B T H V"], MemoryState | None]:
     """Write a sequence into a memory, token by token, and read it after each write.
 
@@ -141,10 +143,16 @@ def memory_scan(
         rule: the memory's four choices.
         chunk_size: tokens whose gradients are taken at the same weights, at least 1; 1 is the exact recurrence.
         backend: an implementation by name, or "auto" for the first of `explain_backend` that can run the call.
-        return_state: pass False to skip the last chunk's update when only outputs are wanted.
+        return_state: pass False to skip the last chunk's update when only outputs are wanted. With `cu_seqlens` also
+            the documents after which the state is wanted, counted from 0.
+        cu_seqlens: borders of documents that lie end to end in one row, `[1, N, H, .]`: whole numbers from 0 to N. Each
+            document is computed as if it were alone: the memory, its momentum, chunks and window begin with its first
+            token as `state` says, which is new, or has a row for each document. They are read on the host.
 
     Returns:
-        Outputs, and the state after the last token (None without `return_state`).
+        Outputs, and the state after the last token (None without `return_state`); with `cu_seqlens` a row for each
+        document asked for. Documents of unlike lengths end at different tokens of their chunks: the state's `position`
+        then has a number for each, and it may go into further calls like any other.
 
     Raises:
         ValueError: if shapes, gates, widths or names do not fit, or the backend asked for cannot run the call; the
@@ -160,8 +168,14 @@ def memory_scan(
         >>> y.shape, state.position
         (torch.Size([1, 5, 1, 2]), 1)
     """
-    scan = Scan(q, k, v, lr, momentum, decay, threshold, state, rule, chunk_size)
-    return _backend(backend, scan.traits).run(scan, return_state)
+    sequences = None if cu_seqlens is None else cu_seqlens.numel() - 1
+    scan = Scan(q, k, v, lr, momentum, decay, threshold, state, rule, chunk_size, sequences)
+    run = _backend(backend, scan.traits).run
+    if cu_seqlens is None and isinstance(state.position, int):
+        return run(scan, bool(return_state))
+    if k.shape[1] == 1 and cu_seqlens is None and rule.linear and backend != "triton":
+        return memory_scan_token(memory_scan_reference if backend == "reference" else memory_scan_chunked, scan)
+    return memory_scan_packed(run, scan, documents_of(scan, cu_seqlens), return_state)
 
 
 def _backend(name: str, traits: Traits) -> Implementation:

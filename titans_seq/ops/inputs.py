@@ -38,6 +38,9 @@ class Traits:
 class Scan:
     """One call of `memory_scan`; its arguments, checked when the value is made.
 
+    Attributes:
+        sequences: how many the state is of; None for one a row.
+
     Raises:
         ValueError: if shapes, gates or widths do not fit; the message says which, and why.
     """
@@ -52,6 +55,7 @@ class Scan:
     state: MemoryState
     rule: MemoryRule
     chunk_size: int
+    sequences: int | None = None
 
     def __post_init__(self) -> None:
         q, k, v = self.q, self.k, self.v
@@ -62,10 +66,12 @@ class Scan:
             )
         if k.shape[1] == 0:
             raise ValueError("the sequence is empty: memory_scan needs at least one token")
-        if self.chunk_size < 1 or self.state.position >= self.chunk_size:
+        position = self.state.position
+        furthest = position if isinstance(position, int) else max(position)
+        if self.chunk_size < 1 or furthest >= self.chunk_size:
             raise ValueError(
                 f"chunk_size must be at least 1 and above the state's position, got chunk_size {self.chunk_size}, "
-                f"position {self.state.position}; a state continues with the chunk_size it was made with"
+                f"position {furthest}; a state continues with the chunk_size it was made with"
             )
         self._check_gates()
         self._check_state()
@@ -79,6 +85,12 @@ class Scan:
     def rows(self) -> list[int]:
         """Rows of the matrix of each learning layer."""
         return [out for out, _ in self.layers[self.rule.architecture.first_learning :]]
+
+    @property
+    def position(self) -> int:
+        """Tokens in the open chunk, where all sequences have as many."""
+        assert isinstance(self.state.position, int)  # what else there is, `titans_seq.ops.packed` cuts into such calls
+        return self.state.position
 
     @property
     def dtype(self) -> torch.dtype:
@@ -177,7 +189,7 @@ class Scan:
         state, architecture, layers = self.state, self.rule.architecture, self.layers
         shapes = [tuple(w.shape) for w in state.weights]
         batch, _, heads, _ = self.k.shape
-        lead = (heads,) if state.is_new else (batch, heads)
+        lead = (heads,) if state.is_new else (batch if self.sequences is None else self.sequences, heads)
         expected = [(*lead, *layer) for layer in layers]
         first = architecture.first_learning
         still = [(heads, *layer) for layer in layers[:first]]  # layers that do not learn may be shared at all times

@@ -29,7 +29,7 @@ def memory_scan_reference(scan: Scan, return_state: bool = True) -> tuple[Tensor
     with torch.autocast(scan.k.device.type, enabled=False):
         dtype = scan.dtype
         gates, written = scan.gates(dtype), scan.written(dtype)
-        y, state = _scan(scan.q.to(dtype), written, gates, scan.state, scan.rule, scan.chunk_size)
+        y, state = _scan(scan.q.to(dtype), written, gates, scan)
     return y.to(scan.q.dtype), state if return_state else None
 
 
@@ -54,9 +54,8 @@ def _at(gates: Gates, t: int) -> Gates:
     return gates.map(spread)
 
 
-def _scan(
-    q: Tensor, written: list[Tensor], gates: list[Gates], state: MemoryState, rule: MemoryRule, chunk_size: int
-) -> tuple[Tensor, MemoryState]:
+def _scan(q: Tensor, written: list[Tensor], gates: list[Gates], scan: Scan) -> tuple[Tensor, MemoryState]:
+    state, rule, chunk_size = scan.state, scan.rule, scan.chunk_size
     batch, length = q.shape[:2]
     first, depth = rule.architecture.first_learning, rule.architecture.depth
     frozen, still = state.weights[:first], state.momentum[:first]
@@ -64,7 +63,7 @@ def _scan(
         state = MemoryState.initial([w.expand(batch, *w.shape) for w in state.weights])
     fixed = tuple(w.expand(batch, *w.shape[-3:]) for w in state.weights[:first])
     weights, past, anchor = (part[first:] for part in (state.weights, state.momentum, state.anchor))
-    position = state.position
+    position = scan.position
     lookback = rule.algorithm.lookback
     outputs = []
     for t in range(length):

@@ -12,10 +12,10 @@ from forecasting import presets
 from forecasting.benchmark import run as benchmarking
 from forecasting.benchmark.datasets import BENCHMARKS
 from forecasting.benchmark.run import run_benchmark, validation_loader
-from forecasting.overrides import override
 from forecasting.windows.arrays import ItemArrays
 from forecasting.windows.cutting import Windows
 from titans_seq.errors import UserError
+from titans_seq.experiment.overrides import override
 from titans_seq.jsonl import append_row, read_rows
 
 FAST = {"optimiser.epochs": 2, "batches_per_epoch": 3, "network.width": 8, "validation_windows": 64}
@@ -73,7 +73,7 @@ def test_real_etth1(shared_data: Path):
         "ETTh1", shared_data / "forecasting", 96, mixer="identity", overrides=FAST | {"optimiser.epochs": 1}
     )
     assert row["windows"]["test"] == 2785
-    # facts/forecasting.md, section 3.
+    # Published for this baseline.
     assert row["baselines"]["closed-form linear"]["mse"] == pytest.approx(0.383, abs=5e-4)
     assert row["baselines"]["seasonal naive 24"]["mse"] == pytest.approx(0.512, abs=5e-4)
 

@@ -15,15 +15,18 @@ import pytest
 from forecasting import presets
 from forecasting.cli import main as cli
 from forecasting.cli import options as cli_options
-from forecasting.cli.options import NetworkOptions, TextOptions, Train, TrainingOptions
-from forecasting.cli.tables import align, score_text
-from forecasting.cli.train import change_output, frame_options, resolve, table_options
+from forecasting.cli.options import NetworkOptions, TextOptions
+from forecasting.cli.tables import score_text
+from forecasting.cli.train import frame_options, table_options
+from forecasting.config import ForecastConfig
 from forecasting.data import FrameOptions, TableOptions
 from forecasting.network.outputs import Point, Quantiles, StudentT
 from forecasting.network.tokens import VariateConfig
-from forecasting.runs.runs import read_run_config
+from forecasting.runs.config import RunConfig
 from titans_seq.cli import main
-from titans_seq.errors import UserError
+from titans_seq.config import from_dict, parse_yaml
+from titans_seq.experiment.record import read_config
+from titans_seq.tables import align
 
 TINY = "--width 8 --layers 1 --epochs 1 --batches-per-epoch 2 --horizon 6 --context 12 --progress none".split()
 
@@ -85,7 +88,7 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> Answer:
     return answer
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in cli.VERBS)])
+@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in cli.COMMANDS)])
 def test_help_loads_nothing_heavy_and_shows_examples(arguments: list[str]):
     heavy = ("torch", "lightning", "numpy", "pandas", "matplotlib")
     code = (
@@ -96,7 +99,7 @@ def test_help_loads_nothing_heavy_and_shows_examples(arguments: list[str]):
     *text, last = done.stdout.splitlines()
     assert last == "loaded []"
     shown = "\n".join(text)
-    for name, verb in cli.VERBS.items():
+    for name, verb in cli.COMMANDS.items():
         if arguments == ["--help"]:
             assert f"{name} " in shown
             assert verb.help in shown
@@ -106,7 +109,7 @@ def test_help_loads_nothing_heavy_and_shows_examples(arguments: list[str]):
 
 def test_without_a_verb_the_help_is_shown_and_it_fails(capsys: pytest.CaptureFixture[str]):
     assert main(["forecast"]) == 2
-    assert "verbs:" in capsys.readouterr().out
+    assert "commands:" in capsys.readouterr().out
 
 
 def test_the_options_know_the_mixers():
@@ -116,7 +119,7 @@ def test_the_options_know_the_mixers():
 
 
 def test_every_verb_has_options_and_a_handler():
-    for verb in cli.VERBS.values():
+    for verb in cli.COMMANDS.values():
         for target in (verb.options, verb.handler):
             module, name = target.split(":")
             assert getattr(importlib.import_module(module), name).__doc__
@@ -163,7 +166,7 @@ def test_a_run_is_repeated_from_its_configuration(run: Path, tmp_path: Path, out
     assert (copy / weights).read_bytes() == (run / weights).read_bytes()
     output("train", "--config", run / "config.yaml", "--out", other, "--seed", 1, "--progress", "none")
     assert (other / weights).read_bytes() != (run / weights).read_bytes()
-    changed = read_run_config(other).forecast
+    changed = read_config(other, RunConfig).forecast
     assert (changed.seed, changed.horizon, changed.network.width) == (1, 6, 8)
 
 
@@ -192,34 +195,38 @@ def test_info_on_a_data_file(data: Path, output: Answer):
     assert "time is column 'day'" in said
 
 
-def resolved(**options):
-    return resolve(Train(out=Path("x"), data=Path("d.csv"), horizon=8, **options))[1]
+@pytest.fixture
+def resolved(output: Answer) -> Callable[..., ForecastConfig]:
+    """The configuration that a command line would train with."""
+
+    def answer(*options: object) -> ForecastConfig:
+        said = output("train", "d.csv", "--out", "x", "--horizon", 8, "--dry-run", *options)
+        return from_dict(parse_yaml(said)["forecast"], ForecastConfig)
+
+    return answer
 
 
-def test_options_change_the_preset():
+def test_options_change_the_preset(resolved: Callable[..., ForecastConfig]):
     base = presets.find_preset("small")
-    config = resolved(
-        preset="small",
-        network=NetworkOptions(mixer="gru", tokens="variate", normalise="last-value", layers=3),
-        training=TrainingOptions(lr=0.5, validation_share=0.3, no_calendar=True, batches_per_epoch=9),
-    )
+    network = ("--mixer", "gru", "--tokens", "variate", "--normalise", "last-value", "--layers", 3)
+    training = ("--lr", 0.5, "--validation-share", 0.3, "--no-calendar", "--batches-per-epoch", 9)
+    config = resolved("--preset", "small", *network, *training, "--set", "network.dropout=0.4")
     assert (config.context, config.horizon) == (32, 8)
     assert config.network.tokens == VariateConfig()
     assert config.network.normalise.kind == "last_value"
-    assert (config.network.layers, config.network.width) == (3, base.network.width)
+    assert (config.network.layers, config.network.width, config.network.dropout) == (3, base.network.width, 0.4)
     assert (config.optimiser.lr, config.optimiser.epochs) == (0.5, base.optimiser.epochs)
     assert config.shares == (0.3, 0.2)
     assert not config.calendar
     assert config.batches_per_epoch == 9
-    assert resolved(context=5).context == 5
+    assert resolved("--context", 5).context == 5
 
 
-def test_outputs():
-    assert change_output(Quantiles(), NetworkOptions()) == Quantiles()
-    assert change_output(Quantiles(), NetworkOptions(output="point", loss="mae")) == Point("mae")
-    assert change_output(Point(), NetworkOptions(loss="huber")) == Point("huber")
-    assert change_output(Point(), NetworkOptions(output="student-t")) == StudentT()
-    assert change_output(StudentT(), NetworkOptions(output="quantiles", levels=(0.25, 0.75))) == Quantiles((0.25, 0.75))
+def test_outputs(resolved: Callable[..., ForecastConfig]):
+    assert resolved().output == Quantiles()
+    assert resolved("--output", "point", "--loss", "mae").output == Point("mae")
+    assert resolved("--output", "student-t").output == StudentT()
+    assert resolved("--output", "quantiles", "--levels", 0.25, 0.75).output == Quantiles((0.25, 0.75))
 
 
 def test_columns_change_what_a_configuration_says():
@@ -262,14 +269,14 @@ def test_a_bad_file_gets_one_message_and_leaves_nothing(name: str, tmp_path: Pat
         (["--config", "no/such.yaml"], "no/such.yaml: no such run folder or configuration"),
         (["--loss", "mae"], "--loss mae is for point forecasts: add --output point"),
         (["--output", "point", "--levels", "0.1", "0.9"], "--levels is for quantile forecasts"),
-        (["--levels", "0.9", "0.1"], "--levels: levels must be strictly increasing"),
-        (["--levels", "1.5"], "--levels: quantile levels must lie strictly between 0 and 1"),
+        (["--levels", "0.9", "0.1"], "levels must be strictly increasing"),
+        (["--levels", "1.5"], "quantile levels must lie strictly between 0 and 1"),
         (["--horizon", "0"], "horizon must be at least 1, got 0"),
         (["--lr", "-1"], "lr must be above 0, got -1.0"),
         (["--epochs", "0"], "epochs must be at least 1"),
         (["--width", "7"], "width"),
-        (["--width", "0"], "--width must be at least 1, got 0"),
-        (["--layers", "-1"], "--layers must be at least 1, got -1"),
+        (["--width", "0"], "width must be at least 1, got 0"),
+        (["--layers", "-1"], "layers must be at least 1, got -1"),
         (["--validation-share", "0.9"], "shares must be two numbers"),
         (["--known", "price"], "price"),
         (["--resume"], "--resume goes on with the settings stored in the run"),
@@ -289,7 +296,7 @@ def test_what_is_missing_is_named(data: Path, tmp_path: Path, refusal: Answer):
     assert "no-such.csv" in refusal("train", tmp_path / "no-such.csv", "--out", out, "--horizon", 3)
     assert "there is no run to resume" in refusal("train", "--resume", "--out", out)
     for verb in ("evaluate", "backtest", "predict", "plot"):
-        assert "no such run folder" in refusal(verb, out)
+        assert "is not a run folder: there is no such folder" in refusal(verb, out)
     assert "no-such" in refusal("info", tmp_path / "no-such")
     assert not list(tmp_path.iterdir())
 
@@ -320,7 +327,7 @@ def test_a_run_is_not_replaced_unasked(run: Path, data: Path, output: Answer, re
     assert "overwrite" in refusal("train", data, "--out", run, *TINY)
     assert (run / "config.yaml").read_text() == before
     output("train", data, "--out", run, *TINY, "--overwrite", "--seed", 3)
-    assert read_run_config(run).forecast.seed == 3
+    assert read_config(run, RunConfig).forecast.seed == 3
 
 
 def test_bad_options_of_the_other_verbs(run: Path, data: Path, tmp_path: Path, refusal: Answer):
@@ -344,7 +351,7 @@ def test_benchmark_refuses_before_it_trains(tmp_path: Path, refusal: Answer):
     assert "unknown benchmark 'ETTh9': did you mean ETTh" in refusal("benchmark", "ETTh9", *place)
     assert "no published plain address" in refusal("benchmark", "Weather", *place)
     assert "expected path=value" in refusal("benchmark", "ETTh1", *place, "--set", "lr")
-    assert "there is no field 'lr'" in refusal("benchmark", "ETTh1", *place, "--set", "lr=1")
+    assert "lr: unknown field, expected one of network" in refusal("benchmark", "ETTh1", *place, "--set", "lr=1")
     assert not list(tmp_path.iterdir())
 
 
@@ -359,7 +366,7 @@ def test_benchmark_prints_and_appends(shared_data: Path, tmp_path: Path, output:
 
 
 def test_a_mistyped_verb_or_option_is_answered(capsys: pytest.CaptureFixture[str], refusal: Answer):
-    assert "unknown verb 'trainn': expected one of train, evaluate" in refusal("trainn")
+    assert "unknown command 'trainn': expected one of train" in refusal("trainn")
     assert "did you mean 'train'?" in refusal("trainn")
     assert main(["forecast", "train", "--horizn", "3", "--out", "x"]) == 2
     assert "--horizon" in capsys.readouterr().err
@@ -393,8 +400,6 @@ def test_tables():
     assert align([["a"], ["bcd"]]) == "a\nbcd"
 
 
-def test_resolve_needs_a_file_and_a_horizon():
-    with pytest.raises(UserError, match="no data file"):
-        resolve(Train(out=Path("x"), horizon=3))
-    with pytest.raises(UserError, match="no horizon"):
-        resolve(Train(out=Path("x"), data=Path("a.csv")))
+def test_training_needs_a_file_and_a_horizon(refusal: Answer):
+    assert "no data file is given" in refusal("train", "--out", "x", "--horizon", 3)
+    assert "no horizon is given" in refusal("train", "a.csv", "--out", "x")

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.data import calendar_features, future_index, infer_frequency, period_of
+from forecasting.data.calendars import DAY, Ticks, calendar_of
 from forecasting.data.date_parts import date_at
-from forecasting.data.frequency import settle_frequency, snap, stepper, walk
+from forecasting.data.frequency import settle_frequency, snap, walk
 from titans_seq.errors import UserError
 
 FREQS = [
@@ -49,7 +50,7 @@ def test_short_and_odd_dates():
     assert infer_frequency(pd.DatetimeIndex(["2020-01-01"])) is None
     assert infer_frequency(pd.DatetimeIndex(["2020-01-01", "2020-02-01"])) == "MS"
     assert infer_frequency(pd.DatetimeIndex(["2020-01-01", "2020-01-02"])) == "D"
-    assert infer_frequency(pd.DatetimeIndex(["2020-01-15", "2020-02-15", "2020-03-15", "2020-05-15"])) == "MS"
+    assert infer_frequency(pd.DatetimeIndex(["2020-01-15", "2020-02-15", "2020-03-15", "2020-05-15"])) == "M[15]"
     assert infer_frequency(pd.date_range("2020-01-01", periods=9, freq="28D")) == "4W-WED"
 
 
@@ -82,7 +83,7 @@ def test_month_ends_and_snapping():
     assert snap(index, "QS-JAN")[1] == pd.Timestamp("2020-02-01")
     assert snap(index, "D").equals(index)
     assert walk(date_at(pd.DatetimeIndex(["2020-02-29"]), 0), 3, "QE-NOV")[2] == pd.Timestamp("2020-08-31")
-    assert stepper("W-SUN") == pd.offsets.Day(7)
+    assert calendar_of("W-SUN") == Ticks(7 * DAY)
 
 
 def test_future_of_steps_and_of_nothing():

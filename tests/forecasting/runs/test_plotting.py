@@ -7,6 +7,7 @@ import pytest
 
 from forecasting.runs.plotting import Panel, plot_forecast, plot_training, quantile_levels
 from titans_seq.errors import UserError
+from titans_seq.experiment.history import History
 from titans_seq.pictures import check_picture
 
 
@@ -47,18 +48,20 @@ def test_without_a_check_and_with_an_empty_history(tmp_path: Path):
 
 
 def test_training_picture(tmp_path: Path):
-    history = pd.DataFrame({"number": [0, 1, 2], "train_loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 2.0, 2.5]})
+    losses = [(1, 3.0, 3.0), (2, 2.0, 2.0), (3, 1.0, 2.5)]
+    whole = [{"epoch": n, "loss": loss, "validation_loss": held, "best_epoch": 2} for n, loss, held in losses]
+    alone = [{"epoch": n, "loss": loss, "best_epoch": n} for n, loss, _ in losses]
     by_step = pd.DataFrame({"model": ["model"] * 2 + ["far"] * 2, "step": [1, 2] * 2, "mse": [1, 2, 1e9, 1e9]})
-    plot_training(history, 1, by_step, tmp_path / "both.png")
-    plot_training(history.assign(val_loss=np.nan), 2, None, tmp_path / "one.png")
+    plot_training(History(tuple(whole)), by_step, tmp_path / "both.png")
+    plot_training(History(tuple(alone)), None, tmp_path / "one.png")
     wide, narrow = (matplotlib.image.imread(tmp_path / f"{name}.png").shape[1] for name in ("both", "one"))
     assert wide == 2 * narrow
 
 
 def test_a_step_without_a_score_is_left_out(tmp_path: Path):
-    history = pd.DataFrame({"number": [0], "train_loss": [1.0], "val_loss": [1.0]})
+    history = History(({"epoch": 1, "loss": 1.0, "validation_loss": 1.0, "best_epoch": 1},))
     by_step = pd.DataFrame({"model": ["model"] * 2, "step": [1, 2], "mse": [1.0, np.nan]})
-    plot_training(history, 0, by_step, tmp_path / "a.png")
+    plot_training(history, by_step, tmp_path / "a.png")
     assert darkness(tmp_path / "a.png") > 0.01
 
 

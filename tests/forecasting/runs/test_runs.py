@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,19 +12,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from forecasting.data import FrameOptions, TableOptions
 from forecasting.model import ForecastModel
+from forecasting.runs.config import RunConfig
 from forecasting.runs.runs import (
     backtest_run,
     evaluate_run,
     open_run,
     predict_run,
-    read_run_config,
     train_run,
 )
+from forecasting.training.lightning_module import ForecastModule
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
+from titans_seq.experiment.history import History
+from titans_seq.experiment.lightning_tools import last_checkpoint
+from titans_seq.experiment.record import read_config
 
 
 class Killed(BaseException):
@@ -53,9 +58,8 @@ def weights(folder):
 
 
 TRAINED = [
-    "card.md",
     "config.yaml",
-    "history.csv",
+    "log.jsonl",
     *(f"model/{name}" for name in ("card.md", "config.yaml", "state.json", "weights.safetensors")),
 ]
 
@@ -82,18 +86,15 @@ def test_a_run_holds_all_to_repeat_it_and_nothing_lies_elsewhere(csv, tiny_confi
     }
     assert list(here.iterdir()) == []
     assert files(csv.parent) == ["sold.csv"]
-    run = read_run_config(out)
+    run = read_config(out, RunConfig)
     assert run.forecast == tiny_config(epochs=2)
     assert (run.options, run.table) == (FrameOptions(), TableOptions())
-    assert run.data == str(csv)
-    assert len(run.sha256) == 64
-    assert run.versions["torch"] == torch.__version__
-    history = pd.read_csv(out / "history.csv")
-    assert history["epoch"].tolist() == [1, 2]
-    losses = [epoch.train_loss for epoch in model.history.history]
-    assert history["train_loss"].tolist() == pytest.approx(losses, rel=1e-14)
+    assert (run.data.path, len(run.data.sha256)) == (str(csv), 64)
+    assert run.origin.versions["torch"] == torch.__version__
+    assert [row["epoch"] for row in model.history.rows] == [1, 2]
+    assert History.read(out / "log.jsonl") == model.history
     # The configuration alone repeats the run.
-    again = train_run(Path(run.data), tmp_path / "again", run.forecast, run.options, run.table)
+    again = train_run(Path(run.data.path), tmp_path / "again", run.forecast, run.options, run.table)
     pd.testing.assert_frame_equal(again.predict(), model.predict(), check_exact=True)
     assert weights(tmp_path / "again") == weights(out)
 
@@ -156,17 +157,15 @@ def test_new_rows_of_a_long_file_need_no_more_than_one_series(long_frame, tiny_c
 
 
 def stop_after(epoch, monkeypatch):
-    """Let the process "die" when the checkpoint of `epoch` has been written."""
-    written = []
+    """Let the process "die" in the epoch after `epoch`, whose checkpoint has been written."""
+    usual = ForecastModule.training_step
 
-    def dying(path):
-        manager = atomic_path(path)
-        written.append(path)
-        if len(written) > epoch:
+    def dying(self, batch, number):
+        if self.current_epoch == epoch:
             raise Killed
-        return manager
+        return usual(self, batch, number)
 
-    monkeypatch.setattr("forecasting.training.trainer.atomic_path", dying)
+    monkeypatch.setattr(ForecastModule, "training_step", dying)
 
 
 @pytest.mark.parametrize("stopped_after", [1, 2])
@@ -178,14 +177,14 @@ def test_a_killed_run_resumed_ends_bit_for_bit_the_same(csv, tiny_config, tmp_pa
         stop_after(stopped_after, patch)
         with pytest.raises(Killed):
             train_run(csv, out, config)
-    assert (out / "checkpoint.pt").is_file()
+    assert last_checkpoint(out / "checkpoints") is not None
     for use in (open_run, evaluate_run, predict_run, lambda out: train_run(csv, out, config)):
         with pytest.raises(UserError, match=r"was not finished \(it has no model/\).*train --resume --out"):
             use(out)
     resumed = train_run(None, out, None, resume=True)
     assert weights(out) == weights(tmp_path / "whole")
     assert files(out) == TRAINED
-    assert (out / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
+    assert (out / "log.jsonl").read_bytes() == (tmp_path / "whole" / "log.jsonl").read_bytes()
     pd.testing.assert_frame_equal(resumed.predict(), open_run(tmp_path / "whole").predict(), check_exact=True)
 
 
@@ -196,7 +195,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(csv, tiny_config,
         stop_after(1, patch)
         with pytest.raises(Killed):
             train_run(csv, out, tiny_config(epochs=2))
-    (out / "checkpoint.pt").unlink()
+    shutil.rmtree(out / "checkpoints")
     train_run(None, out, None, resume=True)
     assert weights(out) == weights(tmp_path / "whole")
     assert files(out) == TRAINED
@@ -226,8 +225,7 @@ def test_an_early_stopped_run_resumed_at_the_end_stays_as_it_is(csv, tiny_config
     base = tiny_config()
     config = replace(base, optimiser=replace(base.optimiser, lr=1.0, epochs=12, patience=1))
     train_run(csv, tmp_path / "whole", config)
-    epochs = len(pd.read_csv(tmp_path / "whole" / "history.csv"))
-    assert epochs < 12
+    assert len(History.read(tmp_path / "whole" / "log.jsonl").rows) < 12
     out = tmp_path / "full"
 
     def killed(*arguments, **keywords):
@@ -238,23 +236,24 @@ def test_an_early_stopped_run_resumed_at_the_end_stays_as_it_is(csv, tiny_config
         with pytest.raises(Killed):
             train_run(csv, out, config)
     train_run(None, out, None, resume=True)
-    assert (out / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
+    assert (out / "log.jsonl").read_bytes() == (tmp_path / "whole" / "log.jsonl").read_bytes()
     assert weights(out) == weights(tmp_path / "whole")
 
 
 @pytest.mark.slow
 def test_a_really_killed_process(csv, tmp_path, tiny_config):
     script = (
-        "import sys; from pathlib import Path; from forecasting.runs.runs import read_run_config, train_run\n"
-        "import torch; torch.set_num_threads(1)\n"
-        "run = read_run_config(Path(sys.argv[1])); train_run(Path(run.data), Path(sys.argv[2]), run.forecast)"
+        "import sys; from pathlib import Path; from forecasting.runs.config import RunConfig\n"
+        "from forecasting.runs.runs import train_run; from titans_seq.experiment.record import read_config\n"
+        "import torch; torch.set_num_threads(1); run = read_config(Path(sys.argv[1]), RunConfig)\n"
+        "train_run(Path(run.data.path), Path(sys.argv[2]), run.forecast)"
     )
     train_run(csv, tmp_path / "whole", tiny_config(epochs=60))
     out = tmp_path / "killed"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     arguments = [sys.executable, "-c", script, str(tmp_path / "whole"), str(out)]
     process = subprocess.Popen(arguments, env=environment, cwd=tmp_path)
-    while not (out / "checkpoint.pt").exists():
+    while last_checkpoint(out / "checkpoints") is None:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -296,7 +295,7 @@ def test_overwrite_keeps_the_earlier_run_until_the_new_one_has_begun(csv, tiny_c
     train_run(csv, out, tiny_config(seed=2), overwrite=True)
     assert files(out) == sorted([*TRAINED, "mine.txt"])
     assert weights(out) != old
-    assert read_run_config(out).forecast.seed == 2
+    assert read_config(out, RunConfig).forecast.seed == 2
 
 
 def test_folders_that_are_taken(csv, tiny_config, tmp_path):
@@ -310,7 +309,7 @@ def test_folders_that_are_taken(csv, tiny_config, tmp_path):
         train_run(csv, other / "thesis.txt", tiny_config())
     with pytest.raises(UserError, match="is not a run folder: it has no config.yaml"):
         open_run(other)
-    with pytest.raises(UserError, match="no such run folder"):
+    with pytest.raises(UserError, match="is not a run folder: there is no such folder"):
         open_run(tmp_path / "nowhere")
 
 
@@ -353,4 +352,37 @@ def test_a_damaged_configuration(csv, tiny_config, tmp_path):
         open_run(out)
     (out / "config.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="config.yaml: damaged"):
-        read_run_config(out)
+        read_config(out, RunConfig)
+
+
+def test_the_run_folders_of_earlier_versions_are_read(run, csv, tmp_path):
+    old, today = tmp_path / "old", read_config(run, RunConfig)
+    shutil.copytree(run, old)
+    config = yaml.safe_load((old / "config.yaml").read_text())
+    data = config.pop("data")
+    optimiser = config["forecast"]["optimiser"]
+    for name in ("least", "decay_share", "betas"):
+        del optimiser[name]
+    config["options"] |= {"time": None, "id": None}
+    config |= {"data": data["path"], "sha256": data["sha256"], **config.pop("origin")}
+    del config["command"]
+    (old / "config.yaml").write_text(yaml.safe_dump(config))
+    found = read_config(old, RunConfig)
+    assert (found.forecast, found.data, found.origin.versions) == (today.forecast, today.data, today.origin.versions)
+    state = json.loads((old / "model" / "state.json").read_text())
+    (row,) = state.pop("log")
+    series = state["series"]
+    for name in ("id_columns", "time_columns", "unused"):
+        del series[name]
+    series["id_column"] = None
+    for item in series["items"]:
+        del item["ids"]
+    names = ("loss", "validation_loss", "validation_mse", "validation_mae")
+    state["fit"] = {"best_epoch": 0, "epochs": [[0, *(row[name] for name in names)]]}
+    (old / "model" / "state.json").write_text(json.dumps(state))
+    model = (old / "model" / "config.yaml").read_text()
+    (old / "model" / "config.yaml").write_text(model.replace("version: 2", "version: 1"))
+    history = open_run(old).history
+    assert history.best_epoch == 1
+    assert {name: history.best[name] for name in names} == {name: row[name] for name in names}
+    pd.testing.assert_frame_equal(open_run(old).predict(), open_run(run).predict())

@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from genomics.runs import load_classifier
+from genomics.runs.config import TrainRun
 from genomics.runs.train_runs import train_run
 from tests.genomics.cli.conftest import FAST, TINY, write_table
+from titans_seq.experiment.record import read_config
 
 
 def names(folder: Path) -> list[str]:
@@ -20,7 +22,7 @@ def models(folder: Path) -> dict:
 
 
 def test_a_run_holds_the_model_and_its_evaluation_beside_the_baselines(run):
-    held = ["README.md", "check.txt", "config.yaml", "evaluation", "history.csv", "metrics.json", "model"]
+    held = ["check.txt", "config.yaml", "evaluation", "log.jsonl", "model"]
     assert names(run) == held
     pictures = ["calibration.png", "confusion.png", "precision_recall.png", "roc.png"]
     assert names(run / "evaluation") == sorted(["evaluation.json", "evaluation.md", *pictures])
@@ -54,8 +56,8 @@ def test_progress_lines_name_epochs_and_baselines(titans, parts, tmp_path):
 def test_parts_that_are_missing_are_taken_from_training(titans, table, tmp_path):
     code, out, _ = titans("train", table, "--out", tmp_path / "z", *TINY, "--baselines", "none", "--bootstrap", "0")
     assert code == 0
-    metrics = json.loads((tmp_path / "z" / "metrics.json").read_text())
-    assert [metrics[part]["sequences"] for part in ("train", "validation")] == [48, 6]
+    parts = read_config(tmp_path / "z", TrainRun).data.options["parts"]
+    assert [parts[part]["sequences"] for part in ("train", "validation")] == [48, 6]
     assert "test part: 6 sequences" in out
     options = ("--test-share", "0", "--validation-share", "0.2", "--baselines", "none", "--bootstrap", "0")
     code, out, _ = titans("train", table, "--out", tmp_path / "y", *TINY, *options)
@@ -68,13 +70,13 @@ def test_options_reach_the_model_and_the_training(titans, table, tmp_path):
     code, *_ = titans("train", table, "--out", tmp_path / "z", *TINY, *options, *more, "--baselines", "none")
     assert code == 0
     config = yaml.safe_load((tmp_path / "z" / "config.yaml").read_text())
-    classifier, trained = config["classifier"], config["train"]
+    classifier, trained = config["classifier"], config["training"]
     assert (classifier["pooling"], classifier["strands"]) == ("attention", "equivariant")
     assert classifier["encoder"]["directions"] == "both"
     assert classifier["encoder"]["blocks"][0]["kind"] == "identity_block"
     assert (classifier["tokenizer"]["k"], trained["optimiser"]["lr"], trained["rows"]) == (2, 0.01, 8)
     assert (trained["seed"], trained["class_weights"]) == (3, "balanced")
-    assert config["source"]["options"]["groups"] is True
+    assert config["plan"]["parts"]["groups"] is True
 
 
 def test_folds_are_runs_of_their_own_and_one_evaluation(titans, table, tmp_path):
@@ -142,7 +144,7 @@ def test_a_run_that_was_stopped_goes_on_and_is_evaluated(titans, run, parts, tmp
         train_run(*arguments, **more)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("genomics.runs.train_runs.train_run", stopped)
+    monkeypatch.setattr("genomics.runs.folds.train_run", stopped)
     assert titans("train", parts, "--out", out, *TINY)[0] == 130
     monkeypatch.undo()
     assert not (out / "evaluation").exists()
@@ -189,7 +191,7 @@ def test_evaluation_counts_what_the_model_has_seen(titans, run, parts, tmp_path)
 
 
 def test_learning_by_heart_stands_beside_the_scores(titans, table, tmp_path, monkeypatch):
-    monkeypatch.setattr("genomics.runs.train_runs.overfitting", lambda history: f"{len(history)} epoch by heart")
+    monkeypatch.setattr("genomics.runs.folds.overfitting", lambda history: f"{len(history.epochs)} epoch by heart")
     alone = ("--baselines", "none", "--bootstrap", "0")
     code, out, _ = titans("train", table, "--out", tmp_path / "z", *TINY, *alone)
     assert (code, "! 1 epoch by heart" in out) == (0, True)

@@ -1,34 +1,34 @@
-import json
-
 import pytest
 import torch
 
 from genomics.runs import load_encoder, pretrain_run, resume_pretrain_run
-from genomics.runs.folder import PretrainRun
+from genomics.runs.config import PretrainRun
 from genomics.tokens import Nucleotides
 from genomics.training.config import PretrainConfig
-from genomics.training.pretraining import _PretrainModule
+from genomics.training.pretraining import PretrainModule
 from tests.genomics.small import encoder, records
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import OptimiserConfig
+from titans_seq.experiment.history import History
 from titans_seq.experiment.record import read_config
+from titans_seq.experiment.settings import Hardware, OptimiserConfig
 
+CPU = Hardware("cpu")
 CONFIG = PretrainConfig(objective="next", steps=4, length=32, rows=2, optimiser=OptimiserConfig(lr=3e-3), every=2)
 
 
 def pretrained(out, **options):
-    return pretrain_run(records(), out, encoder(), Nucleotides(), CONFIG, accelerator="cpu", **options)
+    return pretrain_run(records(), out, encoder(), Nucleotides(), CONFIG, hardware=CPU, **options)
 
 
 def test_what_a_run_holds(tmp_path):
     out = tmp_path / "run"
-    model = pretrained(out, data="/data/genome.fa.gz")
+    model = pretrained(out, files=("/data/genome.fa.gz",))
     names = sorted(path.name for path in out.iterdir())
-    assert names == ["README.md", "config.yaml", "history.csv", "metrics.json", "model"]
+    assert names == ["checkpoints", "config.yaml", "log.jsonl", "model"]
     run = read_config(out, PretrainRun)
-    assert (run.encoder, run.tokenizer, run.pretrain) == (encoder(), Nucleotides(), CONFIG)
-    assert json.loads((out / "metrics.json").read_text())["last"]["step"] == 4
-    assert "/data/genome.fa.gz" in (out / "README.md").read_text()
+    assert (run.encoder, run.tokenizer, run.training) == (encoder(), Nucleotides(), CONFIG)
+    assert History.read(out / "log.jsonl").best["step"] == 4
+    assert "/data/genome.fa.gz" in (out / "model" / "card.md").read_text()
     again, config, tokenizer = load_encoder(out)
     assert (config, tokenizer) == (encoder(), Nucleotides())
     for name, tensor in model.state_dict().items():
@@ -41,7 +41,7 @@ def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
     class PowerCut(BaseException):
         pass
 
-    original = _PretrainModule.training_step
+    original = PretrainModule.training_step
 
     def broken(self, batch, batch_idx):
         if self.global_step == 3:
@@ -49,15 +49,15 @@ def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
         return original(self, batch, batch_idx)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_PretrainModule, "training_step", broken)
+        patch.setattr(PretrainModule, "training_step", broken)
         with pytest.raises(PowerCut):
             pretrained(tmp_path / "cut")
     with pytest.raises(UserError, match="not those that the run in .* was started on"):
-        resume_pretrain_run(tmp_path / "cut", records(count=2), accelerator="cpu")
-    resumed = resume_pretrain_run(tmp_path / "cut", records(), accelerator="cpu")
+        resume_pretrain_run(tmp_path / "cut", records(count=2), hardware=CPU)
+    resumed = resume_pretrain_run(tmp_path / "cut", records(), hardware=CPU)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name])
-    assert (tmp_path / "cut" / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+    assert (tmp_path / "cut" / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
     again = resume_pretrain_run(tmp_path / "cut", records())
     assert torch.equal(again.head.weight, whole.head.weight)
 

@@ -12,6 +12,7 @@ from genomics.runs import load_classifier, train_run
 from genomics.sequences.values import LabelledSequences, Splits
 from genomics.training.config import TrainConfig
 from tests.genomics.small import encoder
+from titans_seq.experiment.settings import Hardware
 
 
 def part(path: Path, count: int) -> LabelledSequences:
@@ -28,7 +29,7 @@ def test_promoters_are_trained_on_and_predicted(shared_data: Path, tmp_path: Pat
         pytest.skip(f"needs {folder}, which this machine does not have")
     splits = Splits(part(folder / "train.csv.gz", 300), part(folder / "dev.csv.gz", 60))
     config = ClassifierConfig(encoder(directions="both"), "classes", 2, strands="average")
-    trained = train_run(splits, tmp_path / "run", config, TrainConfig(epochs=1), accelerator="cpu")
+    trained = train_run(splits, tmp_path / "run", config, TrainConfig(epochs=1), hardware=Hardware("cpu"))
     held_out = splits.validation
     assert held_out is not None
     proba = load_classifier(tmp_path / "run", device="cpu").predict_proba(held_out.sequences)

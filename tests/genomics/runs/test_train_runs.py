@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +8,8 @@ from safetensors.torch import load_file
 
 from genomics.models import ClassifierConfig
 from genomics.runs import load_classifier, pretrain_run, resume_run, train_run
-from genomics.runs.folder import TrainRun, fingerprint
+from genomics.runs.config import TrainRun, fingerprint
+from genomics.runs.plan import Plan
 from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import LabelledSequences, Splits
 from genomics.tokens import KMers, Nucleotides
@@ -17,9 +17,11 @@ from genomics.training.config import PretrainConfig, TrainConfig
 from genomics.training.module import ClassifierModule
 from tests.genomics.small import encoder, labelled, records, splits
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import OptimiserConfig
+from titans_seq.experiment.history import History
 from titans_seq.experiment.record import read_config
+from titans_seq.experiment.settings import Hardware, OptimiserConfig
 
+CPU = Hardware("cpu")
 MODEL = ClassifierConfig(encoder(), "classes", 2)
 CONFIG = TrainConfig(epochs=2, rows=16, optimiser=OptimiserConfig(lr=3e-3), seed=7)
 DATA = splits()
@@ -27,7 +29,7 @@ SEQUENCES = list(DATA.train.sequences)
 
 
 def trained(out, model=MODEL, config=CONFIG, data=DATA, **options):
-    return train_run(data, out, model, config, accelerator="cpu", **options)
+    return train_run(data, out, model, config, hardware=CPU, **options)
 
 
 class PowerCut(BaseException):
@@ -50,32 +52,52 @@ def cut_off(monkeypatch, out, epoch: int, **options) -> None:
 
 def test_what_a_run_holds(tmp_path):
     out = tmp_path / "run"
-    model = train_run(DATA, out, MODEL, CONFIG, data="/data/promoters", options={"column": "x"}, accelerator="cpu")
-    assert sorted(path.name for path in out.iterdir()) == [
-        "README.md",
-        "config.yaml",
-        "history.csv",
-        "metrics.json",
-        "model",
-    ]
+    plan = Plan("/data/promoters", seed=7)
+    model = train_run(DATA, out, MODEL, CONFIG, plan=plan, hardware=CPU)
+    assert model is not None
+    assert sorted(path.name for path in out.iterdir()) == ["config.yaml", "log.jsonl", "model"]
     assert sorted(path.name for path in (out / "model").iterdir()) == ["card.md", "config.yaml", "weights.safetensors"]
     saved = yaml.safe_load((out / "model" / "config.yaml").read_text())
     assert saved["classes"] == ["background", "motif"]
     assert saved["dna_classifier"]["tokenizer"] == {"kind": "nucleotides"}
     assert all(tensor.isfinite().all() for tensor in load_file(out / "model" / "weights.safetensors").values())
     run = read_config(out, TrainRun)
-    assert (run.classifier, run.train, run.classes) == (MODEL, CONFIG, model.classes)
-    assert (run.source.data, run.source.options) == ("/data/promoters", {"column": "x"})
-    assert run.source.fingerprint == fingerprint((DATA.train, DATA.validation))
-    assert {"python", "torch", "titans-seq", "biopython"} <= set(run.versions)
-    metrics = json.loads((out / "metrics.json").read_text())
+    assert (run.classifier, run.training, run.classes, run.plan) == (MODEL, CONFIG, model.classes, plan)
+    assert (run.data.path, run.data.sha256) == ("/data/promoters", fingerprint((DATA.train, DATA.validation)))
+    assert {"python", "torch", "titans-seq", "biopython"} <= set(run.origin.versions)
     of_class = {"background": 24, "motif": 24}
-    assert metrics["train"] == {"sequences": 48, "median_length": 32, "of_class": of_class}
-    assert metrics["best"]["number"] == metrics["best_epoch"]
-    assert len((out / "history.csv").read_text().splitlines()) == 3
-    card = (out / "README.md").read_text()
-    for fact in ("background, motif", "/data/promoters", run.source.fingerprint, "seed 7", "single nucleotides"):
+    assert run.data.options["parts"]["train"] == {"sequences": 48, "median_length": 32, "of_class": of_class}
+    history = History.read(out / "log.jsonl")
+    assert [row["epoch"] for row in history.rows] == [1, 2]
+    assert history.best["epoch"] == history.best_epoch
+    card = (out / "model" / "card.md").read_text()
+    for fact in ("background, motif", "/data/promoters", run.data.sha256, "seed 7", "single nucleotides"):
         assert fact in card
+
+
+OLD_RUN = """\
+kind: dna_train_run
+classifier: {encoder: {dim: 16, blocks: [{kind: lmm}], depth: 1}, kind: classes, outputs: 2}
+train: {epochs: 3, rows: 8, optimiser: {lr: 0.002, least: 0.0}, seed: 5}
+classes: [a, b]
+source:
+  data: /data/x.csv
+  fingerprint: abc
+  options: {reading: {labels_are: classes, window: 200}, test_share: 0.2, folds: 4, fold: 2, seed: 5, groups: true}
+init: null
+versions: {python: 3.11.9, titans-seq: 0.1.0}
+commit: null
+"""
+
+
+def test_the_run_folders_of_earlier_versions_are_read(tmp_path):
+    (tmp_path / "config.yaml").write_text(OLD_RUN)
+    run = read_config(tmp_path, TrainRun)
+    assert (run.training.rows, run.training.seed, run.data.sha256) == (8, 5, "abc")
+    assert run.plan is not None
+    assert (run.plan.data, run.plan.fold, run.plan.seed) == ("/data/x.csv", 2, 5)
+    assert (run.plan.reading.kind, run.plan.reading.window) == ("classes", 200)
+    assert (run.plan.parts.folds, run.plan.parts.groups, run.plan.parts.test_share) == (4, True, 0.2)
 
 
 @pytest.mark.parametrize("source", ["run", "run/model"])
@@ -92,7 +114,9 @@ def test_the_card_says_which_strands_are_read(tmp_path, strands):
     model = trained(tmp_path / "run", replace(MODEL, strands=strands))
     other = model.logits([reverse_complement(sequence) for sequence in SEQUENCES])
     both = bool(np.allclose(model.logits(SEQUENCES), other, atol=1e-5))
-    said = next(line for line in (tmp_path / "run" / "README.md").read_text().splitlines() if "strands:" in line)
+    said = next(
+        line for line in (tmp_path / "run" / "model" / "card.md").read_text().splitlines() if "strands:" in line
+    )
     assert ("mean of both" in said) == both == (strands != "given")
     assert ("random" in said) == (strands == "augment")
 
@@ -104,10 +128,10 @@ def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
         load_classifier(tmp_path / "cut")
     with pytest.raises(UserError, match="was not finished .* finish it with --resume"):
         trained(tmp_path / "cut")
-    resumed = resume_run(tmp_path / "cut", DATA, accelerator="cpu")
+    resumed = resume_run(tmp_path / "cut", DATA, hardware=CPU)
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name])
-    for name in ("config.yaml", "history.csv", "metrics.json", "README.md"):
+    for name in ("config.yaml", "log.jsonl", "model/card.md"):
         assert (tmp_path / "cut" / name).read_text() == (tmp_path / "whole" / name).read_text()
     np.testing.assert_array_equal(resume_run(tmp_path / "cut", DATA).logits(SEQUENCES), whole.logits(SEQUENCES))
 
@@ -146,7 +170,7 @@ def test_training_begins_with_a_pretrained_encoder(tmp_path, directions):
         encoder(),
         Nucleotides(),
         PretrainConfig(objective="next", steps=2, length=32, rows=2, every=2),
-        accelerator="cpu",
+        hardware=CPU,
     )
     still = replace(CONFIG, epochs=1, optimiser=OptimiserConfig(lr=1e-12))
     config = replace(MODEL, encoder=encoder(directions=directions))
@@ -176,7 +200,8 @@ def test_regressions_and_several_labels_have_runs_too(tmp_path):
     several = LabelledSequences(base.names, base.sequences, labels, ("x", "y"), "multilabel")
     model = trained(tmp_path / "m", ClassifierConfig(encoder(), "multilabel", 2), data=Splits(several))
     assert model.classes == ("x", "y")
-    assert json.loads((tmp_path / "m" / "metrics.json").read_text())["train"]["of_class"] == {"x": 16, "y": 16}
+    parts = read_config(tmp_path / "m", TrainRun).data.options["parts"]
+    assert parts["train"]["of_class"] == {"x": 16, "y": 16}
 
 
 def test_damaged_models_are_refused(tmp_path):

@@ -14,8 +14,8 @@ from genomics.training.pretraining import PretrainModel, PretrainModule, new_pre
 from genomics.training.windows import IGNORED, Genome, ValidationLoader, WindowLoader
 from tests.genomics.small import encoder, records
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware, OptimiserConfig
 from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.settings import Hardware, OptimiserConfig
 
 CPU = Hardware("cpu")
 CONFIG = PretrainConfig(

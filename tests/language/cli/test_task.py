@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import tyro
 
-from language.cli.main import VERBS
+from language.cli.main import COMMANDS
 from language.cli.task import TaskTrial, report, settings, task
 from language.tasks import TASKS, InductionHeads, TaskRecipe, token_accuracy
 from language.trials import Plan, default_settings
@@ -92,7 +92,7 @@ def test_mistakes_are_named_before_anything_is_written(tmp_path: Path) -> None:
         report(out, "parity")
 
 
-@pytest.mark.parametrize("example", VERBS["task"].examples)
+@pytest.mark.parametrize("example", COMMANDS["task"].examples)
 def test_examples_parse(example: str) -> None:
     options = parse(*example.split())
     if options.name is not None and options.data is None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from language.tasks import IGNORE, Needle, build_task
-from language.tasks.needle_words import ADJECTIVES, NOUNS
+from language.tasks.needle import ADJECTIVES, NOUNS
 from titans_seq.errors import UserError
 
 BLOCK = "the grass is green . the sky is blue . the sun is yellow . here we go . there and back again ."

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from language.trials import MODELS, ModelOptions, Reader, trial_model
+from language.trials import MODELS, AnswerModel, ModelOptions, trial_model
 from titans_seq.blocks import AttentionBlockConfig, MACConfig, MAGConfig
 from titans_seq.errors import UserError
 from titans_seq.memory import preset
@@ -31,9 +31,9 @@ def test_options_reach_the_model() -> None:
 def test_without_memory_is_the_same_model_that_never_learns(name: str) -> None:
     options = ModelOptions(dim=16, window=4, chunk_size=2)
     torch.manual_seed(0)
-    memory = Reader(trial_model(name, 5, options), "position")
+    memory = AnswerModel(trial_model(name, 5, options), "position")
     torch.manual_seed(0)
-    control = Reader(trial_model(f"{name}-no-memory", 5, options), "position")
+    control = AnswerModel(trial_model(f"{name}-no-memory", 5, options), "position")
     assert [tuple(p.shape) for p in memory.parameters()] == [tuple(p.shape) for p in control.parameters()]
     # The second token changes: one far behind the window, the segment and two convolutions notices it only by memory.
     ids = torch.zeros(2, 40, dtype=torch.long)
@@ -45,7 +45,7 @@ def test_without_memory_is_the_same_model_that_never_learns(name: str) -> None:
 
 
 def test_the_steps_of_a_control_cannot_be_trained_away_from_zero() -> None:
-    control = Reader(trial_model("lmm-no-memory", 5, ModelOptions(dim=16, chunk_size=2)), "position")
+    control = AnswerModel(trial_model("lmm-no-memory", 5, ModelOptions(dim=16, chunk_size=2)), "position")
     outputs, _ = control(torch.tensor([[1, 2, 3, 4, 1]]))
     outputs.square().sum().backward()
     for name, parameter in control.named_parameters():
@@ -69,7 +69,7 @@ def test_wrong_options_are_refused(change: dict[str, object], message: str) -> N
 
 
 def test_unknown_models_are_refused() -> None:
-    with pytest.raises(UserError, match="unknown model 'mag-no-memry'; did you mean 'mag-no-memory'"):
+    with pytest.raises(UserError, match="unknown model 'mag-no-memry': expected one of mac, .*; did you mean 'mag-no-memory'"):
         trial_model("mag-no-memry", 5)
     with pytest.raises(UserError, match="expected one of mac, mag"):
         trial_model("zzz", 5)

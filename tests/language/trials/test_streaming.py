@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from language.tasks import MQAR, Compression, TaskBatch, class_accuracy, exact_match, token_accuracy
-from language.trials import ModelOptions, Reader, score, streaming, trial_model
+from language.trials import AnswerModel, ModelOptions, score, streaming, trial_model
 
 OPTIONS = ModelOptions(dim=16, window=4, chunk_size=4)
 
 
-def reader_of(name: str, vocabulary: int, readout: str = "position") -> Reader:
+def reader_of(name: str, vocabulary: int, readout: str = "position") -> AnswerModel:
     torch.manual_seed(0)
-    return Reader(trial_model(name, vocabulary, OPTIONS), readout)  # type: ignore[arg-type]
+    return AnswerModel(trial_model(name, vocabulary, OPTIONS), readout)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["lmm", "mac", "mal", "mag", "transformer", "window"])

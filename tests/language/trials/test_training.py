@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from language.tasks import InductionHeads, Task, TaskBatch
-from language.trials import ModelOptions, Reader, TrainingOptions, TrialSettings, train, trial_model
+from language.trials import AnswerModel, ModelOptions, TrainingOptions, TrialSettings, train, trial_model
 from language.trials.training import TEST, TRAINING, VALIDATION, generator, length_at
 from titans_seq.errors import UserError
 
@@ -26,7 +26,7 @@ class Recorded(Task):
 
 def run(validate=lambda: 0.0, examples: int | None = None, lr: float = 1e-2, **changes: object):
     torch.manual_seed(0)
-    task, reader = Recorded(), Reader(trial_model("lmm", 3, OPTIONS), "position")
+    task, reader = Recorded(), AnswerModel(trial_model("lmm", 3, OPTIONS), "position")
     course = train(reader, task, 6, TrialSettings().changed(**changes), lr, 0, validate, examples=examples)
     return task, reader, course
 

@@ -15,7 +15,7 @@ def memory_scan_triton(scan: Scan, return_state: bool = True) -> tuple[Tensor, M
     """
     q, k, state, rule, chunk_size = scan.q, scan.k, scan.state, scan.rule, scan.chunk_size
     batch, _, heads, _ = k.shape
-    dtype = scan.operand_dtype
+    dtype, position = scan.operand_dtype, scan.position
 
     def matrices(weight: Tensor) -> Tensor:
         """`[B, H, V, K]`, or `[H, V, K]` for the whole batch, to `[B * H, K, V]`."""
@@ -36,19 +36,19 @@ def memory_scan_triton(scan: Scan, return_state: bool = True) -> tuple[Tensor, M
             gates.keep.contiguous(),
             [matrices(x) for x in state.weights],
             [matrices(x) for x in state.momentum] if carries else [],
-            [matrices(x) for x in state.anchor] if state.position else [],
+            [matrices(x) for x in state.anchor] if position else [],
             network.activation if depth > 1 else "none",
             network.residual,
             network.norm,
             chunk_size,
-            state.position,
+            position,
             torch.is_grad_enabled(),
         )
         y = y.to(q.dtype)
         if not return_state:
             return y, None
-        reached = state.position + k.shape[1]
-        stands = 0 < state.position and reached < chunk_size  # the chunk that was open still is
+        reached = position + k.shape[1]
+        stands = 0 < position and reached < chunk_size  # the chunk that was open still is
         opens = reached % chunk_size > 0 and not stands
         slots = [back(x) for x in rest[: depth * (1 + carries + opens)]]
         weights = tuple(slots[:depth])

@@ -1,0 +1,77 @@
+"""`titans forecast pretrain`: a zero-shot forecaster from made-up series."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tyro.conf import OmitArgPrefixes
+
+from titans_seq.commands import Maybe, RunOptions
+from titans_seq.errors import UserError
+from titans_seq.experiment.settings import Hardware
+
+from ..zero_shot.settings import PretrainingConfig
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Pretrain a zero-shot forecaster on made-up series, into a run folder.
+
+    A run that was stopped goes on with --resume, and ends with the same weights. The network and the made-up series are
+    changed by --set, such as --set network.width=96 --set training.batches.generator.effects.counts=0.
+    """
+
+    run: OmitArgPrefixes[RunOptions]
+    init: Maybe[Path] = None
+    """Begin with the weights of another run."""
+    training: OmitArgPrefixes[PretrainingConfig] = field(default_factory=PretrainingConfig)
+    hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
+
+    def defaults(self) -> Mapping[str, Any]:
+        """Return the settings of the --config file."""
+        if self.run.resume or self.run.config is None:
+            return {}
+        from titans_seq.experiment.record import read_config_file
+
+        from ..zero_shot.runs import PretrainingRun
+
+        return {"training": read_config_file(self.run.config, PretrainingRun).training}
+
+
+def pretrain(options: Pretrain) -> None:
+    """Pretrain, and say what came of it."""
+    from titans_seq.config import to_yaml
+    from titans_seq.experiment.history import LOG, History, describe
+    from titans_seq.experiment.lightning_tools import is_first_process
+    from titans_seq.experiment.overrides import override, parse_changes
+    from titans_seq.experiment.record import read_config_file
+
+    from ..zero_shot.runs import PretrainingRun, pretrain_run, resume_run, weights_record
+    from ..zero_shot.saving import load_network, weights_of
+
+    run = options.run
+    shared = {"hardware": options.hardware, "progress": run.progress, "logger": run.logger}
+    if run.resume:
+        planned = PretrainingConfig()
+        steps = None if options.training.steps == planned.steps else options.training.steps
+        if options.training != PretrainingConfig(steps=options.training.steps) or run.set or run.overwrite:
+            raise UserError(
+                "--resume goes on with the settings stored in the run: leave out all options but --out, --steps, "
+                "--accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with --overwrite"
+            )
+        resume_run(run.out, steps=steps, **shared)
+    else:
+        base = PretrainingRun() if run.config is None else read_config_file(run.config, PretrainingRun)
+        init = None if options.init is None else weights_record(options.init)
+        network = base.network if options.init is None else load_network(weights_of(options.init)).config
+        settings = override(PretrainingRun(network, options.training, init), parse_changes(run.set))
+        if run.dry_run:
+            print(to_yaml(settings), end="")
+            return
+        pretrain_run(settings, run.out, overwrite=run.overwrite, **shared)
+    if is_first_process():
+        if text := describe(History.read(run.out / LOG).best, ("validation_loss",)):
+            print(text)
+        print(f"the run is in {run.out}; next:")
+        print(f"  titans forecast predict data.csv --horizon 24 --weights {run.out}/model --out forecast.csv")

@@ -1,0 +1,83 @@
+"""The ends of series: rows without a value, which are the future; columns that died; series that end early."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from .assembling import SeriesRows
+from .columns import Roles
+from .series import Item
+from .source import counted, enumerate_some, show_time
+
+
+def future_rows(rows: SeriesRows, roles: Roles, freq: str | None) -> tuple[SeriesRows, list[str]]:
+    """Leave out the rows after the last time at which any series has a value: they are what is to be forecast.
+
+    Rows with known covariates are kept, as these are known there.
+
+    Returns:
+        The rows, and a note that says when the forecast begins.
+    """
+    if roles.known or not roles.time:
+        return rows, []
+    filled = ~np.isnan(rows.numbers[:, : len(roles.targets)]).all(axis=1)
+    if filled.all() or not filled.any():
+        return rows, []
+    last = rows.index[filled].max()
+    kept = np.asarray(rows.index <= last)
+    if kept.all():
+        return rows, []
+    series = np.repeat(np.arange(len(rows.names)), np.diff(rows.ends))[kept]
+    ends = np.searchsorted(series, np.arange(len(rows.names) + 1))
+    if (np.diff(ends) == 0).any():
+        return rows, []
+    gone = int((~kept).sum())
+    first = show_time(rows.index[~kept].min())
+    note = (
+        f"{counted(gone, 'row')} at the end {'has' if gone == 1 else 'have'} no value: the future, to be forecast from "
+        f"{first} on"
+    )
+    return replace(
+        rows, index=rows.index[kept], numbers=rows.numbers[kept], positions=rows.positions[kept], ends=ends
+    ), [note]
+
+
+def describe_ends(items: tuple[Item, ...], roles: Roles, freq: str | None) -> list[str]:
+    """Notes on missing values, columns and series that end before others, and known covariates that reach further."""
+    notes: list[str] = []
+    missing = 0
+    ended: list[tuple[str, int, object]] = []
+    lasts = [item.index[-1] for item in items]
+    latest = max(lasts)
+    early = [last for last in lasts if last != latest]
+    for item in items:
+        gaps = np.isnan(item.values)
+        if not gaps.any():
+            continue
+        missing += int(gaps.sum())
+        for at in np.flatnonzero(gaps[-1]):
+            run = int(np.argmin(gaps[::-1, at])) or len(gaps)
+            name = roles.targets[at] if len(roles.targets) > 1 and not roles.id else item.name
+            ended.append((name, run, item.index[-run]))
+    if missing:
+        notes.append(f"{counted(missing, 'value')} missing, to be masked")
+    if ended:
+        ended.sort(key=lambda one: -one[1])
+        shown = enumerate_some(
+            [f"{name!r} since {show_time(since)} ({counted(run, 'step')})" for name, run, since in ended], 4
+        )
+        others = "; a column known ahead is named with --known" if not roles.id and len(roles.targets) > 1 else ""
+        notes.append(
+            f"no value at the end, where others have one: {shown}. Their forecasts follow the last step all the same, "
+            f"from older values{others}"
+        )
+    if early and isinstance(items[0].index, pd.DatetimeIndex):
+        notes.append(
+            f"{counted(len(early), 'series')} of {len(items)} end before {show_time(latest)} (the first "
+            f"{show_time(min(early))}): each forecast follows its own end"
+        )
+    ahead = max(item.future_rows for item in items)
+    if ahead:
+        notes.append(f"known covariates reach {counted(ahead, 'step')} past the last value")
+    return notes

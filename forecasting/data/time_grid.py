@@ -1,0 +1,215 @@
+"""The times of all rows of a table: one step for all series, dates moved, rounded, counted from a start."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from titans_seq.errors import UserError
+
+from .calendars import DAY, Months, Ticks, calendar_of, micros
+from .frequency import anchor, anchor_of, base_times, dated, on_anchor, period_of, settle_frequency, snap, walk
+from .inferring import infer_frequency, infer_round_step
+from .options import FrameOptions
+from .source import Source, counted, enumerate_some, show_time
+from .timestamps import Times, period_dates
+
+_ASKED = 200
+"""Series whose dates are asked for their step, at most."""
+_ROUGH = 0.4
+"""Share of dates on the day of the month that a frequency names, below which they are meant as months."""
+
+
+@dataclass(frozen=True, eq=False)
+class TimeGrid:
+    """The times of the rows of a table.
+
+    Args:
+        codes: of each row, a number into `index`, [N].
+        index: different times in ascending order: dates or step numbers.
+        freq: alias of the step, None for step numbers.
+        notes: what was found and moved.
+    """
+
+    codes: np.ndarray
+    index: pd.Index
+    freq: str | None
+    notes: tuple[str, ...]
+
+
+def settle_times(
+    times: Times, codes: np.ndarray, series: np.ndarray, names: pd.Index, options: FrameOptions, source: Source
+) -> TimeGrid:
+    """Settle the step of all series, and bring their dates to it where that was asked for.
+
+    Args:
+        times: different times as read.
+        codes: of each row, a number into these, [N].
+        series: of each row, the number of its series, [N].
+        names: of the series.
+        options: the step, rounding, where they are given.
+        source: where the rows come from.
+
+    Raises:
+        UserError: if the step cannot be found, or is none, or dates do not lie on its anchor.
+    """
+    if times.second is not None:
+        times, codes = _tell_apart(times, codes, series)
+    notes: list[str] = []
+    index, freq = times.index, options.freq
+    if not isinstance(index, pd.DatetimeIndex):
+        if freq is not None and options.start is None:
+            raise UserError(
+                f"{source.name}: --freq {freq} was given, but the rows have no dates: name the column of dates with "
+                "--time, or the date of the first row with --start"
+            )
+        codes, index = _sorted(codes, index)
+        return TimeGrid(codes, index, None, ())
+    if options.rows_are_steps:
+        codes, index = _sorted(codes, index)
+        return TimeGrid(codes, index, None, ())
+    if options.round and freq is None:
+        freq = infer_round_step(index.sort_values().unique())
+        if freq is None:
+            raise UserError(f"{source.name}: the times follow no round step: name it with --freq, such as 15min")
+        notes.append(f"frequency {freq}, inferred")
+    if freq is not None:
+        freq, index, moved = _given(freq, times, index, options.round, source)
+        if options.round and isinstance(calendar_of(freq), Ticks):
+            index, told = _rounded(index, freq)
+            notes += told
+        elif moved is not None and moved.any():
+            count = int(moved[codes].sum())
+            notes.append(f"{counted(count, 'date')} moved to the day of the month that {freq} names")
+        codes, index = _sorted(codes, index)
+        return TimeGrid(codes, index, freq, tuple(notes))
+    codes, index = _sorted(codes, index)
+    index = cast(pd.DatetimeIndex, index)
+    freq, told = _infer(codes, index, series, names, source)
+    notes += told
+    snapped = snap(index, freq)
+    if _is_rough(index, freq) and not snapped.equals(index):
+        count = int((snapped != index)[codes].sum())
+        notes.append(f"{counted(count, 'date')} moved to the day of the month that {freq} names")
+        codes, index = _sorted(codes, snapped)
+    return TimeGrid(codes, index, freq, tuple(notes))
+
+
+def _sorted(codes: np.ndarray, index: pd.Index) -> tuple[np.ndarray, pd.Index]:
+    """Different times in ascending order, and the rows' numbers into these."""
+    if index.is_monotonic_increasing and index.is_unique:
+        return codes, index
+    ordered = index.unique().sort_values()
+    return ordered.get_indexer(index)[codes], ordered
+
+
+def _tell_apart(times: Times, codes: np.ndarray, series: np.ndarray) -> tuple[Times, np.ndarray]:
+    """Take the second row of a series with the same clock time for the hour after the clock was put back."""
+    second = cast(pd.DatetimeIndex, times.second)
+    first = cast(pd.DatetimeIndex, times.index)
+    again = pd.Series(series.astype(np.int64) * len(first) + codes).duplicated().to_numpy()
+    again &= np.asarray(second != first)[codes]
+    return replace(times, index=first.append(second), second=None), np.where(again, codes + len(first), codes)
+
+
+def _given(
+    given: str, times: Times, index: pd.DatetimeIndex, rounding: bool, source: Source
+) -> tuple[str, pd.DatetimeIndex, np.ndarray | None]:
+    """The frequency that was given, dates named by it, and which of them were moved."""
+    labelled = times.label is not None and given != "W"
+    freq = settle_frequency(given, pd.DatetimeIndex([]) if labelled else index[:1] if rounding else index)
+    named = period_dates(times, freq) if labelled else None
+    if named is not None:
+        return freq, named, None
+    freq = settle_frequency(given, index)
+    off = np.flatnonzero(~on_anchor(freq, index))
+    if len(off) and anchor_of(given):
+        lies = anchor(freq, index[off[0]])
+        raise UserError(
+            f"{source.name}: {counted(len(off), 'date')} do not lie on --freq {given} (such as "
+            f"{show_time(index[off[0]])}, which lies on {lies}): give that, or leave --freq out to have it found"
+        )
+    calendar = calendar_of(freq)
+    if not isinstance(calendar, Months):
+        return freq, index, None
+    snapped = snap(index, freq)
+    return freq, snapped, np.asarray(snapped != index)
+
+
+def _rounded(index: pd.DatetimeIndex, freq: str) -> tuple[pd.DatetimeIndex, list[str]]:
+    """Times taken to the nearest step, or day where the step is longer."""
+    size = min(cast(Ticks, calendar_of(freq)).size, DAY)
+    times = micros(base_times(index, freq))
+    near = (times + size // 2) // size * size
+    late = int(np.abs(times - near).max())
+    moved = int((times != near).sum())
+    told = [f"{counted(moved, 'time')} rounded to {freq}, by at most {late / 1e6:g} s"] if moved else []
+    return dated(near.astype("datetime64[us]"), freq, index.tz), told
+
+
+def _infer(
+    codes: np.ndarray, index: pd.DatetimeIndex, series: np.ndarray, names: pd.Index, source: Source
+) -> tuple[str, list[str]]:
+    """The step that most series follow."""
+    sizes = np.bincount(series, minlength=len(names))
+    # Two dates always agree on a step, so longer series are asked first.
+    asked = np.argsort(-sizes, kind="stable")[:_ASKED]
+    order = np.argsort(series, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    patterns: dict[bytes, tuple[str | None, int]] = {}
+    each: dict[str, str | None] = {}
+    for one in asked:
+        own = np.unique(codes[order[starts[one] : starts[one + 1]]])
+        key = own.tobytes()
+        if key not in patterns:
+            patterns[key] = (infer_frequency(index[own]), len(own))
+        each[str(names[one])] = patterns[key][0] if patterns[key][1] > 2 or sizes.max() <= 2 else None
+    votes = Counter(freq for freq in each.values() if freq is not None)
+    if not votes:
+        votes = Counter(freq for freq, _ in patterns.values() if freq is not None)
+    if not votes:
+        raise UserError(f"{source.name}: the frequency cannot be inferred from single rows: give it with --freq")
+    freq = votes.most_common(1)[0][0]
+    others = [name for name, own in each.items() if own is not None and period_of(own) != period_of(freq)]
+    notes = [f"frequency {freq}, inferred" + (f" from {len(each)} series" if len(names) > 1 else "")]
+    if others:
+        notes.append(f"series with another step of their own: {enumerate_some(others, 3)}")
+    return freq, notes
+
+
+def _is_rough(index: pd.DatetimeIndex, freq: str) -> bool:
+    """Whether months are named by their first day although hardly a date is one."""
+    calendar = calendar_of(freq)
+    if not isinstance(calendar, Months):
+        return False
+    times = base_times(index, freq)
+    late = times - calendar.time(calendar.number(times))
+    on = (late >= np.timedelta64(0)) & (late < np.timedelta64(1, "D"))
+    return bool(np.mean(on) < _ROUGH)
+
+
+def dates_from(start: str, length: int, freq: str, zone: str | None, source: Source) -> pd.DatetimeIndex:
+    """The dates of rows that have none, from the first on.
+
+    Raises:
+        UserError: if the start is no date, or not one of the frequency.
+
+    Example:
+        >>> [str(day.date()) for day in dates_from("2020-01-31", 2, "ME", None, Source.of(None))]
+        ['2020-01-31', '2020-02-29']
+    """
+    try:
+        first = pd.Timestamp(start, tz=zone)
+    except ValueError as error:
+        raise UserError(
+            f"--start {start!r} is not a date: give one such as 2020-01-31 or '2020-01-31 06:00'"
+        ) from error
+    if first is pd.NaT:
+        raise UserError("--start is empty: give a date such as 2020-01-31")
+    settled = settle_frequency(freq, pd.DatetimeIndex([first]))
+    index = walk(first, length, settled)
+    if index[0] != first or not snap(index[:1], settled).equals(index[:1]):
+        raise UserError(f"{source.name}: --start {start} does not lie on --freq {freq}: give a date that does")
+    return index

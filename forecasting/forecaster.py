@@ -1,0 +1,88 @@
+"""What every forecaster can do: forecast any number of steps after the end of every series."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from titans_seq.errors import UserError
+
+from .data import SeriesData
+from .quantiles import at_levels
+
+DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Quantile levels that a forecast has unasked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Forecasts of N items of V channels, H steps ahead, on the scale of the data.
+
+    Attributes:
+        mean: float64 `[N, H, V]`.
+        quantiles: float64 `[N, H, V, Q]`, increasing along Q; Q = 0 for a forecaster without a spread.
+        levels: the Q levels, increasing, in (0, 1).
+    """
+
+    mean: np.ndarray
+    quantiles: np.ndarray
+    levels: tuple[float, ...]
+
+    @property
+    def median(self) -> np.ndarray:
+        """The quantile of level 0.5, or the mean where there is none; `[N, H, V]`."""
+        if 0.5 in self.levels:
+            return self.quantiles[..., self.levels.index(0.5)]
+        return self.mean
+
+    def at(self, levels: Sequence[float]) -> "Forecast":
+        """Return the forecast at other levels within the range of its own; see `quantiles.at_levels`.
+
+        Raises:
+            UserError: for a level out of reach.
+        """
+        if tuple(levels) == self.levels:
+            return self
+        outside = [level for level in levels if not self.levels[0] <= level <= self.levels[-1]]
+        if outside:
+            raise UserError(
+                f"quantile levels must lie between those at hand, {self.levels[0]:g} and {self.levels[-1]:g}, got "
+                f"{outside[0]:g}: ask for others"
+            )
+        wanted = tuple(sorted(set(levels)))
+        return Forecast(self.mean, at_levels(self.quantiles, self.levels, wanted), wanted)
+
+
+class Forecaster(Protocol):
+    """Anything that forecasts series."""
+
+    def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
+        """Forecast `horizon` steps after the last row of every item.
+
+        Raises:
+            UserError: if the data, the horizon or a level does not fit.
+        """
+        ...
+
+
+def head(data: SeriesData, ends: Sequence[int]) -> SeriesData:
+    """Return the first rows of every item, and what covariates are known of the steps after them.
+
+    Args:
+        data: the series.
+        ends: rows of each item that stay, at least 1.
+
+    Example:
+        >>> import pandas as pd
+        >>> from forecasting.data import Item
+        >>> item = Item("a", pd.RangeIndex(5), np.ones((5, 1)), np.zeros((5, 0)), np.zeros((5, 0)))
+        >>> data = SeriesData((item,), None, ("a",), (), (), "long", ())
+        >>> head(data, [3]).items[0].length
+        3
+    """
+    items = [
+        replace(item, index=item.index[:end], values=item.values[:end], past=item.past[:end])
+        for item, end in zip(data.items, ends, strict=True)
+    ]
+    return replace(data, items=tuple(items))

@@ -1,0 +1,178 @@
+"""Reading what a user gives to a trained model: series that fit it, and future covariates."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from titans_seq.errors import UserError
+
+from .data import (
+    FrameOptions,
+    Item,
+    SeriesData,
+    Table,
+    TableOptions,
+    from_frame,
+    from_table,
+    future_index,
+    load_series,
+    read_table,
+)
+from .data.calendars import MonthDays, Weekly, YearDays, calendar_of
+from .data.frequency import anchor_of
+from .data.source import enumerate_some, show_time
+from .data.steps import same_step
+from .data.tsf import TSF_SUFFIXES
+from .windows.preparation import check_matches
+
+_FEW_ROWS = 2
+"""Rows from which no frequency can be inferred with certainty."""
+
+
+def as_series(data: pd.DataFrame | SeriesData, options: FrameOptions) -> SeriesData:
+    """Series from a frame; series as they are.
+
+    Raises:
+        UserError: if `data` is neither, or the frame is refused.
+    """
+    if isinstance(data, SeriesData):
+        return data
+    if isinstance(data, pd.DataFrame):
+        return from_frame(data, options)
+    raise UserError(
+        f"expected a pandas DataFrame or SeriesData, got {type(data).__name__}: read a file with load_series"
+    )
+
+
+def read_like(path: Path, like: SeriesData, options: FrameOptions, table: TableOptions) -> SeriesData:
+    """Read a file with the columns of the one that `like` came from.
+
+    Raises:
+        UserError: if the file is missing, broken or refused.
+    """
+    if path.name.lower().endswith(TSF_SUFFIXES):
+        return load_series(path, options, table)
+    read = read_table(path, table)
+    return from_table(read, _as_before(read.frame, like, options))
+
+
+def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: FrameOptions) -> SeriesData:
+    """New series for a model that was trained on series like `like`.
+
+    Wide data may have further columns and another order: the columns the model knows are taken.
+
+    Raises:
+        UserError: if the channels, covariates or the step differ from those of `like`.
+    """
+    if isinstance(data, pd.DataFrame):
+        options = _as_before(data, like, options)
+    series = as_series(data, options)
+    if series.layout == like.layout == "wide" and set(like.channels) <= set(series.channels):
+        series = series.select(like.channels)
+    check_matches(series, len(like.channels), like.known_names, like.past_names)
+    if not same_step(series.freq, like.freq):
+        raise UserError(
+            f"the model was trained on {_step(like.freq)}, the new data has {_step(series.freq)}: "
+            "resample it to the model's step, or train another model"
+        )
+    return series
+
+
+def _as_before(frame: pd.DataFrame, like: SeriesData, options: FrameOptions) -> FrameOptions:
+    """The options with what a short frame does not show: the columns' parts and the step found earlier."""
+    held = set(frame.columns.map(str)) if not isinstance(frame.columns, pd.MultiIndex) else set()
+    if not options.id and like.id_columns and held >= set(like.id_columns):
+        options = replace(options, id=like.id_columns)
+    if not options.time and like.time_columns and held >= set(like.time_columns):
+        options = replace(options, time=like.time_columns)
+    taken = {*options.time, *options.id, *options.known, *options.past}
+    if options.target is None and held >= set(like.channels) and not taken & set(like.channels):
+        options = replace(options, target=like.channels)
+    few = len(frame) <= _FEW_ROWS * max(1, len(like.items)) and len(frame) <= 100
+    if like.freq is not None and options.freq is None and (few or _has_pauses(like.freq)):
+        options = replace(options, freq=_without_anchor(like.freq))
+    return options
+
+
+def _has_pauses(freq: str) -> bool:
+    """Whether a calendar leaves out days or hours, which a short history cannot show."""
+    return isinstance(calendar_of(freq), Weekly | MonthDays | YearDays)
+
+
+def _without_anchor(freq: str) -> str:
+    """An alias that takes its anchor from the dates."""
+    return re.sub(r"-[A-Z]{3}$", "", freq) if anchor_of(freq) else freq
+
+
+def with_known_future(
+    data: SeriesData, future: pd.DataFrame | Table, options: FrameOptions, horizon: int
+) -> SeriesData:
+    """The series with the rows of known covariates that follow each item's end taken from `future`.
+
+    Args:
+        data: the series.
+        future: a column of times (and of ids, for long data) and the known covariates; rows of other times
+            are ignored.
+        options: how the frame is read.
+        horizon: rows needed after the end of each item.
+
+    Raises:
+        UserError: if the model has no known covariates, or a row or a value is missing.
+    """
+    if not data.known_names:
+        raise UserError("known_future was given, but the model has no known covariates: leave it out")
+    frame = future.frame if isinstance(future, Table) else future
+    lacking = [name for name in data.known_names if name not in frame.columns]
+    if lacking:
+        raise UserError(
+            f"known_future has no column {lacking[0]!r}, a known covariate of the model: its columns are "
+            f"{enumerate_some([str(name) for name in frame.columns])}"
+        )
+    options = replace(options, target=data.known_names, known=(), past=())
+    options = _as_before(frame, data, options)
+    if data.freq is not None and options.freq is None:
+        options = replace(options, freq=_without_anchor(data.freq))
+    if data.zone is not None and options.time_zone is None:
+        options = replace(options, time_zone=data.zone)
+    given = from_table(future, options) if isinstance(future, Table) else from_frame(future, options)
+    items = []
+    for item in data.items:
+        source = given.items[0] if data.layout == "wide" else _named(given, item.name)
+        items.append(_extend(item, source, data, horizon))
+    return replace(data, items=tuple(items))
+
+
+def _named(data: SeriesData, name: str) -> Item:
+    for item in data.items:
+        if item.name == name:
+            return item
+    held = ", ".join(item.name for item in data.items[:10])
+    raise UserError(f"known_future has no rows for series {name!r}, only for {held}: add them")
+
+
+def _extend(item: Item, source: Item, data: SeriesData, horizon: int) -> Item:
+    needed = future_index(item.index, data.freq, horizon)
+    at = source.index.get_indexer(needed)
+    if isinstance(source.index, pd.RangeIndex) and source.index.start == 0 and source.length == horizon:
+        at = np.arange(horizon)  # rows without times are the next steps in their order
+    if (at < 0).any():
+        missing, first, last = (show_time(needed[row]) for row in (int(np.argmax(at < 0)), 0, -1))
+        raise UserError(
+            f"known_future has no row for {missing} of series {item.name!r}: it needs the {horizon} steps from "
+            f"{first} to {last}"
+        )
+    rows = source.values[at]
+    if np.isnan(rows).any():
+        row, column = np.argwhere(np.isnan(rows))[0]
+        raise UserError(
+            f"known_future has no value of {data.known_names[column]!r} at {show_time(needed[row])} for "
+            f"series {item.name!r}: fill the cell"
+        )
+    return replace(item, known=np.concatenate([item.known[: item.length], rows]))
+
+
+def _step(freq: str | None) -> str:
+    return "steps without dates" if freq is None else f"steps of {freq}"

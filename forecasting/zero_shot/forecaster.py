@@ -1,0 +1,106 @@
+"""`ZeroShotForecaster`: a pretrained network as a forecaster of series, without training on them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from titans_seq.errors import UserError
+
+from ..data import SeriesData
+from ..forecaster import DEFAULT_LEVELS, Forecast
+from ..quantiles import mean_of_quantiles
+from .covariates import check_future, explained
+from .inference import forecast_quantiles
+from .network import ZeroShotNetwork
+from .saving import shipped_network
+from .seasons import found_period, periods_of
+
+
+@dataclass(frozen=True, eq=False)
+class ZeroShotForecaster:
+    """Forecast any series at once.
+
+    Every channel is forecast by itself. Known covariates enter by a ridge regression on the context (`explained`);
+    covariates of the past alone are not used. Seasons are those of the frequency, or found in each series without dates.
+
+    Attributes:
+        network: pretrained, in evaluation mode.
+        periods: one or two periods in steps, in place of those of the frequency; none are taken from the data.
+
+    Example:
+        >>> import pandas as pd
+        >>> from forecasting.data import from_frame
+        >>> from forecasting.zero_shot.network import ZeroShotConfig
+        >>> days = pd.date_range("2024-01-01", periods=60, freq="D")
+        >>> data = from_frame(pd.DataFrame({"day": days, "sold": np.arange(60.0)}))
+        >>> network = ZeroShotNetwork(ZeroShotConfig(width=8, layers=1)).eval()
+        >>> ZeroShotForecaster(network).forecast(data, 7).quantiles.shape
+        (1, 7, 1, 9)
+    """
+
+    network: ZeroShotNetwork
+    periods: tuple[int, ...] = ()
+
+    @classmethod
+    def shipped(cls) -> "ZeroShotForecaster":
+        """Return the forecaster with the weights that come with the package."""
+        return cls(shipped_network())
+
+    def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
+        """Forecast `horizon` steps after the last row of every item.
+
+        Args:
+            data: series of any length; a missing value at any place is left open.
+            horizon: H, at least 1.
+            levels: increasing, between 0.1 and 0.9, which the network was trained for.
+
+        Raises:
+            UserError: if the horizon or a level is out of range, a series has no value at all, or its known covariates
+                end before the horizon.
+        """
+        if horizon < 1:
+            raise UserError(f"horizon must be at least 1 step, got {horizon}")
+        trained = self.network.config.output.levels
+        for item in data.items if data.known_names else ():
+            check_future(item.future_rows, horizon, item.name)
+        histories, periods = self.histories(data)
+        quantiles = forecast_quantiles(self.network, histories, horizon, periods)
+        if data.known_names:
+            quantiles += np.stack([shift[-horizon:] for shift in self._contributions(data, horizon)])[..., None]
+        shape = (len(data.items), len(data.channels), horizon, -1)
+        quantiles = quantiles.reshape(shape).swapaxes(1, 2)
+        return Forecast(mean_of_quantiles(quantiles, trained), quantiles, trained).at(levels)
+
+    def histories(self, data: SeriesData) -> tuple[list[np.ndarray], list[tuple[int, int]]]:
+        """Return what the network reads: every channel without what its covariates explain, and its periods.
+
+        Raises:
+            UserError: if a series has no value at all.
+        """
+        histories = [item.values[:, channel] for item in data.items for channel in range(len(data.channels))]
+        names = [_called(data, item.name, name) for item in data.items for name in data.channels]
+        for name, history in zip(names, histories, strict=True):
+            if not np.isfinite(history).any():
+                raise UserError(f"{name}: no value is observed: leave the series out")
+        if data.known_names:
+            shifts = self._contributions(data, 0)
+            histories = [history - shift for history, shift in zip(histories, shifts, strict=True)]
+        return histories, [self._periods(data.freq, history) for history in histories]
+
+    def _contributions(self, data: SeriesData, ahead: int) -> list[np.ndarray]:
+        """What known covariates explain of every channel, up to `ahead` steps after its end."""
+        return [
+            explained(item.values[:, channel], item.known)[: item.length + ahead]
+            for item in data.items
+            for channel in range(len(data.channels))
+        ]
+
+    def _periods(self, freq: str | None, history: np.ndarray) -> tuple[int, int]:
+        if self.periods:
+            return self.periods[0], self.periods[1] if len(self.periods) > 1 else 1
+        return (found_period(history), 1) if freq is None else periods_of(freq)
+
+
+def _called(data: SeriesData, item: str, channel: str) -> str:
+    return channel if data.layout == "wide" else item

@@ -1,0 +1,362 @@
+"""`ZeroShotModel`: forecast at once, train on from there, calibrate, compare, update, save and load."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from titans_seq.errors import UserError
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.progress import Progress
+
+from ..data import FrameOptions, SeriesData
+from ..data.steps import season_length
+from ..evaluation.conformal import Calibration, at_least, calibrate
+from ..evaluation.metrics import seasonal_error
+from ..evaluation.origins import Comparison, Origin, compare, cut_origins
+from ..evaluation.statistical import SeasonalNaive, Statistical
+from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster
+from ..inference import forecast_frame, series_names
+from ..inputs import as_series, matching_series, with_known_future
+from .forecaster import ZeroShotForecaster
+from .settings import FineTuningConfig
+
+OURS = ("zero-shot", "fine-tuned")
+"""What the tables call the network as it came, and trained on."""
+STATISTICS: tuple[Any, ...] = ("AutoETS", "AutoTheta")
+"""Methods that stand beside it where there are few enough values."""
+LARGEST_FOR_STATISTICS = 200_000
+"""Values of all series times cutoffs, up to which methods of statistics are fitted unasked: about a minute's work."""
+MOST_SERIES = 500
+"""Series that a calibration looks at, at most, evenly chosen."""
+MOST_WINDOWS = 5
+"""Past cutoffs of a calibration that has values enough."""
+TELLING_VALUES = 100
+"""Past values that a calibration looks at, if there are as many."""
+MOST_HELD_OUT = 2
+"""Cutoffs whose futures are held out from training, at most."""
+SHARE_OF_PAST = 0.4
+"""Share of the shortest series that cutoffs of a calibration reach back, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class ZeroShotModel:
+    """A forecaster that needs no training, and can be trained on.
+
+    Attributes:
+        forecaster: the network with its seasons.
+        options: how frames are read.
+        horizon: steps to forecast unless others are asked for; None for a model that has seen no data.
+        context: the latest rows of the series it was fitted on, which `predict` continues; None likewise.
+        calibration: offsets of its quantiles; None where too little of the past could be looked at.
+        scores: what each candidate and baseline came to on the rows held out, with column `used`; None without training.
+        levels: of the quantiles.
+        non_negative: whether forecasts are cut off at 0; None does so for series of counts.
+        notes: what was decided, one sentence each.
+
+    Example:
+        >>> days = pd.date_range("2024-01-01", periods=60, freq="D")
+        >>> frame = pd.DataFrame({"day": days, "sold": 10 + np.sin(np.arange(60) * 2 * np.pi / 7)})
+        >>> network = ZeroShotNetwork(ZeroShotConfig(width=8, layers=1)).eval()
+        >>> forecast = ZeroShotModel(ZeroShotForecaster(network)).predict(frame, horizon=7)
+        >>> len(forecast), forecast["time"].iloc[0].date().isoformat()
+        (7, '2024-03-01')
+    """
+
+    forecaster: ZeroShotForecaster
+    options: FrameOptions = field(default_factory=FrameOptions)
+    horizon: int | None = None
+    context: SeriesData | None = None
+    calibration: Calibration | None = None
+    scores: pd.DataFrame | None = None
+    levels: tuple[float, ...] = DEFAULT_LEVELS
+    non_negative: bool | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What forecasts call the series it was fitted on; none without."""
+        return () if self.context is None else tuple(name for group in series_names(self.context) for name in group)
+
+    @classmethod
+    def pretrained(cls) -> Self:
+        """Return the model with the weights that come with the package."""
+        return cls(ZeroShotForecaster.shipped())
+
+    def calibrated(self, data: pd.DataFrame | SeriesData, horizon: int) -> Self:
+        """Return the model with its quantiles calibrated on past cutoffs of series.
+
+        Args:
+            data: the series.
+            horizon: steps to forecast.
+
+        Raises:
+            UserError: if the data is refused.
+        """
+        series = as_series(data, self.options)
+        # Few short forecasts say little: then more cutoffs are looked at.
+        one = horizon * len(series.items) * len(series.channels)
+        origins = past_origins(series, horizon, max(MOST_WINDOWS, -(-TELLING_VALUES // one)))
+        if not origins:
+            return replace(self, calibration=None)
+        forecasts = [self.forecaster.forecast(origin.past, horizon, self.levels) for origin in origins]
+        return replace(self, calibration=calibrate(origins, forecasts))
+
+    def fit(
+        self,
+        data: pd.DataFrame | SeriesData,
+        horizon: int,
+        config: FineTuningConfig = FineTuningConfig(),
+        *,
+        refit: bool = True,
+        statistics: bool | None = None,
+        folder: Path | None = None,
+        resume: bool = False,
+        hardware: Hardware = ONE_DEVICE,
+        progress: Progress = "none",
+    ) -> Self:
+        """Train on with series, and keep the better of before and after, as the last rows of the series show.
+
+        Up to two horizons at the end are held out for that, in series that are long enough.
+
+        Args:
+            data: a frame, or series that have been read.
+            horizon: steps to forecast.
+            config: of the training.
+            refit: whether what is used is then trained on all rows; else the rows held out are never learnt from.
+            statistics: whether to fit methods of statistics for comparison; None does where there are few values.
+            folder: for the log and checkpoints of the training; None writes nothing.
+            resume: go on from the last checkpoint in `folder`, if there is one.
+            hardware: what to train on.
+            progress: what to show meanwhile.
+
+        Raises:
+            UserError: if the data is refused or too short, or training does not stay finite.
+        """
+        series = as_series(data, self.options)
+        origins = past_origins(series, horizon, MOST_HELD_OUT, len(series.items)) or cut_origins(series, horizon)
+        tuned = self._tuned(origins[0].past, horizon, config, folder, resume, hardware, progress)
+        candidates: dict[str, Forecaster] = dict(zip(OURS, (self.forecaster, tuned), strict=True))
+        others, notes = baselines(series, origins, statistics)
+        comparison = compare(origins, candidates | others, horizon, self.levels)
+        used = comparison.best(OURS)
+        chosen = self.forecaster if used == OURS[0] else tuned
+        if refit and used == OURS[1]:
+            chosen = self._tuned(series, horizon, config, None, False, hardware, progress)
+        trained = replace(
+            self,
+            forecaster=chosen,
+            horizon=horizon,
+            context=series.tail(chosen.network.config.longest),
+            scores=comparison.table.assign(used=[name == used for name in comparison.scores]),
+            notes=(*series.notes, *notes, *comparison.notes, _describe_choice(comparison, used, refit)),
+        )
+        if used == OURS[0]:
+            return trained.calibrated(series, horizon)
+        # Only what the network has not been trained on tells how far it is off.
+        return replace(trained, calibration=calibrate(origins, comparison.forecasts[used]))
+
+    def _tuned(
+        self,
+        data: SeriesData,
+        horizon: int,
+        config: FineTuningConfig,
+        folder: Path | None,
+        resume: bool,
+        hardware: Hardware,
+        progress: Progress,
+    ) -> ZeroShotForecaster:
+        from .finetuning import fine_tune  # it loads Lightning, which forecasting does without
+
+        histories, periods = self.forecaster.histories(data)
+        network, _ = fine_tune(
+            self.forecaster.network,
+            histories,
+            periods,
+            horizon,
+            config,
+            folder,
+            hardware=hardware,
+            resume=resume,
+            progress=progress,
+        )
+        return self.forecaster if network is None else replace(self.forecaster, network=network)
+
+    def predict(
+        self,
+        data: pd.DataFrame | SeriesData | None = None,
+        horizon: int | None = None,
+        *,
+        known_future: pd.DataFrame | None = None,
+        levels: Sequence[float] | None = None,
+    ) -> pd.DataFrame:
+        """Forecast the steps after the end of every series.
+
+        Args:
+            data: None continues the series of `fit`.
+            horizon: steps; None takes those of `fit`.
+            known_future: times (and ids, for long data) and known covariates of the steps to forecast, where `data`
+                itself does not hold them.
+            levels: quantile levels; None takes the model's.
+
+        Returns:
+            Columns `series`, `time`, `mean`, then one a level, named "0.1" and so on.
+
+        Raises:
+            UserError: if there is nothing to forecast, or the data, the horizon or a level does not fit.
+        """
+        steps = self._steps(horizon)
+        series = self._series(data)
+        if known_future is not None:
+            series = with_known_future(series, known_future, self.options, steps)
+        return forecast_frame(series, self.forecast(series, steps, self.levels if levels is None else levels))
+
+    def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
+        """Forecast series, calibrated and within their bounds; see `Forecaster`."""
+        forecast = self.forecaster.forecast(data, horizon, self.levels)
+        if self.calibration is not None:
+            steps = season_length(data.freq)
+            scale = np.stack([seasonal_error(item.values, steps) for item in data.items])
+            forecast = self.calibration.apply(forecast, scale)
+        forecast = at_least(forecast, 0.0, self._bounded(data))
+        return forecast.at(levels)
+
+    def _bounded(self, data: SeriesData) -> np.ndarray:
+        if self.non_negative is not None:
+            return np.full((len(data.items), len(data.channels)), self.non_negative)
+        return np.stack([are_counts(item.values) for item in data.items])
+
+    def backtest(
+        self,
+        data: pd.DataFrame | SeriesData | None = None,
+        horizon: int | None = None,
+        *,
+        windows: int = 3,
+        step: int | None = None,
+        statistics: bool | None = None,
+    ) -> Comparison:
+        """Forecast from past cutoffs, and compare with baselines.
+
+        Args:
+            data: None takes the series of `fit`.
+            horizon: steps; None takes those of `fit`.
+            windows: cutoffs, the latest one horizon before the end.
+            step: steps between them; None is the horizon.
+            statistics: see `fit`.
+
+        Raises:
+            UserError: if no series is long enough.
+        """
+        steps = self._steps(horizon)
+        series = self._series(data)
+        origins = cut_origins(series, steps, windows=windows, step=step)
+        others, notes = baselines(series, origins, statistics)
+        comparison = compare(origins, {"model": self} | others, steps, self.levels)
+        return replace(comparison, notes=(*notes, *comparison.notes))
+
+    def update(self, data: pd.DataFrame | SeriesData) -> Self:
+        """Take new rows into context and calibration without training.
+
+        Args:
+            data: the series of `fit` from their beginning, longer than before, or as much of their end as is known.
+
+        Raises:
+            UserError: if the model was not fitted, or the data does not fit it.
+        """
+        if self.context is None or self.horizon is None:
+            raise UserError("the model has no series to update: fit it first, or give predict the data")
+        series = matching_series(data, self.context, self.options)
+        updated = replace(self, context=series.tail(self.forecaster.network.config.longest))
+        return updated.calibrated(series, self.horizon)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the model to a folder, in place of an earlier one; `ForecastModel.load` reads it."""
+        from .storage import save_zero_shot
+
+        save_zero_shot(folder, self)
+
+    def _steps(self, horizon: int | None) -> int:
+        steps = self.horizon if horizon is None else horizon
+        if steps is None:
+            raise UserError("no horizon is given: say how many steps to forecast")
+        return steps
+
+    def _series(self, data: pd.DataFrame | SeriesData | None) -> SeriesData:
+        if data is None:
+            if self.context is None:
+                raise UserError("the model has seen no data: give predict a frame or series")
+            return self.context
+        return as_series(data, self.options)
+
+
+def are_counts(values: np.ndarray) -> np.ndarray:
+    """Say of each channel whether it counts something: whole numbers of at least 0.
+
+    Args:
+        values: `[T, V]`, NaN where missing.
+
+    Returns:
+        Bool `[V]`.
+
+    Example:
+        >>> are_counts(np.array([[0.0, 1.5], [3.0, 2.0]])).tolist()
+        [True, False]
+    """
+    seen = np.isfinite(values)
+    whole = ~seen | ((values >= 0) & (values == np.floor(values)))
+    return whole.all(0) & seen.any(0)
+
+
+def past_origins(data: SeriesData, horizon: int, most: int = MOST_WINDOWS, series: int = MOST_SERIES) -> list[Origin]:
+    """Cut past cutoffs one horizon apart, in the last 40% of the series.
+
+    Args:
+        data: the series.
+        horizon: H.
+        most: cutoffs, at most.
+        series: of so many series, evenly chosen.
+
+    Returns:
+        None where the series are too short.
+    """
+    items = data.items[:: max(1, len(data.items) // series)]
+    some = replace(data, items=items)
+    typical = int(np.median([item.length for item in items]))
+    windows = max(1, min(most, int(SHARE_OF_PAST * typical) // horizon))
+    try:
+        return cut_origins(some, horizon, windows=windows)
+    except UserError:
+        return []
+
+
+def baselines(
+    data: SeriesData, origins: Sequence[Origin], statistics: bool | None = None
+) -> tuple[dict[str, Forecaster], list[str]]:
+    """Choose the baselines to stand beside a model, and say which are left out.
+
+    Args:
+        data: the series.
+        origins: the cutoffs that they are to forecast from.
+        statistics: whether to fit AutoETS and AutoTheta; None does where there are few enough values.
+    """
+    chosen: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()}
+    values = sum(item.values.size for origin in origins for item in origin.past.items)
+    if statistics or (statistics is None and values <= LARGEST_FOR_STATISTICS):
+        return chosen | {name: Statistical(name) for name in STATISTICS}, []
+    if statistics is None:
+        left = " and ".join(STATISTICS)
+        return chosen, [f"{left} left out: {values:,} values would take minutes; ask for them with --statistics"]
+    return chosen, []
+
+
+def _describe_choice(comparison: Comparison, used: str, refit: bool) -> str:
+    scores = comparison.scores
+    parts = [f"{name} MASE {scores[name].mase:.4g}, quantile loss {scores[name].quantile_loss:.4g}" for name in OURS]
+    after = ", then trained on all rows" if refit and used == OURS[1] else ""
+    best = comparison.best()
+    beaten = "" if best in OURS else f"; {best} is better here: see the table, and predict --model best"
+    return f"on the rows held out: {'; '.join(parts)}; {used} is used{after}{beaten}"

@@ -1,0 +1,279 @@
+"""`DNAClassifier`: a classifier of DNA from labelled sequences, in Python."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import pandas as pd
+
+from titans_seq.errors import UserError
+from titans_seq.experiment.history import LOG, History
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.progress import Progress
+
+from .evaluation import BootstrapOptions, Evaluation, evaluate
+from .models.classifier import Classifier
+from .runs.building import PRESET, classifier_for, new_encoder
+from .runs.card import classifier_card
+from .runs.comparison import with_classes
+from .runs.plan import Plan, divided
+from .runs.predictor import Predictor
+from .runs.saving import load_classifier, save_classifier
+from .runs.train_runs import IN_MEMORY, new_run, train_run
+from .sequences.loading import load_splits, read_all
+from .sequences.options import LoadOptions
+from .sequences.values import LabelledSequences, Record, Splits
+from .training.config import PartConfig, TrainConfig
+from .training.fitting import fit
+
+if TYPE_CHECKING:
+    from .explain import Attribution
+
+Labelled = str | os.PathLike[str] | pd.DataFrame | LabelledSequences | Splits
+"""Labelled sequences: a path that `load_splits` reads, a table, or what was read before."""
+Sequences = str | os.PathLike[str] | pd.DataFrame | Iterable[Record | str]
+"""Sequences without labels: a file (FASTA and others), a table, or the sequences themselves."""
+
+
+class DNAClassifier(Predictor):
+    """A trained classifier that fits, predicts, evaluates, explains, saves and loads.
+
+    Args:
+        model: the classifier.
+        classes: names of its classes or labels; none for a regression.
+        device: where it computes; None is a GPU if there is one.
+        card: a short description, as Markdown, which is saved beside the weights.
+        history: of its training, where that is known.
+        parts: what it was trained, validated and may be tested on, where that is known.
+
+    Example:
+        >>> import tempfile
+        >>> from genomics.synthetic import planted_motifs
+        >>> data = planted_motifs(40, 20, seed=0)
+        >>> model = DNAClassifier.fit(data, preset="tiny", training=TrainConfig(epochs=1), hardware=Hardware("cpu"))
+        >>> list(model.predict(["ACGTACGT"]).columns)
+        ['name', 'predicted', 'probability_background', 'probability_motif']
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model")
+        ...     DNAClassifier.load(f"{folder}/model").classes
+        ('background', 'motif')
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        classes: Sequence[str],
+        device: str | None = None,
+        *,
+        card: str = "# DNA classifier\n",
+        history: History | None = None,
+        parts: Splits | None = None,
+    ) -> None:
+        super().__init__(model, classes, device, card=card)
+        self.history, self.parts = history, parts
+
+    @classmethod
+    def fit(
+        cls,
+        data: Labelled,
+        *,
+        preset: str = PRESET,
+        training: TrainConfig | None = None,
+        parts: PartConfig | None = None,
+        reading: LoadOptions | None = None,
+        init: str | os.PathLike[str] | None = None,
+        out: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        hardware: Hardware = ONE_DEVICE,
+        progress: Progress = "none",
+        **changes: Any,
+    ) -> Self:
+        """Train a classifier; the best epoch on the validation part is kept.
+
+        Args:
+            data: labelled sequences; parts that it does not have are taken from the training part.
+            preset: size of the encoder: tiny, small, medium or large.
+            training: how it is trained.
+            parts: how the data is divided, but for folds.
+            reading: what paths and tables do not say.
+            init: run of `titans dna pretrain` that it begins with, in place of a preset.
+            out: run folder for everything that repeats the run; None writes nothing.
+            overwrite: replace an earlier run in `out`.
+            hardware: what to run on, a single process.
+            progress: what to show meanwhile.
+            changes: other settings of the classifier, such as `strands="augment"`; those with a dot in their path as
+                `**{"encoder.directions": "both"}`.
+
+        Raises:
+            UserError: if the data cannot be read or learnt from, a setting does not fit, or `out` is taken.
+        """
+        if hardware.processes > 1:
+            raise UserError("several devices need several processes: train with titans dna train --devices")
+        training = training or TrainConfig()
+        splits = read_labelled(data, reading)
+        source = str(Path(data).resolve()) if isinstance(data, (str, os.PathLike)) else IN_MEMORY
+        plan = Plan(source, reading or LoadOptions(), parts or PartConfig(), seed=training.seed)
+        _, divided_parts = next(divided(splits, plan))
+        encoder = None if init is not None else new_encoder(preset)
+        start = None if init is None else Path(init)
+        config = classifier_for(splits.train, encoder, init=start, changes=changes)
+        known = None if source == IN_MEMORY else plan
+        if out is not None:
+            trained = train_run(
+                divided_parts, Path(out), config, training, plan=known, init=start, overwrite=overwrite,
+                hardware=hardware, progress=progress,
+            )  # fmt: skip
+            assert trained is not None
+            return cls._of(trained, parts=divided_parts, history=History.read(Path(out) / LOG))
+        run, model = new_run(divided_parts, config, training, known, start)
+        history = fit(
+            model, divided_parts.train, divided_parts.validation, training, hardware=hardware, progress=progress
+        )
+        card = classifier_card(run, history, model)
+        return cls(model, run.classes, hardware.device(), card=card, history=history, parts=divided_parts)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], device: str | None = None) -> Self:
+        """Return a saved classifier.
+
+        Args:
+            folder: what `save` wrote, or a run folder.
+            device: where it computes; None is a GPU if there is one.
+
+        Raises:
+            UserError: if there is no whole classifier; the message names the file and says what to do.
+        """
+        return cls._of(load_classifier(folder, device))
+
+    @classmethod
+    def _of(cls, trained: Predictor, parts: Splits | None = None, history: History | None = None) -> Self:
+        return cls(trained.model, trained.classes, trained.device, card=trained.card, history=history, parts=parts)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the classifier as a whole folder, in place of an earlier one.
+
+        Raises:
+            UserError: if `folder` exists and is no saved model.
+            OSError: if it cannot be written.
+        """
+        save_classifier(folder, self.model, self.classes, self.card)
+
+    def predict(self, sequences: Sequences, reading: LoadOptions | None = None) -> pd.DataFrame:
+        """Predict sequences: the likeliest class and the probability of each, or a regression's value.
+
+        Args:
+            sequences: of any number and length.
+            reading: what files and tables do not say.
+
+        Returns:
+            One row a sequence, in their order: `name`, `predicted` (for classes), and `probability_...` or `value`.
+
+        Raises:
+            UserError: if a sequence is empty or no DNA, naming it.
+        """
+        rows = [self.row(prediction) for prediction in self.predictions(_records(sequences, reading))]
+        return pd.DataFrame(rows, columns=pd.Index(self.columns))
+
+    def evaluate(
+        self,
+        data: Labelled | Literal["validation", "test"] = "test",
+        reading: LoadOptions | None = None,
+        bootstrap: BootstrapOptions | None = None,
+    ) -> Evaluation:
+        """Score the classifier on labelled sequences, or on a part of the data that it was fitted on.
+
+        Args:
+            data: labelled sequences, of which the test part is scored if there is one; or the name of a part.
+            reading: what paths and tables do not say.
+            bootstrap: how intervals are made.
+
+        Raises:
+            UserError: if there is no such part, or labels are not the classifier's.
+        """
+        own = isinstance(data, str) and data in ("validation", "test")
+        if own and self.parts is not None:
+            part = self.parts.test if data == "test" else self.parts.validation
+            if part is None:
+                raise UserError(f"the data it was fitted on has no {data} part: give labelled sequences")
+        elif own:
+            raise UserError(f"a loaded classifier has no {data} part, as it holds no data: give labelled sequences")
+        else:
+            splits = read_labelled(data, reading, to_train=False)
+            part = with_classes(splits.test or splits.train, self)
+        return evaluate(self, part, bootstrap)
+
+    def explain(
+        self,
+        sequence: str,
+        target: str | None = None,
+        method: Literal["saliency", "mutagenesis"] = "saliency",
+    ) -> "Attribution":
+        """Say what each base contributes to a prediction.
+
+        Args:
+            sequence: of any length.
+            target: class or label; the second of two classes, the likeliest of several if None.
+            method: every base replaced by each of the others, or an estimate of that by one gradient.
+
+        Raises:
+            UserError: if there is no such class, or the sequence is empty or no DNA.
+        """
+        from .explain import mutagenesis, saliency, target_column, target_names
+
+        names = target_names(self)
+        if target is None and len(names) > 2:
+            target = names[int(self.logits([sequence])[0].argmax())]
+        chosen = names[target_column(self, target)]
+        return mutagenesis(self, sequence, chosen) if method == "mutagenesis" else saliency(self, sequence, chosen)
+
+
+def read_labelled(data: Labelled, reading: LoadOptions | None = None, *, to_train: bool = True) -> Splits:
+    """Return labelled sequences in their parts.
+
+    Args:
+        data: see `Labelled`.
+        reading: what paths and tables do not say.
+        to_train: refuse data of one class, on which nothing can be trained.
+
+    Raises:
+        UserError: see `load_splits`.
+
+    Example:
+        >>> table = pd.DataFrame({"sequence": ["ACGT", "GGCC"], "label": ["a", "b"]})
+        >>> read_labelled(table).train.classes
+        ('a', 'b')
+    """
+    if isinstance(data, Splits):
+        return data
+    if isinstance(data, LabelledSequences):
+        return Splits(data)
+    if isinstance(data, pd.DataFrame):
+        with _table(data) as path:
+            return load_splits(path, reading, to_train=to_train)
+    return load_splits(data, reading, to_train=to_train)
+
+
+def _records(sequences: Sequences, reading: LoadOptions | None) -> Iterable[Record | str]:
+    if isinstance(sequences, pd.DataFrame):
+        with _table(sequences) as path:
+            return list(read_all([path], reading))
+    if isinstance(sequences, (str, os.PathLike)):
+        return read_all([sequences], reading)
+    return sequences
+
+
+@contextmanager
+def _table(frame: pd.DataFrame) -> Iterator[Path]:
+    """A table as a file, whose name in messages is "the DataFrame"."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "frame.csv"
+        frame.to_csv(path, index=False)
+        try:
+            yield path
+        except UserError as error:
+            raise UserError(
+                str(error).replace(str(path), "the DataFrame").replace(path.name, "the DataFrame")
+            ) from error

@@ -1,0 +1,103 @@
+"""One training, or one a fold: train all parts of a data set, and find the trained models again."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from titans_seq.experiment.history import LOG, History
+from titans_seq.experiment.lightning_tools import is_first_process
+from titans_seq.experiment.record import CONFIG
+from titans_seq.experiment.settings import Hardware
+from titans_seq.progress import Progress
+
+from ..sequences.values import LabelledSequences, Splits
+from ..training.overfitting import overfitting
+from .config import RUNS, TrainSettings, fold_folder
+from .plan import Plan
+from .predictor import Predictor
+from .saving import load_classifier
+from .train_runs import resume_run, train_run
+
+Parts = Sequence[tuple[Plan, Splits]]
+"""The plan and the data of each run, from `divided`."""
+
+
+def train_parts(
+    parts: Parts,
+    out: Path,
+    settings: TrainSettings,
+    *,
+    init: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    hardware: Hardware,
+    progress: Progress = "none",
+    logger: str | None = None,
+    notify: Callable[[str], object] = lambda text: None,
+) -> bool:
+    """Train a run, or all runs of a cross-validation, in a folder; what is finished already is left as it is.
+
+    Args:
+        parts: of the data.
+        out: folder of the run, or of the folds' runs.
+        settings: of models and training.
+        init: see `train_run`.
+        resume: go on with what is there.
+        overwrite: replace what is there.
+        hardware: see `train_run`, like the next two.
+        progress: see `train_run`.
+        logger: see `train_run`.
+        notify: called with a line about each fold before it begins.
+
+    Returns:
+        Whether this is the process that goes on to use the models.
+
+    Raises:
+        UserError: see `train_run` and `resume_run`.
+    """
+    first = True
+    shared = {"hardware": hardware, "progress": progress, "logger": logger}
+    with _whole(out, parts, resume, overwrite):
+        for plan, part in parts:
+            folder = fold_folder(out, plan.fold)
+            if plan.fold is not None:
+                notify(f"fold {plan.fold} of {plan.parts.folds}")
+            if resume and (folder / CONFIG).is_file():
+                found = resume_run(folder, part, **shared)
+            else:
+                classifier, training = settings.classifier, settings.training
+                found = train_run(
+                    part, folder, classifier, training, plan=plan, init=init, overwrite=overwrite, **shared
+                )
+            first = found is not None
+    if first:
+        RUNS.clear(out)
+    return first
+
+
+@contextmanager
+def _whole(out: Path, parts: Parts, resume: bool, overwrite: bool) -> Iterator[None]:
+    """A cross-validation takes the place of an earlier run as a whole, or not at all."""
+    if resume or parts[0][0].fold is None or not is_first_process():
+        yield
+        return
+    with RUNS.claim(out, overwrite):
+        yield
+
+
+def trained_parts(
+    parts: Parts, out: Path, device: str
+) -> tuple[list[tuple[Predictor, Splits, LabelledSequences]], list[str]]:
+    """Return each trained model with its parts and what it is tested on, and what a reader of scores should know.
+
+    What it is tested on is the test part, or without one the validation part.
+    """
+    runs, warnings = [], []
+    for plan, part in parts:
+        held = part.validation if part.test is None else part.test
+        assert held is not None
+        folder = fold_folder(out, plan.fold)
+        runs.append((load_classifier(folder, device), part, held))
+        if warning := overfitting(History.read(folder / LOG)):
+            warnings.append(warning if plan.fold is None else f"Fold {plan.fold}: {warning}")
+    return runs, warnings

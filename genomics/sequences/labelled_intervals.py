@@ -1,0 +1,123 @@
+"""Labelled intervals as they stand in files, without the genome."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from titans_seq.errors import UserError
+
+from .archive import is_archive
+from .bad_records import Refuse
+from .folders import find_classes, find_parts
+from .formats import find_format
+from .intervals import around_centre, interval_columns
+from .labels import class_names
+from .options import LoadOptions
+from .sources import Reading, intervals_of, labelled_intervals, refuse_labels
+from .tables import open_table
+from .values import Interval
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledIntervals:
+    """The intervals of one part of a data set.
+
+    Attributes:
+        intervals: N of them.
+        labels: class ids, int64 `[N]`.
+        classes: name of each class.
+    """
+
+    intervals: tuple[Interval, ...]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.intervals)
+
+
+def holds_intervals(path: Path) -> bool:
+    """Whether a data set is of intervals, as its first file tells.
+
+    Raises:
+        UserError: if there is no file, or it cannot be opened.
+    """
+    if path.is_dir():
+        parts = find_parts(path)
+        source = parts["train"] if parts else path
+        path = next(iter(find_classes(source).values()))[0] if source.is_dir() else source
+    if is_archive(path):
+        return False
+    form = find_format(path)
+    if form != "table":
+        return form in ("bed", "gff")
+    table = open_table(path)
+    return table.sequence is None and interval_columns(table) is not None
+
+
+def load_intervals(
+    path: Path,
+    options: LoadOptions | None = None,
+    left_out: list[str] | None = None,
+    notes: Counter[str] | None = None,
+) -> dict[str, LabelledIntervals]:
+    r"""Read a data set of intervals, whose labels are classes; see `load_splits`.
+
+    Args:
+        path: a file or folder.
+        options: what the files do not say.
+        left_out: with `skip_bad`, the message of each record that is left out is appended.
+        notes: see `load_splits`.
+
+    Returns:
+        "train", and what there is of "validation" and "test", in this order; of one class too.
+
+    Raises:
+        UserError: see `load_splits`; also if the labels are no classes.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = (Path(folder) / "a.bed").write_text("chr1\t5\t9\n")
+        ...     _ = (Path(folder) / "b.bed").write_text("chr1\t7\t19\n")
+        ...     train = load_intervals(Path(folder))["train"]
+        >>> train.classes, train.labels.tolist(), train.intervals[1].end
+        (('a', 'b'), [0, 1], 19)
+    """
+    options = options or LoadOptions()
+    if options.kind not in (None, "classes"):
+        raise UserError(f"{path}: intervals alone can be compared by classes, not by labels of kind {options.kind!r}")
+    reading = Reading(options, None, Refuse(options.skip_bad, left_out, notes))
+    sources = (find_parts(path) if path.is_dir() else {}) or {"train": path}
+    held: dict[str, list[tuple[Interval, str]]] = {}
+    for part, source in sources.items():
+        held[part] = list(_places(source, reading))
+        if not held[part]:
+            raise UserError(f"{path}: no usable interval in its {part} part: expected contig, start and end")
+    classes = class_names([label for intervals in held.values() for _, label in intervals])
+    ids = {name: number for number, name in enumerate(classes)}
+    found: dict[str, LabelledIntervals] = {}
+    for part, intervals in held.items():
+        labels = np.array([ids[label] for _, label in intervals])
+        found[part] = LabelledIntervals(tuple(_named(interval, options.window) for interval, _ in intervals), labels, classes)
+    return found
+
+
+def _named(interval: Interval, window: int | None) -> Interval:
+    """Return what sequence would be cut, on a contig that is named alike with and without "chr"."""
+    interval = interval if window is None else around_centre(interval, window)
+    strand = "-" if interval.strand == "-" else "+"
+    return replace(interval, contig=interval.contig.removeprefix("chr"), strand=strand)
+
+
+def _places(source: Path, reading: Reading) -> Iterator[tuple[Interval, str]]:
+    if not source.is_dir():
+        yield from ((interval, labels[0]) for interval, labels in labelled_intervals(source, reading))
+        return
+    for name, files in find_classes(source).items():
+        for file in files:
+            refuse_labels(file)
+            yield from ((interval, name) for interval in intervals_of(file, reading))

@@ -1,0 +1,214 @@
+"""One fit for all domains: what it writes, keeps and stops at, and that a stopped run ends as an unbroken one."""
+
+import math
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from titans_seq.errors import UserError
+from titans_seq.experiment.fit import FitPlan, Fitted, fit
+from titans_seq.experiment.history import LOG, History
+from titans_seq.experiment.lightning_tools import last_checkpoint
+from titans_seq.experiment.module import FitModule
+from titans_seq.experiment.recorder import Score
+from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.settings import Hardware, OptimiserConfig
+
+CPU = Hardware("cpu")
+LOSS = Score("validation_loss")
+EPOCHS = FitPlan(epochs=4, keep_best=(LOSS,), seed=3)
+STEPS = FitPlan(steps=8, accumulate=2, validate_every=4, checkpoint_every=2, log_every=2, keep=2, seed=3)
+
+
+class PowerCut(BaseException):
+    pass
+
+
+class Loader:
+    """Batches of numbers; like those of the domains it says where it stands."""
+
+    def __init__(self, batches: int) -> None:
+        self._batches, self._next = batches, 0
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def __iter__(self) -> Iterator[Tensor]:
+        self._next %= self._batches
+        while self._next < self._batches:
+            self._next += 1
+            yield torch.randn(4, 3, generator=torch.Generator().manual_seed(self._next))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next": self._next}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._next = state["next"]
+
+
+class Sums(FitModule):
+    """Learns the sum of three numbers, with dropout."""
+
+    def __init__(self, cut_at: int | None = None, broken_at: tuple[int, ...] = (), **options: Any) -> None:
+        torch.manual_seed(0)
+        config = OptimiserConfig(lr=0.1, least=1.0, warmup=0.0)
+        super().__init__(nn.Sequential(nn.Dropout(0.2), nn.Linear(3, 1)), config, **options)
+        self.cut_at, self.broken_at, self.validations = cut_at, broken_at, [1.0, 0.2, 0.5, 0.3]
+        self.stop: BaseException = PowerCut()
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        if self.global_step == self.cut_at:
+            raise self.stop
+        loss = (self.network(batch)[:, 0] - batch.sum(1)).square().mean()
+        loss = loss * math.nan if self.global_step in self.broken_at else loss
+        self.note_loss(loss)
+        return loss
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        pass
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_scores(validation_loss=self.validations[self.current_epoch])
+
+
+def fitted(plan: FitPlan, folder: Path | None, batches: int = 3, validation: bool = True, **options: Any) -> Fitted:
+    how = {name: options.pop(name) for name in ("resume", "progress", "logger") if name in options}
+    length = batches if plan.epochs else (plan.steps or 0) * plan.accumulate
+    held_out = (lambda *_: Loader(1)) if validation else None
+    return fit(Sums(**options), plan, lambda *_: Loader(length), held_out, folder=folder, hardware=CPU, **how)
+
+
+def same(first: Fitted, second: Fitted) -> bool:
+    assert first.weights is not None
+    assert second.weights is not None
+    return all(torch.equal(x, second.weights[name]) for name, x in first.weights.items())
+
+
+@pytest.mark.parametrize(("plan", "cut_at"), [(EPOCHS, 7), (STEPS, 5)], ids=["epochs", "steps"])
+def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path: Path, plan: FitPlan, cut_at: int) -> None:
+    whole = fitted(plan, tmp_path / "whole")
+    with pytest.raises(PowerCut):
+        fitted(plan, tmp_path / "cut", cut_at=cut_at)
+    resumed = fitted(plan, tmp_path / "cut", resume=True)
+    assert same(whole, resumed)
+    assert whole.history == resumed.history
+    assert same(whole, fitted(plan, tmp_path / "whole", resume=True))  # nothing is left to do
+
+
+def test_the_best_epoch_is_kept_and_without_validation_the_last(tmp_path: Path) -> None:
+    best = fitted(EPOCHS, tmp_path)
+    assert [row["epoch"] for row in best.history.rows] == [1, 2, 3, 4]
+    assert (best.history.best_epoch, best.history.best["validation_loss"]) == (2, pytest.approx(0.2))
+    assert same(best, fitted(FitPlan(epochs=2, seed=3), None, validation=False))
+    assert len(fitted(FitPlan(epochs=4, keep_best=(LOSS,), patience=1), None).history.rows) == 3
+    assert fitted(EPOCHS, None, validation=False).history.best_epoch == 4
+
+
+def test_what_is_written_and_that_nothing_else_is_touched(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fitted(STEPS, tmp_path / "steps")
+    after = torch.get_rng_state()
+    Sums()  # which seeds them, as it did before the training
+    assert torch.equal(torch.get_rng_state(), after)
+    assert sorted(path.name for path in (tmp_path / "steps").iterdir()) == [CHECKPOINTS, LOG]
+    kept = sorted(path.name for path in (tmp_path / "steps" / CHECKPOINTS).iterdir())
+    assert kept == ["step-00000006.ckpt", "step-00000008.ckpt"]
+    rows = History.read(tmp_path / "steps" / LOG).rows
+    assert [row["step"] for row in rows] == [2, 4, 4, 6, 8, 8]
+    assert [row["step"] for row in rows if "validation_loss" in row] == [4, 8]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_finished_run_is_made_longer(tmp_path: Path) -> None:
+    fitted(STEPS, tmp_path)
+    longer = fitted(FitPlan(steps=10, accumulate=2, seed=3), tmp_path, resume=True)
+    assert longer.history.rows[-1]["step"] == 10
+
+
+def test_steps_that_are_not_finite_are_left_out_or_end_the_training(tmp_path: Path) -> None:
+    plan = FitPlan(steps=6, seed=3)
+    history = fitted(plan, tmp_path, broken_at=(1, 2, 4), tolerated=2).history
+    assert [row["skipped"] for row in history.rows if "lr" in row] == [0, 1, 2, 2, 3, 3]
+    assert ["loss" in row for row in history.rows if "lr" in row] == [True, False, False, True, False, True]
+    with pytest.raises(UserError, match="2 steps in a row up to step 3 had a loss .* lower the learning rate"):
+        fitted(plan, None, broken_at=(1, 2), tolerated=1)
+    with pytest.raises(UserError, match="the training loss became nan in step 2: lower the learning rate .it is 0.1"):
+        fitted(plan, None, broken_at=(1,))
+
+
+def test_a_validation_that_is_not_finite_ends_the_training() -> None:
+    module = Sums()
+    module.validations = [math.nan]
+    with pytest.raises(UserError, match="the validation loss became nan after step 3"):
+        fit(module, EPOCHS, lambda *_: Loader(3), lambda *_: Loader(1), hardware=CPU)
+
+
+def test_lines_name_epochs_and_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    fitted(EPOCHS, None, progress="lines")
+    fitted(STEPS, None, progress="lines")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1].startswith("epoch 2/4: train loss ")
+    assert lines[1].endswith("validation loss 0.2000, best so far")
+    assert lines[4].startswith("step 2/8: train loss ")
+
+
+def test_rows_reach_lightnings_loggers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lightning.pytorch import loggers
+
+    monkeypatch.setattr(loggers, "TensorBoardLogger", lambda folder, **_: loggers.CSVLogger(folder, "", "logged"))
+    fitted(EPOCHS, tmp_path, logger="tensorboard")
+    header, *rows = (tmp_path / "logged" / "metrics.csv").read_text().splitlines()
+    assert "validation_loss" in header
+    assert len(rows) == 4
+    with pytest.raises(UserError, match="unknown logger 'tensorbord': .* did you mean 'tensorboard'"):
+        fitted(EPOCHS, None, logger="tensorbord")
+
+    def absent(*_: Any, **__: Any) -> None:
+        raise ModuleNotFoundError("No module named 'tensorboard'")
+
+    monkeypatch.setattr(loggers, "TensorBoardLogger", absent)
+    with pytest.raises(UserError, match="--logger tensorboard needs a package: run pip install tensorboard"):
+        fitted(EPOCHS, None, logger="tensorboard")
+
+
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+from tests.experiment.test_fit import STEPS, Sums, fitted
+from titans_seq import cli
+
+def compile_for_long(self, batch, number):
+    if self.global_step == 3:
+        print("compiling", flush=True)
+        for _ in range(600):
+            try:
+                time.sleep(0.1)
+            except Exception:  # as compilers do
+                pass
+    return usual(self, batch, number)
+
+usual, Sums.training_step = Sums.training_step, compile_for_long
+sys.modules["slow"] = sys.modules[__name__]
+run = lambda arguments, name: fitted(STEPS, Path(sys.argv[1])) and None
+cli.GROUPS["slow"] = cli.Group("slow:run", "")
+sys.exit(cli.main(["slow"]))
+"""
+
+
+def test_sigterm_ends_a_training_in_the_middle_of_a_step(tmp_path: Path, repository: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, tmp_path]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=repository, **streams) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "compiling\n"
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert errors.splitlines()[-2:] == ["stopped at step 3; the last checkpoint is step-00000002.ckpt", "terminated"]
+    assert last_checkpoint(tmp_path / CHECKPOINTS) is not None

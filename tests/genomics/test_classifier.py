@@ -1,0 +1,94 @@
+"""The Python of DNA classifiers: tables and files in, tables and scores out."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genomics import DNAClassifier
+from genomics.evaluation import BootstrapOptions
+from genomics.runs.config import TrainRun
+from genomics.synthetic import planted_motifs
+from genomics.training.config import PartConfig, TrainConfig
+from titans_seq.errors import UserError
+from titans_seq.experiment.record import read_config
+from titans_seq.experiment.settings import Hardware
+
+CPU = Hardware("cpu")
+QUICK = BootstrapOptions(repeats=0)
+DATA = planted_motifs(60, 30, seed=0)
+FRAME = pd.DataFrame({"sequence": DATA.sequences, "label": [DATA.classes[label] for label in DATA.labels]})
+
+
+def fitted(**options) -> DNAClassifier:
+    how = {"preset": "tiny", "training": TrainConfig(epochs=1, seed=2), "hardware": CPU}
+    return DNAClassifier.fit(options.pop("data", FRAME), **(how | options))
+
+
+@pytest.fixture(scope="module")
+def model() -> DNAClassifier:
+    return fitted(strands="average", **{"encoder.directions": "both"})
+
+
+def test_a_table_is_learnt_from_and_settings_are_paths(model: DNAClassifier) -> None:
+    assert model.classes == DATA.classes
+    assert (model.model.config.strands, model.model.config.encoder.directions) == ("average", "both")
+    assert model.history is not None
+    assert model.history.best_epoch == 1
+    with pytest.raises(UserError, match="strand: unknown field, expected one of .*; did you mean 'strands'"):
+        fitted(strand="average")
+
+
+def test_predictions_of_tables_files_and_sequences_are_the_same(model: DNAClassifier, tmp_path: Path) -> None:
+    (tmp_path / "a.fa").write_text(">one\nACGTACGTAA\n>two\nggtta\n")
+    files = model.predict(tmp_path / "a.fa")
+    assert list(files.columns) == ["name", "predicted", "probability_background", "probability_motif"]
+    assert files["name"].tolist() == ["one", "two"]
+    table = model.predict(pd.DataFrame({"name": ["one", "two"], "sequence": ["ACGTACGTAA", "GGTTA"]}))
+    given = model.predict(["ACGTACGTAA", "GGTTA"])
+    for other in (table, given):
+        np.testing.assert_allclose(other["probability_motif"], files["probability_motif"], rtol=1e-6)
+
+
+def test_its_own_parts_and_other_data_are_scored(model: DNAClassifier) -> None:
+    assert model.evaluate(bootstrap=QUICK).labels.shape == (6,)
+    assert model.evaluate("validation", bootstrap=QUICK).labels.shape == (6,)
+    assert 0 <= model.evaluate(planted_motifs(20, 30, seed=9), bootstrap=QUICK).scores["accuracy"] <= 1
+    with pytest.raises(UserError, match="the data has the class or label 'other'"):
+        model.evaluate(FRAME.assign(label=["other", "motif"] * 30), bootstrap=QUICK)
+
+
+def test_bases_are_explained(model: DNAClassifier) -> None:
+    sequence = DATA.sequences[0]
+    assert model.explain(sequence).sequence == sequence
+    assert model.explain(sequence, "background", method="mutagenesis").target == "background"
+
+
+def test_what_is_saved_loads_and_says_what_it_does_not_hold(model: DNAClassifier, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    again = DNAClassifier.load(tmp_path / "model", device="cpu")
+    pd.testing.assert_frame_equal(again.predict(["ACGT"]), model.predict(["ACGT"]))
+    assert again.card == model.card
+    assert "Predicts classes: background, motif" in again.card
+    with pytest.raises(UserError, match="a loaded classifier has no test part"):
+        again.evaluate()
+
+
+def test_a_run_folder_repeats_it(tmp_path: Path) -> None:
+    FRAME.to_csv(tmp_path / "data.csv", index=False)
+    model = fitted(data=tmp_path / "data.csv", out=tmp_path / "run", parts=PartConfig(test_share=0.0))
+    run = read_config(tmp_path / "run", TrainRun)
+    assert run.plan is not None
+    assert (run.plan.data, run.plan.parts.test_share, run.plan.seed) == (str(tmp_path / "data.csv"), 0.0, 2)
+    loaded = DNAClassifier.load(tmp_path / "run", device="cpu")
+    pd.testing.assert_frame_equal(loaded.predict(["ACGT"]), model.predict(["ACGT"]))
+    with pytest.raises(UserError, match="already holds a trained model"):
+        fitted(out=tmp_path / "run")
+
+
+def test_what_cannot_be_read_is_named_by_its_row() -> None:
+    with pytest.raises(UserError, match="the DataFrame, row 3"):
+        fitted(data=FRAME.assign(sequence=[*FRAME["sequence"][:2], "MKLVWERQEE", *FRAME["sequence"][3:]]))
+    with pytest.raises(UserError, match="several devices need several processes: train with titans dna train"):
+        fitted(hardware=Hardware("cpu", devices=2))

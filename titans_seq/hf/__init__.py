@@ -1,0 +1,10 @@
+"""Language models as Hugging Face's transformers knows them; importing this registers them with its Auto classes.
+
+Needs the extra `hf`.
+"""
+
+from titans_seq.hf.cache import TitansCache
+from titans_seq.hf.configuration import TitansConfig
+from titans_seq.hf.modeling import TitansForCausalLM
+
+__all__ = ["TitansCache", "TitansConfig", "TitansForCausalLM"]

@@ -1,0 +1,183 @@
+"""`TitansForCausalLM`: our language model with the methods of transformers around it."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from titans_seq.errors import UserError
+from titans_seq.hf.cache import TitansCache
+from titans_seq.hf.configuration import TitansConfig
+from titans_seq.models import CausalLM
+
+
+class TitansForCausalLM(PreTrainedModel, GenerationMixin):
+    """A `CausalLM` for transformers: `generate`, `Trainer`, `from_pretrained`, peft.
+
+    Args:
+        config: the model.
+
+    Attributes:
+        model: the `CausalLM` itself.
+
+    Example:
+        >>> from titans_seq.models import language_model
+        >>> model = TitansForCausalLM(TitansConfig.of(language_model("tiny-lmm", vocabulary=20)))
+        >>> out = model.generate(torch.tensor([[1, 2, 3]]), max_new_tokens=4, do_sample=False, pad_token_id=0)
+        >>> out.shape
+        torch.Size([1, 7])
+    """
+
+    config_class = TitansConfig
+    base_model_prefix = ""
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["Block"]
+    _is_stateful = True  # a memory cannot go back, which assisted generation needs
+
+    def __init__(self, config: TitansConfig) -> None:
+        super().__init__(config)
+        self.model = CausalLM(config.language_model())
+        self.post_init()
+
+    @classmethod
+    def of(cls, model: CausalLM, **fields: Any) -> "TitansForCausalLM":
+        """Return a model with the weights of a `CausalLM`, in its dtype and on its device.
+
+        Args:
+            model: whose weights are shared, not copied.
+            fields: further fields of `TitansConfig`, ids of special tokens for example.
+        """
+        with torch.device("meta"):
+            wrapped = cls(TitansConfig.of(model.config, **fields))
+        wrapped.model = model
+        return wrapped.train(model.training)
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
+        """Load a model; as the library does it, but a folder without all weights is refused.
+
+        Raises:
+            UserError: if weights are missing; transformers would leave them as memory happens to be.
+        """
+        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        if info["missing_keys"]:
+            missing = sorted(info["missing_keys"])
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise UserError(f"{args[0]}: weights are missing: {', '.join(missing[:3])}{more}: restore the folder")
+        return (model, info) if output_loading_info else model
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Leave every module as it made itself."""
+
+    @classmethod
+    def _supports_default_dynamic_cache(cls) -> bool:
+        return False  # forward makes the cache
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the embedding."""
+        return self.model.embedding
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Put another embedding in its place; where it has other rows, that is the vocabulary from now on."""
+        self.model.embedding = value  # type: ignore[assignment]
+        if isinstance(value, nn.Embedding):
+            self.model.config = replace(self.model.config, vocabulary=value.num_embeddings, vocabulary_multiple=1)
+            self.config.vocabulary_multiple = 1
+
+    def get_output_embeddings(self) -> nn.Module | None:
+        """Return the head; None where it is the embedding again."""
+        return self.model.head
+
+    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
+        """Put another head in its place."""
+        self.model.head = new_embeddings  # type: ignore[assignment]
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        cache: TitansCache | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
+        cu_seqlens: Tensor | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast | tuple[Any, ...]:
+        """Predict each next token.
+
+        Args:
+            input_ids: `[B, T]`.
+            attention_mask: `[B, T]`, or `[B, past + T]` of which the last T count; zero at padding, wherever it lies.
+            cache: what an earlier call returned. It is changed in place, as the library has it.
+            inputs_embeds: `[B, T, hidden_size]` instead of ids.
+            labels: `[B, T]`, the ids themselves, shifted here; -100 counts nothing.
+            use_cache: whether to return the cache; the configuration's choice if None, and not while training.
+            logits_to_keep: of the last tokens, how many get logits, or which places do; 0 for all.
+            cu_seqlens: borders of documents packed in one row, `[S + 1]`; `cu_seq_lens_q`, or `position_ids` that
+                start anew, do as well.
+            return_dict: whether to return names; the configuration's choice if None.
+            kwargs: of the library: `num_items_in_batch`, `past_key_values` (the cache's older name).
+
+        Raises:
+            ValueError: if both ids and embeddings are given or neither, or something is asked for that there is not.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("give either input_ids or inputs_embeds")
+        if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
+            raise ValueError("hidden states and attention weights are not returned: use forward hooks on the blocks")
+        cache = kwargs.pop("past_key_values", None) if cache is None else cache
+        if cache is not None and not isinstance(cache, TitansCache):
+            raise ValueError(f"expected a TitansCache, which this model returns, got a {type(cache).__name__}")
+        x = self.model.embedding(input_ids) if inputs_embeds is None else inputs_embeds
+        if cu_seqlens is None and cache is None:
+            cu_seqlens = _borders(x, kwargs.pop("cu_seq_lens_q", None), kwargs.pop("position_ids", None), attention_mask)
+        if use_cache is None:
+            use_cache = self.config.use_cache and not self.training
+        state = None if cache is None else cache.state
+        mask = None if attention_mask is None else attention_mask[:, -x.shape[1] :]
+        y, after = self.model.backbone(
+            x, state, attention_mask=mask, cu_seqlens=cu_seqlens, return_state=use_cache or cache is not None
+        )
+        if cache is None and use_cache:
+            cache = TitansCache()
+        if cache is not None:
+            cache.state, cache.tokens = after, cache.tokens + x.shape[1]
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.model.logits(y[:, kept])
+        loss = None
+        if labels is not None:
+            options = {name: kwargs[name] for name in ("num_items_in_batch", "shift_labels") if name in kwargs}
+            labels = _predicted(labels, mask, cu_seqlens)
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **options)
+        output = CausalLMOutputWithPast(loss=loss, logits=logits, cache=cache)  # type: ignore[arg-type]
+        named = self.config.return_dict if return_dict is None else return_dict
+        return output if named else output.to_tuple()
+
+
+def _borders(x: Tensor, given: Tensor | None, position_ids: Tensor | None, mask: Tensor | None) -> Tensor | None:
+    """Borders of packed documents as the library's collators name them; None if there are none."""
+    if given is not None:
+        return given
+    if position_ids is None or mask is not None or x.shape[0] != 1:
+        return None
+    starts = (position_ids[0] == 0).nonzero().squeeze(1)
+    return torch.cat([starts, starts.new_tensor([x.shape[1]])]) if len(starts) > 1 else None
+
+
+def _predicted(labels: Tensor, mask: Tensor | None, cu_seqlens: Tensor | None) -> Tensor:
+    """Labels without those that no token of their own document comes before."""
+    if mask is not None:
+        labels = labels.masked_fill(F.pad(mask[:, :-1] == 0, (1, 0)), -100)
+    if cu_seqlens is not None:
+        starts = cu_seqlens[:-1].to(labels.device)
+        labels = labels.index_fill(1, starts[starts < labels.shape[1]].long(), -100)
+    return labels
+
+
+AutoModelForCausalLM.register(TitansConfig, TitansForCausalLM)

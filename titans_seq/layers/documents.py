@@ -1,0 +1,286 @@
+"""Batches whose rows are not in step: padded ones, and documents packed end to end.
+
+Everything is brought into one form: documents behind each other in one row, `[1, N, ...]`, with their borders
+`cu_seqlens`, `[S + 1]` from 0 to N, as flash attention and flash-linear-attention have it. What works token by token
+never learns of documents. What carries a state runs those that are as far as each other as rows of one batch.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from titans_seq.state import State
+
+ReturnState = bool | Sequence[int]
+"""Whether the state after a call is wanted; of packed documents also: of which."""
+
+
+class RowState(State):
+    """State of a layer for a batch whose rows are in step.
+
+    A subclass says what rows must share to run as one batch (`place`) and how such batches are joined (`joined`).
+    """
+
+    @property
+    def batch(self) -> int:
+        """Number of rows."""
+        raise NotImplementedError
+
+    @property
+    def place(self) -> Hashable:
+        """Equal for two states if and only if their rows can run as one batch."""
+        raise NotImplementedError
+
+    @classmethod
+    def joined(cls, states: Sequence[Self]) -> Self:
+        """Return one state with the rows of all, which have the same place."""
+        raise NotImplementedError
+
+    def picked(self, index: Sequence[int]) -> Self:
+        """Return a state with these rows, all of which have read something."""
+        return self if index == list(range(self.batch)) else super().rows(index)
+
+    def rows(self, index: Sequence[int]) -> Any:
+        """Return a state whose rows are these, in this order; -1 stands for a row that has read nothing."""
+        check_rows(index, self.batch)
+        read = [at for at, row in enumerate(index) if row >= 0]
+        new = [at for at, row in enumerate(index) if row < 0]
+        return gathered([(self.picked([index[at] for at in read]), read), (None, new)])
+
+
+@dataclass(frozen=True)
+class Ragged(State):
+    """State of a layer for a batch whose rows are not in step.
+
+    Attributes:
+        groups: states of rows that are in step; None for rows that have read nothing.
+        members: of each group, which rows of the batch it holds.
+    """
+
+    groups: tuple[RowState | None, ...]
+    members: tuple[tuple[int, ...], ...]
+    static: ClassVar[tuple[str, ...]] = ("members",)
+
+    @property
+    def batch(self) -> int:
+        """Number of rows."""
+        return sum(map(len, self.members))
+
+    def rows(self, index: Sequence[int]) -> Any:
+        """Return a state whose rows are these, in this order; -1 stands for a row that has read nothing."""
+        check_rows(index, self.batch)
+        parts: list[tuple[RowState | None, list[int]]] = [(None, [at for at, row in enumerate(index) if row < 0])]
+        for group, members in zip(self.groups, self.members, strict=True):
+            places = {row: place for place, row in enumerate(members)}
+            wanted = [at for at, row in enumerate(index) if row in places]
+            parts.append((group and group.picked([places[index[at]] for at in wanted]), wanted))
+        return gathered(parts)
+
+
+def check_rows(index: Sequence[int], batch: int) -> None:
+    """Raise ValueError if one of `index` is no row of a batch and not -1."""
+    if any(not -1 <= row < batch for row in index):
+        raise ValueError(f"rows must be of 0 .. {batch - 1}, or -1 for a new one, got {list(index)}")
+
+
+def check_state(state: Any, kind: type[RowState], x: Tensor, **shapes: tuple[int | None, ...] | None) -> None:
+    """Make sure that a layer can go on from a state.
+
+    Args:
+        state: what was given.
+        kind: the layer's own.
+        x: the layer's input, `[B, ...]`.
+        shapes: of the state's tensors by name, None for an axis of any length; None for a tensor that is absent.
+
+    Raises:
+        ValueError: saying what differs, and what to do.
+    """
+    if not isinstance(state, kind):
+        raise ValueError(f"expected the {kind.__name__} of this layer, got a {type(state).__name__} of another model")
+    for name, shape in shapes.items():
+        tensor = getattr(state, name)
+        if (tensor is None) != (shape is None):
+            raise ValueError(f"the state is of another model: {name} {'is' if tensor is None else 'should be'} absent")
+        if tensor is None or shape is None:
+            continue
+        if tensor.shape[0] != x.shape[0]:
+            raise ValueError(
+                f"the state is of {tensor.shape[0]} rows and the input of {x.shape[0]}: pick rows with state.rows"
+            )
+        if len(tensor.shape) != len(shape) or any(b is not None and a != b for a, b in zip(tensor.shape, shape)):
+            raise ValueError(f"the state is of another model: {name} is {tuple(tensor.shape)}, expected {shape}")
+        if tensor.device != x.device:
+            raise ValueError(f"the state is on {tensor.device} and the input on {x.device}: move it with state.to")
+        mixed = torch.is_autocast_enabled(x.device.type)
+        if not mixed and torch.promote_types(tensor.dtype, x.dtype) != x.dtype:
+            raise ValueError(f"the state is {tensor.dtype} and the input {x.dtype}: convert it with state.to({x.dtype})")
+
+
+def gathered(parts: Sequence[tuple[RowState | None, Sequence[int]]]) -> Any:
+    """Return the state of a batch from states of some of its rows.
+
+    Args:
+        parts: states, None for what has read nothing, each with the rows of the batch that it holds; together all.
+
+    Returns:
+        A plain state if all rows are in step, else a `Ragged`; None if no row has read anything.
+    """
+    groups: dict[Hashable, list[tuple[RowState | None, Sequence[int]]]] = {}
+    for state, members in parts:
+        if members:
+            groups.setdefault(None if state is None else (type(state), state.place), []).append((state, members))
+    states, rows = [], []
+    for place, pieces in groups.items():
+        known = [state for state, _ in pieces if state is not None]
+        joined = None if place is None else known[0] if len(known) == 1 else type(known[0]).joined(known)
+        members = [row for _, some in pieces for row in some]
+        order = sorted(range(len(members)), key=members.__getitem__)
+        if joined is not None and order != list(range(len(members))):
+            joined = joined.picked(order)
+        states.append(joined)
+        rows.append(tuple(sorted(members)))
+    if len(states) == 1:
+        return states[0]
+    return Ragged(tuple(states), tuple(rows)) if any(state is not None for state in states) else None
+
+
+def without_padding(
+    module: Callable[..., Any],
+    x: Tensor,
+    state: Any,
+    attention_mask: Tensor,
+    cu_seqlens: Tensor | None,
+    return_state: ReturnState,
+) -> tuple[Tensor, Any]:
+    """Run a module on the tokens of a padded batch alone, each row as if there were no others.
+
+    Args:
+        module: takes `x, state, cu_seqlens, return_state`.
+        x: `[B, T, ...]`.
+        state: one row a sequence, or None.
+        attention_mask: `[B, T]`, not zero where there is a token; padding may lie anywhere.
+        cu_seqlens: None; who packs documents has no padding.
+        return_state: as the module has it.
+
+    Returns:
+        Outputs `[B, T, ...]`, zero at padding, and the state after each row's last token.
+
+    Raises:
+        ValueError: if the mask has another shape than x or shows no token, or there are borders too.
+    """
+    if cu_seqlens is not None:
+        raise ValueError("give attention_mask or cu_seqlens, not both: packed documents have no padding")
+    if attention_mask.shape != x.shape[:2]:
+        raise ValueError(f"attention_mask must be {tuple(x.shape[:2])} as the tokens, got {tuple(attention_mask.shape)}")
+    kept = attention_mask.bool()
+    if kept.all():
+        return module(x, state, return_state=return_state)
+    if not kept.any():
+        raise ValueError("attention_mask shows no token at all")
+    index = kept.flatten().nonzero().squeeze(1)
+    borders = torch.nn.functional.pad(kept.sum(1).cumsum(0), (1, 0)).cpu()
+    packed = x.flatten(0, 1).index_select(0, index).unsqueeze(0)
+    y, state = module(packed, state, cu_seqlens=borders, return_state=return_state)
+    return y.new_zeros(kept.numel(), *y.shape[2:]).index_copy(0, index, y[0]).unflatten(0, kept.shape), state
+
+
+def borders_of(x: Tensor, cu_seqlens: Tensor) -> list[int]:
+    """Return the borders of packed documents.
+
+    Raises:
+        ValueError: if x has more than one row, or the borders don't rise from 0 to its length.
+    """
+    if x.shape[0] != 1:
+        raise ValueError(f"packed documents lie behind each other in one row, [1, N, ...], got {x.shape[0]} rows")
+    borders = cu_seqlens.tolist()
+    rising = all(a <= b for a, b in zip(borders, borders[1:], strict=False))
+    if cu_seqlens.dim() != 1 or len(borders) < 2 or borders[0] != 0 or borders[-1] != x.shape[1] or not rising:
+        raise ValueError(f"cu_seqlens must rise from 0 to the {x.shape[1]} tokens, got {_short(borders)}")
+    return borders
+
+
+def by_documents(
+    layer: Callable[..., Any],
+    x: Tensor,
+    state: Any,
+    cu_seqlens: Tensor | None,
+    return_state: ReturnState,
+    step: int,
+) -> tuple[Tensor, Any]:
+    """Run a layer on documents that are packed, or on rows that are not in step, each as if it were alone.
+
+    Documents that are as far as each other are rows of one batch, which loses rows as they end. Nothing runs on
+    padding but the end of a document's last piece, and there only if its state is not wanted.
+
+    Args:
+        layer: takes `x, state, return_state` of rows in step.
+        x: `[1, N, ...]`; without `cu_seqlens` `[B, T, ...]`.
+        state: one row a document, or None.
+        cu_seqlens: borders, `[S + 1]`; None for one document a row.
+        return_state: whether the state is wanted, or of which documents.
+        step: documents of which no state is wanted run to a multiple of so many tokens: fewer and larger pieces.
+
+    Returns:
+        Outputs shaped like x, and the state, one row for each document that was asked for.
+    """
+    if cu_seqlens is None:
+        borders = list(range(0, x.shape[0] * x.shape[1] + 1, x.shape[1]))
+    else:
+        borders = borders_of(x, cu_seqlens)
+    tokens, count = x.flatten(0, 1), len(borders) - 1
+    if state is not None and state.batch != count:
+        raise ValueError(f"the state is of {state.batch} rows, got {count} documents: give it one row a document")
+    wanted = list(range(count)) if return_state is True else list(return_state or ())
+    if len(set(wanted)) < len(wanted) or any(not 0 <= document < count for document in wanted):
+        raise ValueError(f"return_state must name documents of 0 .. {count - 1}, each once, got {_short(wanted)}")
+    lengths = [stop - start for start, stop in zip(borders, borders[1:], strict=False)]
+    stops = [length if at in set(wanted) else -(-length // step) * step for at, length in enumerate(lengths)]
+    outputs, places, after = [], [], []
+    for begun, members in _groups(state, count):
+        active, begin = list(members), 0
+
+        def end(at: int, begun: RowState | None, active: list[int]) -> None:
+            done = [row for row, document in enumerate(active) if lengths[document] == at and document in wanted]
+            if done:
+                after.append((begun and begun.picked(done), [wanted.index(active[row]) for row in done]))
+
+        end(0, begun, active)
+        for stop in sorted({stops[document] for document in members} - {0}):
+            going = [row for row, document in enumerate(active) if lengths[document] > begin]
+            if not going:
+                break
+            begun, active = begun and begun.picked(going), [active[row] for row in going]
+            more = any(lengths[document] > stop or document in wanted for document in active)
+            index, kept = _places([(borders[document], lengths[document]) for document in active], begin, stop)
+            y, begun = layer(tokens[index.to(x.device)], begun, return_state=more)
+            outputs.append(y.flatten(0, 1)[kept.to(x.device)])
+            places.append(index.flatten()[kept])
+            end(stop, begun, active)
+            begin = stop
+    y = torch.cat(outputs)
+    y = torch.empty_like(y).index_copy(0, torch.cat(places).to(x.device), y).unflatten(0, x.shape[:2])
+    return y, gathered(after) if wanted else None
+
+
+def _groups(state: Any, count: int) -> Iterator[tuple[RowState | None, Sequence[int]]]:
+    if isinstance(state, Ragged):
+        yield from zip(state.groups, state.members, strict=True)
+    else:
+        yield state, range(count)
+
+
+def _places(documents: Sequence[tuple[int, int]], begin: int, stop: int) -> tuple[Tensor, Tensor]:
+    """Where the tokens begin .. stop of documents (start, length) lie, `[documents, stop - begin]`, and which exist.
+
+    Behind its end a document repeats its last token; the second tensor counts those before, row by row.
+    """
+    starts, lengths = torch.tensor(documents).unsqueeze(-1).unbind(1)
+    offsets = torch.arange(begin, stop)
+    return starts + torch.minimum(offsets, lengths - 1), (offsets < lengths).flatten().nonzero().squeeze(1)
+
+
+def _short(numbers: Sequence[int]) -> str:
+    return str(numbers) if len(numbers) <= 8 else f"[{', '.join(map(str, numbers[:6]))}, ... {numbers[-1]}]"

@@ -1,0 +1,189 @@
+"""Documents end to end in one row, or rows at different tokens of their chunks: cut into ordinary calls.
+
+Documents that are as far as each other in their chunks are rows of one batch. First those inside a chunk finish it;
+then all walk on chunk by chunk, and the batch loses documents as they end; then come the tails of those whose state is
+wanted. Where it is not, a tail is filled up to a whole chunk with copies of its last token, which no output of the
+document sees. So there are few calls, and each document is computed as if it were alone.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from titans_seq.memory import MemoryState
+from titans_seq.ops.inputs import Scan
+
+Run = Callable[[Scan, bool], tuple[Tensor, MemoryState | None]]
+
+_PER_TOKEN = ("q", "k", "v", "lr", "momentum", "decay", "threshold")
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """An ordinary call.
+
+    Attributes:
+        members: its rows: which documents.
+        starts: of each, the first token, counted from the document's.
+        length: tokens of each; a document's last one stands for those that it lacks.
+    """
+
+    members: list[int]
+    starts: list[int]
+    length: int
+
+
+def documents_of(scan: Scan, cu_seqlens: Tensor | None) -> list[range]:
+    """Return the tokens of each document, counted through all rows.
+
+    Args:
+        scan: the call.
+        cu_seqlens: borders of documents in one row; None if every row is a document.
+
+    Raises:
+        ValueError: if there is more than one row, or the borders do not rise from 0 to its length, or the state is of
+            another number of documents.
+    """
+    batch, length = scan.k.shape[:2]
+    if cu_seqlens is None:
+        return [range(row * length, (row + 1) * length) for row in range(batch)]
+    if batch != 1:
+        raise ValueError(
+            f"cu_seqlens are borders in one row, [1, N, H, .], got {batch} rows: lay them end to end with "
+            f"x.flatten(0, 1).unsqueeze(0)"
+        )
+    borders = cu_seqlens.tolist() if cu_seqlens.dim() == 1 else []
+    pairs = list(zip(borders, borders[1:], strict=False))
+    if not pairs or borders[0] != 0 or borders[-1] != length or any(a > b for a, b in pairs):
+        raise ValueError(
+            f"cu_seqlens must be [documents + 1] and rise from 0 to the {length} tokens, got {cu_seqlens.tolist()}"
+        )
+    return [range(*pair) for pair in pairs]
+
+
+@torch.compiler.disable()
+def memory_scan_packed(
+    run: Run, scan: Scan, documents: Sequence[range], return_state: bool | Sequence[int]
+) -> tuple[Tensor, MemoryState | None]:
+    """Run a memory over documents, each as if it were alone.
+
+    Args:
+        run: an implementation.
+        scan: the call; its state is new, or has a row for each document.
+        documents: the tokens of each, from `documents_of`.
+        return_state: whether the state after each is wanted, or after which.
+
+    Returns:
+        Outputs `[B, T, H, V]`, and the state with a row for each document asked for, in that order.
+
+    Raises:
+        ValueError: if a document is asked for that there is not.
+    """
+    count = len(documents)
+    wanted = list(range(count)) if return_state is True else list(return_state or ())
+    if any(not 0 <= i < count for i in wanted):
+        raise ValueError(f"return_state must name documents from 0 to {count - 1}, got {wanted}")
+    kept = set(wanted)
+    lengths = [len(tokens) for tokens in documents]
+    plan = list(_plan(lengths, scan.state.positions(count), scan.chunk_size, kept))
+    state = {i: (scan.state, i) for i in range(count)}
+    outputs = []
+    sources, places = _tokens_of(plan, documents)
+    for piece, tensors in zip(plan, _cut(scan, plan, sources), strict=True):
+        ends = [start + piece.length for start in piece.starts]
+        carries = any(i in kept or end < len(documents[i]) for i, end in zip(piece.members, ends, strict=True))
+        y, after = run(replace(scan, **tensors, state=_gathered(state, piece.members), sequences=None), carries)
+        outputs.append(y.flatten(0, 1))
+        if after is not None:
+            state |= {i: (after, row) for row, i in enumerate(piece.members)}
+    y = torch.cat(outputs).index_select(0, places.to(scan.k.device)).unflatten(0, scan.k.shape[:2])
+    return y, _gathered(state, wanted).spread(len(wanted)) if wanted else None
+
+
+def memory_scan_token(run: Run, scan: Scan) -> tuple[Tensor, MemoryState | None]:
+    """Run a linear rule on one token of rows that stand at different tokens of their chunks, in one call.
+
+    Where a chunk ends only says where the next anchor is taken, as such a rule has nothing to do there.
+    """
+    state, positions = scan.state, scan.state.positions(scan.k.shape[0])
+    begins = torch.tensor(positions, device=scan.k.device)[:, None, None, None] == 0
+
+    def anchor_of(weight: Tensor, anchor: Tensor) -> Tensor:
+        return weight if weight.dim() == 3 else torch.where(begins, weight, anchor)
+
+    anchors = tuple(map(anchor_of, state.weights, state.anchor))
+    # Inside a chunk, long enough that the token does not end it.
+    y, after = run(replace(scan, state=replace(state, anchor=anchors, position=1), chunk_size=3), True)
+    assert after is not None
+    return y, after.at([(position + 1) % scan.chunk_size for position in positions])
+
+
+def _plan(lengths: Sequence[int], positions: Sequence[int], chunk_size: int, kept: set[int]) -> Iterator[_Piece]:
+    """Cut documents into calls: rests of open chunks, whole chunks, and tails after which a state is kept."""
+    done = [0] * len(lengths)
+    rests = defaultdict(list)
+    for i, (length, position) in enumerate(zip(lengths, positions, strict=True)):
+        if position and length:
+            done[i] = min(chunk_size - position, length)
+            rests[position, done[i]].append(i)
+    for (_, length), members in rests.items():
+        yield _Piece(members, [0] * len(members), length)
+    left = [length - begun for length, begun in zip(lengths, done, strict=True)]
+    chunks = [n // chunk_size if i in kept else -(-n // chunk_size) for i, n in enumerate(left)]
+    walked, going = 0, sorted(range(len(lengths)), key=lambda i: -chunks[i])
+    for count in sorted(set(chunks) - {0}):
+        going = [i for i in going if chunks[i] >= count]
+        yield _Piece(going, [done[i] + walked * chunk_size for i in going], (count - walked) * chunk_size)
+        walked = count
+    tails = defaultdict(list)
+    for i in sorted(kept):
+        if left[i] % chunk_size:
+            tails[left[i] % chunk_size].append(i)
+    for length, members in tails.items():
+        yield _Piece(members, [lengths[i] - length for i in members], length)
+
+
+def _tokens_of(plan: Sequence[_Piece], documents: Sequence[range]) -> tuple[list[Tensor], Tensor]:
+    """Return which tokens each piece takes, `[rows, tokens]`, and where among all their outputs each token's is."""
+    sources, places, offset = [], torch.empty(sum(map(len, documents)), dtype=torch.int64), 0
+    for piece in plan:
+        first, length = (
+            torch.tensor([size(documents[i]) for i in piece.members]).unsqueeze(1)
+            for size in (lambda tokens: tokens.start, len)
+        )
+        token = torch.tensor(piece.starts).unsqueeze(1) + torch.arange(piece.length)
+        source = first + torch.minimum(token, length - 1)
+        there = token < length
+        places[source[there]] = offset + torch.arange(source.numel()).view_as(source)[there]
+        sources.append(source)
+        offset += source.numel()
+    return sources, places
+
+
+def _cut(scan: Scan, plan: Sequence[_Piece], sources: Sequence[Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Return the inputs of each piece; all are gathered at once, which has one derivative and not one a piece."""
+    index = torch.cat([source.flatten() for source in sources]).to(scan.k.device)
+    sizes = [source.numel() for source in sources]
+    given = {name: getattr(scan, name) for name in _PER_TOKEN if getattr(scan, name) is not None}
+    parts = {name: x.flatten(0, 1).index_select(0, index).split(sizes) for name, x in given.items()}
+    for number, piece in enumerate(plan):
+        yield {name: part[number].unflatten(0, (-1, piece.length)) for name, part in parts.items()}
+
+
+def _gathered(state: dict[int, tuple[MemoryState, int]], members: Sequence[int]) -> MemoryState:
+    """Return one state for some documents, from states that each have a row of it."""
+    rows: dict[int, tuple[MemoryState, list[int], list[int]]] = {}
+    for place, i in enumerate(members):
+        held, row = state[i]
+        _, found, places = rows.setdefault(id(held), (held, [], []))
+        found.append(row)
+        places.append(place)
+    parts = [held.rows(found) for held, found, _ in rows.values()]
+    if len(parts) == 1:
+        return parts[0]
+    order = [place for _, _, places in rows.values() for place in places]
+    joined = MemoryState.joined([part.spread(len(p)) for part, (_, _, p) in zip(parts, rows.values(), strict=True)])
+    return joined.rows(sorted(range(len(order)), key=order.__getitem__))
