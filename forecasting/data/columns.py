@@ -23,7 +23,19 @@ _TIME_NAMES = re.compile(
     re.IGNORECASE,
 )
 _COUNTER_NAMES = re.compile(r"index|idx|row|rownum|no|nr|num|obs|t|step|time|n", re.IGNORECASE)
-_ID_NAMES = ("unique_id", "item_id", "series_id", "id", "series", "item", "series_name", "store", "sensor", "group", "sku")
+_ID_NAMES = (
+    "unique_id",
+    "item_id",
+    "series_id",
+    "id",
+    "series",
+    "item",
+    "series_name",
+    "store",
+    "sensor",
+    "group",
+    "sku",
+)
 _LEAST_YEARS = 5
 """Rows that a column of another name must have, to be taken for years or dates in numbers."""
 
@@ -77,7 +89,11 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
         if len(time) > 1:
             notes.append(f"columns {enumerate_some([repr(name) for name in time])} together are the time")
         else:
-            found = f"time is column {time[0]!r}" if time else "no time column found: rows are taken as steps in their order"
+            found = (
+                f"time is column {time[0]!r}"
+                if time
+                else "no time column found: rows are taken as steps in their order"
+            )
             notes.append(found)
     rest = [name for name in free if name not in time]
     ids = tuple(options.id)
@@ -166,9 +182,7 @@ def _prefer(dated: Sequence[str], source: Source) -> tuple[str]:
     """The one of several columns of dates that is called so."""
     preferred = [name for name in dated if _TIME_NAMES.fullmatch(name)] if len(dated) > 1 else list(dated)
     if len(preferred) != 1:
-        raise UserError(
-            f"{source.name}: columns {enumerate_some(dated)} all hold dates: name one of them with --time"
-        )
+        raise UserError(f"{source.name}: columns {enumerate_some(dated)} all hold dates: name one of them with --time")
     return (preferred[0],)
 
 

@@ -8,14 +8,22 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
-from titans_seq.errors import UserError
-
 from .calendars import DAY, DAYS, MONTHS, Calendar, MonthDays, Months, Ticks, Weekly, YearDays, calendar_of, micros
 from .date_parts import date_at, date_part, month_number
 
 Period = Literal["Y", "Q", "M", "W", "B", "D", "h", "min", "s"]
 
-_OLD_ALIASES = {"H": "h", "T": "min", "S": "s", "L": "ms", "AS": "YS", "AE": "YE", "BM": "BME", "BQ": "BQE", "BA": "BYE"}
+_OLD_ALIASES = {
+    "H": "h",
+    "T": "min",
+    "S": "s",
+    "L": "ms",
+    "AS": "YS",
+    "AE": "YE",
+    "BM": "BME",
+    "BQ": "BQE",
+    "BA": "BYE",
+}
 # Aliases that leave open whether a period is named by its first or its last day.
 _OPEN_ALIASES = {"M": ("MS", "ME"), "Q": ("QS", "QE"), "Y": ("YS", "YE"), "A": ("YS", "YE")}
 _ANCHORED = ("W", "QS", "QE", "YS", "YE", "BQS", "BQE", "BYS", "BYE")

@@ -211,7 +211,9 @@ _SIGNS = str.maketrans({"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SIN
 
 def _affixes(texts: Sequence[str]) -> tuple[list[str], str]:
     """The texts without the sign or unit that all of them have before or behind, and that sign."""
-    parts = [re.fullmatch(r"([-+]?)\s*(\D*?)\s*([-+]?[\d.,' ]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(\D*)", text) for text in texts]
+    parts = [
+        re.fullmatch(r"([-+]?)\s*(\D*?)\s*([-+]?[\d.,' ]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(\D*)", text) for text in texts
+    ]
     signs = {(part[2].strip(), part[4].strip()) for part in parts if part}
     if None in parts or len(signs) != 1:
         return list(texts), ""
@@ -253,7 +255,9 @@ def _read_texts(texts: list[str], name: str, source: Source, style: NumberStyle)
         one_by_one = [_value(text, decimal, style.thousands) for text in texts]
         return np.array(one_by_one), ""
     decimal, thousands = chosen
-    said = [f"have {thousands!r} between thousands"] if thousands and any(thousands in text for text in stripped) else []
+    said = (
+        [f"have {thousands!r} between thousands"] if thousands and any(thousands in text for text in stripped) else []
+    )
     said += ["have a decimal comma"] if decimal == "," and any("," in text for text in stripped) else []
     if affix:
         left = "5% is 5" if affix == "%" else ""
@@ -315,9 +319,7 @@ def _refuse_text(column: pd.Series, name: str, wrong: np.ndarray, source: Source
     if re.search(r"\d", cell) and not re.search(r"[^\W\d_]{3}", cell):
         remedy += "; for another way of writing numbers see --decimal and --thousands"
     more = f" (and {len(wrong) - 1} more in this column)" if len(wrong) > 1 else ""
-    raise UserError(
-        f"{source.at(column.index[wrong[0]])}, column {name!r}: {cell!r} is not a number{more}: {remedy}"
-    )
+    raise UserError(f"{source.at(column.index[wrong[0]])}, column {name!r}: {cell!r} is not a number{more}: {remedy}")
 
 
 def _is_number(word: str) -> bool:

@@ -237,7 +237,9 @@ def _read_excel(path: Path, raw: bytes, options: TableOptions) -> Table:
                 raise UserError(f"{path}: no sheet {sheet!r}: expected one of {enumerate_some(sheets)}")
             cells = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
     except ImportError as error:
-        raise UserError(f"{path}: reading Excel needs openpyxl: pip install openpyxl, or save the sheet as CSV") from error
+        raise UserError(
+            f"{path}: reading Excel needs openpyxl: pip install openpyxl, or save the sheet as CSV"
+        ) from error
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         if isinstance(error, UserError):
             raise

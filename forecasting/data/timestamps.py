@@ -157,9 +157,13 @@ def _months_or_weeks(numbers: np.ndarray, name: str) -> Times | None:
     weekly = bool(re.search(r"week|woche|^kw|^cw|semaine|semana|周|週|wk", name, re.IGNORECASE)) or within.max() > 12
     if within.min() < 1 or (weekly and (within > weeks_of(years)).any()):
         return None
-    text = [f"{year}-W{number:02}" if weekly else f"{year}-{number:02}" for year, number in zip(years, within, strict=True)]
+    text = [
+        f"{year}-W{number:02}" if weekly else f"{year}-{number:02}" for year, number in zip(years, within, strict=True)
+    ]
     reading = read_dates(text)[0]
-    return Times(fine_index(reading.times), "weeks (ISO)" if weekly else "written as %Y%m", reading.label, reading.fields)
+    return Times(
+        fine_index(reading.times), "weeks (ISO)" if weekly else "written as %Y%m", reading.label, reading.fields
+    )
 
 
 def period_dates(times: Times, freq: str) -> pd.DatetimeIndex | None:

@@ -126,7 +126,9 @@ def _profiles(rng: np.random.Generator, steps: np.ndarray, period: np.ndarray, s
         soft = where_rows(rng, 0.5, rows) & ~spikes & (period[:, 0] > 8)
         if soft.any():
             kernel = np.hanning(2 * max(2, int(np.median(period[soft]) // 6)) + 3)[1:-1]
-            smoothed = signal.fftconvolve(np.tile(table[soft], (1, 3)), kernel[None] / np.sqrt((kernel**2).sum()), "same", axes=1)
+            smoothed = signal.fftconvolve(
+                np.tile(table[soft], (1, 3)), kernel[None] / np.sqrt((kernel**2).sum()), "same", axes=1
+            )
             table[soft] = smoothed[:, widest : 2 * widest]
         tables.append(table)
     place = (steps % period).astype(np.int64)

@@ -64,9 +64,7 @@ def autoregressive(rng: np.random.Generator, periods: np.ndarray, length: int) -
     first = np.where(cyclic, 2 * radius * np.cos(angle), radius + other)
     second = np.where(cyclic, -(radius**2), -radius * other)
     shocks = rng.normal(size=(rows, length + 64))
-    values = np.stack(
-        [signal.lfilter([1], [1, -first[i, 0], -second[i, 0]], shocks[i])[64:] for i in range(rows)]
-    )
+    values = np.stack([signal.lfilter([1], [1, -first[i, 0], -second[i, 0]], shocks[i])[64:] for i in range(rows)])
     return standardise(values) + _some_of(rng, decomposed(rng, periods, length), 0.4)
 
 

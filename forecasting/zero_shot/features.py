@@ -101,7 +101,15 @@ def describe(values: Tensor, observed: Tensor, periods: Tensor, horizon: int) ->
     unit = noise.clamp(min=1e-6)
     differences = [torch.where(seen, (own - lag) / unit, 0.0).asinh() for lag in lagged]
     channels = torch.stack(
-        (torch.where(seen, own, 0.0).asinh(), seen.double(), lagged[0].asinh(), *differences, lagged[1].asinh(), profile), -1
+        (
+            torch.where(seen, own, 0.0).asinh(),
+            seen.double(),
+            lagged[0].asinh(),
+            *differences,
+            lagged[1].asinh(),
+            profile,
+        ),
+        -1,
     )
     angle = 2 * torch.pi * (steps - length) / season
     flags = (

@@ -11,7 +11,9 @@ FARTHEST = 20.0
 """Targets count as at most so many units away from the seasonal naive forecast."""
 
 
-def quantile_loss(quantiles: Tensor, levels: Tensor, target: Tensor, weight: Tensor, unit: Tensor, naive: Tensor) -> Tensor:
+def quantile_loss(
+    quantiles: Tensor, levels: Tensor, target: Tensor, weight: Tensor, unit: Tensor, naive: Tensor
+) -> Tensor:
     """Average twice the pinball loss in units of each series' seasonal error.
 
     Args:
