@@ -157,8 +157,8 @@ def _find_time(frame: pd.DataFrame, free: Sequence[str], options: FrameOptions, 
             return _prefer(by_format, source)
         if free and not options.rows_are_steps:
             raise UserError(
-                f"{source.name}: no column is written as {options.date_format}: correct --date-format, or name the column "
-                "with --time"
+                f"{source.name}: no column is written as {options.date_format}: correct --date-format, or name the "
+                "column with --time"
             )
     dated = [name for name in free if looks_like_dates(column_of(frame, name))]
     joined = find_joined(frame, free, dated)
@@ -188,6 +188,9 @@ def _prefer(dated: Sequence[str], source: Source) -> tuple[str]:
 
 def _fits(column: pd.Series, date_format: str) -> bool:
     texts = sample_of(column)
+    if date_format in ("%s", "%Q"):
+        # Any number is a Unix time; those of dates have nine digits at least.
+        return bool(texts) and all(re.fullmatch(r"\d{9,}(\.\d+)?", text) for text in texts)
     return bool(texts) and 2 * read_with_format(texts, date_format).failures <= len(texts)
 
 
@@ -226,10 +229,11 @@ def _check_steps(column: pd.Series, name: str, source: Source) -> str:
     if values is not None and (values == np.round(values)).all():
         if len(np.unique(np.diff(np.unique(values)))) <= 1 and not column.isna().any():
             return name
+        shown = ", ".join(f"{value:.0f}" for value in values[:2])
         raise UserError(
-            f"{source.name}: column {name!r} holds whole numbers ({values[0]:.0f}, {values[min(1, len(values) - 1)]:.0f}, "
-            "...), neither dates nor even steps: give --date-format if they are dates, take the rows as steps with "
-            "--rows-are-steps, or name it with --target if they are values"
+            f"{source.name}: column {name!r} holds whole numbers ({shown}, ...), neither dates nor even steps: "
+            "give --date-format if they are dates, take the rows as steps with --rows-are-steps, or name it with "
+            "--target if they are values"
         )
     raise UserError(
         f"{source.at(column.index[0])}: {str(column.iloc[0])!r} in column {name!r} is not a date that is known: "

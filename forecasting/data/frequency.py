@@ -166,7 +166,7 @@ def on_anchor(freq: str, index: pd.DatetimeIndex) -> np.ndarray:
 
 
 def base_times(index: pd.DatetimeIndex, freq: str) -> np.ndarray:
-    """The dates without their time zone, datetime64[us]: clock times of the zone for steps of days and longer, else UTC.
+    """The dates without their time zone, datetime64[us]: clock times for steps of days and longer, else UTC.
 
     So a step of a day leads from midnight to midnight across a clock change, and one of an hour lasts an hour.
 

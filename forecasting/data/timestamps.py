@@ -332,7 +332,8 @@ def _no_date(
     like = f"a date {readings[0].written}" if readings and readings[0].written and len(texts) > 1 else "a date"
     return UserError(
         f"{source.at(positions[at])}: {texts[at]!r} in the time column {name!r} is not {like}: correct the cell or "
-        "remove its row, give --date-format, name another column with --time, or take the rows as steps with --rows-are-steps"
+        "remove its row, give --date-format, name another column with --time, or take the rows as steps with "
+        "--rows-are-steps"
     )
 
 
