@@ -111,7 +111,8 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
     if options.target is not None and unused:
         notes.append(f"columns not used: {enumerate_some(unused)}")
     if not targets:
-        used = enumerate_some(sorted(named | {*time, *ids, *unused})) or "nothing"
+        other = sorted(named | {*time, *ids, *unused})
+        used = enumerate_some([f"{name} ({why[name]})" if name in why else name for name in other])
         raise UserError(
             f"{source.name}: no column is left to forecast beside {used}: add one, or name it with --target"
         )
@@ -265,7 +266,8 @@ def _find_ids(frame: pd.DataFrame, rest: Sequence[str], time: Sequence[str], sou
                     if not _repeats(codes, [*time, *fewer]):
                         together = fewer
                 return tuple(together)
-    return tuple(name for name in texts if name in by_name or frame[name].nunique() == 1)[:1]
+    one = [name for name in asked if frame[name].nunique() == 1]
+    return tuple([name for name in texts if name in by_name or name in one] + one)[:1]
 
 
 def _repeats(codes: dict[str, np.ndarray], names: Sequence[str]) -> bool:
@@ -280,7 +282,8 @@ def _is_text(column: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype):
         return False
     texts = sample_of(column)
-    return bool(texts) and not any(is_numeric([text]) for text in texts)
+    flags = {text.casefold() for text in texts} <= {"true", "false"}
+    return bool(texts) and not flags and not any(is_numeric([text]) for text in texts)
 
 
 def _find_targets(
@@ -288,8 +291,6 @@ def _find_targets(
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The columns to forecast, and why others are not."""
     why: dict[str, str] = {}
-    codes = pd.factorize(frame[ids[0]])[0] if len(ids) == 1 else None
-    several = codes is not None and int(codes.max(initial=0)) > 0
     for name in rest:
         column = column_of(frame, name)
         if _is_text(column) and not any(re.search(r"\d", text) for text in sample_of(column)):
@@ -298,8 +299,11 @@ def _find_targets(
             why[name] = "a part of the date"
         elif time and _COUNTER_NAMES.fullmatch(name) and _counts(column):
             why[name] = "counts the rows"
-        elif several and codes is not None and _is_static(column, codes):
-            why[name] = "the same in all rows of a series; --target names it all the same"
+    left = [name for name in rest if name not in why]
+    codes = pd.factorize(frame[ids[0]])[0] if len(ids) == 1 else np.zeros(0, dtype=np.int64)
+    static = [name for name in left if codes.max(initial=0) > 0 and _is_static(column_of(frame, name), codes)]
+    if len(static) < len(left):
+        why |= dict.fromkeys(static, "the same in all rows of a series; --target names it all the same")
     return tuple(name for name in rest if name not in why), why
 
 

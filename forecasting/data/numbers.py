@@ -144,18 +144,21 @@ def _text_column(
 ) -> tuple[np.ndarray, int, str]:
     """The numbers of a column, how many cells are a marker written as a word, and how the numbers are written."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        codes, found = column.cat.codes.to_numpy(), [str(text) for text in column.cat.categories]
+        codes = column.cat.codes.to_numpy()
+        cells = pa.array([str(text) for text in column.cat.categories], type=pa.large_string())
     else:
         if column.dtype == object:
             column = column.where(column.notna(), None).map(_plain_text, na_action="ignore")
-        cells = pa.array(column, type=pa.large_string(), from_pandas=True)
+        codes, cells = None, pa.array(column, type=pa.large_string(), from_pandas=True)
         cells = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
-        values = _cast(cells) if style.plain and not (style.semicolons and _all_groups(cells, ".")) else None
-        if values is not None:
-            return values, 0, ""
+    asks = style.semicolons and style.decimal is None and _all_groups(cells, ".")
+    values = _cast(cells) if style.plain and not asks else None
+    if values is not None:
+        return values if codes is None else np.append(values, np.nan)[codes], 0, ""
+    if codes is None:
         encoded = cells.dictionary_encode()
-        found = encoded.dictionary.to_pylist()
-        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        cells, codes = encoded.dictionary, encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    found = cells.to_pylist()
     texts = [str(text).strip() for text in found]
     empty = [text in NO_VALUE for text in texts]
     marked = [not gone and text in words for gone, text in zip(empty, texts, strict=True)]
