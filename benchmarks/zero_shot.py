@@ -5,9 +5,9 @@
     python -m benchmarks.zero_shot --part validation --weights runs/p   # while choosing: the horizon before the last
     python -m benchmarks.zero_shot --table                          # the tables of the rows that are there
 
-The test part is the last horizon of each series, and is for the weights that are shipped; choices are made on the horizon
-before it. MASE divides by the seasonal error of the series before the forecast; the weighted quantile loss (WQL) is over
-nine deciles. Published rows are of https://github.com/autogluon/fev, commit 1bc95fd.
+The test part is the last horizon of each series, and is for the weights that are shipped; choices are made on the
+horizon before it. MASE divides by the seasonal error of the series before the forecast; the weighted quantile loss
+(WQL) is over nine deciles. Published rows are of https://github.com/autogluon/fev, commit 1bc95fd.
 """
 
 import csv
