@@ -5,9 +5,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from forecasting.synthetic import Effects, Families, GeneratorConfig, generate
 from forecasting.synthetic.components import RISING, mostly_up, seasons, standardise
-from forecasting.synthetic.generator import EFFECTS, FAMILIES
+from forecasting.synthetic.generator import EFFECTS, FAMILIES, generate
+from forecasting.synthetic.settings import Effects, Families, GeneratorConfig
 from titans_seq.errors import UserError
 
 PINNED = [20.285, 20.961, 20.581, 20.006, 19.878, 17.956]

@@ -67,9 +67,9 @@ def pretrain_halfway(run: PretrainingRun, out) -> None:
     """Leave a run as a killed process would: its latest checkpoint in the middle, no model."""
     kept = KeepLast._save
 
-    def stop(self, trainer, step):
-        kept(self, trainer, step)
-        if step == 4:
+    def stop(self, trainer):
+        kept(self, trainer)
+        if trainer.global_step == 4:
             raise KeyboardInterrupt
 
     KeepLast._save = stop
@@ -86,8 +86,8 @@ def test_a_run_may_begin_with_another_ones_weights(tmp_path) -> None:
     begun = PretrainingRun(NETWORK, config(2), weights_record(tmp_path / "first"))
     second = pretrain_run(begun, tmp_path / "second")
     assert not same(first, second)
+    other = PretrainingRun(ZeroShotConfig(width=4, layers=1), config(2), weights_record(tmp_path / "first"))
     with pytest.raises(UserError, match="is another than the configured one"):
-        other = PretrainingRun(ZeroShotConfig(width=4, layers=1), config(2), weights_record(tmp_path / "first"))
         pretrain_run(other, tmp_path / "third")
 
 
