@@ -18,7 +18,7 @@ from titans_seq.experiment.history import History
 
 from .config import ForecastConfig
 from .data import FrameOptions, Item, SeriesData
-from .data.date_parts import date_at
+from .data.date_parts import date_at, dates_at
 from .data.frequency import fine_index, walk
 from .inference import Trained
 from .model_card import model_card
@@ -117,7 +117,8 @@ def _describe_series(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor
         "known_names": list(data.known_names),
         "past_names": list(data.past_names),
         "items": [
-            {"name": item.name, "ids": list(item.ids), "rows": item.length, "future_rows": item.future_rows, **_first(item)}
+            {"name": item.name, "ids": list(item.ids), "rows": item.length, "future_rows": item.future_rows}
+            | _first(item)
             for item in data.items
         ],
     }
@@ -155,7 +156,8 @@ def _rebuild_series(described: dict[str, Any], tensors: dict[str, Tensor]) -> Se
 def _first(item: Item) -> dict[str, Any]:
     if isinstance(item.index, pd.DatetimeIndex):
         zone = None if item.index.tz is None else str(item.index.tz)
-        first = item.index[:1] if zone is None else item.index[:1].tz_convert("UTC").tz_localize(None)
+        first = dates_at(item.index, slice(1))
+        first = first if zone is None else first.tz_convert("UTC").tz_localize(None)
         return {"first": str(first.to_numpy()[0]), "zone": zone}
     return {"first": item.index.start, "step": item.index.step}
 
