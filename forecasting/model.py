@@ -21,8 +21,9 @@ from .inference import Trained, check_levels, forecast_future, series_names
 from .inputs import as_series, matching_series, with_known_future
 from .network.simba_network import SimbaNetwork
 from .storage import load_model, save_model
-from .training.fitting import fit_series
 from .training.optimiser import OptimiserConfig
+from .zero_shot.model import ZeroShotModel
+from .zero_shot.storage import is_zero_shot, load_zero_shot
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +106,8 @@ class ForecastModel:
         Raises:
             UserError: if the data is refused or too short, or training fails.
         """
+        from .training.fitting import fit_series  # it loads Lightning, which forecasting does without
+
         series = as_series(data, options)
         trained, history, notes = fit_series(
             series,
@@ -136,6 +139,8 @@ class ForecastModel:
         Raises:
             UserError: as `fit`, and if the data does not fit the model.
         """
+        from .training.fitting import fit_series
+
         series = matching_series(data, self.context, self.options)
         config = replace(self.config, optimiser=optimiser or self.config.optimiser)
         trained, history, notes = fit_series(series, config, start=self.trained, progress=progress, hardware=hardware)
@@ -232,6 +237,8 @@ class ForecastModel:
         # What lies after a cutoff is the test.
         config = replace(self.config, shares=(self.config.shares[0], 0.0))
 
+        from .training.fitting import fit_series
+
         def train(before: SeriesData) -> Trained:
             return fit_series(before, config, progress=progress)[0]
 
@@ -255,10 +262,24 @@ class ForecastModel:
         save_model(folder, self.trained, self.options, self.context, self.history, self.notes)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read a model that `save` wrote, wherever it was trained.
+    def load(cls, folder: str | os.PathLike[str]) -> "Self | ZeroShotModel":
+        """Read a model that `save` wrote, wherever it was trained; one that needs no training is a `ZeroShotModel`.
 
         Raises:
             UserError: if the folder is not a whole saved forecaster.
         """
+        if is_zero_shot(folder):
+            return load_zero_shot(folder)
         return cls(*load_model(folder))
+
+    @staticmethod
+    def pretrained() -> ZeroShotModel:
+        """Return the model that comes with the package, which forecasts any series at once.
+
+        Example:
+            >>> months = pd.date_range("2020-01-01", periods=48, freq="MS")
+            >>> frame = pd.DataFrame({"month": months, "sold": range(48)})
+            >>> ForecastModel.pretrained().predict(frame, horizon=12).shape
+            (12, 12)
+        """
+        return ZeroShotModel.pretrained()

@@ -175,7 +175,7 @@ class DNAClassifier(Predictor):
             UserError: if a sequence is empty or no DNA, naming it.
         """
         rows = [self.row(prediction) for prediction in self.predictions(_records(sequences, reading))]
-        return pd.DataFrame(rows, columns=self.columns)
+        return pd.DataFrame(rows, columns=pd.Index(self.columns))
 
     def evaluate(
         self,
@@ -216,7 +216,7 @@ class DNAClassifier(Predictor):
         Args:
             sequence: of any length.
             target: class or label; the second of two classes, the likeliest of several if None.
-            method: gradient times embedding of each base, or every base replaced by each of the others.
+            method: every base replaced by each of the others, or an estimate of that by one gradient.
 
         Raises:
             UserError: if there is no such class, or the sequence is empty or no DNA.
@@ -226,10 +226,8 @@ class DNAClassifier(Predictor):
         names = target_names(self)
         if target is None and len(names) > 2:
             target = names[int(self.logits([sequence])[0].argmax())]
-        column = target_column(self, target)
-        if method == "mutagenesis":
-            return mutagenesis(self, sequence, names[column])
-        return saliency(sequence, self.saliency(sequence, column), names[column])
+        chosen = names[target_column(self, target)]
+        return mutagenesis(self, sequence, chosen) if method == "mutagenesis" else saliency(self, sequence, chosen)
 
 
 def read_labelled(data: Labelled, reading: LoadOptions | None = None, *, to_train: bool = True) -> Splits:

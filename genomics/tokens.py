@@ -85,20 +85,36 @@ class Tokenizer(ABC):
         ids[unknown] = self.unknown
         return ids
 
-    def per_base(self, values: np.ndarray, length: int) -> np.ndarray:
-        """Share out a value for each token among its bases, equally; the sum stays the same.
+    def substitutions(self, gradient: np.ndarray, ids: np.ndarray, length: int) -> np.ndarray:
+        """Return what each base at each position would change, to first order, given the gradient of its tokens.
+
+        A base that is replaced changes all tokens that hold it, whose changes add up.
 
         Args:
-            values: `[T]`, one for each token of a sequence.
+            gradient: of a score with respect to one-hot tokens, `[T, vocabulary]`.
+            ids: the tokens, `[T]`.
             length: bases of the sequence.
 
         Returns:
-            float64 `[length]`.
+            float64 `[length, 4]` in the order A, C, G, T; 0 for the base that is there. Where a token of several bases
+            is unknown nothing is known, and it adds 0.
+
+        Example:
+            >>> gradient = np.zeros((2, 7))
+            >>> gradient[0] = [1, 2, 4, 8, 16, 0, 0]
+            >>> Nucleotides().substitutions(gradient, np.array([1, 3]), 2)[0].tolist()
+            [-1.0, 0.0, 2.0, 6.0]
         """
-        shared = np.zeros(max(length, self.width))
+        gradient = np.asarray(gradient, dtype=np.float64)
+        rows, changes = np.arange(len(ids)), np.zeros((max(length, self.width), _UNKNOWN_BASE))
+        known = ids < self.unknown
         for place in range(self.width):
-            shared[place :: self.step][: len(values)] += np.asarray(values, dtype=np.float64) / self.width
-        return shared[:length] if length >= self.width else np.full(length, shared.sum() / length)
+            unit = 4 ** (self.width - 1 - place)
+            digit = ids // unit % 4
+            for base in range(_UNKNOWN_BASE):
+                other = np.where(known, ids + (base - digit) * unit, base if self.width == 1 else ids)
+                changes[place :: self.step, base][: len(ids)] += gradient[rows, other] - gradient[rows, ids]
+        return changes[:length]
 
 
 @register("nucleotides")

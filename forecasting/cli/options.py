@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from titans_seq.commands import Maybe, RunOptions, Several, short
+from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
@@ -116,6 +117,10 @@ class TrainingOptions:
 class Train:
     """Train a forecaster on a file.
 
+    Training begins with pretrained weights and keeps the better of before and after; it takes about a minute. With
+    --init none, or with settings that only a network of its own has (--context, --preset, --width, ...), one is
+    trained from scratch.
+
     Other parts of the network are chosen by --set, such as --set network.mixer.memory.chunk_size=8.
     """
 
@@ -126,8 +131,16 @@ class Train:
     """Steps to forecast."""
     context: Maybe[int] = short("context")
     """Past steps to read; twice the horizon, and 32 at least, if not given."""
+    init: Maybe[str] = None
+    """Where training begins: pretrained (the weights of the package), none, or a run or model folder."""
+    steps: Maybe[int] = None
+    """Steps of a training from pretrained weights; 300 if not given."""
+    no_refit: bool = False
+    """Never train on the rows held out for the choice; else what is used is trained on all rows in the end."""
+    statistics: bool = False
+    """Compare with AutoETS and AutoTheta, however long it takes; where there are few values they are fitted unasked."""
     preset: Maybe[str] = None
-    """small, default (taken if not given) or large."""
+    """Of a network of its own: small, default (taken if not given) or large."""
     columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
     text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
     network: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
@@ -142,6 +155,8 @@ class Train:
         from ..presets import find_preset
 
         if self.run.config is not None:
+            if self.preset is not None:
+                raise UserError("--config and --preset both say how to train: give one of them")
             from titans_seq.experiment.record import read_config_file
 
             from ..runs.config import RunConfig
@@ -171,7 +186,7 @@ class BacktestOptions:
     """Forecast from several past cutoffs and score the forecasts, beside the baselines."""
 
     run: Positional[Path]
-    """Folder of the run."""
+    """Folder of the run, or a data file, which is forecast without training."""
     windows: int = 5
     """How many cutoffs."""
     step: Maybe[int] = None
@@ -184,6 +199,14 @@ class BacktestOptions:
     """Steps of a season; from the frequency if not given."""
     progress: Progress = "lines"
     """What to show while training anew."""
+    out: Maybe[Path] = None
+    """CSV or Parquet file for the forecasts; backtest.csv in the run folder if not given."""
+    statistics: bool = False
+    """Fit AutoETS and AutoTheta too, however long it takes; where there are few values they are fitted unasked."""
+    horizon: Maybe[int] = None
+    """Steps to forecast; those of the run if not given."""
+    weights: Maybe[Path] = None
+    """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
     columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
     text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
@@ -193,7 +216,7 @@ class Predict:
     """Forecast the future, with dates and quantiles."""
 
     run: Positional[Path]
-    """Folder of the run."""
+    """Folder of the run, or a data file, which is forecast without training."""
     new: Positional[Maybe[Path]] = None
     """File of new series, or of a longer history; the series trained on if not given."""
     out: Maybe[Path] = None
@@ -202,6 +225,14 @@ class Predict:
     """File with the future of the known covariates."""
     levels: Numbers = ()
     """Quantiles to write, such as 0.05 0.5 0.95; those trained if not given."""
+    model: Literal["run", "best"] = "run"
+    """What forecasts: the model, or the best of it, AutoETS, AutoTheta and their mean, by forecasts from the past."""
+    no_calibration: bool = False
+    """Leave the intervals as the network gives them; else past forecasts say how wide they must be."""
+    horizon: Maybe[int] = None
+    """Steps to forecast; those of the run if not given."""
+    weights: Maybe[Path] = None
+    """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
     columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
     text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
@@ -211,7 +242,7 @@ class Plot:
     """Draw the forecast, and how training and the error over the horizon went."""
 
     run: Positional[Path]
-    """Folder of the run."""
+    """Folder of the run, or a data file, which is forecast without training."""
     series: Several = ()
     """Series to draw; the first four if not given."""
     history: Maybe[int] = None
@@ -220,6 +251,10 @@ class Plot:
     """File with the future of the known covariates."""
     out: Maybe[Path] = None
     """Picture of the forecast, PNG, PDF or SVG; forecast.png in the run folder if not given."""
+    horizon: Maybe[int] = None
+    """Steps to forecast; those of the run if not given."""
+    weights: Maybe[Path] = None
+    """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
     columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
     text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
@@ -254,5 +289,17 @@ class Info:
 
     path: Positional[Path]
     """Folder of a run, or a data file."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+
+
+@dataclass(frozen=True)
+class Update:
+    """Take new rows into a run without training: its forecasts continue them, its intervals know them."""
+
+    run: Positional[Path]
+    """Folder of a run that began with pretrained weights."""
+    new: Positional[Path]
+    """File with the series from their beginning, longer than before."""
     columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
     text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)

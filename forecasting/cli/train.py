@@ -9,15 +9,19 @@ from titans_seq.config import to_yaml
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import describe
 from titans_seq.experiment.overrides import override, parse_changes
-from titans_seq.experiment.record import read_config_file
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.record import DataRecord, read_config_file
 from titans_seq.registry import kind_of
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, SeriesData, TableOptions, describe_series
 from ..presets import find_preset, replace_mixer
 from ..runs.config import RunConfig
+from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, resume_fine_tuning
 from ..runs.runs import train_run
+from ..zero_shot.settings import FineTuningConfig
 from .options import ColumnOptions, NetworkOptions, TextOptions, Train
+from .tables import score_text
 
 SHORTEST_CONTEXT = 32
 
@@ -25,6 +29,8 @@ SHORTEST_CONTEXT = 32
 def train(options: Train) -> None:
     """Train, and say what came of it and what to do next."""
     run = options.run
+    if _begins_pretrained(options):
+        return _fine_tune(options)
     if run.resume:
         _refuse_with_resume(options)
         config, data, frame, table = None, options.data, FrameOptions(), TableOptions()
@@ -58,6 +64,72 @@ def train(options: Train) -> None:
         print(f"  titans forecast {verb} {run.out}")
 
 
+def _begins_pretrained(options: Train) -> bool:
+    """Say whether training begins with pretrained weights: unasked, where no option is for a network of its own."""
+    if options.run.resume:
+        return is_fine_tuned(options.run.out)
+    if options.run.config is not None:
+        return is_fine_tuned(options.run.config)
+    plain = Train(options.run, horizon=options.horizon, **options.defaults())
+    parts = ("context", "preset", "network", "training", "optimiser")
+    own = [part for part in parts if getattr(options, part) != getattr(plain, part)]
+    own += ["set"] if options.run.set else []
+    if options.init is None:
+        return not own
+    if options.init != "none" and own:
+        raise UserError(
+            f"--init {options.init} begins with a pretrained network, and options of {', '.join(own)} are for a "
+            "network of its own: leave them out, or give --init none"
+        )
+    return options.init != "none"
+
+
+def _fine_tune(options: Train) -> None:
+    run = options.run
+    statistics = True if options.statistics else None
+    shared = {"hardware": options.hardware, "progress": run.progress, "statistics": statistics}
+    if run.resume:
+        model = resume_fine_tuning(run.out, **shared)
+    else:
+        settings = _fine_tuning_run(options)
+        if run.dry_run:
+            print(to_yaml(settings), end="")
+            return
+        model = fine_tune_run(settings, run.out, overwrite=run.overwrite, **shared)
+    assert model.scores is not None
+    for note in model.notes:
+        print(f"note: {note}")
+    print(score_text(model.scores, (model.levels[0], model.levels[-1])))
+    print(f"the run is in {run.out}; next:")
+    for verb in ("predict", "backtest", "plot"):
+        print(f"  titans forecast {verb} {run.out}")
+
+
+def _fine_tuning_run(options: Train) -> FineTuningRun:
+    if options.run.config is not None:
+        stored = read_config_file(options.run.config, FineTuningRun)
+    elif options.data is None:
+        raise UserError(
+            "no data file is given: name one, as in titans forecast train data.csv --horizon 24 --out runs/x"
+        )
+    elif options.horizon is None:
+        raise UserError("no horizon is given: add --horizon with the number of steps to forecast")
+    else:
+        nothing = DataRecord("", "")
+        stored = FineTuningRun(options.horizon, FineTuningConfig(), True, FrameOptions(), TableOptions(), nothing, None)
+    path = Path(options.data or stored.data.path)
+    tuning = stored.fine_tuning if options.steps is None else replace(stored.fine_tuning, steps=options.steps)
+    return FineTuningRun(
+        options.horizon or stored.horizon,
+        tuning,
+        stored.refit and not options.no_refit,
+        frame_options(options.columns, stored.options),
+        table_options(options.text, stored.table),
+        DataRecord(str(path.resolve()), file_hash(path)),
+        stored.init if options.init in (None, "pretrained") else options.init,
+    )
+
+
 def tell(data: SeriesData, config: ForecastConfig) -> None:
     """Say what will be forecast, and what reading found."""
     for line in describe_series(data, config.calendar):
@@ -72,8 +144,6 @@ def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOp
     Raises:
         UserError: something needed is not given, or two options contradict each other.
     """
-    if options.run.config is not None and options.preset is not None:
-        raise UserError("--config and --preset both say how to train: give one of them")
     if options.run.config is not None:
         run = read_config_file(options.run.config, RunConfig)
         base, frame, table = run.forecast, run.options, run.table

@@ -12,6 +12,7 @@ from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load
 from ..model import ForecastModel
 from ..runs.config import RunConfig
 from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run
+from . import at_once
 from .options import BacktestOptions, ColumnOptions, Evaluate, Info, Plot, Predict, TextOptions
 from .tables import moment, score_text
 from .train import frame_options, table_options
@@ -21,6 +22,8 @@ SCALES = "mse and mae: standardised by the training rows; (data): on the scale o
 
 def evaluate(options: Evaluate) -> None:
     """Print the scores over every window of a part."""
+    if at_once.applies(options.run):
+        return at_once.evaluate(options)
     frame, table = _reading(options, options.data)
     result = evaluate_run(
         options.run, options.part, data_path=options.data, season=options.season, options=frame, table=table
@@ -34,6 +37,8 @@ def evaluate(options: Evaluate) -> None:
 
 def backtest(options: BacktestOptions) -> None:
     """Print the scores of forecasts from past cutoffs."""
+    if at_once.applies(options.run):
+        return at_once.backtest(options)
     frame, table = _reading(options, options.data)
     result = backtest_run(
         options.run,
@@ -59,6 +64,8 @@ def backtest(options: BacktestOptions) -> None:
 
 def predict(options: Predict) -> None:
     """Write the forecast, and show its first rows."""
+    if at_once.applies(options.run):
+        return at_once.predict(options)
     columns, table = _reading(options, options.new or options.known_future)
     forecast = predict_run(
         options.run,
@@ -82,6 +89,8 @@ def predict(options: Predict) -> None:
 
 def plot(options: Plot) -> None:
     """Draw the forecast and the course of the training."""
+    if at_once.applies(options.run):
+        return at_once.plot(options)
     from ..runs.pictures import plot_run
 
     columns, table = _reading(options, options.known_future)

@@ -12,8 +12,10 @@ from titans_seq.experiment.record import read_config
 from titans_seq.pictures import check_picture
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
+from ..forecaster import head
 from ..inference import series_names
 from ..model import ForecastModel
+from ..zero_shot.model import ZeroShotModel
 from .config import RunConfig
 from .plotting import Panel, plot_forecast, plot_training
 from .runs import newest_rows, open_run
@@ -83,6 +85,50 @@ def plot_run(
     by_step = pd.read_csv(out / BY_STEP) if (out / BY_STEP).is_file() else None
     plot_training(model.history, by_step, training)
     return target, training
+
+
+def plot_future(
+    model: ZeroShotModel,
+    data: SeriesData,
+    horizon: int,
+    target: Path,
+    *,
+    series: Sequence[str] = (),
+    history: int | None = None,
+) -> None:
+    """Draw the forecast of a model that needs no run, beside one of the end of the series from before it.
+
+    Args:
+        model: what forecasts.
+        data: the series.
+        horizon: H.
+        target: .png, .pdf or .svg file to write.
+        series: which to draw; the first few if none is named.
+        history: past steps to show; three horizons if None.
+
+    Raises:
+        UserError: a series is unknown, or the data does not fit the model.
+    """
+    check_picture(target)
+    if history is not None and history < 1:
+        raise UserError(f"history must be at least 1 step, got {history}")
+    every = [name for group in series_names(data) for name in group]
+    names = _choose(every, series)
+    past, forecast = past_frame(data), model.predict(data, horizon)
+    ends = [item.length - horizon for item in data.items]
+    check = model.predict(head(data, ends), horizon) if min(ends) >= horizon else None
+    panels = [
+        Panel(
+            name,
+            _of(past, name).tail(history or 3 * horizon),
+            _of(forecast, name),
+            None if check is None else _of(check, name),
+        )
+        for name in names
+    ]
+    more = f"; {len(names)} of {len(every)} series" if len(names) < len(every) else ""
+    step = f" (one step: {data.freq})" if data.freq else ""
+    plot_forecast(panels, target, f"Forecast of {horizon} steps{step}{more}")
 
 
 def past_frame(data: SeriesData) -> pd.DataFrame:

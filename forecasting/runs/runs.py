@@ -26,13 +26,14 @@ from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import CONFIG, read_config
 from titans_seq.experiment.run_folder import CHECKPOINTS
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
-from titans_seq.files import atomic_path, write_text
+from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, own_names, read_table
 from ..data.source import show_time
+from ..data.writing import check_table_file, write_frame
 from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part
 from ..inputs import matching_series, read_like
@@ -275,8 +276,7 @@ def predict_run(
     """
     out = Path(out)
     target = out / FORECAST if target is None else Path(target)
-    if target.suffix not in (".csv", ".parquet"):
-        raise UserError(f"{target}: a forecast is written as .csv or .parquet, got {target.suffix or 'no suffix'!r}")
+    check_table_file(target)
     model, run = open_run(out), read_config(out, RunConfig)
     options, table = options or run.options, table or run.table
     data, notes = model.context, ()
@@ -287,11 +287,7 @@ def predict_run(
         data, notes = newest_rows(run, model, options, table)
     future = None if known_future is None else read_table(known_future, table)
     forecast = own_names(model.predict(data, known_future=future, levels=levels, options=options), data)
-    if target.suffix == ".csv":
-        write_text(target, forecast.to_csv(index=False))
-    else:
-        with atomic_path(target) as temporary:
-            forecast.to_parquet(temporary, index=False)
+    write_frame(target, forecast)
     return Prediction(forecast, data, notes)
 
 

@@ -84,7 +84,7 @@ class Effects:
     """Probabilities that a series undergoes the effects of `EFFECTS`, each by itself."""
 
     mixed: float = 0.08
-    flipped: float = 0.15
+    flipped: float = 0.05
     multiplicative: float = 0.4
     shifted: float = 0.06
     counts: float = 0.07

@@ -2,8 +2,8 @@
 
 from .checking import check, check_scored
 from .findings import findings
-from .places import check_places
+from .intervals import check_intervals
 from .rendering import render, render_short
 from .report import CheckReport
 
-__all__ = ["CheckReport", "check", "check_places", "check_scored", "findings", "render", "render_short"]
+__all__ = ["CheckReport", "check", "check_intervals", "check_scored", "findings", "render", "render_short"]

@@ -1,4 +1,4 @@
-"""What of a report a user should know before training, in sentences."""
+"""Say what of a report a user should know before training, in sentences."""
 
 import math
 
@@ -10,6 +10,8 @@ SHOWN = 12
 _IMBALANCE = 3
 _NOTED = 0.01
 _LOPSIDED = 0.1
+_GC = 0.05
+_FEW = 10
 
 
 def findings(report: CheckReport) -> tuple[str, ...]:
@@ -102,7 +104,7 @@ def _about_sharing(overlap: Overlap) -> list[str]:
 
 
 def _about_part(part: PartSummary) -> list[str]:
-    found = []
+    found = _about_names(part) if part.part == "train" else _about_absent(part)
     if part.conflicting:
         found.append(
             f"{part.conflicting:,} {part.part} sequences have copies with another label: no model can be right about "
@@ -119,9 +121,67 @@ def _about_part(part: PartSummary) -> list[str]:
     # Only where each sequence is of one class can the counts be compared.
     if part.part == "train" and sum(counts) == part.whole.count and max(counts) > _IMBALANCE * min(counts):
         found.append(
-            f"The classes are unequal: from {min(counts):,} to {max(counts):,} sequences. Weight them, and judge by "
-            "MCC or F1 rather than by accuracy."
+            f"The classes are unequal: from {min(counts):,} to {max(counts):,} sequences. Weight them "
+            "(--class-weights balanced), and judge by MCC or F1 rather than by accuracy."
+        )
+    if part.part == "train":
+        found += _about_gc(part)
+    if part.mostly_unknown:
+        found.append(
+            f"{part.mostly_unknown:,} of {part.whole.count:,} {part.part} sequences are mostly N or other letters that "
+            "are not A, C, G or T: there is little to learn from them, and their scores mean little."
         )
     if part.unknown is not None and part.unknown > _NOTED:
         found.append(f"{part.unknown:.1%} of the letters of {part.part} are not A, C, G or T.")
     return found
+
+
+def _about_names(part: PartSummary) -> list[str]:
+    """Name classes that are most likely one: `yes` and `Yes`, `1` and `1.0`."""
+    alike: dict[str, list[str]] = {}
+    for held in part.classes:
+        alike.setdefault(_plain(held.name), []).append(repr(held.name))
+    return [
+        f"The classes {' and '.join(names)} differ only in case, in blanks or in how a number is written: if they are "
+        "one class, write them alike."
+        for names in alike.values()
+        if len(names) > 1
+    ]
+
+
+def _plain(name: str) -> str:
+    plain = "".join(name.split()).casefold()
+    try:
+        return str(float(plain))
+    except ValueError:
+        return plain
+
+
+def _about_absent(part: PartSummary) -> list[str]:
+    absent = [repr(held.name) for held in part.classes if not held.count]
+    if not absent:
+        return []
+    more = "" if len(absent) <= SHOWN else f" and {len(absent) - SHOWN:,} more"
+    return [
+        f"The {part.part} part has no sequence of {', '.join(absent[:SHOWN])}{more}: its scores say nothing about "
+        "that, and AUROC may not be defined. Divide the data so that each part has each class."
+    ]
+
+
+def _about_gc(part: PartSummary) -> list[str]:
+    """Warn where composition alone tells classes apart, more than chance explains."""
+    known = [
+        (held.gc, held.gc_deviation**2 / held.count, held.name)
+        for held in part.classes
+        if held.gc is not None and held.count >= _FEW
+    ]
+    if len(known) < 2:
+        return []
+    (low, one, poor), (high, other, rich) = min(known), max(known)
+    if high - low <= max(_GC, 3 * math.sqrt(one + other)):
+        return []
+    return [
+        f"GC content differs between classes: {high:.1%} in {rich!r}, {low:.1%} in {poor!r}. A model can tell them by "
+        "composition alone: compare it with the k-mer regression, or take negatives of the same composition (titans "
+        "dna negatives)."
+    ]

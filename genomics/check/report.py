@@ -14,6 +14,8 @@ class ClassSummary:
         shortest: fewest bases; 0 where `count` is.
         median: bases of the middle one.
         longest: most bases.
+        gc: mean share of G and C among the known bases of a sequence; None if only intervals are known.
+        gc_deviation: standard deviation of that share over sequences.
     """
 
     name: str
@@ -22,6 +24,8 @@ class ClassSummary:
     shortest: int
     median: int
     longest: int
+    gc: float | None = None
+    gc_deviation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,11 @@ class PartSummary:
         part: "train", "validation" or "test".
         whole: all of its sequences together.
         classes: each class or label; empty for regression.
-        unknown: share of its letters that are not A, C, G or T; None if only places are known.
+        unknown: share of its letters that are not A, C, G or T; None if only intervals are known.
         duplicates: sequences that are equal to an earlier one.
         reversed: sequences that are the reverse complement of an earlier, different one.
         conflicting: sequences of which another copy has another label.
+        mostly_unknown: sequences of which more than half of the letters are not A, C, G or T.
     """
 
     part: str
@@ -45,6 +50,7 @@ class PartSummary:
     duplicates: int
     reversed: int
     conflicting: int
+    mostly_unknown: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Each part of a data set in itself: balance, lengths, unknown letters, copies."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,18 +20,27 @@ def summarise(part: str, data: LabelledSequences) -> PartSummary:
         data: its sequences, at least one.
     """
     lengths = np.array([len(sequence) for sequence in data.sequences])
-    known = sum(sequence.count(base) for sequence in data.sequences for base in _KNOWN)
+    known = np.array([sum(map(sequence.count, _KNOWN)) for sequence in data.sequences])
+    strong = np.array([sequence.count("G") + sequence.count("C") for sequence in data.sequences])
     duplicates, reversed_copies = _copies(data.sequences)
+
+    def described(name: str, chosen: np.ndarray) -> ClassSummary:
+        summary = describe(name, lengths[chosen], len(data))
+        chosen = chosen & (known > 0)
+        if not chosen.any():
+            return summary
+        gc = strong[chosen] / known[chosen]
+        return replace(summary, gc=float(gc.mean()), gc_deviation=float(gc.std()))
+
     return PartSummary(
         part=part,
-        whole=describe("all", lengths, len(data)),
-        classes=tuple(
-            describe(name, lengths[_has(data, number)], len(data)) for number, name in enumerate(data.classes)
-        ),
-        unknown=1 - known / int(lengths.sum()),
+        whole=described("all", np.ones(len(data), dtype=bool)),
+        classes=tuple(described(name, _has(data, number)) for number, name in enumerate(data.classes)),
+        unknown=1 - int(known.sum()) / int(lengths.sum()),
         duplicates=duplicates,
         reversed=reversed_copies,
         conflicting=_conflicting(data),
+        mostly_unknown=int((2 * known < lengths).sum()),
     )
 
 

@@ -1,5 +1,6 @@
 """`titans dna check`: a look at a data set before training."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ class Check:
 
     Class balance, lengths by class and what the length alone predicts; copies, conflicting labels; and what the parts
     have in common: equal sequences, reverse complements, shared stretches of bases. Of intervals without --reference it
-    looks at the places alone.
+    looks at the intervals alone.
     """
 
     data: Positional[Path]
@@ -31,20 +32,24 @@ class Check:
 
 def check(options: Check) -> None:
     """Print the report."""
-    from ..check import check, check_places, render
+    from ..check import check, check_intervals, render
+    from ..sequences.labelled_intervals import holds_intervals, load_intervals
     from ..sequences.loading import load_splits
-    from ..sequences.places import holds_places, load_places
-    from .progress import note, print_left_out
+    from ..sequences.opening import is_pipe
+    from .progress import note, print_left_out, print_notes
 
     left_out: list[str] = []
+    notes: Counter[str] = Counter()
+    there = options.data.exists() or is_pipe(options.data)
     reading = load_options(options.reading)
     note(f"reading {options.data}", options.progress)
-    if reading.reference is None and options.data.exists() and holds_places(options.data):
-        report = check_places(load_places(options.data, reading, left_out), options.k)
-        print("places alone are compared: give --reference to look at their sequences\n")
+    if reading.reference is None and there and holds_intervals(options.data):
+        report = check_intervals(load_intervals(options.data, reading, left_out, notes), options.k)
+        print("intervals alone are compared: give --reference to look at their sequences\n")
     else:
-        splits = load_splits(options.data, reading, left_out)
+        splits = load_splits(options.data, reading, left_out, notes)
         note("comparing sequences", options.progress)
         report = check(splits, options.k)
     print(render(report))
     print_left_out(left_out)
+    print_notes(notes)

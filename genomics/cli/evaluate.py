@@ -1,5 +1,6 @@
 """`titans dna evaluate`: a trained classifier on labelled sequences, beside the baselines."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -50,7 +51,7 @@ def evaluate(options: Evaluate) -> None:
     from ..runs.train_runs import own_parts
     from ..sequences.loading import load_splits
     from .evaluation import Request, compare_and_show
-    from .progress import print_left_out
+    from .progress import print_left_out, print_notes
 
     BootstrapOptions(options.comparison.bootstrap)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
@@ -58,6 +59,7 @@ def evaluate(options: Evaluate) -> None:
     device = Hardware(options.device).device()
     model = load_classifier(options.run, device)
     left_out: list[str] = []
+    notes: Counter[str] = Counter()
     warnings: tuple[str, ...] = ()
     if options.data is None:
         if options.reading != ReadingOptions():
@@ -68,12 +70,13 @@ def evaluate(options: Evaluate) -> None:
             raise UserError(f"the data of {options.run} has no {options.part} part: give --part, or labelled sequences")
         tested = f"{options.part} part"
     else:
-        splits = load_splits(options.data, load_options(options.reading), left_out, to_train=False)
+        splits = load_splits(options.data, load_options(options.reading), left_out, notes, to_train=False)
         if splits.test is None and splits.validation is not None:
             raise UserError(f"{options.data}: has several parts and no test part: name the file to score")
         data, tested = with_classes(splits.test or splits.train, model), str(options.data)
         run, parts, warnings = _trained_on(options, data)
     print_left_out(left_out)
+    print_notes(notes)
     request = Request(options.comparison, run.training.seed, device, options.progress)
     compare_and_show([(model, parts, data)], request, tested, options.out, warnings)
 

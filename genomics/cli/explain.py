@@ -1,10 +1,12 @@
-"""`titans dna explain`: which bases of a sequence a prediction rests on."""
+"""`titans dna explain`: which bases of sequences a prediction rests on."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction
 
 from titans_seq.commands import Maybe
 from titans_seq.errors import UserError
@@ -15,31 +17,43 @@ from .options import Device, RecordOptions
 
 if TYPE_CHECKING:
     from ..explain import Attribution
+    from ..explain.spans import Context
     from ..runs.predictor import Predictor
+    from ..sequences.values import Record
+
+Method = Literal["saliency", "mutagenesis"]
+
+_MOST_BASES = 20_000
 
 
 @dataclass(frozen=True)
 class Explain:
-    """Say what each base of a sequence contributes to a prediction, as CSV and as a picture with letters.
+    """Say what each base of a sequence contributes to a prediction, as tables and as pictures with letters.
 
-    Saliency is the gradient of the score times the embedding of each base; mutagenesis replaces every base by each of
-    the others and predicts again.
+    Mutagenesis replaces every base by each of the others and predicts again; saliency estimates the same from one
+    gradient. How far the two agree is printed: where they differ, believe mutagenesis. Of a long sequence the model
+    reads a window about each base, not all of it. With --all the records of a file are explained, with a mean by
+    position and, in attributions.npz, what TF-MoDISco and tangermeme read.
     """
 
     run: Positional[Path]
     """Folder of a trained run."""
     sequences: Positional[Path]
-    """File with the sequence, see titans dna predict."""
+    """File with the sequences, see titans dna predict."""
     out: Path
-    """Folder for saliency and mutagenesis, .csv and .png each."""
+    """Folder for what is written."""
     record: Maybe[str] = None
     """Name of the record; the first one if not given."""
+    all: bool = False
+    """Explain every record."""
     target: Maybe[str] = None
     """Class or label to explain; the second of two classes, the likeliest of several if not given."""
     span: Maybe[tuple[int, int]] = None
     """First and last position to explain, from 1; the whole sequence if not given."""
     method: Literal["both", "saliency", "mutagenesis"] = "both"
     """What to compute."""
+    format: UseAppendAction[tuple[Literal["png", "svg", "pdf", "npz", "bigwig"], ...]] = ()
+    """What to write beside the tables, once for each; pictures as png if not given, and npz with --all."""
     device: Device = "auto"
     """What to compute on."""
     progress: Progress = "bar"
@@ -49,62 +63,178 @@ class Explain:
 
 def explain(options: Explain) -> None:
     """Compute, then write the tables and the pictures."""
-    from ..explain import target_names, write_attribution
-    from ..explain.pictures import MOST, draw_attribution
     from ..runs.saving import load_classifier
 
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
+    if options.all and (options.record is not None or options.span is not None):
+        raise UserError("--all explains whole records: leave out --record and --span")
     model = load_classifier(options.run, Hardware(options.device).device())
-    name, sequence = _chosen(options)
-    target = _target(model, sequence, options.target)
-    found = _attributions(options, model, sequence, target)
-    (probabilities,) = model.predict_proba([sequence])
-    predicted = zip(target_names(model), probabilities, strict=True)
-    print(f"{name}, {len(sequence):,} bases: {', '.join(f'{each} {number:.4g}' for each, number in predicted)}")
+    records = list(_chosen(options))
+    target = _target(model, records, options.target)
+    for record in records[:1] if not options.all else ():
+        _print_prediction(options, model, record)
     print(f"explained: {target}")
-    for kind, attribution in found.items():
-        write_attribution(attribution, options.out / f"{kind}.csv")
-        print(f"written: {options.out / kind}.csv")
-        if len(attribution.sequence) > MOST:
-            print(f"note: a picture holds at most {MOST:,} bases: give --span for one")
-            continue
-        draw_attribution(attribution, options.out / f"{kind}.png", f"{name}: {kind}, {target}")
-        print(f"written: {options.out / kind}.png")
+    found = {method: _attributions(options, model, records, target, method) for method in _methods(options)}
+    if len(found) == 2:
+        _print_agreement(*found.values())
+    for method, attributions in found.items():
+        _write(options, records, attributions, method)
 
 
-def _chosen(options: Explain) -> tuple[str, str]:
+def _methods(options: Explain) -> tuple[Method, ...]:
+    return ("saliency", "mutagenesis") if options.method == "both" else (options.method,)
+
+
+def _chosen(options: Explain) -> "Iterator[Record]":
     from .records import records
 
+    found = False
     with records([options.sequences], options.reading) as given:
         for record in given:
-            if options.record in (None, record.name):
-                return record.name, record.sequence
-    wanted = "record" if options.record is None else f"record named {options.record!r}"
-    raise UserError(f"{options.sequences}: has no {wanted}: check the file and the name")
+            if options.all or options.record in (None, record.name):
+                found = True
+                yield record
+                if not options.all:
+                    break
+    if not found:
+        wanted = "record" if options.record is None else f"record named {options.record!r}"
+        raise UserError(f"{options.sequences}: has no {wanted}: check the file and the name")
 
 
-def _target(model: "Predictor", sequence: str, target: str | None) -> str:
+def _target(model: "Predictor", records: "list[Record]", target: str | None) -> str:
     from ..explain import target_column, target_names
 
     names = target_names(model)
-    if target is None and len(names) > 2:
-        target = names[int(model.logits([sequence])[0].argmax())]
+    if target is None and len(names) > 2 and len(records) == 1:
+        target = names[int(model.logits([records[0].sequence])[0].argmax())]
     return names[target_column(model, target)]
 
 
-def _attributions(options: Explain, model: "Predictor", sequence: str, target: str) -> "dict[str, Attribution]":
-    from ..explain import mutagenesis, saliency, target_names
+def _contexts(options: Explain, record: "Record") -> "list[Context]":
+    """Return the pieces of the span that is asked for, each with the window that the model reads about it."""
+    from ..explain.spans import contexts
+    from ..runs.train_runs import training_range
+
+    size = len(record.sequence)
+    first, last = options.span or (1, size)
+    if not 1 <= first <= last <= size:
+        raise UserError(f"--span {first} {last}: expected first and last of the positions 1 to {size}")
+    if last - first >= _MOST_BASES:
+        raise UserError(f"{record.name}: has {size:,} bases: give the part to explain, at most {_MOST_BASES:,} (--span)")
+    known = training_range(options.run)
+    window = options.reading.window if record.interval is None else None
+    if window is None and known is not None and size > 2 * known.longest:
+        window = known.median
+    return list(contexts(size, first - 1, last, window))
+
+
+def _print_prediction(options: Explain, model: "Predictor", record: "Record") -> None:
+    from ..explain import target_names
+
+    first, *more = _contexts(options, record)
+    (probabilities,) = model.predict_proba([record.sequence[first.window_start : first.window_end]])
+    shown = ", ".join(f"{name} {number:.4g}" for name, number in zip(target_names(model), probabilities, strict=True))
+    size = first.window_end - first.window_start
+    part = "" if size == len(record.sequence) else f" of {len(record.sequence):,}, in a window from {first.window_start + 1:,}"
+    others = f" (the first of {len(more) + 1:,} windows)" if more else ""
+    print(f"{record.name}, {size:,} bases{part}: {shown}{others}")
+
+
+def _attributions(
+    options: Explain, model: "Predictor", records: "list[Record]", target: str, method: Method
+) -> "list[Attribution]":
+    from ..explain import mutagenesis, saliency
+    from ..explain.spans import explain_span
     from .progress import Counter
 
-    first, last = options.span or (1, len(sequence))
-    if not 1 <= first <= last <= len(sequence):
-        raise UserError(f"--span {first} {last}: expected first and last of the positions 1 to {len(sequence)}")
-    found = {}
-    if options.method != "mutagenesis":
-        values = model.saliency(sequence, target_names(model).index(target))
-        found["saliency"] = saliency(sequence[first - 1 : last], values[first - 1 : last], target, first - 1)
-    if options.method != "saliency":
-        with Counter(options.progress, "substitutions predicted", 3 * (last - first + 1)) as counter:
-            found["mutagenesis"] = mutagenesis(model, sequence, target, (first - 1, last), counter.advance)
+    parts = [_contexts(options, record) for record in records]
+    each = 1 if method == "saliency" else 3
+    total = each * sum(one.end - one.start for held in parts for one in held)
+    done = 0
+    found = []
+    with Counter(options.progress, "substitutions predicted" if each == 3 else "bases explained", total) as counter:
+        for record, held in zip(records, parts, strict=True):
+            if method == "saliency":
+                found.append(explain_span(lambda text, at: saliency(model, text, target, at), record.sequence, held))
+            else:
+                shown = partial(_advance, counter, done)
+                found.append(
+                    explain_span(lambda text, at: mutagenesis(model, text, target, at, shown), record.sequence, held)
+                )
+            done += each * sum(one.end - one.start for one in held)
+            counter.advance(done)
     return found
+
+
+def _advance(counter, done: int, more: int) -> None:  # noqa: ANN001 - a Counter, imported where it is used
+    counter.advance(done + more)
+
+
+def _print_agreement(one: "list[Attribution]", other: "list[Attribution]") -> None:
+    import numpy as np
+
+    from ..explain import agreement
+
+    values = [agreement(a, b) for a, b in zip(one, other, strict=True)]
+    known = [value for value in values if np.isfinite(value)]
+    if known:
+        mean = f"mean correlation over {len(known):,} sequences" if len(known) > 1 else "correlation"
+        print(f"saliency and mutagenesis agree: {mean} {np.mean(known):.2f}; where they differ, believe mutagenesis")
+
+
+def _write(options: Explain, records: "list[Record]", attributions: "list[Attribution]", method: Method) -> None:
+    from ..explain import write_attribution
+    from ..explain.exports import write_npz
+    from ..explain.pictures import MOST, draw_attribution, draw_mean
+    from ..explain.tables import write_mean
+
+    formats = options.format or (("png", "npz") if options.all else ("png",))
+    written = []
+
+    def path(suffix: str) -> Path:
+        written.append(options.out / f"{method}.{suffix}")
+        return written[-1]
+
+    if options.all:
+        write_mean(attributions, path("csv"))
+    else:
+        write_attribution(attributions[0], path("csv"))
+    for form in dict.fromkeys(formats):
+        if form == "npz":
+            write_npz(attributions, [record.name for record in records], path("npz"))
+        elif form == "bigwig":
+            _write_big_wig(options, records, attributions, path("bw"))
+        elif options.all:
+            draw_mean(attributions, path(form), f"{len(attributions):,} sequences: {method}, {_class_text(attributions[0])}")
+        elif len(attributions[0].sequence) > MOST:
+            print(f"note: a picture holds at most {MOST:,} bases: give --span for one")
+        else:
+            title = f"{records[0].name}: {method}, {_class_text(attributions[0])}"
+            draw_attribution(attributions[0], path(form), title)
+    for each in written:
+        print(f"written: {each}")
+
+
+def _class_text(attribution: "Attribution") -> str:
+    return attribution.target if attribution.target == "value" else f"class {attribution.target}"
+
+
+def _write_big_wig(options: Explain, records: "list[Record]", attributions: "list[Attribution]", path: Path) -> None:
+    from ..explain.exports import write_big_wig
+    from ..sequences.reference import Reference
+    from ..sequences.values import Interval
+
+    places, sizes = [], {}
+    for record in records:
+        at = record.interval or Interval(record.name, record.name, 0, len(record.sequence), "+")
+        middle = (at.start + at.end) // 2 if at.summit is None else at.summit
+        if len(record.sequence) != at.end - at.start:  # a window about its centre was read
+            begin = middle - len(record.sequence) // 2
+            at = replace(at, start=begin, end=begin + len(record.sequence))
+        places.append(at)
+        sizes[at.contig] = at.end
+    if options.reading.reference is not None and any(record.interval for record in records):
+        with Reference(options.reading.reference) as reference:
+            sizes = {contig: len(reference.contig(contig)) for contig in sizes}
+    write_big_wig(attributions, places, sizes, path)

@@ -39,7 +39,17 @@ COMMANDS: dict[str, Command] = {
         "genomics.cli.predict:Predict",
         "genomics.cli.predict:predict",
         "predictions for any number of sequences of any length",
-        ("runs/z new.fa --out scores.csv", "runs/z reads.fastq.gz more.fa --skip-bad --out scores.csv"),
+        (
+            "runs/z new.fa --out scores.csv",
+            "runs/z reads.fastq.gz more.fa --skip-bad --out scores.csv",
+            "runs/z genome.fa --window 101 --stride 25 --out scores.bedGraph",
+        ),
+    ),
+    "decide": Command(
+        "genomics.cli.decide:Decide",
+        "genomics.cli.decide:decide",
+        "choose a threshold and calibrate, on validation",
+        ("runs/z", "runs/z --by recall=0.9"),
     ),
     "embed": Command(
         "genomics.cli.embed:Embed",

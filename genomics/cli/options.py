@@ -37,9 +37,11 @@ class ReadingOptions:
     kind: Maybe[Literal["classes", "multilabel", "regression"]] = None
     """What the labels are; classes for one column, multilabel (0 or 1) for several if not given."""
     reference: Maybe[Path] = None
-    """FASTA file from which intervals (BED, or columns region, start, end) are cut."""
+    """FASTA file from which intervals (BED, peaks, GFF, or columns region, start, end) are cut."""
     window: Maybe[int] = None
-    """Bases around the middle of each interval; the interval itself if not given."""
+    """Bases around the middle, or the summit, of each interval; the interval itself if not given."""
+    edges: Literal["refuse", "shift", "fill"] = "refuse"
+    """What becomes of a window that leaves its contig: refused, moved inward, or filled with N."""
     skip_bad: bool = False
     """Leave out records that cannot be used, and count them."""
 
@@ -51,9 +53,11 @@ class RecordOptions:
     sequence: Maybe[str] = None
     """Column of a table with the sequences; one named sequence, seq, ... if not given."""
     reference: Maybe[Path] = None
-    """FASTA file from which intervals of a BED file are cut."""
+    """FASTA file from which intervals (BED, peaks, GFF, or columns region, start, end) are cut."""
     window: Maybe[int] = None
-    """Bases around the middle of each interval; the interval itself if not given."""
+    """Bases around the middle, or the summit, of each interval; the interval itself if not given."""
+    edges: Literal["refuse", "shift", "fill"] = "refuse"
+    """What becomes of a window that leaves its contig: refused, moved inward, or filled with N."""
     skip_bad: bool = False
     """Leave out records that cannot be used, and count them."""
 
@@ -117,5 +121,6 @@ def load_options(options: ReadingOptions | RecordOptions) -> "LoadOptions":
         kind=options.kind if labelled else None,
         reference=None if options.reference is None else str(options.reference.resolve()),
         window=options.window,
+        edges=options.edges,
         skip_bad=options.skip_bad,
     )

@@ -1,8 +1,8 @@
-"""What verbs say meanwhile, on standard error: how many are done, what begins; and what was left out."""
+"""What verbs say meanwhile, on standard error: how many are done, what begins; and how records were read."""
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from titans_seq.progress import Display, Progress
@@ -54,3 +54,9 @@ def print_left_out(left_out: Sequence[str]) -> None:
         print(f"  {message}")
     if len(left_out) > _SHOWN:
         print(f"  ... and {len(left_out) - _SHOWN:,} more")
+
+
+def print_notes(notes: Mapping[str, int]) -> None:
+    """Say what was done to records in reading them, and to how many."""
+    for what, count in notes.items():
+        print(f"note: {count:,} {'record' if count == 1 else 'records'}: {what}")

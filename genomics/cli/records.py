@@ -1,6 +1,7 @@
 """Sequences in and rows out, one at a time."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,13 @@ from titans_seq.progress import Progress
 from ..sequences.loading import read_all
 from ..sequences.values import Record
 from .options import RecordOptions, load_options
-from .progress import Counter, print_left_out
+from .progress import Counter as ShownCounter
+from .progress import print_left_out, print_notes
 
 
 @contextmanager
 def records(paths: Sequence[Path], options: RecordOptions) -> Iterator[Iterator[Record]]:
-    """The records of files, one at a time; after the block it is said how many were left out.
+    """Give the records of files, one at a time; after the block it is said what was left out and changed.
 
     Raises:
         UserError: if no file is given, or see `read_all`.
@@ -25,10 +27,12 @@ def records(paths: Sequence[Path], options: RecordOptions) -> Iterator[Iterator[
     if not paths:
         raise UserError("no file of sequences is given: name at least one")
     left_out: list[str] = []
+    notes: Counter[str] = Counter()
     try:
-        yield read_all(paths, load_options(options), left_out)
+        yield read_all(paths, load_options(options), left_out, notes)
     finally:
         print_left_out(left_out)
+        print_notes(notes)
 
 
 def csv_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], progress: Progress, what: str) -> int:
@@ -49,7 +53,7 @@ def csv_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], p
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
-        with Counter(progress, what) as counter:
+        with ShownCounter(progress, what) as counter:
             for row in counter.count(rows):
                 writer.writerow(row)
                 count += 1

@@ -1,5 +1,6 @@
 """`titans dna train`: a classifier from labelled sequences, evaluated beside the baselines."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -73,16 +74,18 @@ def _start(options: Train) -> None:
     from ..check import check, render, render_short
     from ..runs.plan import divided
     from ..sequences.loading import load_splits
-    from .progress import note, print_left_out
+    from .progress import note, print_left_out, print_notes
 
     plan = _plan(options)
     left_out: list[str] = []
-    splits = load_splits(plan.data, plan.reading, left_out)
+    notes: Counter[str] = Counter()
+    splits = load_splits(plan.data, plan.reading, left_out, notes)
     settings = _settings(options, splits.train)
     if options.run.dry_run:
         print(to_yaml({"settings": settings, "plan": plan}), end="")
         return
     print_left_out(left_out)
+    print_notes(notes)
     parts = list(divided(splits, plan))
     note("looking at the data", options.run.progress)
     report = check(splits)
@@ -161,6 +164,7 @@ def _train_and_evaluate(
 
 def _plan(options: Train) -> "Plan":
     from ..runs.plan import Plan
+    from ..sequences.opening import is_pipe
 
     stored = None if options.run.config is None else _stored(options.run.config).plan
     if options.data is None and stored is None:
@@ -169,6 +173,8 @@ def _plan(options: Train) -> "Plan":
     if options.data is None and stored is not None:
         return replace(stored, parts=options.parts, seed=seed, fold=None)
     assert options.data is not None
+    if is_pipe(options.data):
+        raise UserError(f"{options.data}: a run reads its data again, for --resume and evaluate: write it to a file")
     return Plan(str(options.data.resolve()), load_options(options.reading), options.parts, seed=seed)
 
 

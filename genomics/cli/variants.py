@@ -18,7 +18,8 @@ class Variants:
     """Score the variants of a VCF file: the prediction with the alternative minus that with the reference.
 
     Every alternative has a row; one that cannot be scored (symbolic, longer than the window) has a note in place of
-    numbers. Scores are log odds, or values of a regression.
+    numbers. Scores are log odds, or values of a regression. A change has one score however it is written: alleles are
+    left-aligned to the reference first, as bcftools norm does; the column normalised says where.
     """
 
     run: Positional[Path]
@@ -28,13 +29,15 @@ class Variants:
     reference: Path
     """FASTA file of the assembly that the calls were made on, plain, gzip or bgzip."""
     out: Path
-    """CSV file to write."""
+    """File to write: CSV, or VCF, with the scores as INFO fields."""
     window: Maybe[int] = None
     """Bases that the model reads around a variant; the median length it was trained on if not given."""
     target: Several = ()
     """Class or label to score, once for each; all (of two classes the second) if not given."""
     skip_bad: bool = False
-    """Leave out, with a note, variants whose REF or contig is not in the reference."""
+    """Leave out lines that are no variants, and score none whose REF or contig is not in the reference."""
+    no_normalise: bool = False
+    """Refuse alleles that are not left-aligned and as short as can be, in place of normalising them."""
     device: Device = "auto"
     """What to compute on."""
     progress: Progress = "bar"
@@ -44,26 +47,22 @@ class Variants:
 def variants(options: Variants) -> None:
     """Write the scores."""
     from ..explain import VariantOptions, score_variants
+    from ..explain.variant_files import check_name
     from ..runs.saving import load_classifier
+    from ..runs.train_runs import training_range
     from ..sequences.reference import Reference
-    from .progress import Counter
-    from .records import check_csv
+    from .progress import Counter, print_left_out
 
-    check_csv(options.out)
+    check_name(options.out)
     model = load_classifier(options.run, Hardware(options.device).device())
-    window = options.window or _trained_length(options.run)
-    how = VariantOptions(window, options.target or None, options.skip_bad)
+    known = training_range(options.run)
+    if known is None and options.window is None:
+        raise UserError(f"{options.run} does not say what length it was trained on: give --window")
+    window = options.window if options.window is not None else known.median if known is not None else 0
+    how = VariantOptions(window, options.target or None, options.skip_bad, not options.no_normalise)
     with Reference(options.reference) as reference, Counter(options.progress, "variants scored") as counter:
         report = score_variants(model, options.calls, reference, options.out, how, counter.advance)
+    print_left_out(report.left_out)
     print(f"{report.text()}\nwritten: {options.out}, windows of {window:,} bases")
-
-
-def _trained_length(run: Path) -> int:
-    from titans_seq.experiment.record import read_config
-
-    from ..runs.config import TrainRun
-
-    try:
-        return read_config(run, TrainRun).data.options["parts"]["train"]["median_length"]
-    except (UserError, KeyError) as error:
-        raise UserError(f"{run} does not say what length it was trained on: give --window") from error
+    if known is not None and known.outside(window, 0):
+        print(f"warning: the model was trained on {known.text()}: scores in windows of {window:,} bases are guesses")

@@ -1,6 +1,6 @@
 """Why a classifier says what it says: mutagenesis, saliency, and the scores of variants; `pictures` draws letters."""
 
-from .mutagenesis import Attribution, mutagenesis, saliency
+from .mutagenesis import Attribution, agreement, mutagenesis, saliency
 from .scores import target_column, target_names, target_scores
 from .tables import write_attribution
 from .variants import VariantOptions, VariantReport, score_variants
@@ -11,6 +11,7 @@ __all__ = [
     "Variant",
     "VariantOptions",
     "VariantReport",
+    "agreement",
     "mutagenesis",
     "read_vcf",
     "saliency",

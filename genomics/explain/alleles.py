@@ -1,5 +1,6 @@
 """The two sequences of a variant: its surroundings with the reference allele and with the alternative."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from Bio.Data.IUPACData import ambiguous_dna_values
@@ -25,6 +26,8 @@ def reference_problem(variant: Variant, reference: Reference) -> str | None:
         shown = ", ".join(reference.names[:6]) + (", ..." if len(reference.names) > 6 else "")
         return f"the reference has no contig '{variant.contig}', only {shown}"
     contig = reference.contig(variant.contig)
+    if is_telomere(variant, len(contig)):
+        return None
     start = variant.position - 1
     found = contig[start : start + len(variant.reference)]
     if not found:
@@ -40,17 +43,56 @@ def reference_problem(variant: Variant, reference: Reference) -> str | None:
     )
 
 
+def is_telomere(variant: Variant, size: int) -> bool:
+    """Return whether a variant stands before the first base or behind the last, as VCF writes what joins telomeres.
+
+    Args:
+        variant: any.
+        size: bases of its contig.
+    """
+    return variant.position == 0 or (variant.position == size + 1 and all(map(is_symbolic, variant.alternatives)))
+
+
 def _agree(given: str, there: str) -> bool:
     return not set(ambiguous_dna_values[given]).isdisjoint(ambiguous_dna_values[there])
 
 
 def allele_problem(variant: Variant, allele: str, window: int) -> str | None:
-    """Why an alternative has no sequence to score; None if it has."""
-    if is_symbolic(allele):
-        return "symbolic allele"
+    """Return why an alternative has no sequence to score; None if it has."""
+    if variant.position == 0 or is_symbolic(allele):
+        return "telomere" if variant.position == 0 else "symbolic allele"
     if max(len(allele), len(variant.reference)) > window:
         return "longer than the window"
     return None
+
+
+def normalised(variant: Variant, allele: str, contig: str) -> Variant:
+    """Return a variant with one alternative in its normal form: left-aligned, with as few bases as can be.
+
+    Variants that make the same sequence have the same normal form (Tan et al. 2015,
+    doi 10.1093/bioinformatics/btv112).
+
+    Args:
+        variant: its REF agrees with the contig.
+        allele: one of its alternatives, bases only.
+        contig: all of it.
+
+    Example:
+        >>> two = [Variant(1, "I", 4, ".", "T", ("TT",)), Variant(2, "I", 6, ".", "T", ("TT",))]
+        >>> [(one.position, one.reference, *one.alternatives) for one in (normalised(v, "TT", "GGATTTC") for v in two)]
+        [(3, 'A', 'AT'), (3, 'A', 'AT')]
+    """
+    position, old, new = variant.position, variant.reference, allele
+    if old == new:
+        return replace(variant, alternatives=(allele,))
+    while old[-1] == new[-1] and (min(len(old), len(new)) > 1 or position > 1):
+        old, new = old[:-1], new[:-1]
+        if not old or not new:
+            position -= 1
+            old, new = contig[position - 1] + old, contig[position - 1] + new
+    while min(len(old), len(new)) > 1 and old[0] == new[0]:
+        position, old, new = position + 1, old[1:], new[1:]
+    return replace(variant, position=position, reference=old, alternatives=(new,))
 
 
 def cut_pair(variant: Variant, allele: str, reference: Reference, window: int) -> Pair:

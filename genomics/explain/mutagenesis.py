@@ -1,7 +1,8 @@
-"""In-silico mutagenesis: what each possible substitution does to a prediction."""
+"""What each possible substitution does to a prediction: measured (in-silico mutagenesis), or estimated by a gradient."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -16,23 +17,50 @@ BASES = "ACGT"
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """Numbers for the bases of a stretch of a sequence.
+    """What the bases of a stretch of a sequence do for a target.
 
     Attributes:
         sequence: the stretch, T letters.
         start: where it begins in the whole sequence, from 0.
         target: class, label or "value" that the numbers speak of.
         changes: float64 `[T, 4]`, score with A, C, G or T at a position minus the score as given; 0 for the base that
-            is there. None for a saliency.
-        importance: float64 `[T]`. Of mutagenesis: minus the mean change of the substitutions, so that a base that
-            supports the target is above 0. Of a saliency: as given.
+            is there. Measured by mutagenesis, or estimated by a gradient.
     """
 
     sequence: str
     start: int
     target: str
-    changes: np.ndarray | None
-    importance: np.ndarray
+    changes: np.ndarray
+
+    @property
+    def importance(self) -> np.ndarray:
+        """Minus the mean change of the substitutions, `[T]`: a base that supports the target is above 0."""
+        substitutions = np.array([sum(base != letter for base in BASES) for letter in self.sequence])
+        return -self.changes.sum(1) / np.maximum(substitutions, 1)
+
+    @property
+    def contributions(self) -> np.ndarray:
+        """What each base would contribute at each position, `[T, 4]`: changes less their mean over the bases.
+
+        Subtracting the mean removes from a gradient what lies outside of one-hot sequences (Majdandzic et al. 2023,
+        doi 10.1186/s13059-023-02956-3). TF-MoDISco calls these hypothetical contributions.
+        """
+        return self.changes - self.changes.mean(1, keepdims=True)
+
+
+def agreement(one: Attribution, other: Attribution) -> float:
+    """Return the correlation of the importances of the same bases by two methods; NaN if one of them is constant.
+
+    Example:
+        >>> changes = np.array([[0, 1.0, 1.0, 1.0], [0, 0, 0, 3.0]])
+        >>> one = Attribution("AA", 0, "yes", changes)
+        >>> round(agreement(one, Attribution("AA", 0, "yes", -changes)), 6)
+        nan
+    """
+    values = np.stack([one.importance, other.importance])
+    if (values.std(1) <= 1e-12 * np.abs(values).max(1)).any():
+        return float("nan")
+    return float(np.corrcoef(values)[0, 1])
 
 
 def mutagenesis(
@@ -61,12 +89,7 @@ def mutagenesis(
         UserError: if the window does not fit, or there is no such target.
     """
     sequence = clean(sequence, "the sequence to explain")
-    start, stop = (0, len(sequence)) if window is None else window
-    if not 0 <= start < stop <= len(sequence):
-        raise UserError(
-            f"the window {start}-{stop} does not lie in a sequence of {len(sequence)} bases: expected "
-            f"0 <= first < last <= {len(sequence)}"
-        )
+    start, stop = _bounds(sequence, window)
     column = target_column(model, target)
     cells = [
         (place, number) for place in range(start, stop) for number, base in enumerate(BASES) if sequence[place] != base
@@ -81,28 +104,46 @@ def mutagenesis(
         for (place, number), score in zip(part, target_scores(model, mutants)[:, column], strict=True):
             changes[place - start, number] = score - given
         progress(begin + len(part))
-    substitutions = np.array([sum(base != letter for base in BASES) for letter in sequence[start:stop]])
-    importance = -changes.sum(1) / substitutions
-    return Attribution(sequence[start:stop], start, target_names(model)[column], changes, importance)
+    return Attribution(sequence[start:stop], start, target_names(model)[column], changes)
 
 
-def saliency(sequence: str, values: np.ndarray, target: str, start: int = 0) -> Attribution:
-    """Numbers that a model gave for each base (gradient times input), in the form that tables and pictures take.
+class Gradients(Model, Protocol):
+    """A model that estimates substitutions from a gradient, as `Predictor` does."""
+
+    def substitutions(self, records: Iterable[str], column: int) -> Iterator[np.ndarray]:
+        """Give estimated changes `[T, 4]` of each sequence."""
+        ...
+
+
+def saliency(
+    model: Gradients, sequence: str, target: str | None = None, window: tuple[int, int] | None = None
+) -> Attribution:
+    """Estimate the changes of `mutagenesis` from one gradient with respect to one-hot bases.
+
+    It takes one pass in place of three a base, and is right to first order alone: where the two differ, believe
+    mutagenesis.
 
     Args:
-        sequence: T letters.
-        values: `[T]`, finite.
-        target: class or label that they speak of.
-        start: where the stretch begins in the whole sequence, from 0.
+        model: see `Gradients`.
+        sequence: of L letters; cleaned as files are.
+        target: see `mutagenesis`.
+        window: see `mutagenesis`.
 
     Raises:
-        ValueError: if there is not one finite number a base.
-
-    Example:
-        >>> saliency("ACG", np.array([0.0, 1.0, -0.5]), "yes").importance.tolist()
-        [0.0, 1.0, -0.5]
+        UserError: if the window does not fit, or there is no such target.
     """
-    values = np.asarray(values, dtype=np.float64)
-    if values.shape != (len(sequence),) or not np.isfinite(values).all():
-        raise ValueError(f"expected {len(sequence)} finite numbers, one a base, got shape {values.shape}")
-    return Attribution(sequence, start, target, None, values)
+    sequence = clean(sequence, "the sequence to explain")
+    start, stop = _bounds(sequence, window)
+    column = target_column(model, target)
+    (changes,) = model.substitutions([sequence], column)
+    return Attribution(sequence[start:stop], start, target_names(model)[column], changes[start:stop])
+
+
+def _bounds(sequence: str, window: tuple[int, int] | None) -> tuple[int, int]:
+    start, stop = (0, len(sequence)) if window is None else window
+    if not 0 <= start < stop <= len(sequence):
+        raise UserError(
+            f"the window {start}-{stop} does not lie in a sequence of {len(sequence)} bases: expected "
+            f"0 <= first < last <= {len(sequence)}"
+        )
+    return start, stop

@@ -1,5 +1,6 @@
 """Attributions as pictures with letters: the taller a letter, the more its base matters."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from matplotlib.transforms import Affine2D
 from titans_seq.errors import UserError
 from titans_seq.pictures import check_picture, literal, save_picture
 
+from .exports import mean_importance
 from .mutagenesis import BASES, Attribution
 
-ROW = 100
-"""Bases in one row of the picture."""
+ROW = 160
+"""Most bases in one row of the picture: it holds the usual lengths whole."""
 MOST = 2000
 """Bases in one picture."""
 
@@ -26,7 +28,7 @@ _OTHER = "#7a7a7a"
 
 
 def draw_attribution(attribution: Attribution, path: Path | str, title: str = "") -> None:
-    """Draw the importance of the bases as letters, and below it the changes of mutagenesis as a heat map.
+    """Draw the importance of the bases as letters, and below it the changes by substitutions as a heat map.
 
     Args:
         attribution: at most `MOST` bases.
@@ -40,30 +42,53 @@ def draw_attribution(attribution: Attribution, path: Path | str, title: str = ""
     check_picture(path)
     if count > MOST:
         raise UserError(f"a picture holds at most {MOST} bases, got {count}: give a window (the CSV holds all of them)")
-    changes = attribution.changes
-    rows = range(0, count, ROW)
-    height = 1.6 if changes is None else 2.5
-    figure = Figure(figsize=(14 if count > 30 else 7, 0.5 + height * len(rows)), layout="constrained")
-    panels = 1 if changes is None else 2
-    ratios = [3] * len(rows) if changes is None else [3, 1.4] * len(rows)
-    axes = figure.subplots(panels * len(rows), squeeze=False, height_ratios=ratios)[:, 0]
-    low, high = _range(attribution.importance)
-    largest = 0.0 if changes is None else float(np.abs(changes).max())
-    for number, begin in enumerate(rows):
-        part = slice(begin, begin + ROW)
-        axis = axes[panels * number]
-        draw_letters(axis, attribution.sequence[part], attribution.importance[part], attribution.start + begin + 1)
-        axis.set_ylim(low, high)
-        axis.set_ylabel("importance")
-        if changes is not None:
-            _draw_changes(axes[panels * number + 1], changes[part], attribution.start + begin + 1, largest or 1.0)
-        for each in axes[panels * number : panels * (number + 1)]:
+    changes, importance, first = attribution.changes, attribution.importance, attribution.start + 1
+    rows = -(-count // ROW)
+    width = -(-count // rows)  # of equal length, so that none is nearly empty
+    figure = Figure(figsize=(min(20, max(7, 1 + 0.12 * width)), 0.5 + 2.5 * rows), layout="constrained")
+    axes = figure.subplots(2 * rows, squeeze=False, height_ratios=[3, 1.4] * rows)[:, 0]
+    low, high = _range(importance)
+    largest = float(np.abs(changes).max()) or 1.0
+    for number, begin in enumerate(range(0, count, width)):
+        part = slice(begin, begin + width)
+        letters, table = axes[2 * number : 2 * number + 2]
+        draw_letters(letters, attribution.sequence[part], importance[part], first + begin)
+        letters.set_ylim(low, high)
+        letters.set_ylabel("importance")
+        _draw_changes(table, changes[part], first + begin, largest)
+        for axis in (letters, table):
             # Rows share a scale: the last may be shorter.
-            each.set_xlim(attribution.start + begin + 0.5, attribution.start + begin + 0.5 + min(ROW, max(count, 1)))
+            axis.set_xlim(first + begin - 0.5, first + begin - 0.5 + width)
     axes[-1].set_xlabel("position")
     figure.suptitle(literal(title or f"{attribution.target}: what each base contributes"), fontsize=11)
-    if changes is not None:
-        figure.colorbar(axes[-1].images[0], ax=list(axes), label="change by substitution", shrink=0.6, aspect=30)
+    figure.colorbar(axes[1].images[0], ax=list(axes), label="change by substitution", shrink=0.6, aspect=30)
+    save_picture(figure, path)
+
+
+def draw_mean(attributions: Sequence[Attribution], path: Path | str, title: str = "") -> None:
+    """Draw the mean importance by position, and the mean of its size, of sequences that begin at one place.
+
+    Args:
+        attributions: at least one.
+        path: .png, .pdf or .svg file to write.
+        title: of the picture.
+
+    Raises:
+        UserError: if the file has another suffix.
+    """
+    check_picture(path)
+    means = mean_importance(attributions)
+    places = np.arange(1, len(means) + 1)
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(places, means[:, 2], color=_OTHER, linewidth=1, label="mean of its size")
+    axis.plot(places, means[:, 1], color=_COLOURS["C"], linewidth=1.2, label="mean importance")
+    axis.axhline(0, color="0.3", linewidth=0.6)
+    axis.set_xlabel("position")
+    axis.set_ylabel("change by substitution")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+    axis.set_title(literal(title), fontsize=11)
     save_picture(figure, path)
 
 

@@ -1,7 +1,6 @@
-"""What the variants of a VCF file do to a prediction: alternative minus reference, a row an allele."""
+"""What the variants of a VCF file do to a prediction: alternative minus reference, allele by allele."""
 
-import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_path
 
 from ..evaluation.values import Model
+from ..sequences.bad_records import Refuse
 from ..sequences.reference import Reference
-from .alleles import Pair, allele_problem, cut_pair, reference_problem
+from .alleles import Pair, allele_problem, cut_pair, is_telomere, normalised, reference_problem
 from .scores import target_column, target_names, target_scores
+from .variant_files import AlleleScore, open_writer
 from .vcf import Variant, read_vcf
 
-COLUMNS = ("line", "contig", "position", "id", "ref", "alt", "note")
 _MOST_ROWS = 256
 _MOST_BASES = 1 << 21
 _REMEMBERED = 5
@@ -31,8 +30,10 @@ class VariantOptions:
         window: bases that the model reads around a variant, at least 1; the length it was trained on is best.
         targets: classes or labels to score; None for all (of two classes the second, whose score is minus the
             first's).
-        skip_bad: leave out, with a note, a variant whose REF or contig is not in the reference, instead of refusing
-            the file.
+        skip_bad: leave out lines that are no variants, and give those whose REF or contig is not in the reference a
+            note in place of scores, instead of refusing the file.
+        normalise: score each allele in its normal form (left-aligned, as short as can be), so that a change has one
+            score however it is written; False refuses alleles that are written otherwise.
 
     Raises:
         UserError: if the window is shorter than 1.
@@ -41,6 +42,7 @@ class VariantOptions:
     window: int
     targets: tuple[str, ...] | None = None
     skip_bad: bool = False
+    normalise: bool = True
 
     def __post_init__(self) -> None:
         if self.window < 1:
@@ -56,12 +58,16 @@ class VariantReport:
         scored: alternatives with a score.
         skipped: alternatives without one, by the reason that stands in their row.
         lines: the first lines of each reason.
+        moved: alternatives that were scored in a normal form other than that in the file.
+        left_out: with `skip_bad`, a message for each line that is no variant.
     """
 
     variants: int = 0
     scored: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     lines: dict[str, list[int]] = field(default_factory=dict)
+    moved: int = 0
+    left_out: list[str] = field(default_factory=list)
 
     def text(self) -> str:
         """The report in words.
@@ -75,6 +81,8 @@ class VariantReport:
         for reason, count in self.skipped.items():
             shown = ", ".join(map(str, self.lines[reason])) + (", ..." if count > len(self.lines[reason]) else "")
             rows.append(f"skipped {count:,}: {reason} (line{'s' if count > 1 else ''} {shown})")
+        if self.moved:
+            rows.append(f"{self.moved:,} scored left-aligned and without bases in common (column normalised)")
         return "\n".join(rows)
 
     def skip(self, reason: str, line: int) -> None:
@@ -90,6 +98,7 @@ class _Row:
     variant: Variant
     allele: str
     pair: Pair | None
+    normal: str = ""
     note: str = ""
 
 
@@ -101,42 +110,38 @@ def score_variants(
     options: VariantOptions,
     progress: Callable[[int], Any] = lambda done: None,
 ) -> VariantReport:
-    """Score every alternative allele of a VCF file and write a CSV file, a row an allele in the order of the file.
+    """Score every alternative allele of a VCF file and write them, in the order of the file, as CSV or VCF.
 
-    Columns: `line`, `contig`, `position`, `id`, `ref`, `alt`, `note` (why there is no score, else empty), then for
-    each target `score_NAME` = `alternative_NAME` - `reference_NAME`, which are log odds (values for regression; see
-    `scores.target_scores`). All lines are compared with the reference before the model runs. Any number of variants
-    is read in bounded memory.
+    Scores are the log odds of each target (values for regression; see `scores.target_scores`) with the alternative, with
+    the reference, and the change from the latter to the former; `variant_files` names the columns. All lines are
+    compared with the reference before the model runs. Any number of variants is read in bounded memory.
 
     Args:
         model: see `evaluation.Model`.
         calls: VCF file, plain, gzip or bgzip.
         reference: the assembly that the calls were made on.
-        out: the CSV file; written whole or not at all.
+        out: the file, which ends in .csv or .vcf; written whole or not at all.
         options: window and targets.
         progress: called with the number of variants done.
 
     Raises:
-        UserError: if the file holds no variant or a broken line, a target is unknown, or, without `skip_bad`, a REF
-            or contig is not the reference's; with it, if no variant's is.
+        UserError: if the file holds no variant, a target is unknown, or, without `skip_bad`, a line is broken or a REF
+            or contig is not the reference's; with it, if no line can be used.
     """
     columns = _target_columns(model, options.targets)
-    _check(calls, reference, options.skip_bad)
+    _check(calls, reference, options)
     report = VariantReport()
-    with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        kinds = ("score", "alternative", "reference")
-        writer.writerow([*COLUMNS, *(f"{kind}_{name}" for name in columns for kind in kinds)])
+    with open_writer(Path(out), Path(calls), model.kind, tuple(columns)) as write:
         waiting: list[_Row] = []
         bases = 0
         for row in _rows(calls, reference, options, report):
             waiting.append(row)
             bases += 0 if row.pair is None else len(row.pair.reference) + len(row.pair.alternative)
             if len(waiting) >= _MOST_ROWS or bases >= _MOST_BASES:
-                _write(writer, waiting, model, columns)
+                _score(waiting, model, list(columns.values()), write)
                 progress(report.variants)
                 waiting, bases = [], 0
-        _write(writer, waiting, model, columns)
+        _score(waiting, model, list(columns.values()), write)
         progress(report.variants)
     return report
 
@@ -148,26 +153,52 @@ def _target_columns(model: Model, targets: tuple[str, ...] | None) -> dict[str, 
     return {name: target_column(model, name) for name in targets}
 
 
-def _check(calls: Path | str, reference: Reference, skip_bad: bool) -> None:
-    """Compare all lines with the reference before anything is computed."""
+def _check(calls: Path | str, reference: Reference, options: VariantOptions) -> None:
+    """Read all lines, and compare them with the reference, before anything is computed."""
+    broken: list[str] = []
     count, bad, first = 0, 0, ""
-    for variant in read_vcf(calls):
+    for variant in read_vcf(calls, Refuse(True, broken)):
         count += 1
-        problem = reference_problem(variant, reference)
+        problem = _problem(variant, reference, options)
         if problem is not None:
             first = first or f"{calls}, line {variant.line}: {problem}"
             bad += 1
+    if broken and (not count or not options.skip_bad):
+        more = f" ({len(broken):,} such lines)" if len(broken) > 1 else ""
+        skip = ", or leave such lines out (--skip-bad)" if count else ""
+        raise UserError(f"{broken[0]}{more}{skip}")
     if not count:
         raise UserError(f"{calls}: holds no variant: expected lines with CHROM, POS, ID, REF and ALT after the header")
-    if bad == count or (bad and not skip_bad):
+    if bad == count or (bad and not options.skip_bad):
         raise UserError(
             f"{first} ({bad:,} of {count:,} variants do not fit {reference.path}): give the assembly that the calls "
             f"were made on{'' if bad == count else ', or leave such variants out with --skip-bad'}"
         )
 
 
+def _problem(variant: Variant, reference: Reference, options: VariantOptions) -> str | None:
+    """Return why a variant cannot be scored on a reference, in words; None if all is well."""
+    problem = reference_problem(variant, reference)
+    if problem is not None or options.normalise:
+        return problem
+    contig = reference.contig(variant.contig)
+    for allele in variant.alternatives:
+        if is_telomere(variant, len(contig)) or allele_problem(variant, allele, options.window) is not None:
+            continue
+        if normal := _normal_text(variant, allele, normalised(variant, allele, contig)):
+            return f"{variant.reference}>{allele} is not in its normal form {normal}; leave out --no-normalise"
+    return None
+
+
+def _normal_text(variant: Variant, allele: str, normal: Variant) -> str:
+    """Return the normal form of an allele where it is written otherwise, else nothing."""
+    if (normal.position, normal.reference, normal.alternatives) == (variant.position, variant.reference, (allele,)):
+        return ""
+    return f"{normal.contig}:{normal.position}:{normal.reference}>{normal.alternatives[0]}"
+
+
 def _rows(calls: Path | str, reference: Reference, options: VariantOptions, report: VariantReport) -> Iterator[_Row]:
-    for variant in read_vcf(calls):
+    for variant in read_vcf(calls, Refuse(options.skip_bad, report.left_out)):
         report.variants += 1
         problem = reference_problem(variant, reference)
         for allele in variant.alternatives or (".",):
@@ -175,24 +206,28 @@ def _rows(calls: Path | str, reference: Reference, options: VariantOptions, repo
             if not variant.alternatives:
                 note = note or "no alternative"
             note = note or allele_problem(variant, allele, options.window)
-            if note is None:
-                report.scored += 1
-                yield _Row(variant, allele, cut_pair(variant, allele, reference, options.window))
-            else:
+            if note is not None:
                 report.skip(note, variant.line)
-                yield _Row(variant, allele, None, f"{note}: {problem}" if problem else note)
+                yield _Row(variant, allele, None, note=f"{note}: {problem}" if problem else note)
+                continue
+            normal = normalised(variant, allele, reference.contig(variant.contig))
+            text = _normal_text(variant, allele, normal)
+            if text and not options.normalise:
+                report.skip("not in its normal form", variant.line)
+                yield _Row(variant, allele, None, text, "not in its normal form")
+                continue
+            report.scored += 1
+            report.moved += bool(text)
+            yield _Row(variant, allele, cut_pair(normal, normal.alternatives[0], reference, options.window), text)
 
 
-def _write(writer: Any, rows: list[_Row], model: Model, columns: Mapping[str, int]) -> None:
+def _score(rows: list[_Row], model: Model, columns: list[int], write: Callable[[AlleleScore], object]) -> None:
     # Alternatives of one line share their reference.
     sequences = list(dict.fromkeys(sequence for row in rows if row.pair is not None for sequence in row.pair))
     scores = dict(zip(sequences, target_scores(model, sequences), strict=True))
     for row in rows:
-        variant = row.variant
-        cells: list[Any] = [variant.line, variant.contig, variant.position, variant.name, variant.reference, row.allele]
-        numbers: list[str] = [""] * (3 * len(columns))
+        values = None
         if row.pair is not None:
-            chosen = list(columns.values())
-            before, after = scores[row.pair.reference][chosen], scores[row.pair.alternative][chosen]
-            numbers = [f"{number:.6g}" for number in np.stack([after - before, after, before], 1).ravel()]
-        writer.writerow([*cells, row.note, *numbers])
+            before, after = scores[row.pair.reference][columns], scores[row.pair.alternative][columns]
+            values = np.stack([after - before, after, before], 1)
+        write(AlleleScore(row.variant, row.allele, values, row.normal, row.note))

@@ -1,12 +1,14 @@
-"""Variant calls from VCF files: the first five columns, a line at a time."""
+"""Read variant calls from VCF files, a line at a time."""
 
+import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from titans_seq.errors import UserError
 
+from ..sequences.bad_records import Refuse
 from ..sequences.opening import BROKEN_GZIP, broken_gzip, open_text
 
 _COLUMNS = ("CHROM", "POS", "ID", "REF", "ALT")
@@ -21,11 +23,12 @@ class Variant:
     Attributes:
         line: of the file, from 1.
         contig: CHROM.
-        position: POS of the first base of `reference`, from 1.
+        position: POS of the first base of `reference`, from 1; 0 and one past the end are the telomeres.
         name: ID; "." for none.
         reference: REF in upper case.
         alternatives: ALT in upper case where they are bases; also symbolic ones (`<DEL>`, `*`, break ends), none for
             ".".
+        cells: all columns of the line as they stand in the file.
     """
 
     line: int
@@ -34,6 +37,7 @@ class Variant:
     name: str
     reference: str
     alternatives: tuple[str, ...]
+    cells: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 def is_symbolic(allele: str) -> bool:
@@ -46,14 +50,15 @@ def is_symbolic(allele: str) -> bool:
     return _BASES.fullmatch(allele) is None
 
 
-def read_vcf(path: Path | str) -> Iterator[Variant]:
-    r"""The variants of a VCF file in its order; plain, gzip or bgzip, with or without a header.
+def read_vcf(path: Path | str, refuse: Refuse = Refuse()) -> Iterator[Variant]:
+    r"""Read the variants of a VCF file in its order; plain, gzip or bgzip, with or without a header.
 
     Args:
         path: the file.
+        refuse: what to do about a line that is no variant.
 
     Raises:
-        UserError: if the file is missing, damaged, or holds a line that is no variant; the message names the line.
+        UserError: if the file is missing or damaged; from `refuse` also if a line is no variant, naming it.
 
     Example:
         >>> import tempfile
@@ -62,7 +67,26 @@ def read_vcf(path: Path | str) -> Iterator[Variant]:
         ...     next(read_vcf(Path(folder) / "a.vcf"))
         Variant(line=2, contig='I', position=5, name='.', reference='A', alternatives=('C', '<DEL>'))
     """
-    path = Path(path)
+    for number, line in _lines(Path(path)):
+        if line.startswith("#"):
+            continue
+        try:
+            yield _parse(line.split("\t"), number, f"{path}, line {number}")
+        except UserError as error:
+            refuse(error)
+
+
+def read_header(path: Path | str) -> list[str]:
+    """Read the lines of a VCF file that begin with "#"; empty if it has none.
+
+    Raises:
+        UserError: if the file is missing or damaged.
+    """
+    return [line for _, line in itertools.takewhile(lambda item: item[1].startswith("#"), _lines(Path(path)))]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Give the number and the text of each line that is not empty."""
     number = 0
     with open_text(path) as stream:
         while True:
@@ -75,19 +99,19 @@ def read_vcf(path: Path | str) -> Iterator[Variant]:
                 return
             if number == 1 and line.startswith("BCF"):
                 raise UserError(f"{path}: is a BCF file: convert it to VCF with 'bcftools view'")
-            if line.strip() and not line.startswith("#"):
-                yield _parse(line.rstrip("\n").split("\t"), number, f"{path}, line {number}")
+            if line.strip():
+                yield number, line.rstrip("\n")
 
 
-def _parse(fields: list[str], number: int, place: str) -> Variant:
-    if len(fields) < len(_COLUMNS):
+def _parse(cells: list[str], number: int, place: str) -> Variant:
+    if len(cells) < len(_COLUMNS):
         raise UserError(
-            f"{place}: has {len(fields)} of the columns {', '.join(_COLUMNS)} that a VCF file begins with, separated "
+            f"{place}: has {len(cells)} of the columns {', '.join(_COLUMNS)} that a VCF file begins with, separated "
             "by tabs: give a VCF file, or correct the line"
         )
-    contig, position, name, reference, alternatives = (field.strip() for field in fields[: len(_COLUMNS)])
-    if not position.isascii() or not position.isdigit() or position == "0":
-        raise UserError(f"{place}: POS must be a whole number from 1 on, got {position!r}: correct or remove the line")
+    contig, position, name, reference, alternatives = (cell.strip() for cell in cells[: len(_COLUMNS)])
+    if not position.isascii() or not position.isdigit():
+        raise UserError(f"{place}: POS must be a whole number from 0 on, got {position!r}: correct or remove the line")
     reference = reference.upper()
     if not _BASES.fullmatch(reference):
         raise UserError(f"{place}: REF must be bases, got {reference!r}: correct or remove the line")
@@ -99,4 +123,4 @@ def _parse(fields: list[str], number: int, place: str) -> Variant:
                 f"{place}: ALT must be bases, '*', a symbol in angle brackets or a break end, got {allele!r}: correct "
                 "or remove the line"
             )
-    return Variant(number, contig, int(position), name, reference, alleles)
+    return Variant(number, contig, int(position), name, reference, alleles, tuple(cells))

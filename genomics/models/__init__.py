@@ -3,6 +3,7 @@
 from .classifier import Classifier, ClassifierConfig
 from .encoder import Encoder, EncoderConfig
 from .identity import IdentityBlockConfig
+from .one_hot import OneHotClassifier
 from .presets import PRESETS, encoder_preset
 from .stem import StemConfig
 
@@ -13,6 +14,7 @@ __all__ = [
     "Encoder",
     "EncoderConfig",
     "IdentityBlockConfig",
+    "OneHotClassifier",
     "StemConfig",
     "encoder_preset",
 ]

@@ -13,7 +13,7 @@ from ..sequences.values import Kind
 from ..tokens import Nucleotides, Tokenizer
 from .encoder import Encoder, EncoderConfig
 from .pooling import Pooling, PoolingName, WeightedPooling, build_pooling, pooled_width
-from .strands import reverse_complement, turned
+from .strands import reverse_complement
 
 Strands = Literal["given", "augment", "average", "equivariant"]
 
@@ -108,50 +108,44 @@ class Classifier(nn.Module):
         self.head = nn.Sequential(linear, Rescaled()) if config.kind == "regression" else linear
         self.register_buffer("complement", torch.tensor(config.tokenizer.complement), persistent=False)
 
-    def forward(self, ids: Tensor, lengths: Tensor, weights: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Read whole sequences.
 
         Args:
-            ids: int64 `[B, T]`, padded on the right.
+            ids: int64 `[B, T]`, padded on the right, or shares of the tokens; see `Encoder.forward`.
             lengths: int64 `[B]`, in [1, T].
-            weights: factor of each token's embedding, `[B, T]`; see `Encoder.forward`.
 
         Returns:
             `[B, outputs]`.
         """
         if not self.reads_both_strands:
-            return self._logits(self._pooled(self.pooling, ids, lengths, weights))
-        ids, lengths, weights = self._with_other_strand(ids, lengths, weights)
-        return torch.stack(self._logits(self._pooled(self.pooling, ids, lengths, weights)).chunk(2)).mean(0)
+            return self._logits(self._pooled(self.pooling, ids, lengths))
+        ids, lengths = self._with_other_strand(ids, lengths)
+        return torch.stack(self._logits(self._pooled(self.pooling, ids, lengths)).chunk(2)).mean(0)
 
-    def stream(self, ids: Tensor, piece: int = PIECE, weights: Tensor | None = None) -> Tensor:
+    def stream(self, ids: Tensor, piece: int = PIECE) -> Tensor:
         """Read one sequence of any length piece by piece: the logits that `forward` gives, in bounded memory.
 
         Args:
-            ids: `[T]` of any integer type, on the model's device.
+            ids: `[T]` of any integer type, or shares of the tokens `[T, vocabulary]`, on the model's device.
             piece: tokens that are read at once, at least 1.
-            weights: factor of each token's embedding, `[T]`.
 
         Returns:
             `[outputs]`.
         """
-        strands = [(ids, weights)]
-        if self.reads_both_strands:
-            strands.append((self._other_strand(ids), None if weights is None else weights.flip(0)))
-        logits = [self._logits(self._pooled_stream(self.pooling, *strand, piece)) for strand in strands]
+        logits = [self._logits(self._pooled_stream(self.pooling, one, piece)) for one in self._strands(ids)]
         return torch.cat(logits).mean(0)
 
     def embed(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Mean of the features over each sequence's tokens, `[B, dim]`, and over both strands where logits are."""
         if not self.reads_both_strands:
-            return self._pooled(WeightedPooling(), ids, lengths, None)
-        ids, lengths, _ = self._with_other_strand(ids, lengths, None)
-        return torch.stack(self._pooled(WeightedPooling(), ids, lengths, None).chunk(2)).mean(0)
+            return self._pooled(WeightedPooling(), ids, lengths)
+        ids, lengths = self._with_other_strand(ids, lengths)
+        return torch.stack(self._pooled(WeightedPooling(), ids, lengths).chunk(2)).mean(0)
 
     def embed_stream(self, ids: Tensor, piece: int = PIECE) -> Tensor:
         """`embed` of one sequence `[T]` of any length, `[dim]`."""
-        strands = [ids, self._other_strand(ids)] if self.reads_both_strands else [ids]
-        return torch.cat([self._pooled_stream(WeightedPooling(), one, None, piece) for one in strands]).mean(0)
+        return torch.cat([self._pooled_stream(WeightedPooling(), one, piece) for one in self._strands(ids)]).mean(0)
 
     @property
     def reads_both_strands(self) -> bool:
@@ -159,23 +153,24 @@ class Classifier(nn.Module):
         strands = self.config.strands
         return strands == "equivariant" or (strands != "given" and not self.training)
 
-    def _with_other_strand(
-        self, ids: Tensor, lengths: Tensor, weights: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        ids = torch.cat([ids, reverse_complement(ids, lengths, self.complement)])
-        weights = None if weights is None else torch.cat([weights, turned(weights, lengths)])
-        return ids, lengths.repeat(2), weights
+    def _with_other_strand(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.cat([ids, reverse_complement(ids, lengths, self.complement)]), lengths.repeat(2)
 
-    def _other_strand(self, ids: Tensor) -> Tensor:
-        return self.complement.to(ids.dtype)[ids.long()].flip(0)
+    def _strands(self, ids: Tensor) -> list[Tensor]:
+        """One sequence, and its other strand where both are read."""
+        if not self.reads_both_strands:
+            return [ids]
+        if ids.is_floating_point():
+            return [ids, ids.flip(0)[:, self.complement]]
+        return [ids, self.complement.to(ids.dtype)[ids.long()].flip(0)]
 
-    def _pooled(self, pooling: Pooling, ids: Tensor, lengths: Tensor, weights: Tensor | None) -> Tensor:
-        y = self.encoder(ids, lengths, weights)
+    def _pooled(self, pooling: Pooling, ids: Tensor, lengths: Tensor) -> Tensor:
+        y = self.encoder(ids, lengths)
         valid = torch.arange(y.shape[1], device=y.device) < self.encoder.steps(lengths)[:, None]
         return pooling.finish(pooling.add(y, valid))
 
-    def _pooled_stream(self, pooling: Pooling, ids: Tensor, weights: Tensor | None, piece: int) -> Tensor:
-        return pooling.finish(_gathered(pooling, self.encoder.pieces(ids, piece, weights)))
+    def _pooled_stream(self, pooling: Pooling, ids: Tensor, piece: int) -> Tensor:
+        return pooling.finish(_gathered(pooling, self.encoder.pieces(ids, piece)))
 
     def _logits(self, pooled: Tensor) -> Tensor:
         return self.head(self.dropout(pooled))

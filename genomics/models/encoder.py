@@ -97,37 +97,34 @@ class Encoder(nn.Module):
         """Steps of sequences of so many tokens, int64 `[B]`."""
         return -(-lengths // self.config.window)
 
-    def forward(self, ids: Tensor, lengths: Tensor, weights: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Read whole sequences.
 
         Args:
-            ids: `[B, T]` of any integer type, padded on the right.
+            ids: `[B, T]` of any integer type, padded on the right; or, to take gradients by, shares of the tokens
+                `[B, T, vocabulary]` of a floating type, one-hot for a sequence.
             lengths: int64 `[B]`, in [1, T].
-            weights: factor of each token's embedding, `[B, T]`; the gradient with respect to ones is the embedding's
-                gradient times the embedding.
 
         Returns:
             `[B, ceil(T / window), dim]`; what stands at padding is meaningless.
         """
-        x = self.local(ids, lengths, weights)
+        x = self.local(ids, lengths)
         if self.join is None:
             return self.read(x)
         steps = self.steps(lengths)
         forward, backward = self.read(torch.cat([x, turned(x, steps)])).chunk(2)
         return self.join(torch.cat([forward, turned(backward, steps)], -1))
 
-    def local(self, ids: Tensor, lengths: Tensor, weights: Tensor | None = None) -> Tensor:
+    def local(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """What the blocks read: embedded tokens, or the stem's features of windows; see `forward` for the arguments."""
-        x = self.embedding(ids.long())
-        if weights is not None:
-            x = x * weights.unsqueeze(-1)
+        x = ids @ self.embedding.weight if ids.is_floating_point() else self.embedding(ids.long())
         return self.dropout(x if self.stem is None else self.stem(x, lengths))
 
     def read(self, x: Tensor) -> Tensor:
         """Let the blocks read `[B, S, dim]` from left to right, whatever the directions; shaped like x."""
         return self.backbone(x, return_state=False)[0]
 
-    def pieces(self, ids: Tensor, piece: int, weights: Tensor | None = None) -> Iterator[Tensor]:
+    def pieces(self, ids: Tensor, piece: int) -> Iterator[Tensor]:
         """Read one sequence of any length piece by piece, with the same features as `forward`.
 
         Memory does not grow with the sequence, but for the ids and, read in both directions, one state for each
@@ -136,9 +133,8 @@ class Encoder(nn.Module):
         backward pass.
 
         Args:
-            ids: `[T]` of any integer type, on the encoder's device.
+            ids: `[T]` of any integer type, or shares of the tokens `[T, vocabulary]`, on the encoder's device.
             piece: tokens of a piece, at least 1; rounded down to whole windows, but for one.
-            weights: factor of each token's embedding, `[T]`.
 
         Yields:
             `[1, steps of the piece, dim]`, the last one shorter, in the order of the sequence.
@@ -150,7 +146,7 @@ class Encoder(nn.Module):
             start: int, state: BackboneState | None, turn: bool, more: bool
         ) -> tuple[Tensor, BackboneState | None]:
             def run(state: BackboneState | None) -> tuple[Tensor, BackboneState | None]:
-                x = self._local_piece(ids, start, piece, weights)
+                x = self._local_piece(ids, start, piece)
                 y, after = self.backbone(x.flip(1) if turn else x, state, return_state=more)
                 return y.flip(1) if turn else y, after
 
@@ -172,12 +168,11 @@ class Encoder(nn.Module):
                 y = self.join(torch.cat([y, read(start, ends.pop(), True, False)[0]], -1))
             yield y
 
-    def _local_piece(self, ids: Tensor, start: int, piece: int, weights: Tensor | None) -> Tensor:
+    def _local_piece(self, ids: Tensor, start: int, piece: int) -> Tensor:
         """`local` of a piece, with as much on either side as its features depend on."""
         stem, window = self.config.stem, self.config.window
         halo = 0 if stem is None else stem.halo
         first, last = max(start - halo, 0), min(start + piece + halo, len(ids))
-        around = slice(first, last)
         lengths = torch.tensor([last - first], device=ids.device)
-        x = self.local(ids[None, around], lengths, None if weights is None else weights[None, around])
+        x = self.local(ids[None, first:last], lengths)
         return x[:, (start - first) // window :][:, : piece // window]

@@ -95,11 +95,15 @@ class Stem(nn.Module):
         """
         x = x.transpose(1, 2)
         valid = torch.arange(x.shape[2], device=x.device) < lengths[:, None]
-        x = x.masked_fill(~valid[:, None], 0)
+        padded = not bool(valid.all())  # without padding there is nothing to hide, and hiding it takes time
+
+        def hidden(x: Tensor, value: float) -> Tensor:
+            return x.masked_fill(~valid[:, None], value) if padded else x
+
+        x = hidden(x, 0)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = F.gelu(norm(convolution(x), valid))
-            x = x.masked_fill(~valid[:, None], -torch.inf)
+            x = hidden(F.gelu(norm(convolution(x), valid)), -torch.inf)
             x = F.max_pool1d(x, self.pool, ceil_mode=True)
             valid = valid[:, :: self.pool]
-            x = x.masked_fill(~valid[:, None], 0)
+            x = hidden(x, 0)
         return x.transpose(1, 2)

@@ -27,7 +27,7 @@ def reverse_complement(ids: Tensor, lengths: Tensor, complement: Tensor) -> Tens
     """Return the rows as read on the other strand.
 
     Args:
-        ids: int64 `[B, T]`.
+        ids: int64 `[B, T]`, or shares of the tokens `[B, T, vocabulary]`.
         lengths: int64 `[B]`.
         complement: of each id, int64 `[vocabulary]`; padding is its own.
 
@@ -36,4 +36,5 @@ def reverse_complement(ids: Tensor, lengths: Tensor, complement: Tensor) -> Tens
         >>> reverse_complement(torch.tensor([[0, 1, 5]]), torch.tensor([2]), complement).tolist()
         [[2, 3, 5]]
     """
-    return complement[turned(ids, lengths)]
+    other = turned(ids, lengths)
+    return other[..., complement] if ids.is_floating_point() else complement[other]

@@ -19,6 +19,7 @@ from ..sequences.values import LabelledSequences
 from ..tokens import Tokenizer
 from ..training.config import PretrainConfig, TrainConfig
 from .plan import Plan
+from .training_range import TrainingRange
 
 CHECK = "check.txt"
 _EARLIER = ("README.md", "history.csv", "metrics.json", "checkpoint.pt")
@@ -152,12 +153,16 @@ def fingerprint(parts: Iterable[LabelledSequences | None]) -> str:
 
 
 def describe_part(part: LabelledSequences | None) -> dict[str, Any] | None:
-    """Return how many sequences a part has, of which length, and of each class how many."""
+    """Return how many sequences a part has, of which lengths and how well known, and of each class how many."""
     if part is None:
         return None
+    found = TrainingRange.of(part)
     described: dict[str, Any] = {
         "sequences": len(part),
-        "median_length": int(np.median([len(sequence) for sequence in part.sequences])),
+        "shortest_length": found.shortest,
+        "median_length": found.median,
+        "longest_length": found.longest,
+        "most_unknown": found.unknown,
     }
     if part.kind == "regression":
         return described

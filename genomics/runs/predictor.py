@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from titans_seq.errors import UserError
 
@@ -15,6 +16,7 @@ from ..sequences.alphabet import clean
 from ..sequences.values import Kind, Record
 
 _ROWS = 256
+_SMALL_VOCABULARY = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,17 +27,20 @@ class Prediction:
         name: of the record.
         logits: float64 `[C]`.
         probabilities: of the classes or labels, float64 `[C]`; of a regression its value, `[1]`.
+        spread: standard deviation of the latter over several models, `[C]`; None of a single one.
     """
 
     name: str
     logits: np.ndarray
     probabilities: np.ndarray
+    spread: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class _Encoded:
     name: str
     ids: np.ndarray
+    bases: int
 
 
 class Predictor:
@@ -70,17 +75,16 @@ class Predictor:
     @property
     def columns(self) -> list[str]:
         """Names of what a table of predictions holds of each sequence; see `row`."""
-        if self.kind == "regression":
-            return ["name", "value"]
-        probabilities = [f"probability_{name}" for name in self.classes]
-        return ["name", *(["predicted"] if self.kind == "classes" else []), *probabilities]
+        return prediction_columns(self.kind, self.classes)
 
     def row(self, prediction: Prediction) -> list[str | float]:
         """What a table of predictions holds of one sequence."""
-        numbers = prediction.probabilities.tolist()
-        if self.kind != "classes":
-            return [prediction.name, *numbers]
-        return [prediction.name, self.classes[int(prediction.probabilities.argmax())], *numbers]
+        return prediction_row(prediction, self.kind, self.classes)
+
+    @property
+    def reads_both_strands(self) -> bool:
+        """Whether each prediction is that of both strands."""
+        return self.model.reads_both_strands
 
     def logits(self, sequences: Sequence[str]) -> np.ndarray:
         """Logits of sequences, float64 `[N, C]`; values of a regression, `[N, 1]`.
@@ -140,37 +144,41 @@ class Predictor:
                 return
             yield _finite(piece[0], encoded.name)
 
-    def saliency(self, sequence: str, target: int | str | None = None) -> np.ndarray:
-        """Gradient of a logit with respect to each base's embedding, times the embedding, float64 `[T]`.
+    def substitutions(self, records: Iterable[Record | str], column: int) -> Iterator[np.ndarray]:
+        """Estimate what each substitution changes a target's score by, from one gradient a sequence.
 
-        The sum over all bases is what the logit would change by, to first order, if all embeddings grew alike. The
-        value of a longer token is shared out among its bases.
+        The score is that of `explain.scores`: log odds of a class, a label's logit, a regression's value. The gradient
+        is taken with respect to one-hot bases, so that an estimate is the gradient of the new base minus that of the
+        old: nothing depends on what the bases have in common.
 
         Args:
-            sequence: of any length.
-            target: number or name of the class; None is the likeliest one.
+            records: of any lengths.
+            column: of the target, in [0, outputs).
+
+        Yields:
+            float64 `[T, 4]` for each record, in the order A, C, G, T; 0 for the base that is there.
 
         Raises:
-            UserError: if there is no such class, or see `logits`.
+            UserError: see `logits`.
         """
-        (encoded,) = self._encoded([sequence])
-        ids = self._tensor(encoded)
-        weights = torch.ones(len(ids), device=self.device, requires_grad=True)
-        logits = self.model.stream(ids, weights=weights)
-        chosen = int(logits.argmax()) if target is None else self._number(target)
-        (gradient,) = torch.autograd.grad(logits[chosen], weights)
-        values = _finite(gradient, encoded.name).astype(np.float64)
-        return self.model.config.tokenizer.per_base(values, len(clean(sequence, encoded.name)))
+        tokenizer = self.model.config.tokenizer
 
-    def _number(self, target: int | str) -> int:
-        outputs = self.model.config.outputs
-        if isinstance(target, str):
-            if target not in self.classes:
-                raise UserError(f"there is no class {target!r}: expected one of {', '.join(self.classes) or '0'}")
-            return self.classes.index(target)
-        if not 0 <= target < outputs:
-            raise UserError(f"there is no output {target}: expected 0 to {outputs - 1}")
-        return target
+        def run(batch: list[_Encoded]) -> list[np.ndarray]:
+            padded = pad([one.ids for one in batch], tokenizer.pad).to(self.device)
+            shares = functional.one_hot(padded.ids, tokenizer.vocabulary).float().requires_grad_()
+            if len(batch[0].ids) > PIECE:
+                logits = torch.stack([self.model.stream(row) for row in shares])
+            else:
+                logits = self.model(shares, padded.lengths)
+            score = _target_logit(logits, column, self.kind).sum()
+            (gradient,) = torch.autograd.grad(score, shares)
+            return [
+                tokenizer.substitutions(_finite(row[: len(one.ids)], one.name), one.ids.astype(np.int64), one.bases)
+                for row, one in zip(gradient, batch, strict=True)
+            ]
+
+        tokens = PIECE // max(1, tokenizer.vocabulary // _SMALL_VOCABULARY)
+        return in_order(self._encoded(records), lambda one: len(one.ids), run, rows=_ROWS, tokens=tokens)
 
     def _encoded(self, records: Iterable[Record | str]) -> Iterator[_Encoded]:
         tokenizer = self.model.config.tokenizer
@@ -178,10 +186,12 @@ class Predictor:
         for number, record in enumerate(records, 1):
             if isinstance(record, str):
                 name = f"sequence {number}"
-                yield _Encoded(name, tokenizer.encode(clean(record, name)).astype(small))
+                sequence = clean(record, name)
+                yield _Encoded(name, tokenizer.encode(sequence).astype(small), len(sequence))
                 continue
             try:
-                yield _Encoded(record.name, tokenizer.encode(record.sequence).astype(small))
+                ids = tokenizer.encode(record.sequence).astype(small)
+                yield _Encoded(record.name, ids, len(record.sequence))
             except UserError as error:
                 raise UserError(f"{record.source}, record {record.number} ({record.name}): {error}") from error
 
@@ -212,6 +222,36 @@ class Predictor:
         return in_order(sequences, lambda one: len(one.ids), run, rows=_ROWS, tokens=PIECE)
 
 
+def prediction_columns(kind: Kind, classes: Sequence[str]) -> list[str]:
+    """Return the names of what a table of predictions holds of each sequence; see `prediction_row`.
+
+    Example:
+        >>> prediction_columns("classes", ("no", "yes"))
+        ['name', 'predicted', 'probability_no', 'probability_yes']
+    """
+    if kind == "regression":
+        return ["name", "value"]
+    return ["name", *(["predicted"] if kind == "classes" else []), *(f"probability_{name}" for name in classes)]
+
+
+def prediction_row(
+    prediction: Prediction, kind: Kind, classes: Sequence[str], threshold: float | None = None
+) -> list[str | float]:
+    """Return what a table of predictions holds of one sequence: its name, for classes the class, and the numbers.
+
+    Args:
+        prediction: of the sequence.
+        kind: of the model.
+        classes: of the model.
+        threshold: smallest probability of the second of two classes that is called so; None for the likeliest class.
+    """
+    numbers = prediction.probabilities.tolist()
+    if kind != "classes":
+        return [prediction.name, *numbers]
+    chosen = int(prediction.probabilities.argmax()) if threshold is None else int(numbers[1] >= threshold)
+    return [prediction.name, classes[chosen], *numbers]
+
+
 def probabilities(logits: np.ndarray, kind: Kind) -> np.ndarray:
     """Softmax for classes, sigmoid for labels, and a regression's values as they are.
 
@@ -229,6 +269,14 @@ def probabilities(logits: np.ndarray, kind: Kind) -> np.ndarray:
         return 1 / (1 + np.exp(-np.clip(logits, -700, None)))
     powers = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
     return powers / powers.sum(1, keepdims=True)
+
+
+def _target_logit(logits: Tensor, column: int, kind: Kind) -> Tensor:
+    """Log odds of a class against all others, or the label's logit or value, `[N]` of logits `[N, C]`."""
+    if kind != "classes":
+        return logits[:, column]
+    others = [number for number in range(logits.shape[1]) if number != column]
+    return logits[:, column] - logits[:, others].logsumexp(1)
 
 
 def _finite(x: Tensor, name: str) -> np.ndarray:

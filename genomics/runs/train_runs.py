@@ -28,6 +28,7 @@ from .config import RUNS, TrainRun, describe_part, fingerprint
 from .plan import Plan, divided
 from .predictor import Predictor
 from .saving import load_classifier, load_encoder, save_classifier
+from .training_range import TrainingRange
 
 IN_MEMORY = "sequences in memory"
 """Where data came from that no file holds."""
@@ -152,6 +153,21 @@ def plan_of(run: TrainRun, out: Path) -> Plan:
     if run.plan is None:
         raise UserError(f"the run in {out} does not say which files it was trained on ({run.data.path}): give data")
     return run.plan
+
+
+def training_range(run: Path) -> TrainingRange | None:
+    """Return what the sequences were like that a run was trained on; None where its folder does not say.
+
+    Args:
+        run: a run folder, or that of a model alone.
+    """
+    try:
+        held = read_config(run, TrainRun).data.options["parts"]["train"]
+        median = int(held["median_length"])
+        lengths = (int(held.get("shortest_length", median)), median, int(held.get("longest_length", median)))
+        return TrainingRange(*lengths, float(held.get("most_unknown", 0.0)))
+    except (UserError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _new_model(run: TrainRun) -> Classifier:

@@ -1,5 +1,8 @@
 """The letters of DNA: what is accepted in a file, the other strand, and numbers for a model."""
 
+import re
+from collections.abc import Callable
+
 import numpy as np
 
 from titans_seq.errors import UserError
@@ -14,6 +17,9 @@ IUPAC = "ACGTRYSWKMBDHVN"
 _OPPOSITE = str.maketrans(IUPAC, "TGCAYRSWMKVHDBN")
 
 _SPACE = b" \t\n\r\v\f"
+_INNER_BLANK = re.compile(r"[^\s][ \t\v\f]+[^\s]")
+_CERTAIN = 8
+_BASES = b"ACGTN"
 _GAPS = b"-."
 _PROTEIN = frozenset("ABCDEFGHIKLMNPQRSTVWXYZ*")
 _REFUSED = 0
@@ -32,24 +38,27 @@ _IDS = np.full(256, _UNKNOWN, dtype=np.uint8)
 _IDS[list(IUPAC.encode())] = [BASES.find(letter) if letter in BASES else BASES.index("N") for letter in IUPAC]
 
 
-def clean(text: str, name: str) -> str:
-    """A sequence as the rest of the package expects it.
+def clean(text: str, name: str, notify: Callable[[str], object] = lambda what: None) -> str:
+    """Return a sequence as the rest of the package expects it.
 
-    The rules: white space is removed; lower case (a soft mask) becomes upper case; U becomes T; X, which masks
-    repeats, becomes N; the gaps `-` and `.` of an alignment are removed, since no base stands there; the IUPAC codes
-    stay. Anything else is refused.
+    The rules: white space at the ends of lines is removed, and sequences written as overlapping k-mers with blanks
+    between them (DNABERT's files) are put together again; lower case (a soft mask) becomes upper case; U becomes T; X,
+    which masks repeats, becomes N; the gaps `-` and `.` of an alignment are removed, since no base stands there; the
+    IUPAC codes stay. Anything else is refused.
 
     Args:
         text: the sequence as it stands in a file.
         name: what to call it in messages, such as "a.fa, record 3 (chr1)".
+        notify: called with a sentence if more than letters was changed.
 
     Raises:
-        UserError: if nothing is left, or there is another letter; the message names the record and the position,
+        UserError: if nothing is left, there is another letter, most letters are ambiguity codes, as in a peptide, or
+            blanks stand between letters that are no overlapping k-mers; the message names the record and the position,
             counted from 1 without white space.
 
     Example:
-        >>> clean("acgu-RYn ", "r")
-        'ACGTRYN'
+        >>> clean("acgu-RYn ", "r"), clean("ACGTA CGTAC GTACC", "r")
+        ('ACGTRYN', 'ACGTACC')
         >>> clean("ACGQ", "a.fa, record 1 (r)")
         Traceback (most recent call last):
         ...
@@ -62,6 +71,13 @@ U, N or another IUPAC code (gaps are removed); correct or remove the record
         raise _refused(text, name)
     if not raw:
         raise UserError(f"{name}: no sequence: give it one or remove the record")
+    if 2 * len(raw.translate(None, delete=_BASES)) > len(raw):
+        raise UserError(
+            f"{name}: most of its letters are no bases but codes such as {_first_code(raw)!r} (it looks like a "
+            "protein: give the nucleotide sequence); correct or remove the record"
+        )
+    if any(blank in text for blank in " \t\v\f") and _INNER_BLANK.search(text):
+        raw = _joined(text, name, notify).encode()
     return raw.decode()
 
 
@@ -125,6 +141,27 @@ def _refused(text: str, name: str) -> UserError:
         f"{name}: {letters[letter_at]!r} at position {letter_at + 1} is no letter of DNA{hint}: expected A, C, G, T, "
         "U, N or another IUPAC code (gaps are removed); correct or remove the record"
     )
+
+
+def _joined(text: str, name: str, notify: Callable[[str], object]) -> str:
+    """The sequence of which a text lists overlapping k-mers.
+
+    It takes more than a few equal letters to tell overlapping k-mers from groups of letters.
+    """
+    kmers = [kmer.encode().translate(_CLEAN).decode() for kmer in text.split()]
+    size = len(kmers[0])
+    overlapping = all(len(one) == size and two.startswith(one[1:]) for one, two in zip(kmers, kmers[1:], strict=False))
+    if overlapping and len(kmers[-1]) == size and (size - 1) * (len(kmers) - 1) >= _CERTAIN and len(set(kmers)) > 1:
+        notify(f"written as overlapping {size}-mers with blanks between, which were put together again")
+        return kmers[0] + "".join(kmer[-1] for kmer in kmers[1:])
+    raise UserError(
+        f"{name}: blanks stand between letters, the first after {kmers[0][:20]!r}, and what they divide is no series "
+        "of overlapping k-mers: give the sequence without blanks"
+    )
+
+
+def _first_code(raw: bytes) -> str:
+    return raw.translate(None, delete=_BASES)[:1].decode()
 
 
 def _accepted(letter: str) -> bool:

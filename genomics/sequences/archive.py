@@ -17,6 +17,7 @@ from .alphabet import clean
 from .bad_records import Refuse
 from .folders import Part, part_of
 from .labels import Labelled
+from .opening import regular_file
 from .values import Record
 
 ADDRESS = "https://zenodo.org"
@@ -78,7 +79,7 @@ def fetch(name: str, folder: Path, address: str = ADDRESS) -> Path:
 
 def is_archive(path: Path) -> bool:
     """Whether a file is a zip archive."""
-    with path.open("rb") as stream:
+    with regular_file(path).open("rb") as stream:
         return stream.read(len(_ZIP)) == _ZIP
 
 
@@ -94,12 +95,12 @@ def read_archive(path: Path, refuse: Refuse) -> dict[Part, list[Labelled]]:
     """
     parts: dict[Part, list[Labelled]] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(regular_file(path)) as archive:
             for entry, part, label in _entries(archive):
                 held = parts.setdefault(part, [])
                 place = f"{path}, record {entry}"
                 try:
-                    sequence = clean(archive.read(entry).decode("utf-8-sig", errors="replace"), place)
+                    sequence = clean(archive.read(entry).decode("utf-8-sig", errors="replace"), place, refuse.note)
                 except UserError as error:
                     refuse(error)
                 else:

@@ -1,31 +1,43 @@
-"""What happens to a record that cannot be used: an error, or a note about what was left out."""
+"""What happens to a record that cannot be used, and what is said of records that were changed in reading."""
 
-from collections.abc import Callable
+from collections import Counter
+from dataclasses import dataclass
 
 from titans_seq.errors import UserError
 
-Refuse = Callable[[UserError], None]
-"""Called with what is wrong with a record; if it returns, the record is left out."""
 
-
-def refusal(skip_bad: bool, left_out: list[str] | None = None) -> Refuse:
-    """How to treat records that cannot be used.
+@dataclass(frozen=True)
+class Refuse:
+    """What to do about a record that cannot be used; if a call returns, the record is left out.
 
     Args:
         skip_bad: False raises the error; True leaves the record out.
-        left_out: where the message of each record left out goes.
+        left_out: where the message of each record left out goes; None for nowhere.
+        notes: how many records each sentence about a change speaks of; None if nobody wants to know.
 
     Example:
         >>> left_out: list[str] = []
-        >>> refusal(True, left_out)(UserError("a.fa, record 2: no sequence"))
+        >>> Refuse(True, left_out)(UserError("a.fa, record 2: no sequence"))
         >>> left_out
         ['a.fa, record 2: no sequence']
     """
 
-    def refuse(error: UserError) -> None:
-        if not skip_bad:
-            raise error
-        if left_out is not None:
-            left_out.append(str(error))
+    skip_bad: bool = False
+    left_out: list[str] | None = None
+    notes: Counter[str] | None = None
 
-    return refuse
+    def __call__(self, error: UserError) -> None:
+        """Raise the error, or remember what is left out.
+
+        Raises:
+            UserError: the one given, unless records may be left out.
+        """
+        if not self.skip_bad:
+            raise error
+        if self.left_out is not None:
+            self.left_out.append(str(error))
+
+    def note(self, what: str) -> None:
+        """Count one more record of which a sentence is true."""
+        if self.notes is not None:
+            self.notes[what] += 1

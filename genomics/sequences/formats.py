@@ -1,14 +1,16 @@
 """Sequence files: FASTA, FASTQ, GenBank and plain lines, one record at a time, told apart by their content."""
 
-import itertools
+import io
 import warnings
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal
 
 from Bio import BiopythonParserWarning, SeqIO
 from Bio.Seq import UndefinedSequenceError
-from Bio.SeqRecord import SeqRecord
+from Bio.SeqIO.QualityIO import FastqGeneralIterator
 
 from titans_seq.errors import UserError
 
@@ -17,7 +19,7 @@ from .bad_records import Refuse
 from .opening import BROKEN_GZIP, broken_gzip, open_text, read_head
 from .values import Record
 
-Format = Literal["fasta", "fastq", "genbank", "plain", "table", "bed"]
+Format = Literal["fasta", "fastq", "genbank", "plain", "table", "bed", "gff"]
 
 PACKED = (".gz", ".bgz")
 _OTHERWISE_PACKED = (".bz2", ".xz", ".zst", ".zip")
@@ -26,10 +28,13 @@ _FASTQ = (".fq", ".fastq")
 _GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
 _PLAIN = (".txt", ".seq")
 _TABLE = (".csv", ".tsv")
-_BED = (".bed",)
-SUFFIXES = (*_FASTA, *_FASTQ, *_GENBANK, *_PLAIN, *_TABLE, *_BED)
-"""Endings of files with sequences or places of sequences, without that of the compression."""
+_BED = (".bed", ".narrowpeak", ".broadpeak", ".gappedpeak", ".bedgraph", ".bdg")
+_GFF = (".gff", ".gff3", ".gff2", ".gtf")
+SUFFIXES = (*_FASTA, *_FASTQ, *_GENBANK, *_PLAIN, *_TABLE, *_BED, *_GFF)
+"""Endings of files with sequences or intervals, without that of the compression."""
 
+_SAM = ("@HD\t", "@SQ\t", "@RG\t", "@PG\t")
+BED_HEADS = ("#", "track", "browser")
 _SHOWN = 40
 
 
@@ -40,7 +45,7 @@ def base_name(path: Path) -> str:
         >>> base_name(Path("data/positive.fa.gz")), base_name(Path("enhancer.cv.fa"))
         ('positive', 'enhancer.cv')
     """
-    name = _unpacked(path, (*PACKED, *_OTHERWISE_PACKED))
+    name = unpacked(path, (*PACKED, *_OTHERWISE_PACKED))
     return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), name)
 
 
@@ -49,7 +54,7 @@ def is_sequence_file(path: Path) -> bool:
 
     One that is packed in a way that cannot be read counts, so that it is refused by name and not left out in silence.
     """
-    name = _unpacked(path, (*PACKED, *_OTHERWISE_PACKED)).lower()
+    name = unpacked(path, (*PACKED, *_OTHERWISE_PACKED)).lower()
     return name.endswith(SUFFIXES) and not name.startswith(("readme", "license", "."))
 
 
@@ -64,14 +69,18 @@ def find_format(path: Path) -> Format:
     lines = [line for line in head.split("\n") if line.strip()]
     if not lines:
         raise UserError(f"{path}: the file is empty: expected sequences")
-    first, name = lines[0], _unpacked(path).lower()
+    first, name = lines[0], unpacked(path).lower()
     if first.startswith(">"):
         return "fasta"
+    if first.startswith(_SAM):
+        raise UserError(f"{path}: is a SAM file or a list of intervals with its header: convert it to FASTQ or BED")
     if first.startswith("@"):
         return "fastq"
     if first.startswith("LOCUS"):
         return "genbank"
-    if name.endswith(_BED):
+    if name.endswith(_GFF) or first.startswith("##gff-version"):
+        return "gff"
+    if name.endswith(_BED) or _is_bed(lines):
         return "bed"
     if name.endswith(_TABLE):
         return "table"
@@ -95,7 +104,7 @@ def find_format(path: Path) -> Format:
 
 
 def parse(path: Path, form: Format, refuse: Refuse) -> Iterator[Record]:
-    """The records of a file of sequences.
+    """Read the records of a file of sequences.
 
     Args:
         path: the file.
@@ -103,67 +112,171 @@ def parse(path: Path, form: Format, refuse: Refuse) -> Iterator[Record]:
         refuse: what to do about a record that cannot be used.
 
     Raises:
-        UserError: if the file is cut short or breaks its format, naming the record; from `refuse` also if a sequence
-            is missing or is no DNA.
+        UserError: if the file is cut short; from `refuse` also if a record breaks the format, or its sequence is
+            missing or no DNA, naming the record.
     """
     number = 0
     with open_text(path) as stream:
-        entries = _entries(stream, form, read_head(path))
+        entries = _entries(stream, form)
         while True:
             number += 1
             try:
                 entry = next(entries, None)
             except BROKEN_GZIP as error:
                 raise broken_gzip(path, f"record {number}", error) from error
-            except (ValueError, BiopythonParserWarning) as error:
-                problem = str(error).splitlines()[0].rstrip(".")
-                raise UserError(
-                    f"{path}, record {number}: not a whole {_TITLES[form]} record ({problem}): correct the record or "
-                    "copy the file again"
-                ) from error
             if entry is None:
                 return
-            name, text = entry
-            place = f"{path}, record {number}" + (f" ({name})" if name else "")
+            place = f"{path}, record {number}" + (f" ({entry.name})" if entry.name else "")
             try:
-                record = Record(name or str(number), clean(text, place), str(path), number)
+                if entry.problem:
+                    raise UserError(
+                        f"{place}: not a whole {_TITLES[form]} record ({entry.problem}): correct the record or copy "
+                        "the file again"
+                    )
+                sequence = clean(entry.text, place, refuse.note)
             except UserError as error:
                 refuse(error)
             else:
-                yield record
+                yield Record(entry.name or str(number), sequence, str(path), number)
 
 
 _TITLES = {"fasta": "FASTA", "fastq": "FASTQ", "genbank": "GenBank", "plain": "plain"}
 
 
-def _entries(stream: TextIO, form: Format, head: str) -> Iterator[tuple[str, str]]:
-    """Name and text of each record."""
-    for _ in itertools.takewhile(str.isspace, head.splitlines(keepends=True)):
-        stream.readline()  # Biopython takes nothing but '>' for the first line
+@dataclass(frozen=True)
+class Entry:
+    """A record as it stands in a file.
+
+    Args:
+        name: its identifier; empty if it has none.
+        text: its sequence, not cleaned.
+        problem: what breaks the format, in words; empty if nothing does.
+    """
+
+    name: str
+    text: str
+    problem: str = ""
+
+
+def fasta_entries(lines: Iterable[str]) -> Iterator[Entry]:
+    """Read the records of a FASTA file, each with its lines as they stand, since blanks in them mean something.
+
+    Args:
+        lines: of the file; the first that is not empty begins with ">".
+    """
+    name, held = None, []
+    for line in lines:
+        if line.startswith(">"):
+            if name is not None:
+                yield Entry(name, "".join(held))
+            name, held = first_word(line[1:]), []
+        else:
+            held.append(line)
+    if name is not None:
+        yield Entry(name, "".join(held))
+
+
+def first_word(title: str) -> str:
+    """Return the identifier in the header line of a record.
+
+    Example:
+        >>> first_word(" seq 0"), first_word("")
+        ('seq', '')
+    """
+    return next(iter(title.split()), "")
+
+
+def _entries(lines: Iterable[str], form: Format) -> Iterator[Entry]:
     if form == "plain":
-        yield from (("", line) for line in stream if line.strip())
-        return
-    records = SeqIO.parse(stream, form)
-    while True:
+        return (Entry("", line) for line in lines if line.strip())
+    if form == "fasta":
+        return fasta_entries(lines)
+    pieces = _fastq_pieces(lines) if form == "fastq" else _genbank_pieces(lines)
+    return (_parsed(piece, form) for piece in pieces)
+
+
+def _fastq_pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Cut a FASTQ file into records, so that one that is broken does no harm to those behind it.
+
+    A record ends when there are as many quality letters as bases, or where the next one visibly begins: a line with
+    "@" that is followed, two lines later, by one with "+".
+    """
+    ahead: deque[str] = deque()
+    lines = iter(lines)
+
+    def peek(place: int) -> str:
+        while len(ahead) <= place:
+            ahead.append(next(lines, ""))
+        return ahead[place]
+
+    def take() -> str:
+        line = peek(0)
+        ahead.popleft()
+        return line
+
+    def begins() -> bool:
+        return peek(0).startswith("@") and peek(2).startswith("+")
+
+    while peek(0):
+        if not peek(0).strip():
+            take()
+            continue
+        held, bases, qualities = [take()], 0, 0
+        while peek(0) and peek(0)[0] not in "+@":
+            bases += len(peek(0).strip())
+            held.append(take())
+        if peek(0).startswith("+"):
+            held.append(take())
+            qualities = len(peek(0).strip())
+            held.append(take())  # whatever it begins with
+            while peek(0) and qualities < bases and not begins():
+                qualities += len(peek(0).strip())
+                held.append(take())
+        while peek(0).strip() and not peek(0).startswith("@"):
+            held.append(take())
+        yield "".join(held)
+
+
+def _genbank_pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Cut a GenBank file at the lines "//" that end its records."""
+    held: list[str] = []
+    for line in lines:
+        held.append(line)
+        if line.startswith("//"):
+            yield "".join(held)
+            held = []
+    if any(line.strip() for line in held):
+        yield "".join(held)
+
+
+def _parsed(piece: str, form: Format) -> Entry:
+    """Let Biopython read one record."""
+    try:
+        if form == "fastq":
+            title, sequence, _ = next(FastqGeneralIterator(io.StringIO(piece)))
+            return Entry(first_word(title), sequence)
         with warnings.catch_warnings():
             # An odd header line is common and does no harm; an end that comes too early is a truncated file.
             warnings.simplefilter("ignore", BiopythonParserWarning)
             warnings.filterwarnings("error", "Premature end|Blank line", BiopythonParserWarning)
-            record = next(records, None)
-        if record is None:
-            return
-        yield record.id or "", _sequence(record)
-
-
-def _sequence(record: SeqRecord) -> str:
-    """Its sequence; none if the file states only a length."""
+            record = SeqIO.read(io.StringIO(piece), form)
+    except (ValueError, BiopythonParserWarning) as error:
+        return Entry("", "", str(error).splitlines()[0].rstrip("."))
     try:
-        return str(record.seq)
-    except UndefinedSequenceError:
-        return ""
+        return Entry(record.id or "", str(record.seq))
+    except UndefinedSequenceError:  # the file states a length and no bases
+        return Entry(record.id or "", "")
 
 
-def _unpacked(path: Path, endings: tuple[str, ...] = PACKED) -> str:
+def _is_bed(lines: list[str]) -> bool:
+    """Return whether the first line of data is that of a BED file: a contig, and two numbers behind tabs."""
+    data = next((line for line in lines if not line.startswith(BED_HEADS)), "")
+    cells = data.split("\t")
+    return len(cells) > 2 and cells[1].strip().isdecimal() and cells[2].strip().isdecimal()
+
+
+def unpacked(path: Path, endings: tuple[str, ...] = PACKED) -> str:
+    """Return the name of a file without the ending of its compression."""
     name = path.name
     return next((name[: -len(suffix)] for suffix in endings if name.lower().endswith(suffix)), name)
 

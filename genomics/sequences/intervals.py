@@ -1,149 +1,235 @@
-"""Places on a genome: BED files and tables of regions, cut out of a reference."""
+"""Intervals of a genome: BED, peak and GFF files, tables of intervals, and their sequences in a reference."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from titans_seq.errors import UserError
 
+from .alphabet import reverse_complement
 from .bad_records import Refuse
+from .formats import BED_HEADS, unpacked
 from .opening import BROKEN_GZIP, broken_gzip, open_text
+from .options import LoadOptions
 from .reference import Reference
 from .tables import NAME, Row, Table
+from .values import Interval
 
-REGION = ("region", "chrom", "chr", "chromosome", "contig", "seqname")
+REGION = ("region", "chrom", "chr", "chromosome", "contig", "seqname", "seqnames")
 START = ("start", "chromstart", "chrom_start")
 END = ("end", "chromend", "chrom_end", "stop")
 STRAND = ("strand",)
+WIDTH = ("width",)
 
+BED = ("chrom", "start", "end", "name", "score", "strand")
+NARROW_PEAK = (*BED, "signalValue", "pValue", "qValue", "peak")
+BEDGRAPH = ("chrom", "start", "end", "value")
+GFF = ("seqid", "source", "type", "start", "end", "score", "strand", "phase", "attributes")
+
+_FROM_ONE = "seqnames"
 _BED_COLUMNS = 3
-_NOT_DATA = ("#", "track", "browser")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A place on a genome.
-
-    Args:
-        name: what it is called.
-        contig: name of the contig.
-        start: its first base, from 0.
-        end: the base after its last.
-        strand: "+" or "-".
-    """
-
-    name: str
-    contig: str
-    start: int
-    end: int
-    strand: str
+_STRANDS = {"": ".", ".": ".", "*": ".", "+": "+", "-": "-", "1": "+", "+1": "+", "-1": "-"}
+_GFF_NAME = re.compile(r"(?:^|;\s*)(?:ID|Name|gene_id|transcript_id)[= ]\"?([^\";]+)")
 
 
 @dataclass(frozen=True)
 class IntervalColumns:
-    """Numbers of the columns of a table of intervals; `name` and `strand` may be missing."""
+    """Numbers of the columns of a table of intervals; `name`, `strand` and `width` may be missing.
+
+    `first` is the number of a contig's first base, 0 or 1; where it is 1, `end` is part of the interval.
+    """
 
     name: int | None
     contig: int
     start: int
     end: int
     strand: int | None
+    width: int | None
+    first: int
 
 
 def interval_columns(table: Table) -> IntervalColumns | None:
-    """Where a table holds intervals; None if it holds none."""
+    """Return where a table holds intervals; None if it holds none.
+
+    Coordinates count from 0 and `end` is not part of the interval, as in BED, but for tables with a column `seqnames`:
+    those of R's GRanges count from 1, and `end` is part of it.
+    """
     contig, start, end = table.find(REGION), table.find(START), table.find(END)
     if contig is None or start is None or end is None:
         return None
-    return IntervalColumns(table.find(NAME), contig, start, end, table.find(STRAND))
+    first = int(table.columns[contig].lower() == _FROM_ONE)
+    return IntervalColumns(
+        table.find(NAME), contig, start, end, table.find(STRAND), table.find(WIDTH) if first else None, first
+    )
 
 
-def interval_of(row: Row, columns: IntervalColumns, place: str) -> Interval:
-    """The interval in a row; coordinates count from 0 and `end` is not part of it; no strand is "+".
+def interval_of(row: Row, columns: IntervalColumns, place: str, refuse: Refuse) -> Interval:
+    """Return the interval in a row.
 
     Args:
         row: a row of the table.
         columns: where things stand.
         place: what to call the row in messages.
+        refuse: is told of coordinates that count from 1.
 
     Raises:
         UserError: if a coordinate or the strand is unusable.
     """
-    name = row.cells[columns.name] if columns.name is not None else ""
-    strand = row.cells[columns.strand] if columns.strand is not None else ""
-    at = (row.cells[columns.contig], row.cells[columns.start], row.cells[columns.end])
-    return _checked(name or f"{at[0]}:{at[1]}-{at[2]}", *at, strand, place)
+
+    def cell(number: int | None) -> str:
+        return "" if number is None else row.cells[number]
+
+    start, end = cell(columns.start), cell(columns.end)
+    first = columns.first
+    if columns.width is not None and start.isdecimal() and end.isdecimal():
+        first = int(cell(columns.width) != str(int(end) - int(start)))
+    if first:
+        refuse.note("coordinates of the column seqnames taken to count from 1, end included, as R's GRanges do")
+    return _checked(cell(columns.name), cell(columns.contig), start, end, cell(columns.strand), place, first)
 
 
-def read_bed(path: Path, refuse: Refuse) -> Iterator[tuple[int, Interval]]:
-    """The intervals of a BED file, each with its number from 1: contig, start, end, and maybe name, score, strand.
+@dataclass(frozen=True)
+class Line:
+    """One line of a file of intervals.
+
+    Args:
+        number: its number among the lines of data, from 1.
+        interval: what it holds.
+        cells: by the name of the column.
+    """
+
+    number: int
+    interval: Interval
+    cells: Mapping[str, str]
+
+
+def read_intervals(path: Path, form: Literal["bed", "gff"], refuse: Refuse) -> Iterator[Line]:
+    """Read a file of intervals: BED, narrowPeak, broadPeak and bedGraph, or GFF and GTF.
 
     Args:
         path: the file, plain or gzipped.
+        form: "bed" counts from 0 and leaves the end out, "gff" counts from 1.
         refuse: what to do about a line that cannot be used.
 
     Raises:
         UserError: if the file is cut short; from `refuse` also if a line is no interval.
     """
     number = 0
+    parse = _gff_line if form == "gff" else _bed_line
+    columns = BEDGRAPH if unpacked(path).lower().endswith((".bedgraph", ".bdg")) else NARROW_PEAK
     with open_text(path) as stream:
         try:
             for line in stream:
-                if not line.strip() or line.startswith(_NOT_DATA):
+                if line.startswith("##FASTA"):
+                    return
+                if not line.strip() or line.startswith(BED_HEADS):
+                    continue
+                cells = [cell.strip() for cell in (line.split("\t") if "\t" in line else line.split())]
+                if not number and form == "bed" and _is_header(cells):
                     continue
                 number += 1
                 try:
-                    interval = _bed_line(line, f"{path}, record {number}")
+                    yield Line(number, *parse(cells, columns, f"{path}, record {number}"))
                 except UserError as error:
                     refuse(error)
-                else:
-                    yield number, interval
         except BROKEN_GZIP as error:
             raise broken_gzip(path, f"record {number + 1}", error) from error
 
 
 def around_centre(interval: Interval, window: int) -> Interval:
-    """An interval of a given length around the middle of another; of an even length, the middle begins its later half.
+    """Return an interval of a given length around the summit of another, or its middle if it has none.
+
+    Of an even length, the centre begins its later half.
 
     Example:
         >>> around_centre(Interval("a", "chr1", 100, 200, "+"), 10)
-        Interval(name='a', contig='chr1', start=145, end=155, strand='+')
+        Interval(name='a', contig='chr1', start=145, end=155, strand='+', summit=None)
     """
-    start = (interval.start + interval.end) // 2 - window // 2
+    centre = (interval.start + interval.end) // 2 if interval.summit is None else interval.summit
+    start = centre - window // 2
     return replace(interval, start=start, end=start + window)
 
 
-def cut(interval: Interval, reference: Reference, window: int | None, place: str) -> str:
-    """The sequence of an interval, on its own strand.
+def cut(interval: Interval, reference: Reference, options: LoadOptions, place: str, refuse: Refuse) -> str:
+    """Return the sequence of an interval, or of the window around its centre, on its own strand.
 
     Args:
         interval: where.
         reference: the genome.
-        window: a length that replaces the interval's own, around its middle.
+        options: the window, and what becomes of one that leaves its contig.
         place: what to call the interval in messages.
+        refuse: is told of windows that were moved or filled.
 
     Raises:
         UserError: if it is not on the reference.
     """
-    at = interval if window is None else around_centre(interval, window)
+    at = interval if options.window is None else around_centre(interval, options.window)
     try:
-        return reference.window(at.contig, at.start, at.end, at.strand)
+        size = len(reference.contig(at.contig))
+        on_contig = 0 <= at.start and at.end <= size
+        if on_contig or not (interval.start < size and interval.end > 0):
+            return reference.window(at.contig, at.start, at.end, at.strand)
+        if options.edges == "fill":
+            refuse.note("filled with N where it leaves its contig")
+            inside = reference.window(at.contig, max(at.start, 0), min(at.end, size))
+            filled = "N" * max(-at.start, 0) + inside + "N" * max(at.end - size, 0)
+            return reverse_complement(filled) if at.strand == "-" else filled
+        if options.edges == "shift" and at.end - at.start <= size:
+            refuse.note("shifted inward where it left its contig")
+            start = min(max(at.start, 0), size - (at.end - at.start))
+            return reference.window(at.contig, start, start + at.end - at.start, at.strand)
     except UserError as error:
         raise UserError(f"{place} ({interval.name}): {error}") from error
+    what = "it" if options.window is None else f"the window of {options.window:,} bases around it"
+    shift = "" if at.end - at.start > size else "move it inward (--edges shift), "
+    raise UserError(
+        f"{place} ({interval.name}): {what}, bases {at.start:,} to {at.end:,}, leaves contig {at.contig!r}, which has "
+        f"{size:,}: {shift}fill it with N (--edges fill), or leave it out (--skip-bad)"
+    )
 
 
-def _bed_line(line: str, place: str) -> Interval:
-    cells = [cell.strip() for cell in (line.split("\t") if "\t" in line else line.split())]
+def _is_header(cells: list[str]) -> bool:
+    """Return whether a line names columns, as tables that were saved as BED do."""
+    return len(cells) >= _BED_COLUMNS and cells[1].lower() in START and cells[2].lower() in END
+
+
+def _bed_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[Interval, dict[str, str]]:
     if len(cells) < _BED_COLUMNS:
-        raise UserError(f"{place}: expected contig, start and end with tabs between, got {line.strip()[:40]!r}")
-    contig, start, end = cells[:_BED_COLUMNS]
-    name, _, strand = [*cells[_BED_COLUMNS:], "", "", ""][:3]
-    return _checked(name if name not in ("", ".") else f"{contig}:{start}-{end}", contig, start, end, strand, place)
+        shown = "\t".join(cells)[:40]
+        raise UserError(f"{place}: expected contig, start and end with tabs between, got {shown!r}")
+    # A tenth column is the summit of a narrowPeak file, whatever its name.
+    known = columns if len(cells) <= len(columns) else BED
+    named = dict(zip(known, cells, strict=False))
+    interval = _checked(named.get("name", ""), *cells[:_BED_COLUMNS], named.get("strand", ""), place)
+    peak = named.get("peak", "-1")
+    if peak != "-1":
+        if not peak.isdecimal() or interval.start + int(peak) >= interval.end:
+            raise UserError(f"{place}: summit {peak!r} in column 10: expected bases from the start on, or -1 for none")
+        interval = replace(interval, summit=interval.start + int(peak))
+    return interval, named
 
 
-def _checked(name: str, contig: str, start: str, end: str, strand: str, place: str) -> Interval:
-    if not (start.isdecimal() and end.isdecimal() and int(start) < int(end)):
-        raise UserError(f"{place}: start {start!r} and end {end!r}: expected whole numbers from 0, the start smaller")
-    if strand not in ("", ".", "+", "-"):
-        raise UserError(f"{place}: strand {strand!r}: expected '+', '-', '.' or nothing")
-    return Interval(name, contig, int(start), int(end), "-" if strand == "-" else "+")
+def _gff_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[Interval, dict[str, str]]:
+    if len(cells) < len(GFF) - 1:
+        raise UserError(f"{place}: expected the nine columns of a GFF file, with tabs between, got {len(cells)}")
+    named = dict(zip(GFF, cells, strict=False))
+    found = _GFF_NAME.search(named.get("attributes", ""))
+    name = found[1].strip() if found else ""
+    strand = "." if named["strand"] == "?" else named["strand"]
+    return _checked(name, named["seqid"], named["start"], named["end"], strand, place, 1), named
+
+
+def _checked(name: str, contig: str, start: str, end: str, strand: str, place: str, first: int = 0) -> Interval:
+    """Return an interval that counts from 0; `first` is the number of the first base where it stands."""
+    whole = start.isdecimal() and end.isdecimal()
+    if not (whole and first <= int(start) < int(end) + first):
+        raise UserError(
+            f"{place}: start {start!r} and end {end!r}: expected whole numbers from {first}, the start smaller"
+        )
+    if strand not in _STRANDS:
+        raise UserError(f"{place}: strand {strand!r}: expected '+', '-', '.', '*' or nothing")
+    at = int(start) - first
+    shown = name if name not in ("", ".") else f"{contig}:{at}-{end}"
+    return Interval(shown, contig, at, int(end), _STRANDS[strand])

@@ -1,17 +1,21 @@
-"""From what stands in a file to labels: class ids that depend on the names alone, 0 and 1, or numbers."""
+"""Parse labels: class names, 0 and 1, or numbers."""
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from titans_seq.errors import UserError
 
+from .bad_records import Refuse
 from .folders import Part
 from .values import Kind, LabelledSequences, Record, Splits
 
 _MISSING = ("", "nan", "NaN", "NA", "N/A")
+_SEPARATOR = re.compile(r"\s*[;|,]\s*")
+_SHOWN = 20
 _BITS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
 
 
@@ -42,7 +46,8 @@ def check_labels(labels: Sequence[str], columns: Sequence[str], kind: Kind, plac
     """
     for text, column in zip(labels, columns, strict=True):
         if text in _MISSING:
-            raise UserError(f"{place}: no label in column {column!r}: fill the cell or remove the row")
+            several = "; of several labels each has a column of 0 and 1" if kind == "classes" else ""
+            raise UserError(f"{place}: no label in column {column!r}: fill the cell or remove the row{several}")
         if kind == "multilabel" and text not in _BITS:
             raise UserError(f"{place}: label {text!r} in column {column!r}: of several labels each must be 0 or 1")
         if kind == "regression" and not math.isfinite(_number(text)):
@@ -63,36 +68,43 @@ def class_names(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def assemble(
-    parts: Mapping[Part, Sequence[Labelled]], kind: Kind, columns: Sequence[str], source: str, to_train: bool = True
+    parts: Mapping[Part, Sequence[Labelled]],
+    kind: Kind,
+    columns: Sequence[str],
+    source: str,
+    refuse: Refuse,
+    to_train: bool = True,
 ) -> Splits:
-    """The parts of a data set, with the same classes in each.
+    """Return the parts of a data set, with the same classes in each.
 
     Args:
         parts: the records of each part, "train" among them; their labels have passed `check_labels`.
         kind: what the labels are.
         columns: what each label is called; the classes of "multilabel".
         source: what to call the data set in messages.
+        refuse: what to do about a record of a class that training lacks.
         to_train: refuse one class only.
 
     Raises:
         UserError: if a part is empty, training has one class only, or another part has a class that training lacks.
     """
+    classes: tuple[str, ...] = tuple(columns) if kind == "multilabel" else ()
+    if kind == "classes" and parts["train"]:
+        classes = _classes(parts["train"], source, to_train)
+        parts = {part: list(_known(held, classes, part, refuse)) for part, held in parts.items()}
     for part, held in parts.items():
         if not held:
             raise UserError(f"{source}: no usable record in its {part} part: expected sequences with labels")
-    classes: tuple[str, ...] = tuple(columns) if kind == "multilabel" else ()
-    if kind == "classes":
-        classes = _classes(parts, source, to_train)
     made = {part: _sequences(held, kind, classes) for part, held in parts.items()}
     return Splits(made["train"], made.get("validation"), made.get("test"))
 
 
-def _classes(parts: Mapping[Part, Sequence[Labelled]], source: str, to_train: bool) -> tuple[str, ...]:
-    classes = class_names([held.labels[0] for held in parts["train"]])
+def _classes(train: Sequence[Labelled], source: str, to_train: bool) -> tuple[str, ...]:
+    classes = class_names([held.labels[0] for held in train])
     if to_train and len(classes) == 1:
-        first = parts["train"][0].record
+        first = train[0].record
         raise UserError(
-            f"{source}: all {len(parts['train']):,} training records are of one class, {classes[0]!r} (the first is "
+            f"{source}: all {len(train):,} training records are of one class, {classes[0]!r} (the first is "
             f"{first.source}, record {first.number}, {first.name}): a classifier needs at least two; add the records "
             "of another class"
         )
@@ -100,17 +112,30 @@ def _classes(parts: Mapping[Part, Sequence[Labelled]], source: str, to_train: bo
     if all(map(math.isfinite, numbers)) and not all(number.is_integer() for number in numbers):
         fraction = next(name for name, number in zip(classes, numbers, strict=True) if not number.is_integer())
         raise UserError(
-            f"{source}: labels such as {fraction!r} are numbers, not names of classes: give the kind 'regression'"
+            f"{source}: labels such as {fraction!r} are numbers, not names of classes: give --kind regression"
         )
-    for part, labelled in parts.items():
-        for held in labelled:
-            if held.labels[0] not in classes:
-                raise UserError(
-                    f"{held.record.source}, record {held.record.number} ({held.record.name}): class "
-                    f"{held.labels[0]!r} is in the {part} part and not in training, which has "
-                    f"{', '.join(map(repr, classes))}: correct the label or add training records of this class"
-                )
+    several = next((name for name in classes if set(_SEPARATOR.split(name)) & set(classes) - {name}), None)
+    if several is not None:
+        raise UserError(
+            f"{source}: the label {several!r} holds several in one cell, others of which stand alone: give each label "
+            "a column of 0 and 1 (--label once for each)"
+        )
     return classes
+
+
+def _known(held: Sequence[Labelled], classes: tuple[str, ...], part: Part, refuse: Refuse) -> Iterator[Labelled]:
+    """Give the records whose class training has."""
+    for one in held:
+        if one.labels[0] in classes:
+            yield one
+            continue
+        refuse(
+            UserError(
+                f"{one.record.source}, record {one.record.number} ({one.record.name}): class {one.labels[0]!r} is in "
+                f"the {part} part and not in training, which has {', '.join(map(repr, classes[:_SHOWN]))}: correct "
+                "the label or add training records of this class"
+            )
+        )
 
 
 def _sequences(labelled: Sequence[Labelled], kind: Kind, classes: tuple[str, ...]) -> LabelledSequences:

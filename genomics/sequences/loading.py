@@ -1,6 +1,7 @@
 """From a path to a data set: tables, folders with a file or folder a class, intervals, and the published archive."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -8,12 +9,13 @@ from pathlib import Path
 from titans_seq.errors import UserError
 
 from .archive import is_archive, read_archive
-from .bad_records import refusal
+from .bad_records import Refuse
 from .folders import Part, find_classes, find_parts
 from .labels import Labelled, assemble
+from .opening import is_pipe
 from .options import LoadOptions
 from .reference import Reference
-from .sources import LabelColumns, Reading, labelled_table, records_of, refuse_labels
+from .sources import LabelColumns, Reading, distinct, labelled_table, records_of, refuse_labels
 from .values import Record, Splits
 
 _BY_NAME = LabelColumns((), ("class",), "classes")
@@ -23,6 +25,7 @@ def load_splits(
     path: str | os.PathLike[str],
     options: LoadOptions | None = None,
     left_out: list[str] | None = None,
+    notes: Counter[str] | None = None,
     *,
     to_train: bool = True,
 ) -> Splits:
@@ -35,6 +38,7 @@ def load_splits(
             compressed with gzip. What is not divided into parts is training data.
         options: what the files do not say.
         left_out: with `skip_bad`, the message of each record that is left out is appended.
+        notes: what was done to records beyond cleaning, in sentences, with the number of records each is true of.
         to_train: refuse data of one class, on which nothing can be trained.
 
     Returns:
@@ -54,11 +58,11 @@ def load_splits(
         (('a', 'b'), [0, 0, 1], ('TTTT', 'CC', 'ACGT'))
     """
     path, options = Path(path), options or LoadOptions()
-    if not path.exists():
+    if not path.exists() and not is_pipe(path):
         raise UserError(f"{path}: no such file or folder: check the path")
-    refuse = refusal(options.skip_bad, left_out)
-    if path.is_file() and is_archive(path):
-        return assemble(read_archive(path, refuse), "classes", _BY_NAME.names, str(path), to_train)
+    refuse = Refuse(options.skip_bad, left_out, notes)
+    if not path.is_dir() and is_archive(path):
+        return assemble(read_archive(path, refuse), "classes", _BY_NAME.names, str(path), refuse, to_train)
     with nullcontext() if options.reference is None else Reference(Path(options.reference)) as reference:
         reading = Reading(options, reference, refuse)
         sources = (find_parts(path) if path.is_dir() else {}) or {"train": path}
@@ -73,18 +77,23 @@ def load_splits(
                     f"{source}: its labels are {', '.join(found.names)}, those of training are "
                     f"{', '.join(columns.names)}: use the same columns in each part"
                 )
-    return assemble(parts, columns.kind, columns.names, str(path), to_train)
+    return assemble(parts, columns.kind, columns.names, str(path), refuse, to_train)
 
 
 def read_all(
-    paths: Iterable[str | os.PathLike[str]], options: LoadOptions | None = None, left_out: list[str] | None = None
+    paths: Iterable[str | os.PathLike[str]],
+    options: LoadOptions | None = None,
+    left_out: list[str] | None = None,
+    notes: Counter[str] | None = None,
 ) -> Iterator[Record]:
     r"""The records of files, one at a time: FASTA, FASTQ, GenBank, one a line, a column of a table, or intervals.
 
     Args:
         paths: the files, plain or compressed with gzip or bgzip, one after the other; their content tells the format.
+            `-` is standard input.
         options: what the files do not say; the reference of intervals among them.
         left_out: with `skip_bad`, the message of each record that is left out is appended.
+        notes: see `load_splits`. A record of an earlier one's name has its number behind it.
 
     Raises:
         UserError: if a file is missing or broken, or a record cannot be used; the message names the record.
@@ -98,9 +107,8 @@ def read_all(
     """
     options = options or LoadOptions()
     with nullcontext() if options.reference is None else Reference(Path(options.reference)) as reference:
-        reading = Reading(options, reference, refusal(options.skip_bad, left_out))
-        for path in paths:
-            yield from records_of(Path(path), reading)
+        reading = Reading(options, reference, Refuse(options.skip_bad, left_out, notes))
+        yield from distinct((record for path in paths for record in records_of(Path(path), reading)), reading.refuse)
 
 
 def _read(source: Path, reading: Reading) -> tuple[list[Labelled], LabelColumns]:

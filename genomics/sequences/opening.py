@@ -1,7 +1,12 @@
-"""Opening files: plain or compressed with gzip or bgzip, which their first bytes tell, whatever their names say."""
+"""Opening files and pipes: plain or compressed with gzip or bgzip, as their first bytes tell, whatever the names say."""
 
+import atexit
+import functools
 import gzip
 import io
+import shutil
+import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +17,8 @@ from titans_seq.errors import UserError
 
 BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 """What reading a truncated or damaged gzip file raises."""
+
+STANDARD_INPUT = "-"
 
 _GZIP = b"\x1f\x8b"
 _EXTRA = 4
@@ -25,6 +32,40 @@ _OTHERS = {
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
+
+
+def regular_file(path: Path) -> Path:
+    """Return a file that can be read more than once: the path itself, or a copy of what a pipe gives.
+
+    `-` is standard input. A pipe is read once in the life of the program, into a temporary file that goes with it.
+
+    Raises:
+        UserError: if the pipe cannot be read.
+    """
+    if str(path) != STANDARD_INPUT and (not path.exists() or path.is_file() or path.is_dir()):
+        return path
+    return _copy_of_pipe(str(path))
+
+
+def is_pipe(path: Path) -> bool:
+    """Return whether a path is that of a pipe, or `-`: what it gives is there once and not again."""
+    return str(path) == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+@functools.cache
+def _copy_of_pipe(path: str) -> Path:
+    kept = tempfile.NamedTemporaryFile(prefix="titans-pipe-")  # noqa: SIM115 - other readers open it by its name
+    atexit.register(kept.close)
+    try:
+        if path in (STANDARD_INPUT, "/dev/stdin"):
+            shutil.copyfileobj(sys.stdin.buffer, kept)
+        else:
+            with open(path, "rb") as stream:
+                shutil.copyfileobj(stream, kept)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}): write it to a file and give that") from error
+    kept.flush()
+    return Path(kept.name)
 
 
 @contextmanager
@@ -79,6 +120,7 @@ def is_ordinary_gzip(path: Path) -> bool:
     Raises:
         UserError: if it is compressed with bgzip and its end is missing.
     """
+    path = regular_file(path)
     with path.open("rb") as stream:
         head = stream.read(14)
         blocked = len(head) == 14 and bool(head[3] & _EXTRA) and head[12:14] == b"BC"
@@ -94,7 +136,7 @@ def _open(path: Path) -> Iterator[io.BufferedReader | gzip.GzipFile]:
     if path.is_dir():
         raise UserError(f"{path}: is a folder: give a file")
     try:
-        raw = path.open("rb")
+        raw = regular_file(path).open("rb")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file or folder: check the path") from error
     except OSError as error:

@@ -1,10 +1,13 @@
 """How a data set is read."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from titans_seq.errors import UserError
 
 from .values import Kind
+
+Edges = Literal["refuse", "shift", "fill"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,9 @@ class LoadOptions:
             as "label" or "class", or, for several labels, takes all columns but those of the name and the sequence.
         kind: what the labels are. None takes several columns for "multilabel", one for "classes".
         reference: FASTA file from which intervals are cut.
-        window: bases around the middle of each interval that are taken in place of the interval, at least 1.
+        window: bases around the middle of each interval, or its summit, that are taken in place of the interval, at
+            least 1.
+        edges: what becomes of one that leaves its contig: "refuse" it, "shift" it inward, or "fill" it with N.
         skip_bad: leave out records that cannot be used.
 
     Raises:
@@ -33,11 +38,14 @@ class LoadOptions:
     kind: Kind | None = None
     reference: str | None = None
     window: int | None = None
+    edges: Edges = "refuse"
     skip_bad: bool = False
 
     def __post_init__(self) -> None:
         if self.window is not None and self.window < 1:
             raise UserError(f"the window must be at least 1 base, got {self.window}")
+        if self.edges not in get_args(Edges):
+            raise UserError(f"edges must be {', '.join(get_args(Edges))}, got {self.edges!r}")
         if self.kind not in (None, "classes", "multilabel", "regression"):
             raise UserError(f"the kind of labels must be classes, multilabel or regression, got {self.kind!r}")
         if len(self.labels) > 1 and self.kind in ("classes", "regression"):

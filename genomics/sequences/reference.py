@@ -13,8 +13,8 @@ from Bio import SeqIO
 from titans_seq.errors import UserError
 
 from .alphabet import clean, reverse_complement
-from .formats import find_format
-from .opening import BROKEN_GZIP, broken_gzip, is_ordinary_gzip, open_text, read_start
+from .formats import fasta_entries, find_format
+from .opening import BROKEN_GZIP, broken_gzip, is_ordinary_gzip, open_text, read_start, regular_file
 
 _SHOWN = 8
 _HELD_BASES = 300_000_000  # a little more than the longest human chromosome
@@ -125,7 +125,7 @@ class Reference:
 
     def _read(self, name: str) -> str:
         try:
-            text = str(self._index[name].seq)
+            text = self._index.get_raw(name).decode("utf-8", errors="replace").partition("\n")[2]
         except BROKEN_GZIP as error:
             raise broken_gzip(self.path, f"contig {name!r}", error) from error
         return self._cleaned(text, name)
@@ -134,15 +134,16 @@ class Reference:
         place = f"{self.path}, contig {name!r}"
         gap = next((letter for letter in "-." if letter in text), None)
         if gap is not None:
+            at = len("".join(text[: text.index(gap)].split())) + 1
             raise UserError(
-                f"{place}: has a gap {gap!r} at position {text.index(gap) + 1:,}, where no base stands: give the "
+                f"{place}: has a gap {gap!r} at position {at:,}, where no base stands: give the "
                 "genome itself, not an alignment"
             )
         return clean(text, place)
 
     def _indexed(self) -> Any:
         try:
-            return SeqIO.index(str(self.path), "fasta")
+            return SeqIO.index(str(regular_file(self.path)), "fasta")
         except BROKEN_GZIP as error:
             raise broken_gzip(self.path, "while its contigs were looked up", error) from error
         except ValueError as error:
@@ -152,11 +153,10 @@ class Reference:
         contigs: dict[str, str] = {}
         with open_text(self.path) as stream:
             try:
-                for record in SeqIO.parse(stream, "fasta"):
-                    name = record.id or ""
-                    if name in contigs:
-                        raise _unusable(self.path, f"Duplicate key '{name}'")
-                    contigs[name] = self._cleaned(str(record.seq), name)
+                for entry in fasta_entries(line for line in stream if line.strip()):
+                    if entry.name in contigs:
+                        raise _unusable(self.path, f"Duplicate key '{entry.name}'")
+                    contigs[entry.name] = self._cleaned(entry.text, entry.name)
             except BROKEN_GZIP as error:
                 raise broken_gzip(self.path, f"record {len(contigs) + 1}", error) from error
         return contigs

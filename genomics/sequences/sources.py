@@ -1,20 +1,27 @@
-"""The records of one file: sequences, a table, or intervals with a reference; with or without labels."""
+"""Records of one file: sequences, a table, or intervals with a reference; with or without labels."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from titans_seq.errors import UserError
 
 from .alphabet import clean
 from .bad_records import Refuse
 from .formats import find_format, parse
-from .intervals import Interval, IntervalColumns, cut, interval_columns, interval_of, read_bed
+from .intervals import IntervalColumns, cut, interval_columns, interval_of, read_intervals
 from .labels import Labelled, check_labels
 from .options import LoadOptions
 from .reference import Reference
-from .tables import LABEL, NAME, Row, Table, open_table
-from .values import Kind, Record
+from .tables import LABEL, NAME, Table, open_table
+from .values import Interval, Kind, Record
+
+LabelsOf = Callable[[Sequence[str], str], tuple[str, ...]]
+"""The labels in the cells of a row, which a text names in messages."""
+
+_NAME_COLUMN = "name"
 
 
 @dataclass(frozen=True)
@@ -40,15 +47,28 @@ class LabelColumns:
     names: tuple[str, ...]
     kind: Kind
 
-    def of(self, row: Row, place: str) -> tuple[str, ...]:
-        """The labels in a row, which `place` names in messages; refused if one cannot be used."""
-        labels = tuple(row.cells[number] for number in self.numbers)
+    def of(self, cells: Sequence[str], place: str) -> tuple[str, ...]:
+        """Return the labels in a row, which `place` names in messages.
+
+        Raises:
+            UserError: if one cannot be used.
+        """
+        labels = tuple(cells[number] for number in self.numbers)
         check_labels(labels, self.names, self.kind, place)
         return labels
 
 
+@dataclass(frozen=True)
+class _Row:
+    """An interval with its row in the file and its labels."""
+
+    number: int
+    interval: Interval
+    labels: tuple[str, ...] = ()
+
+
 def records_of(path: Path, reading: Reading) -> Iterator[Record]:
-    """The records of a file, without labels.
+    """Read the records of a file, without labels.
 
     Raises:
         UserError: if the file cannot be read, or holds intervals and there is no reference.
@@ -56,12 +76,31 @@ def records_of(path: Path, reading: Reading) -> Iterator[Record]:
     form = find_format(path)
     if form == "table":
         table = open_table(path)
-        yield from (held.record for held in _rows(table, _content(table, reading.options), reading, lambda *_: ()))
-    elif form == "bed":
-        intervals = ((number, interval, ()) for number, interval in read_bed(path, reading.refuse))
-        yield from (held.record for held in _cut_all(path, "record", intervals, reading))
+        yield from (held.record for held in _rows(table, _content(table, reading.options), reading, _no_labels))
+    elif form in ("bed", "gff"):
+        yield from (held.record for held in _cut_all(path, "record", _lines(path, form, reading), reading))
     else:
         yield from parse(path, form, reading.refuse)
+
+
+def distinct(records: Iterable[Record], refuse: Refuse) -> Iterator[Record]:
+    """Give records whose names came before another name, so that outputs can tell them apart; this is noted.
+
+    Example:
+        >>> records = [Record("s", "A", "a.fa", 1), Record("s", "C", "a.fa", 2)]
+        >>> [record.name for record in distinct(records, Refuse())]
+        ['s', 's#2']
+    """
+    seen: set[str] = set()
+    for record in records:
+        name, number = record.name, 2
+        while name in seen:
+            name, number = f"{record.name}#{number}", number + 1
+        seen.add(name)
+        if name != record.name:
+            refuse.note("has the name of an earlier record, so a number was added to it, as in name#2")
+            record = replace(record, name=name)
+        yield record
 
 
 def refuse_labels(path: Path) -> None:
@@ -81,47 +120,60 @@ def refuse_labels(path: Path) -> None:
 
 
 def labelled_table(path: Path, reading: Reading) -> tuple[list[Labelled], LabelColumns]:
-    """The records of a table with the labels that stand beside them.
+    """Read the records of a file with the labels that stand beside them.
 
     Raises:
-        UserError: if the file is no table, or a column is missing.
+        UserError: if the file has no labels, or a column is missing.
     """
-    table, content, columns = _labelled(path, reading)
+    form = find_format(path)
+    if form in ("bed", "gff"):
+        rows, columns = _labelled_lines(path, form, reading)
+        return list(_cut_all(path, "record", rows, reading)), columns
+    table, content, columns = _labelled(path, form, reading)
     return list(_rows(table, content, reading, columns.of)), columns
 
 
 def intervals_of(path: Path, reading: Reading) -> Iterator[Interval]:
-    """The places in a file, without labels.
+    """Read the intervals of a file, without labels.
 
     Raises:
         UserError: if the file cannot be read, or holds no intervals.
     """
-    if find_format(path) == "bed":
-        yield from (interval for _, interval in read_bed(path, reading.refuse))
+    form = find_format(path)
+    if form in ("bed", "gff"):
+        yield from (row.interval for row in _lines(path, form, reading))
         return
     table = open_table(path)
-    columns = _places_in(table, _content(table, reading.options))
-    yield from (interval for _, interval, _ in _intervals(table, columns, reading, lambda *_: ()))
+    columns = _intervals_in(table, _content(table, reading.options))
+    yield from (row.interval for row in _intervals(table, columns, reading, _no_labels))
 
 
 def labelled_intervals(path: Path, reading: Reading) -> Iterator[tuple[Interval, tuple[str, ...]]]:
-    """The places in a table with the labels that stand beside them.
+    """Read the intervals of a file with the labels that stand beside them.
 
     Raises:
-        UserError: if the file is no table, or a column is missing.
+        UserError: if the file has no labels, or a column is missing.
     """
-    table, content, columns = _labelled(path, reading)
+    form = find_format(path)
+    if form in ("bed", "gff"):
+        rows, columns = _labelled_lines(path, form, reading)
+    else:
+        table, content, columns = _labelled(path, form, reading)
+        rows = _intervals(table, _intervals_in(table, content), reading, columns.of)
     if columns.kind != "classes":
         raise UserError(
-            f"{path}: places alone can be compared by one label, a class; it has {', '.join(columns.names)}"
+            f"{path}: intervals alone can be compared by one label, a class; it has {', '.join(columns.names)}"
         )
-    found = _intervals(table, _places_in(table, content), reading, columns.of)
-    yield from ((interval, labels) for _, interval, labels in found)
+    yield from ((row.interval, row.labels) for row in rows)
 
 
-def _labelled(path: Path, reading: Reading) -> tuple[Table, int | IntervalColumns, LabelColumns]:
-    """A table, where its sequences or intervals stand, and where its labels do."""
-    if find_format(path) != "table":
+def _no_labels(cells: Sequence[str], place: str) -> tuple[str, ...]:
+    return ()
+
+
+def _labelled(path: Path, form: str, reading: Reading) -> tuple[Table, int | IntervalColumns, LabelColumns]:
+    """Return a table, where its sequences or intervals stand, and where its labels do."""
+    if form != "table":
         raise UserError(
             f"{path}: holds no labels: give a table with a column of sequences and one of labels, or a folder with one "
             "file or folder of sequences a class"
@@ -131,14 +183,52 @@ def _labelled(path: Path, reading: Reading) -> tuple[Table, int | IntervalColumn
     return table, content, _label_columns(table, content, reading.options)
 
 
-def _places_in(table: Table, content: int | IntervalColumns) -> IntervalColumns:
+def _labelled_lines(path: Path, form: Literal["bed", "gff"], reading: Reading) -> tuple[list[_Row], LabelColumns]:
+    """Return the intervals of a BED file, whose column 4 is the class unless another column is named.
+
+    Raises:
+        UserError: if there is no such column, or each interval has a label of its own, which is then a name.
+    """
+    names = reading.options.labels or ((_NAME_COLUMN,) if form == "bed" else ())
+    kind = reading.options.kind or ("multilabel" if len(names) > 1 else "classes")
+    rows = []
+    for line in read_intervals(path, form, reading.refuse):
+        place = f"{path}, record {line.number}"
+        if unknown := [name for name in names if name not in line.cells]:
+            raise UserError(
+                f"{place}: no column {unknown[0]!r} of labels: its columns are {', '.join(line.cells)}; name the one "
+                "that holds the labels (--label), or give a folder with a file a class, such as pos.bed and neg.bed"
+            )
+        try:
+            labels = tuple(line.cells[name] for name in names)
+            check_labels(labels, names, kind, place)
+        except UserError as error:
+            reading.refuse(error)
+        else:
+            rows.append(_Row(line.number, line.interval, labels))
+    found = Counter(row.labels for row in rows)
+    if not names or (not reading.options.labels and 2 * len(found) > len(rows)):
+        raise UserError(
+            f"{path}: holds no labels ({len(found):,} different names in column 4 of {len(rows):,} intervals): give a "
+            "folder with a file a class, such as pos.bed and neg.bed, or name the column that holds them (--label)"
+        )
+    if not reading.options.labels:
+        reading.refuse.note("has its class in column 4")
+    return rows, LabelColumns((), names, kind)
+
+
+def _lines(path: Path, form: Literal["bed", "gff"], reading: Reading) -> Iterator[_Row]:
+    return (_Row(line.number, line.interval) for line in read_intervals(path, form, reading.refuse))
+
+
+def _intervals_in(table: Table, content: int | IntervalColumns) -> IntervalColumns:
     if not isinstance(content, IntervalColumns):
         raise UserError(f"{table.path}: holds sequences, where the files before it hold intervals: keep to one of them")
     return content
 
 
 def _content(table: Table, options: LoadOptions) -> int | IntervalColumns:
-    """The column of sequences, or those of intervals."""
+    """Return the column of sequences, or those of intervals."""
     if options.sequence is not None:
         return table.column(options.sequence)
     found = table.sequence
@@ -169,59 +259,48 @@ def _label_columns(table: Table, content: int | IntervalColumns, options: LoadOp
     return LabelColumns(numbers, tuple(table.columns[number] for number in numbers), kind)
 
 
-def _rows(
-    table: Table,
-    content: int | IntervalColumns,
-    reading: Reading,
-    labels_of: Callable[[Row, str], tuple[str, ...]],
-) -> Iterator[Labelled]:
+def _rows(table: Table, content: int | IntervalColumns, reading: Reading, labels_of: LabelsOf) -> Iterator[Labelled]:
     if isinstance(content, IntervalColumns):
-        intervals = _intervals(table, content, reading, labels_of)
-        yield from _cut_all(table.path, "row", intervals, reading)
+        yield from _cut_all(table.path, "row", _intervals(table, content, reading, labels_of), reading)
         return
     named = table.find(NAME)
     for row in table.rows(reading.refuse):
         name = row.cells[named] if named is not None else ""
         place = f"{table.path}, row {row.number}" + (f" ({name})" if name else "")
         try:
-            sequence = clean(row.cells[content], place)
-            labels = labels_of(row, place)
+            sequence = clean(row.cells[content], place, reading.refuse.note)
+            labels = labels_of(row.cells, place)
         except UserError as error:
             reading.refuse(error)
         else:
             yield Labelled(Record(name or str(row.number), sequence, str(table.path), row.number), labels)
 
 
-def _intervals(
-    table: Table,
-    columns: IntervalColumns,
-    reading: Reading,
-    labels_of: Callable[[Row, str], tuple[str, ...]],
-) -> Iterator[tuple[int, Interval, tuple[str, ...]]]:
+def _intervals(table: Table, columns: IntervalColumns, reading: Reading, labels_of: LabelsOf) -> Iterator[_Row]:
     for row in table.rows(reading.refuse):
         place = f"{table.path}, row {row.number}"
         try:
-            interval, labels = interval_of(row, columns, place), labels_of(row, place)
+            interval = interval_of(row, columns, place, reading.refuse)
+            labels = labels_of(row.cells, place)
         except UserError as error:
             reading.refuse(error)
         else:
-            yield row.number, interval, labels
+            yield _Row(row.number, interval, labels)
 
 
-def _cut_all(
-    path: Path, unit: str, intervals: Iterable[tuple[int, Interval, tuple[str, ...]]], reading: Reading
-) -> Iterator[Labelled]:
-    """Intervals with their sequences, in the order of the file."""
+def _cut_all(path: Path, unit: str, rows: Iterable[_Row], reading: Reading) -> Iterator[Labelled]:
+    """Return intervals with their sequences, in the order of the file."""
     reference = reading.reference
     if reference is None:
         raise UserError(f"{path}: holds intervals, not sequences: give the FASTA file of the genome (--reference)")
     found: dict[int, Labelled] = {}
     # One contig after the other, since the reference holds a few at a time.
-    for number, interval, labels in sorted(intervals, key=lambda item: item[1].contig):
+    for row in sorted(rows, key=lambda row: row.interval.contig):
         try:
-            sequence = cut(interval, reference, reading.options.window, f"{path}, {unit} {number}")
+            sequence = cut(row.interval, reference, reading.options, f"{path}, {unit} {row.number}", reading.refuse)
         except UserError as error:
             reading.refuse(error)
         else:
-            found[number] = Labelled(Record(interval.name, sequence, str(path), number), labels)
+            record = Record(row.interval.name, sequence, str(path), row.number, row.interval)
+            found[row.number] = Labelled(record, row.labels)
     yield from (found[number] for number in sorted(found))

@@ -12,6 +12,27 @@ Kind = Literal["classes", "multilabel", "regression"]
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A stretch of a contig.
+
+    Args:
+        name: what it is called.
+        contig: name of the contig.
+        start: its first base, from 0.
+        end: the base after its last.
+        strand: "+", "-", or "." where none is given, which is read as "+".
+        summit: the base that a window is centred on; None for the middle.
+    """
+
+    name: str
+    contig: str
+    start: int
+    end: int
+    strand: str
+    summit: int | None = None
+
+
+@dataclass(frozen=True)
 class Record:
     """One sequence of a file.
 
@@ -19,13 +40,15 @@ class Record:
         name: its identifier in the file.
         sequence: upper-case letters A, C, G, T, N and the other IUPAC codes; see `alphabet.clean`.
         source: path of the file.
-        number: its place in the file, from 1.
+        number: its row in the file, from 1.
+        interval: where it was cut from a reference; None of a sequence that stands in the file itself.
     """
 
     name: str
     sequence: str
     source: str
     number: int
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, eq=False)

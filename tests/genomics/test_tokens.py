@@ -50,16 +50,16 @@ def test_a_sequence_shorter_than_a_token_is_one_unknown_token():
 
 
 @pytest.mark.parametrize("tokenizer", ALL, ids=str)
-@pytest.mark.parametrize("length", [1, 2, 7, 22])
-def test_values_are_shared_out_among_bases(tokenizer: Tokenizer, length: int):
-    values = np.arange(1.0, 1 + len(tokenizer.encode(SEQUENCE[:length])))
-    shared = tokenizer.per_base(values, length)
-    assert shared.shape == (length,)
-    assert shared.sum() == pytest.approx(values.sum())
-
-
-def test_values_of_overlapping_tokens_add_up():
-    assert KMers(2).per_base(np.array([2.0, 4.0]), 3).tolist() == [1.0, 3.0, 2.0]
+def test_substitutions_are_those_of_a_score_that_adds_up_tokens(tokenizer: Tokenizer):
+    sequence = "ACGTTGCAAGGTC"
+    worth = np.random.default_rng(0).normal(size=tokenizer.vocabulary)
+    ids = tokenizer.encode(sequence)
+    changes = tokenizer.substitutions(np.tile(worth, (len(ids), 1)), ids, len(sequence))
+    for place in range(len(sequence)):
+        for number, base in enumerate("ACGT"):
+            mutant = sequence[:place] + base + sequence[place + 1 :]
+            expected = worth[tokenizer.encode(mutant)].sum() - worth[ids].sum()
+            assert changes[place, number] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("tokenizer", ALL, ids=str)

@@ -309,7 +309,7 @@ def test_folders_that_are_taken(csv, tiny_config, tmp_path):
         train_run(csv, other / "thesis.txt", tiny_config())
     with pytest.raises(UserError, match="is not a run folder: it has no config.yaml"):
         open_run(other)
-    with pytest.raises(UserError, match="no such run folder"):
+    with pytest.raises(UserError, match="is not a run folder: there is no such folder"):
         open_run(tmp_path / "nowhere")
 
 

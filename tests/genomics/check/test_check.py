@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,8 +119,33 @@ class TestOneFault:
     def test_unequal_classes_and_unknown_letters(self) -> None:
         data = made([text(50) + "NNR" for _ in range(40)], [0] * 34 + [1] * 6)
         found = findings(check(Splits(data)))
-        assert found[0].startswith("The classes are unequal: from 6 to 34 sequences.")
+        assert found[0].startswith("The classes are unequal: from 6 to 34 sequences. Weight them (--class-weights balanced)")
         assert found[1] == "5.7% of the letters of train are not A, C, G or T."
+
+    @pytest.mark.parametrize(
+        ("names", "alike"),
+        [(("TRUE", "True"), "'TRUE' and 'True'"), (("a b", "a  B"), "'a b' and 'a  B'"), (("1", "1.0"), "'1' and '1.0'")],
+    )
+    def test_classes_that_differ_only_in_how_they_are_written(self, names: tuple[str, str], alike: str) -> None:
+        data = made([text(50) for _ in range(40)], [n % 2 for n in range(40)])
+        (found,) = findings(check(Splits(replace(data, classes=names))))
+        assert found.startswith(f"The classes {alike} differ only in case, in blanks or in how")
+
+    def test_a_class_that_a_part_lacks(self) -> None:
+        train = made([text(50) for _ in range(40)], [n % 2 for n in range(40)])
+        test = made([text(50) for _ in range(9)], [1] * 9)
+        (found,) = findings(check(Splits(train, test=test)))
+        assert found.startswith("The test part has no sequence of 'no': its scores say nothing about that")
+
+    def test_sequences_of_n(self) -> None:
+        sequences = [text(50) for _ in range(40)]
+        sequences[3:5] = ["N" * 50, "N" * 26 + text(24)]
+        found = findings(check(Splits(made(sequences, [n % 2 for n in range(40)]))))
+        assert found[0].startswith("2 of 40 train sequences are mostly N or other letters")
+
+    def test_classes_of_unlike_composition(self) -> None:
+        data = made(["GC" * 4 + text(42) if n % 2 else text(50) for n in range(80)], [n % 2 for n in range(80)])
+        assert findings(check(Splits(data)))[0].startswith("GC content differs between classes: ")
 
     def test_short_sequences_are_counted(self) -> None:
         data = made([text(10), text(50), text(50)], [0, 1, 1])

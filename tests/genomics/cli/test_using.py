@@ -1,6 +1,10 @@
 """predict, embed, explain, variants and help."""
 
 import csv
+import gzip
+import io
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +12,7 @@ import pytest
 
 from genomics.cli.main import COMMANDS
 from genomics.runs import load_classifier
+from genomics.sequences import opening
 from tests.genomics.cli.conftest import TINY
 
 
@@ -21,11 +26,15 @@ def test_predict_writes_a_row_a_sequence(titans, run, fasta, tmp_path):
     code, printed, err = titans("predict", run, fasta, fasta, "--out", out, "--progress", "none")
     assert (code, err) == (0, "")
     header, *rows = read(out)
-    assert header == ["name", "predicted", "probability_background", "probability_motif"]
-    assert [row[0] for row in rows] == ["one", "two", "three"] * 2
+    place = ["contig", "start", "end", "strand", "length", "unknown"]
+    assert header == ["name", *place, "predicted", "probability_background", "probability_motif"]
+    assert [row[0] for row in rows] == ["one", "two", "three", "one#2", "two#2", "three#2"]
+    assert [row[5:7] for row in rows[:3]] == [["10", "2"], ["12", "0"], ["7", "0"]]
     expected = load_classifier(run, "cpu").predict_proba(["ACGTACGTNN", "TTTTACGTGGCA", "GATTACA"])
-    np.testing.assert_allclose([[float(cell) for cell in row[2:]] for row in rows[:3]], expected, rtol=1e-5)
-    assert printed == f"written: {out}, 6 sequences\n"
+    np.testing.assert_allclose([[float(cell) for cell in row[8:]] for row in rows[:3]], expected, rtol=1e-5)
+    assert f"written: {out}, 6 sequences; 6 of them unlike those it was trained on\n" in printed
+    assert "warning: the model was trained on sequences of 30 bases, at most 0.0% of them unknown" in printed
+    assert "note: 3 records: has the name of an earlier record" in printed
 
 
 def test_predict_says_of_which_sequences_the_model_saw_nothing(titans, parts, fasta, tmp_path):
@@ -41,9 +50,80 @@ def test_predict_reads_intervals_and_named_columns(titans, run, tmp_path):
     (tmp_path / "a.bed").write_text("I\t0\t20\tfirst\nI\t40\t60\tsecond\n")
     options = ("--reference", tmp_path / "ref.fa", "--window", "12", "--progress", "none")
     assert titans("predict", run, tmp_path / "a.bed", "--out", tmp_path / "a.csv", *options)[0] == 0
-    assert len(read(tmp_path / "a.csv")) == 3
+    rows = read(tmp_path / "a.csv")
+    assert [row[:7] for row in rows[1:]] == [
+        ["first", "I", "0", "20", ".", "12", "0"],
+        ["second", "I", "40", "60", ".", "12", "0"],
+    ]
     (tmp_path / "b.csv").write_text("id,mine\nx,ACGTACGTAC\n")
     assert titans("predict", run, tmp_path / "b.csv", "--out", tmp_path / "c.csv", "--sequence", "mine")[0] == 0
+
+
+@pytest.fixture
+def genome(tmp_path: Path) -> Path:
+    path = tmp_path / "genome.fa"
+    path.write_text(">I x\n" + "ACGTTGCAGT" * 40 + "\n>II\n" + "N" * 60 + "\n")
+    return path
+
+
+def test_a_contig_is_scanned_and_not_scored_once(titans, run, genome, tmp_path):
+    code, printed, _ = titans("predict", run, genome, "--out", tmp_path / "a.csv", "--progress", "none")
+    assert code == 0
+    header, *rows = read(tmp_path / "a.csv")
+    assert [row[1:5] for row in rows[:2]] == [["I", "0", "30", "+"], ["I", "15", "45", "+"]]
+    assert rows[-2][1:4] == ["I", "370", "400"]
+    assert rows[-1][:3] == ["II", "", ""]
+    assert "note: 1 sequences of more than 300 bases were scanned in windows of 30" in printed
+    assert titans("predict", run, genome, "--whole", "--out", tmp_path / "a.csv", "--progress", "none")[0] == 0
+    assert len(read(tmp_path / "a.csv")) == 3
+
+
+@pytest.mark.parametrize("name", ["a.bedGraph", "a.tsv", "a.bed"])
+def test_a_genome_becomes_a_track(titans, run, genome, tmp_path, name):
+    options = ("--window", "30", "--stride", "20", "--progress", "none")
+    code, printed, _ = titans("predict", run, genome, "--out", tmp_path / name, *options)
+    assert code == 0
+    lines = (tmp_path / name).read_text().splitlines()
+    assert len(lines) == 20 + (not name.endswith(".bed"))
+    assert "20 windows of 30 bases, one each 20: motif" in printed
+    assert "note: 3 windows are mostly unknown (N) and have no score" in printed
+
+
+def test_a_scan_reads_a_pipe(titans, run, genome, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(genome.read_bytes()))))
+    opening._copy_of_pipe.cache_clear()
+    assert titans("predict", run, "-", "--stride", "20", "--out", tmp_path / "a.bed", "--progress", "none")[0] == 0
+    opening._copy_of_pipe.cache_clear()
+    assert titans("predict", run, genome, "--stride", "20", "--out", tmp_path / "b.bed", "--progress", "none")[0] == 0
+    assert (tmp_path / "a.bed").read_text() == (tmp_path / "b.bed").read_text()
+
+
+def test_a_simple_model_and_the_mean_of_several_predict(titans, run, fasta, tmp_path):
+    out = tmp_path / "scores.csv"
+    assert titans("predict", run, fasta, "--model", "kmers", "--out", out, "--progress", "none")[0] == 0
+    header, *rows = read(out)
+    assert sum(map(float, rows[0][8:])) == pytest.approx(1, abs=1e-5)
+    for number in (1, 2):
+        shutil.copytree(run, tmp_path / "cv" / f"fold-{number}")
+    assert titans("predict", tmp_path / "cv", fasta, "--out", out, "--progress", "none")[0] == 0
+    header, *rows = read(out)
+    assert header[-2:] == ["spread_background", "spread_motif"]
+    assert [row[-1] for row in rows] == ["0", "0", "0"]
+
+
+def test_a_threshold_is_chosen_on_validation_and_used(titans, run, fasta, tmp_path):
+    kept = tmp_path / "z"
+    shutil.copytree(run, kept)
+    code, printed, _ = titans("decide", kept, "--by", "recall=1", "--progress", "none")
+    assert code == 0
+    assert "called motif from a probability of" in printed
+    titans("predict", kept, fasta, "--out", tmp_path / "a.csv", "--progress", "none")
+    threshold = json.loads((kept / "decision.json").read_text())["threshold"]
+    for row in read(tmp_path / "a.csv")[1:]:
+        assert row[7] == ("motif" if float(row[-1]) >= threshold else "background")
+    titans("predict", kept, fasta, "--threshold", "0", "--out", tmp_path / "a.csv", "--progress", "none")
+    assert {row[7] for row in read(tmp_path / "a.csv")[1:]} == {"motif"}
+    assert "expected mcc, f1" in titans("decide", kept, "--by", "speed")[2]
 
 
 def test_embed_writes_features_of_sequences_and_of_steps(titans, run, fasta, tmp_path):
@@ -77,6 +157,33 @@ def test_explain_writes_tables_and_pictures(titans, run, fasta, tmp_path):
     assert titans("explain", run, fasta, "--out", tmp_path / "part", *options)[0] == 0
     assert [row[0] for row in read(tmp_path / "part" / "mutagenesis.csv")[1:]] == ["3", "4", "5"]
     assert not (tmp_path / "part" / "saliency.csv").exists()
+    assert "saliency and mutagenesis agree: correlation " in printed
+
+
+def test_explain_reads_a_window_about_a_span_of_a_contig(titans, run, genome, tmp_path):
+    out = tmp_path / "e"
+    options = ("--span", "101", "120", "--format", "svg", "--format", "npz", "--progress", "none")
+    code, printed, _ = titans("explain", run, genome, "--out", out, *options)
+    assert code == 0
+    assert "I, 30 bases of 400, in a window from 96: background" in printed
+    assert [row[0] for row in read(out / "mutagenesis.csv")[1:]] == [str(place) for place in range(101, 121)]
+    assert sorted(path.suffix for path in out.iterdir()) == [".csv", ".csv", ".npz", ".npz", ".svg", ".svg"]
+    code, _, err = titans("explain", run, genome, "--record", "II", "--span", "1", "70", "--out", out)
+    assert (code, "--span 1 70: expected first and last of the positions 1 to 60" in err) == (2, True)
+
+
+def test_explain_all_records(titans, run, fasta, tmp_path):
+    out = tmp_path / "e"
+    code, _, _ = titans("explain", run, fasta, "--all", "--method", "saliency", "--out", out, "--progress", "none")
+    assert code == 0
+    with np.load(out / "saliency.npz") as held:
+        assert held["one_hot"].shape == held["contributions"].shape == (3, 4, 12)
+        assert held["names"].tolist() == ["one", "two", "three"]
+        np.testing.assert_allclose(held["contributions"].sum(1), 0, atol=1e-5)
+        importance = held["importance"]
+    mean = read(out / "saliency.csv")[1:]
+    assert [row[1] for row in mean] == ["3"] * 7 + ["2"] * 3 + ["1"] * 2
+    assert float(mean[0][2]) == pytest.approx(importance[:, 0].mean(), abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +217,7 @@ def test_variants_scores_alternatives(titans, run, reference, tmp_path):
     assert code == 0
     assert "windows of 30 bases" in out  # the median length it was trained on
     header, *rows = read(tmp_path / "v.csv")
-    assert header[-3:] == ["score_motif", "alternative_motif", "reference_motif"]
+    assert header[-3:] == ["log_odds_change_motif", "log_odds_alternative_motif", "log_odds_reference_motif"]
     assert [row[5] for row in rows] == ["C", "GT", "<DEL>"]
     assert "symbolic allele" in out
     for row in rows[:2]:

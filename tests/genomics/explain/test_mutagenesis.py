@@ -1,7 +1,10 @@
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from genomics.explain import mutagenesis, saliency, target_column, target_scores
+from genomics.explain import agreement, mutagenesis, saliency, target_column, target_scores
 from tests.genomics.explain.models import ByHand, by_hand
 from titans_seq.errors import UserError
 
@@ -81,5 +84,20 @@ def test_what_does_not_fit_is_refused() -> None:
         mutagenesis(ByHand(), SEQUENCE, window=(3, 12))
     with pytest.raises(UserError, match="the sequence to explain: 'J' at position 2 is no letter of DNA"):
         mutagenesis(ByHand(), "AJ")
-    with pytest.raises(ValueError, match=r"expected 2 finite numbers, one a base, got shape \(3,\)"):
-        saliency("AC", np.zeros(3), "yes")
+    with pytest.raises(UserError, match="the window 0-3 does not lie in a sequence of 2 bases"):
+        saliency(Estimating(), "AC", window=(0, 3))
+
+
+class Estimating(ByHand):
+    """Estimates half of what mutagenesis finds, so that the two agree in everything but size."""
+
+    def substitutions(self, records: list[str], column: int) -> Iterator[np.ndarray]:
+        yield from (brute_force(sequence) / 2 for sequence in records)
+
+
+def test_saliency_and_mutagenesis_are_compared() -> None:
+    one, other = saliency(Estimating(), SEQUENCE, window=(2, 9)), mutagenesis(ByHand(), SEQUENCE, window=(2, 9))
+    np.testing.assert_allclose(one.importance, other.importance / 2)
+    assert agreement(one, other) == pytest.approx(1)
+    np.testing.assert_allclose(one.contributions.sum(1), 0, atol=1e-12)
+    assert np.isnan(agreement(one, replace(other, changes=np.zeros((7, 4)))))

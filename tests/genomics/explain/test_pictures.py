@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 
-from genomics.explain import mutagenesis, saliency, write_attribution
+from genomics.explain import Attribution, mutagenesis, write_attribution
 from genomics.explain.pictures import draw_attribution, draw_letters
 from tests.genomics.explain.models import ByHand
 from titans_seq.errors import UserError
@@ -22,22 +22,26 @@ def test_letters_reach_from_the_axis_to_their_height() -> None:
     assert axis.get_xlim() == (10.5, 13.5)
 
 
-@pytest.mark.parametrize("count", [5, 130])
+@pytest.mark.parametrize("count", [5, 101, 130, 200])
 def test_mutagenesis_is_drawn(tmp_path: Path, count: int) -> None:
-    draw_attribution(mutagenesis(ByHand(), "GATTACAGAN" * 14, window=(2, 2 + count)), tmp_path / "a.png", "title")
+    draw_attribution(mutagenesis(ByHand(), "GATTACAGAN" * 21, window=(2, 2 + count)), tmp_path / "a.png", "title")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_saliency_is_drawn_even_if_all_of_it_is_0(tmp_path: Path) -> None:
-    draw_attribution(saliency("ACG", np.zeros(3), "yes"), tmp_path / "a.svg")
+def flat(sequence: str) -> Attribution:
+    return Attribution(sequence, 0, "yes", np.zeros((len(sequence), 4)))
+
+
+def test_an_attribution_of_zeros_is_drawn(tmp_path: Path) -> None:
+    draw_attribution(flat("ACG"), tmp_path / "a.svg")
     assert "<svg" in (tmp_path / "a.svg").read_text()
 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot draw to .*a\.txt"):
-        draw_attribution(saliency("A", np.zeros(1), "yes"), tmp_path / "a.txt")
+        draw_attribution(flat("A"), tmp_path / "a.txt")
     with pytest.raises(UserError, match="a picture holds at most 2000 bases, got 2001: give a window"):
-        draw_attribution(saliency("A" * 2001, np.zeros(2001), "yes"), tmp_path / "a.png")
+        draw_attribution(flat("A" * 2001), tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -86,24 +86,24 @@ def test_every_allele_has_a_row_with_the_difference(reference: Path, tmp_path: P
     report = score(path, reference, tmp_path / "out.csv")
     written = read(tmp_path / "out.csv")
     assert list(written[0]) == [
-        *("line", "contig", "position", "id", "ref", "alt", "note"),
-        *("score_yes", "alternative_yes", "reference_yes"),
+        *("line", "contig", "position", "id", "ref", "alt", "normalised", "note"),
+        *("log_odds_change_yes", "log_odds_alternative_yes", "log_odds_reference_yes"),
     ]
     assert [row["line"] for row in written] == ["2", "2", "3", "4", "4", "5", "6", "7", "8"]
     notes = ["", "", "", "", "symbolic allele", "no alternative", "longer than the window", "", ""]
     assert [row["note"] for row in written] == notes
-    assert [row["score_yes"] == "" for row in written] == [note != "" for note in notes]
+    assert [row["log_odds_change_yes"] == "" for row in written] == [note != "" for note in notes]
     assert (report.variants, report.scored, sum(report.skipped.values())) == (7, 6, 3)
     assert report.lines["symbolic allele"] == [4]
     with Reference(reference) as opened:
         for variant in read_vcf(path):
             for row in (row for row in written if row["line"] == str(variant.line) and not row["note"]):
                 pair = cut_pair(variant, row["alt"], opened, WINDOW)
-                assert float(row["score_yes"]) == pytest.approx(
+                assert float(row["log_odds_change_yes"]) == pytest.approx(
                     by_hand(pair.alternative) - by_hand(pair.reference), rel=1e-4, abs=1e-4
                 )
-                assert float(row["reference_yes"]) == pytest.approx(by_hand(pair.reference), rel=1e-4)
-                assert float(row["alternative_yes"]) == pytest.approx(by_hand(pair.alternative), rel=1e-4)
+                assert float(row["log_odds_reference_yes"]) == pytest.approx(by_hand(pair.reference), rel=1e-4)
+                assert float(row["log_odds_alternative_yes"]) == pytest.approx(by_hand(pair.alternative), rel=1e-4)
 
 
 def test_alternatives_of_a_line_share_their_reference(reference: Path, tmp_path: Path) -> None:
@@ -130,10 +130,10 @@ def test_targets_are_all_or_those_named(reference: Path, tmp_path: Path) -> None
     score(path, reference, tmp_path / "one.csv", labels, targets=("c",))
     score(path, reference, tmp_path / "value.csv", ByHand("regression", ()))
     whole, one, value = (read(tmp_path / name)[0] for name in ("all.csv", "one.csv", "value.csv"))
-    assert [name for name in whole if name.startswith("score")] == ["score_a", "score_b", "score_c"]
-    assert one["score_c"] == whole["score_c"]
-    assert "score_a" not in one
-    assert value["score_value"] == whole["score_b"]
+    assert [name[-1] for name in whole if name.startswith("log_odds_change")] == ["a", "b", "c"]
+    assert one["log_odds_change_c"] == whole["log_odds_change_c"]
+    assert "log_odds_change_a" not in one
+    assert value["value_change"] == whole["log_odds_change_b"]
     with pytest.raises(UserError, match="the model has no class or label 'd'"):
         score(path, reference, tmp_path / "d.csv", labels, targets=("d",))
 
@@ -219,3 +219,61 @@ def test_the_calls_of_the_worm_fit_its_genome_but_for_ten(shared_data: Path, tmp
         assert [row["position"] for row in rows] == [line.split("\t")[1] for line in stream]
     with pytest.raises(UserError, match=r"the reference has no contig 'I', only gi\S*NC_001416\S* \(8,713 of 8,713"):
         score(path, folder / "lambda_NC_001416.fa", tmp_path / "other.csv")
+
+
+def test_one_change_has_one_score_however_it_is_written(tmp_path: Path) -> None:
+    contig = CONTIG[:30] + "GTTTTTTTC" + CONTIG[30:]
+    (tmp_path / "ref.fa").write_text(f">chr1\n{contig}\n")
+    changes = {"chr1:31:G>GTT": [(31, "G", "GTT"), (35, "T", "TTT"), (37, "TT", "TTTT")]}
+    changes["chr1:31:GTT>G"] = [(31, "GTT", "G"), (36, "TTT", "T")]
+    changes["chr1:33:T>A"] = [(33, "T", "A"), (32, "TTT", "TAT")]
+    for normal, written in changes.items():
+        path = calls(tmp_path, *(("chr1", *row) for row in written))
+        report = score(path, tmp_path / "ref.fa", tmp_path / "out.csv")
+        rows = read(tmp_path / "out.csv")
+        assert len({row["log_odds_change_yes"] for row in rows}) == 1
+        assert [row["normalised"] for row in rows] == ["", *[normal] * (len(written) - 1)]
+        assert f"{len(written) - 1} scored left-aligned" in report.text()
+        with pytest.raises(UserError, match=f"is not in its normal form {normal}"):
+            score(path, tmp_path / "ref.fa", tmp_path / "out.csv", normalise=False)
+        report = score(path, tmp_path / "ref.fa", tmp_path / "out.csv", normalise=False, skip_bad=True)
+        assert report.skipped == {"not in its normal form": len(written) - 1}
+
+
+def test_lines_that_are_no_variants_are_counted_and_left_out(reference: Path, tmp_path: Path) -> None:
+    path = calls(tmp_path, ("chr1", 20, CONTIG[19], "N"), ("chr1", 21, "<DEL>", "C"), ("chr1", 22, CONTIG[21], "C,."))
+    with pytest.raises(UserError, match=r"line 3: REF must be bases, .* \(2 such lines\), or leave such lines out"):
+        score(path, reference, tmp_path / "out.csv")
+    report = score(path, reference, tmp_path / "out.csv", skip_bad=True)
+    assert (report.variants, report.scored, len(report.left_out)) == (1, 1, 2)
+
+
+def test_telomeres_have_a_note(reference: Path, tmp_path: Path) -> None:
+    path = calls(tmp_path, ("chr1", 0, "N", "]chr2:5]N"), ("chr1", 61, "N", "N[chr2:5["), ("chr1", 20, CONTIG[19], "N"))
+    report = score(path, reference, tmp_path / "out.csv")
+    assert report.skipped == {"telomere": 1, "symbolic allele": 1}
+    assert report.scored == 1
+
+
+def test_scores_go_into_the_calls(reference: Path, tmp_path: Path) -> None:
+    head = "##fileformat=VCFv4.3\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS\n"
+    (tmp_path / "a.vcf").write_text(
+        head + f"chr1\t20\tx\t{CONTIG[19]}\tN,<DEL>\t5\tPASS\tDP=3\tGT\t0/1\nchr1\t30\t.\t{CONTIG[29]}\t<DEL>\t.\t.\t.\tGT\t0/0\n"
+    )
+    score(tmp_path / "a.vcf", reference, tmp_path / "out.vcf")
+    score(tmp_path / "a.vcf", reference, tmp_path / "out.csv")
+    lines = (tmp_path / "out.vcf").read_text().splitlines()
+    assert lines[:2] == head.splitlines()[:2]
+    assert [line.split(",")[0] for line in lines[2:5]] == [
+        f"##INFO=<ID=TITANS_log_odds_{what}_yes" for what in ("change", "alternative", "reference")
+    ]
+    scored, skipped = (line.split("\t") for line in lines[6:])
+    change = read(tmp_path / "out.csv")[0]["log_odds_change_yes"]
+    assert scored[7].startswith(f"DP=3;TITANS_log_odds_change_yes={change},.;TITANS_log_odds_alternative_yes=")
+    assert scored[8:] == ["GT", "0/1"]
+    assert skipped[7] == "."
+    path = calls(tmp_path, ("chr1", 20, CONTIG[19], "N"))
+    score(path, reference, tmp_path / "short.vcf")
+    assert (tmp_path / "short.vcf").read_text().splitlines()[-1].split("\t")[5:7] == [".", "."]
+    with pytest.raises(UserError, match=r"expected the name of a file that ends in \.csv or \.vcf"):
+        score(path, reference, tmp_path / "out.bcf")

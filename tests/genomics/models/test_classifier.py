@@ -132,11 +132,11 @@ def test_streams_of_any_length_in_pieces_of_any_size_agree(changes):
 @encoders
 def test_a_stream_has_the_gradients_of_forward(changes):
     model = classifier(changes, pooling="attention", strands="equivariant")
-    row, weights = ids(45, 1), torch.ones(1, 45, requires_grad=True)
-    parameters = [weights, *model.parameters()]
-    forward = model(row, torch.tensor([45]), weights)[0, 1]
+    shares = torch.nn.functional.one_hot(ids(45, 1), 7).float().requires_grad_()
+    parameters = [shares, *model.parameters()]
+    forward = model(shares, torch.tensor([45]))[0, 1]
     expected = torch.autograd.grad(forward, parameters, allow_unused=True)
-    stream = model.stream(row[0], 11, weights[0])[1]
+    stream = model.stream(shares[0], 11)[1]
     for found, wanted in zip(torch.autograd.grad(stream, parameters, allow_unused=True), expected, strict=True):
         assert (found is None) == (wanted is None)
         if found is not None and wanted is not None:

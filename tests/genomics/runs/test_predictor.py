@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from genomics.models import OneHotClassifier
 from genomics.runs import predictor as predictor_module
 from genomics.runs.predictor import Predictor, probabilities
 from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import Record
-from genomics.tokens import KMers
+from genomics.tokens import KMers, Nucleotides
 from tests.genomics.small import classifier, random_sequence
 from titans_seq.errors import UserError
 
@@ -69,7 +70,7 @@ def test_a_stream_of_records_is_predicted_as_it_comes():
 
 def test_strings_are_cleaned_as_files_are():
     model = made()
-    np.testing.assert_array_equal(model.logits(["acgu nr"]), model.logits(["ACGTNR"]))
+    np.testing.assert_array_equal(model.logits(["acgu\nnr"]), model.logits(["ACGTNR"]))
     with pytest.raises(UserError, match="sequence 2: 'Q' at position 4 is no letter of DNA"):
         model.logits(["ACG", "ACGQ"])
     with pytest.raises(UserError, match="sequence 1: no sequence"):
@@ -94,37 +95,34 @@ def test_probabilities_of_every_kind():
 
 
 @pytest.mark.parametrize("strands", ["given", "equivariant"])
-def test_saliency_is_the_gradient_times_the_embedding(strands):
-    model, sequence = made({"directions": "both"}, strands=strands), LONG
-    found = model.saliency(sequence, "b")
-    assert found.shape == (len(sequence),)
-    network, base = model.model, torch.from_numpy(network_ids(model, sequence))[None]
-    lengths, step, at = torch.tensor([len(sequence)]), 1e-2, 7
+@pytest.mark.parametrize("tokenizer", [Nucleotides(), KMers(2)], ids=str)
+def test_substitutions_are_estimated_by_the_gradient_of_the_log_odds(strands, tokenizer):
+    model = made({"directions": "both"}, strands=strands, tokenizer=tokenizer)
+    sequences = [LONG, LONG[:40]]
+    found = list(model.substitutions(sequences, 1))
+    assert [changes.shape for changes in found] == [(len(sequence), 4) for sequence in sequences]
+    # A step towards a substitution, between one-hot sequences.
+    network, at, step = model.model, 7, 1e-2
+    before, after = (bases(one) for one in (LONG, LONG[:at] + "G" + LONG[at + 1 :]))
     with torch.no_grad():
-        up, down = (torch.ones(base.shape) for _ in range(2))
-        up[0, at] += step
-        down[0, at] -= step
-        slope = (network(base, lengths, up) - network(base, lengths, down))[0, 1] / (2 * step)
-    assert found[at] == pytest.approx(slope.item(), rel=0.02, abs=1e-4)
+        ends = [OneHotClassifier(network)(before + share * (after - before))[0] for share in (step, -step)]
+    odds = [end[1] - end[[0, 2]].logsumexp(0) for end in ends]
+    assert found[0][at, 2] == pytest.approx(float(odds[0] - odds[1]) / (2 * step), rel=0.05, abs=1e-3)
+    assert found[0][at, "ACGT".index(LONG[at])] == 0
 
 
-def network_ids(model: Predictor, sequence: str) -> np.ndarray:
-    return model.model.config.tokenizer.encode(sequence)
+def bases(sequence: str) -> torch.Tensor:
+    return torch.nn.functional.one_hot(torch.from_numpy(Nucleotides().encode(sequence)), 5)[None, :, :4].float().mT
 
 
-def test_saliency_of_longer_tokens_is_shared_out_among_bases():
-    model = made(tokenizer=KMers(3))
-    found = model.saliency(LONG)
-    assert found.shape == (len(LONG),)
-    likeliest = int(model.logits([LONG]).argmax())
-    np.testing.assert_array_equal(found, model.saliency(LONG, likeliest))
-
-
-def test_unknown_targets_are_refused():
-    with pytest.raises(UserError, match="no class 'd': expected one of a, b, c"):
-        made().saliency("ACGT", "d")
-    with pytest.raises(UserError, match="no output 3: expected 0 to 2"):
-        made().saliency("ACGT", 3)
+def test_one_hot_bases_have_the_logits_of_their_sequence():
+    for tokenizer in (Nucleotides(), KMers(3), KMers(2, 2)):
+        model = made(tokenizer=tokenizer)
+        sequence = LONG[:30] + "NN" + LONG[30:]
+        logits = OneHotClassifier(model.model)(bases(sequence))
+        np.testing.assert_allclose(logits.detach().numpy(), model.logits([sequence]), rtol=1e-4, atol=1e-5)
+    with pytest.raises(UserError, match=r"expected one-hot bases of shape \[B, 4, T\] and a floating type, got"):
+        OneHotClassifier(made().model)(torch.zeros(1, 9, 4))
 
 
 def test_an_answer_that_is_not_finite_is_refused():

@@ -17,7 +17,9 @@ CLEAN = st.text(alphabet=IUPAC, min_size=1, max_size=50)
         ("AUGc", "ATGC"),
         (" AC\nGT\r\n\t", "ACGT"),
         ("A-C..G-", "ACG"),
-        ("RYSWKMBDHVN", "RYSWKMBDHVN"),
+        ("ACGTACGTACRYSWKMBDHVN", "ACGTACGTACRYSWKMBDHVN"),
+        ("ACG CGT GTA\nTAN ANC", "ACGTANC"),
+        ("acgta cguac gtacc", "ACGTACC"),
         ("ACxX", "ACNN"),
     ],
 )
@@ -33,6 +35,11 @@ def test_the_rules_of_cleaning(text: str, kept: str) -> None:
         ("acñ", "r: 'ñ' at position 3"),
         ("AC\u00a0GT", "r: '\\xa0' at position 3"),
         ("MKVLAAGIEQ", "'L' at position 4 is no letter of DNA (it looks like a protein: give the nucleotide sequence)"),
+        ("ACGTNKRSWYHDVM", "r: most of its letters are no bases but codes such as 'K' (it looks like a protein:"),
+        ("ACG TGC ATT", "r: blanks stand between letters, the first after 'ACG', and what they divide is no series of"),
+        ("ACGTACGTAC GTACGTACGT", "r: blanks stand between letters"),
+        ("A C G T", "r: blanks stand between letters"),
+        ("AA AA AA AA AA AA AA AA AA", "r: blanks stand between letters"),  # pairs, or one A more a time
         ("", "r: no sequence: give it one or remove the record"),
         ("--\n", "r: no sequence"),
     ],

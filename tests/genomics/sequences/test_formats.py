@@ -1,7 +1,13 @@
+import gzip
+import io
+import os
+import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from genomics.sequences import opening
 from genomics.sequences.loading import read_all
 from genomics.sequences.options import LoadOptions
 from genomics.sequences.values import Record
@@ -151,6 +157,53 @@ def test_bad_records_can_be_left_out_and_counted(tmp_path: Path) -> None:
         ", record 2 (two): ",
         ", record 3 (three)",
     ]
+
+
+def test_a_broken_record_does_no_harm_to_those_behind_it(tmp_path: Path) -> None:
+    good = "@r{0}\nACGT\n+\n@III\n"
+    text = good.format(1) + "@short\nACGT\n+\nII\n" + good.format(2) + "@headless\nACGT\n" + good.format(3)
+    text += good.format(4) + "@torn\nACGT"
+    left_out: list[str] = []
+    path = write(tmp_path / "a.fq", text + "\n@many\nAC\nGT\n+\n@I\nII\n")
+    records = list(read_all([path], LoadOptions(skip_bad=True), left_out))
+    assert [(record.name, record.sequence) for record in records] == [
+        *((f"r{number}", "ACGT") for number in (1, 2, 3, 4)),
+        ("many", "ACGT"),
+    ]
+    assert ["not a whole FASTQ record" in message for message in left_out] == [True] * 3
+
+
+def test_records_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.fa", "> s 0\nAC\n> s 1\nGG\n>s#2\nTT\n")
+    notes: Counter[str] = Counter()
+    assert [record.name for record in read_all([path], notes=notes)] == ["s", "s#2", "s#2#2"]
+    assert [number for number in notes.values()] == [2]
+
+
+def test_sequences_in_overlapping_kmers_are_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", "sequence\tlabel\nACGTAC CGTACG GTACGG\t1\n")
+    notes: Counter[str] = Counter()
+    (record,) = read_all([path], notes=notes)
+    assert record.sequence == "ACGTACGG"
+    assert notes == {"written as overlapping 6-mers with blanks between, which were put together again": 1}
+    assert "blanks stand between letters" in refusal(write(tmp_path / "a.fa", ">one\nACG TGC ATT\n"))
+
+
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = gzip.compress(FASTA.encode())
+    reader, writer = os.pipe()
+    os.write(writer, held)
+    os.close(writer)
+    assert len(read(Path(f"/dev/fd/{reader}"))) == 2
+    os.close(reader)
+    opening._copy_of_pipe.cache_clear()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(held)))
+    assert read(Path("-"))[1] == ("two", "NNRY")
+    opening._copy_of_pipe.cache_clear()
+
+
+def test_sam_files_are_named(tmp_path: Path) -> None:
+    assert "is a SAM file" in refusal(write(tmp_path / "a.sam", "@HD\tVN:1.6\nr1\t0\tchr1\n"))
 
 
 def test_records_come_one_at_a_time(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from genomics.sequences.alphabet import reverse_complement
-from genomics.sequences.bad_records import refusal
-from genomics.sequences.intervals import Interval, around_centre
-from genomics.sequences.loading import load_splits
-from genomics.sequences.options import LoadOptions
+from genomics.sequences.bad_records import Refuse
+from genomics.sequences.intervals import around_centre
+from genomics.sequences.loading import load_splits, read_all
+from genomics.sequences.options import Edges, LoadOptions
 from genomics.sequences.reference import Reference
 from genomics.sequences.sources import Reading, records_of
+from genomics.sequences.values import Interval
 from tests.genomics.sequences.making import truncate, write
 from titans_seq.errors import UserError
 
@@ -21,9 +23,9 @@ def genome(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return write(tmp_path / f"genome/g.fa{request.param}", GENOME)
 
 
-def cut(path: Path, genome: Path, window: int | None = None) -> list[str]:
+def cut(path: Path, genome: Path, window: int | None = None, edges: Edges = "refuse") -> list[str]:
     with Reference(genome) as reference:
-        reading = Reading(LoadOptions(window=window), reference, refusal(False))
+        reading = Reading(LoadOptions(window=window, edges=edges), reference, Refuse())
         return [record.sequence for record in records_of(path, reading)]
 
 
@@ -139,11 +141,12 @@ class TestIntervals:
         ("line", "message"),
         [
             ("chr9\t0\t4", ", record 1 (chr9:0-4): contig 'chr9' is not in the reference"),
-            ("chr2\t8\t12", ", record 1 (chr2:8-12): bases 8 to 12 are not all on contig 'chr2' of the reference"),
+            ("chr2\t8\t12", ", record 1 (chr2:8-12): it, bases 8 to 12, leaves contig 'chr2', which has 10: move it"),
+            ("chr2\t50\t60", ", record 1 (chr2:50-60): bases 50 to 60 are not all on contig 'chr2' of the reference"),
             ("chr2\t8", ", record 1: expected contig, start and end with tabs between, got 'chr2\\t8'"),
             ("chr2\t8\t8", ", record 1: start '8' and end '8': expected whole numbers from 0, the start smaller"),
             ("chr2\t-1\t8", ", record 1: start '-1' and end '8'"),
-            ("chr2\t1\t8\tx\t0\t?", ", record 1: strand '?': expected '+', '-', '.' or nothing"),
+            ("chr2\t1\t8\tx\t0\t?", ", record 1: strand '?': expected '+', '-', '.', '*' or nothing"),
         ],
     )
     def test_faults_are_named_by_record(self, tmp_path: Path, genome: Path, line: str, message: str) -> None:
@@ -151,6 +154,75 @@ class TestIntervals:
         with pytest.raises(UserError) as caught:
             cut(path, genome)
         assert str(caught.value).removeprefix(str(path)).startswith(message)
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("a.narrowPeak", "chr2\t3\t7\tp\t0\t-\t6.1\t22.8\t20\t2\n"),
+            ("a.broadPeak", "chr2\t3\t7\tp\t0\t-\t6.1\t22.8\t20\n"),
+            ("a.bedGraph.gz", "chr2\t3\t7\t0.5\n"),
+            ("a.gff3", "##gff-version 3\nchr2\tx\tgene\t4\t7\t.\t-\t.\tID=g\n##FASTA\n>chr2\nACGT\n"),
+            ("a.gtf", 'chr2\tx\texon\t4\t7\t.\t-\t.\tgene_id "g"; exon "1"\n'),
+            ("a.tsv", "seqnames\tstart\tend\twidth\tstrand\nchr2\t4\t7\t4\t-\n"),
+            ("a.txt", "chr2\t3\t7\tp\t0\t-\n"),
+            ("a.bed", "chrom\tstart\tend\nchr2\t3\t7\tp\t0\t*\n"),
+        ],
+    )
+    def test_every_file_of_intervals(self, tmp_path: Path, genome: Path, name: str, text: str) -> None:
+        expected = "TTGG" if name in ("a.bedGraph.gz", "a.bed") else "CCAA"
+        assert cut(write(tmp_path / name, text), genome) == [expected]
+
+    def test_the_summit_of_a_peak_centres_its_window(self, tmp_path: Path, genome: Path) -> None:
+        path = write(tmp_path / "a.bed.gz", "chr1\t4\t16\tp\t0\t.\t6.1\t22.8\t20\t1\nchr1\t4\t16\tp\t0\t.\t6\t2\t2\t-1\n")
+        assert cut(path, genome, window=4) == [CONTIGS["chr1"][3:7], CONTIGS["chr1"][8:12]]
+        path = write(tmp_path / "a.narrowPeak", "chr1\t4\t16\tp\t0\t.\t6.1\t22.8\t20\t12\n")
+        with pytest.raises(UserError, match="summit '12' in column 10: expected bases from the start on"):
+            cut(path, genome, window=4)
+
+    @pytest.mark.parametrize(
+        ("line", "edges", "found"),
+        [
+            ("chr2\t0\t4", "shift", "TTTTTG"),
+            ("chr2\t8\t10", "shift", "TGGGGG"),
+            ("chr2\t0\t4\tx\t0\t-", "shift", "CAAAAA"),
+            ("chr2\t0\t4", "fill", "NTTTTT"),
+            ("chr2\t8\t10\tx\t0\t-", "fill", "NNCCCC"),
+        ],
+    )
+    def test_a_window_that_leaves_its_contig(
+        self, tmp_path: Path, genome: Path, line: str, edges: Edges, found: str
+    ) -> None:
+        path = write(tmp_path / "a.bed", line + "\n")
+        assert cut(path, genome, 6, edges) == [found]
+        with pytest.raises(UserError, match="the window of 6 bases around it, bases .* leaves contig 'chr2'"):
+            cut(path, genome, 6)
+
+    def test_no_window_is_moved_onto_a_contig_that_is_too_short_or_from_far_off(
+        self, tmp_path: Path, genome: Path
+    ) -> None:
+        path = write(tmp_path / "a.bed", "chr2\t0\t4\n")
+        with pytest.raises(UserError, match=r"which has 10: fill it with N \(--edges fill\)"):
+            cut(path, genome, 30, "shift")
+        assert cut(path, genome, 14, "fill") == ["NNNNNTTTTTGGGG"]
+        with pytest.raises(UserError, match="are not all on contig 'chr2' of the reference"):
+            cut(write(tmp_path / "b.bed", "chr2\t90\t94\n"), genome, 6, "shift")
+
+    def test_a_class_in_column_4(self, tmp_path: Path, genome: Path) -> None:
+        path = write(tmp_path / "a.bed", "".join(f"chr1\t{n}\t{n + 9}\t{'pn'[n % 2]}\n" for n in range(6)))
+        notes: Counter[str] = Counter()
+        data = load_splits(path, LoadOptions(reference=str(genome)), notes=notes).train
+        assert (data.classes, data.labels.tolist()) == (("n", "p"), [1, 0, 1, 0, 1, 0])
+        assert notes == {"has its class in column 4": 1}
+        path = write(tmp_path / "a.bed", "".join(f"chr1\t{n}\t{n + 9}\tpeak{n}\t{n}\n" for n in range(6)))
+        with pytest.raises(UserError, match=r"holds no labels \(6 different names in column 4 of 6 intervals\)"):
+            load_splits(path, LoadOptions(reference=str(genome)))
+        values = LoadOptions(reference=str(genome), labels=("score",), kind="regression")
+        assert load_splits(path, values).train.labels.tolist() == [0, 1, 2, 3, 4, 5]
+
+    def test_a_record_knows_where_it_was_cut(self, tmp_path: Path, genome: Path) -> None:
+        path = write(tmp_path / "a.bed", "chr2\t3\t7\tone\t0\t-\n")
+        (record,) = read_all([path], LoadOptions(reference=str(genome), window=2))
+        assert record.interval == Interval("one", "chr2", 3, 7, "-")
 
     def test_intervals_need_a_reference(self, tmp_path: Path) -> None:
         write(tmp_path / "a.bed", "chr1\t0\t4\n")
@@ -172,7 +244,7 @@ class TestRealData:
         folder = dna / "genomic_benchmarks_intervals/demo_human_or_worm"
         left_out: list[str] = []
         with Reference(dna / "genomes/celegans_1pct.fa.gz") as reference:
-            reading = Reading(LoadOptions(), reference, refusal(True, left_out))
+            reading = Reading(LoadOptions(), reference, Refuse(True, left_out))
             records = list(records_of(folder / "test/worm.csv.gz", reading))
         assert {len(record.sequence) for record in records} == {200}
         assert len(records) + len(left_out) == 12_500

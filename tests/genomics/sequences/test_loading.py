@@ -77,7 +77,7 @@ class TestTables:
         path = write(tmp_path / "a.csv", "seq,label\nAC,0.5\nGG,-1e2\n")
         data = load_splits(path, LoadOptions(kind="regression")).train
         assert (data.classes, data.labels.tolist()) == ((), [0.5, -100.0])
-        assert refusal(path) == ": labels such as '0.5' are numbers, not names of classes: give the kind 'regression'"
+        assert refusal(path) == ": labels such as '0.5' are numbers, not names of classes: give --kind regression"
 
     @pytest.mark.parametrize(
         ("text", "message"),

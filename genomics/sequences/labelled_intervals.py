@@ -1,5 +1,6 @@
-"""Labelled places on a genome as they stand in files, without the genome."""
+"""Labelled intervals as they stand in files, without the genome."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,18 +10,19 @@ import numpy as np
 from titans_seq.errors import UserError
 
 from .archive import is_archive
-from .bad_records import refusal
+from .bad_records import Refuse
 from .folders import find_classes, find_parts
 from .formats import find_format
-from .intervals import Interval, around_centre, interval_columns
+from .intervals import around_centre, interval_columns
 from .labels import class_names
 from .options import LoadOptions
 from .sources import Reading, intervals_of, labelled_intervals, refuse_labels
 from .tables import open_table
+from .values import Interval
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledPlaces:
+class LabelledIntervals:
     """The intervals of one part of a data set.
 
     Attributes:
@@ -37,7 +39,7 @@ class LabelledPlaces:
         return len(self.intervals)
 
 
-def holds_places(path: Path) -> bool:
+def holds_intervals(path: Path) -> bool:
     """Whether a data set is of intervals, as its first file tells.
 
     Raises:
@@ -51,20 +53,24 @@ def holds_places(path: Path) -> bool:
         return False
     form = find_format(path)
     if form != "table":
-        return form == "bed"
+        return form in ("bed", "gff")
     table = open_table(path)
     return table.sequence is None and interval_columns(table) is not None
 
 
-def load_places(
-    path: Path, options: LoadOptions | None = None, left_out: list[str] | None = None
-) -> dict[str, LabelledPlaces]:
+def load_intervals(
+    path: Path,
+    options: LoadOptions | None = None,
+    left_out: list[str] | None = None,
+    notes: Counter[str] | None = None,
+) -> dict[str, LabelledIntervals]:
     r"""Read a data set of intervals, whose labels are classes; see `load_splits`.
 
     Args:
         path: a file or folder.
         options: what the files do not say.
         left_out: with `skip_bad`, the message of each record that is left out is appended.
+        notes: see `load_splits`.
 
     Returns:
         "train", and what there is of "validation" and "test", in this order; of one class too.
@@ -77,33 +83,34 @@ def load_places(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = (Path(folder) / "a.bed").write_text("chr1\t5\t9\n")
         ...     _ = (Path(folder) / "b.bed").write_text("chr1\t7\t19\n")
-        ...     train = load_places(Path(folder))["train"]
+        ...     train = load_intervals(Path(folder))["train"]
         >>> train.classes, train.labels.tolist(), train.intervals[1].end
         (('a', 'b'), [0, 1], 19)
     """
     options = options or LoadOptions()
     if options.kind not in (None, "classes"):
-        raise UserError(f"{path}: places alone can be compared by classes, not by labels of kind {options.kind!r}")
-    reading = Reading(options, None, refusal(options.skip_bad, left_out))
+        raise UserError(f"{path}: intervals alone can be compared by classes, not by labels of kind {options.kind!r}")
+    reading = Reading(options, None, Refuse(options.skip_bad, left_out, notes))
     sources = (find_parts(path) if path.is_dir() else {}) or {"train": path}
     held: dict[str, list[tuple[Interval, str]]] = {}
     for part, source in sources.items():
         held[part] = list(_places(source, reading))
         if not held[part]:
             raise UserError(f"{path}: no usable interval in its {part} part: expected contig, start and end")
-    classes = class_names([label for places in held.values() for _, label in places])
+    classes = class_names([label for intervals in held.values() for _, label in intervals])
     ids = {name: number for number, name in enumerate(classes)}
-    found: dict[str, LabelledPlaces] = {}
-    for part, places in held.items():
-        labels = np.array([ids[label] for _, label in places])
-        found[part] = LabelledPlaces(tuple(_named(interval, options.window) for interval, _ in places), labels, classes)
+    found: dict[str, LabelledIntervals] = {}
+    for part, intervals in held.items():
+        labels = np.array([ids[label] for _, label in intervals])
+        found[part] = LabelledIntervals(tuple(_named(interval, options.window) for interval, _ in intervals), labels, classes)
     return found
 
 
 def _named(interval: Interval, window: int | None) -> Interval:
-    """An interval as its sequence would be cut, on a contig that is named alike with and without "chr"."""
+    """Return what sequence would be cut, on a contig that is named alike with and without "chr"."""
     interval = interval if window is None else around_centre(interval, window)
-    return replace(interval, contig=interval.contig.removeprefix("chr"))
+    strand = "-" if interval.strand == "-" else "+"
+    return replace(interval, contig=interval.contig.removeprefix("chr"), strand=strand)
 
 
 def _places(source: Path, reading: Reading) -> Iterator[tuple[Interval, str]]:

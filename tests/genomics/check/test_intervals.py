@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genomics.check import check_places, findings, render
+from genomics.check import check_intervals, findings, render
 from genomics.sequences.intervals import Interval
 from genomics.sequences.options import LoadOptions
-from genomics.sequences.places import LabelledPlaces, holds_places, load_places
+from genomics.sequences.labelled_intervals import LabelledIntervals, holds_intervals, load_intervals
 from tests.genomics.sequences.making import write
 from tests.genomics.sequences.test_archive import make_archive
 from titans_seq.cli import main
@@ -15,13 +15,13 @@ from titans_seq.errors import UserError
 HEADER = "id,region,start,end,strand\n"
 
 
-def drawn(count: int, seed: int) -> LabelledPlaces:
+def drawn(count: int, seed: int) -> LabelledIntervals:
     random = np.random.default_rng(seed)
     places = []
     for number in range(count):
         start, length = random.integers(3000), random.integers(20, 220)
         places.append(Interval(str(number), f"chr{random.integers(2)}", int(start), int(start + length), "+"))
-    return LabelledPlaces(tuple(places), random.integers(0, 2, count), ("no", "yes"))
+    return LabelledIntervals(tuple(places), random.integers(0, 2, count), ("no", "yes"))
 
 
 def covers(one: Interval, other: Interval, k: int) -> bool:
@@ -31,25 +31,25 @@ def covers(one: Interval, other: Interval, k: int) -> bool:
 @pytest.mark.parametrize("k", [1, 40, 90])
 def test_overlaps_are_those_that_comparing_all_pairs_finds(k: int) -> None:
     train, test = drawn(60, 0), drawn(40, 1)
-    (found,) = check_places({"train": train, "test": test}, k).overlaps
+    (found,) = check_intervals({"train": train, "test": test}, k).overlaps
     expected = [any(covers(one, other, k) for other in train.intervals) for one in test.intervals]
     assert 0 < sum(expected) < 40
     assert found.sharing == sum(expected)
     assert [held.share for held in found.classes] == [np.mean(np.array(expected)[test.labels == n]) for n in (0, 1)]
-    (within,) = check_places({"train": train}, k).overlaps
+    (within,) = check_intervals({"train": train}, k).overlaps
     others = [any(covers(one, other, k) for other in train.intervals if other is not one) for one in train.intervals]
     assert within.sharing == sum(others)
 
 
 def test_copies_and_conflicts_are_counted() -> None:
     at = [("chr1", 0, "+"), ("chr1", 0, "+"), ("chr1", 0, "-"), ("chr2", 0, "+")]
-    train = LabelledPlaces(
+    train = LabelledIntervals(
         tuple(Interval("", contig, start, start + 50, strand) for contig, start, strand in at),
         np.array([0, 1, 0, 0]),
         ("no", "yes"),
     )
-    report = check_places(
-        {"train": train, "test": LabelledPlaces(train.intervals[2:], np.array([0, 1]), ("no", "yes"))}
+    report = check_intervals(
+        {"train": train, "test": LabelledIntervals(train.intervals[2:], np.array([0, 1]), ("no", "yes"))}
     )
     (part, *_) = report.parts
     assert (part.duplicates, part.reversed, part.conflicting, part.unknown) == (1, 1, 3, None)
@@ -63,8 +63,8 @@ def test_lengths_that_tell_the_class_stand_out(tmp_path: Path) -> None:
         for name, length in (("yes", 200), ("no", 300)):
             rows = "".join(f"{i},chr1,{i * 1000},{i * 1000 + length},+\n" for i in range(count))
             write(tmp_path / f"{part}/{name}.csv.gz", HEADER + rows)
-    assert holds_places(tmp_path)
-    report = check_places(load_places(tmp_path))
+    assert holds_intervals(tmp_path)
+    report = check_intervals(load_intervals(tmp_path))
     assert any(finding.startswith("Length alone predicts the class: accuracy 1.000") for finding in findings(report))
 
 
@@ -79,15 +79,15 @@ def test_a_file_of_places(tmp_path: Path, name: str, capsys: pytest.CaptureFixtu
         path = write(tmp_path / name, "chrom,start,end,label\n" + "\n".join(labels))
     assert main(["dna", "check", str(path), "--progress", "none"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("places alone are compared: give --reference")
+    assert out.startswith("intervals alone are compared: give --reference")
     assert "train in the rest of it: 0 equal" in out
 
 
 def test_a_window_and_other_names_of_contigs(tmp_path: Path) -> None:
     rows = "".join(f"{'chr' * (i % 2)}1,{100 * i},{100 * i + 20},{'yn'[i % 2]}\n" for i in range(6))
     path = write(tmp_path / "a.csv", "chrom,start,end,label\n" + rows)
-    assert check_places(load_places(path)).overlaps[0].sharing == 0
-    report = check_places(load_places(path, LoadOptions(window=150)))
+    assert check_intervals(load_intervals(path)).overlaps[0].sharing == 0
+    report = check_intervals(load_intervals(path, LoadOptions(window=150)))
     assert report.overlaps[0].sharing == 6
     assert report.parts[0].whole.shortest == 150
 
@@ -96,13 +96,13 @@ def test_a_window_and_other_names_of_contigs(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (LoadOptions(kind="regression"), "by classes, not by labels of kind 'regression'"),
-        (LoadOptions(labels=("label", "end")), "a.csv: places alone can be compared by one label, a class"),
+        (LoadOptions(labels=("label", "end")), "a.csv: intervals alone can be compared by one label, a class"),
     ],
 )
 def test_labels_that_are_no_classes_are_refused(tmp_path: Path, options: LoadOptions, message: str) -> None:
     path = write(tmp_path / "a.csv", "chrom,start,end,label\nchr1,5,90,1\n")
     with pytest.raises(UserError, match=message):
-        load_places(path, options)
+        load_intervals(path, options)
 
 
 def test_archives_and_labelled_tables_are_no_lists_of_places(
@@ -114,23 +114,23 @@ def test_archives_and_labelled_tables_are_no_lists_of_places(
     for name in ("more_train", "more_test"):
         write(tmp_path / f"tables/{name}.csv", "chrom,start,end,label\nchr1,5,90,y\nchr1,5,90,n\n")
     with pytest.raises(UserError, match="has a column of labels, but the files of a folder are a class each"):
-        load_places(tmp_path / "tables")
+        load_intervals(tmp_path / "tables")
     with pytest.raises(UserError, match="at least 1 base in common to overlap, got k = 0"):
-        check_places({"train": drawn(3, 0)}, k=0)
+        check_intervals({"train": drawn(3, 0)}, k=0)
 
 
 def test_bad_places_are_named_or_left_out(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "chrom,start,end,label\nchr1,5,90,y\nchr1,90,5,n\n")
     with pytest.raises(UserError, match=r"a.csv, row 2: start '90' and end '5'"):
-        load_places(path)
+        load_intervals(path)
     left_out: list[str] = []
-    assert len(load_places(path, LoadOptions(skip_bad=True), left_out)["train"]) == 1
+    assert len(load_intervals(path, LoadOptions(skip_bad=True), left_out)["train"]) == 1
     assert len(left_out) == 1
-    assert not holds_places(write(tmp_path / "b.csv", "seq,label\nACGT,y\n"))
+    assert not holds_intervals(write(tmp_path / "b.csv", "seq,label\nACGT,y\n"))
 
 
 def test_the_published_promoters_share_their_negatives(dna: Path) -> None:
-    report = check_places(load_places(dna / "genomic_benchmarks_intervals/human_nontata_promoters"), k=1)
+    report = check_intervals(load_intervals(dna / "genomic_benchmarks_intervals/human_nontata_promoters"), k=1)
     shares = {held.name: held.share for held in report.overlaps[0].classes}
     assert shares["negative"] == pytest.approx(0.996, abs=0.001)
     assert shares["positive"] == pytest.approx(0.07, abs=0.01)

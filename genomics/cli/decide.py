@@ -1,0 +1,53 @@
+"""`titans dna decide`: from which probability on a sequence is called positive, chosen on the validation part."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from titans_seq.errors import UserError
+from titans_seq.experiment.settings import Hardware
+from titans_seq.progress import Progress
+
+from .options import Device
+
+
+@dataclass(frozen=True)
+class Decide:
+    """Choose a threshold and calibrate probabilities, on the validation part of a run of two classes.
+
+    Both are kept in the run, and titans dna predict uses them. Probabilities are those of logits divided by a
+    temperature, which makes them as sure as they are right and changes no order. The test part is not looked at.
+    """
+
+    run: Positional[Path]
+    """Folder of a trained run."""
+    by: str = "mcc"
+    """What is to be largest, mcc or f1; or what is to be reached: recall=0.9 or precision=0.9."""
+    no_calibration: bool = False
+    """Leave the probabilities as they are."""
+    device: Device = "auto"
+    """What to compute on."""
+    progress: Progress = "bar"
+    """What to show meanwhile."""
+
+
+def decide(options: Decide) -> None:
+    """Choose, keep and print."""
+    from ..evaluation.deciding import Rule
+    from ..runs.decision import decide, write_decision
+    from ..runs.saving import load_classifier
+    from ..runs.train_runs import own_parts
+    from .progress import note
+
+    rule = Rule.parse(options.by)
+    model = load_classifier(options.run, Hardware(options.device).device())
+    _, parts = own_parts(options.run)
+    if parts.validation is None:
+        raise UserError(f"the data of {options.run} has no validation part, on which a threshold is chosen")
+    note(f"predicting {len(parts.validation):,} validation sequences", options.progress)
+    found = decide(model, parts.validation, rule, not options.no_calibration)
+    write_decision(options.run, found)
+    print(f"called {model.classes[1]} from a probability of {found.threshold:.4g} on ({found.rule}, on validation)")
+    print(f"temperature {found.temperature:.3f}: above 1 the model was surer than it was right")
+    print(f"kept in {options.run}; next:\n  titans dna predict {options.run} new.fa --out scores.csv")

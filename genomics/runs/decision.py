@@ -1,0 +1,107 @@
+"""How a run turns logits into probabilities and decisions: chosen on its validation part, kept in its folder."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from titans_seq.errors import UserError
+from titans_seq.files import write_text
+
+from ..evaluation.deciding import Rule, choose_threshold, fit_temperature
+from ..evaluation.values import Model
+from ..sequences.values import LabelledSequences, Record
+from .predictor import Prediction, Predictor, probabilities
+
+DECISION = "decision.json"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A threshold and a temperature.
+
+    Attributes:
+        threshold: smallest probability of the second of two classes that is called so; None for the likeliest class.
+        temperature: by which logits are divided, above 0.
+        rule: what the threshold was chosen for.
+    """
+
+    threshold: float | None = None
+    temperature: float = 1.0
+    rule: str = ""
+
+
+def decide(model: Model, validation: LabelledSequences, rule: Rule, calibrate: bool = True) -> Decision:
+    """Choose temperature and threshold on validation sequences.
+
+    Args:
+        model: of two classes.
+        validation: labelled sequences that it was not trained on.
+        rule: what the threshold is chosen for.
+        calibrate: whether a temperature is fitted.
+
+    Raises:
+        UserError: if there are not two classes, or see `choose_threshold`.
+    """
+    if model.kind != "classes" or len(model.classes) != 2:
+        raise UserError(
+            f"a threshold is for models of two classes, this one is of {len(model.classes)} ({model.kind}): its "
+            "predictions are the likeliest class, or the probability of each label"
+        )
+    logits = model.logits(list(validation.sequences))
+    temperature = fit_temperature(logits, validation.labels, model.kind) if calibrate else 1.0
+    positive = probabilities(logits / temperature, model.kind)[:, 1]
+    return Decision(choose_threshold(positive, validation.labels == 1, rule), temperature, str(rule))
+
+
+class Calibrated:
+    """A model whose probabilities are those of logits divided by a temperature.
+
+    Args:
+        model: it.
+        temperature: above 0.
+    """
+
+    def __init__(self, model: Predictor, temperature: float) -> None:
+        self.model, self.temperature = model, temperature
+        self.kind, self.classes = model.kind, model.classes
+        self.reads_both_strands = model.reads_both_strands
+
+    def logits(self, sequences: list[str]) -> np.ndarray:
+        """Return calibrated logits, `[N, C]`."""
+        return self.model.logits(sequences) / self.temperature
+
+    def predict_proba(self, sequences: list[str]) -> np.ndarray:
+        """Return calibrated probabilities, `[N, C]`."""
+        return probabilities(self.logits(sequences), self.kind)
+
+    def predictions(self, records: Iterable[Record]) -> Iterator[Prediction]:
+        """Predict records in their order."""
+        for one in self.model.predictions(records):
+            logits = one.logits / self.temperature
+            yield replace(one, logits=logits, probabilities=probabilities(logits[None], self.kind)[0])
+
+
+def write_decision(run: Path, decision: Decision) -> None:
+    """Keep a decision in a run's folder."""
+    write_text(Path(run) / DECISION, json.dumps(asdict(decision), indent=2) + "\n")
+
+
+def read_decision(run: Path) -> Decision:
+    """Read the decision of a run; the likeliest class, and logits as they are, where none was chosen.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    path = Path(run) / DECISION
+    if not path.is_file():
+        return Decision()
+    try:
+        found = Decision(**json.loads(path.read_text(encoding="utf-8")))
+        if not (found.temperature > 0 and np.isfinite(found.temperature)):
+            raise ValueError(f"temperature {found.temperature}")
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: damaged ({error}): remove it, or choose again with titans dna decide") from error
+    return found

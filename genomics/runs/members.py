@@ -1,0 +1,106 @@
+"""Several models as one: the mean of their probabilities, and how far they lie apart."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from titans_seq.errors import UserError
+
+from ..baselines.values import log_odds_form
+from ..evaluation.values import Model
+from ..sequences.values import Kind, Record
+from .predictor import Prediction
+from .saving import load_classifier
+
+_AT_ONCE = 1024
+
+
+class Members:
+    """A model that predicts the mean of what its members predict.
+
+    Args:
+        models: at least one; of one kind and with the same classes.
+
+    Raises:
+        UserError: if there is none, or they do not predict the same.
+
+    Example:
+        >>> import numpy as np
+        >>> from genomics.baselines.trivial import MajorityModel
+        >>> models = [MajorityModel(("no", "yes"), "classes", np.array([p, 1 - p])) for p in (0.2, 0.4)]
+        >>> Members(models).predict_proba(["ACGT"]).round(2).tolist()
+        [[0.3, 0.7]]
+    """
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        if not models:
+            raise UserError("there is no model to take the mean of: name at least one")
+        self.models = tuple(models)
+        first = self.models[0]
+        odd = next((one for one in models if (one.kind, tuple(one.classes)) != (first.kind, tuple(first.classes))), None)
+        if odd is not None:
+            raise UserError(
+                f"models of {', '.join(first.classes) or first.kind} and of {', '.join(odd.classes) or odd.kind} have "
+                "no mean: take runs that were trained on the same labels"
+            )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes or labels."""
+        return tuple(self.models[0].classes)
+
+    @property
+    def kind(self) -> Kind:
+        """What is predicted."""
+        return self.models[0].kind
+
+    @property
+    def reads_both_strands(self) -> bool:
+        """Whether each prediction is that of both strands, in all members."""
+        return all(getattr(model, "reads_both_strands", False) for model in self.models)
+
+    def predict_proba(self, sequences: list[str]) -> np.ndarray:
+        """Return the mean of the members' probabilities, or values, float64 `[N, C]`."""
+        return self._each(sequences).mean(0)
+
+    def logits(self, sequences: list[str]) -> np.ndarray:
+        """Return the logits of `predict_proba`, `[N, C]`."""
+        return log_odds_form(self.predict_proba(sequences), self.kind)
+
+    def predictions(self, records: Iterable[Record]) -> Iterator[Prediction]:
+        """Predict a stream of records, in their order, each with the members' standard deviation."""
+        stream = iter(records)
+        while block := list(itertools.islice(stream, _AT_ONCE)):
+            each = self._each([record.sequence for record in block])
+            means = each.mean(0)
+            spreads = each.std(0, ddof=1) if len(each) > 1 else [None] * len(block)
+            for record, mean, spread in zip(block, means, spreads, strict=True):
+                yield Prediction(record.name, log_odds_form(mean[None], self.kind)[0], mean, spread)
+
+    def _each(self, sequences: list[str]) -> np.ndarray:
+        return np.stack([model.predict_proba(sequences) for model in self.models])
+
+
+def load_members(folder: Path, device: str | None = None) -> Members:
+    """Load the models of a folder of runs, those of folds or of seeds, as one.
+
+    Args:
+        folder: with run folders in it.
+        device: see `load_classifier`.
+
+    Raises:
+        UserError: if there is none, or one of them is not finished.
+    """
+    runs = member_runs(folder)
+    if not runs:
+        raise UserError(f"{folder}: holds no runs of folds or seeds: name the folder of a run")
+    return Members([load_classifier(run, device) for run in runs])
+
+
+def member_runs(folder: Path) -> list[Path]:
+    """Return the runs of folds (fold-1, ...) or seeds (seed-0, ...) in a folder, in the order of their numbers."""
+    found = [path for kind in ("fold", "seed") for path in Path(folder).glob(f"{kind}-*") if path.is_dir()]
+    numbered = [(path.name.split("-")[1], path) for path in found]
+    return [path for _, path in sorted((int(number), path) for number, path in numbered if number.isdecimal())]

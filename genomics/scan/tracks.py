@@ -1,0 +1,155 @@
+"""Scans as files: BED, bedGraph and bigWig for genome browsers, TSV for everything else."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from titans_seq.errors import UserError
+from titans_seq.files import atomic_path
+
+from .scanning import Scan, Target
+from .windows import Stretch
+
+SUFFIXES = (".bed", ".bedgraph", ".bw", ".bigwig", ".tsv", ".csv")
+COLUMNS = ("name", "contig", "start", "end", "strand")
+
+_AT_ONCE = 10_000
+
+
+def check_track(path: Path) -> None:
+    """Refuse a name that no track can have, and bigWig without its package.
+
+    Raises:
+        UserError: if it is that of a folder, or ends otherwise.
+    """
+    if path.is_dir() or path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--out {path}: expected the name of a file that ends in {', '.join(SUFFIXES)}")
+    if path.suffix.lower() in (".bw", ".bigwig"):
+        _big_wig_package()
+
+
+@contextmanager
+def open_track(
+    path: Path, sizes: dict[str, int], target: Target, stride: int, threshold: float | None = None
+) -> Iterator[Callable[[Scan], object]]:
+    """Open a track, which is written whole or not at all.
+
+    BED has a line a window, with the target for its name and 1000 times the score as its score; the score itself is a
+    seventh column. bedGraph and bigWig have no place for windows that overlap: the score of a window stands at the
+    `stride` bases in its middle, which tile the contig. TSV and CSV have a row a window.
+
+    Args:
+        path: ends in one of `SUFFIXES`.
+        sizes: bases of each contig, for bigWig.
+        target: what was scanned for.
+        stride: bases from one window to the next.
+        threshold: BED leaves windows with a smaller score out; None for none.
+
+    Raises:
+        UserError: see `check_track`.
+    """
+    check_track(path)
+    suffix = path.suffix.lower()
+    with atomic_path(path) as temporary:
+        if suffix in (".bw", ".bigwig"):
+            with big_wig(temporary, sizes) as add:
+                yield _middles(stride, add)
+            return
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            if suffix == ".bedgraph":
+                stream.write(f'track type=bedGraph name="{target.name}"\n')
+                yield _middles(stride, lambda *row: stream.write("\t".join(map(_text, row)) + "\n"))
+                return
+            if suffix == ".bed":
+                yield lambda one: _bed_line(stream, one, target, threshold)
+                return
+            mark = "\t" if suffix == ".tsv" else ","
+            score = "value" if target.name == "value" else f"probability_{target.name}"
+            stream.write(mark.join([*COLUMNS, score]) + "\n")
+            yield lambda one: stream.write(mark.join(map(_text, [*_place(one), one.score])) + "\n")
+
+
+def sizes_of(stretches: Iterable[Stretch]) -> dict[str, int]:
+    """Return the bases of each contig, in the order in which they first come."""
+    return {stretch.contig: stretch.contig_size for stretch in stretches}
+
+
+def _place(one: Scan) -> list[str | int]:
+    return [one.stretch.name, one.stretch.contig, one.start, one.end, one.strand]
+
+
+def _text(value: str | int | float) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _bed_line(stream: Any, one: Scan, target: Target, threshold: float | None) -> None:
+    if threshold is not None and one.score < threshold:
+        return
+    thousandths = min(max(round(1000 * one.score), 0), 1000)
+    row = [one.stretch.contig, one.start, one.end, target.name, thousandths, one.strand, one.score]
+    stream.write("\t".join(map(_text, row)) + "\n")
+
+
+def _middles(stride: int, add: Callable[[str, int, int, float], object]) -> Callable[[Scan], None]:
+    """Give contig, start, end and score of the middle of each window, none of which overlaps the one before it."""
+    last = ("", 0)
+    seen: set[str] = set()
+
+    def put(one: Scan) -> None:
+        nonlocal last
+        contig = one.stretch.contig
+        if contig != last[0] and contig in seen:
+            raise UserError(f"contig {contig!r} comes in two files: scan one file a track")
+        seen.add(contig)
+        width = min(stride, one.end - one.start)
+        start = one.start + (one.end - one.start - width) // 2
+        begin = max(start, last[1]) if contig == last[0] else start
+        if begin < start + width:
+            add(contig, begin, start + width, one.score)
+            last = (contig, start + width)
+
+    return put
+
+
+def _big_wig_package() -> Any:
+    try:
+        import pyBigWig
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "bigWig files need the package pybigwig: pip install 'titans-seq[tracks]', or write bedGraph"
+        ) from error
+    return pyBigWig
+
+
+@contextmanager
+def big_wig(path: Path, sizes: dict[str, int]) -> Iterator[Callable[[str, int, int, float], object]]:
+    """Open a bigWig file to which contig, start, end and value are added, in the order of the contigs.
+
+    Args:
+        path: the file.
+        sizes: bases of each contig.
+
+    Raises:
+        UserError: if the package for it is missing.
+    """
+    file = _big_wig_package().open(str(path), "w")
+    try:
+        file.addHeader(list(sizes.items()))
+        waiting: list[tuple[str, int, int, float]] = []
+
+        def flush() -> None:
+            if waiting:
+                contigs, starts, ends, values = map(list, zip(*waiting, strict=True))
+                file.addEntries(contigs, starts, ends=ends, values=values)
+                waiting.clear()
+
+        def add(contig: str, start: int, end: int, score: float) -> None:
+            if len(waiting) >= _AT_ONCE or (waiting and waiting[-1][0] != contig):
+                flush()
+            waiting.append((contig, start, end, score))
+
+        yield add
+        flush()
+    finally:
+        file.close()
