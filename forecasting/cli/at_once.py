@@ -93,7 +93,7 @@ def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, tab
     data = read_like(path, model.context, frame, table)
     if file_hash(path) != run.data.sha256:
         print(
-            f"note: {path} has changed since training: forecast from its latest rows; titans forecast update takes them in"
+            f"note: {path} has changed since training: forecast from its latest rows (titans forecast update keeps them)"
         )
     return data
 

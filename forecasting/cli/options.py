@@ -117,9 +117,9 @@ class TrainingOptions:
 class Train:
     """Train a forecaster on a file.
 
-    Training begins with pretrained weights and keeps the better of before and after; it takes about a minute. With --init
-    none, or with settings that only a network of its own has (--context, --preset, --width, ...), one is trained from
-    scratch.
+    Training begins with pretrained weights and keeps the better of before and after; it takes about a minute. With
+    --init none, or with settings that only a network of its own has (--context, --preset, --width, ...), one is
+    trained from scratch.
 
     Other parts of the network are chosen by --set, such as --set network.mixer.memory.chunk_size=8.
     """

@@ -78,8 +78,8 @@ def _begins_pretrained(options: Train) -> bool:
         return not own
     if options.init != "none" and own:
         raise UserError(
-            f"--init {options.init} begins with a pretrained network, and options of {', '.join(own)} are for a network "
-            "of its own: leave them out, or give --init none"
+            f"--init {options.init} begins with a pretrained network, and options of {', '.join(own)} are for a "
+            "network of its own: leave them out, or give --init none"
         )
     return options.init != "none"
 

@@ -118,8 +118,8 @@ def _reading(
     run = read_config(options.run, RunConfig)
     if file is None and (options.columns != ColumnOptions() or options.text != TextOptions()):
         raise UserError(
-            "options on columns and text say how to read another file, and none is named: the run's own is read as it was "
-            "for training"
+            "options on columns and text say how to read another file, and none is named: the run's own is read as it "
+            "was for training"
         )
     return frame_options(options.columns, run.options), table_options(options.text, run.table)
 

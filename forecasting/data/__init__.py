@@ -1,5 +1,6 @@
 """Series from files, frames and GluonTS: everything a model needs is checked here, so nothing is later."""
 
+from .batches import read_series_batches
 from .covariates import calendar_features
 from .describing import describe_series
 from .frames import from_frame, from_table
@@ -31,6 +32,7 @@ __all__ = [
     "load_series",
     "own_names",
     "period_of",
+    "read_series_batches",
     "read_table",
     "read_tsf",
     "to_gluonts",

@@ -109,12 +109,9 @@ def _even(rows: SeriesRows, freq: str | None) -> np.ndarray:
     within[rows.ends[1:-1] - 1] = False
     if size is None:
         # Step numbers may count by any step, each series by its own.
-        firsts = (
-            np.repeat(steps[np.minimum(rows.ends[:-1], max(len(steps) - 1, 0))], np.diff(rows.ends))
-            if len(steps)
-            else steps
-        )
-        wrong = within & ((steps != firsts[: len(steps)]) | (steps <= 0)) if len(steps) else within
+        first = steps[np.minimum(rows.ends[:-1], len(steps) - 1)] if len(steps) else steps
+        own = np.repeat(first, np.diff(rows.ends))[: len(steps)] if len(steps) else steps
+        wrong = within & ((steps != own) | (steps <= 0))
     else:
         wrong = within & ((steps != size) | (np.diff(phase) != 0))
     series = np.repeat(np.arange(len(rows.names)), np.diff(rows.ends))

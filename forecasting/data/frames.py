@@ -298,8 +298,8 @@ def _as_steps(
     if roles.time and not options.rows_are_steps:
         if options.start is not None:
             raise UserError(
-                f"{source.name}: --start is for rows without dates, and column {' and '.join(roles.time)!r} holds their "
-                "times: leave --start out, or add --rows-are-steps"
+                f"{source.name}: --start is for rows without dates, and column {' and '.join(roles.time)!r} holds "
+                "their times: leave --start out, or add --rows-are-steps"
             )
         return freq, rows, []
     sizes = np.diff(rows.ends)

@@ -157,12 +157,17 @@ def _separator(lines: Sequence[str], given: str | None = None) -> tuple[str, int
 
 
 def _header(rows: Sequence[Sequence[str]], widths: Sequence[int], width: int) -> int:
-    """The first line as wide as the table; where that holds values, the line before it is the header, however wide."""
-    first = next(at for at, wide in enumerate(widths) if wide == width)
-    if all(_is_value(cell.strip()) for cell in rows[first] if cell.strip()):
-        before = [at for at in range(first) if widths[at] > 1]
-        return before[-1] if before else first
-    return first
+    """The last line of names before the first of values; where values come first, the line before them."""
+    wide = [at for at in range(len(rows)) if widths[at] == width]
+    cells = {at: [cell.strip() for cell in rows[at]] for at in wide}
+    values = next((at for at in wide if any(map(_is_value, cells[at]))), len(rows))
+    names = [at for at in wide if at < values and all(cells[at])]
+    if names:
+        return names[-1]
+    if all(_is_value(cell) for cell in cells[wide[0]] if cell):
+        before = [at for at in range(wide[0]) if widths[at] > 1]
+        return before[-1] if before else wide[0]
+    return wide[0]
 
 
 def _check_header(path: str, names: Sequence[str], header: int) -> None:

@@ -80,8 +80,8 @@ def cut_origins(
     if not origins:
         longest = max(item.length for item in data.items)
         raise UserError(
-            f"a forecast of {horizon} steps from the past needs at least {horizon + LEAST_HISTORY} rows with values, the "
-            f"longest series has {longest}: shorten the horizon"
+            f"a forecast of {horizon} steps from the past needs at least {horizon + LEAST_HISTORY} rows with values, "
+            f"the longest series has {longest}: shorten the horizon"
         )
     return origins
 

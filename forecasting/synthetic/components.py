@@ -28,7 +28,7 @@ def where_rows(rng: np.random.Generator, share: float, rows: int) -> np.ndarray:
 
 
 def mostly_up(rng: np.random.Generator, rows: int) -> np.ndarray:
-    """Draw the signs of trends, `[N, 1]`: three of four are up, for what people measure grows more often than it shrinks."""
+    """Draw the signs of trends, `[N, 1]`: three of four lead up, as what people measure grows more often than not."""
     return np.where(rng.random((rows, 1)) < RISING, 1.0, -1.0)
 
 

@@ -53,7 +53,7 @@ class ZeroShotModel:
         horizon: steps to forecast unless others are asked for; None for a model that has seen no data.
         context: the latest rows of the series it was fitted on, which `predict` continues; None likewise.
         calibration: offsets of its quantiles; None where too little of the past could be looked at.
-        scores: what each candidate and baseline came to on the rows held out, with column `used`; None without training.
+        scores: what each candidate and baseline came to on the rows held out, with `used`; None without training.
         levels: of the quantiles.
         non_negative: whether forecasts are cut off at 0; None does so for series of counts.
         notes: what was decided, one sentence each.
@@ -110,7 +110,7 @@ class ZeroShotModel:
         self,
         data: pd.DataFrame | SeriesData,
         horizon: int,
-        config: FineTuningConfig = FineTuningConfig(),
+        config: FineTuningConfig | None = None,
         *,
         refit: bool = True,
         statistics: bool | None = None,
@@ -126,7 +126,7 @@ class ZeroShotModel:
         Args:
             data: a frame, or series that have been read.
             horizon: steps to forecast.
-            config: of the training.
+            config: of the training; None takes the usual one.
             refit: whether what is used is then trained on all rows; else the rows held out are never learnt from.
             statistics: whether to fit methods of statistics for comparison; None does where there are few values.
             folder: for the log and checkpoints of the training; None writes nothing.
@@ -137,6 +137,7 @@ class ZeroShotModel:
         Raises:
             UserError: if the data is refused or too short, or training does not stay finite.
         """
+        config = config or FineTuningConfig()
         series = as_series(data, self.options)
         origins = past_origins(series, horizon, MOST_HELD_OUT, len(series.items)) or cut_origins(series, horizon)
         tuned = self._tuned(origins[0].past, horizon, config, folder, resume, hardware, progress)

@@ -158,7 +158,7 @@ Forecasts nine quantiles of any series at once, without training on it. Made by 
 
 - network: {config.layers} blocks of width {config.width}, mixer {type(config.mixer).__name__}, \
 {parameters:,} parameters; tokens of {", ".join(map(str, config.patches))} steps, context up to {config.longest:,} steps
-- data: made-up series alone (`forecasting/synthetic`), drawn from seed {training.seed}; no measured series was trained on
+- data: made-up series alone (`forecasting/synthetic`), seed {training.seed}; no measured series was trained on
 - recipe: {training.steps:,} steps of about {training.batches.tokens:,} tokens, AdamW, learning rate \
 {training.optimiser.lr:g}, schedule {training.optimiser.schedule}
 - begins with: {"random weights" if run.init is None else run.init.path}

@@ -81,7 +81,8 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> Answer:
         assert main(["forecast", *map(str, arguments)]) == 2
         error = capsys.readouterr().err
         assert error.count("error: ") == 1
-        assert error.startswith("error: ")
+        # What reading found before it is said first.
+        assert all(line.startswith("note: ") for line in error[: error.index("error: ")].splitlines())
         assert "Traceback" not in error
         return error
 
@@ -143,10 +144,10 @@ def test_from_file_to_forecast(data: Path, tmp_path: Path, output: Answer):
 
     target = tmp_path / "forecast.csv"
     assert f"written: {target}" in output("predict", out, "--out", target, "--levels", 0.2, 0.8)
-    forecast = pd.read_csv(target, parse_dates=["time"])
-    assert list(forecast.columns) == ["series", "time", "mean", "0.2", "0.8"]
+    forecast = pd.read_csv(target, parse_dates=["day"])
+    assert list(forecast.columns) == ["series", "day", "mean", "0.2", "0.8"]
     assert len(forecast) == 12
-    assert forecast["time"].min() == pd.Timestamp("2024-04-30")
+    assert forecast["day"].min() == pd.Timestamp("2024-04-30")
 
     picture = tmp_path / "a.png"
     said = output("plot", out, "--series", "south", "--out", picture)
