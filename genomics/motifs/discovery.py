@@ -14,6 +14,7 @@ from ..explain.mutagenesis import Attribution
 _CORE = 0.3
 _TRIMMED = 20
 _GROWN = 5
+_CLUSTERINGS = 5
 _BASES = "ACGT"
 
 
@@ -143,6 +144,7 @@ def discover(attributions: Sequence[Attribution], options: MotifOptions | None =
         final_min_cluster_size=options.fewest,
         max_passing_windows_frac=options.most_windows,
         trim_to_window_size=_TRIMMED,
+        n_leiden_runs=_CLUSTERINGS,
         initial_flank_to_add=_GROWN,
     )
     found: list[Motif] = []

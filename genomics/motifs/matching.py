@@ -111,11 +111,11 @@ def write_meme(motifs: Sequence[Motif], path: Path) -> None:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_meme([Motif("motif_1", np.eye(4)[:2], np.eye(4)[:2])], Path(folder) / "a.meme")
-        ...     print((Path(folder) / "a.meme").read_text().splitlines()[8])
+        ...     print((Path(folder) / "a.meme").read_text().splitlines()[9])
         MOTIF motif_1 AC
     """
     lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", "", "Background letter frequencies"]
-    lines += ["A 0.25 C 0.25 G 0.25 T 0.25"]
+    lines += ["A 0.25 C 0.25 G 0.25 T 0.25", ""]
     for motif in motifs:
         lines.append(f"MOTIF {motif.name} {motif.consensus}")
         lines.append(f"letter-probability matrix: alength= 4 w= {len(motif.matrix)} nsites= {len(motif.sites)} E= 0")

@@ -13,7 +13,8 @@ from titans_seq.files import atomic_path, write_text
 from titans_seq.pictures import literal, save_picture
 
 from ..explain.pictures import draw_stack
-from .discovery import Motif, column_information
+from ..sequences.values import Record
+from .discovery import Motif, Site, column_information
 from .marginal import Marginal
 from .matching import Match
 
@@ -49,13 +50,33 @@ def write_table(found: Sequence[Described], path: Path) -> None:
             writer.writerow([*_cells(one), *(one.sequences[name] for name in classes), *_match(one)])
 
 
-def write_sites(found: Sequence[Described], names: Sequence[str], path: Path) -> None:
-    """Write where the sites of each motif stand: record, start, end (from 0), motif, effect, strand; BED's columns."""
+def write_sites(found: Sequence[Described], records: Sequence[Record], path: Path) -> None:
+    """Write where the sites of each motif stand, as BED: contig, start, end, motif, score, strand, and the effect.
+
+    Args:
+        found: the motifs.
+        records: the sequences that they were found in; one that was not cut from a contig is its own.
+        path: the file.
+    """
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         for one in found:
             for site in one.motif.sites:
-                row = [names[site.sequence], max(site.start, 0), site.end, one.motif.name, f"{site.effect:.6g}", site.strand]
+                contig, start, end, strand = _place(site, records[site.sequence])
+                row = [contig, start, end, one.motif.name, 0, strand, f"{site.effect:.6g}"]
                 stream.write("\t".join(map(str, row)) + "\n")
+
+
+def _place(site: Site, record: Record) -> tuple[str, int, int, str]:
+    at, size = record.interval, len(record.sequence)
+    start, end = max(site.start, 0), min(site.end, size)
+    if at is None:
+        return record.name, start, end, site.strand
+    # A window about the centre may have been cut in place of the interval.
+    middle = (at.start + at.end) // 2 if at.summit is None else at.summit
+    first = at.start if size == at.end - at.start else middle - size // 2
+    if at.strand != "-":
+        return at.contig, first + start, first + end, site.strand
+    return at.contig, first + size - end, first + size - start, "+" if site.strand == "-" else "-"
 
 
 def draw_logo(motif: Motif, path: Path) -> None:
