@@ -103,7 +103,7 @@ def column_information(matrix: np.ndarray) -> np.ndarray:
     """Return the bits of each position of a matrix, `[W]`, of 2 where one base stands alone.
 
     Example:
-        >>> column_information(np.array([[1.0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]])).tolist()
+        >>> column_information(np.array([[1.0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]])).round(6).tolist()
         [2.0, 0.0]
     """
     shares = np.clip(matrix, 1e-12, 1)
