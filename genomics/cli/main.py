@@ -70,7 +70,10 @@ COMMANDS: dict[str, Command] = {
         "genomics.cli.motifs:Motifs",
         "genomics.cli.motifs:motifs",
         "which motifs predictions rest on",
-        ("runs/z positives.fa --out motifs/", "runs/z peaks.bed --reference genome.fa --database JASPAR.meme --out motifs/"),
+        (
+            "runs/z positives.fa --out motifs/",
+            "runs/z peaks.bed --reference genome.fa --database JASPAR.meme --out motifs/",
+        ),
     ),
     "marginalise": Command(
         "genomics.cli.marginalise:Marginalise",

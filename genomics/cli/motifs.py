@@ -105,9 +105,7 @@ def _records(options: Motifs) -> "list[Record]":
     return held
 
 
-def _attributions(
-    model: "Predictor", records: "list[Record]", target: str, method: str
-) -> "list[Attribution]":
+def _attributions(model: "Predictor", records: "list[Record]", target: str, method: str) -> "list[Attribution]":
     from ..explain import Attribution, mutagenesis, target_names
 
     if method == "mutagenesis":

@@ -64,7 +64,9 @@ def _regions(options: Negatives, reading, refuse) -> None:  # noqa: ANN001 - of 
     from ..sequences.sources import Reading, intervals_of
 
     if options.reference is None:
-        raise UserError("regions are taken from a genome: give its FASTA file (--reference), or --out x.fa for shuffles")
+        raise UserError(
+            "regions are taken from a genome: give its FASTA file (--reference), or --out x.fa for shuffles"
+        )
     if not holds_intervals(options.positives):
         raise UserError(f"{options.positives}: holds sequences, not intervals: give --out x.fa for shuffles of them")
     positives = list(intervals_of(options.positives, Reading(reading, None, refuse)))

@@ -1,7 +1,7 @@
 """Motifs from attributions by TF-MoDISco (Shrikumar et al. 2018, arXiv 1811.00416), as modisco-lite computes it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from titans_seq.errors import UserError
 
 from ..explain.exports import one_hot_bases
 from ..explain.mutagenesis import Attribution
+from ..sequences.alphabet import reverse_complement
 
 _CORE = 0.3
 _TRIMMED = 20
@@ -149,7 +150,7 @@ def discover(attributions: Sequence[Attribution], options: MotifOptions | None =
     )
     found: list[Motif] = []
     for held, name in zip(patterns, ("motif", "against"), strict=True):
-        motifs = [_trimmed(pattern, margin) for pattern in held or ()]
+        motifs = _joined([_trimmed(pattern, margin) for pattern in held or ()])
         motifs.sort(key=lambda motif: -len(motif.sites))
         found += [
             Motif(f"{name}_{number}", motif.matrix, motif.contributions, motif.sites)
@@ -164,6 +165,28 @@ def _package() -> Any:
     except ModuleNotFoundError as error:
         raise UserError("motifs need the package modisco-lite: pip install 'titans-seq[motifs]'") from error
     return tfmodisco
+
+
+def _joined(motifs: Sequence[Motif]) -> list[Motif]:
+    """Put together motifs of one consensus, on either strand, into which the clustering divided one motif."""
+    found: dict[str, Motif] = {}
+    for motif in motifs:
+        turned = reverse_complement(motif.consensus.upper())
+        if turned in found:
+            sites = tuple(replace(site, strand="+" if site.strand == "-" else "-") for site in motif.sites)
+            motif = Motif("", motif.matrix[::-1, ::-1], motif.contributions[::-1, ::-1], sites)
+        key = motif.consensus.upper()
+        if key in found:
+            motif = _mean(found[key], motif)
+        found[key] = motif
+    return list(found.values())
+
+
+def _mean(one: Motif, other: Motif) -> Motif:
+    share = len(one.sites) / max(len(one.sites) + len(other.sites), 1)
+    matrix = share * one.matrix + (1 - share) * other.matrix
+    contributions = share * one.contributions + (1 - share) * other.contributions
+    return Motif("", matrix, contributions, (*one.sites, *other.sites))
 
 
 def _trimmed(pattern: Any, margin: int) -> Motif:

@@ -54,7 +54,9 @@ def read_database(path: Path) -> dict[str, np.ndarray]:
     database: dict[str, np.ndarray] = {}
     for number, motif in enumerate(found, 1):
         counts = np.array([motif.counts[base] for base in "ACGT"], dtype=np.float64)
-        parts = (motif.get("AC"), motif.get("ID")) if form == "transfac" else (getattr(motif, "matrix_id", ""), motif.name)
+        parts = (
+            (motif.get("AC"), motif.get("ID")) if form == "transfac" else (getattr(motif, "matrix_id", ""), motif.name)
+        )
         name = " ".join(str(part) for part in parts if part) or f"motif {number}"
         database[name] = counts / np.maximum(counts.sum(0), 1e-12)
     if not database:

@@ -143,7 +143,9 @@ def draw_spacings(effects: Mapping[int, tuple[Marginal, Marginal]], title: str, 
     distances = list(effects)
     for number, (colour, label) in enumerate((("#0072b2", "both motifs"), ("#d55e00", "beyond the sum of each alone"))):
         held = [pair[number] for pair in effects.values()]
-        axis.plot(distances, [one.mean for one in held], color=colour, label=label, marker="." if len(held) < 60 else "")
+        axis.plot(
+            distances, [one.mean for one in held], color=colour, label=label, marker="." if len(held) < 60 else ""
+        )
         low, high = [one.low for one in held], [one.high for one in held]
         axis.fill_between(distances, low, high, color=colour, alpha=0.2, linewidth=0)
     axis.axhline(0, color="0.3", linewidth=0.6)

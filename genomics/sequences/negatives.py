@@ -74,7 +74,9 @@ def matched_negatives(
     if not room.sum():
         raise UserError(f"{reference}: no contig is as long as the longest interval ({int(lengths.max()):,} bases)")
     drawn = random.choice(len(contigs), (len(positives), candidates), p=room / room.sum())
-    starts = (random.random(drawn.shape) * np.array([sizes[contigs[at]] for at in range(len(contigs))])[drawn]).astype(int)
+    starts = (random.random(drawn.shape) * np.array([sizes[contigs[at]] for at in range(len(contigs))])[drawn]).astype(
+        int
+    )
     compositions: list[Composition | None] = [None] * len(positives)
     shares = np.full((*drawn.shape, 3), np.nan)
     for number, (name, text) in enumerate(_contigs(reference)):

@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 import torch
 
-from genomics.baselines import KmerRegression, LengthOnly, Majority, PositionRegression, SmallCNN, TunedResNet, standard_baselines
+from genomics.baselines import (
+    KmerRegression,
+    LengthOnly,
+    Majority,
+    PositionRegression,
+    SmallCNN,
+    TunedResNet,
+    standard_baselines,
+)
 from genomics.baselines.values import loss, preference
 from genomics.evaluation import BootstrapOptions, evaluate
 from genomics.sequences.alphabet import reverse_complement
