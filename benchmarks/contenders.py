@@ -58,7 +58,7 @@ def build(contender: Contender) -> Callable[[Tensor], Tensor]:
     torch.manual_seed(0)
     if contender.recompute == 0:
         # The operator's plain function under autograd, which then keeps everything.
-        chunked.chunked_memory = chunked.chunked_memory._init_fn
+        chunked.chunked_memory = chunked.run_chunks
     if contender.recompute is not None:
         chunked.RECOMPUTE_EVERY = contender.recompute
     if contender.alone:

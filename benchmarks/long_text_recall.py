@@ -11,6 +11,7 @@ parameter, whose memory never learns. `hybrid` is three blocks of memory alone a
 `transformer`, with attention to everything, is the ceiling; it is trained on segments as long as a stream.
 """
 
+import math
 import shutil
 import sys
 import time
@@ -35,6 +36,7 @@ from language.training.pretraining import new_model, pretrain_model
 from language.trials.models import NO_MEMORY, without_memory
 from language.trials.settings import RECALL_GATES
 from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
+from titans_seq.config import to_dict
 from titans_seq.errors import UserError, choose
 from titans_seq.experiment.rows import find_row, row_of
 from titans_seq.experiment.settings import OptimiserConfig
@@ -48,7 +50,7 @@ RESULTS = HERE / "results" / "long_text_recall.jsonl"
 DATA = HERE.parents[1] / "shared" / "data" / "text"
 WORK = HERE.parent / "runs" / "long_text_recall"
 
-PARAMETERS, DIM, DEPTH, HEADS, WINDOW, CHUNK, VOCABULARY = 3_000_000, 160, 4, 4, 128, 32, 4_096
+PARAMETERS, DIM, DEPTH, HEADS, WINDOW, VOCABULARY = 3_000_000, 160, 4, 4, 128, 4_096
 RULE = "titans_linear"
 RULES = (RULE, "titans", "gated_deltanet", "deltanet")
 VARIANTS = ("mag", "mal", "mac", "lmm", "hybrid")
@@ -74,6 +76,9 @@ class Arguments:
         length: tokens of a training segment; back-propagation ends at its start.
         stream: tokens of a stream, at least.
         lr: largest learning rate.
+        chunk: tokens of a memory's chunk.
+        max_step: of a memory's gates. Above 2 a memory diverges where a chunk is one token over and over, as in rows of
+            dashes: with 16 and chunks of 32, MAG did within 13,000 tokens of Moby Dick.
         test_tokens: about so many are scored.
         vocabulary: of the tokenizer that is trained on the training part.
         tokenizer: one to take instead: a tokenizer.json, a SentencePiece model or bytes.
@@ -92,6 +97,8 @@ class Arguments:
     length: int = 512
     stream: int = 8_192
     lr: float = 2e-3
+    chunk: int = 16
+    max_step: float = 1.0
     test_tokens: int = 200_000
     vocabulary: int = VOCABULARY
     tokenizer: str | None = None
@@ -102,8 +109,8 @@ class Arguments:
     table: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
 
-def model_config(name: str, vocabulary: int) -> CausalLMConfig:
-    """Return a model of the benchmark by name.
+def model_config(name: str, vocabulary: int, chunk: int = 16, max_step: float = 1.0) -> CausalLMConfig:
+    """Return a model of the benchmark by name; `chunk` and `max_step` as in `Arguments`.
 
     Raises:
         UserError: if there is none of that name, or it cannot have so few parameters.
@@ -114,9 +121,9 @@ def model_config(name: str, vocabulary: int) -> CausalLMConfig:
     rule_ = preset(rule or RULE)
     memory = NeuralMemoryConfig(
         HEADS,
-        chunk_size=CHUNK,
+        chunk_size=chunk,
         rule=rule_,
-        gates=RECALL_GATES,
+        gates=replace(RECALL_GATES, max_step=max_step),
         # What a carried memory was trained to know is forgotten with all else, but for a learned matrix beside it.
         slow_weights=isinstance(rule_.architecture, LinearMemory),
     )
@@ -156,7 +163,7 @@ def training_config(name: str, seed: int, arguments: Arguments) -> PretrainConfi
 def measure(
     model: CausalLMConfig, config: PretrainConfig, corpus: Corpus, folder: Path, length: int
 ) -> dict[str, Any]:
-    """Train one model, score it, and return what its row says."""
+    """Train one model, score it, and return what its row says; why there is no score, if it diverges."""
     began = time.process_time()
     trained, _ = pretrain_model(
         new_model(model, config), config, corpus.train, None, folder, resume=True, progress="lines"
@@ -164,14 +171,21 @@ def measure(
     assert trained is not None
     trained_by = time.process_time()
     texts = [TextTokens(path, corpus.tokenizer) for path in corpus.test]
-    result = evaluate_texts(
-        TrainedModel(trained, corpus.tokenizer), texts, length, window=WINDOW, training=corpus.train
-    )
-    shutil.rmtree(folder, ignore_errors=True)
-    return {
+    row = {
         "parameters": count_parameters(model),
         "tokens_trained": (config.steps or 0) * config.batches.tokens,
         "train_s": trained_by - began,
+        "measured": provenance(),
+    }
+    try:
+        result = evaluate_texts(
+            TrainedModel(trained, corpus.tokenizer), texts, length, window=WINDOW, training=corpus.train
+        )
+    except UserError as error:
+        return row | {"loss": None, "failed": str(error), "by_recency": []}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return row | {
         "test_s": time.process_time() - trained_by,
         "test": {"streams": result.documents, "tokens": result.tokens, "text_bytes": result.text_bytes},
         "loss": result.carried,
@@ -179,7 +193,6 @@ def measure(
         "bits_per_byte": result.bits_per_byte(result.carried),
         "window": WINDOW,
         "by_recency": recency_rows(result.by_recency),
-        "measured": provenance(),
     }
 
 
@@ -190,7 +203,7 @@ def identity(corpus: str, data: Corpus, name: str, model: CausalLMConfig, config
         "data": data.train.fingerprint,
         "model": name,
         "seed": config.seed,
-        "hidden": [block.hidden for block in model.blocks],
+        "blocks": [to_dict(block) for block in model.blocks],
         "training": asdict(config),
     }
 
@@ -200,8 +213,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     for corpus in dict.fromkeys(row["corpus"] for row in rows):
         held = [row for row in rows if row["corpus"] == corpus]
-        ranges = [_range(part) for part in held[0]["by_recency"] if part["pairs"] == "all"]
-        heads = ["all", *ranges, "rare, beyond the window"]
+        scored = next((row["by_recency"] for row in held if row["by_recency"]), [])
+        ranges = [part for part in scored if part["pairs"] == "all"]
+        heads = ["all", *map(_range, ranges), "rare, beyond the window"]
         lines += [
             f"\n### {corpus}, nats a token by how many tokens back the pair was last seen\n",
             f"| model | parameters | seeds | {' | '.join(heads)} |",
@@ -209,12 +223,14 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         ]
         for name in dict.fromkeys(row["model"] for row in held):
             mine = [row for row in held if row["model"] == name]
-            cells = [f"{fmean(row['loss'] for row in mine):.3f}"]
-            for first in [part["first"] for part in held[0]["by_recency"] if part["pairs"] == "all"]:
-                cells.append(_mean([_loss(row, "all", lambda part, at=first: part["first"] == at) for row in mine]))
-            cells.append(_mean([_loss(row, "rare", lambda part: part["first"] > WINDOW) for row in mine]))
+            cells = [_mean([row["loss"] for row in mine])]
+            for one in ranges:
+                cells.append(_mean([_loss(row, "all", one["first"], one["first"]) for row in mine]))
+            cells.append(_mean([_loss(row, "rare", WINDOW + 1, math.inf) for row in mine]))
             parameters = f"{mine[0]['parameters'] / 1e6:.2f}M"
-            lines.append(f"| {name} | {parameters} | {len(mine)} | {' | '.join(cells)} |")
+            diverged = sum(row["loss"] is None for row in mine)
+            seeds = f"{len(mine)}, {diverged} of them diverged" if diverged else f"{len(mine)}"
+            lines.append(f"| {name} | {parameters} | {seeds} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -222,11 +238,11 @@ def _range(part: Mapping[str, Any]) -> str:
     return f"{range_text(RecencyLoss(part['first'], part['last'], None, 0, 0.0, 0.0))} ({part['tokens']:,})"
 
 
-def _loss(row: Mapping[str, Any], pairs: str, chosen: Any) -> float | None:
-    """The mean loss of some ranges of a row; None without tokens."""
-    parts = [part for part in row["by_recency"] if part["pairs"] == pairs and part["tokens"] and chosen(part)]
+def _loss(row: Mapping[str, Any], pairs: str, least: int, most: float) -> float | None:
+    """The mean loss of the ranges that begin in [least, most]; None without tokens."""
+    parts = [part for part in row["by_recency"] if part["pairs"] == pairs and least <= part["first"] <= most]
     tokens = sum(part["tokens"] for part in parts)
-    return sum(part["tokens"] * part["loss_carried"] for part in parts) / tokens if tokens else None
+    return sum(part["tokens"] * part["loss_carried"] for part in parts if part["tokens"]) / tokens if tokens else None
 
 
 def _mean(losses: Sequence[float | None]) -> str:
@@ -251,7 +267,7 @@ def run_missing(arguments: Arguments) -> None:
                 arguments.test_tokens,
             )
             for name in arguments.models:
-                model = model_config(name, data.tokenizer.vocabulary)
+                model = model_config(name, data.tokenizer.vocabulary, arguments.chunk, arguments.max_step)
                 config = training_config(name, seed, arguments)
                 known = identity(corpus, data, name, model, config)
                 if find_row(read_rows(arguments.out), known) is not None:

@@ -11,17 +11,30 @@ if TYPE_CHECKING:
     from .data import FrameOptions, SeriesData, load_series
     from .gluonts.estimator import ForecastEstimator
     from .model import ForecastModel
+    from .zero_shot.model import ZeroShotModel
+    from .zero_shot.settings import FineTuningConfig
 
 _HOMES = {
+    "FineTuningConfig": ".zero_shot.settings",
     "ForecastConfig": ".config",
     "ForecastEstimator": ".gluonts.estimator",
     "ForecastModel": ".model",
     "FrameOptions": ".data",
     "SeriesData": ".data",
+    "ZeroShotModel": ".zero_shot.model",
     "load_series": ".data",
 }
 
-__all__ = ["ForecastConfig", "ForecastEstimator", "ForecastModel", "FrameOptions", "SeriesData", "load_series"]
+__all__ = [
+    "FineTuningConfig",
+    "ForecastConfig",
+    "ForecastEstimator",
+    "ForecastModel",
+    "FrameOptions",
+    "SeriesData",
+    "ZeroShotModel",
+    "load_series",
+]
 
 
 def __getattr__(name: str) -> object:

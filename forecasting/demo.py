@@ -64,7 +64,7 @@ def run_demo(out: Path, epochs: int = 15) -> None:
     print(f"3. evaluate: every one of {result.windows:,} test windows of {WEEKS_AHEAD} weeks")
     print(score_text(result.table, result.interval))
     print(f"4. forecast {WEEKS_AHEAD} weeks", flush=True)
-    frame = predict_run(run, target=forecast)
+    frame = predict_run(run, target=forecast).frame
     print(frame.iloc[[0, -1]].to_string(index=False, float_format="{:.1f}".format))
     _, training = plot_run(run, target=picture)
     print("\ndone:")

@@ -15,10 +15,10 @@ from .data import SeriesData, future_index
 from .data.series import join_indexes
 from .forecaster import DEFAULT_LEVELS, Forecast
 from .network.outputs import Point, Quantiles
-from .network.simba_network import SimbaNetwork
+from .network.simba_network import SimbaNetwork, build_network
 from .windows.arrays import ItemArrays
 from .windows.cutting import WindowBatch, Windows
-from .windows.preparation import Scaling, prepare
+from .windows.preparation import Scaling, calendar_width, prepare
 from .windows.scaling import Scaler
 
 
@@ -42,6 +42,28 @@ class Trained:
     def prepare(self, data: SeriesData, scalers: Sequence[Scaler]) -> list[ItemArrays]:
         """The items of `data`, scaled, with the calendar where the model has one."""
         return prepare(data, self.scaling, scalers, self.config.calendar, self.config.horizon)
+
+
+def new_network(data: SeriesData, config: ForecastConfig) -> SimbaNetwork:
+    """The untrained network that a config and the widths of data ask for.
+
+    Raises:
+        UserError: if the config's parts do not fit together.
+    """
+    calendar = calendar_width(data) if config.calendar else 0
+    try:
+        return build_network(
+            config.network,
+            config.output,
+            channels=len(data.channels),
+            context=config.context,
+            horizon=config.horizon,
+            known=calendar + len(data.known_names),
+            past=len(data.past_names),
+            seed=config.seed,
+        )
+    except (ValueError, TypeError) as error:
+        raise UserError(f"the network cannot be built as configured: {error}") from error
 
 
 def trained_levels(config: ForecastConfig) -> tuple[float, ...]:

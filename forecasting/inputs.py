@@ -1,6 +1,5 @@
 """Reading what a user gives to a trained model: series that fit it, and future covariates."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from .data import (
     read_table,
 )
 from .data.calendars import MonthDays, Weekly, YearDays, calendar_of
-from .data.frequency import anchor_of
+from .data.frequency import without_anchor
 from .data.source import enumerate_some, show_time
 from .data.steps import same_step
 from .data.tsf import TSF_SUFFIXES
@@ -93,18 +92,13 @@ def _as_before(frame: pd.DataFrame, like: SeriesData, options: FrameOptions) -> 
         options = replace(options, target=like.channels)
     few = len(frame) <= _FEW_ROWS * max(1, len(like.items)) and len(frame) <= 100
     if like.freq is not None and options.freq is None and (few or _has_pauses(like.freq)):
-        options = replace(options, freq=_without_anchor(like.freq))
+        options = replace(options, freq=without_anchor(like.freq))
     return options
 
 
 def _has_pauses(freq: str) -> bool:
     """Whether a calendar leaves out days or hours, which a short history cannot show."""
     return isinstance(calendar_of(freq), Weekly | MonthDays | YearDays)
-
-
-def _without_anchor(freq: str) -> str:
-    """An alias that takes its anchor from the dates."""
-    return re.sub(r"-[A-Z]{3}$", "", freq) if anchor_of(freq) else freq
 
 
 def with_known_future(
@@ -134,7 +128,7 @@ def with_known_future(
     options = replace(options, target=data.known_names, known=(), past=())
     options = _as_before(frame, data, options)
     if data.freq is not None and options.freq is None:
-        options = replace(options, freq=_without_anchor(data.freq))
+        options = replace(options, freq=without_anchor(data.freq))
     if data.zone is not None and options.time_zone is None:
         options = replace(options, time_zone=data.zone)
     given = from_table(future, options) if isinstance(future, Table) else from_frame(future, options)

@@ -21,8 +21,9 @@ from .inference import Trained, check_levels, forecast_future, series_names
 from .inputs import as_series, matching_series, with_known_future
 from .network.simba_network import SimbaNetwork
 from .storage import load_model, save_model
-from .training.fitting import fit_series
 from .training.optimiser import OptimiserConfig
+from .zero_shot.model import ZeroShotModel
+from .zero_shot.storage import is_zero_shot, load_zero_shot
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +106,8 @@ class ForecastModel:
         Raises:
             UserError: if the data is refused or too short, or training fails.
         """
+        from .training.fitting import fit_series  # it loads Lightning, which forecasting does without
+
         series = as_series(data, options)
         trained, history, notes = fit_series(
             series,
@@ -136,6 +139,8 @@ class ForecastModel:
         Raises:
             UserError: as `fit`, and if the data does not fit the model.
         """
+        from .training.fitting import fit_series
+
         series = matching_series(data, self.context, self.options)
         config = replace(self.config, optimiser=optimiser or self.config.optimiser)
         trained, history, notes = fit_series(series, config, start=self.trained, progress=progress, hardware=hardware)
@@ -153,6 +158,7 @@ class ForecastModel:
         *,
         known_future: pd.DataFrame | Table | None = None,
         levels: Sequence[float] | None = None,
+        options: FrameOptions | None = None,
     ) -> pd.DataFrame:
         """Forecast the horizon after the end of every series.
 
@@ -162,6 +168,7 @@ class ForecastModel:
             known_future: times (and ids, for long data) and known covariates of the steps to forecast, where
                 `data` itself does not hold them.
             levels: quantile levels; None gives those trained for.
+            options: how frames are read; None as those of training.
 
         Returns:
             Columns `series`, `time`, `mean`, then one a level, named "0.1" and so on.
@@ -171,9 +178,10 @@ class ForecastModel:
                 reach.
         """
         wanted = check_levels(self.config, levels)
-        series = self.context if data is None else matching_series(data, self.context, self.options)
+        options = options or self.options
+        series = self.context if data is None else matching_series(data, self.context, options)
         if known_future is not None:
-            series = with_known_future(series, known_future, self.options, self.config.horizon)
+            series = with_known_future(series, known_future, options, self.config.horizon)
         return forecast_future(self.trained, series, wanted)
 
     def evaluate(
@@ -229,6 +237,8 @@ class ForecastModel:
         # What lies after a cutoff is the test.
         config = replace(self.config, shares=(self.config.shares[0], 0.0))
 
+        from .training.fitting import fit_series
+
         def train(before: SeriesData) -> Trained:
             return fit_series(before, config, progress=progress)[0]
 
@@ -252,10 +262,24 @@ class ForecastModel:
         save_model(folder, self.trained, self.options, self.context, self.history, self.notes)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read a model that `save` wrote, wherever it was trained.
+    def load(cls, folder: str | os.PathLike[str]) -> "Self | ZeroShotModel":
+        """Read a model that `save` wrote, wherever it was trained; one that needs no training is a `ZeroShotModel`.
 
         Raises:
             UserError: if the folder is not a whole saved forecaster.
         """
+        if is_zero_shot(folder):
+            return load_zero_shot(folder)
         return cls(*load_model(folder))
+
+    @staticmethod
+    def pretrained() -> ZeroShotModel:
+        """Return the model that comes with the package, which forecasts any series at once.
+
+        Example:
+            >>> months = pd.date_range("2020-01-01", periods=48, freq="MS")
+            >>> frame = pd.DataFrame({"month": months, "sold": range(48)})
+            >>> ForecastModel.pretrained().predict(frame, horizon=12).shape
+            (12, 12)
+        """
+        return ZeroShotModel.pretrained()

@@ -20,9 +20,8 @@ from .config import ForecastConfig
 from .data import FrameOptions, Item, SeriesData
 from .data.date_parts import date_at
 from .data.frequency import fine_index, walk
-from .inference import Trained
+from .inference import Trained, new_network
 from .model_card import model_card
-from .training.fitting import new_network
 from .windows.preparation import Scaling
 from .windows.scaling import Scaler
 
@@ -55,7 +54,7 @@ def save_model(
         "forecast": to_dict(trained.config),
         "options": to_dict(options),
     }
-    series, rows = _describe_series(context)
+    series, rows = describe_context(context)
     scaled, numbers = _describe_scaling(trained.scaling)
     weights = {_NETWORK + name: tensor for name, tensor in trained.network.state_dict().items()}
     state = {
@@ -84,13 +83,13 @@ def load_model(
             f"{folder} is not a forecaster of version {VERSION} (format {saved.get('format')!r}, version "
             f"{saved.get('version')!r}): check the path, or use the version of titans-seq that wrote it"
         )
-    state = _read_state(Path(folder))
+    state = read_state(Path(folder))
     try:
         if saved["version"] == 1:
             saved, state = saved | {"options": upgraded_options(saved["options"])}, _upgraded(state)
         config = from_dict(saved["forecast"], ForecastConfig)
         options = from_dict(saved["options"], FrameOptions)
-        context = _rebuild_series(state["series"], tensors)
+        context = rebuild_context(state["series"], tensors)
         network = new_network(context, config)
         weights = {name.removeprefix(_NETWORK): t for name, t in tensors.items() if name.startswith(_NETWORK)}
         network.load_state_dict(weights)
@@ -105,7 +104,7 @@ def load_model(
         ) from error
 
 
-def _describe_series(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def describe_context(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Names and first times as plain values, numbers as float64 tensors laid end to end."""
     described = {
         "layout": data.layout,
@@ -117,7 +116,13 @@ def _describe_series(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor
         "known_names": list(data.known_names),
         "past_names": list(data.past_names),
         "items": [
-            {"name": item.name, "ids": list(item.ids), "rows": item.length, "future_rows": item.future_rows, **_first(item)}
+            {
+                "name": item.name,
+                "ids": list(item.ids),
+                "rows": item.length,
+                "future_rows": item.future_rows,
+                **_first(item),
+            }
             for item in data.items
         ],
     }
@@ -128,8 +133,8 @@ def _describe_series(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor
     return described, tensors
 
 
-def _rebuild_series(described: dict[str, Any], tensors: dict[str, Tensor]) -> SeriesData:
-    """What `_describe_series` took apart."""
+def rebuild_context(described: dict[str, Any], tensors: dict[str, Tensor]) -> SeriesData:
+    """What `describe_context` took apart."""
     values, known, past = (tensors[f"context.{part}"].numpy() for part in ("values", "known", "past"))
     items, row, known_row = [], 0, 0
     for one in described["items"]:
@@ -213,7 +218,7 @@ def _upgraded(state: dict[str, Any]) -> dict[str, Any]:
     return state | {"log": log, "series": series | {"id_columns": [] if column is None else [column]}}
 
 
-def _read_state(folder: Path) -> dict[str, Any]:
+def read_state(folder: Path) -> dict[str, Any]:
     """The plain values of a saved model.
 
     Raises:

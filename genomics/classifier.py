@@ -175,7 +175,7 @@ class DNAClassifier(Predictor):
             UserError: if a sequence is empty or no DNA, naming it.
         """
         rows = [self.row(prediction) for prediction in self.predictions(_records(sequences, reading))]
-        return pd.DataFrame(rows, columns=self.columns)
+        return pd.DataFrame(rows, columns=pd.Index(self.columns))
 
     def evaluate(
         self,

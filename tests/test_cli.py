@@ -50,6 +50,11 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     assert loaded_by(arguments) == set()
 
 
+@pytest.mark.parametrize("command", ["forecast train", "lm pretrain", "dna train", "dna pretrain"])
+def test_the_help_of_a_training_loads_neither_torch_nor_its_like(command: str) -> None:
+    assert loaded_by([*command.split(), "--help"]) <= {"tyro", "rich"}
+
+
 def test_the_check_for_heavy_packages_can_fail() -> None:
     assert "numpy" in loaded_by(["--help"], before="import numpy")
 

@@ -6,6 +6,8 @@ The names below load on first use, so that `import titans_seq` stays light.
 import importlib
 from typing import TYPE_CHECKING
 
+from titans_seq.version import __version__
+
 if TYPE_CHECKING:
     from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
     from titans_seq.memory import (
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from titans_seq.models import Backbone, CausalLM, CausalLMConfig, generate, load_model
     from titans_seq.ops import memory_scan
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "Backbone": "titans_seq.models",
@@ -39,6 +40,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "__version__",
     "Backbone",
     "CausalLM",
     "CausalLMConfig",

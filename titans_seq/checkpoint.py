@@ -5,15 +5,17 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
-from titans_seq import __version__
 from titans_seq.config import parse_yaml, to_yaml
 from titans_seq.errors import UserError
+from titans_seq.version import __version__
+
+M = TypeVar("M", bound=nn.Module)
 
 CONFIG = "config.yaml"
 WEIGHTS = "weights.safetensors"
@@ -117,6 +119,31 @@ def load_folder(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
     config = _read_config(source / CONFIG)
     config.pop(_WRITTEN_BY, None)
     return config, _read_weights(source / WEIGHTS)
+
+
+def load_weights(model: M, tensors: Mapping[str, Tensor], folder: str | os.PathLike[str]) -> M:
+    """Put weights that `load_folder` read into a model, and return it in evaluation mode.
+
+    Args:
+        model: built as the folder's configuration says.
+        tensors: by name.
+        folder: for messages.
+
+    Raises:
+        UserError: if a weight is not finite, or they are not those of the model.
+    """
+    source = Path(folder) / WEIGHTS
+    bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+    if bad is not None:
+        raise UserError(f"{source}: '{bad}' holds a number that is not finite: restore it or train again")
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(
+            f"{source}: not the weights of the model that {CONFIG} describes, {versions(folder)}: restore the folder "
+            f"({error})"
+        ) from error
+    return model.eval()
 
 
 def versions(folder: str | os.PathLike[str]) -> str:

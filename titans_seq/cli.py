@@ -77,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except UserError as error:
+        for note in getattr(error, "__notes__", ()):
+            print(f"note: {note}", file=sys.stderr)
         return _fail(str(error))
     except OSError as error:
         return _fail(_describe_os_error(error))

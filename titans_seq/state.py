@@ -33,9 +33,13 @@ class State:
     """
 
     static: ClassVar[tuple[str, ...]] = ()
+    _dynamic: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        # A plain tuple of names, because torch.export does not understand `dataclasses.fields`.
+        declared = (name for name, hint in cls.__annotations__.items() if "ClassVar" not in str(hint))
+        cls._dynamic = tuple(name for name in declared if name not in cls.static)
         if cls not in pytree.SUPPORTED_NODES:
             pytree.register_pytree_node(
                 cls,
@@ -92,8 +96,8 @@ class State:
 
     def _with(self, change: Callable[[Any], Any]) -> Self:
         """The state with `change` applied to every field that is not static."""
-        names = [name for name in _fields(type(self)) if name not in self.static]
-        return dataclasses.replace(self, **{name: change(getattr(self, name)) for name in names})  # type: ignore[type-var]
+        changed = {name: change(getattr(self, name)) for name in self._dynamic}
+        return dataclasses.replace(self, **changed)  # type: ignore[type-var]
 
 
 def map_state(state: Any, function: Callable[[Tensor], Tensor]) -> Any:
@@ -130,29 +134,20 @@ def _apply(value: Any, on_state: Callable[[Any], Any], on_tensor: Callable[[Tens
     return on_state(value)
 
 
-def _fields(cls: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(cls)]
-
-
 def _flatten(state: State) -> tuple[list[Any], tuple[Any, ...]]:
-    names = _fields(type(state))
-    return (
-        [getattr(state, name) for name in names if name not in state.static],
-        tuple(getattr(state, name) for name in state.static),
-    )
+    children = [getattr(state, name) for name in state._dynamic]
+    return children, tuple([getattr(state, name) for name in state.static])
 
 
 def _flatten_with_keys(state: State) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
     children, context = _flatten(state)
-    names = [name for name in _fields(type(state)) if name not in state.static]
-    return [(pytree.GetAttrKey(name), child) for name, child in zip(names, children, strict=True)], context
+    return [(pytree.GetAttrKey(name), child) for name, child in zip(state._dynamic, children, strict=True)], context
 
 
 def _unflatten(cls: type[State], children: Any, context: tuple[Any, ...]) -> State:
     # Not through the constructor: PyTorch puts other things than tensors in their places, which it would refuse.
     state = object.__new__(cls)
-    names = [name for name in _fields(cls) if name not in cls.static]
-    for name, value in [*zip(names, children, strict=True), *zip(cls.static, context, strict=True)]:
+    for name, value in [*zip(cls._dynamic, children, strict=True), *zip(cls.static, context, strict=True)]:
         object.__setattr__(state, name, value)
     return state
 

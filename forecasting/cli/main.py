@@ -16,6 +16,12 @@ COMMANDS: dict[str, Command] = {
             "--config runs/x --seed 1 --out runs/y",
         ),
     ),
+    "update": Command(
+        "forecasting.cli.options:Update",
+        "forecasting.cli.at_once:update",
+        "take new rows into a run, without training",
+        ("runs/x longer.csv",),
+    ),
     "pretrain": Command(
         "forecasting.cli.pretrain:Pretrain",
         "forecasting.cli.pretrain:pretrain",
@@ -42,7 +48,12 @@ COMMANDS: dict[str, Command] = {
         "forecasting.cli.options:Predict",
         "forecasting.cli.verbs:predict",
         "forecast the future, with dates and quantiles",
-        ("runs/x", "runs/x --out forecast.csv --levels 0.05 0.5 0.95", "runs/x new.csv --out forecast.csv"),
+        (
+            "data.csv --horizon 24 --out forecast.csv",
+            "runs/x --out forecast.csv --levels 0.1 0.5 0.9",
+            "runs/x new.csv --out forecast.csv",
+            "data.csv --horizon 24 --model best --out forecast.csv",
+        ),
     ),
     "plot": Command(
         "forecasting.cli.options:Plot",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from titans_seq.commands import Maybe, RunOptions, Several, short
+from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
@@ -20,10 +21,10 @@ Numbers = Annotated[tuple[float, ...], arg(help_behavior_hint="")]
 class ColumnOptions:
     """What is not given is found out, or refused with the remedy in the message."""
 
-    time: Maybe[str] = None
-    """Column of dates or step numbers."""
-    id: Maybe[str] = None
-    """Column that tells the series of a long table apart."""
+    time: Several = ()
+    """Column of dates or step numbers; several that make a date together (date and clock; year, month, day)."""
+    id: Several = ()
+    """Column that tells the series of a long table apart; several that do so together."""
     target: Several = ()
     """Column to forecast; all that have no other part if left out."""
     known: Several = ()
@@ -31,7 +32,7 @@ class ColumnOptions:
     past: Several = ()
     """Column known only up to now."""
     freq: Maybe[str] = None
-    """Step of the dates, as pandas writes it: h, 15min, D, W, MS."""
+    """Step of the dates: h, 15min, D, B, W, MS as pandas writes it, M[15], D[MON-SAT], 15min[MON-FRI 09:30-16:00]."""
     holes: Maybe[Literal["refuse", "fill-missing", "interpolate"]] = None
     """Missing time steps: refuse them (the default), insert them as missing, or interpolate."""
     duplicates: Maybe[Literal["refuse", "mean", "last", "first"]] = None
@@ -40,6 +41,14 @@ class ColumnOptions:
     """Marker that means "no value", such as -9999."""
     date_format: Maybe[str] = None
     """strptime format of the dates, such as %d/%m/%Y."""
+    time_zone: Maybe[str] = None
+    """Time zone of the clock times, such as Europe/Berlin."""
+    rows_are_steps: bool = False
+    """Leave the dates out: rows, in order of their dates, are the steps."""
+    round: bool = False
+    """Take each time to the nearest step, where stamps come a little late."""
+    start: Maybe[str] = None
+    """Date of the first row of a file without dates; needs --freq."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,12 @@ class TextOptions:
     """Python codec name."""
     decimal: Maybe[Literal[".", ","]] = None
     """Decimal sign."""
+    thousands: Maybe[str] = None
+    """Sign between thousands, such as . in 1.234,50."""
+    skip_rows: Maybe[int] = None
+    """Lines before the header."""
+    sheet: Maybe[str] = None
+    """Sheet of an Excel file; the first if not given."""
 
 
 @dataclass(frozen=True)
@@ -102,18 +117,30 @@ class TrainingOptions:
 class Train:
     """Train a forecaster on a file.
 
+    Training begins with pretrained weights and keeps the better of before and after; it takes about a minute. With
+    --init none, or with settings that only a network of its own has (--context, --preset, --width, ...), one is
+    trained from scratch.
+
     Other parts of the network are chosen by --set, such as --set network.mixer.memory.chunk_size=8.
     """
 
     run: OmitArgPrefixes[RunOptions]
     data: Positional[Maybe[Path]] = None
-    """CSV, Parquet or .tsf file, wide (a column a series) or long (id, time, value); .gz too."""
+    """CSV, Parquet, Excel or .tsf file, wide (a column a series) or long (id, time, value); .gz and .zip too."""
     horizon: Maybe[int] = short("horizon")
     """Steps to forecast."""
     context: Maybe[int] = short("context")
     """Past steps to read; twice the horizon, and 32 at least, if not given."""
+    init: Maybe[str] = None
+    """Where training begins: pretrained (the weights of the package), none, or a run or model folder."""
+    steps: Maybe[int] = None
+    """Steps of a training from pretrained weights; 300 if not given."""
+    no_refit: bool = False
+    """Never train on the rows held out for the choice; else what is used is trained on all rows in the end."""
+    statistics: bool = False
+    """Compare with AutoETS and AutoTheta, however long it takes; where there are few values they are fitted unasked."""
     preset: Maybe[str] = None
-    """small, default (taken if not given) or large."""
+    """Of a network of its own: small, default (taken if not given) or large."""
     columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
     text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
     network: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
@@ -128,6 +155,8 @@ class Train:
         from ..presets import find_preset
 
         if self.run.config is not None:
+            if self.preset is not None:
+                raise UserError("--config and --preset both say how to train: give one of them")
             from titans_seq.experiment.record import read_config_file
 
             from ..runs.config import RunConfig
@@ -148,6 +177,8 @@ class Evaluate:
     """Another file than the one trained on."""
     season: Maybe[int] = None
     """Steps of a season, for MASE and the seasonal naive forecast; from the frequency if not given."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
 
 @dataclass(frozen=True)
@@ -155,7 +186,7 @@ class BacktestOptions:
     """Forecast from several past cutoffs and score the forecasts, beside the baselines."""
 
     run: Positional[Path]
-    """Folder of the run."""
+    """Folder of the run, or a data file, which is forecast without training."""
     windows: int = 5
     """How many cutoffs."""
     step: Maybe[int] = None
@@ -168,6 +199,16 @@ class BacktestOptions:
     """Steps of a season; from the frequency if not given."""
     progress: Progress = "lines"
     """What to show while training anew."""
+    out: Maybe[Path] = None
+    """CSV or Parquet file for the forecasts; backtest.csv in the run folder if not given."""
+    statistics: bool = False
+    """Fit AutoETS and AutoTheta too, however long it takes; where there are few values they are fitted unasked."""
+    horizon: Maybe[int] = None
+    """Steps to forecast; those of the run if not given."""
+    weights: Maybe[Path] = None
+    """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
 
 @dataclass(frozen=True)
@@ -175,7 +216,7 @@ class Predict:
     """Forecast the future, with dates and quantiles."""
 
     run: Positional[Path]
-    """Folder of the run."""
+    """Folder of the run, or a data file, which is forecast without training."""
     new: Positional[Maybe[Path]] = None
     """File of new series, or of a longer history; the series trained on if not given."""
     out: Maybe[Path] = None
@@ -184,6 +225,16 @@ class Predict:
     """File with the future of the known covariates."""
     levels: Numbers = ()
     """Quantiles to write, such as 0.05 0.5 0.95; those trained if not given."""
+    model: Literal["run", "best"] = "run"
+    """What forecasts: the model, or the best of it, AutoETS, AutoTheta and their mean, by forecasts from the past."""
+    no_calibration: bool = False
+    """Leave the intervals as the network gives them; else past forecasts say how wide they must be."""
+    horizon: Maybe[int] = None
+    """Steps to forecast; those of the run if not given."""
+    weights: Maybe[Path] = None
+    """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
 
 @dataclass(frozen=True)
@@ -191,7 +242,7 @@ class Plot:
     """Draw the forecast, and how training and the error over the horizon went."""
 
     run: Positional[Path]
-    """Folder of the run."""
+    """Folder of the run, or a data file, which is forecast without training."""
     series: Several = ()
     """Series to draw; the first four if not given."""
     history: Maybe[int] = None
@@ -200,6 +251,12 @@ class Plot:
     """File with the future of the known covariates."""
     out: Maybe[Path] = None
     """Picture of the forecast, PNG, PDF or SVG; forecast.png in the run folder if not given."""
+    horizon: Maybe[int] = None
+    """Steps to forecast; those of the run if not given."""
+    weights: Maybe[Path] = None
+    """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
 
 @dataclass(frozen=True)
@@ -232,5 +289,17 @@ class Info:
 
     path: Positional[Path]
     """Folder of a run, or a data file."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+
+
+@dataclass(frozen=True)
+class Update:
+    """Take new rows into a run without training: its forecasts continue them, its intervals know them."""
+
+    run: Positional[Path]
+    """Folder of a run that began with pretrained weights."""
+    new: Positional[Path]
+    """File with the series from their beginning, longer than before."""
     columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
     text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tyro.conf import OmitArgPrefixes
 
-from titans_seq.commands import RunOptions
+from titans_seq.commands import Maybe, RunOptions
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 
@@ -22,6 +23,8 @@ class Pretrain:
     """
 
     run: OmitArgPrefixes[RunOptions]
+    init: Maybe[Path] = None
+    """Begin with the weights of another run."""
     training: OmitArgPrefixes[PretrainingConfig] = field(default_factory=PretrainingConfig)
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
 
@@ -44,7 +47,8 @@ def pretrain(options: Pretrain) -> None:
     from titans_seq.experiment.overrides import override, parse_changes
     from titans_seq.experiment.record import read_config_file
 
-    from ..zero_shot.runs import PretrainingRun, pretrain_run, resume_run
+    from ..zero_shot.runs import PretrainingRun, pretrain_run, resume_run, weights_record
+    from ..zero_shot.saving import load_network, weights_of
 
     run = options.run
     shared = {"hardware": options.hardware, "progress": run.progress, "logger": run.logger}
@@ -59,7 +63,9 @@ def pretrain(options: Pretrain) -> None:
         resume_run(run.out, steps=steps, **shared)
     else:
         base = PretrainingRun() if run.config is None else read_config_file(run.config, PretrainingRun)
-        settings = override(PretrainingRun(base.network, options.training), parse_changes(run.set))
+        init = None if options.init is None else weights_record(options.init)
+        network = base.network if options.init is None else load_network(weights_of(options.init)).config
+        settings = override(PretrainingRun(network, options.training, init), parse_changes(run.set))
         if run.dry_run:
             print(to_yaml(settings), end="")
             return

@@ -9,15 +9,19 @@ from titans_seq.config import to_yaml
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import describe
 from titans_seq.experiment.overrides import override, parse_changes
-from titans_seq.experiment.record import read_config_file
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.record import DataRecord, read_config_file
 from titans_seq.registry import kind_of
 
 from ..config import ForecastConfig
-from ..data import FrameOptions, TableOptions
+from ..data import FrameOptions, SeriesData, TableOptions, describe_series
 from ..presets import find_preset, replace_mixer
 from ..runs.config import RunConfig
+from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, resume_fine_tuning
 from ..runs.runs import train_run
+from ..zero_shot.settings import FineTuningConfig
 from .options import ColumnOptions, NetworkOptions, TextOptions, Train
+from .tables import score_text
 
 SHORTEST_CONTEXT = 32
 
@@ -25,6 +29,8 @@ SHORTEST_CONTEXT = 32
 def train(options: Train) -> None:
     """Train, and say what came of it and what to do next."""
     run = options.run
+    if _begins_pretrained(options):
+        return _fine_tune(options)
     if run.resume:
         _refuse_with_resume(options)
         config, data, frame, table = None, options.data, FrameOptions(), TableOptions()
@@ -44,9 +50,11 @@ def train(options: Train) -> None:
         progress=run.progress,
         hardware=options.hardware,
         logger=run.logger,
+        tell=tell,
     )
     for note in model.notes:
-        print(f"note: {note}")
+        if note not in model.context.notes:
+            print(f"note: {note}")
     history = model.history
     scores = describe(history.best, ("validation_mse", "validation_mae"))
     print(f"trained {len(history.epochs)} epochs, the best was epoch {history.best_epoch}", end="")
@@ -56,14 +64,86 @@ def train(options: Train) -> None:
         print(f"  titans forecast {verb} {run.out}")
 
 
+def _begins_pretrained(options: Train) -> bool:
+    """Say whether training begins with pretrained weights: unasked, where no option is for a network of its own."""
+    if options.run.resume:
+        return is_fine_tuned(options.run.out)
+    if options.run.config is not None:
+        return is_fine_tuned(options.run.config)
+    plain = Train(options.run, horizon=options.horizon, **options.defaults())
+    parts = ("context", "preset", "network", "training", "optimiser")
+    own = [part for part in parts if getattr(options, part) != getattr(plain, part)]
+    own += ["set"] if options.run.set else []
+    if options.init is None:
+        return not own
+    if options.init != "none" and own:
+        raise UserError(
+            f"--init {options.init} begins with a pretrained network, and options of {', '.join(own)} are for a "
+            "network of its own: leave them out, or give --init none"
+        )
+    return options.init != "none"
+
+
+def _fine_tune(options: Train) -> None:
+    run = options.run
+    statistics = True if options.statistics else None
+    shared = {"hardware": options.hardware, "progress": run.progress, "statistics": statistics}
+    if run.resume:
+        model = resume_fine_tuning(run.out, **shared)
+    else:
+        settings = _fine_tuning_run(options)
+        if run.dry_run:
+            print(to_yaml(settings), end="")
+            return
+        model = fine_tune_run(settings, run.out, overwrite=run.overwrite, **shared)
+    assert model.scores is not None
+    for note in model.notes:
+        print(f"note: {note}")
+    print(score_text(model.scores, (model.levels[0], model.levels[-1])))
+    print(f"the run is in {run.out}; next:")
+    for verb in ("predict", "backtest", "plot"):
+        print(f"  titans forecast {verb} {run.out}")
+
+
+def _fine_tuning_run(options: Train) -> FineTuningRun:
+    if options.run.config is not None:
+        stored = read_config_file(options.run.config, FineTuningRun)
+    elif options.data is None:
+        raise UserError(
+            "no data file is given: name one, as in titans forecast train data.csv --horizon 24 --out runs/x"
+        )
+    elif options.horizon is None:
+        raise UserError("no horizon is given: add --horizon with the number of steps to forecast")
+    else:
+        nothing = DataRecord("", "")
+        stored = FineTuningRun(options.horizon, FineTuningConfig(), True, FrameOptions(), TableOptions(), nothing, None)
+    path = Path(options.data or stored.data.path)
+    tuning = stored.fine_tuning if options.steps is None else replace(stored.fine_tuning, steps=options.steps)
+    return FineTuningRun(
+        options.horizon or stored.horizon,
+        tuning,
+        stored.refit and not options.no_refit,
+        frame_options(options.columns, stored.options),
+        table_options(options.text, stored.table),
+        DataRecord(str(path.resolve()), file_hash(path)),
+        stored.init if options.init in (None, "pretrained") else options.init,
+    )
+
+
+def tell(data: SeriesData, config: ForecastConfig) -> None:
+    """Say what will be forecast, and what reading found."""
+    for line in describe_series(data, config.calendar):
+        print(line)
+    for note in data.notes:
+        print(f"note: {note}", flush=True)
+
+
 def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOptions]:
     """What to train on, and how: the --config file or the preset, changed by the options that are given.
 
     Raises:
         UserError: something needed is not given, or two options contradict each other.
     """
-    if options.run.config is not None and options.preset is not None:
-        raise UserError("--config and --preset both say how to train: give one of them")
     if options.run.config is not None:
         run = read_config_file(options.run.config, RunConfig)
         base, frame, table = run.forecast, run.options, run.table
@@ -111,8 +191,8 @@ def frame_options(columns: ColumnOptions, base: FrameOptions) -> FrameOptions:
     """What the columns mean: `base`, changed by the options that are given."""
     return _change(
         base,
-        time=columns.time,
-        id=columns.id,
+        time=columns.time or None,
+        id=columns.id or None,
         target=columns.target or None,
         known=columns.known or None,
         past=columns.past or None,
@@ -121,12 +201,24 @@ def frame_options(columns: ColumnOptions, base: FrameOptions) -> FrameOptions:
         duplicates=columns.duplicates,
         missing_values=tuple(_number_or_text(marker) for marker in columns.missing_value) or None,
         date_format=columns.date_format,
+        time_zone=columns.time_zone,
+        rows_are_steps=columns.rows_are_steps or None,
+        round=columns.round or None,
+        start=columns.start,
     )
 
 
 def table_options(text: TextOptions, base: TableOptions) -> TableOptions:
     """How the table is written: `base`, changed by the options that are given."""
-    return _change(base, separator=text.separator, encoding=text.encoding, decimal=text.decimal)
+    return _change(
+        base,
+        separator=text.separator,
+        encoding=text.encoding,
+        decimal=text.decimal,
+        thousands=text.thousands,
+        skip_rows=text.skip_rows,
+        sheet=text.sheet,
+    )
 
 
 def _change(config: Any, **changes: Any) -> Any:

@@ -1,16 +1,19 @@
 """What the verbs of `titans forecast` do with a run that is there: call, then print."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import read_config
 from titans_seq.tables import align
 
-from ..data import FrameOptions, SeriesData, TableOptions, load_series
+from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series
 from ..model import ForecastModel
 from ..runs.config import RunConfig
 from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run
-from .options import BacktestOptions, Evaluate, Info, Plot, Predict
+from . import at_once
+from .options import BacktestOptions, ColumnOptions, Evaluate, Info, Plot, Predict, TextOptions
 from .tables import moment, score_text
 from .train import frame_options, table_options
 
@@ -19,7 +22,12 @@ SCALES = "mse and mae: standardised by the training rows; (data): on the scale o
 
 def evaluate(options: Evaluate) -> None:
     """Print the scores over every window of a part."""
-    result = evaluate_run(options.run, options.part, data_path=options.data, season=options.season)
+    if at_once.applies(options.run):
+        return at_once.evaluate(options)
+    frame, table = _reading(options, options.data)
+    result = evaluate_run(
+        options.run, options.part, data_path=options.data, season=options.season, options=frame, table=table
+    )
     print(f"{result.part} part: {result.windows:,} windows, every one, season {result.season}")
     print(score_text(result.table, result.interval))
     print(SCALES)
@@ -29,6 +37,9 @@ def evaluate(options: Evaluate) -> None:
 
 def backtest(options: BacktestOptions) -> None:
     """Print the scores of forecasts from past cutoffs."""
+    if at_once.applies(options.run):
+        return at_once.backtest(options)
+    frame, table = _reading(options, options.data)
     result = backtest_run(
         options.run,
         windows=options.windows,
@@ -37,6 +48,8 @@ def backtest(options: BacktestOptions) -> None:
         season=options.season,
         data_path=options.data,
         progress=options.progress,
+        options=frame,
+        table=table,
     )
     cutoffs = result.forecasts["cutoff"].drop_duplicates()
     print(
@@ -51,33 +64,70 @@ def backtest(options: BacktestOptions) -> None:
 
 def predict(options: Predict) -> None:
     """Write the forecast, and show its first rows."""
-    frame = predict_run(
+    if at_once.applies(options.run):
+        return at_once.predict(options)
+    columns, table = _reading(options, options.new or options.known_future)
+    forecast = predict_run(
         options.run,
         options.new,
         options.out,
         known_future=options.known_future,
         levels=options.levels or None,
+        options=columns,
+        table=table,
     )
-    names = frame["series"].unique()
+    for line in describe_series(forecast.data, read_config(options.run, RunConfig).forecast.calendar):
+        print(line)
+    _print_notes(forecast.notes)
+    frame, data = forecast.frame, forecast.data
+    times = frame[data.time_columns[0]] if data.time_columns and data.time_columns[0] in frame else frame["time"]
     print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
     more = f"... {len(frame) - 5:,} more rows; " if len(frame) > 5 else ""
-    print(f"{more}{len(names):,} series, {moment(frame['time'].min())} to {moment(frame['time'].max())}")
+    print(f"{more}{len(data.items) * len(data.channels):,} series, {moment(times.min())} to {moment(times.max())}")
     print(f"written: {options.out or options.run / FORECAST}")
 
 
 def plot(options: Plot) -> None:
     """Draw the forecast and the course of the training."""
+    if at_once.applies(options.run):
+        return at_once.plot(options)
     from ..runs.pictures import plot_run
 
-    paths = plot_run(options.run, options.series, options.history, options.out, known_future=options.known_future)
+    columns, table = _reading(options, options.known_future)
+    paths = plot_run(
+        options.run,
+        options.series,
+        options.history,
+        options.out,
+        known_future=options.known_future,
+        options=columns,
+        table=table,
+    )
     for path in paths:
         print(f"written: {path}")
+
+
+def _reading(
+    options: Evaluate | BacktestOptions | Predict | Plot, file: Path | None
+) -> tuple[FrameOptions, TableOptions]:
+    """How another file is read: as the run's own, changed by the options that are given.
+
+    Raises:
+        UserError: if options say how to read a file, and none is named.
+    """
+    run = read_config(options.run, RunConfig)
+    if file is None and (options.columns != ColumnOptions() or options.text != TextOptions()):
+        raise UserError(
+            "options on columns and text say how to read another file, and none is named: the run's own is read as it "
+            "was for training"
+        )
+    return frame_options(options.columns, run.options), table_options(options.text, run.table)
 
 
 def info(options: Info) -> None:
     """Describe a run folder or a data file."""
     if options.path.is_dir():
-        if options.columns != type(options.columns)() or options.text != type(options.text)():
+        if options.columns != ColumnOptions() or options.text != TextOptions():
             raise UserError(f"{options.path} is a run folder: options on columns and text are for a data file")
         _describe_run(options)
     else:
@@ -116,6 +166,8 @@ def _parameters(model: ForecastModel) -> int:
 def _describe_data(data: SeriesData) -> None:
     names = list(data.channels) if data.layout == "wide" else [item.name for item in data.items]
     print(f"{data.layout} table, {len(names):,} series, frequency {data.freq or 'none (no dates)'}")
+    for line in describe_series(data):
+        print(line)
     rows = [["series", "first", "last", "rows", "missing"]]
     for item in data.items[:20]:
         for position, channel in enumerate(data.channels):
@@ -125,9 +177,6 @@ def _describe_data(data: SeriesData) -> None:
     print(align(rows[:21]))
     if len(names) > 20:
         print(f"... and {len(names) - 20:,} more")
-    for what, covariates in (("known", data.known_names), ("past", data.past_names)):
-        if covariates:
-            print(f"{what} covariates: {', '.join(covariates)}")
     _print_notes(data.notes)
 
 

@@ -109,8 +109,9 @@ def _even(rows: SeriesRows, freq: str | None) -> np.ndarray:
     within[rows.ends[1:-1] - 1] = False
     if size is None:
         # Step numbers may count by any step, each series by its own.
-        firsts = np.repeat(steps[np.minimum(rows.ends[:-1], max(len(steps) - 1, 0))], np.diff(rows.ends)) if len(steps) else steps
-        wrong = within & ((steps != firsts[: len(steps)]) | (steps <= 0)) if len(steps) else within
+        first = steps[np.minimum(rows.ends[:-1], len(steps) - 1)] if len(steps) else steps
+        own = np.repeat(first, np.diff(rows.ends))[: len(steps)] if len(steps) else steps
+        wrong = within & ((steps != own) | (steps <= 0))
     else:
         wrong = within & ((steps != size) | (np.diff(phase) != 0))
     series = np.repeat(np.arange(len(rows.names)), np.diff(rows.ends))
@@ -123,9 +124,7 @@ def _range(steps: pd.Index) -> pd.RangeIndex:
     return pd.RangeIndex(first, first + step * len(steps), step)
 
 
-def _repair(
-    rows: Rows, freq: str | None, roles: Roles, options: FrameOptions, source: Source
-) -> tuple[Rows, Repairs]:
+def _repair(rows: Rows, freq: str | None, roles: Roles, options: FrameOptions, source: Source) -> tuple[Rows, Repairs]:
     """The rows of one series on its grid.
 
     Raises:

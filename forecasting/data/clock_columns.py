@@ -10,9 +10,40 @@ from .source import column_of
 from .timestamps import sample_of
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "year": ("year", "yr", "yyyy", "jahr", "année", "annee", "año", "ano", "anno", "rok", "år", "jaar", "год", "年", "年份"),
+    "year": (
+        "year",
+        "yr",
+        "yyyy",
+        "jahr",
+        "année",
+        "annee",
+        "año",
+        "ano",
+        "anno",
+        "rok",
+        "år",
+        "jaar",
+        "год",
+        "年",
+        "年份",
+    ),
     "quarter": ("quarter", "qtr", "quartal", "trimestre", "kwartał", "四半期", "季度"),
-    "month": ("month", "mon", "mm", "monat", "mois", "mes", "mês", "mese", "miesiąc", "maand", "månad", "месяц", "月", "月份"),
+    "month": (
+        "month",
+        "mon",
+        "mm",
+        "monat",
+        "mois",
+        "mes",
+        "mês",
+        "mese",
+        "miesiąc",
+        "maand",
+        "månad",
+        "месяц",
+        "月",
+        "月份",
+    ),
     "week": ("week", "wk", "kw", "woche", "semaine", "semana", "settimana", "周", "週"),
     "day": ("day", "dd", "tag", "jour", "día", "dia", "giorno", "dag", "день", "日"),
     "hour": ("hour", "hr", "hh", "stunde", "heure", "hora", "ora", "uur", "timme", "час", "時", "时"),
@@ -20,7 +51,17 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """What columns of parts of a date are called."""
 
-_OTHER_PARTS = ("weekday", "dayofweek", "day_of_week", "dow", "dayofyear", "day_of_year", "weekofyear", "week_of_year", "wochentag")
+_OTHER_PARTS = (
+    "weekday",
+    "dayofweek",
+    "day_of_week",
+    "dow",
+    "dayofyear",
+    "day_of_year",
+    "weekofyear",
+    "week_of_year",
+    "wochentag",
+)
 _RANGES = {"quarter": (1, 4), "month": (1, 12), "week": (1, 53), "day": (1, 31), "hour": (0, 24), "minute": (0, 59)}
 _CLOCK = re.compile(r"\d{1,2}[:.h]\d{2}([:.]\d{2}(\.\d+)?)?( ?[ap]\.?m\.?)?", re.IGNORECASE)
 
@@ -49,7 +90,14 @@ def find_joined(frame: pd.DataFrame, free: Sequence[str], dated: Sequence[str]) 
             return (dated[0], parts["hour"], *([parts["minute"]] if "minute" in parts else []))
     if dated or "year" not in parts:
         return ()
-    for finer in (("month", "day", "hour", "minute"), ("month", "day", "hour"), ("month", "day"), ("month",), ("quarter",), ("week",)):
+    for finer in (
+        ("month", "day", "hour", "minute"),
+        ("month", "day", "hour"),
+        ("month", "day"),
+        ("month",),
+        ("quarter",),
+        ("week",),
+    ):
         if all(part in parts for part in finer):
             return (parts["year"], *(parts[part] for part in finer))
     return ()
@@ -98,7 +146,11 @@ def _part_of(column: pd.Series, name: str) -> str | None:
 
 def _is_clock(column: pd.Series) -> bool:
     texts = sample_of(column)
-    return bool(texts) and all(_CLOCK.fullmatch(text) for text in texts) and any(":" in text or "h" in text for text in texts)
+    return (
+        bool(texts)
+        and all(_CLOCK.fullmatch(text) for text in texts)
+        and any(":" in text or "h" in text for text in texts)
+    )
 
 
 def _has_no_clock(column: pd.Series) -> bool:

@@ -23,7 +23,19 @@ _TIME_NAMES = re.compile(
     re.IGNORECASE,
 )
 _COUNTER_NAMES = re.compile(r"index|idx|row|rownum|no|nr|num|obs|t|step|time|n", re.IGNORECASE)
-_ID_NAMES = ("unique_id", "item_id", "series_id", "id", "series", "item", "series_name", "store", "sensor", "group", "sku")
+_ID_NAMES = (
+    "unique_id",
+    "item_id",
+    "series_id",
+    "id",
+    "series",
+    "item",
+    "series_name",
+    "store",
+    "sensor",
+    "group",
+    "sku",
+)
 _LEAST_YEARS = 5
 """Rows that a column of another name must have, to be taken for years or dates in numbers."""
 
@@ -77,7 +89,11 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
         if len(time) > 1:
             notes.append(f"columns {enumerate_some([repr(name) for name in time])} together are the time")
         else:
-            found = f"time is column {time[0]!r}" if time else "no time column found: rows are taken as steps in their order"
+            found = (
+                f"time is column {time[0]!r}"
+                if time
+                else "no time column found: rows are taken as steps in their order"
+            )
             notes.append(found)
     rest = [name for name in free if name not in time]
     ids = tuple(options.id)
@@ -95,7 +111,8 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
     if options.target is not None and unused:
         notes.append(f"columns not used: {enumerate_some(unused)}")
     if not targets:
-        used = enumerate_some(sorted(named | {*time, *ids, *unused})) or "nothing"
+        other = sorted(named | {*time, *ids, *unused})
+        used = enumerate_some([f"{name} ({why[name]})" if name in why else name for name in other])
         raise UserError(
             f"{source.name}: no column is left to forecast beside {used}: add one, or name it with --target"
         )
@@ -141,8 +158,8 @@ def _find_time(frame: pd.DataFrame, free: Sequence[str], options: FrameOptions, 
             return _prefer(by_format, source)
         if free and not options.rows_are_steps:
             raise UserError(
-                f"{source.name}: no column is written as {options.date_format}: correct --date-format, or name the column "
-                "with --time"
+                f"{source.name}: no column is written as {options.date_format}: correct --date-format, or name the "
+                "column with --time"
             )
     dated = [name for name in free if looks_like_dates(column_of(frame, name))]
     joined = find_joined(frame, free, dated)
@@ -166,14 +183,15 @@ def _prefer(dated: Sequence[str], source: Source) -> tuple[str]:
     """The one of several columns of dates that is called so."""
     preferred = [name for name in dated if _TIME_NAMES.fullmatch(name)] if len(dated) > 1 else list(dated)
     if len(preferred) != 1:
-        raise UserError(
-            f"{source.name}: columns {enumerate_some(dated)} all hold dates: name one of them with --time"
-        )
+        raise UserError(f"{source.name}: columns {enumerate_some(dated)} all hold dates: name one of them with --time")
     return (preferred[0],)
 
 
 def _fits(column: pd.Series, date_format: str) -> bool:
     texts = sample_of(column)
+    if date_format in ("%s", "%Q"):
+        # Any number is a Unix time; those of dates have nine digits at least.
+        return bool(texts) and all(re.fullmatch(r"\d{9,}(\.\d+)?", text) for text in texts)
     return bool(texts) and 2 * read_with_format(texts, date_format).failures <= len(texts)
 
 
@@ -212,10 +230,11 @@ def _check_steps(column: pd.Series, name: str, source: Source) -> str:
     if values is not None and (values == np.round(values)).all():
         if len(np.unique(np.diff(np.unique(values)))) <= 1 and not column.isna().any():
             return name
+        shown = ", ".join(f"{value:.0f}" for value in values[:2])
         raise UserError(
-            f"{source.name}: column {name!r} holds whole numbers ({values[0]:.0f}, {values[min(1, len(values) - 1)]:.0f}, "
-            "...), neither dates nor even steps: give --date-format if they are dates, take the rows as steps with "
-            "--rows-are-steps, or name it with --target if they are values"
+            f"{source.name}: column {name!r} holds whole numbers ({shown}, ...), neither dates nor even steps: "
+            "give --date-format if they are dates, take the rows as steps with --rows-are-steps, or name it with "
+            "--target if they are values"
         )
     raise UserError(
         f"{source.at(column.index[0])}: {str(column.iloc[0])!r} in column {name!r} is not a date that is known: "
@@ -247,7 +266,8 @@ def _find_ids(frame: pd.DataFrame, rest: Sequence[str], time: Sequence[str], sou
                     if not _repeats(codes, [*time, *fewer]):
                         together = fewer
                 return tuple(together)
-    return tuple(name for name in texts if name in by_name or frame[name].nunique() == 1)[:1]
+    one = [name for name in asked if frame[name].nunique() == 1]
+    return tuple([name for name in texts if name in by_name or name in one] + one)[:1]
 
 
 def _repeats(codes: dict[str, np.ndarray], names: Sequence[str]) -> bool:
@@ -262,7 +282,8 @@ def _is_text(column: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype):
         return False
     texts = sample_of(column)
-    return bool(texts) and not any(is_numeric([text]) for text in texts)
+    flags = {text.casefold() for text in texts} <= {"true", "false"}
+    return bool(texts) and not flags and not any(is_numeric([text]) for text in texts)
 
 
 def _find_targets(
@@ -270,8 +291,6 @@ def _find_targets(
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The columns to forecast, and why others are not."""
     why: dict[str, str] = {}
-    codes = pd.factorize(frame[ids[0]])[0] if len(ids) == 1 else None
-    several = codes is not None and int(codes.max(initial=0)) > 0
     for name in rest:
         column = column_of(frame, name)
         if _is_text(column) and not any(re.search(r"\d", text) for text in sample_of(column)):
@@ -280,8 +299,11 @@ def _find_targets(
             why[name] = "a part of the date"
         elif time and _COUNTER_NAMES.fullmatch(name) and _counts(column):
             why[name] = "counts the rows"
-        elif several and codes is not None and _is_static(column, codes):
-            why[name] = "the same in all rows of a series; --target names it all the same"
+    left = [name for name in rest if name not in why]
+    codes = pd.factorize(frame[ids[0]])[0] if len(ids) == 1 else np.zeros(0, dtype=np.int64)
+    static = [name for name in left if codes.max(initial=0) > 0 and _is_static(column_of(frame, name), codes)]
+    if len(static) < len(left):
+        why |= dict.fromkeys(static, "the same in all rows of a series; --target names it all the same")
     return tuple(name for name in rest if name not in why), why
 
 

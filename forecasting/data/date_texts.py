@@ -14,7 +14,9 @@ from titans_seq.errors import UserError
 
 Label = Literal["Y", "H", "Q", "M", "W"]
 
-_LANGUAGES = "en de fr es it pt nl pl cs sk sv da nb fi tr ro hu hr sl ru uk bg sr el et lv lt ca eu id ms vi sq is ga cy"
+_LANGUAGES = (
+    "en de fr es it pt nl pl cs sk sv da nb fi tr ro hu hr sl ru uk bg sr el et lv lt ca eu id ms vi sq is ga cy"
+)
 _SPOKEN = {"mrz": 3, "mar": 3, "jan": 1, "janv": 1, "sept": 9, "jän": 1, "ene": 1, "set": 9, "okt": 10, "dez": 12}
 _WORD = r"[^\W\d_]+"
 _MONTH = rf"(?P<mon>{_WORD})"
@@ -52,7 +54,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "day, month, year",
     ),
     (
-        rf"(?:{_WORD}[.,]{{0,2}} )?{_MONTH}[.,]{{0,2}}[- ](?P<d>\d{{1,2}})(?:st|nd|rd|th)?[, -]+(?P<y>\d{{4}})" + _CLOCK,
+        rf"(?:{_WORD}[.,]{{0,2}} )?{_MONTH}[.,]{{0,2}}[- ](?P<d>\d{{1,2}})(?:st|nd|rd|th)?[, -]+(?P<y>\d{{4}})"
+        + _CLOCK,
         "month, day, year",
     ),
     (rf"{_MONTH}[.,]{{0,2}}[-/ ]?(?:de |of |del )?{_YEAR}(?: г\.?)?", "month, year"),

@@ -64,7 +64,9 @@ def describe_ends(items: tuple[Item, ...], roles: Roles, freq: str | None) -> li
         notes.append(f"{counted(missing, 'value')} missing, to be masked")
     if ended:
         ended.sort(key=lambda one: -one[1])
-        shown = enumerate_some([f"{name!r} since {show_time(since)} ({counted(run, 'step')})" for name, run, since in ended], 4)
+        shown = enumerate_some(
+            [f"{name!r} since {show_time(since)} ({counted(run, 'step')})" for name, run, since in ended], 4
+        )
         others = "; a column known ahead is named with --known" if not roles.id and len(roles.targets) > 1 else ""
         notes.append(
             f"no value at the end, where others have one: {shown}. Their forecasts follow the last step all the same, "

@@ -1,6 +1,6 @@
 """A table to series: columns found, times read, faults met, and everything that was decided noted."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -194,9 +194,7 @@ def _times(
     first = np.zeros(len(values), dtype=np.int64)
     first[codes[::-1]] = frame.index.to_numpy()[::-1]
     try:
-        times = parse_times(
-            _plain_index(values), name, source, first, options.date_format, options.time_zone
-        )
+        times = parse_times(_plain_index(values), name, source, first, options.date_format, options.time_zone)
     except UserError:
         if not options.rows_are_steps:
             raise
@@ -300,8 +298,8 @@ def _as_steps(
     if roles.time and not options.rows_are_steps:
         if options.start is not None:
             raise UserError(
-                f"{source.name}: --start is for rows without dates, and column {' and '.join(roles.time)!r} holds their "
-                "times: leave --start out, or add --rows-are-steps"
+                f"{source.name}: --start is for rows without dates, and column {' and '.join(roles.time)!r} holds "
+                "their times: leave --start out, or add --rows-are-steps"
             )
         return freq, rows, []
     sizes = np.diff(rows.ends)

@@ -8,14 +8,22 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
-from titans_seq.errors import UserError
-
 from .calendars import DAY, DAYS, MONTHS, Calendar, MonthDays, Months, Ticks, Weekly, YearDays, calendar_of, micros
 from .date_parts import date_at, date_part, month_number
 
 Period = Literal["Y", "Q", "M", "W", "B", "D", "h", "min", "s"]
 
-_OLD_ALIASES = {"H": "h", "T": "min", "S": "s", "L": "ms", "AS": "YS", "AE": "YE", "BM": "BME", "BQ": "BQE", "BA": "BYE"}
+_OLD_ALIASES = {
+    "H": "h",
+    "T": "min",
+    "S": "s",
+    "L": "ms",
+    "AS": "YS",
+    "AE": "YE",
+    "BM": "BME",
+    "BQ": "BQE",
+    "BA": "BYE",
+}
 # Aliases that leave open whether a period is named by its first or its last day.
 _OPEN_ALIASES = {"M": ("MS", "ME"), "Q": ("QS", "QE"), "Y": ("YS", "YE"), "A": ("YS", "YE")}
 _ANCHORED = ("W", "QS", "QE", "YS", "YE", "BQS", "BQE", "BYS", "BYE")
@@ -142,6 +150,16 @@ def anchor_of(freq: str) -> str | None:
     return found[2] if found and found[1] in _ANCHORED else None
 
 
+def without_anchor(freq: str) -> str:
+    """An alias that takes its anchor from the dates.
+
+    Example:
+        >>> without_anchor("QS-OCT"), without_anchor("WOM-3FRI")
+        ('QS', 'WOM-3FRI')
+    """
+    return freq.partition("-")[0] if anchor_of(freq) else freq
+
+
 def on_anchor(freq: str, index: pd.DatetimeIndex) -> np.ndarray:
     """Whether each date lies on the anchor of a weekly, quarterly or yearly alias; True for an alias without one.
 
@@ -158,7 +176,7 @@ def on_anchor(freq: str, index: pd.DatetimeIndex) -> np.ndarray:
 
 
 def base_times(index: pd.DatetimeIndex, freq: str) -> np.ndarray:
-    """The dates without their time zone, datetime64[us]: clock times of the zone for steps of days and longer, else UTC.
+    """The dates without their time zone, datetime64[us]: clock times for steps of days and longer, else UTC.
 
     So a step of a day leads from midnight to midnight across a clock change, and one of an hour lasts an hour.
 

@@ -136,8 +136,8 @@ def _remedy(freq: str | None) -> str:
     if isinstance(calendar_of(freq), Months):
         return f"give --freq {freq} to take each to that day of its month, another --freq, or --rows-are-steps"
     return (
-        "take times that are a little late to their step with --round, give the right --freq, or take the rows as steps "
-        "with --rows-are-steps"
+        "take times that are a little late to their step with --round, give the right --freq, or take the rows as "
+        "steps with --rows-are-steps"
     )
 
 

@@ -5,7 +5,19 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from .calendars import DAY, Calendar, MonthDays, Months, Ticks, Weekly, YearDays, calendar_of, clock_text, days_text, micros
+from .calendars import (
+    DAY,
+    Calendar,
+    MonthDays,
+    Months,
+    Ticks,
+    Weekly,
+    YearDays,
+    calendar_of,
+    clock_text,
+    days_text,
+    micros,
+)
 from .date_parts import clock_times, date_at
 from .frequency import alias_of, anchor, base_times, phases
 

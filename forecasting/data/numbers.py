@@ -21,6 +21,9 @@ NO_VALUE = ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "-NaN", "-nan", "null",
 _SUSPECTS = (-9999.0, -999.0, -99.99)
 _MOST = 1e150
 """Largest magnitude: the square of a greater number is none."""
+_AFFIXED = re.compile(r"([-+]?)\s*(\D*?)\s*([-+]?\d(?:[\d.,' ]*\d)?[.,]?(?:[eE][-+]?\d+)?)(\D*)")
+_CURRENCY = re.compile(r"[A-Z]{3}|kr\.?|zł|Kč|Ft|lei|Fr\.?|Rs\.?|руб\.?|元|円|원")
+_UNIT = re.compile(r" ?[%‰°]\w?| [^\W\d].*")
 _STYLES = ((".", ","), (",", "."), (".", "'"), (",", " "), (".", " "), (",", "'"))
 
 
@@ -63,7 +66,7 @@ def to_numbers(
         >>> numbers.tolist(), notes[0]
         ([[1.0, 2.0, 1200.5], [nan, nan, 900.0]], '2 cells marked as missing')
         >>> notes[1]
-        "numbers in 'c' have ',' between thousands; '$' is left out"
+        "numbers in 'c': ',' between thousands; '$' is left out"
     """
     words = {str(mark) for mark in missing_values}
     marks = [float(word) for word in words if _is_number(word)]
@@ -84,7 +87,7 @@ def to_numbers(
         _refuse_huge(values, frame.index, name, source)
         numbers[:, at] = values
     notes = [f"{counted(marked, 'cell')} marked as missing"] if marked else []
-    notes += [f"numbers in {enumerate_some([repr(n) for n in columns])} {how}" for how, columns in told.items()]
+    notes += [f"numbers in {enumerate_some([repr(n) for n in columns])}: {how}" for how, columns in told.items()]
     for suspect in _SUSPECTS:
         count = int((numbers == suspect).sum())
         if count:
@@ -131,8 +134,8 @@ def _refuse_huge(values: np.ndarray, positions: pd.Index, name: str, source: Sou
             "correct the cells, or empty them to mark the values as missing"
         )
     raise UserError(
-        f"{place}: {values[huge[0]]:g} is too large, its square is no number any more: give the column in another unit, "
-        "or leave it out of --target, --known and --past"
+        f"{place}: {values[huge[0]]:g} is too large, its square is no number any more: give the column in another "
+        "unit, or leave it out of --target, --known and --past"
     )
 
 
@@ -141,18 +144,21 @@ def _text_column(
 ) -> tuple[np.ndarray, int, str]:
     """The numbers of a column, how many cells are a marker written as a word, and how the numbers are written."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        codes, found = column.cat.codes.to_numpy(), [str(text) for text in column.cat.categories]
+        codes = column.cat.codes.to_numpy()
+        cells = pa.array([str(text) for text in column.cat.categories], type=pa.large_string())
     else:
         if column.dtype == object:
             column = column.where(column.notna(), None).map(_plain_text, na_action="ignore")
-        cells = pa.array(column, type=pa.large_string(), from_pandas=True)
+        codes, cells = None, pa.array(column, type=pa.large_string(), from_pandas=True)
         cells = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
-        values = _cast(cells) if style.plain and not (style.semicolons and _all_groups(cells, ".")) else None
-        if values is not None:
-            return values, 0, ""
+    asks = style.semicolons and style.decimal is None and _all_groups(cells, ".")
+    values = _cast(cells) if style.plain and not asks else None
+    if values is not None:
+        return values if codes is None else np.append(values, np.nan)[codes], 0, ""
+    if codes is None:
         encoded = cells.dictionary_encode()
-        found = encoded.dictionary.to_pylist()
-        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        cells, codes = encoded.dictionary, encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    found = cells.to_pylist()
     texts = [str(text).strip() for text in found]
     empty = [text in NO_VALUE for text in texts]
     marked = [not gone and text in words for gone, text in zip(empty, texts, strict=True)]
@@ -210,13 +216,20 @@ _SIGNS = str.maketrans({"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SIN
 
 
 def _affixes(texts: Sequence[str]) -> tuple[list[str], str]:
-    """The texts without the sign or unit that all of them have before or behind, and that sign."""
-    parts = [re.fullmatch(r"([-+]?)\s*(\D*?)\s*([-+]?[\d.,' ]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(\D*)", text) for text in texts]
-    signs = {(part[2].strip(), part[4].strip()) for part in parts if part}
+    """The texts without the sign of money, percent or unit that all of them have before or behind, and that sign."""
+    parts = [_AFFIXED.fullmatch(text) for text in texts]
+    signs = {(part[2], part[4]) for part in parts if part}
     if None in parts or len(signs) != 1:
         return list(texts), ""
     before, behind = signs.pop()
-    return [part[1] + part[3] for part in parts if part], before or behind
+    if not (_is_money(before) or not before) or not (_is_money(behind) or _UNIT.fullmatch(behind) or not behind):
+        return list(texts), ""
+    return [part[1] + part[3] for part in parts if part], (before or behind).strip()
+
+
+def _is_money(sign: str) -> bool:
+    """Whether a sign stands for a currency; letters that are stuck to a number are part of a name."""
+    return any(unicodedata.category(c) == "Sc" for c in sign) or bool(_CURRENCY.fullmatch(sign.strip()))
 
 
 def _fitting(texts: Sequence[str], style: NumberStyle) -> list[tuple[str, str | None]]:
@@ -253,11 +266,10 @@ def _read_texts(texts: list[str], name: str, source: Source, style: NumberStyle)
         one_by_one = [_value(text, decimal, style.thousands) for text in texts]
         return np.array(one_by_one), ""
     decimal, thousands = chosen
-    said = [f"have {thousands!r} between thousands"] if thousands and any(thousands in text for text in stripped) else []
-    said += ["have a decimal comma"] if decimal == "," and any("," in text for text in stripped) else []
+    said = [f"{thousands!r} between thousands"] if thousands and any(thousands in text for text in stripped) else []
+    said += ["a decimal comma"] if decimal == "," and any("," in text for text in stripped) else []
     if affix:
-        left = "5% is 5" if affix == "%" else ""
-        said.append(f"{affix!r} is left out" + (f", so {left}" if left else ""))
+        said.append(f"{affix!r} is left out" + (", so 5% is 5" if affix == "%" else ""))
     if style.semicolons and decimal == "," and _grouped(stripped, ",") and style.decimal is None:
         said.append(f"{texts[0]!r} is {readings[chosen][0]:g}: if it means thousands, give --thousands ,")
     return readings[chosen], "; ".join(said)
@@ -315,9 +327,7 @@ def _refuse_text(column: pd.Series, name: str, wrong: np.ndarray, source: Source
     if re.search(r"\d", cell) and not re.search(r"[^\W\d_]{3}", cell):
         remedy += "; for another way of writing numbers see --decimal and --thousands"
     more = f" (and {len(wrong) - 1} more in this column)" if len(wrong) > 1 else ""
-    raise UserError(
-        f"{source.at(column.index[wrong[0]])}, column {name!r}: {cell!r} is not a number{more}: {remedy}"
-    )
+    raise UserError(f"{source.at(column.index[wrong[0]])}, column {name!r}: {cell!r} is not a number{more}: {remedy}")
 
 
 def _is_number(word: str) -> bool:

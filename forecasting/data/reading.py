@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from titans_seq.errors import UserError
@@ -22,6 +23,7 @@ from .unpivot import unpivot
 
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 PLAIN_SUFFIXES = (".csv", ".tsv", ".txt")
+_OTHER_SCRIPTS = ("gb18030", "big5", "cp932", "euc_jp", "cp949", "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256")
 _UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 
 
@@ -117,15 +119,15 @@ def read_text(path: Path, encoding: str | None = None) -> tuple[str, list[str]]:
 def decode(path: Path, raw: bytes, encoding: str | None = None) -> tuple[bytes, list[str]]:
     """The bytes of a text in UTF-8 without a mark, with notes on the encoding it had.
 
-    UTF-8 and UTF-16 are recognised for certain; others are guessed by which letters they give, cp1252 where that says
-    nothing.
+    UTF-8 and UTF-16 are recognised. Other bytes are read as cp1252 where they are letters with accents; where they
+    are of another script, the user is asked.
 
     Raises:
         UserError: if the encoding is unknown or not that of the file, or the file is not text.
     """
     notes: list[str] = []
     if encoding is None:
-        encoding, note = _find_encoding(raw)
+        encoding, note = _find_encoding(path, raw)
         notes = [note] if note else []
     try:
         text = raw if encoding == "utf-8" else raw.decode(encoding).encode("utf-8")
@@ -145,7 +147,8 @@ def decode(path: Path, raw: bytes, encoding: str | None = None) -> tuple[bytes, 
     return text, notes
 
 
-def _find_encoding(raw: bytes) -> tuple[str, str]:
+def _find_encoding(path: Path, raw: bytes) -> tuple[str, str]:
+    """The encoding of a text, and a note where the file does not say it."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", ""
     head = raw[:2000]
@@ -156,23 +159,33 @@ def _find_encoding(raw: bytes) -> tuple[str, str]:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        encoding = _guess(raw)
         fault = f"byte {raw[error.start]:#04x} on line {line} is not utf-8"
+        if _is_other_script(raw):
+            raise UserError(
+                f"{path}: {fault}: name the encoding with --encoding{_readings(raw, error.start)}"
+            ) from error
+        # latin-1 takes the few bytes that cp1252 leaves undefined, so this cannot fail.
+        encoding = "latin-1" if set(raw) & set(b"\x81\x8d\x8f\x90\x9d") else "cp1252"
         return encoding, f"{fault}; read as {encoding}"
     return "utf-8", ""
 
 
-def _guess(raw: bytes) -> str:
-    from charset_normalizer import from_bytes
+def _is_other_script(raw: bytes) -> bool:
+    """Whether bytes above ASCII stand together: letters with accents stand alone among others."""
+    high = np.frombuffer(raw[:100_000], dtype=np.uint8) >= 0x80
+    return bool(high.sum() >= 4 and (high[1:] & high[:-1]).sum() >= 0.4 * high.sum())
 
-    candidates = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1255", "cp1256", "koi8_r", "gb18030", "big5", "cp932"]
-    best = from_bytes(raw[:100_000], cp_isolation=[*candidates, "euc_jp", "cp949"], preemptive_behaviour=False).best()
-    if best is not None and best.encoding not in ("cp1250", "cp1252") and best.alphabets:
-        foreign = [name for name in best.alphabets if "Latin" not in name and "Punctuation" not in name]
-        if foreign:
-            return best.encoding
-    # latin-1 takes the few bytes that cp1252 leaves undefined, so this cannot fail.
-    return "latin-1" if set(raw) & set(b"\x81\x8d\x8f\x90\x9d") else "cp1252"
+
+def _readings(raw: bytes, at: int) -> str:
+    """What the line that holds a byte reads as, in each encoding that makes letters of it."""
+    begin = raw.rfind(b"\n", 0, at) + 1
+    line = raw[begin:].partition(b"\n")[0][:40]
+    shown = []
+    for encoding in _OTHER_SCRIPTS:
+        text = line.decode(encoding, "replace")
+        if all(letter.isalpha() for letter in text if not letter.isascii()):
+            shown.append(f"{encoding} ({text.strip()!r})")
+    return f", such as {enumerate_some(shown, 6)}" if shown else ""
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -194,7 +207,7 @@ def _unzip(path: Path, raw: bytes) -> tuple[str, bytes, tuple[str, ...]]:
             if len(tables) != 1:
                 shown = enumerate_some(held, 5)
                 raise UserError(
-                    f"{path}: the archive holds {len(tables)} tables ({shown}), and one is expected: unzip it and name one"
+                    f"{path}: the archive holds {len(tables)} tables ({shown}): unzip it, and name one of them"
                 )
             return tables[0], archive.read(tables[0]), (f"read {tables[0]} of the archive",)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
@@ -237,7 +250,9 @@ def _read_excel(path: Path, raw: bytes, options: TableOptions) -> Table:
                 raise UserError(f"{path}: no sheet {sheet!r}: expected one of {enumerate_some(sheets)}")
             cells = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
     except ImportError as error:
-        raise UserError(f"{path}: reading Excel needs openpyxl: pip install openpyxl, or save the sheet as CSV") from error
+        raise UserError(
+            f"{path}: reading Excel needs openpyxl: pip install openpyxl, or save the sheet as CSV"
+        ) from error
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         if isinstance(error, UserError):
             raise

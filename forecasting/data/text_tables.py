@@ -121,7 +121,9 @@ def find_layout(path: str, raw: bytes, options: TableOptions) -> Layout:
     if header >= len(lines):
         raise UserError(f"{path}: line {header + 1} is to be the header, and there is none: give another --skip-rows")
     if header > (1 if declared else 0) and options.skip_rows is None:
-        notes.append(f"{counted(header - bool(declared), 'line')} above the header {'is' if header == 1 else 'are'} left out")
+        notes.append(
+            f"{counted(header - bool(declared), 'line')} above the header {'is' if header == 1 else 'are'} left out"
+        )
     names = [name.strip() for name in next(csv.reader([lines[header]], delimiter=separator))]
     _check_header(path, names, header)
     if separator != ",":
@@ -137,7 +139,9 @@ def _separator(lines: Sequence[str], given: str | None = None) -> tuple[str, int
     best, best_header, score = given or ",", next((at for at, line in enumerate(lines) if line.strip()), 0), (0.0, 1)
     for separator in (given,) if given else _SEPARATORS:
         rows = [next(csv.reader([line], delimiter=separator), []) for line in lines]
-        widths = [0 if line.startswith("#") or not line.strip() else len(row) for line, row in zip(lines, rows, strict=True)]
+        widths = [
+            0 if line.startswith("#") or not line.strip() else len(row) for line, row in zip(lines, rows, strict=True)
+        ]
         counts = Counter(width for width in widths if width)
         if not counts:
             continue
@@ -153,12 +157,17 @@ def _separator(lines: Sequence[str], given: str | None = None) -> tuple[str, int
 
 
 def _header(rows: Sequence[Sequence[str]], widths: Sequence[int], width: int) -> int:
-    """The first line as wide as the table; where that holds values, the line before it is the header, however wide."""
-    first = next(at for at, wide in enumerate(widths) if wide == width)
-    if all(_is_value(cell.strip()) for cell in rows[first] if cell.strip()):
-        before = [at for at in range(first) if widths[at] > 1]
-        return before[-1] if before else first
-    return first
+    """The last line of names before the first of values; where values come first, the line before them."""
+    wide = [at for at in range(len(rows)) if widths[at] == width]
+    cells = {at: [cell.strip() for cell in rows[at]] for at in wide}
+    values = next((at for at in wide if any(map(_is_value, cells[at]))), len(rows))
+    names = [at for at in wide if at < values and all(cells[at])]
+    if names:
+        return names[-1]
+    if all(_is_value(cell) for cell in cells[wide[0]] if cell):
+        before = [at for at in range(wide[0]) if widths[at] > 1]
+        return before[-1] if before else wide[0]
+    return wide[0]
 
 
 def _check_header(path: str, names: Sequence[str], header: int) -> None:
@@ -168,9 +177,7 @@ def _check_header(path: str, names: Sequence[str], header: int) -> None:
         raise UserError(f"{path}: line {line} names no column: expected a header line")
     twice = sorted({name for name in named if named.count(name) > 1}) if len(set(named)) < len(named) else []
     if twice:
-        raise UserError(
-            f"{path}: column {twice[0]!r} occurs {named.count(twice[0])} times in the header: rename one"
-        )
+        raise UserError(f"{path}: column {twice[0]!r} occurs {named.count(twice[0])} times in the header: rename one")
     # Numbered columns ("date,0,1" or "0,1,2") and years are names; all else that reads as a row of values is one.
     numbered = named == [str(number) for number in range(len(named))]
     if all(_is_value(name) for name in named) and not numbered:
@@ -265,7 +272,10 @@ def _has_outer_spaces(raw: bytes, separator: str) -> bool:
     if b" " not in raw:
         return False
     mark = separator.encode()
-    return any(pair in raw for pair in (mark + b" ", b" " + mark, b" \n", b" \r", b"\n ", b'" ', b' "')) or raw[-1:] == b" "
+    return (
+        any(pair in raw for pair in (mark + b" ", b" " + mark, b" \n", b" \r", b"\n ", b'" ', b' "'))
+        or raw[-1:] == b" "
+    )
 
 
 def _slow(path: str, body: bytes, layout: Layout) -> tuple[pd.DataFrame, list[int], tuple[str, ...]]:

@@ -203,7 +203,9 @@ def dates_from(start: str, length: int, freq: str, zone: str | None, source: Sou
     try:
         first = pd.Timestamp(start, tz=zone)
     except ValueError as error:
-        raise UserError(f"--start {start!r} is not a date: give one such as 2020-01-31 or '2020-01-31 06:00'") from error
+        raise UserError(
+            f"--start {start!r} is not a date: give one such as 2020-01-31 or '2020-01-31 06:00'"
+        ) from error
     if first is pd.NaT:
         raise UserError("--start is empty: give a date such as 2020-01-31")
     settled = settle_frequency(freq, pd.DatetimeIndex([first]))

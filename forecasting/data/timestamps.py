@@ -74,10 +74,11 @@ def parse_times(
         >>> times.index[0].date().isoformat(), times.written
         ('2020-01-02', 'written as %m/%d/%Y')
     """
-    times = _read(values, name, source, positions, date_format)
+    if zone is not None:
+        check_zone(zone)
+    times = _read(values, name, source, positions, date_format, zone)
     if zone is None or not isinstance(times.index, pd.DatetimeIndex):
         return times
-    check_zone(zone)
     if times.index.tz is not None:
         return replace(times, index=times.index.tz_convert(zone), written=f"in the time zone {zone}")
     first, second = localize(times.index, zone)
@@ -157,9 +158,13 @@ def _months_or_weeks(numbers: np.ndarray, name: str) -> Times | None:
     weekly = bool(re.search(r"week|woche|^kw|^cw|semaine|semana|周|週|wk", name, re.IGNORECASE)) or within.max() > 12
     if within.min() < 1 or (weekly and (within > weeks_of(years)).any()):
         return None
-    text = [f"{year}-W{number:02}" if weekly else f"{year}-{number:02}" for year, number in zip(years, within, strict=True)]
+    text = [
+        f"{year}-W{number:02}" if weekly else f"{year}-{number:02}" for year, number in zip(years, within, strict=True)
+    ]
     reading = read_dates(text)[0]
-    return Times(fine_index(reading.times), "weeks (ISO)" if weekly else "written as %Y%m", reading.label, reading.fields)
+    return Times(
+        fine_index(reading.times), "weeks (ISO)" if weekly else "written as %Y%m", reading.label, reading.fields
+    )
 
 
 def period_dates(times: Times, freq: str) -> pd.DatetimeIndex | None:
@@ -195,7 +200,14 @@ def period_dates(times: Times, freq: str) -> pd.DatetimeIndex | None:
     return fine_index(calendar.time(month))
 
 
-def _read(values: pd.Index, name: str, source: Source, positions: np.ndarray, date_format: str | None) -> Times:
+def _read(
+    values: pd.Index,
+    name: str,
+    source: Source,
+    positions: np.ndarray,
+    date_format: str | None,
+    zone: str | None,
+) -> Times:
     if isinstance(values, pd.PeriodIndex):
         return _periods(values)
     if isinstance(values, pd.DatetimeIndex):
@@ -203,7 +215,7 @@ def _read(values: pd.Index, name: str, source: Source, positions: np.ndarray, da
     if pd.api.types.is_numeric_dtype(values.dtype) and date_format is None:
         return _numbers(values, name, source, positions)
     if isinstance(values[0], dt.date) and all(isinstance(value, dt.date) for value in values):
-        return _objects(values, name, source)
+        return _objects(values, name, source, zone)
     texts = [str(value).strip() for value in values]
     if date_format is None and _share_of_numbers(texts) == 1:
         return _numbers(pd.Index(np.array(texts, dtype=np.float64)), name, source, positions)
@@ -216,7 +228,7 @@ def _read(values: pd.Index, name: str, source: Source, positions: np.ndarray, da
     ahead = _offsets(texts, local) if date_format is None else None
     if ahead is None:
         return Times(fine_index(reading.times), reading.written, reading.label, reading.fields)
-    return _in_zone(reading.times, ahead, name, source)
+    return _in_zone(reading.times, ahead, name, source, zone)
 
 
 def _in_unit(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -251,7 +263,7 @@ def _numbers(values: pd.Index, name: str, source: Source, positions: np.ndarray)
     return Times(pd.Index(numbers.astype(np.int64)), "step numbers, not dates")
 
 
-def _objects(values: pd.Index, name: str, source: Source) -> Times:
+def _objects(values: pd.Index, name: str, source: Source, zone: str | None) -> Times:
     """Date objects of Python, some of which may have a time zone."""
     offsets = [value.utcoffset() if isinstance(value, dt.datetime) else None for value in values]
     times = np.asarray(pd.to_datetime(values, utc=True).tz_localize(None)).astype("datetime64[us]")
@@ -260,7 +272,7 @@ def _objects(values: pd.Index, name: str, source: Source) -> Times:
     if any(offset is None for offset in offsets):
         raise UserError(f"{source.name}: only some dates in column {name!r} have a time zone: give all of them one")
     ahead = np.array([int(offset.total_seconds()) // 60 for offset in offsets if offset is not None])
-    return _in_zone(times + ahead * np.timedelta64(1, "m"), ahead, name, source)
+    return _in_zone(times + ahead * np.timedelta64(1, "m"), ahead, name, source, zone)
 
 
 def _without_offset(text: str) -> str:
@@ -282,13 +294,13 @@ def _minutes(offset: str) -> int:
     return (-1 if offset[0] == "-" else 1) * (int(digits[:2]) * 60 + int(digits[2:]))
 
 
-def _in_zone(times: np.ndarray, ahead: np.ndarray, name: str, source: Source) -> Times:
+def _in_zone(times: np.ndarray, ahead: np.ndarray, name: str, source: Source, zone: str | None) -> Times:
     universal = times - ahead * np.timedelta64(1, "m")
-    zone = zone_of_offsets(universal, ahead)
+    zone = zone or zone_of_offsets(universal, ahead)
     if zone is None:
         raise UserError(
-            f"{source.name}: the offsets from UTC in column {name!r} change as in no time zone: write all in one, "
-            "such as UTC"
+            f"{source.name}: the offsets from UTC in column {name!r} change as in no time zone that is known: "
+            "name one to convert the times to with --time-zone, such as UTC"
         )
     return Times(fine_index(universal).tz_localize("UTC").tz_convert(zone), f"in the time zone {zone}")
 
@@ -328,7 +340,8 @@ def _no_date(
     like = f"a date {readings[0].written}" if readings and readings[0].written and len(texts) > 1 else "a date"
     return UserError(
         f"{source.at(positions[at])}: {texts[at]!r} in the time column {name!r} is not {like}: correct the cell or "
-        "remove its row, give --date-format, name another column with --time, or take the rows as steps with --rows-are-steps"
+        "remove its row, give --date-format, name another column with --time, or take the rows as steps with "
+        "--rows-are-steps"
     )
 
 

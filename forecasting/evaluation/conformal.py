@@ -9,9 +9,9 @@ from ..forecaster import Forecast
 from ..quantiles import mean_of_quantiles
 from .origins import Origin
 
-LEAST_ERRORS = 40
-"""Past errors that an offset is taken from, at least; those of neighbouring steps are pooled until there are as many."""
-TRUSTED_ERRORS = 60
+LEAST_ERRORS = 30
+"""Past errors that an offset is taken from, at least; those of neighbouring steps are pooled for it."""
+TRUSTED_ERRORS = 10
 """Errors from which an offset counts half: with few of them it is drawn towards 0."""
 
 

@@ -10,8 +10,10 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from ..data import SeriesData
+from ..data.series import join_indexes
 from ..data.steps import season_length
 from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster, head
+from ..inference import forecast_frame
 from .metrics import seasonal_error
 
 LEAST_HISTORY = 3
@@ -78,8 +80,8 @@ def cut_origins(
     if not origins:
         longest = max(item.length for item in data.items)
         raise UserError(
-            f"a forecast of {horizon} steps from the past needs at least {horizon + LEAST_HISTORY} rows with values, the "
-            f"longest series has {longest}: shorten the horizon"
+            f"a forecast of {horizon} steps from the past needs at least {horizon + LEAST_HISTORY} rows with values, "
+            f"the longest series has {longest}: shorten the horizon"
         )
     return origins
 
@@ -164,6 +166,31 @@ class Comparison:
         """Columns `model`, `mase`, `quantile_loss`, `coverage` and `seconds`, in the order given."""
         rows = [{"model": name, **vars(scores)} for name, scores in self.scores.items()]
         return pd.DataFrame(rows)
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return the forecasts of one forecaster: `series`, `cutoff`, `time`, `actual`, `mean` and one a level."""
+        frames = []
+        for origin, forecast in zip(self.origins, self.forecasts[name], strict=True):
+            made = forecast_frame(origin.past, forecast)
+            horizon, channels = origin.actual.shape[1:]
+            cutoffs = [item.index[-1:].repeat(horizon * channels) for item in origin.past.items]
+            made.insert(1, "cutoff", join_indexes(cutoffs))
+            made.insert(3, "actual", origin.actual.swapaxes(1, 2).ravel())
+            frames.append(made)
+        return pd.concat(frames, ignore_index=True)
+
+    def verdict(self, ours: str) -> str:
+        """Say in one sentence which forecaster is best, by how much, and what to use."""
+        best = self.best()
+        if best == ours or len(self.scores) == 1:
+            rest = [name for name in self.scores if name != ours]
+            second = "" if not rest else f", {self._gain(ours, self.best(rest))}"
+            return f"{ours} is best here{second}: use it"
+        return f"{best} is best here, {self._gain(best, ours)}: use predict --model best"
+
+    def _gain(self, one: str, other: str) -> str:
+        less = 1 - np.exp(merit(self.scores[one]) - merit(self.scores[other]))
+        return f"with {less:.1%} less error than {other} (MASE and quantile loss together)"
 
     def best(self, among: Sequence[str] | None = None) -> str:
         """Return the forecaster with the lowest quantile loss and MASE together (their geometric mean)."""

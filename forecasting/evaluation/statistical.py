@@ -85,9 +85,7 @@ def _filled(values: np.ndarray) -> np.ndarray:
     return np.interp(steps, known, values[known])
 
 
-def _seasonal_naive(
-    values: np.ndarray, season: int, horizon: int, levels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _seasonal_naive(values: np.ndarray, season: int, horizon: int, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean = np.resize(values[-season:], horizon)
     errors = values[season:] - values[:-season]
     spread = np.sqrt(np.mean(errors**2)) if len(errors) else 0.0
@@ -108,7 +106,11 @@ def _fitted(model, values: np.ndarray, season: int, horizon: int, levels: np.nda
     for level in levels:
         share = round(abs(200 * level - 100), 6)
         side = "lo" if level < 0.5 else "hi"
-        columns.append(made["mean"] if share == 0 else made[f"{side}-{share:g}" if f"{side}-{share:g}" in made else f"{side}-{share}"])
+        columns.append(
+            made["mean"]
+            if share == 0
+            else made[f"{side}-{share:g}" if f"{side}-{share:g}" in made else f"{side}-{share}"]
+        )
     quantiles = np.stack(columns, -1)
     if not (np.isfinite(quantiles).all() and np.isfinite(made["mean"]).all()):
         return _seasonal_naive(values, season, horizon, levels)

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from titans_seq.errors import require_at_least
+
 from ..windows.cutting import WindowBatch
 from .cycle import CycleConfig, LearnedCycle
 from .einfft import EinFFTConfig
@@ -31,6 +33,9 @@ class NetworkConfig:
         normalise: instance normalisation.
         cycle: learned seasonal cycles; none by default.
         head: the map from tokens to the horizon.
+
+    Raises:
+        UserError: if width or layers is below 1.
     """
 
     tokens: PatchConfig | VariateConfig = field(default_factory=PatchConfig)
@@ -42,6 +47,9 @@ class NetworkConfig:
     normalise: NormaliseConfig = field(default_factory=NormaliseConfig)
     cycle: CycleConfig = field(default_factory=CycleConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
+
+    def __post_init__(self) -> None:
+        require_at_least(self, width=1, layers=1)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,14 @@ from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import read_config
 from titans_seq.pictures import check_picture
 
-from ..data import SeriesData, load_series, read_table
+from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
+from ..forecaster import head
 from ..inference import series_names
 from ..model import ForecastModel
+from ..zero_shot.model import ZeroShotModel
 from .config import RunConfig
 from .plotting import Panel, plot_forecast, plot_training
-from .runs import open_run
+from .runs import newest_rows, open_run
 
 FORECAST_PICTURE = "forecast.png"
 TRAINING_PICTURE = "training.png"
@@ -31,6 +33,8 @@ def plot_run(
     target: Path | None = None,
     *,
     known_future: Path | None = None,
+    options: FrameOptions | None = None,
+    table: TableOptions | None = None,
 ) -> tuple[Path, Path]:
     """Draw a run's forecast and the course of its training.
 
@@ -43,6 +47,8 @@ def plot_run(
         history: past steps to show; three horizons if None.
         target: file of the forecast's picture; `forecast.png` in the run folder if None.
         known_future: file with the known covariates of the steps to forecast.
+        options: what its columns mean; None as those of the run's own file.
+        table: how it is written; likewise.
 
     Returns:
         The two files.
@@ -57,9 +63,10 @@ def plot_run(
     model = open_run(out)
     names = _choose(model.names, series)
     run = read_config(out, RunConfig)
-    data = _data(run, model)
-    future = None if known_future is None else read_table(known_future, run.table)
-    past, forecast = past_frame(data), model.predict(known_future=future)
+    options, table = options or run.options, table or run.table
+    data = _data(run, model, options, table)
+    future = None if known_future is None else read_table(known_future, table)
+    past, forecast = past_frame(data), model.predict(data, known_future=future, options=options)
     check = _check_forecast(model, data)
     steps = history or 3 * model.config.horizon
     panels = [
@@ -78,6 +85,50 @@ def plot_run(
     by_step = pd.read_csv(out / BY_STEP) if (out / BY_STEP).is_file() else None
     plot_training(model.history, by_step, training)
     return target, training
+
+
+def plot_future(
+    model: ZeroShotModel,
+    data: SeriesData,
+    horizon: int,
+    target: Path,
+    *,
+    series: Sequence[str] = (),
+    history: int | None = None,
+) -> None:
+    """Draw the forecast of a model that needs no run, beside one of the end of the series from before it.
+
+    Args:
+        model: what forecasts.
+        data: the series.
+        horizon: H.
+        target: .png, .pdf or .svg file to write.
+        series: which to draw; the first few if none is named.
+        history: past steps to show; three horizons if None.
+
+    Raises:
+        UserError: a series is unknown, or the data does not fit the model.
+    """
+    check_picture(target)
+    if history is not None and history < 1:
+        raise UserError(f"history must be at least 1 step, got {history}")
+    every = [name for group in series_names(data) for name in group]
+    names = _choose(every, series)
+    past, forecast = past_frame(data), model.predict(data, horizon)
+    ends = [item.length - horizon for item in data.items]
+    check = model.predict(head(data, ends), horizon) if min(ends) >= horizon else None
+    panels = [
+        Panel(
+            name,
+            _of(past, name).tail(history or 3 * horizon),
+            _of(forecast, name),
+            None if check is None else _of(check, name),
+        )
+        for name in names
+    ]
+    more = f"; {len(names)} of {len(every)} series" if len(names) < len(every) else ""
+    step = f" (one step: {data.freq})" if data.freq else ""
+    plot_forecast(panels, target, f"Forecast of {horizon} steps{step}{more}")
 
 
 def past_frame(data: SeriesData) -> pd.DataFrame:
@@ -108,12 +159,12 @@ def _choose(names: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
     return wanted or names[:MOST_PANELS]
 
 
-def _data(run: RunConfig, model: ForecastModel) -> SeriesData:
-    """The data of the run from its file, or where that is gone or changed, the rows the model keeps."""
+def _data(run: RunConfig, model: ForecastModel, options: FrameOptions, table: TableOptions) -> SeriesData:
+    """The data of the run from its file as it is today, or where that is gone, the rows the model keeps."""
     path = Path(run.data.path)
     if path.is_file() and file_hash(path) == run.data.sha256:
         return load_series(path, run.options, run.table)
-    return model.context
+    return newest_rows(run, model, options, table)[0]
 
 
 def _check_forecast(model: ForecastModel, data: SeriesData) -> pd.DataFrame | None:

@@ -77,7 +77,7 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
         _draw_forecast(axis, panel.check, CHECK, label, bands=False)
     _draw_forecast(axis, panel.forecast, FORECAST, "forecast", bands=True)
     axis.axvline(history["time"].iloc[-1], color="0.6", linewidth=0.8, linestyle=":", zorder=1)
-    axis.set_ylabel(panel.name)
+    axis.set_ylabel(panel.name, parse_math=False)
     _style(axis)
     axis.margins(x=0.01)
     # Without an offset: 372 ppm shall not be drawn as 2 above 3.7e2.

@@ -14,6 +14,8 @@ A run folder holds everything to repeat and use a run, and nothing of it is writ
 import json
 import math
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +26,17 @@ from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import CONFIG, read_config
 from titans_seq.experiment.run_folder import CHECKPOINTS
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
-from titans_seq.files import atomic_path, write_text
+from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
 
 from ..config import ForecastConfig
-from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
+from ..data import FrameOptions, SeriesData, TableOptions, load_series, own_names, read_table
+from ..data.source import show_time
+from ..data.writing import check_table_file, write_frame
 from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part
-from ..inputs import read_like
+from ..inputs import matching_series, read_like
 from ..model import ForecastModel
 from .config import RUNS, RunConfig, new_run_config
 
@@ -40,9 +44,11 @@ FORECAST = "forecast.csv"
 
 __all__ = [
     "FORECAST",
+    "Prediction",
     "RunConfig",
     "backtest_run",
     "evaluate_run",
+    "newest_rows",
     "open_run",
     "predict_run",
     "train_run",
@@ -61,6 +67,7 @@ def train_run(
     progress: Progress = "none",
     hardware: Hardware = ONE_DEVICE,
     logger: str | None = None,
+    tell: Callable[[SeriesData, ForecastConfig], None] | None = None,
 ) -> ForecastModel:
     """Train a forecaster on a file, into a run folder.
 
@@ -78,6 +85,7 @@ def train_run(
         progress: as in `ForecastModel.fit`.
         hardware: what to train on.
         logger: see `titans_seq.experiment.fit.fit`.
+        tell: called with the series and the settings when both are there, before training.
 
     Raises:
         UserError: if the folder is taken or holds no run to resume, the settings or the data are not those of
@@ -89,10 +97,15 @@ def train_run(
         run = _stored(out, data_path, config)
         if RUNS.is_finished(out):
             return open_run(out)
-        return _train(_run_data(run), out, run, True, progress, hardware, logger)
+        data = _run_data(run)
+        if tell is not None:
+            tell(data, run.forecast)
+        return _train(data, out, run, True, progress, hardware, logger)
     if data_path is None or config is None:
         raise UserError("training needs a data file and settings: only resuming an earlier run does without them")
     data = load_series(data_path, options, table)
+    if tell is not None:
+        tell(data, config)
     run = new_run_config(Path(data_path), config, options, table)
     with RUNS.started(out, run, overwrite):
         return _train(data, out, run, False, progress, hardware, logger)
@@ -154,7 +167,13 @@ def open_run(out: Path) -> ForecastModel:
 
 
 def evaluate_run(
-    out: Path, part: Part = "test", *, data_path: Path | None = None, season: int | None = None
+    out: Path,
+    part: Part = "test",
+    *,
+    data_path: Path | None = None,
+    season: int | None = None,
+    options: FrameOptions | None = None,
+    table: TableOptions | None = None,
 ) -> Evaluation:
     """Score a run's model over every window of a part; see `ForecastModel.evaluate`.
 
@@ -163,13 +182,15 @@ def evaluate_run(
         part: of the data.
         data_path: another file to evaluate on; None takes the run's own, which must be unchanged.
         season: steps; None goes by the frequency.
+        options: what the columns of the other file mean; None as those of the run's own.
+        table: how it is written; likewise.
 
     Raises:
         UserError: if the run is not finished, or its data is gone or was changed.
     """
     out = Path(out)
     model = open_run(out)
-    result = model.evaluate(_data(out, model, data_path), part, season=season)
+    result = model.evaluate(_data(out, model, data_path, options, table), part, season=season)
     _write_scores(out / "metrics", result.table, result, {"part": result.part})
     write_text(out / "metrics_by_step.csv", result.by_step.to_csv(index=False))
     return result
@@ -184,6 +205,8 @@ def backtest_run(
     season: int | None = None,
     data_path: Path | None = None,
     progress: Progress = "none",
+    options: FrameOptions | None = None,
+    table: TableOptions | None = None,
 ) -> Backtest:
     """Forecast from rolling cutoffs at the end of a run's data; see `ForecastModel.backtest`.
 
@@ -195,17 +218,34 @@ def backtest_run(
         season: steps; None goes by the frequency.
         data_path: another file; None takes the run's own, which must be unchanged.
         progress: for each refit.
+        options: what the columns of the other file mean; None as those of the run's own.
+        table: how it is written; likewise.
 
     Raises:
         UserError: if the run is not finished, or its data is gone, changed or too short.
     """
     out = Path(out)
     model = open_run(out)
-    data = _data(out, model, data_path)
+    data = _data(out, model, data_path, options, table)
     result = model.backtest(data, windows=windows, step=step, refit=refit, season=season, progress=progress)
-    write_text(out / "backtest.csv", result.forecasts.to_csv(index=False))
+    write_text(out / "backtest.csv", own_names(result.forecasts, data).to_csv(index=False))
     _write_scores(out / "backtest_metrics", result.table, result, {})
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A forecast as written.
+
+    Attributes:
+        frame: the identifiers and the time by the names of the file, `mean` and one column a level.
+        data: the series that were forecast.
+        notes: what a reader of the forecast should know, one sentence each.
+    """
+
+    frame: pd.DataFrame
+    data: SeriesData
+    notes: tuple[str, ...]
 
 
 def predict_run(
@@ -215,8 +255,12 @@ def predict_run(
     *,
     known_future: Path | None = None,
     levels: tuple[float, ...] | None = None,
-) -> pd.DataFrame:
+    options: FrameOptions | None = None,
+    table: TableOptions | None = None,
+) -> Prediction:
     """Forecast what follows the run's own series, or those of a new file; see `ForecastModel.predict`.
+
+    Where the run's own file has changed since training, what follows its rows of today is forecast.
 
     Args:
         out: the run folder.
@@ -224,41 +268,76 @@ def predict_run(
         target: the file to write, .csv or .parquet; None is forecast.csv in the run folder.
         known_future: a file with the known covariates of the steps to forecast.
         levels: quantile levels; None gives those trained for.
+        options: what the columns of the files mean; None as those of the run's own.
+        table: how they are written; likewise.
 
     Raises:
         UserError: if the run is not finished, a file does not fit the model, or `target` has another suffix.
     """
     out = Path(out)
     target = out / FORECAST if target is None else Path(target)
-    if target.suffix not in (".csv", ".parquet"):
-        raise UserError(f"{target}: a forecast is written as .csv or .parquet, got {target.suffix or 'no suffix'!r}")
+    check_table_file(target)
     model, run = open_run(out), read_config(out, RunConfig)
-    data = None if new is None else read_like(Path(new), model.context, run.options, run.table)
-    future = None if known_future is None else read_table(known_future, run.table)
-    forecast = model.predict(data, known_future=future, levels=levels)
-    if target.suffix == ".csv":
-        write_text(target, forecast.to_csv(index=False))
+    options, table = options or run.options, table or run.table
+    data, notes = model.context, ()
+    if new is not None:
+        data = matching_series(read_like(Path(new), model.context, options, table), model.context, options)
+        notes = data.notes
     else:
-        with atomic_path(target) as temporary:
-            forecast.to_parquet(temporary, index=False)
-    return forecast
+        data, notes = newest_rows(run, model, options, table)
+    future = None if known_future is None else read_table(known_future, table)
+    forecast = own_names(model.predict(data, known_future=future, levels=levels, options=options), data)
+    write_frame(target, forecast)
+    return Prediction(forecast, data, notes)
 
 
-def _data(out: Path, model: ForecastModel, data_path: Path | None) -> SeriesData:
+def newest_rows(
+    run: RunConfig, model: ForecastModel, options: FrameOptions, table: TableOptions
+) -> tuple[SeriesData, tuple[str, ...]]:
+    """The series that a run's forecast follows: its file as it is today, or the rows that the model keeps.
+
+    Returns:
+        The series, and a note where they are not those that the model was trained on.
+
+    Raises:
+        UserError: if the file was changed, and no longer fits the model.
+    """
+    path = Path(run.data.path)
+    if not path.is_file():
+        return model.context, (f"the run's data file {path} is gone: the forecast follows the rows of training",)
+    if file_hash(path) == run.data.sha256:
+        return model.context, ()
+    try:
+        data = matching_series(read_like(path, model.context, options, table), model.context, options)
+    except UserError as error:
+        raise UserError(
+            f"the run's data file was changed since training, and no longer fits the model ({error}): restore it, or "
+            "name the file to forecast"
+        ) from error
+    last = max(show_time(item.index[-1]) for item in data.items)
+    return data, (
+        *data.notes,
+        f"the run's data file was changed since training: the forecast follows its rows up to {last}",
+    )
+
+
+def _data(
+    out: Path, model: ForecastModel, data_path: Path | None, options: FrameOptions | None, table: TableOptions | None
+) -> SeriesData:
     run = read_config(out, RunConfig)
     if data_path is None:
         return _run_data(run)
-    return read_like(Path(data_path), model.context, run.options, run.table)
+    return read_like(Path(data_path), model.context, options or run.options, table or run.table)
 
 
 def _run_data(run: RunConfig) -> SeriesData:
     path = Path(run.data.path)
     if not path.is_file():
-        raise UserError(f"the run's data file {path} is gone: put it back, or name the file to use instead")
+        raise UserError(f"the run's data file {path} is gone: put it back, or name the file to use with --data")
     if file_hash(path) != run.data.sha256:
         raise UserError(
             f"the run's data file {path} was changed since training, so its parts are no longer the same: "
-            "restore it, or name the file to use explicitly"
+            "restore it, or name the file to use with --data"
         )
     return load_series(path, run.options, run.table)
 

@@ -8,6 +8,8 @@ import numpy as np
 from scipy import signal
 
 HARMONICS = 6
+RISING = 0.75
+"""Share of the trends that lead up."""
 
 
 def uniform(rng: np.random.Generator, low: float, high: float, rows: int) -> np.ndarray:
@@ -23,6 +25,11 @@ def log_uniform(rng: np.random.Generator, low: float, high: float, rows: int) ->
 def where_rows(rng: np.random.Generator, share: float, rows: int) -> np.ndarray:
     """Choose each row with probability `share`; bool `[N]`."""
     return rng.random(rows) < share
+
+
+def mostly_up(rng: np.random.Generator, rows: int) -> np.ndarray:
+    """Draw the signs of trends, `[N, 1]`: three of four lead up, as what people measure grows more often than not."""
+    return np.where(rng.random((rows, 1)) < RISING, 1.0, -1.0)
 
 
 def standardise(values: np.ndarray) -> np.ndarray:
@@ -48,12 +55,12 @@ def trends(rng: np.random.Generator, rows: int, length: int) -> np.ndarray:
     logistic = 1 / (1 + np.exp(-(4 + 3 * rate) * (at - middle)))
     breaks = np.sort(rng.uniform(0, 1, (rows, 3)), axis=1)
     slopes = rng.normal(size=(rows, 3)) * (rng.random((rows, 3)) < 0.6)
-    broken = rng.normal(size=(rows, 1)) * at + sum(
+    broken = rng.normal(0.7, 1.0, size=(rows, 1)) * at + sum(
         slopes[:, [k]] * np.maximum(at - breaks[:, [k]], 0) for k in range(3)
     )
-    kind = rng.choice(5, size=(rows, 1), p=[0.35, 0.15, 0.15, 0.1, 0.25])
+    kind = rng.choice(5, size=(rows, 1), p=[0.4, 0.12, 0.23, 0.08, 0.17])
     drawn = np.choose(kind, [linear, damped, exponential, logistic, broken])
-    return drawn * rng.normal(size=(rows, 1))
+    return drawn * np.abs(rng.normal(size=(rows, 1))) * mostly_up(rng, rows)
 
 
 def seasons(rng: np.random.Generator, periods: np.ndarray, length: int) -> np.ndarray:
@@ -81,7 +88,7 @@ def seasons(rng: np.random.Generator, periods: np.ndarray, length: int) -> np.nd
     smooth = kind == 0
     pattern[smooth] = _smooth(rng, steps[smooth], period[smooth])
     pattern[~smooth] = _profiles(rng, steps[~smooth], period[~smooth], spikes=kind[~smooth] == 2)
-    drifting = where_rows(rng, 0.25, rows)
+    drifting = where_rows(rng, 0.2, rows)
     if drifting.any():
         count = int(drifting.sum())
         walk = np.cumsum(rng.normal(size=(count, length)), axis=1) / np.sqrt(length)
@@ -96,7 +103,7 @@ def _smooth(rng: np.random.Generator, steps: np.ndarray, period: np.ndarray) -> 
         return steps
     angle = 2 * np.pi * steps / period
     wandering = np.cumsum(rng.normal(size=(rows, length)), axis=1) / np.sqrt(length)
-    angle = angle + wandering * uniform(rng, 0, 1.2, rows) * (rng.random((rows, 1)) < 0.2)
+    angle = angle + wandering * uniform(rng, 0, 1.2, rows) * (rng.random((rows, 1)) < 0.1)
     order = np.arange(1, HARMONICS + 1)
     count = rng.integers(1, HARMONICS + 1, (rows, 1))
     used = (order <= count) & (order <= np.maximum(period // 2, 1))
@@ -126,7 +133,9 @@ def _profiles(rng: np.random.Generator, steps: np.ndarray, period: np.ndarray, s
         soft = where_rows(rng, 0.5, rows) & ~spikes & (period[:, 0] > 8)
         if soft.any():
             kernel = np.hanning(2 * max(2, int(np.median(period[soft]) // 6)) + 3)[1:-1]
-            smoothed = signal.fftconvolve(np.tile(table[soft], (1, 3)), kernel[None] / np.sqrt((kernel**2).sum()), "same", axes=1)
+            smoothed = signal.fftconvolve(
+                np.tile(table[soft], (1, 3)), kernel[None] / np.sqrt((kernel**2).sum()), "same", axes=1
+            )
             table[soft] = smoothed[:, widest : 2 * widest]
         tables.append(table)
     place = (steps % period).astype(np.int64)

@@ -7,7 +7,7 @@ float64 `[N, L]` of order one.
 import numpy as np
 from scipy import signal
 
-from .components import log_uniform, log_variance, noises, seasons, standardise, trends, uniform, where_rows
+from .components import log_uniform, log_variance, mostly_up, noises, seasons, standardise, trends, uniform, where_rows
 
 
 def decomposed(rng: np.random.Generator, periods: np.ndarray, length: int) -> np.ndarray:
@@ -33,12 +33,12 @@ def structural(rng: np.random.Generator, periods: np.ndarray, length: int) -> np
     level = np.cumsum(rng.normal(size=(rows, length)), axis=1)
     values = shocks * (~where_rows(rng, 0.1, rows))[:, None]
     values += level * log_uniform(rng, 0.01, 1.5, rows) * ~where_rows(rng, 0.1, rows)[:, None]
-    sloped = np.flatnonzero(where_rows(rng, 0.75, rows))
+    sloped, signs = np.flatnonzero(where_rows(rng, 0.75, rows)), mostly_up(rng, rows)[:, 0]
     for row in sloped:
         # A damped slope returns to 0 with rate 1 - phi; phi = 1 is the local linear trend.
-        phi = 1.0 if rng.random() < 0.5 else rng.uniform(0.8, 0.99)
-        steps = rng.normal(size=length) * np.exp(rng.uniform(np.log(0.001), np.log(0.3)))
-        steps[0] += rng.normal() * np.exp(rng.uniform(np.log(0.01), np.log(1.5)))
+        phi = 1.0 if rng.random() < 0.7 else rng.uniform(0.85, 0.995)
+        steps = rng.normal(size=length) * np.exp(rng.uniform(np.log(0.001), np.log(0.2)))
+        steps[0] += signs[row] * abs(rng.normal()) * np.exp(rng.uniform(np.log(0.02), np.log(1.5)))
         values[row] += np.cumsum(signal.lfilter([1], [1, -phi], steps))
     for period in np.unique(periods[periods > 1]):
         mine = np.flatnonzero((periods == period) & ~where_rows(rng, 0.12, rows))
@@ -64,16 +64,15 @@ def autoregressive(rng: np.random.Generator, periods: np.ndarray, length: int) -
     first = np.where(cyclic, 2 * radius * np.cos(angle), radius + other)
     second = np.where(cyclic, -(radius**2), -radius * other)
     shocks = rng.normal(size=(rows, length + 64))
-    values = np.stack(
-        [signal.lfilter([1], [1, -first[i, 0], -second[i, 0]], shocks[i])[64:] for i in range(rows)]
-    )
+    values = np.stack([signal.lfilter([1], [1, -first[i, 0], -second[i, 0]], shocks[i])[64:] for i in range(rows)])
     return standardise(values) + _some_of(rng, decomposed(rng, periods, length), 0.4)
 
 
 def integrated(rng: np.random.Generator, periods: np.ndarray, length: int) -> np.ndarray:
     """Random walks, once or twice integrated, with drift: prices and stocks."""
     rows = len(periods)
-    steps = noises(rng, rows, length) + rng.normal(size=(rows, 1)) * uniform(rng, 0, 0.6, rows)
+    drift = np.abs(rng.normal(size=(rows, 1))) * mostly_up(rng, rows)
+    steps = noises(rng, rows, length) + drift * log_uniform(rng, 0.02, 0.8, rows)
     twice = where_rows(rng, 0.2, rows)
     steps[twice] = standardise(np.cumsum(steps[twice], axis=1)) if twice.any() else steps[twice]
     walk = np.cumsum(steps, axis=1)

@@ -16,10 +16,10 @@ from titans_seq.progress import Progress
 from ..config import ForecastConfig
 from ..data import SeriesData
 from ..data.steps import step_number
-from ..inference import Trained
-from ..network.simba_network import SimbaNetwork, build_network
+from ..inference import Trained, new_network
+from ..network.simba_network import SimbaNetwork
 from ..windows.cutting import WindowBatch, WindowLoader, Windows
-from ..windows.preparation import Scaling, calendar_width, fit_scaling, prepare, series_key
+from ..windows.preparation import Scaling, fit_scaling, prepare, series_key
 from ..windows.splitting import Split, split_data
 from .lightning_module import ForecastModule
 from .optimiser import OptimiserConfig
@@ -158,28 +158,6 @@ def _scaling(data: SeriesData, split: Split, start: Trained | None) -> Scaling:
         return fitted
     # The weights are used to the scales they were trained on, so these stay.
     return Scaling(fitted.values | start.scaling.values, start.scaling.known, start.scaling.past)
-
-
-def new_network(data: SeriesData, config: ForecastConfig) -> SimbaNetwork:
-    """The untrained network that a config and the widths of data ask for.
-
-    Raises:
-        UserError: if the config's parts do not fit together.
-    """
-    calendar = calendar_width(data) if config.calendar else 0
-    try:
-        return build_network(
-            config.network,
-            config.output,
-            channels=len(data.channels),
-            context=config.context,
-            horizon=config.horizon,
-            known=calendar + len(data.known_names),
-            past=len(data.past_names),
-            seed=config.seed,
-        )
-    except (ValueError, TypeError) as error:
-        raise UserError(f"the network cannot be built as configured: {error}") from error
 
 
 def _check_validation(data: SeriesData, split: Split) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..synthetic import SyntheticBatch, generate
+from ..synthetic.generator import SyntheticBatch, generate
 from .features import Features, describe, seasonal_error
 from .network import ZeroShotConfig
 from .settings import BatchConfig
@@ -41,9 +41,7 @@ class TrainingBatch:
         return TrainingBatch(self.features.to(device), self.patch, target, weight, unit)
 
 
-def pool(
-    seed: tuple[int, ...], number: int, config: BatchConfig, network: ZeroShotConfig
-) -> Iterator[TrainingBatch]:
+def pool(seed: tuple[int, ...], number: int, config: BatchConfig, network: ZeroShotConfig) -> Iterator[TrainingBatch]:
     """Draw the `number`-th pool of batches; the same seed and number give the same batches.
 
     Args:
@@ -86,9 +84,7 @@ def _begun(rng: np.random.Generator, drawn: SyntheticBatch, context: int, share:
     return np.arange(length)[None] >= begin
 
 
-def cut_batch(
-    values: np.ndarray, observed: np.ndarray, periods: np.ndarray, context: int, patch: int
-) -> TrainingBatch:
+def cut_batch(values: np.ndarray, observed: np.ndarray, periods: np.ndarray, context: int, patch: int) -> TrainingBatch:
     """Cut series into contexts and futures.
 
     Args:

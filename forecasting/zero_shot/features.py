@@ -1,7 +1,7 @@
 """What the zero-shot network sees of a series: scaled values, lagged values, a seasonal profile, simple forecasts.
 
-Everything is computed from the context alone, in float64, for a whole batch at once. Letters: B series, L context steps,
-H future steps, t = 0 .. L - 1 the context and t = L .. L + H - 1 the future.
+Everything is computed from the context alone, in float64, for a whole batch at once. Letters: B series, L context
+steps, H future steps, t = 0 .. L - 1 the context and t = L .. L + H - 1 the future.
 """
 
 from dataclasses import dataclass, fields
@@ -29,9 +29,9 @@ class Features:
     """A batch as the network sees it; values are in units of `scale` about `level`.
 
     Attributes:
-        channels: float32 `[B, L + H, 7]`: value, whether it was observed, value one season before, the differences to the
-            values one season and one second season before in units of `noise`, value one second season before, seasonal
-            profile. Values are passed through asinh. What is not known is 0.
+        channels: float32 `[B, L + H, 7]`: value, whether it was observed, value one season before, the differences to
+            the values one season and one second season before in units of `noise`, value one second season before,
+            seasonal profile. Values are passed through asinh. What is not known is 0.
         bases: float32 `[B, H, 6]`, the forecasts named in `BASES`.
         steps: float32 `[B, H, 11]`: the bases but the first (asinh), log of the step, step over season, phase (sine,
             cosine), log of `noise`, log of the number of observations.
@@ -101,7 +101,15 @@ def describe(values: Tensor, observed: Tensor, periods: Tensor, horizon: int) ->
     unit = noise.clamp(min=1e-6)
     differences = [torch.where(seen, (own - lag) / unit, 0.0).asinh() for lag in lagged]
     channels = torch.stack(
-        (torch.where(seen, own, 0.0).asinh(), seen.double(), lagged[0].asinh(), *differences, lagged[1].asinh(), profile), -1
+        (
+            torch.where(seen, own, 0.0).asinh(),
+            seen.double(),
+            lagged[0].asinh(),
+            *differences,
+            lagged[1].asinh(),
+            profile,
+        ),
+        -1,
     )
     angle = 2 * torch.pi * (steps - length) / season
     flags = (

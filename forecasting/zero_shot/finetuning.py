@@ -2,56 +2,26 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from titans_seq.errors import UserError, require_at_least
+from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, fit
 from titans_seq.experiment.history import History
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware, OptimiserConfig
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
 from .batches import TrainingBatch, cut_batch
 from .inference import patch_for
 from .network import ZeroShotConfig, ZeroShotNetwork
 from .pretraining import PretrainingModule
+from .settings import FineTuningConfig
 
 SHORTEST_CONTEXT = 3
 """Steps that a window of training looks back on, at least."""
-
-
-@dataclass(frozen=True)
-class FineTuningConfig:
-    """How a zero-shot network is trained on with a user's series.
-
-    Attributes:
-        steps: Optimiser steps, at least 1.
-        lr: Largest learning rate, above 0; it falls to a twentieth along a cosine.
-        tokens: Tokens of a batch, about.
-        seed: Seed of the windows.
-
-    Raises:
-        UserError: if a value is out of range.
-    """
-
-    steps: int = 300
-    lr: float = 3e-4
-    tokens: int = 768
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_at_least(self, steps=1, tokens=1, seed=0)
-        if not self.lr > 0:
-            raise UserError(f"lr must be above 0, got {self.lr}")
-
-    @property
-    def optimiser(self) -> OptimiserConfig:
-        """All settings of the optimiser."""
-        return OptimiserConfig(lr=self.lr, least=0.05, warmup=0.1, betas=(0.9, 0.98), weight_decay=0.01)
 
 
 class WindowBatches:
@@ -176,7 +146,10 @@ def fine_tune(
     batches = WindowBatches(histories, periods, horizon, config, network.config)
     module = PretrainingModule(copy.deepcopy(network).train(), config.optimiser, shard=hardware.strategy == "fsdp")
     plan = FitPlan(
-        steps=config.steps, seed=config.seed, checkpoint_every=max(1, config.steps // 4), log_every=min(50, config.steps)
+        steps=config.steps,
+        seed=config.seed,
+        checkpoint_every=max(1, config.steps // 4),
+        log_every=min(50, config.steps),
     )
     fitted = fit(
         module,
@@ -190,6 +163,7 @@ def fine_tune(
     )
     if fitted.weights is None:
         return None, fitted.history
-    trained = ZeroShotNetwork(network.config)
-    trained.load_state_dict(fitted.weights)
+    trained, before = ZeroShotNetwork(network.config), network.state_dict()
+    blended = {name: torch.lerp(before[name].cpu(), x, config.blend) for name, x in fitted.weights.items()}
+    trained.load_state_dict(blended)
     return trained.eval(), fitted.history

@@ -22,7 +22,7 @@ class ZeroShotForecaster:
     """Forecast any series at once.
 
     Every channel is forecast by itself. Known covariates enter by a ridge regression on the context (`explained`);
-    covariates of the past alone are not used. Seasons are those of the frequency, or found in each series without dates.
+    covariates of the past alone are not used. Seasons are those of the frequency, or found in series without dates.
 
     Attributes:
         network: pretrained, in evaluation mode.

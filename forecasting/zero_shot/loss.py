@@ -6,12 +6,14 @@ from torch import Tensor
 from ..network.losses import pinball
 
 LEAST_UNIT = 0.05
-"""A series' unit is its seasonal error, at least this share of its scale: nearly noise-free series would rule the mean."""
+"""A series' unit is its seasonal error, at least this share of its scale: series without noise would rule the mean."""
 FARTHEST = 20.0
 """Targets count as at most so many units away from the seasonal naive forecast."""
 
 
-def quantile_loss(quantiles: Tensor, levels: Tensor, target: Tensor, weight: Tensor, unit: Tensor, naive: Tensor) -> Tensor:
+def quantile_loss(
+    quantiles: Tensor, levels: Tensor, target: Tensor, weight: Tensor, unit: Tensor, naive: Tensor
+) -> Tensor:
     """Average twice the pinball loss in units of each series' seasonal error.
 
     Args:

@@ -1,6 +1,5 @@
 """`ZeroShotModel`: forecast at once, train on from there, calibrate, compare, update, save and load."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,8 +9,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from titans_seq.checkpoint import load_folder, save_folder
-from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
@@ -19,20 +16,14 @@ from titans_seq.progress import Progress
 from ..data import FrameOptions, SeriesData
 from ..data.steps import season_length
 from ..evaluation.conformal import Calibration, at_least, calibrate
-from ..evaluation.ensemble import Ensemble
 from ..evaluation.metrics import seasonal_error
 from ..evaluation.origins import Comparison, Origin, compare, cut_origins
 from ..evaluation.statistical import SeasonalNaive, Statistical
 from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster
-from ..inference import forecast_frame
+from ..inference import forecast_frame, series_names
 from ..inputs import as_series, matching_series, with_known_future
-from .finetuning import FineTuningConfig, fine_tune
 from .forecaster import ZeroShotForecaster
-from .network import ZeroShotConfig, ZeroShotNetwork
-
-FORMAT = "titans-zero-shot-model"
-VERSION = 1
-STATE = "state.json"
+from .settings import FineTuningConfig
 
 OURS = ("zero-shot", "fine-tuned")
 """What the tables call the network as it came, and trained on."""
@@ -43,7 +34,11 @@ LARGEST_FOR_STATISTICS = 200_000
 MOST_SERIES = 500
 """Series that a calibration looks at, at most, evenly chosen."""
 MOST_WINDOWS = 5
-"""Past cutoffs of a calibration, at most."""
+"""Past cutoffs of a calibration that has values enough."""
+TELLING_VALUES = 100
+"""Past values that a calibration looks at, if there are as many."""
+MOST_HELD_OUT = 2
+"""Cutoffs whose futures are held out from training, at most."""
 SHARE_OF_PAST = 0.4
 """Share of the shortest series that cutoffs of a calibration reach back, at most."""
 
@@ -58,8 +53,7 @@ class ZeroShotModel:
         horizon: steps to forecast unless others are asked for; None for a model that has seen no data.
         context: the latest rows of the series it was fitted on, which `predict` continues; None likewise.
         calibration: offsets of its quantiles; None where too little of the past could be looked at.
-        scores: what each candidate and baseline came to on the last horizon before the end, with column `used`; None
-            without training.
+        scores: what each candidate and baseline came to on the rows held out, with `used`; None without training.
         levels: of the quantiles.
         non_negative: whether forecasts are cut off at 0; None does so for series of counts.
         notes: what was decided, one sentence each.
@@ -83,6 +77,11 @@ class ZeroShotModel:
     non_negative: bool | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What forecasts call the series it was fitted on; none without."""
+        return () if self.context is None else tuple(name for group in series_names(self.context) for name in group)
+
     @classmethod
     def pretrained(cls) -> Self:
         """Return the model with the weights that come with the package."""
@@ -99,7 +98,9 @@ class ZeroShotModel:
             UserError: if the data is refused.
         """
         series = as_series(data, self.options)
-        origins = past_origins(series, horizon)
+        # Few short forecasts say little: then more cutoffs are looked at.
+        one = horizon * len(series.items) * len(series.channels)
+        origins = past_origins(series, horizon, max(MOST_WINDOWS, -(-TELLING_VALUES // one)))
         if not origins:
             return replace(self, calibration=None)
         forecasts = [self.forecaster.forecast(origin.past, horizon, self.levels) for origin in origins]
@@ -109,41 +110,45 @@ class ZeroShotModel:
         self,
         data: pd.DataFrame | SeriesData,
         horizon: int,
-        config: FineTuningConfig = FineTuningConfig(),
+        config: FineTuningConfig | None = None,
         *,
         refit: bool = True,
         statistics: bool | None = None,
         folder: Path | None = None,
+        resume: bool = False,
         hardware: Hardware = ONE_DEVICE,
         progress: Progress = "none",
     ) -> Self:
-        """Train on with series, and keep the better of before and after, as the last horizon before the end shows.
+        """Train on with series, and keep the better of before and after, as the last rows of the series show.
+
+        Up to two horizons at the end are held out for that, in series that are long enough.
 
         Args:
             data: a frame, or series that have been read.
             horizon: steps to forecast.
-            config: of the training.
-            refit: whether what is used is then trained on all rows; else the last horizon is never learnt from.
+            config: of the training; None takes the usual one.
+            refit: whether what is used is then trained on all rows; else the rows held out are never learnt from.
             statistics: whether to fit methods of statistics for comparison; None does where there are few values.
             folder: for the log and checkpoints of the training; None writes nothing.
+            resume: go on from the last checkpoint in `folder`, if there is one.
             hardware: what to train on.
             progress: what to show meanwhile.
 
         Raises:
             UserError: if the data is refused or too short, or training does not stay finite.
         """
+        config = config or FineTuningConfig()
         series = as_series(data, self.options)
-        origins = cut_origins(series, horizon)
-        past = origins[-1].past
-        tuned = self._tuned(past, horizon, config, folder, hardware, progress)
+        origins = past_origins(series, horizon, MOST_HELD_OUT, len(series.items)) or cut_origins(series, horizon)
+        tuned = self._tuned(origins[0].past, horizon, config, folder, resume, hardware, progress)
         candidates: dict[str, Forecaster] = dict(zip(OURS, (self.forecaster, tuned), strict=True))
         others, notes = baselines(series, origins, statistics)
         comparison = compare(origins, candidates | others, horizon, self.levels)
         used = comparison.best(OURS)
         chosen = self.forecaster if used == OURS[0] else tuned
         if refit and used == OURS[1]:
-            chosen = self._tuned(series, horizon, config, None, hardware, progress)
-        model = replace(
+            chosen = self._tuned(series, horizon, config, None, False, hardware, progress)
+        trained = replace(
             self,
             forecaster=chosen,
             horizon=horizon,
@@ -151,7 +156,10 @@ class ZeroShotModel:
             scores=comparison.table.assign(used=[name == used for name in comparison.scores]),
             notes=(*series.notes, *notes, *comparison.notes, _describe_choice(comparison, used, refit)),
         )
-        return model.calibrated(series, horizon)
+        if used == OURS[0]:
+            return trained.calibrated(series, horizon)
+        # Only what the network has not been trained on tells how far it is off.
+        return replace(trained, calibration=calibrate(origins, comparison.forecasts[used]))
 
     def _tuned(
         self,
@@ -159,9 +167,12 @@ class ZeroShotModel:
         horizon: int,
         config: FineTuningConfig,
         folder: Path | None,
+        resume: bool,
         hardware: Hardware,
         progress: Progress,
     ) -> ZeroShotForecaster:
+        from .finetuning import fine_tune  # it loads Lightning, which forecasting does without
+
         histories, periods = self.forecaster.histories(data)
         network, _ = fine_tune(
             self.forecaster.network,
@@ -171,6 +182,7 @@ class ZeroShotModel:
             config,
             folder,
             hardware=hardware,
+            resume=resume,
             progress=progress,
         )
         return self.forecaster if network is None else replace(self.forecaster, network=network)
@@ -262,10 +274,17 @@ class ZeroShotModel:
         updated = replace(self, context=series.tail(self.forecaster.network.config.longest))
         return updated.calibrated(series, self.horizon)
 
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the model to a folder, in place of an earlier one; `ForecastModel.load` reads it."""
+        from .storage import save_zero_shot
+
+        save_zero_shot(folder, self)
+
     def _steps(self, horizon: int | None) -> int:
-        if horizon is None and self.horizon is None:
+        steps = self.horizon if horizon is None else horizon
+        if steps is None:
             raise UserError("no horizon is given: say how many steps to forecast")
-        return int(horizon or self.horizon or 0) if horizon is None else horizon
+        return steps
 
     def _series(self, data: pd.DataFrame | SeriesData | None) -> SeriesData:
         if data is None:
@@ -293,21 +312,22 @@ def are_counts(values: np.ndarray) -> np.ndarray:
     return whole.all(0) & seen.any(0)
 
 
-def past_origins(data: SeriesData, horizon: int) -> list[Origin]:
-    """Cut the past cutoffs that a calibration looks at: up to five, in the last 40% of the series.
+def past_origins(data: SeriesData, horizon: int, most: int = MOST_WINDOWS, series: int = MOST_SERIES) -> list[Origin]:
+    """Cut past cutoffs one horizon apart, in the last 40% of the series.
 
     Args:
-        data: the series; of many, 500 evenly chosen ones are looked at.
+        data: the series.
         horizon: H.
+        most: cutoffs, at most.
+        series: of so many series, evenly chosen.
 
     Returns:
         None where the series are too short.
     """
-    items = data.items[:: max(1, len(data.items) // MOST_SERIES)]
+    items = data.items[:: max(1, len(data.items) // series)]
     some = replace(data, items=items)
     typical = int(np.median([item.length for item in items]))
-    # The horizon may be longer than the past allows: then cutoffs lie closer together.
-    windows = max(1, min(MOST_WINDOWS, int(SHARE_OF_PAST * typical) // horizon))
+    windows = max(1, min(most, int(SHARE_OF_PAST * typical) // horizon))
     try:
         return cut_origins(some, horizon, windows=windows)
     except UserError:
@@ -340,4 +360,4 @@ def _describe_choice(comparison: Comparison, used: str, refit: bool) -> str:
     after = ", then trained on all rows" if refit and used == OURS[1] else ""
     best = comparison.best()
     beaten = "" if best in OURS else f"; {best} is better here: see the table, and predict --model best"
-    return f"on the last horizon: {'; '.join(parts)}; {used} is used{after}{beaten}"
+    return f"on the rows held out: {'; '.join(parts)}; {used} is used{after}{beaten}"

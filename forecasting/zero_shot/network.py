@@ -68,7 +68,10 @@ class ZeroShotNetwork(nn.Module):
         )
         self.mix_embedding = nn.Linear(2 * width, width)
         self.blocks = nn.Sequential(
-            *(SimbaBlock(config.mixer, MLPConfig(config.expansion), width, 0.0, layer) for layer in range(config.layers))
+            *(
+                SimbaBlock(config.mixer, MLPConfig(config.expansion), width, 0.0, layer)
+                for layer in range(config.layers)
+            )
         )
         self.norm = nn.LayerNorm(width)
         self.codes = nn.ModuleDict({str(patch): nn.Linear(width, patch * config.code) for patch in config.patches})

@@ -150,7 +150,7 @@ def pretrain(
     shares, patches = config.batches.resolutions, network.config.patches
     if len(shares) != len(patches):
         raise UserError(
-            f"resolutions has {len(shares)} weights and the network {len(patches)} patches, {patches}: give one for each"
+            f"resolutions has {len(shares)} weights and the network {len(patches)} patches: give one for each"
         )
     plan = FitPlan(
         steps=config.steps,

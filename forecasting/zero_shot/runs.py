@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG, History, Row
-from titans_seq.experiment.record import Origin, read_config, write_config
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.record import DataRecord, Origin, read_config, write_config
 from titans_seq.experiment.run_folder import RunLayout
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.models.saving import MODEL
@@ -13,7 +15,7 @@ from titans_seq.progress import Progress
 
 from .network import ZeroShotConfig, ZeroShotNetwork
 from .pretraining import new_network, pretrain
-from .saving import load_network, save_network
+from .saving import load_network, save_network, weights_of
 from .settings import PretrainingConfig
 
 RUNS = RunLayout((), finish="`titans forecast pretrain --resume --out {out}`")
@@ -26,12 +28,20 @@ class PretrainingRun:
     Attributes:
         network: what is trained.
         training: how.
+        init: the model whose weights it begins with, and their hash; None for random weights.
         origin: versions, commit and command.
     """
 
     network: ZeroShotConfig = field(default_factory=ZeroShotConfig)
     training: PretrainingConfig = field(default_factory=PretrainingConfig)
+    init: DataRecord | None = None
     origin: Origin = field(default_factory=lambda: Origin.here("torch", "lightning", "numpy", "scipy"))
+
+
+def weights_record(folder: Path) -> DataRecord:
+    """Return the weights of a run or model folder, and their hash."""
+    source = weights_of(Path(folder)).resolve()
+    return DataRecord(str(source), file_hash(source / WEIGHTS))
 
 
 def pretrain_run(
@@ -100,7 +110,7 @@ def _train(
     run: PretrainingRun, out: Path, resume: bool, hardware: Hardware, progress: Progress, logger: str | None
 ) -> ZeroShotNetwork | None:
     network, history = pretrain(
-        new_network(run.network, run.training.seed),
+        _untrained(run),
         run.training,
         out,
         hardware=hardware,
@@ -113,6 +123,20 @@ def _train(
     # The model comes last: a folder with one is a finished run.
     save_network(out / MODEL, network, pretraining_card(run, network, history.best))
     RUNS.clear(out)
+    return network
+
+
+def _untrained(run: PretrainingRun) -> ZeroShotNetwork:
+    network = new_network(run.network, run.training.seed)
+    if run.init is None:
+        return network
+    folder = Path(run.init.path)
+    if file_hash(folder / WEIGHTS) != run.init.sha256:
+        raise UserError(f"{folder / WEIGHTS} was changed since the run began with it: put it back, or start a new run")
+    started = load_network(folder)
+    if started.config != run.network:
+        raise UserError(f"the network in {folder} is another than the configured one: leave out --set network...")
+    network.load_state_dict(started.state_dict())
     return network
 
 
@@ -134,9 +158,10 @@ Forecasts nine quantiles of any series at once, without training on it. Made by 
 
 - network: {config.layers} blocks of width {config.width}, mixer {type(config.mixer).__name__}, \
 {parameters:,} parameters; tokens of {", ".join(map(str, config.patches))} steps, context up to {config.longest:,} steps
-- data: made-up series alone (`forecasting/synthetic`), drawn from seed {training.seed}; no measured series was trained on
+- data: made-up series alone (`forecasting/synthetic`), seed {training.seed}; no measured series was trained on
 - recipe: {training.steps:,} steps of about {training.batches.tokens:,} tokens, AdamW, learning rate \
 {training.optimiser.lr:g}, schedule {training.optimiser.schedule}
+- begins with: {"random weights" if run.init is None else run.init.path}
 - command: `{run.origin.command}`
 - held-out made-up series: quantile loss {shown} in units of the seasonal error
 - licence: MIT, like the code

@@ -8,7 +8,7 @@ from tyro.conf import OmitArgPrefixes, Suppress
 from titans_seq.errors import UserError, require_at_least
 from titans_seq.experiment.settings import OptimiserConfig
 
-from ..synthetic import GeneratorConfig
+from ..synthetic.settings import GeneratorConfig
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,40 @@ class PretrainingConfig:
     log_every: int = 100
 
     def __post_init__(self) -> None:
-        require_at_least(
-            self, steps=1, seed=0, validate_every=1, validation_pools=1, checkpoint_every=1, log_every=1
-        )
+        require_at_least(self, steps=1, seed=0, validate_every=1, validation_pools=1, checkpoint_every=1, log_every=1)
+
+
+@dataclass(frozen=True)
+class FineTuningConfig:
+    """How a zero-shot network is trained on with a user's series.
+
+    Attributes:
+        steps: Optimiser steps, at least 1.
+        lr: Largest learning rate, above 0; it falls to a twentieth along a cosine.
+        tokens: Tokens of a batch, about.
+        blend: Share of the trained weights in those that are kept, in (0, 1]; the rest are the weights before. Halfway
+            between the two a network has learnt most of what there is to learn, and forgotten little (Wortsman et al.,
+            Robust fine-tuning, CVPR 2022).
+        seed: Seed of the windows.
+
+    Raises:
+        UserError: if a value is out of range.
+    """
+
+    steps: int = 300
+    lr: float = 3e-4
+    tokens: int = 768
+    blend: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_at_least(self, steps=1, tokens=1, seed=0)
+        if not 0 < self.blend <= 1:
+            raise UserError(f"blend must be in (0, 1], got {self.blend}")
+        if not self.lr > 0:
+            raise UserError(f"lr must be above 0, got {self.lr}")
+
+    @property
+    def optimiser(self) -> OptimiserConfig:
+        """All settings of the optimiser."""
+        return OptimiserConfig(lr=self.lr, least=0.05, warmup=0.1, betas=(0.9, 0.98), weight_decay=0.01)

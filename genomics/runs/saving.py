@@ -3,11 +3,11 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from titans_seq.checkpoint import CARD, CONFIG, WEIGHTS, load_folder, save_folder
+from titans_seq.checkpoint import CARD, CONFIG, WEIGHTS, load_folder, load_weights, save_folder
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import CONFIG as RUN_CONFIG
@@ -22,8 +22,6 @@ from .config import RUNS, fold_folder, has_folds
 from .predictor import Predictor
 
 _CLASSIFIER, _ENCODER = "dna_classifier", "dna_encoder"
-
-M = TypeVar("M", bound=nn.Module)
 
 
 def save_classifier(folder: str | os.PathLike[str], model: Classifier, classes: Sequence[str], card: str) -> None:
@@ -79,7 +77,7 @@ def load_classifier(folder: str | os.PathLike[str], device: str | None = None) -
     if len(classes) != (0 if model.config.kind == "regression" else model.config.outputs):
         raise UserError(f"{source / CONFIG}: {len(classes)} classes for {model.config.outputs} outputs: restore it")
     card = (source / CARD).read_text(encoding="utf-8") if (source / CARD).is_file() else ""
-    return Predictor(_with_weights(model, tensors, source), classes, device, card=card)
+    return Predictor(load_weights(model, tensors, source), classes, device, card=card)
 
 
 def load_encoder(folder: str | os.PathLike[str]) -> tuple[PretrainModel, EncoderConfig, Tokenizer]:
@@ -98,7 +96,7 @@ def load_encoder(folder: str | os.PathLike[str]) -> tuple[PretrainModel, Encoder
         model = PretrainModel(config, tokenizer)
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{source / CONFIG}: damaged ({error}): restore the file or pretrain again") from error
-    return _with_weights(model, tensors, source), config, tokenizer
+    return load_weights(model, tensors, source), config, tokenizer
 
 
 def load_embedder(folder: str | os.PathLike[str], device: str | None = None) -> Predictor:
@@ -140,16 +138,3 @@ def _open(folder: str | os.PathLike[str]) -> tuple[Path, Mapping[str, Any], dict
             f"{fold_folder(source, 1)}"
         )
     return source, *load_folder(source)
-
-
-def _with_weights(model: M, tensors: dict[str, Tensor], source: Path) -> M:
-    bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
-    if bad is not None:
-        raise UserError(f"{source / WEIGHTS}: '{bad}' holds a number that is not finite: restore it or train again")
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise UserError(
-            f"{source / WEIGHTS}: not the weights of the model that {CONFIG} describes: restore the folder ({error})"
-        ) from error
-    return model.eval()

@@ -1,5 +1,6 @@
 """`fit`: train a classifier on labelled sequences, stop early, keep the best weights."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -109,8 +110,11 @@ def fit(
         tokenizer = model.config.tokenizer
         return LabelledLoader(data, tokenizer, config.rows, config.tokens, shuffle, config.seed, rank, world)
 
+    shard = hardware.strategy == "fsdp"
+    # What is sharded stays sharded: the model itself gets the whole weights in the end.
+    trained = copy.deepcopy(model) if shard else model
     fitted = experiment.fit(
-        ClassifierModule(model.train(), config, _weights(train, config), shard=hardware.strategy == "fsdp"),
+        ClassifierModule(trained.train(), config, _weights(train, config), shard=shard),
         experiment.FitPlan(epochs=config.epochs, seed=config.seed, keep_best=scores, patience=config.patience),
         lambda rank, world: loader(train, rank, world),
         None if validation is None else lambda rank, world: loader(validation, rank, world),

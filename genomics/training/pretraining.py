@@ -1,5 +1,6 @@
 """`pretrain`: train an encoder on sequences without labels."""
 
+import copy
 from pathlib import Path
 
 import torch
@@ -109,8 +110,11 @@ def pretrain(
     if not genome.train:
         raise UserError("the training part has no sequence of two tokens: give more sequences or validate on less")
     every = min(config.every, config.steps)
+    shard = hardware.strategy == "fsdp"
+    # What is sharded stays sharded: the model itself gets the whole weights in the end.
+    trained = copy.deepcopy(model) if shard else model
     fitted = fit(
-        PretrainModule(model.train(), config, shard=hardware.strategy == "fsdp"),
+        PretrainModule(trained.train(), config, shard=shard),
         FitPlan(
             steps=config.steps, seed=config.seed, validate_every=every, checkpoint_every=every, log_every=every, keep=2
         ),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import OmitArgPrefixes, UseAppendAction
 
 from titans_seq.commands import Maybe, RunOptions
 from titans_seq.errors import UserError
@@ -30,8 +30,10 @@ class Pretrain:
     """
 
     run: OmitArgPrefixes[RunOptions]
-    data: Maybe[Path] = None
-    """Folder of token shards."""
+    data: UseAppendAction[tuple[Path, ...]] = ()
+    """Folder of token shards; given several times, a mixture of them."""
+    weights: tuple[float, ...] = ()
+    """Share of the tokens of each folder of a mixture, in any unit; by size if not given."""
     preset: Maybe[str] = None
     """VARIANT-SIZE: mac (taken if not given), mag, mal, lmm, window, transformer; tiny (likewise), 170m, ..., 1.3b."""
     init: Maybe[Path] = None
@@ -94,11 +96,18 @@ def resolve(options: Pretrain) -> "RunConfig":
     from ..runs.config import Settings
     from ..runs.runs import new_run
 
-    if options.data is None:
+    if not options.data:
         raise UserError("no data is given: add --data with a folder that titans lm prepare wrote")
-    model = _model(options, read_manifest(options.data).tokenizer.vocabulary)
+    model = _model(options, read_manifest(options.data[0]).tokenizer.vocabulary)
     settings = override(Settings(model, options.training), parse_changes(options.run.set))
-    return new_run(options.data, settings.model, settings.training, init=options.init, hardware=options.hardware)
+    return new_run(
+        options.data,
+        settings.model,
+        settings.training,
+        weights=options.weights,
+        init=options.init,
+        hardware=options.hardware,
+    )
 
 
 def _model(options: Pretrain, vocabulary: int) -> "CausalLMConfig":

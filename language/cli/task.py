@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from titans_seq.commands import Maybe, SeedOptions, Several
+from titans_seq.commands import Maybe, SeedOptions, Several, changes, short
 from titans_seq.errors import UserError
 from titans_seq.files import write_text
 from titans_seq.progress import Progress, usual
@@ -21,17 +21,17 @@ STANDARD_MODELS = ("lmm", "transformer", "window")
 class TrainingOptions:
     """What is not given is the task's own setting."""
 
-    steps: Maybe[int] = None
+    steps: Maybe[int] = short("training.steps")
     """Most training steps; training stops early when validation is good enough."""
-    batch: Maybe[int] = None
+    batch: Maybe[int] = short("training.batch")
     """Sequences of a step."""
-    lr: Annotated[tuple[float, ...], arg(help_behavior_hint="")] = ()
+    lr: Annotated[tuple[float, ...] | None, arg(help_behavior_hint="")] = short("training.lr")
     """Learning rate; of several, validation chooses one for each model."""
-    schedule: Maybe[Literal["cosine", "constant"]] = None
-    """Course of the learning rate after its warm-up."""
-    stop_at: Maybe[float] = None
+    schedule: Maybe[Literal["cosine", "constant"]] = short("training.schedule")
+    """How the learning rate goes after its warm-up."""
+    stop_at: Maybe[float] = short("validation.stop_at")
     """Validation score at which training stops."""
-    tests: Maybe[int] = None
+    tests: Maybe[int] = short("testing.tests")
     """Sequences of a test; fewer where they are very long."""
 
 
@@ -39,18 +39,18 @@ class TrainingOptions:
 class ModelOptions:
     """What is not given is the task's own setting."""
 
-    memory_rule: Maybe[str] = None
+    memory_rule: Maybe[str] = short("model.memory_rule")
     """A preset of the memory: titans, titans_linear, deltanet, ..."""
-    chunk_size: Maybe[int] = None
+    chunk_size: Maybe[int] = short("model.chunk_size")
     """Tokens of a memory's chunk."""
-    window: Maybe[int] = None
+    window: Maybe[int] = short("model.window")
     """Tokens that window attention sees, and of a segment of MAC."""
-    dim: Maybe[int] = None
+    dim: Maybe[int] = short("model.dim")
     """Width."""
-    depth: Maybe[int] = None
+    depth: Maybe[int] = short("model.depth")
     """Blocks."""
-    heads: Maybe[int] = None
-    """Of attention and memory."""
+    heads: Maybe[int] = short("model.heads")
+    """Heads of attention and memory."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ class TaskTrial:
     """Folder of results: trials.jsonl, and for each task a table (.md) and a picture (.png)."""
     data: Maybe[Path] = None
     """Folder with babi, books and scan in it, for tasks that are made from files."""
+    set: Annotated[Several, arg(metavar="PATH=VALUE")] = ()
+    """Change any other setting of the trial, such as model.convolution=0; give it once for each."""
     longest: Maybe[int] = None
     """No test is longer; attention over everything takes time with the square of it."""
     progress: Progress = field(default_factory=usual)
@@ -111,11 +113,13 @@ def task(options: TaskTrial) -> None:
 
 def settings(options: TaskTrial) -> "TrialSettings":
     """The task's own settings, with the changes of a command line."""
+    from titans_seq.experiment.overrides import override, parse_changes
+
     from ..trials import default_settings
 
     assert options.name is not None
-    training = vars(options.training) | {"lr": options.training.lr or None}
-    return default_settings(options.name).changed(**training, **vars(options.models))
+    short = changes(options.training) | changes(options.models)
+    return override(default_settings(options.name), short | parse_changes(options.set))
 
 
 def report(out: Path, name: str) -> None:

@@ -1,7 +1,7 @@
 """A trained model for EleutherAI's lm-evaluation-harness; the package is loaded only when its class is asked for."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,8 @@ from ..inference.reading import Context, read_all, read_tokens, score_tokens, sh
 
 MOST_TOKENS = 256
 """Of an answer, where a task does not say."""
+
+_MOST_NAMES = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
 
 class Request(Protocol):
@@ -62,7 +64,12 @@ class Answers:
     def generate_until(self, requests: Sequence[Request], disable_tqdm: bool = False) -> list[str]:
         """For each (context, settings): the text that follows, before the first of the strings `until`.
 
-        Of the settings, `until`, `max_gen_toks`, `do_sample`, `temperature`, `top_k` and `top_p` count.
+        Of the settings, `until`, `do_sample`, `temperature`, `top_k`, `top_p` and the number of tokens count, the last
+        under any of the names that the harness and its models have for it. A temperature above 0 draws unless
+        `do_sample` is false, and a `top_k` of 0 or -1 stands for all tokens.
+
+        Raises:
+            UserError: if a setting is out of its range.
         """
         return [self._answer(*request.args) for request in requests]
 
@@ -86,13 +93,11 @@ class Answers:
     def _answer(self, context: str, settings: dict[str, Any]) -> str:
         until = settings.get("until") or []
         stops = [until] if isinstance(until, str) else list(until)
-        temperature = settings.get("temperature", 1.0) if settings.get("do_sample", False) else 0.0
-        sampling = Sampling(temperature, settings.get("top_k"), settings.get("top_p", 1.0))
         pieces = continue_text(
             self._trained,
             self._read(self._trained.tokenizer.encode(context) if context else []),
-            max_tokens=settings.get("max_gen_toks", MOST_TOKENS),
-            sampling=sampling,
+            max_tokens=_most_tokens(settings),
+            sampling=_sampling(settings),
             stops=[stop for stop in stops if stop],
         )
         return "".join(pieces)
@@ -103,6 +108,30 @@ class Answers:
             arrays = iter([np.asarray(ids, dtype=np.int64)])
             self._latest = key, read_all(self._trained.model, Context.empty(self._trained.tokenizer), arrays)
         return self._latest[1]
+
+
+def _most_tokens(settings: Mapping[str, Any]) -> int:
+    """The first of the names that is given, as the harness has it for its own models."""
+    name, most = next(((n, settings[n]) for n in _MOST_NAMES if settings.get(n) is not None), ("", MOST_TOKENS))
+    if int(most) != most or most < 0:
+        raise UserError(f"{name} must be a whole number of at least 0, got {most!r}")
+    return int(most)
+
+
+def _sampling(settings: Mapping[str, Any]) -> Sampling:
+    temperature = settings.get("temperature")
+    draws = settings.get("do_sample")
+    if draws is None:
+        draws = bool(temperature)
+    if temperature is None:
+        temperature = 1.0
+    top_k, top_p = settings.get("top_k"), settings.get("top_p")
+    try:
+        return Sampling(
+            temperature if draws else 0.0, None if top_k in (0, -1) else top_k, 1.0 if top_p is None else top_p
+        )
+    except (ValueError, TypeError) as error:
+        raise UserError(f"the settings of an answer: {error}") from error
 
 
 def harness_model(trained: TrainedModel) -> Any:

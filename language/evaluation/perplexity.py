@@ -123,7 +123,7 @@ def evaluate_texts(
         report: called as it goes on, with the document, its tokens so far and their carried loss in all.
 
     Raises:
-        UserError: if the length or window is below 1, or a document cannot be read.
+        UserError: if the length or window is below 1, a document cannot be read, or the loss is not finite.
     """
     if length < 1:
         raise UserError(f"the length of a window must be at least 1 token, got {length}")
@@ -142,6 +142,7 @@ def evaluate_texts(
             scores = score_tokens(model, ids, targets, state, piece)
             carried, state = scores.losses[0], scores.state
             cut = cut_losses(model, ids[0], targets[0], length, piece)
+            _check_finite(document, position, carried, cut)
             places = np.searchsorted(_EDGES, np.arange(position, position + len(block)), side="right") - 1
             for row, values in enumerate((carried.numpy(), cut.numpy(), None)):
                 sums[row] += np.bincount(places, values, minlength=len(_EDGES))
@@ -170,6 +171,15 @@ def evaluate_texts(
     text_bytes = None if None in sizes else sum(sizes)
     recency = () if window is None else losses_by_recency(kept, trained.tokenizer.end_of_document, window, training)
     return Evaluation(count, tokens, text_bytes, length, float(means[0]), float(means[1]), ranges, window, recency)
+
+
+def _check_finite(document: TextTokens, position: int, carried: Tensor, cut: Tensor) -> None:
+    bad = ~(carried.isfinite() & cut.isfinite())
+    if bad.any():
+        raise UserError(
+            f"{document.path}: the loss of token {position + int(bad.int().argmax()):,} is not finite: the model's memory "
+            "diverges on this text; train one whose gates allow smaller steps (GateConfig.max_step at most 1)"
+        )
 
 
 def cut_losses(model: CausalLM, ids: Tensor, targets: Tensor, length: int, piece: int) -> Tensor:

@@ -59,7 +59,7 @@ def open_model(folder: str | os.PathLike[str], device: str = "auto") -> TrainedM
     if tokenizer.vocabulary != model.config.vocabulary:
         raise UserError(
             f"{source}: the model has {model.config.vocabulary:,} tokens and its tokenizer {tokenizer.vocabulary:,}: "
-            "they do not belong together; restore the folder"
+            "they do not belong together; restore the folder, or fill a vocabulary up with vocabulary_multiple"
         )
     return TrainedModel(model.to(_device(device)), tokenizer, _training_length(run_config))
 

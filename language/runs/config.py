@@ -30,7 +30,7 @@ class RunConfig:
         model: what is trained.
         training: how.
         tokenizer: which the tokens are of.
-        data: the folder of token shards.
+        data: the folders of token shards; several have a `weight` each.
         init: the model whose weights it begins with, and their hash; None for random weights.
         origin: versions, commit and command.
     """
@@ -38,7 +38,7 @@ class RunConfig:
     model: CausalLMConfig
     training: PretrainConfig
     tokenizer: TokenizerInfo
-    data: DataRecord
+    data: tuple[DataRecord, ...]
     init: DataRecord | None = None
     origin: Origin = field(default_factory=lambda: Origin.here("torch", "lightning", "numpy"))
 
@@ -52,7 +52,7 @@ class RunConfig:
             "model": training.pop("model", None),
             "training": training | {"optimiser": _exact_warmup(training)},
             "tokenizer": plain.get("tokenizer"),
-            "data": {"path": plain.get("data"), "sha256": plain.get("fingerprint")},
+            "data": [{"path": plain.get("data"), "sha256": plain.get("fingerprint")}],
             "origin": {"versions": plain.get("versions", {})},
         }
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from titans_seq.experiment.history import Row
 from titans_seq.pictures import save_picture
 
 from ..optional import load_optional
 
 
-def plot_training(rows: Sequence[dict[str, Any]], path: Path) -> None:
+def plot_training(rows: Sequence[Row], path: Path) -> None:
     """Draw training and validation loss over the steps.
 
     Args:

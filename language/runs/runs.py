@@ -7,6 +7,7 @@ checkpoints/   the states after the last few checkpoints, for resuming
 model/         the trained model with its tokenizer, once training is over
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,56 +21,58 @@ from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.models.saving import MODEL, load_model, save_model
 from titans_seq.progress import Progress
 
-from ..data.manifest import Manifest, read_manifest
-from ..data.token_shards import TokenShards
 from ..tokenizers import load_tokenizer
 from ..training.config import PretrainConfig
 from ..training.data import steps_of_an_epoch
 from ..training.pretraining import new_model, pretrain_model
 from .card import model_card
 from .config import PICTURE, RUNS, RunConfig
+from .corpus import describe_data, find_data, open_corpus
 from .picture import plot_training
 
 
 def new_run(
-    data: Path,
+    data: Path | Sequence[Path],
     model: CausalLMConfig,
     config: PretrainConfig,
     *,
+    weights: Sequence[float] = (),
     init: Path | None = None,
     hardware: Hardware = ONE_DEVICE,
 ) -> RunConfig:
     """Return the configuration of a run that starts now, with the number of steps filled in.
 
     Args:
-        data: what `prepare` wrote.
+        data: what `prepare` wrote, one folder or several.
         model: what is trained; its vocabulary is that of the tokenizer.
         config: how.
+        weights: share of the tokens of each folder, in any unit; none for shares by size.
         init: a run or model folder whose weights it begins with; its model and tokenizer must be the same.
         hardware: what it runs on.
 
     Raises:
         UserError: if there are no shards, or the data, the model and what it begins with do not fit each other.
     """
-    shards, manifest = TokenShards.open(data), read_manifest(data)
-    if manifest.tokenizer.vocabulary != model.vocabulary:
+    folders = [data] if isinstance(data, Path) else [*data]
+    records = describe_data(folders, weights)
+    corpus = open_corpus(records)
+    if corpus.tokenizer.vocabulary != model.vocabulary:
         raise UserError(
-            f"the tokenizer of {data} has {manifest.tokenizer.vocabulary:,} tokens, the model is of "
+            f"the tokenizer of {folders[0]} has {corpus.tokenizer.vocabulary:,} tokens, the model is of "
             f"{model.vocabulary:,}: give the model the tokenizer's vocabulary"
         )
     start = None
     if init is not None:
         source = model_folder(init)
-        if load_tokenizer(source).info != manifest.tokenizer:
+        if load_tokenizer(source).info != corpus.tokenizer:
             raise UserError(
-                f"the model in {init} has another tokenizer than the shards in {data}: prepare the text with it"
+                f"the model in {init} has another tokenizer than the shards in {folders[0]}: prepare the text with it"
             )
         start = DataRecord(str(source.resolve()), file_hash(source / WEIGHTS))
     config.batches.accumulate(hardware.processes)
     if config.steps is None:
-        config = replace(config, steps=steps_of_an_epoch(config, shards, hardware.processes))
-    record = DataRecord(str(Path(data).resolve()), shards.fingerprint)
-    return RunConfig(model, config, manifest.tokenizer, record, start)
+        config = replace(config, steps=steps_of_an_epoch(config, corpus.train, hardware.processes))
+    return RunConfig(model, config, corpus.tokenizer, records, start)
 
 
 def model_folder(folder: Path) -> Path:
@@ -114,7 +117,7 @@ def resume_run(
     out: Path,
     *,
     steps: int | None = None,
-    data: Path | None = None,
+    data: Sequence[Path] = (),
     hardware: Hardware = ONE_DEVICE,
     progress: Progress = "none",
     logger: str | None = None,
@@ -125,7 +128,7 @@ def resume_run(
         out: the run folder.
         steps: train up to this step, later than the run's own last one; the schedule is stretched to it ("wsd" goes on
             where its rate was stable).
-        data: where the run's token shards are now, if they were moved.
+        data: where the run's token shards are now, if they were moved and are not found.
         hardware: what to run on; the same as before, for the same weights as without a stop.
         progress: see `pretrain_model`.
         logger: likewise.
@@ -145,16 +148,9 @@ def resume_run(
         run = replace(run, training=replace(run.training, steps=steps))
     if RUNS.is_finished(out) and (steps is None or reached == steps):
         return load_model(out)
-    if data is not None:
-        run = replace(run, data=replace(run.data, path=str(Path(data).resolve())))
-    shards = Path(run.data.path)
-    if not shards.is_dir():
-        raise UserError(f"the token shards of the run in {out} are not in {shards} any more: say where with --data")
-    if TokenShards.open(shards).fingerprint != run.data.sha256 or read_manifest(shards).tokenizer != run.tokenizer:
-        raise UserError(
-            f"the token shards in {shards} are not those that the run in {out} was started on: put those back, say "
-            "where they are with --data, or start a new run"
-        )
+    run = replace(run, data=find_data(run.data, out, data))
+    if open_corpus(run.data).tokenizer != run.tokenizer:
+        raise UserError(f"the token shards of the run in {out} have another tokenizer than before: start a new run")
     write_config(out, run)
     return _train(run, _untrained(run), out, True, hardware, progress, logger)
 
@@ -186,16 +182,15 @@ def _train(
     progress: Progress,
     logger: str | None,
 ) -> CausalLM | None:
-    data = Path(run.data.path)
-    train, validation, manifest = _open(data)
+    corpus = open_corpus(run.data)
     trained, history = pretrain_model(
         model,
         run.training,
-        train,
-        validation,
+        corpus.train,
+        corpus.validation,
         out,
         hardware=hardware,
-        tokens_per_byte=manifest.tokens_per_byte("validation"),
+        tokens_per_byte=corpus.tokens_per_byte,
         resume=resume,
         progress=progress,
         logger=logger,
@@ -204,11 +199,8 @@ def _train(
         return None
     plot_training(history.rows, out / PICTURE)
     # The model comes last: a folder with one is a finished run.
-    save_model(out / MODEL, trained, model_card(run, trained, history.best), load_tokenizer(data).files())
+    save_model(
+        out / MODEL, trained, model_card(run, trained, history.best), load_tokenizer(Path(run.data[0].path)).files()
+    )
     RUNS.clear(out)
     return trained
-
-
-def _open(data: Path) -> tuple[TokenShards, TokenShards | None, Manifest]:
-    train, manifest = TokenShards.open(data), read_manifest(data)
-    return train, TokenShards.open(data, "validation") if manifest.of_split("validation") else None, manifest

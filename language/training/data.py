@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..data.mixture import Mixture
 from ..data.stream import SegmentBatch, SegmentStream
 from ..data.token_shards import TokenShards
 from .config import PretrainConfig
@@ -53,7 +54,9 @@ class FirstBatches:
         return (self._stream.batch_at(0, step) for step in range(self._batches))
 
 
-def training_stream(config: PretrainConfig, shards: TokenShards, rank: int = 0, world: int = 1) -> SegmentStream:
+def training_stream(
+    config: PretrainConfig, shards: TokenShards | Mixture, rank: int = 0, world: int = 1
+) -> SegmentStream:
     """Return the batches that one of several processes trains on."""
     batches = config.batches
     return SegmentStream(
@@ -61,7 +64,9 @@ def training_stream(config: PretrainConfig, shards: TokenShards, rank: int = 0, 
     )
 
 
-def validation_stream(config: PretrainConfig, shards: TokenShards, rank: int = 0, world: int = 1) -> SegmentStream:
+def validation_stream(
+    config: PretrainConfig, shards: TokenShards | Mixture, rank: int = 0, world: int = 1
+) -> SegmentStream:
     """Return the batches that one of several processes validates on: documents read through, in their order."""
     batches = config.batches
     return SegmentStream(
@@ -69,7 +74,7 @@ def validation_stream(config: PretrainConfig, shards: TokenShards, rank: int = 0
     )
 
 
-def steps_of_an_epoch(config: PretrainConfig, shards: TokenShards, processes: int) -> int:
+def steps_of_an_epoch(config: PretrainConfig, shards: TokenShards | Mixture, processes: int) -> int:
     """Return the optimiser steps that read some shards once, at least 1."""
     batches = len(training_stream(config, shards, world=processes))
     return max(

@@ -13,6 +13,7 @@ from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.progress import Progress
 from titans_seq.training.carry import check_length
 
+from ..data.mixture import Mixture
 from ..data.token_shards import TokenShards
 from .config import PretrainConfig
 from .data import FirstBatches, RunLoader, steps_of_an_epoch, training_stream, validation_stream
@@ -44,8 +45,8 @@ def new_model(model: CausalLMConfig, config: PretrainConfig) -> CausalLM:
 def pretrain_model(
     model: CausalLM,
     config: PretrainConfig,
-    train: TokenShards,
-    validation: TokenShards | None,
+    train: TokenShards | Mixture,
+    validation: TokenShards | Mixture | None,
     folder: Path | None = None,
     *,
     hardware: Hardware = ONE_DEVICE,

@@ -46,13 +46,15 @@ def test_what_has_a_row_is_not_run_again(arguments: Arguments, capsys: pytest.Ca
         assert row["parameters"] == pytest.approx(30_000, rel=0.03)
         assert sum(part["tokens"] for part in row["by_recency"] if part["pairs"] == "all") == row["test"]["tokens"]
         assert row["measured"]["commit"]
+    main(replace(arguments, models=("lmm",), max_step=0.5))
+    assert len(read_rows(arguments.out)) == 5
     before = arguments.out.read_bytes()
     capsys.readouterr()
     main(replace(arguments, time=0))
     assert arguments.out.read_bytes() == before
     printed = capsys.readouterr().out
     assert "### wikitext, nats a token" in printed
-    assert all(f"| {name} | 0.03M | 1 |" in printed for name in arguments.models)
+    assert all(f"| {name} | 0.03M | " in printed for name in arguments.models)
     assert not list((arguments.work / "wikitext").glob("lmm*"))
     with pytest.raises(UserError, match="holds a corpus made with .*expected .*give another --work folder"):
         main(replace(arguments, stream=512))
@@ -105,4 +107,16 @@ def test_a_table_of_rows() -> None:
         for first, loss in ((0, 5.0), (1, 1.0), (129, 2.0))
     ]
     rows = [{"corpus": "code", "model": "lmm", "parameters": 3e6, "loss": loss, "by_recency": parts} for loss in (2, 3)]
+    rows.append({"corpus": "code", "model": "mal", "parameters": 3e6, "loss": None, "by_recency": []})
+    assert "| mal | 3.00M | 1, 1 of them diverged | - | - | - | - | - |" in table(rows)
     assert "| lmm | 3.00M | 2 | 2.500 | 5.000 | 1.000 | 2.000 | 2.000 |" in table(rows)
+
+
+def test_a_model_that_diverges_has_a_row_without_a_loss(arguments: Arguments, monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverge(*_: object, **__: object) -> None:
+        raise UserError("the loss of token 7 is not finite")
+
+    monkeypatch.setattr(long_text_recall, "evaluate_texts", diverge)
+    main(replace(arguments, models=("window",)))
+    (row,) = read_rows(arguments.out)
+    assert (row["loss"], row["failed"]) == (None, "the loss of token 7 is not finite")

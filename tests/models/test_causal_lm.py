@@ -1,6 +1,7 @@
 """Language models, their sizes, and drawing tokens from them."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -183,3 +184,53 @@ def test_models_of_any_rule_are_counted_without_being_made(name: str) -> None:
     memory = NeuralMemoryConfig(rule=preset(name))
     config = CausalLMConfig(vocabulary=10, dim=16, blocks=(LMMConfig(memory),), depth=1)
     assert count_parameters(config) == sum(parameter.numel() for parameter in CausalLM(config).parameters())
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_filled_up_vocabulary_has_no_logits_of_its_own(tied: bool) -> None:
+    config = CausalLMConfig(vocabulary=7, dim=8, blocks=(LMMConfig(),), depth=1, tied=tied, vocabulary_multiple=16)
+    model = CausalLM(config)
+    assert model.embedding.weight.shape == (16, 8)
+    assert model(torch.tensor([[1, 2]]))[0].shape == (1, 2, 7)
+    with pytest.raises(ValueError, match="vocabulary_multiple must be at least 1, got 0"):
+        replace(config, vocabulary_multiple=0)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_dropout_leaves_outputs_out_while_training_alone(name: str) -> None:
+    config = language_model(name, vocabulary=50)
+    dropped = replace(config, blocks=tuple(replace(block, dropout=0.5) for block in config.blocks))
+    torch.manual_seed(0)
+    plain = CausalLM(config)
+    model = CausalLM(dropped)
+    model.load_state_dict(plain.state_dict())
+    ids = torch.randint(50, (1, 9))
+    assert torch.equal(model.eval()(ids)[0], plain(ids)[0])
+    model.train()
+    assert not torch.equal(model(ids)[0], model(ids)[0])
+    with pytest.raises(ValueError, match=r"dropout must lie in \[0, 1\), got 1"):
+        replace(config.blocks[0], dropout=1).build(128)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_gradient_checkpointing_changes_no_gradient(name: str) -> None:
+    config = language_model(name, vocabulary=50)
+    model = CausalLM(replace(config, depth=2, blocks=tuple(replace(block, dropout=0.2) for block in config.blocks)))
+    ids = torch.randint(50, (2, 70), generator=torch.Generator().manual_seed(1))
+    gradients, kept = [], []
+    for model.backbone.gradient_checkpointing in (False, True):
+        sizes: list[int] = []
+
+        def count(tensor: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+            sizes.append(tensor.numel())
+            return tensor
+
+        torch.manual_seed(3)
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            first, state = model(ids[:, :40])
+            second, _ = model(ids[:, 40:], state)
+        kept.append(sum(sizes))
+        gradients.append(torch.autograd.grad(torch.cat([first, second], 1).square().mean(), list(model.parameters())))
+    for before, after in zip(*gradients, strict=True):
+        assert_close(after, before, 1e-5)
+    assert kept[1] < kept[0] / 3

@@ -169,15 +169,3 @@ def test_gradcheck() -> None:
 
     leaves = [*inputs.values(), *state.weights, *state.momentum, *state.anchor]
     assert torch.autograd.gradcheck(flat, [x.clone().requires_grad_() for x in leaves])
-
-
-def test_a_second_derivative_is_refused_not_wrong() -> None:
-    case = Case()
-    inputs, state = draw_inputs(case), draw_state(case, None)
-    k = inputs["k"]
-    assert k is not None
-    k.requires_grad_()
-    y, _ = memory_scan(**inputs, state=state, rule=case.rule, chunk_size=4, backend="chunked")  # type: ignore[arg-type]
-    (gradient,) = torch.autograd.grad(y.square().sum(), k, create_graph=True)
-    with pytest.raises(RuntimeError, match="chunked_memory_backward"):
-        torch.autograd.grad(gradient.square().sum(), k)

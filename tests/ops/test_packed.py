@@ -87,7 +87,7 @@ def assert_packed_agrees(rule: str, positions: list[int | None], wanted: list[in
     new = states[0] if set(positions) == {None} else None
     start = new or MemoryState.joined([state.spread(1) for state in states])
     y, after = scan(case, inputs, start, backend, cu_seqlens=torch.tensor(BORDERS), return_state=wanted)
-    found = [after.select([row]) for row in range(len(wanted))]
+    found = [after.rows([row]) for row in range(len(wanted))]
     assert [state.position for state in found] == [alone[i].position for i in wanted]
     assert_all_close(results(y, found, leaves), expected)
 
@@ -120,7 +120,7 @@ def test_rows_that_stand_at_different_tokens_go_on_as_alone(rule: str) -> None:
     new = draw_state(case, None)
     _, alone = one_by_one(case, draw_inputs(case), [new] * len(LENGTHS), "chunked")
     _, state = scan(case, draw_inputs(case), new, "chunked", cu_seqlens=torch.tensor(BORDERS))
-    state, alone = state.select([3, 0, 6]), [alone[i] for i in (3, 0, 6)]
+    state, alone = state.rows([3, 0, 6]), [alone[i] for i in (3, 0, 6)]
     for step, length in enumerate((1, 1, 6, 1)):
         inputs = draw_inputs(replace(case, batch=3, length=length, seed=step + 3))
         y, state = scan(case, inputs, state, "chunked")
@@ -128,7 +128,7 @@ def test_rows_that_stand_at_different_tokens_go_on_as_alone(rule: str) -> None:
             piece = {name: x if x is None else x[row : row + 1] for name, x in inputs.items()}
             expected, alone[row] = scan(case, piece, alone[row], "chunked")
             assert_close(y[row : row + 1], expected)
-            one = state.select([row])
+            one = state.rows([row])
             assert one.position == alone[row].position
             pairs = zip(case.rule.current_weights(one), case.rule.current_weights(alone[row]), strict=True)
             assert all(torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in pairs)
@@ -140,18 +140,16 @@ def test_a_document_without_tokens_keeps_its_state() -> None:
     start = MemoryState.joined(states)
     _, after = scan(case, draw_inputs(case), start, "auto", cu_seqlens=torch.tensor(BORDERS), return_state=[2])
     assert after.position == 2
-    assert all(torch.equal(x, state_tensors(start.select([2]))[name]) for name, x in state_tensors(after).items())
+    assert all(torch.equal(x, state_tensors(start.rows([2]))[name]) for name, x in state_tensors(after).items())
 
 
-def test_rows_of_a_state_with_unlike_positions_are_reordered_by_map() -> None:
+def test_rows_of_a_state_with_unlike_positions_are_reordered() -> None:
     case = Case(batch=1, length=BORDERS[-1])
     _, state = scan(case, draw_inputs(case), draw_state(case, None), "auto", cu_seqlens=torch.tensor(BORDERS))
-    assert isinstance(state.position, Tensor)
-    assert state.position.tolist() == [n % 4 for n in LENGTHS]
-    flipped = state.map(lambda x: x.flip(0)).map(Tensor.float)
-    assert isinstance(flipped.position, Tensor)
-    assert flipped.position.tolist() == [n % 4 for n in reversed(LENGTHS)]
-    assert torch.equal(case.rule.current_weights(flipped)[0].flip(0), case.rule.current_weights(state)[0].float())
+    assert state.position == tuple(n % 4 for n in LENGTHS)
+    turned = state.rows(range(len(LENGTHS))[::-1]).map(Tensor.float)
+    assert turned.position == state.position[::-1]
+    assert torch.equal(case.rule.current_weights(turned)[0].flip(0), case.rule.current_weights(state)[0].float())
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,12 @@ class AttentionBlockConfig:
     Attributes:
         attention: the attention.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
+        dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
     """
 
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     hidden: int | None = None
+    dropout: float = 0.0
 
     def build(self, dim: int) -> Block:
         """Build a block of width `dim`.
@@ -29,4 +31,4 @@ class AttentionBlockConfig:
             >>> y.shape
             torch.Size([1, 5, 32])
         """
-        return Block(CausalAttention(self.attention, dim), dim, self.hidden)
+        return Block(CausalAttention(self.attention, dim), dim, self.hidden, self.dropout)

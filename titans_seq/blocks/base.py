@@ -33,10 +33,17 @@ class Block(nn.Module):
         mixer: the sequence mixer, an `nn.Module`.
         dim: width.
         hidden: hidden width of the feed-forward; its own default if None.
+        dropout: share of both their outputs that training leaves out, in [0, 1).
+
+    Raises:
+        ValueError: if `dropout` is out of its range.
     """
 
-    def __init__(self, mixer: nn.Module, dim: int, hidden: int | None = None) -> None:
+    def __init__(self, mixer: nn.Module, dim: int, hidden: int | None = None, dropout: float = 0.0) -> None:
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
+        self.dropout = nn.Dropout(dropout)
         self.mixer_norm, self.mixer = RMSNorm(dim), mixer
         self.feedforward_norm, self.feedforward = RMSNorm(dim), SwiGLU(dim, hidden)
 
@@ -63,8 +70,8 @@ class Block(nn.Module):
         # Told only where there is something to tell: a mixer of one's own need not know of documents.
         borders = {} if cu_seqlens is None else {"cu_seqlens": cu_seqlens}
         mixed, state = self.mixer(self.mixer_norm(x), state, **borders, return_state=return_state)
-        x = x + mixed
-        return x + self.feedforward(self.feedforward_norm(x)), state
+        x = x + self.dropout(mixed)
+        return x + self.dropout(self.feedforward(self.feedforward_norm(x))), state
 
 
 def pair_of(state: Any, block: str) -> tuple[Any, Any]:

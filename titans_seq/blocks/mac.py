@@ -29,6 +29,7 @@ class MACConfig:
         rope_base: base of the rotary angles; 0 leaves positions out.
         fusion: how attention's output and the memory's are joined.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
+        dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
     """
 
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
@@ -38,6 +39,7 @@ class MACConfig:
     rope_base: float = 10_000.0
     fusion: FusionName = "mix"
     hidden: int | None = None
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for name, least in (("heads", 1), ("segment", 1), ("persistent_tokens", 0)):
@@ -46,7 +48,7 @@ class MACConfig:
 
     def build(self, dim: int) -> Block:
         """Build a block of width `dim`."""
-        return Block(MemoryAsContext(self, dim), dim, self.hidden)
+        return Block(MemoryAsContext(self, dim), dim, self.hidden, self.dropout)
 
 
 @dataclass(frozen=True)

@@ -24,16 +24,18 @@ class MAGConfig:
         memory: the memory layer.
         fusion: how the two are joined.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
+        dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
     """
 
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
     fusion: FusionName = "mix"
     hidden: int | None = None
+    dropout: float = 0.0
 
     def build(self, dim: int) -> Block:
         """Build a block of width `dim`."""
-        return Block(MemoryAsGate(self, dim), dim, self.hidden)
+        return Block(MemoryAsGate(self, dim), dim, self.hidden, self.dropout)
 
 
 class MemoryAsGate(nn.Module):

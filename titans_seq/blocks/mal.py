@@ -23,15 +23,17 @@ class MALConfig:
         memory: the memory layer.
         attention: the window attention.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
+        dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
     """
 
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     hidden: int | None = None
+    dropout: float = 0.0
 
     def build(self, dim: int) -> Block:
         """Build a block of width `dim`."""
-        return Block(MemoryAsLayer(self, dim), dim, self.hidden)
+        return Block(MemoryAsLayer(self, dim), dim, self.hidden, self.dropout)
 
 
 class MemoryAsLayer(nn.Module):

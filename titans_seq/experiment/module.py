@@ -76,7 +76,7 @@ class FitModule(pl.LightningModule):
         optimiser, schedule = build_optimiser(self.parameter_groups(), self.config, steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def note_loss(self, total: Tensor, count: Tensor | int = 1) -> None:
+    def note_loss(self, total: Tensor, count: Tensor | float = 1) -> None:
         """Note a batch's loss: a sum, and the number of targets that it is over."""
         # The sum keeps its own precision; float64 holds any count.
         total = total.detach()

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import titans_seq
 from titans_seq.errors import UserError
+from titans_seq.version import __version__
 
 _ROOT = Path(__file__).parents[2]
 
@@ -38,7 +38,7 @@ def versions_of(*packages: str) -> dict[str, str]:
         'not installed'
     """
     found = {name: installed_version(name) or "not installed" for name in packages}
-    return {"python": platform.python_version(), "titans-seq": titans_seq.__version__} | found
+    return {"python": platform.python_version(), "titans-seq": __version__} | found
 
 
 def checkout_commit(*packages: str) -> str | None:

@@ -69,7 +69,8 @@ class Recorder(Checkpoint):
         progress: Progress,
     ) -> None:
         self._path, self._epochs, self._steps, self._log_every = path, epochs, steps, log_every
-        self._keep_best, self._progress = keep_best, progress
+        self._keep_best = keep_best
+        self._progress: Progress = progress
         self._seen = 0
         self.validated_at = -1
         """Step of the latest validation."""
@@ -114,6 +115,8 @@ class Recorder(Checkpoint):
         if trainer.is_global_zero:
             kept = history.cut_after(self._path, trainer.global_step)
             self.validated_at = max((row["step"] for row in kept.validations), default=-1)
+        # All processes must agree whether a last validation is due.
+        self.validated_at = trainer.strategy.broadcast(self.validated_at)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -1,6 +1,5 @@
 """A language model's configuration as `config.json`."""
 
-import dataclasses
 from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
@@ -22,6 +21,7 @@ class TitansConfig(PretrainedConfig):
         num_hidden_layers: number of blocks.
         blocks: what `titans_seq.config.to_dict` makes of the blocks that are repeated in turn; one LMM if None.
         tie_word_embeddings: whether the head is the embedding again.
+        vocabulary_multiple: see `CausalLMConfig`.
         use_cache: whether the state is returned where nothing else is asked for.
         max_position_embeddings: not a limit; for tools that ask for one.
 
@@ -42,6 +42,7 @@ class TitansConfig(PretrainedConfig):
     num_hidden_layers: int = 12
     blocks: list[dict[str, Any]] | None = None
     tie_word_embeddings: bool = True
+    vocabulary_multiple: int = 1
     use_cache: bool = True
     max_position_embeddings: int = NO_LONGEST
 
@@ -75,9 +76,9 @@ class TitansConfig(PretrainedConfig):
             "depth": self.num_hidden_layers,
             "tied": self.tie_word_embeddings,
         }
-        own = {field.name for field in dataclasses.fields(CausalLMConfig)} - named.keys()
-        fields = {name: getattr(self, name) for name in own if hasattr(self, name)}
-        return from_dict(named | fields | {"blocks": self.blocks or [to_dict(LMMConfig())]}, CausalLMConfig)
+        blocks = self.blocks or [to_dict(LMMConfig())]
+        others = {"blocks": blocks, "vocabulary_multiple": self.vocabulary_multiple}
+        return from_dict(named | others, CausalLMConfig)
 
 
 AutoConfig.register(TitansConfig.model_type, TitansConfig)

@@ -85,7 +85,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         """Put another embedding in its place; where it has other rows, that is the vocabulary from now on."""
         self.model.embedding = value  # type: ignore[assignment]
         if isinstance(value, nn.Embedding):
-            self.model.config = replace(self.model.config, vocabulary=value.num_embeddings)
+            self.model.config = replace(self.model.config, vocabulary=value.num_embeddings, vocabulary_multiple=1)
+            self.config.vocabulary_multiple = 1
 
     def get_output_embeddings(self) -> nn.Module | None:
         """Return the head; None where it is the embedding again."""
@@ -105,6 +106,7 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
         cu_seqlens: Tensor | None = None,
+        return_dict: bool | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast | tuple[Any, ...]:
         """Predict each next token.
@@ -119,7 +121,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
             logits_to_keep: of the last tokens, how many get logits, or which places do; 0 for all.
             cu_seqlens: borders of documents packed in one row, `[S + 1]`; `cu_seq_lens_q`, or `position_ids` that
                 start anew, do as well.
-            kwargs: of the library: `return_dict`, `num_items_in_batch`, `past_key_values` (the cache's older name).
+            return_dict: whether to return names; the configuration's choice if None.
+            kwargs: of the library: `num_items_in_batch`, `past_key_values` (the cache's older name).
 
         Raises:
             ValueError: if both ids and embeddings are given or neither, or something is asked for that there is not.
@@ -153,7 +156,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
             labels = _predicted(labels, mask, cu_seqlens)
             loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **options)
         output = CausalLMOutputWithPast(loss=loss, logits=logits, cache=cache)  # type: ignore[arg-type]
-        return output if kwargs.get("return_dict", True) else output.to_tuple()
+        named = self.config.return_dict if return_dict is None else return_dict
+        return output if named else output.to_tuple()
 
 
 def _borders(x: Tensor, given: Tensor | None, position_ids: Tensor | None, mask: Tensor | None) -> Tensor | None:

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from titans_seq.autodiff import differentiable_gradients, transformed
+
 # Numbers of a block of tokens that a CPU's cache holds beside the sums they go to.
 _BLOCK = 65536
 
@@ -46,7 +48,7 @@ class CausalConvolution(nn.Module):
     def _outputs(self, padded: Tensor) -> Tensor:
         """Convolve `[B, width - 1 + T, channels]`."""
         weight = self.weight
-        if torch.compiler.is_compiling() or torch.is_autocast_enabled(padded.device.type):
+        if torch.compiler.is_compiling() or torch.is_autocast_enabled(padded.device.type) or transformed():
             return _convolve(padded, weight)
         if not torch.is_grad_enabled():
             one = padded.shape[1] == weight.shape[-1]  # a single token: a library's convolution takes longer to begin
@@ -79,6 +81,9 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:  # type: ignore[override]
         padded, weight = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            d_padded, d_weight = differentiable_gradients(lambda *x: [_convolve(*x)], [padded, weight], [gradient])
+            return d_padded, d_weight
         d_padded = d_weight = None
         if ctx.needs_input_grad[0]:
             channels = weight.shape[0]

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from titans_seq.autodiff import differentiable_gradients, transformed
+
 # A silent token's key becomes zero instead of a division by zero.
 _SHORTEST = 1e-6
 
@@ -20,12 +22,14 @@ class _Divided(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor], output: tuple[Tensor, ...]) -> None:
         q, k, _, lengths = output
-        ctx.save_for_backward(q, k, lengths)
+        ctx.save_for_backward(*inputs, q, k, lengths)
         ctx.mark_non_differentiable(lengths)
 
     @staticmethod
-    def backward(ctx, d_q: Tensor, d_k: Tensor, d_v: Tensor, _) -> Tensor:  # type: ignore[override]
-        q, k, lengths = ctx.saved_tensors
+    def backward(ctx, d_q: Tensor, d_k: Tensor, d_v: Tensor, _) -> Tensor | None:  # type: ignore[override]
+        mixed, q, k, lengths = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return differentiable_gradients(_divide, [mixed], [d_q, d_k, d_v])[0]
         d_mixed = q.new_empty(*q.shape[:2], 3, *q.shape[2:])
         for i, (unit, d_unit) in enumerate(((q, d_q), (k, d_k))):
             length = lengths[:, :, i]
@@ -34,6 +38,11 @@ class _Divided(torch.autograd.Function):
             torch.addcmul(d_unit, unit, along, value=-1, out=d_mixed[:, :, i]).div_(length)
         d_mixed[:, :, 2] = d_v
         return d_mixed
+
+
+def _divide(mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    q, k = F.normalize(mixed[:, :, :2], dim=-1, eps=_SHORTEST).unbind(2)
+    return q, k, mixed[:, :, 2]
 
 
 def unit_queries_and_keys(mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -50,8 +59,7 @@ def unit_queries_and_keys(mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         >>> q.flatten().tolist(), v.flatten().tolist()
         ([0.5, 0.5, 0.5, 0.5], [2.0, 2.0, 2.0, 2.0])
     """
-    if torch.compiler.is_compiling():  # a compiler fuses the plain form by itself
-        q, k = F.normalize(mixed[:, :, :2], dim=-1, eps=_SHORTEST).unbind(2)
-        return q, k, mixed[:, :, 2]
+    if torch.compiler.is_compiling() or transformed():  # a compiler fuses the plain form by itself
+        return _divide(mixed)
     run = _Divided.apply if torch.is_grad_enabled() else _Divided.forward
     return run(mixed)[:3]  # type: ignore[return-value, index]

@@ -23,6 +23,7 @@ from titans_seq.memory.architecture import (
     MLPMemory,
     apply_memory,
     initial_weights,
+    layer_norm,
     read_memory,
 )
 from titans_seq.memory.bias import L2, Bias, DotProduct, Huber, Lp
@@ -79,6 +80,7 @@ __all__ = [
     "WeightDecay",
     "apply_memory",
     "initial_weights",
+    "layer_norm",
     "preset",
     "read_memory",
 ]

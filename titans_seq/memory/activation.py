@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from titans_seq.autodiff import by_autograd
+
 _aten = torch.ops.aten
 
 
@@ -31,23 +33,23 @@ class Activation(abc.ABC):
 
     @abc.abstractmethod
     def slope(self, z: Tensor) -> Tensor:
-        """Return the derivative of each unit with respect to each of its pre-activations."""
+        """Return f'(z): of each unit with respect to each of its pre-activations."""
 
     @abc.abstractmethod
     def pull(self, g: Tensor, z: Tensor) -> Tensor:
-        """Return the gradient with respect to z."""
+        """Return the vector-Jacobian product `f'(z)^T g`: the gradient with respect to z."""
 
     @abc.abstractmethod
     def spread(self, g: Tensor) -> Tensor:
-        """Repeat `[..., units]` for each unit's pre-activations."""
+        """Repeat `[..., units]` for each unit's pre-activations, so that pull is slope times this."""
 
     @abc.abstractmethod
     def collect(self, d: Tensor) -> Tensor:
-        """Sum `[..., width * units]` over each unit's pre-activations."""
+        """Sum `[..., width * units]` over each unit's pre-activations: the transpose of `spread`."""
 
     @abc.abstractmethod
     def bend(self, d: Tensor, g: Tensor, z: Tensor) -> Tensor:
-        """Return the gradient with respect to z of `(d * pull(g, z)).sum()`."""
+        """Return the second derivative, that of `(d * pull(g, z)).sum()` with respect to z: `f''(z) d g` pointwise."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class _Gated(Activation):
         return torch.cat([self.gate.pull(b, a), self.gate.value(a)], -1)
 
     def pull(self, g: Tensor, z: Tensor) -> Tensor:
-        return self.slope(z).mul_(self.spread(g))
+        return self.slope(z) * self.spread(g)
 
     def spread(self, g: Tensor) -> Tensor:
         return torch.cat([g, g], -1)
@@ -119,7 +121,14 @@ def _silu_second(z: Tensor) -> Tensor:
     return s * (1.0 - s) * (2.0 + z * (1.0 - 2.0 * s))
 
 
-_SILU = _Pointwise(F.silu, lambda g, z: _aten.silu_backward(g, z), _silu_second)
+def _silu_backward(g: Tensor, z: Tensor) -> Tensor:
+    if by_autograd(g, z):
+        s = torch.sigmoid(z)  # PyTorch knows no derivative of its own kernel
+        return g * s * (1.0 + z * (1.0 - s))
+    return _aten.silu_backward(g, z)
+
+
+_SILU = _Pointwise(F.silu, _silu_backward, _silu_second)
 
 ACTIVATIONS: dict[str, Activation] = {
     "gelu": _Pointwise(F.gelu, lambda g, z: _aten.gelu_backward(g, z), _gelu_second),

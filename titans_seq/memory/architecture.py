@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from titans_seq.autodiff import transformed
 from titans_seq.checks import check_choice
 from titans_seq.config import register
 from titans_seq.memory.activation import ACTIVATIONS
@@ -190,6 +191,21 @@ class GatedMLPMemory(Architecture):
         return (2 * hidden, key_dim), (value_dim, hidden)
 
 
+def layer_norm(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Normalise over the last axis in plain operations; return also one over the deviations, `[..., 1]`.
+
+    PyTorch's own has wrong third derivatives: it takes the mean and the deviation for constants there. An inner
+    gradient is one derivative, and the outer training's second derivative two more.
+
+    Example:
+        >>> layer_norm(torch.tensor([1.0, 3.0]))[0]
+        tensor([-1.0000,  1.0000])
+    """
+    centred = x - x.mean(-1, keepdim=True)
+    scale = (centred.square().mean(-1, keepdim=True) + NORM_EPS).rsqrt()
+    return centred * scale, scale
+
+
 def read_memory(architecture: Architecture, weights: Sequence[Tensor], x: Tensor) -> Tensor:
     """Read a memory with many queries: `M_W(x_t)` for every t.
 
@@ -212,7 +228,7 @@ def read_memory(architecture: Architecture, weights: Sequence[Tensor], x: Tensor
         if layer < len(weights) - 1:
             y = ACTIVATIONS[architecture.activation].value(y)
     if architecture.norm:
-        y = F.layer_norm(y, y.shape[-1:], eps=NORM_EPS)
+        y = layer_norm(y)[0] if transformed() else F.layer_norm(y, y.shape[-1:], eps=NORM_EPS)
     return x + y if architecture.residual else y
 
 

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from titans_seq.autodiff import differentiable_gradients, transformed
+
 
 @dataclass(frozen=True)
 class Gates:
@@ -79,7 +81,9 @@ def _products(gate: Tensor) -> Tensor:
     ones = gate.new_ones(gate.shape[-1], gate.shape[-1] + 1)
     # Walk down the rows of each column: ones above token s, then its product, multiplied by each row's gate.
     products = torch.addcmul(ones.triu(1), gate.unsqueeze(-1), ones.tril())
-    products = torch.cumprod(products, -2, out=products)
+    # In place where nothing else is to differentiate it.
+    by_hand = not (torch.is_grad_enabled() or transformed())
+    products = torch.cumprod(products, -2, out=products if by_hand else None)
     return F.hardshrink(products, _NEGLIGIBLE[gate.dtype]).mul_(ones.tril(1))
 
 
@@ -100,11 +104,13 @@ class _CumulativeProducts(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(output)
+        ctx.save_for_backward(*inputs, output)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        (products,) = ctx.saved_tensors
+    def backward(ctx, gradient: Tensor) -> Tensor | None:  # type: ignore[override]
+        gate, products = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return differentiable_gradients(lambda gate: [_products(gate)], [gate], [gradient])[0]
         return _products_backward(products, gradient)
 
 
@@ -123,7 +129,8 @@ def cumulative_products(gate: Tensor) -> Tensor:
         tensor([[0.5000, 1.0000, 0.0000],
                 [0.2500, 0.5000, 1.0000]])
     """
-    return _CumulativeProducts.apply(gate) if torch.is_grad_enabled() else _products(gate)  # type: ignore[return-value]
+    by_hand = torch.is_grad_enabled() and not transformed()
+    return _CumulativeProducts.apply(gate) if by_hand else _products(gate)  # type: ignore[return-value]
 
 
 class _MomentumCoefficients(torch.autograd.Function):
@@ -146,12 +153,15 @@ class _MomentumCoefficients(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor, Tensor, Tensor], output: tuple[Tensor, ...]) -> None:
-        ctx.save_for_backward(inputs[0], *output[4:])
+        ctx.save_for_backward(*inputs, *output[4:])
         ctx.mark_non_differentiable(*output[4:])
 
     @staticmethod
-    def backward(ctx, d_read, d_mix, d_carry, d_write, *_) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
-        lr, kept, carried, moved = ctx.saved_tensors
+    def backward(ctx, d_read, d_mix, d_carry, d_write, *_) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        lr, momentum, keep, kept, carried, moved = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            gradients = [d_read, d_mix, d_carry, d_write]
+            return tuple(differentiable_gradients(_MomentumCoefficients.forward, [lr, momentum, keep], gradients))
         d_mix, d_read = d_mix.clone(), d_read.clone()
         d_mix[..., -1, :] += d_write[..., 0, :]
         d_read[..., -1, :] += d_carry[..., 0, :]
@@ -177,6 +187,7 @@ def momentum_coefficients(gates: Gates) -> Coefficients:
     if gates.lr.shape[-1] == 1:
         return _of_one_token(gates.lr, gates.fade, gates.keep)
     # Calling a Function takes its time, which a short call would notice.
-    run = _MomentumCoefficients.apply if torch.is_grad_enabled() else _MomentumCoefficients.forward
+    by_hand = torch.is_grad_enabled() and not transformed()
+    run = _MomentumCoefficients.apply if by_hand else _MomentumCoefficients.forward
     found = run(gates.lr, gates.fade, gates.keep)
     return Coefficients(*found[:4])  # type: ignore[index]

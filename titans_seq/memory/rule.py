@@ -74,8 +74,8 @@ class MemoryRule:
             return state.anchor
         first = self.architecture.first_learning
         closed = [self.weights(layer, w) for layer, w in enumerate(state.weights[first:], first)]
-        if isinstance(state.position, Tensor):
-            is_open = (state.position > 0).to(closed[0].device)[:, None, None, None]
+        if isinstance(state.position, tuple):
+            is_open = torch.tensor(state.position, device=closed[0].device)[:, None, None, None] > 0
             closed = [torch.where(is_open, a, w) for a, w in zip(state.anchor[first:], closed, strict=True)]
         return *state.weights[:first], *closed
 

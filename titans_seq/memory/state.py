@@ -1,7 +1,7 @@
 """What a memory carries from one token to the next, as an immutable value."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -19,10 +19,9 @@ def _is_zero(tensor: Tensor) -> bool:
     return not (readable and tensor.numel() and tensor.flatten()[0].item())
 
 
-def _one(positions: Tensor) -> int | Tensor:
+def _one(positions: Sequence[int]) -> int | tuple[int, ...]:
     """Return positions as one number where all agree."""
-    first = int(positions[0]) if len(positions) else 0
-    return first if bool((positions == first).all()) else positions
+    return positions[0] if len(set(positions)) == 1 else tuple(positions)
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class MemoryState(State):
             `[H, out, in]`, they are shared by the batch: a new memory, see `initial`, or a layer that does not learn.
         momentum: the same shapes.
         anchor: the same shapes: the weights at which the open chunk's gradients are taken. Of no meaning at a border.
-        position: tokens already in the open chunk, at least 0, below the chunk size; an int64 tensor `[B]` on the CPU
-            where sequences stand at different tokens of their chunks, as after documents of unlike lengths.
+        position: tokens already in the open chunk, at least 0, below the chunk size; one number for each sequence where
+            they stand at different tokens of their chunks, as after documents of unlike lengths.
         recent: what the last tokens wrote, `[B, tokens, H, .]` each: keys, values and, if the rule reads one,
             thresholds. Only rules that write a token again need it; empty means that there were no tokens.
 
@@ -53,7 +52,7 @@ class MemoryState(State):
     weights: tuple[Tensor, ...]
     momentum: tuple[Tensor, ...]
     anchor: tuple[Tensor, ...]
-    position: int | Tensor
+    position: int | tuple[int, ...]
     recent: tuple[Tensor, ...] = ()
     static: ClassVar[tuple[str, ...]] = ("position",)
 
@@ -66,14 +65,12 @@ class MemoryState(State):
                 )
         if any(len(shape) not in (3, 4) for shape in shapes):
             raise ValueError(f"memory weights must be [B, H, out, in] or [H, out, in] per layer, got {shapes}")
-        if isinstance(self.position, Tensor):
-            if self.is_new or tuple(self.position.shape) != shapes[-1][:1]:
-                raise ValueError(
-                    f"position must be one number, or one for each of the sequences {shapes[-1][:1]} of the weights, "
-                    f"got {tuple(self.position.shape)}"
-                )
-            return
-        if self.position < 0:
+        if isinstance(self.position, tuple) and (self.is_new or len(self.position) != shapes[-1][0]):
+            raise ValueError(
+                f"position must be one number, or one for each of the sequences of weights {shapes[-1]}, got "
+                f"{len(self.position)}"
+            )
+        if min(self.position if isinstance(self.position, tuple) else (self.position,), default=0) < 0:
             raise ValueError(f"position counts tokens in the open chunk and cannot be negative, got {self.position}")
         if self.is_new and (self.position or self.recent or not all(map(_is_zero, self.momentum))):
             raise ValueError(
@@ -98,42 +95,42 @@ class MemoryState(State):
         return bool(self.weights) and self.weights[-1].dim() == 3  # the last layer learns in every memory
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "MemoryState":
-        """Return the state with `function` applied to every tensor, e.g. `Tensor.detach` or a move to a device."""
+        """Return the state with `function` applied to every tensor, e.g. `Tensor.detach`; see `rows` for an order."""
         if self.is_new:
             return MemoryState.initial([function(w) for w in self.weights])
         parts = (self.weights, self.momentum, self.anchor, self.recent)
         weights, momentum, anchor, recent = (tuple(map(function, part)) for part in parts)
-        position = self.position
-        if isinstance(position, Tensor):  # of whole numbers, on the CPU, whatever the function makes of it
-            position = function(position).to("cpu", torch.int64)
-        return MemoryState(weights, momentum, anchor, position, recent)
+        return MemoryState(weights, momentum, anchor, self.position, recent)
 
-    def select(self, rows: Sequence[int]) -> "MemoryState":
-        """Return the state of some sequences, in this order; a new memory is that of any number of sequences.
+    def rows(self, index: Sequence[int]) -> "MemoryState":
+        """Return a state whose rows are these of the batch, in this order; what the batch shares stays as it is.
 
         Example:
             >>> import torch
-            >>> MemoryState.initial([torch.rand(3, 2, 4, 4)]).select([2, 0]).weights[0].shape
+            >>> MemoryState.initial([torch.rand(3, 2, 4, 4)]).rows([2, 0]).weights[0].shape
             torch.Size([2, 2, 4, 4])
         """
         if self.is_new:
             return self
-
-        consecutive = list(rows) == list(range(rows[0], rows[0] + len(rows))) if rows else False
+        consecutive = bool(index) and list(index) == list(range(index[0], index[0] + len(index)))
 
         def pick(x: Tensor) -> Tensor:
             if x.dim() == 3:  # a layer that does not learn may be shared by all sequences
                 return x
             if consecutive:
-                return x[rows[0] : rows[0] + len(rows)]
-            return x.index_select(0, torch.tensor(rows, dtype=torch.int64, device=x.device))
+                return x[index[0] : index[0] + len(index)]
+            return x.index_select(0, torch.tensor(index, dtype=torch.int64, device=x.device))
 
         position = self.position
-        if isinstance(position, Tensor):
-            position = _one(position[list(rows)])
+        if isinstance(position, tuple):
+            position = _one([position[row] for row in index])
         parts = (self.weights, self.momentum, self.anchor, self.recent)
         weights, momentum, anchor, recent = (tuple(map(pick, part)) for part in parts)
         return MemoryState(weights, momentum, anchor, position, recent)
+
+    def at(self, positions: Sequence[int]) -> "MemoryState":
+        """Return the state with its sequences at these tokens of their chunks."""
+        return replace(self, position=_one(positions))
 
     def spread(self, batch: int) -> "MemoryState":
         """Return a new memory as the state of sequences of their own, of which each has a row."""
@@ -141,14 +138,18 @@ class MemoryState(State):
             return self
         return MemoryState.initial([w.expand(batch, *w.shape) for w in self.weights])
 
-    @staticmethod
-    def joined(states: "Sequence[MemoryState]") -> "MemoryState":
+    def positions(self, batch: int) -> tuple[int, ...]:
+        """Return how many tokens each of the sequences is into its chunk."""
+        return self.position if isinstance(self.position, tuple) else (self.position,) * batch
+
+    @classmethod
+    def joined(cls, states: Sequence["MemoryState"]) -> "MemoryState":
         """Return one state with the sequences of all, behind each other; none of them new, see `spread`."""
         if len(states) == 1:
             return states[0]
         batches = [state.weights[-1].shape[0] for state in states]
         window = next((state.recent for state in states if state.recent), ())
-        positions = [torch.as_tensor(s.position).expand(n) for s, n in zip(states, batches, strict=True)]
+        positions = [at for state, n in zip(states, batches, strict=True) for at in state.positions(n)]
 
         # Layers that do not learn are left shared by all sequences where they are.
         layers = zip(*(state.weights for state in states), strict=True)
@@ -166,34 +167,14 @@ class MemoryState(State):
             state.recent or tuple(x.new_zeros(n, *x.shape[1:]) for x in window)
             for state, n in zip(states, batches, strict=True)
         ]
-        return MemoryState(
+        return cls(
             join("weights"),
             join("momentum"),
             join("anchor"),
-            _one(torch.cat(positions)),
+            _one(positions),
             tuple(map(torch.cat, zip(*recents, strict=True))),
         )
 
     def _moved(self, device: Any, dtype: torch.dtype | None) -> "MemoryState":
         wide = None if dtype is None else torch.promote_types(dtype, torch.float32)
         return self.map(lambda tensor: tensor.to(device, wide))
-
-    def rows(self, index: Sequence[int]) -> "MemoryState":
-        """Return a state whose rows are these of the batch, in this order; what the batch shares stays as it is."""
-
-        def pick(tensor: Tensor) -> Tensor:
-            at = torch.tensor(index, dtype=torch.long, device=tensor.device)
-            return tensor.index_select(0, at) if tensor.dim() == 4 else tensor
-
-        return self.map(pick)
-
-    @classmethod
-    def joined(cls, states: Sequence["MemoryState"]) -> "MemoryState":
-        """Return one state with the rows of all, which are equally far in their chunks."""
-        first = states[0]
-
-        def join(name: str) -> tuple[Tensor, ...]:
-            parts = zip(*(getattr(state, name) for state in states), strict=True)
-            return tuple(torch.cat(part) if part[0].dim() == 4 else part[0] for part in parts)
-
-        return cls(join("weights"), join("momentum"), join("anchor"), first.position, join("recent"))

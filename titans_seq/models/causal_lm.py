@@ -22,6 +22,8 @@ class CausalLMConfig:
             hybrid.
         depth: number of blocks, at least 1.
         tied: whether the head is the embedding again.
+        vocabulary_multiple: rows of embedding and head are filled up to a multiple of this, at least 1; 64 suits GPUs.
+            The rows too many are no tokens: they cannot be given and get no logits.
     """
 
     vocabulary: int
@@ -29,9 +31,10 @@ class CausalLMConfig:
     blocks: tuple[BlockConfig, ...]
     depth: int
     tied: bool = True
+    vocabulary_multiple: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("vocabulary", "dim", "depth"):
+        for name in ("vocabulary", "dim", "depth", "vocabulary_multiple"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.blocks:
@@ -57,11 +60,12 @@ class CausalLM(nn.Module):
     def __init__(self, config: CausalLMConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocabulary, config.dim)
+        rows = -(-config.vocabulary // config.vocabulary_multiple) * config.vocabulary_multiple
+        self.embedding = nn.Embedding(rows, config.dim)
         nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
         blocks = (config.blocks[i % len(config.blocks)].build(config.dim) for i in range(config.depth))
         self.backbone = Backbone(blocks, config.dim)
-        self.head = None if config.tied else nn.Linear(config.dim, config.vocabulary, bias=False)
+        self.head = None if config.tied else nn.Linear(config.dim, rows, bias=False)
 
     def forward(
         self,
@@ -100,8 +104,10 @@ class CausalLM(nn.Module):
     def logits(self, y: Tensor) -> Tensor:
         """Return `[..., vocabulary]` of what the backbone returned, `[..., dim]`."""
         if self.head is not None:
-            return self.head(y)
-        if type(self.embedding) is nn.Embedding:
-            return F.linear(y, self.embedding.weight)
-        # An adapter in the embedding's place shows the weights without itself: what it makes of every id has both.
-        return F.linear(y, self.embedding(torch.arange(self.config.vocabulary, device=y.device)))
+            found = self.head(y)
+        elif type(self.embedding) is nn.Embedding:
+            found = F.linear(y, self.embedding.weight)
+        else:
+            # An adapter in its place shows the weights without itself: what it makes of every id has both.
+            found = F.linear(y, self.embedding(torch.arange(self.config.vocabulary, device=y.device)))
+        return found[..., : self.config.vocabulary]

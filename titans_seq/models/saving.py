@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from titans_seq.checkpoint import CONFIG, WEIGHTS, load_folder, save_folder, versions
+from titans_seq.checkpoint import CONFIG, WEIGHTS, load_folder, load_weights, save_folder, versions
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
 from titans_seq.models.causal_lm import CausalLM, CausalLMConfig
@@ -64,11 +64,4 @@ def load_model(folder: str | os.PathLike[str]) -> CausalLM:
         model = CausalLM(from_dict(saved["language_model"], CausalLMConfig))
     except ValueError as error:
         raise UserError(f"{source / CONFIG}: {error} ({versions(source)})") from error
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise UserError(
-            f"{source / WEIGHTS}: not the weights of the model that {CONFIG} describes, {versions(source)}: "
-            f"restore the folder ({error})"
-        ) from error
-    return model.eval()
+    return load_weights(model, tensors, source)

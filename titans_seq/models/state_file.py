@@ -1,5 +1,6 @@
 """A model's state as one safetensors file: what a language model has read, kept for another day; never a pickle."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -14,11 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from titans_seq.config import differences, to_dict
+from titans_seq.config import differences, from_dict, to_dict
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 from titans_seq.models.backbone import BackboneState
-from titans_seq.models.causal_lm import CausalLM
+from titans_seq.models.causal_lm import CausalLM, CausalLMConfig
 from titans_seq.models.packing import pack_state, unpack_state
 
 FORMAT = "titans-state"
@@ -183,8 +184,9 @@ def _check_format(source: Path, metadata: Mapping[str, str]) -> None:
 
 
 def _check_model(source: Path, metadata: Mapping[str, str], model: CausalLM) -> None:
-    # Through JSON, which turns tuples to lists in the one and the other.
-    saved, own = json.loads(metadata["model"]), json.loads(json.dumps(to_dict(model.config)))
+    saved, own = json.loads(metadata["model"]), to_dict(model.config)
+    with contextlib.suppress(UserError):  # a file from before an option was there has its default
+        saved = to_dict(from_dict(saved, CausalLMConfig))
     changes = list(differences(saved, own))
     if changes:
         more = f"; and {len(changes) - _SHOWN_CHANGES} more" if len(changes) > _SHOWN_CHANGES else ""

@@ -12,7 +12,7 @@ from torch import Tensor
 from titans_seq.memory import MemoryRule, MemoryState
 from titans_seq.ops.chunked import memory_scan_chunked
 from titans_seq.ops.inputs import Scan, Traits
-from titans_seq.ops.packed import documents_of, memory_scan_packed
+from titans_seq.ops.packed import documents_of, memory_scan_packed, memory_scan_token
 from titans_seq.ops.reference import memory_scan_reference
 from titans_seq.ops.triton import memory_scan_triton, refused_by_triton
 
@@ -152,7 +152,7 @@ def memory_scan(
     Returns:
         Outputs, and the state after the last token (None without `return_state`); with `cu_seqlens` a row for each
         document asked for. Documents of unlike lengths end at different tokens of their chunks: the state's `position`
-        is then a tensor, and it may go into further calls like any other.
+        then has a number for each, and it may go into further calls like any other.
 
     Raises:
         ValueError: if shapes, gates, widths or names do not fit, or the backend asked for cannot run the call; the
@@ -173,6 +173,8 @@ def memory_scan(
     run = _backend(backend, scan.traits).run
     if cu_seqlens is None and isinstance(state.position, int):
         return run(scan, bool(return_state))
+    if k.shape[1] == 1 and cu_seqlens is None and rule.linear and backend != "triton":
+        return memory_scan_token(memory_scan_reference if backend == "reference" else memory_scan_chunked, scan)
     return memory_scan_packed(run, scan, documents_of(scan, cu_seqlens), return_state)
 
 

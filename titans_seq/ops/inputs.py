@@ -67,7 +67,7 @@ class Scan:
         if k.shape[1] == 0:
             raise ValueError("the sequence is empty: memory_scan needs at least one token")
         position = self.state.position
-        furthest = position if isinstance(position, int) else int(position.max())
+        furthest = position if isinstance(position, int) else max(position)
         if self.chunk_size < 1 or furthest >= self.chunk_size:
             raise ValueError(
                 f"chunk_size must be at least 1 and above the state's position, got chunk_size {self.chunk_size}, "

@@ -64,7 +64,7 @@ def documents_of(scan: Scan, cu_seqlens: Tensor | None) -> list[range]:
     return [range(*pair) for pair in pairs]
 
 
-@torch.compiler.disable
+@torch.compiler.disable()
 def memory_scan_packed(
     run: Run, scan: Scan, documents: Sequence[range], return_state: bool | Sequence[int]
 ) -> tuple[Tensor, MemoryState | None]:
@@ -87,8 +87,8 @@ def memory_scan_packed(
     if any(not 0 <= i < count for i in wanted):
         raise ValueError(f"return_state must name documents from 0 to {count - 1}, got {wanted}")
     kept = set(wanted)
-    positions = torch.as_tensor(scan.state.position).expand(count).tolist()
-    plan = list(_plan([len(tokens) for tokens in documents], positions, scan.chunk_size, kept))
+    lengths = [len(tokens) for tokens in documents]
+    plan = list(_plan(lengths, scan.state.positions(count), scan.chunk_size, kept))
     state = {i: (scan.state, i) for i in range(count)}
     outputs = []
     sources, places = _tokens_of(plan, documents)
@@ -103,7 +103,25 @@ def memory_scan_packed(
     return y, _gathered(state, wanted).spread(len(wanted)) if wanted else None
 
 
-def _plan(lengths: list[int], positions: list[int], chunk_size: int, kept: set[int]) -> Iterator[_Piece]:
+def memory_scan_token(run: Run, scan: Scan) -> tuple[Tensor, MemoryState | None]:
+    """Run a linear rule on one token of rows that stand at different tokens of their chunks, in one call.
+
+    Where a chunk ends only says where the next anchor is taken, as such a rule has nothing to do there.
+    """
+    state, positions = scan.state, scan.state.positions(scan.k.shape[0])
+    begins = torch.tensor(positions, device=scan.k.device)[:, None, None, None] == 0
+
+    def anchor_of(weight: Tensor, anchor: Tensor) -> Tensor:
+        return weight if weight.dim() == 3 else torch.where(begins, weight, anchor)
+
+    anchors = tuple(map(anchor_of, state.weights, state.anchor))
+    # Inside a chunk, long enough that the token does not end it.
+    y, after = run(replace(scan, state=replace(state, anchor=anchors, position=1), chunk_size=3), True)
+    assert after is not None
+    return y, after.at([(position + 1) % scan.chunk_size for position in positions])
+
+
+def _plan(lengths: Sequence[int], positions: Sequence[int], chunk_size: int, kept: set[int]) -> Iterator[_Piece]:
     """Cut documents into calls: rests of open chunks, whole chunks, and tails after which a state is kept."""
     done = [0] * len(lengths)
     rests = defaultdict(list)
@@ -163,9 +181,9 @@ def _gathered(state: dict[int, tuple[MemoryState, int]], members: Sequence[int])
         _, found, places = rows.setdefault(id(held), (held, [], []))
         found.append(row)
         places.append(place)
-    parts = [held.select(found) for held, found, _ in rows.values()]
+    parts = [held.rows(found) for held, found, _ in rows.values()]
     if len(parts) == 1:
         return parts[0]
     order = [place for _, _, places in rows.values() for place in places]
     joined = MemoryState.joined([part.spread(len(p)) for part, (_, _, p) in zip(parts, rows.values(), strict=True)])
-    return joined.select(sorted(range(len(order)), key=order.__getitem__))
+    return joined.rows(sorted(range(len(order)), key=order.__getitem__))

@@ -24,12 +24,15 @@ def long_frame() -> pd.DataFrame:
         (["1/1/1981", "1/2/1981", "1/13/1981"], "1981-01-01", "1981-01-02"),
         (["13/01/2020", "14/01/2020", "15/01/2020"], "2020-01-13", "2020-01-14"),
         (["01.02.2020", "02.02.2020", "03.02.2020"], "2020-02-01", "2020-02-02"),
-        (["1/2/2020", "1/3/2020", "1/4/2020"], "2020-01-02", "2020-01-03"),
         (["04/30/2021 10:00", "04/30/2021 11:00", "05/1/2021 00:00"], "2021-04-30 10:00", "2021-04-30 11:00"),
         (["2020Q1", "2020Q2", "2020Q3"], "2020-01-01", "2020-04-01"),
         (["Q1 2020", "Q2 2020", "Q3 2020"], "2020-01-01", "2020-04-01"),
         (["Jan 2020", "Feb 2020", "Mar 2020"], "2020-01-01", "2020-02-01"),
-        (["2020-01-01T00:00:00+02:00", "2020-01-01T01:00:00+02:00"], "2019-12-31 22:00", "2019-12-31 23:00"),
+        (
+            ["2020-01-01T00:00:00+02:00", "2020-01-01T01:00:00+02:00"],
+            "2020-01-01 00:00+02:00",
+            "2020-01-01 01:00+02:00",
+        ),
         (pd.period_range("2020-01", periods=3, freq="M"), "2020-01-01", "2020-02-01"),
         ([datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)], "2020-01-01", "2020-01-02"),
         ([20200101, 20200102, 20200103], "2020-01-01", "2020-01-02"),
@@ -53,7 +56,7 @@ def test_whole_numbers_are_never_taken_for_dates_in_silence():
     even = from_frame(pd.DataFrame({"date": [3, 1, 2], "y": [30, 10, 20]}))
     assert even.freq is None
     assert even.items[0].values.ravel().tolist() == [10, 20, 30]
-    assert "column 'date' holds step numbers, not dates" in even.notes
+    assert "times in 'date' are step numbers, not dates" in even.notes
     with pytest.raises(UserError, match="row 1: 1.5 in the time column 'date' is neither a date nor a whole step"):
         from_frame(pd.DataFrame({"date": [1.0, 1.5], "y": [1, 2]}), FrameOptions(time="date"))
 
@@ -111,7 +114,6 @@ NO_TIME = with_days("2020-01-01", None, None, "2020-01-04")
 NO_ID = long_frame().assign(shop=["a"] * 7 + [None])
 TWO_TIMES = pd.DataFrame({"begin": daily()["day"], "end": daily()["day"], "v": 1.0})
 PRICED = daily(3, sold=[1, 2, 3], p=[1, np.nan, 3])
-FAR = pd.DataFrame({"t": np.array(["9999-01-01", "9999-01-02"], "M8[s]"), "v": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -127,26 +129,26 @@ FAR = pd.DataFrame({"t": np.array(["9999-01-01", "9999-01-02"], "M8[s]"), "v": 1
         (daily(), {"target": ("sold",), "known": ("sold",)}, "'sold' is named as target and as known"),
         (daily(), {"target": ("day",), "time": "day"}, "'day' is named as time and as target"),
         (daily(2, sold=["1", "abc"]), {}, "row 1, column 'sold': 'abc' is not a number: correct the cell"),
-        (daily(3, sold=["x", "y", "z"]), {}, "row 0, column 'sold': 'x' is not a number .and 2 more in this"),
+        (daily(3, sold=["x1", "y", "z"]), {}, "row 0, column 'sold': 'x1' is not a number .and 2 more in this"),
+        (daily(3, sold=["x", "y", "z"]), {}, "no column is left to forecast beside day and sold .words, not numbers"),
         (daily(2, sold=[1, np.inf]), {}, "row 1, column 'sold': infinite value"),
-        (daily(3, a=[1, 2, 3], b=[np.nan] * 3), {}, "column 'b' has no value at all: leave it out of target"),
+        (daily(3, a=[1, 2, 3], b=[np.nan] * 3), {}, "column 'b' has no value at all: leave it out of --target"),
         (daily(3, a=[1, 2, 3], d=pd.to_timedelta([1, 2, 3])), {}, "column 'd' holds timedelta64"),
-        (TWO_TIMES, {}, "columns begin and end all hold dates: name one of them as time"),
+        (TWO_TIMES, {}, "columns begin and end all hold dates: name one of them with --time"),
         (NO_DATE, {}, "row 2: 'x' in the time column 'day' is not a date"),
         (NO_TIME, {}, r"row 1: no time in column 'day' \(2 such rows\)"),
         (NO_ID, {"id": "shop"}, "row 7: no id in column 'shop'"),
-        (daily(1), {}, "the frequency cannot be inferred from single rows: give it as freq"),
+        (daily(1), {}, "the frequency cannot be inferred from single rows: give it with --freq"),
         (daily(), {"freq": "fortnight"}, "unknown frequency 'fortnight'"),
         (
             daily(),
             {"freq": "2D"},
             "2 rows do not fall on the frequency 2D .2020-01-02 on row 1; 2020-01-04 on",
         ),
-        (pd.DataFrame({"a": [1.0]}), {"freq": "h"}, "freq 'h' was given, but the rows have no dates"),
+        (pd.DataFrame({"a": [1.0]}), {"freq": "h"}, "--freq h was given, but the rows have no dates"),
         (PRICED, {"known": ("p",)}, "row 1, column 'p': a known covariate has no value"),
         (PRICED, {"past": ("p",)}, "row 1, column 'p': a past covariate has no value"),
         (with_days("1800-01-01 00:00", "2020-01-01 00:01"), {"freq": "min"}, "would fill only a few of the"),
-        (FAR, {}, "outside the years 1678"),
         (daily().drop(columns="sold"), {}, "no column is left to forecast beside day"),
         (pd.DataFrame([[1, 2]], columns=pd.Index(["a", "a"])), {}, "column 'a' occurs more than once"),
     ],
@@ -167,11 +169,13 @@ def test_options_refuse_unknown_choices():
 
 def test_times_that_mostly_repeat_hint_at_an_id():
     frame = pd.DataFrame({"day": ["2020-01-01", "2020-01-01", "2020-01-02", "2020-01-02"], "v": [1, 2, 3, 4]})
-    with pytest.raises(UserError, match="last or first; if the rows are of several series, name their column as id"):
+    with pytest.raises(
+        UserError, match="last or first; if the rows are of several series, name their column with --id"
+    ):
         from_frame(frame)
 
 
 def test_ambiguous_ids_are_left_to_the_user():
-    frame = long_frame().assign(town=["x"] * 4 + ["y"] * 4)
+    frame = long_frame().assign(town=[*"xxyyyyxx"])
     with pytest.raises(UserError, match="columns shop and town could each tell the series apart: name one"):
         from_frame(frame)

@@ -46,13 +46,13 @@ def test_ways_of_writing_a_table_give_the_same_series(tmp_path, name, text):
 
 
 def test_parquet(tmp_path):
-    frame = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=3), "sold": [1.5, 2.0, None]})
+    frame = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=3), "sold": [1.5, None, 2.0]})
     frame.to_parquet(tmp_path / "a.parquet")
     frame.set_index("day").to_parquet(tmp_path / "b.pq")
     for name in ("a.parquet", "b.pq"):
         data = load_series(tmp_path / name)
         assert data.channels == ("sold",)
-        np.testing.assert_array_equal(data.items[0].values.ravel(), [1.5, 2.0, np.nan])
+        np.testing.assert_array_equal(data.items[0].values.ravel(), [1.5, np.nan, 2.0])
 
 
 def test_rows_of_parquet_are_counted_from_1(tmp_path):
@@ -67,7 +67,7 @@ def test_header_that_is_not_utf8_is_read_and_noted(tmp_path):
     assert data.channels == ("\xb5mol",)
     assert "byte 0xb5 on line 1 is not utf-8; read as cp1252" in data.notes
     assert read_table(path, TableOptions(encoding="cp1252")).notes == ()
-    with pytest.raises(UserError, match="line 1 is not ascii: give another encoding"):
+    with pytest.raises(UserError, match="line 1 is not ascii: give another --encoding"):
         read_table(path, TableOptions(encoding="ascii"))
     with pytest.raises(UserError, match="unknown encoding 'nonsense'"):
         read_table(path, TableOptions(encoding="nonsense"))
@@ -81,12 +81,17 @@ def test_header_that_is_not_utf8_is_read_and_noted(tmp_path):
         ("a.csv", "", "the file is empty"),
         ("a.csv", " \n\n", "the file is empty"),
         ("a.csv", "day,sold\n", "a header and no rows"),
-        ("a.csv", "day,sold\n2020-01-01,1\n2020-01-02,2,3\n", "Expected 2 fields in line 3, saw 3"),
-        ("a.csv", "day,sold\n2020-01-01,1,8\n2020-01-02,2,9\n", "more cells than the header's 2"),
+        (
+            "a.csv",
+            "day,sold\n2020-01-01,1\n2020-01-02,2,3\n",
+            r"a.csv, line 3: 3 cells, and the header names 2 \(day and sold\)",
+        ),
+        ("a.csv", "day,sold\n2020-01-01,1,8\n2020-01-02,2,9\n", r"a.csv, line 2: 3 cells, and the header names 2"),
         ("a.csv", "day,sold,sold\n2020-01-01,1,2\n", "column 'sold' occurs 2 times in the header"),
         ("a.csv", "2020-01-01,5.5\n2020-01-02,6\n", r"line 1 holds values \(2020-01-01, 5.5\), not names"),
         ("a.csv", b"day,\0sold\n1,2\n", "holds zero bytes"),
-        ("a.xlsx", "", r"unknown kind of file '.xlsx': expected a name ending in .csv"),
+        ("a.xls", "x", r"unknown kind of file '.xls': expected a name ending in .csv"),
+        ("a.xlsx", "PK no book", "not a readable Excel file"),
         ("a.parquet", "PAR1 not at all", "not a readable Parquet file"),
     ],
 )
@@ -131,7 +136,7 @@ def test_an_empty_line_without_dates_is_a_missing_step(tmp_path):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=12),
+    values=st.lists(st.floats(-1e150, 1e150), min_size=3, max_size=12),
     separator=st.sampled_from(",;\t"),
 )
 def test_floats_come_back_exactly(tmp_path_factory, values, separator):

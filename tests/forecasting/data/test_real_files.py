@@ -112,8 +112,8 @@ def test_weather_is_refused_with_its_rows_and_repaired_on_request(shared_data):
     message = str(error.value)
     assert "1 time occurs more than once (2020-05-12 06:00:00 on lines 19045 and 19046)" in message
     assert "9 steps between 2020-05-29 09:30:00 (line 21515) and 2020-05-29 11:10:00 (line 21516)" in message
-    assert "set duplicates to mean, last or first" in message
-    assert "set holes to fill-missing (missing values) or interpolate (a straight line)" in message
+    assert "set --duplicates to mean, last or first" in message
+    assert "set --holes to fill-missing (missing values) or interpolate (a straight line)" in message
 
     data = load_series(path, FrameOptions(duplicates="last", holes="fill-missing", missing_values=(-9999,)))
     item = data.items[0]

@@ -27,9 +27,9 @@ def test_duplicates_and_holes_are_refused_together_by_line():
         from_frame(FAULTY, source="x.csv")
     assert str(error.value) == (
         "x.csv: 1 time occurs more than once (2020-06-02 on lines 3 and 4): "
-        "set duplicates to mean, last or first. "
+        "set --duplicates to mean, last or first. "
         "Also, 2 time steps have no row (2 steps between 2020-06-03 (line 5) and 2020-06-06 (line 6)): "
-        "set holes to fill-missing (missing values) or interpolate (a straight line)"
+        "set --holes to fill-missing (missing values) or interpolate (a straight line)"
     )
     with pytest.raises(UserError, match=r"x.csv, series 'a': 1 time occurs .*\n.*series 'b': 1 time"):
         from_frame(pd.concat([FAULTY.assign(id=i) for i in "ab"]), source="x.csv")
@@ -60,12 +60,13 @@ def test_interpolation_leaves_missing_values_of_existing_rows():
     np.testing.assert_array_equal(item.values.ravel(), [1, np.nan, 3, 4, 5, 6])
 
 
-def test_mid_month_dates_are_moved_and_noted():
+def test_mid_month_dates_stay_unless_months_are_asked_for():
     frame = pd.DataFrame({"date": ["2020-01-15", "2020-02-15", "2020-03-15"], "v": [1, 2, 3]})
     data = from_frame(frame)
-    assert data.freq == "MS"
-    assert data.items[0].index.equals(pd.date_range("2020-01-01", periods=3, freq="MS"))
-    assert "3 dates moved to the first or last day of the month" in data.notes
+    assert (data.freq, data.items[0].index[0]) == ("M[15]", pd.Timestamp("2020-01-15"))
+    moved = from_frame(frame, FrameOptions(freq="MS"))
+    assert moved.items[0].index.equals(pd.date_range("2020-01-01", periods=3, freq="MS"))
+    assert "3 dates moved to the day of the month that MS names" in moved.notes
 
 
 def test_markers_of_missing_values():
@@ -92,7 +93,9 @@ def test_rows_after_the_last_value_are_the_future_of_known_covariates():
     assert item.past.ravel().tolist() == [1, 2, 3]
     assert (data.known_names, data.past_names) == (("price",), ("wind",))
     assert "known covariates reach 2 steps past the last value" in data.notes
-    assert from_frame(frame, FrameOptions(target=("sold",))).total_length == 5
+    without = from_frame(frame, FrameOptions(target=("sold",)))
+    assert without.total_length == 3
+    assert "2 rows at the end have no value: the future, to be forecast from 2020-01-04 on" in without.notes
 
 
 @settings(max_examples=25, deadline=None)

@@ -90,7 +90,8 @@ def test_the_validation_part_has_the_scores_of_training(wide_frame, wide_model):
     result = wide_model.evaluate(wide_frame, "validation")
     best = wide_model.history.best
     assert result.windows == 8
-    np.testing.assert_allclose(row(result)[["mse", "mae"]].to_numpy(float), [best["validation_mse"], best["validation_mae"]], rtol=1e-5)
+    expected = [best["validation_mse"], best["validation_mae"]]
+    np.testing.assert_allclose(row(result)[["mse", "mae"]].to_numpy(float), expected, rtol=1e-5)
 
 
 def test_a_point_forecast_has_no_coverage(wide_frame, tiny_config):

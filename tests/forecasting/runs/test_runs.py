@@ -113,21 +113,21 @@ def test_scores_are_written_as_csv_and_json(run):
 
 def test_backtests_are_written(run):
     result = backtest_run(run, windows=2)
-    written = pd.read_csv(run / "backtest.csv", parse_dates=["cutoff", "time"])
-    pd.testing.assert_frame_equal(written, result.forecasts)
+    written = pd.read_csv(run / "backtest.csv", parse_dates=["cutoff", "day"])
+    pd.testing.assert_frame_equal(written, result.forecasts.rename(columns={"time": "day"}))
     assert json.loads((run / "backtest_metrics.json").read_text())["windows"] == 2
 
 
 def test_forecasts_are_written(run, csv, wide_frame, tmp_path):
-    forecast = predict_run(run)
-    written = pd.read_csv(run / "forecast.csv", parse_dates=["time"])
+    forecast = predict_run(run).frame
+    written = pd.read_csv(run / "forecast.csv", parse_dates=["day"])
     pd.testing.assert_frame_equal(written, forecast)
     assert (run / "forecast.csv").read_text().splitlines()[1].startswith("a,2024-05-20,")
     new = tmp_path / "new.csv"
     wide_frame.head(100).to_csv(new, index=False)
-    other = predict_run(run, new, tmp_path / "o.parquet", levels=(0.5,))
+    other = predict_run(run, new, tmp_path / "o.parquet", levels=(0.5,)).frame
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "o.parquet"), other)
-    assert other["time"].iloc[0] == wide_frame["day"].iloc[100]
+    assert other["day"].iloc[0] == wide_frame["day"].iloc[100]
     with pytest.raises(UserError, match="a forecast is written as .csv or .parquet, got '.xlsx'"):
         predict_run(run, target=tmp_path / "o.xlsx")
     with pytest.raises(UserError, match="nothing.csv: no such file"):
@@ -143,8 +143,8 @@ def test_known_covariates_of_a_run(wide_frame, tiny_config, tmp_path):
         predict_run(tmp_path / "run")
     days = pd.date_range("2024-05-20", periods=7)
     pd.DataFrame({"day": days, "price": 1.0}).to_csv(tmp_path / "future.csv", index=False)
-    forecast = predict_run(tmp_path / "run", known_future=tmp_path / "future.csv")
-    assert forecast["time"].tolist() == [*days, *days]
+    forecast = predict_run(tmp_path / "run", known_future=tmp_path / "future.csv").frame
+    assert forecast["day"].tolist() == [*days, *days]
 
 
 def test_new_rows_of_a_long_file_need_no_more_than_one_series(long_frame, tiny_config, tmp_path):
@@ -152,8 +152,8 @@ def test_new_rows_of_a_long_file_need_no_more_than_one_series(long_frame, tiny_c
     train_run(tmp_path / "data.csv", tmp_path / "run", tiny_config())
     pieces = [long_frame[long_frame["shop"] == "x"].head(20), long_frame[long_frame["shop"] == "y"].tail(20)]
     pd.concat(pieces).to_csv(tmp_path / "new.csv", index=False)
-    forecast = predict_run(tmp_path / "run", tmp_path / "new.csv")
-    assert forecast["series"].unique().tolist() == ["x", "y"]
+    forecast = predict_run(tmp_path / "run", tmp_path / "new.csv").frame
+    assert forecast["shop"].unique().tolist() == ["x", "y"]
 
 
 def stop_after(epoch, monkeypatch):
@@ -309,7 +309,7 @@ def test_folders_that_are_taken(csv, tiny_config, tmp_path):
         train_run(csv, other / "thesis.txt", tiny_config())
     with pytest.raises(UserError, match="is not a run folder: it has no config.yaml"):
         open_run(other)
-    with pytest.raises(UserError, match="no such run folder"):
+    with pytest.raises(UserError, match="is not a run folder: there is no such folder"):
         open_run(tmp_path / "nowhere")
 
 
@@ -337,10 +337,18 @@ def test_data_that_was_changed_or_is_gone(wide_frame, tiny_config, tmp_path):
     with pytest.raises(UserError, match="data.csv was changed since training"):
         evaluate_run(out)
     assert evaluate_run(out, data_path=data).windows == 24 - 6
+    after = predict_run(out)
+    assert after.frame["day"].iloc[0] == wide_frame["day"].iloc[120]
+    assert "was changed since training: the forecast follows its rows up to 2024-04-29" in after.notes[-1]
+    wide_frame.rename(columns={"a": "z"}).assign(y=1.0).to_csv(data, index=False)
+    with pytest.raises(UserError, match="no longer fits the model .*: restore it, or name the file to forecast"):
+        predict_run(out)
     data.unlink()
     with pytest.raises(UserError, match="data.csv is gone: put it back"):
         backtest_run(out)
-    assert len(predict_run(out)) == 14
+    gone = predict_run(out)
+    assert (len(gone.frame), gone.data.total_length) == (14, 14)
+    assert "is gone: the forecast follows the rows of training" in gone.notes[0]
 
 
 def test_a_damaged_configuration(csv, tiny_config, tmp_path):

@@ -125,9 +125,9 @@ def test_a_strand_is_drawn_in_training_alone_and_prediction_reads_both(monkeypat
     read: dict[bool, set[tuple[int, ...]]] = {True: set(), False: set()}
     original = Encoder.forward
 
-    def noted(self, ids, lengths, weights=None):
+    def noted(self, ids, lengths):
         read[self.training] |= {tuple(row[:n].tolist()) for row, n in zip(ids, lengths.tolist(), strict=True)}
-        return original(self, ids, lengths, weights)
+        return original(self, ids, lengths)
 
     monkeypatch.setattr(Encoder, "forward", noted)
     model = new(strands="augment")

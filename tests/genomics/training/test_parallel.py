@@ -38,6 +38,7 @@ if what == "train":
 else:
     config = PretrainConfig(steps=4, length=32, rows=3, every=2, optimiser=optimiser)
     model = new_pretrain_model(encoder(directions="both"), Nucleotides(), config)
+    model.encoder.dropout.p = 0.0
     pretrain(model, Genome(records(), Nucleotides(), 0.1), config, out, hardware=hardware)
 if is_first_process():
     save_file({name: x.clone() for name, x in model.state_dict().items()}, out / "trained.safetensors")

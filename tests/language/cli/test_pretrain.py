@@ -115,9 +115,9 @@ def test_resume_refuses_changed_data(shards, run, tmp_path):
     shutil.copytree(run, out)
     shutil.rmtree(out / "model")
     config = yaml.safe_load((out / "config.yaml").read_text())
-    config["data"]["sha256"] = "0" * 64
+    config["data"][0]["sha256"] = "0" * 64
     (out / "config.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(UserError, match="are not those that the run in"):
+    with pytest.raises(UserError, match="are not those that it was started on"):
         titans("--resume", "--out", out)
 
 
@@ -214,15 +214,30 @@ def test_a_finished_run_is_trained_further_on_shards_that_were_moved(shards, run
     shutil.copytree(run, out)
     shutil.copytree(shards, moved)
     config = yaml.safe_load((out / "config.yaml").read_text())
-    config["data"]["path"] = str(tmp_path / "gone")
+    config["data"][0]["path"] = str(tmp_path / "gone")
     (out / "config.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(UserError, match="are not in .*gone any more: say where with --data"):
+    with pytest.raises(UserError, match="are gone: .* say with --data where they are now"):
         titans("--resume", "--out", out, "--max-steps", 3)
     titans("--resume", "--out", out, "--max-steps", 3, "--data", moved)
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "validation_loss" in row] == [2, 3]
     assert not torch.equal(load_model(out).embedding.weight, load_model(run).embedding.weight)
     assert read_config(out, RunConfig).training.steps == 3
+
+
+def test_shards_are_mixed_by_weight(shards, tmp_path):
+    (tmp_path / "b.txt").write_text("0123456789" * 200)
+    prepare([tmp_path / "b.txt"], load_tokenizer("bytes"), tmp_path / "digits")
+    mixed = ("--data", tmp_path / "digits", "--weights", 3, 1)
+    pretrain(shards, tmp_path / "x", *mixed)
+    run = read_config(tmp_path / "x", RunConfig)
+    assert [(Path(one.path).name, one.options["weight"]) for one in run.data] == [("shards", 3.0), ("digits", 1.0)]
+    log = [json.loads(line) for line in (tmp_path / "x" / "log.jsonl").read_text().splitlines()]
+    assert "bits_per_byte" in log[-1]
+    with pytest.raises(UserError, match="--weights has 1 numbers for 2 folders of --data"):
+        pretrain(shards, tmp_path / "y", *mixed[:2], "--weights", 3)
+    with pytest.raises(UserError, match="--data names 1 folders, the run in .* reads 2"):
+        titans("--resume", "--out", tmp_path / "x", "--data", shards, "--max-steps", 3)
 
 
 OLD_RUN = """\
@@ -241,7 +256,7 @@ versions: {python: 3.11.9, titans-seq: 0.1.0}
 def test_the_run_folders_of_earlier_versions_are_read(tmp_path):
     (tmp_path / "config.yaml").write_text(OLD_RUN)
     run = read_config(tmp_path, RunConfig)
-    assert (run.data.path, run.data.sha256, run.origin.versions["titans-seq"]) == ("/data/shards", "abc", "0.1.0")
+    assert (run.data[0].path, run.data[0].sha256, run.origin.versions["titans-seq"]) == ("/data/shards", "abc", "0.1.0")
     assert run.training.batches.rows == 2
     assert run.training.optimiser.warmup_steps(100) == 50
 

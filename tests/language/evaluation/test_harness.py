@@ -75,8 +75,28 @@ def test_text_until_a_string() -> None:
     stop = whole[4:6]
     for until in (stop, [stop], ["", stop]):
         assert answers.generate_until([ask("It was", settings | {"until": until})]) == [whole[: whole.index(stop)]]
-    greedy = [{"until": ["\n\n\n"], "max_gen_toks": 5}, {"until": [], "temperature": 0.7, "max_gen_toks": 5}]
-    assert len({*answers.generate_until([ask("It was", some) for some in greedy])}) == 1
+
+
+@pytest.mark.parametrize("name", ["max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens"])
+def test_the_number_of_tokens_under_any_name(name: str) -> None:
+    answers = Answers(small(tokenizer=CharacterTokenizer("abcdefgh"), seed=3))
+    assert [len(text) for text in answers.generate_until([ask("badge", {name: 3}), ask("badge", {name: 0})])] == [3, 0]
+    with pytest.raises(UserError, match=f"{name} must be a whole number of at least 0, got -1"):
+        answers.generate_until([ask("badge", {name: -1})])
+
+
+def test_a_temperature_draws_by_itself() -> None:
+    answers = Answers(small(tokenizer=CharacterTokenizer("abcdefgh"), seed=3))
+
+    def text(**settings: object) -> str:
+        return answers.generate_until([ask("badge", {"max_gen_toks": 20, **settings})])[0]
+
+    assert text() == text(temperature=0.0) == text(temperature=5.0, do_sample=False) == text(temperature=None)
+    drawn = text(temperature=5.0)
+    assert drawn != text()
+    assert drawn == text(temperature=5.0, do_sample=True) == text(temperature=5.0, top_k=0) == text(temperature=5.0, top_k=-1)
+    with pytest.raises(UserError, match="the settings of an answer: top_k must be at least 1"):
+        text(temperature=1.0, top_k=-2)
 
 
 def test_the_package_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

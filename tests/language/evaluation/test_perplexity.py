@@ -101,6 +101,15 @@ def test_wrong_requests_are_refused(tmp_path: Path) -> None:
         evaluate_texts(small(), [], 32)
 
 
+def test_a_loss_that_is_not_finite_is_no_result(tmp_path: Path) -> None:
+    trained = small("lmm")
+    with torch.no_grad():
+        trained.model.embedding.weight[ord("c")] = math.nan
+    (path,) = write(tmp_path, "ab" * 30 + "c" + "ab")
+    with pytest.raises(UserError, match=r"0\.txt: the loss of token \d+ is not finite: the model's memory diverges"):
+        evaluate_texts(trained, [TextTokens(path, trained.tokenizer)], 32)
+
+
 def test_real_text(shared_data: Path, tmp_path: Path) -> None:
     words = (shared_data / "text" / "tinyshakespeare.txt").read_text()[:1500]
     result = evaluate(tmp_path, words, length=64)

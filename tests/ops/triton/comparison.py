@@ -91,6 +91,7 @@ def measure(
         y, after = memory_scan(**piece, state=now, rule=rule, chunk_size=chunk_size, backend=backend)  # type: ignore[arg-type]
         assert after is not None
         outputs, now = [*outputs, y], after
+    assert isinstance(state.position, int)
     assert now.position == (state.position + length) % chunk_size
     results = {"y": torch.cat(outputs, 1), **state_tensors(now)}
     generator = torch.Generator().manual_seed(2)

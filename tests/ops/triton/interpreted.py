@@ -6,6 +6,7 @@ TRITON_INTERPRET when it is imported, and because a load out of bounds ends the 
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +25,8 @@ from tests.ops.triton.agreement import (
 from tests.ops.triton.comparison import RULES
 from tests.tolerances import assert_all_close, assert_close
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
+from titans_seq.ops import memory_scan
+from titans_seq.ops.dispatch import Backend
 from titans_seq.ops.triton.operator import fused_memory, fused_memory_backward
 
 pytestmark = pytest.mark.usefixtures("empty_tensors_hold_nan")
@@ -162,3 +165,35 @@ def test_opcheck(momentum: bool, opened: bool) -> None:
     count = 3 + momentum
     saved, d_results = results[count:], [torch.ones_like(x) for x in results[:count]]
     torch.library.opcheck(fused_memory_backward, (*arguments[:9], saved, d_results, *arguments[9:14]))
+
+
+def test_what_the_kernels_cannot_differentiate_is_refused() -> None:
+    case = replace(CASE, length=3, dtype=torch.float32)
+    inputs, state = draw_inputs(case), draw_state(case, None)
+    v = inputs["v"]
+    assert v is not None
+
+    def outputs(v: torch.Tensor, backend: Backend) -> torch.Tensor:
+        given: dict[str, Any] = inputs | {"v": v, "state": state, "rule": case.rule, "chunk_size": case.chunk_size}
+        return memory_scan(**given, backend=backend)[0]
+
+    with pytest.raises(ValueError, match="fused kernels know reverse mode alone"):
+        torch.func.jvp(lambda v: outputs(v, "triton"), (v,), (v,))
+    v.requires_grad_()
+    (first,) = torch.autograd.grad(outputs(v, "triton").square().sum(), v, create_graph=True)
+    with pytest.raises(RuntimeError, match="no second derivative: pass backend='chunked' or backend='reference'"):
+        torch.autograd.grad(first.sum(), v)
+
+
+def test_packed_documents_and_unlike_positions() -> None:
+    """Ordinary calls of the kernels, cut by documents."""
+    case = replace(CASE, length=40, heads=1, dtype=torch.float32)
+    borders = torch.tensor([0, 3, 21, 40])
+    given: dict[str, Any] = draw_inputs(case) | {"state": draw_state(case, None), "rule": case.rule, "chunk_size": 16}
+    (y, after), (expected, same) = (
+        memory_scan(**given, cu_seqlens=borders, backend=name) for name in ("triton", "chunked")
+    )
+    assert after is not None
+    assert same is not None
+    assert_close(y, expected, 1e-5)
+    assert_all_close(state_tensors(after), state_tensors(same), 1e-5)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from titans_seq.memory import ACTIVATIONS, NORM_EPS, Architecture
+from titans_seq.autodiff import by_autograd
+from titans_seq.memory import ACTIVATIONS, NORM_EPS, Architecture, layer_norm
 
 _aten = torch.ops.aten
 
@@ -15,11 +16,16 @@ class Norm:
     """LayerNorm without affine parameters over the last axis: value, derivative and second derivative."""
 
     def __init__(self, x: Tensor) -> None:
-        self.x = x
-        self.y, self.mean, self.rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, NORM_EPS)
+        self.x, self.mean = x, None
+        if by_autograd(x):
+            self.y, self.rstd = layer_norm(x)
+        else:
+            self.y, self.mean, self.rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, NORM_EPS)
 
     def backward(self, g: Tensor) -> Tensor:
         """Return J g; the Jacobian J is symmetric."""
+        if self.mean is None or by_autograd(g):
+            return self.rstd * (g - g.mean(-1, keepdim=True) - self.y * (g * self.y).mean(-1, keepdim=True))
         shape = [self.x.shape[-1]]
         mask = [True, False, False]
         return _aten.native_layer_norm_backward(g, self.x, shape, self.mean, self.rstd, None, None, mask)[0]

@@ -8,15 +8,19 @@ are those of `updates`, with the chunks in front: queries `[N, G, C, K]`, keys `
 import functools
 import json
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from titans_seq.autodiff import differentiable_gradients
 from titans_seq.config import from_dict, to_dict
 from titans_seq.memory import Coefficients, MemoryRule
 from titans_seq.ops.chunked.backward import chunk_backward
 from titans_seq.ops.chunked.forward import Chunk, anchor_of, chunk_forward, next_slots, writes
 from titans_seq.registry import kind_of
+
+T = TypeVar("T")
 
 # Rules by their text. Encoding a rule puts it here, so that an operator gets the very rule that it was called with, in
 # a notebook too that has defined a class anew under its old kind.
@@ -81,8 +85,7 @@ def _anchor(rule: MemoryRule, slots: list[Tensor], given: list[Tensor]) -> list[
     return [*(slot[:, 0] for slot in slots[: len(slots) - len(given)]), *given] if given else anchor_of(rule, slots)
 
 
-@torch.library.custom_op("titans_seq::chunked_memory", mutates_args=())
-def chunked_memory(
+def run_chunks(
     q: Tensor,
     written: list[Tensor],
     coefficients: list[Tensor],
@@ -94,7 +97,7 @@ def chunked_memory(
     closes: bool,
     carry_out: bool,
 ) -> list[Tensor]:
-    """Run whole chunks.
+    """Run whole chunks: what `chunked_memory` does, in plain PyTorch.
 
     Args:
         q: queries.
@@ -126,6 +129,9 @@ def chunked_memory(
     # An operator's outputs must be tensors of their own: slots that no chunk changed do not occur, as N >= 1.
     carried = slots[first:] if carry_out else []
     return [_stack(outputs), *carried, *(_stack(layer) for layer in zip(*saved, strict=True))]
+
+
+chunked_memory = torch.library.custom_op("titans_seq::chunked_memory", run_chunks, mutates_args=())
 
 
 @chunked_memory.register_fake
@@ -202,13 +208,28 @@ def _differentiate(ctx, gradients):
     (q,), written, coefficients, slots, anchor, saved = _split(ctx.saved_tensors, ctx.counts)
     d_output = gradients[0].contiguous()
     d_carried = [g.contiguous() for g in gradients[1 : 1 + ctx.carried]]
-    groups = (q, written, coefficients, slots, anchor, saved, d_output, d_carried)
-    result = chunked_memory_backward(*groups, *ctx.options)
+    if torch.is_grad_enabled():
+        result = _gradients_again(ctx, gradients)
+    else:
+        groups = (q, written, coefficients, slots, anchor, saved, d_output, d_carried)
+        result = chunked_memory_backward(*groups, *ctx.options)
     (d_q,), d_written, d_coefficients, d_slots, d_anchor = _split(result, ctx.counts[:-1])
     return d_q, d_written, d_coefficients, d_slots, d_anchor, *[None] * 5
 
 
-def _split(tensors: Sequence[Tensor], counts: Sequence[int]) -> list[list[Tensor]]:
+def _gradients_again(ctx, gradients) -> list[Tensor | None]:
+    """Return the gradients in a form that can be differentiated again: by PyTorch, which then keeps everything."""
+    rule, sets, _, closes = ctx.options
+
+    def run(*tensors: Tensor) -> list[Tensor]:
+        (q,), written, coefficients, slots, anchor = _split(tensors, ctx.counts[:-1])
+        return run_chunks(q, written, coefficients, slots, anchor, rule, sets, 0, closes, ctx.carried > 0)
+
+    count = sum(ctx.counts[:-1])
+    return differentiable_gradients(run, ctx.saved_tensors[:count], gradients[: 1 + ctx.carried])
+
+
+def _split(tensors: Sequence[T], counts: Sequence[int]) -> list[list[T]]:
     """Split a sequence of tensors into groups of the given sizes."""
     rest = iter(tensors)
     return [[next(rest) for _ in range(count)] for count in counts]

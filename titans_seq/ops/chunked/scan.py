@@ -10,9 +10,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from titans_seq.autodiff import transformed
 from titans_seq.memory import Algorithm, Coefficients, Gates, MemoryState
 from titans_seq.ops.chunked.forward import anchor_of
-from titans_seq.ops.chunked.operator import chunked_memory, encode_rule
+from titans_seq.ops.chunked.operator import chunked_memory, encode_rule, run_chunks
 from titans_seq.ops.chunked.updates import per_sequence
 from titans_seq.ops.inputs import Scan
 
@@ -103,6 +104,7 @@ def memory_scan_chunked(scan: Scan, return_state: bool = True) -> tuple[Tensor, 
         slots = [_to_slots(w, s, rule.algorithm.slots if layer >= first else 1) for layer, (w, s) in pairs]
         anchor = [_to_slots(a, a, 1)[:, 0] for a in state.anchor[first:]] if scan.position else []
         outputs, position, opened = [], scan.position, anchor
+        run = run_chunks if transformed() else chunked_memory
         every, encoded = RECOMPUTE_EVERY if torch.is_grad_enabled() else 0, encode_rule(rule)
         piece = TOKENS_PER_PIECE_BY_CHANNEL if rule.retention.per_channel else chunk_size
         for start, chunk, count in _segments(length, scan.position, chunk_size, piece):
@@ -112,7 +114,7 @@ def memory_scan_chunked(scan: Scan, return_state: bool = True) -> tuple[Tensor, 
             if position and not anchor:  # these tokens open a chunk and leave it open
                 opened = anchor_of(rule, slots)[first:]
             carry_out = return_state or stop < length
-            result = chunked_memory(
+            result = run(
                 _heads_first(q[:, start:stop].to(dtype), chunk),
                 [_windows(x[:, start : stop + lookback], chunk, lookback) for x in written],
                 [x for c in found for x in c.tensors()],

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from titans_seq.autodiff import transformed
 from titans_seq.memory import Coefficients
 
 
@@ -119,7 +120,7 @@ class _PerHead(Updates):
         scaled = _scaled_rows(x, self.c.read[..., : slot.shape[1]])
         scores = torch.bmm(x, written.inputs.mT)
         mixed = scores * self.c.mix
-        y = rows_times(scaled, _stacked(slot)).baddbmm_(mixed, written.errors, alpha=-1)
+        y = _less(rows_times(scaled, _stacked(slot)), mixed, written.errors)
         return y, (scaled, scores, mixed)
 
     def read_backward(
@@ -144,7 +145,7 @@ class _PerHead(Updates):
         else:
             old = self.c.carry @ slot.flatten(2)
         added = _scaled_rows(written.inputs, self.c.write.mT).mT
-        new = old.reshape(groups, -1, slot.shape[-1]).baddbmm_(added, written.errors, alpha=-1)
+        new = _less(old.reshape(groups, -1, slot.shape[-1]), added, written.errors)
         return new.view(groups, -1, *slot.shape[2:])
 
     def carry_backward(
@@ -174,9 +175,9 @@ class _PerChannel(Updates):
     def read(self, x: Tensor, slot: Tensor, written: Written) -> tuple[Tensor, tuple[Tensor, ...]]:
         scores = torch.bmm(x, written.inputs.mT).unsqueeze(1)
         mixed = self.c.mix * scores  # [G, out, C, S]
-        y = (mixed @ written.errors.mT.unsqueeze(-1)).squeeze(-1).neg_()
+        y = -(mixed @ written.errors.mT.unsqueeze(-1)).squeeze(-1)
         for m in range(slot.shape[1]):
-            y.addcmul_(self.c.read[..., m], rows_times(x, slot[:, m]).mT)
+            y = y + self.c.read[..., m] * rows_times(x, slot[:, m]).mT
         return y.mT.contiguous(), (scores, mixed)
 
     def read_backward(
@@ -234,6 +235,12 @@ class _PerChannel(Updates):
 def updates(c: Coefficients) -> Updates:
     """Apply coefficients `[G, C, n]` per head, or `[G, out, C, n]` per channel."""
     return _PerChannel(c) if c.read.dim() == 4 else _PerHead(c)
+
+
+def _less(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return `x - a b` of matrices, in x's own memory where it can be."""
+    # `torch.func.vmap` cannot write what differs from sample to sample into what does not.
+    return torch.baddbmm(x, a, b, alpha=-1) if transformed() else x.baddbmm_(a, b, alpha=-1)
 
 
 def _stacked(slots: Tensor) -> Tensor:

@@ -150,3 +150,12 @@ def _differentiate(ctx, gradients):
 
 
 fused_memory.register_autograd(_differentiate, setup_context=_setup_context)
+
+
+def _refuse(ctx, *gradients):
+    raise RuntimeError(
+        "the fused kernels have no second derivative: pass backend='chunked' or backend='reference' to memory_scan"
+    )
+
+
+fused_memory_backward.register_autograd(_refuse)

@@ -6,6 +6,7 @@ import os
 
 import torch
 
+from titans_seq.autodiff import transformed
 from titans_seq.memory import (
     L2,
     Architecture,
@@ -69,6 +70,7 @@ def refused_by_triton(traits: Traits) -> str | None:
     rule = traits.rule
     return (
         refused_by_machine(traits.device)
+        or ("fused kernels know reverse mode alone" if transformed() else None)
         or (None if rule is None else _refused_rule(rule, traits.gates_per_layer))
         or _refused_sizes(traits, None if rule is None else rule.architecture)
     )

@@ -1,0 +1,193 @@
+"""The zero-shot forecaster beside methods of statistics, on the last horizon of every series of the Monash sets.
+
+    python -m benchmarks.zero_shot                                  # every row that is not there yet
+    python -m benchmarks.zero_shot --sets hospital --models zero-shot AutoETS
+    python -m benchmarks.zero_shot --part validation --weights runs/p   # while choosing: the horizon before the last
+    python -m benchmarks.zero_shot --table                          # the tables of the rows that are there
+
+The test part is the last horizon of each series, and is for the weights that are shipped; choices are made on the
+horizon before it. MASE divides by the seasonal error of the series before the forecast; the weighted quantile loss
+(WQL) is over nine deciles. Published rows are of https://github.com/autogluon/fev, commit 1bc95fd.
+"""
+
+import csv
+import functools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import tyro
+
+from benchmarks.provenance import provenance
+from forecasting.data.tsf import read_tsf
+from forecasting.evaluation.origins import compare, cut_origins
+from forecasting.evaluation.statistical import SeasonalNaive, Statistical
+from forecasting.forecaster import Forecaster
+from forecasting.runs.fine_tuned import starting_model
+from forecasting.zero_shot.model import ZeroShotModel
+from forecasting.zero_shot.saving import SHIPPED, weights_of
+from titans_seq.checkpoint import WEIGHTS
+from titans_seq.errors import UserError, choose
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.rows import row_of
+from titans_seq.jsonl import read_rows
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "zero_shot.jsonl"
+PUBLISHED = HERE / "published_zero_shot.csv"
+DATA = HERE.parents[1] / "shared" / "data" / "forecasting" / "monash"
+OURS, NAIVE = "zero-shot", "seasonal naive"
+
+
+@dataclass(frozen=True)
+class Set:
+    """A set: its horizon, and the season of its MASE (the published one, which need not be the data's own)."""
+
+    horizon: int
+    season: int
+
+
+SETS = {
+    "hospital": Set(12, 12),
+    "m1_monthly": Set(18, 12),
+    "m1_quarterly": Set(8, 4),
+    "m3_quarterly": Set(8, 4),
+    "m3_yearly": Set(6, 1),
+    "fred_md": Set(12, 12),
+    "tourism_quarterly": Set(8, 4),
+    "m4_hourly": Set(48, 24),
+    "us_births": Set(30, 1),
+    "saugeenday": Set(30, 1),
+}
+SEVEN = tuple(SETS)[:7]
+"""The sets of the published table, which relative scores are averaged over."""
+
+MODELS: dict[str, Callable[[ZeroShotModel], Forecaster]] = {
+    OURS: lambda model: model.forecaster,
+    NAIVE: lambda model: SeasonalNaive(),
+    "AutoETS": lambda model: Statistical("AutoETS"),
+    "AutoTheta": lambda model: Statistical("AutoTheta"),
+    "AutoARIMA": lambda model: Statistical("AutoARIMA"),
+}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Score what has no row yet.
+
+    Args:
+        sets: which.
+        models: which.
+        part: the last horizon (test), or the one before it.
+        weights: run or model folder; the shipped weights if not given.
+        data_dir: folder of the sets.
+        results: file of the rows.
+        table: print the table of the rows that are there.
+    """
+
+    sets: tuple[str, ...] = tuple(SETS)
+    models: tuple[str, ...] = tuple(MODELS)
+    part: Literal["test", "validation"] = "test"
+    weights: Path | None = None
+    data_dir: Path = DATA
+    results: Path = RESULTS
+    table: bool = False
+
+
+def run(arguments: Arguments) -> None:
+    """Measure and add the rows that are not there yet.
+
+    Raises:
+        UserError: for an unknown set or model, or a set that is not in the data folder.
+    """
+    folder = SHIPPED if arguments.weights is None else weights_of(arguments.weights)
+    weights = file_hash(folder / WEIGHTS)
+    model = starting_model(None if arguments.weights is None else str(arguments.weights))
+    for name in arguments.sets:
+        choose(name, tuple(SETS), "set")
+        for method in arguments.models:
+            choose(method, tuple(MODELS), "model")
+            identity = {"set": name, "model": method, "part": arguments.part, **asdict(SETS[name])}
+            identity["weights"] = weights if method == OURS else None
+            measure = functools.partial(_scores, arguments, name, MODELS[method](model))
+            row = row_of(arguments.results, identity, measure)
+            shown = f"MASE {row['mase']:.4f}, WQL {row['quantile_loss']:.4f}, coverage {row['coverage']:.3f}"
+            print(f"{name:18} {method:15} {shown}, {row['seconds']:.1f} s", flush=True)
+
+
+def _scores(arguments: Arguments, name: str, forecaster: Forecaster) -> Mapping[str, Any]:
+    path = arguments.data_dir / f"{name}_dataset.tsf.gz"
+    if not path.is_file():
+        raise UserError(f"{path} is not there: say with --data-dir where the Monash sets are")
+    data, of = read_tsf(path), SETS[name]
+    windows = 2 if arguments.part == "validation" else 1
+    origins = cut_origins(data, of.horizon, windows=windows, season=of.season)
+    result = compare(origins[:1], {"it": forecaster}, of.horizon)
+    scores = asdict(result.scores["it"])
+    return {**scores, "series": len(origins[0].items), "provenance": provenance()}
+
+
+def table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str:
+    """Make the Markdown table of a part: MASE and WQL of every set and model, and their means relative to naive.
+
+    Args:
+        rows: as read; of ours the latest of each set counts.
+        part: test or validation.
+    """
+    scores: dict[str, dict[str, tuple[float, float | None]]] = {}
+    for row in rows:
+        if row["part"] == part:
+            scores.setdefault(row["model"], {})[row["set"]] = (row["mase"], row["quantile_loss"])
+    if part == "test":
+        for row in csv.DictReader(PUBLISHED.read_text(encoding="utf-8").splitlines()):
+            wql = float(row["wql"]) if row["wql"] else None
+            scores.setdefault(f"{row['model']} (published)", {})[row["set"]] = (float(row["mase"]), wql)
+    names = [name for name in SETS if any(name in own for own in scores.values())]
+    lines = ["| MASE / WQL | " + " | ".join(names) + " | relative, seven sets |", "|---" * (len(names) + 2) + "|"]
+    naive = scores.get(NAIVE, {})
+    for model, own in scores.items():
+        cells = [_cell(own.get(name)) for name in names]
+        lines.append(f"| {model} | {' | '.join(cells)} | {_relative(own, naive)} |")
+    return "\n".join(lines)
+
+
+def _cell(scores: tuple[float, float | None] | None) -> str:
+    if scores is None:
+        return "-"
+    mase, wql = scores
+    return f"{mase:.3f} / {'-' if wql is None else f'{wql:.3f}'}"
+
+
+def _relative(own: Mapping[str, tuple[float, float | None]], naive: Mapping[str, tuple[float, float | None]]) -> str:
+    """Geometric means of MASE and WQL over those of the seasonal naive forecast; "-" unless all seven are there."""
+    means = []
+    for column in (0, 1):
+        pairs = [(own.get(name, (None, None))[column], naive.get(name, (None, None))[column]) for name in SEVEN]
+        if any(a is None or b is None for a, b in pairs):
+            means.append("-")
+            continue
+        means.append(f"{np.exp(np.mean([np.log(a / b) for a, b in pairs])):.3f}")  # pyright: ignore
+    return " / ".join(means)
+
+
+def main() -> int:
+    """Run the command line."""
+    arguments = tyro.cli(Arguments, description=__doc__)
+    torch.set_num_threads(1)
+    try:
+        if arguments.table:
+            print(table(read_rows(arguments.results), arguments.part))
+            return 0
+        run(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""`titans forecast` on a data file, or on a run that began with pretrained weights: forecasts without training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from titans_seq.errors import UserError
+
+from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series, own_names, read_table
+from ..data.writing import check_table_file, write_frame
+from ..evaluation.best import Choice, choose_best
+from ..forecaster import Forecaster
+from ..inference import forecast_frame
+from ..inputs import read_like, with_known_future
+from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, starting_model, update_run
+from .tables import moment, score_text
+from .train import frame_options, table_options
+
+if TYPE_CHECKING:
+    from ..zero_shot.model import ZeroShotModel
+    from .options import BacktestOptions, Evaluate, Plot, Predict, Update
+
+
+def applies(path: Path) -> bool:
+    """Say whether a path is a data file, or a run that began with pretrained weights."""
+    return path.is_file() or is_fine_tuned(path)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is to be forecast, and by what.
+
+    Attributes:
+        model: calibrated.
+        data: the series.
+        horizon: steps.
+        run: the run folder; None for a data file.
+        table: how another file is written.
+    """
+
+    model: "ZeroShotModel"
+    data: SeriesData
+    horizon: int
+    run: Path | None
+    table: TableOptions
+
+
+def _task(options: Any, file: Path | None, *, calibrate: bool = True) -> _Task:
+    """Open the run or read the file that a verb is given, and say what was read.
+
+    Args:
+        options: of the verb.
+        file: another data file for a run.
+        calibrate: whether to calibrate on the past of a file.
+    """
+    from titans_seq.experiment.record import read_config
+
+    path, weights = options.run, getattr(options, "weights", None)
+    if path.is_file():
+        if file is not None:
+            raise UserError(f"{path} is a data file, and {file} another one: give one of them")
+        if options.horizon is None:
+            raise UserError("no horizon is given: add --horizon with the number of steps to forecast")
+        table = table_options(options.text, TableOptions())
+        frame = frame_options(options.columns, FrameOptions())
+        data = load_series(path, frame, table)
+        _tell(data)
+        model = starting_model(None if weights is None else str(weights), frame)
+        if calibrate:
+            model = model.calibrated(data, options.horizon)
+        return _Task(model, data, options.horizon, None, table)
+    if weights is not None:
+        raise UserError(f"--weights are for a data file, and {path} is a run with weights of its own: leave them out")
+    run, model = read_config(path, FineTuningRun), open_fine_tuned(path)
+    assert model.context is not None
+    frame, table = frame_options(options.columns, run.options), table_options(options.text, run.table)
+    if file is not None:
+        data = read_like(file, model.context, frame, table)
+    else:
+        data = _newest(run, model, frame, table)
+    return _Task(model, data, options.horizon or run.horizon, path, table)
+
+
+def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, table: TableOptions) -> SeriesData:
+    """The run's data file as it is now, with a note where it has changed; where it is gone, what the model keeps."""
+    from titans_seq.experiment.provenance import file_hash
+
+    assert model.context is not None
+    path = Path(run.data.path)
+    if not path.is_file():
+        print(f"note: the data file {path} is gone: the rows that the model keeps are forecast from")
+        return model.context
+    data = read_like(path, model.context, frame, table)
+    if file_hash(path) != run.data.sha256:
+        print(f"note: {path} has changed since training: its latest rows are forecast from (update keeps them)")
+    return data
+
+
+def predict(options: "Predict") -> None:
+    """Write the forecast, and show its first rows."""
+    target = options.out
+    if target is None and not options.run.is_file():
+        target = options.run / "forecast.csv"
+    if target is not None:
+        check_table_file(target)
+    task = _task(options, options.new, calibrate=not options.no_calibration)
+    data, forecaster = task.data, task.model
+    if options.known_future is not None:
+        future = read_table(options.known_future, task.table)
+        data = with_known_future(data, future, task.model.options, task.horizon)
+    chosen: Forecaster = forecaster
+    if options.model == "best":
+        choice = choose_best(task.model, task.data, task.horizon)
+        _print_choice(choice)
+        chosen = choice.forecaster
+    levels = tuple(options.levels) or task.model.levels
+    plain = forecast_frame(data, chosen.forecast(data, task.horizon, levels))
+    frame = own_names(plain, data)
+    if target is not None:
+        write_frame(target, frame)
+    _print_calibration(task.model)
+    print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
+    count, more = len(data.items) * len(data.channels), max(0, len(frame) - 5)
+    print(f"... {more:,} more rows; {count:,} series, {moment(plain['time'].min())} to {moment(plain['time'].max())}")
+    print(f"written: {target}" if target is not None else "nothing is written: add --out forecast.csv")
+
+
+def backtest(options: "BacktestOptions") -> None:
+    """Compare forecasts from past cutoffs with baselines."""
+    task = _task(options, options.data, calibrate=False)
+    if options.refit:
+        raise UserError("--refit trains anew at each cutoff, which a run that began with pretrained weights does not")
+    statistics = True if options.statistics else None
+    result = task.model.backtest(
+        task.data, task.horizon, windows=options.windows, step=options.step, statistics=statistics
+    )
+    print(f"{len(result.origins)} cutoffs, horizon {task.horizon}, {len(task.data.items):,} series")
+    print(score_text(result.table, (task.model.levels[0], task.model.levels[-1])))
+    _print_notes(result.notes)
+    print(result.verdict("model"))
+    target = options.out or (None if task.run is None else task.run / "backtest.csv")
+    if target is not None:
+        write_frame(target, result.frame("model"))
+        print(f"written: {target}")
+
+
+def evaluate(options: "Evaluate") -> None:
+    """Print the scores on the rows held out."""
+    if options.run.is_file():
+        raise UserError(
+            f"{options.run} is a data file: titans forecast backtest compares forecasts of it with baselines"
+        )
+    model = open_fine_tuned(options.run)
+    assert model.scores is not None
+    print("rows held out at the end of the series:")
+    print(score_text(model.scores, (model.levels[0], model.levels[-1])))
+    _print_calibration(model)
+    _print_notes(model.notes)
+
+
+def plot(options: "Plot") -> None:
+    """Draw the forecast."""
+    from ..runs.pictures import plot_future
+
+    target = options.out or (Path("forecast.png") if options.run.is_file() else options.run / "forecast.png")
+    task = _task(options, None)
+    data = task.data
+    if options.known_future is not None:
+        data = with_known_future(data, read_table(options.known_future, task.table), task.model.options, task.horizon)
+    plot_future(task.model, data, task.horizon, target, series=options.series, history=options.history)
+    print(f"written: {target}")
+
+
+def update(options: "Update") -> None:
+    """Take new rows into a run."""
+    from titans_seq.experiment.record import read_config
+
+    if not is_fine_tuned(options.run):
+        raise UserError(
+            f"{options.run} is no run that began with pretrained weights: titans forecast predict {options.run} "
+            f"{options.new} forecasts from the new rows"
+        )
+    run, before = read_config(options.run, FineTuningRun), open_fine_tuned(options.run)
+    assert before.context is not None
+    frame, table = frame_options(options.columns, run.options), table_options(options.text, run.table)
+    data = read_like(options.new, before.context, frame, table)
+    model = update_run(options.run, data, options.new)
+    ends = sorted({moment(item.index[-1]) for item in data.items})
+    print(f"{len(data.items):,} series up to {ends[-1]}: taken into context and calibration, without training")
+    _print_calibration(model)
+
+
+def _tell(data: SeriesData) -> None:
+    for line in describe_series(data, calendar=False):
+        print(line)
+    _print_notes(data.notes)
+
+
+def _print_choice(choice: Choice) -> None:
+    print(score_text(choice.comparison.table, None))
+    print(f"{choice.name} is used")
+
+
+def _print_calibration(model: "ZeroShotModel") -> None:
+    calibration = model.calibration
+    if calibration is None:
+        print("intervals are not calibrated: too little of the past can be looked at")
+        return
+    low, high = calibration.levels[0], calibration.levels[-1]
+    after = "" if calibration.after != calibration.after else f", {calibration.after:.0%} with calibration"
+    print(f"intervals {low:g} to {high:g} held {calibration.before:.0%} of past values before calibration{after}")
+
+
+def _print_notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        print(f"note: {note}")

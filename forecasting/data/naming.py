@@ -1,0 +1,45 @@
+"""The columns of a forecast, called as in the file that was read."""
+
+import pandas as pd
+
+from .series import SeriesData
+
+TARGET = "target"
+"""What the column that names the forecast column is called, where ids have columns of their own."""
+
+
+def own_names(forecast: pd.DataFrame, data: SeriesData) -> pd.DataFrame:
+    """Give a forecast the identifier columns and the time column of the table that its series came from.
+
+    A name that another column of the forecast has ("mean", "0.1") is not taken.
+
+    Args:
+        forecast: columns `series` and `time`, and others.
+        data: the series that were forecast.
+
+    Example:
+        >>> from forecasting.data import from_frame
+        >>> rows = {"shop": ["007", "008"], "day": ["2024-01-01"] * 2, "sold": [1.0, 2.0]}
+        >>> from forecasting.data import FrameOptions
+        >>> data = from_frame(pd.DataFrame(rows), FrameOptions(id="shop", freq="D"))
+        >>> own_names(pd.DataFrame({"series": ["007"], "time": [1], "mean": [2.0]}), data).columns.tolist()
+        ['shop', 'day', 'mean']
+    """
+    taken = set(forecast.columns) - {"series", "time"}
+    named = forecast
+    if len(data.time_columns) == 1 and data.time_columns[0] not in {*taken, *data.id_columns, TARGET}:
+        named = named.rename(columns={"time": data.time_columns[0]})
+    free = {*taken, *named.columns} - {"series"}
+    if not data.id_columns or set(data.id_columns) & free or len(set(data.id_columns)) != len(data.id_columns):
+        return named
+    several = len(data.channels) > 1
+    parts = {
+        f"{item.name}/{channel}" if several else item.name: (*item.ids, channel)
+        for item in data.items
+        for channel in data.channels
+    }
+    rows = [parts[name] for name in named["series"]]
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(data.id_columns)}
+    if several:
+        columns[TARGET] = [row[-1] for row in rows]
+    return pd.concat([pd.DataFrame(columns, index=named.index), named.drop(columns="series")], axis=1)

@@ -1,0 +1,181 @@
+"""The run folder of a training that begins with pretrained weights.
+
+config.yaml     horizon, settings, data file and its SHA-256, versions, commit, command
+log.jsonl       the steps of the training
+checkpoints/    the state to go on from, while training
+model/          the model, with a card
+metrics.csv     scores on the rows held out, beside the baselines
+forecast.csv    from `titans forecast predict`
+"""
+
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from titans_seq.config import parse_yaml
+from titans_seq.errors import UserError
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.record import CONFIG, DataRecord, Origin, read_config, write_config
+from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.files import write_text
+from titans_seq.models.saving import MODEL
+from titans_seq.progress import Progress
+
+from ..data import FrameOptions, SeriesData, TableOptions, load_series
+from ..zero_shot.model import ZeroShotModel
+from ..zero_shot.saving import weights_of
+from ..zero_shot.settings import FineTuningConfig
+from ..zero_shot.storage import load_zero_shot
+from .config import RUNS
+
+
+@dataclass(frozen=True)
+class FineTuningRun:
+    """Everything to repeat a run.
+
+    Attributes:
+        horizon: steps to forecast.
+        fine_tuning: how it is trained.
+        refit: whether what is used is trained on all rows in the end.
+        options: what the columns of the data mean.
+        table: how a text file is written.
+        data: the data file and its hash.
+        init: folder of the weights it begins with; None for those of the package.
+        origin: versions, commit and command.
+    """
+
+    horizon: int
+    fine_tuning: FineTuningConfig
+    refit: bool
+    options: FrameOptions
+    table: TableOptions
+    data: DataRecord
+    init: str | None = None
+    origin: Origin = field(default_factory=lambda: Origin.here("torch", "lightning", "numpy", "pandas"))
+
+
+def is_fine_tuned(out: Path) -> bool:
+    """Say whether a folder is a run that begins with pretrained weights."""
+    path = Path(out) / CONFIG
+    return path.is_file() and "fine_tuning" in parse_yaml(path.read_text(encoding="utf-8"), str(path))
+
+
+def starting_model(init: str | None, options: FrameOptions = FrameOptions()) -> ZeroShotModel:
+    """Return the model that forecasts at once, or that training begins with.
+
+    Args:
+        init: a run or model folder; None for the weights of the package.
+        options: how frames are read.
+
+    Raises:
+        UserError: if the folder holds no zero-shot model.
+    """
+    model = ZeroShotModel.pretrained() if init is None else load_zero_shot(weights_of(Path(init)))
+    return ZeroShotModel(model.forecaster, options=options)
+
+
+def fine_tune_run(
+    run: FineTuningRun,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    hardware: Hardware = ONE_DEVICE,
+    progress: Progress = "none",
+    statistics: bool | None = None,
+) -> ZeroShotModel:
+    """Train on a file from pretrained weights, into a run folder.
+
+    Args:
+        run: what and how.
+        out: the run folder: new, empty, or with `overwrite` that of an earlier run.
+        overwrite: replace an earlier run.
+        hardware: what to train on.
+        progress: what to show meanwhile.
+        statistics: see `ZeroShotModel.fit`.
+
+    Raises:
+        UserError: if the folder is taken, the data is refused or training does not stay finite.
+    """
+    data = load_series(run.data.path, run.options, run.table)
+    with RUNS.started(Path(out), run, overwrite):
+        return _train(run, data, Path(out), False, hardware, progress, statistics)
+
+
+def resume_fine_tuning(
+    out: Path, *, hardware: Hardware = ONE_DEVICE, progress: Progress = "none", statistics: bool | None = None
+) -> ZeroShotModel:
+    """Go on with a run that was stopped; a finished one is returned as it is.
+
+    Raises:
+        UserError: if its data is gone or was changed.
+    """
+    out = Path(out)
+    if RUNS.is_finished(out):
+        return open_fine_tuned(out)
+    run = read_config(out, FineTuningRun)
+    if file_hash(Path(run.data.path)) != run.data.sha256:
+        raise UserError(
+            f"the data file {run.data.path} was changed since the run in {out} began: put it back, or train anew with "
+            "--overwrite"
+        )
+    data = load_series(run.data.path, run.options, run.table)
+    return _train(run, data, out, True, hardware, progress, statistics)
+
+
+def _train(
+    run: FineTuningRun,
+    data: SeriesData,
+    out: Path,
+    resume: bool,
+    hardware: Hardware,
+    progress: Progress,
+    statistics: bool | None,
+) -> ZeroShotModel:
+    model = starting_model(run.init, run.options).fit(
+        data,
+        run.horizon,
+        run.fine_tuning,
+        refit=run.refit,
+        statistics=statistics,
+        folder=out,
+        resume=resume,
+        hardware=hardware,
+        progress=progress,
+    )
+    assert model.scores is not None
+    write_text(out / "metrics.csv", model.scores.to_csv(index=False))
+    # The model comes last: a folder with one is a finished run.
+    model.save(out / MODEL)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    RUNS.clear(out)
+    return model
+
+
+def open_fine_tuned(out: Path) -> ZeroShotModel:
+    """Return the model of a finished run.
+
+    Raises:
+        UserError: if it was not finished; the message says how to finish it.
+    """
+    if not RUNS.is_finished(Path(out)):
+        raise UserError(RUNS.describe_unfinished(Path(out)))
+    return load_zero_shot(Path(out) / MODEL)
+
+
+def update_run(out: Path, data: SeriesData, path: Path) -> ZeroShotModel:
+    """Take new rows into a run's context and calibration, without training.
+
+    Args:
+        out: the run folder.
+        data: the series with their new rows.
+        path: the file they were read from; it becomes the run's data file.
+
+    Raises:
+        UserError: if the run was not finished, or the data does not fit it.
+    """
+    run = read_config(Path(out), FineTuningRun)
+    model = open_fine_tuned(Path(out)).update(data)
+    model.save(Path(out) / MODEL)
+    write_config(Path(out), replace(run, data=DataRecord(str(Path(path).resolve()), file_hash(Path(path)))))
+    return model

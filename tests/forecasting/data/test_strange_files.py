@@ -1,0 +1,420 @@
+"""Files as strangers bring them: what they mean, or what the message says."""
+
+import io
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting.data import (
+    FrameOptions,
+    TableOptions,
+    describe_series,
+    from_frame,
+    future_index,
+    load_series,
+    own_names,
+    read_series_batches,
+    read_table,
+)
+from titans_seq.errors import UserError
+
+DAYS = pd.date_range("2024-01-01", periods=30, freq="D")
+LONG = "".join(f"{{id}},{day:%Y-%m-%d},{number}.5\n" for number, day in enumerate(DAYS))
+
+
+def write(folder, text: str | bytes, name: str = "a.csv"):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def daily(separator: str = ",", header: str = "date,v", cells=lambda number: f"{number}.5") -> str:
+    rows = [f"{day:%Y-%m-%d}{separator}{cells(number)}" for number, day in enumerate(DAYS)]
+    return "\n".join([header.replace(",", separator), *rows]) + "\n"
+
+
+# Identifiers
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ("007", "0100"),
+        ("007", "07", "7"),
+        ("1E2", "100"),
+        ("1.10", "1.1"),
+        ("NA", "EU"),
+        ("TRUE", "True", "1"),
+        ("null", "x"),
+    ],
+)
+@pytest.mark.parametrize("name", ["id", "code"])
+def test_identifiers_are_text_as_written(tmp_path, ids, name):
+    path = write(tmp_path, f"{name},date,v\n" + "".join(LONG.format(id=one) for one in ids))
+    data = load_series(path, FrameOptions(id=name))
+    assert [item.name for item in data.items] == sorted(ids)
+    assert data.total_length == 30 * len(ids)
+    frame = pd.DataFrame({"series": sorted(ids), "time": DAYS[0], "mean": 1.0})
+    assert own_names(frame, data)[name].tolist() == sorted(ids)
+
+
+@pytest.mark.parametrize("named", [(), ("region", "store", "sku")])
+def test_several_columns_make_one_identifier_and_come_out_again(tmp_path, named):
+    parts = [(region, store, sku) for region in "NS" for store in ("01", "1") for sku in ("a", "b")]
+    rows = "".join(LONG.format(id=",".join(part)) for part in parts)
+    data = load_series(write(tmp_path, f"region,store,sku,date,v\n{rows}"), FrameOptions(id=named))
+    assert [item.ids for item in data.items] == sorted(parts)
+    assert data.items[0].name == "N/01/a"
+    forecast = pd.DataFrame({"series": [item.name for item in data.items], "time": DAYS[0], "mean": 1.0})
+    named_rows = own_names(forecast, data)
+    assert named_rows.columns.tolist() == ["region", "store", "sku", "date", "mean"]
+    assert named_rows["store"].tolist() == ["01", "01", "1", "1"] * 2
+
+
+def test_names_that_the_forecast_has_itself_are_not_taken():
+    frame = pd.DataFrame({"mean": ["a"] * 30 + ["b"] * 30, "0.1": [*DAYS, *DAYS], "v": 1.0})
+    data = from_frame(frame, FrameOptions(id="mean"))
+    forecast = pd.DataFrame({"series": ["a"], "time": [1], "mean": [1.0], "0.1": [0.5]})
+    assert own_names(forecast, data).columns.tolist() == ["series", "time", "mean", "0.1"]
+
+
+def test_columns_that_are_no_series_are_not_forecast():
+    frame = pd.concat(
+        [
+            pd.DataFrame(
+                {"date": DAYS, "shop": shop, "size": size, "city": "Rome", "month": DAYS.month, "v": np.arange(30.0)}
+            )
+            for shop, size in (("a", 1), ("b", 2))
+        ]
+    )
+    data = from_frame(frame, FrameOptions(id="shop"))
+    assert (data.channels, set(data.unused)) == (("v",), {"size", "city", "month"})
+    assert from_frame(frame, FrameOptions(id="shop", target=("v", "size"))).channels == ("v", "size")
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("cells", "values", "separator"),
+    [
+        (['"5,179.00"', '"12.50"'], [5179, 12.5], ","),
+        (['"$5,050.00"', "$3.00"], [5050, 3], ","),
+        (['"1,234,567"', "5"], [1234567, 5], ","),
+        (['"12,34,567.5"', "5"], [1234567.5, 5], ","),
+        (["4.834,00", "12,50"], [4834, 12.5], ";"),
+        (["1.234.567", "5"], [1234567, 5], ";"),
+        (["4,5 €", "12 €"], [4.5, 12], ";"),
+        (["1 234,5", "2,5"], [1234.5, 2.5], ";"),
+        (["1'234.5", "2.5"], [1234.5, 2.5], ";"),
+        (["12%", "5.5%"], [12, 5.5], ","),
+        (["12 kWh", "5.5 kWh"], [12, 5.5], ","),
+        (["(12.5)", "5.5"], [-12.5, 5.5], ","),
+        (["\N{MINUS SIGN}12.5", "5-"], [-12.5, -5], ","),
+        (["0.125", "1.250"], [0.125, 1.25], ";"),
+        (["True", "False"], [1, 0], ","),
+    ],
+)
+def test_numbers_as_people_write_them(tmp_path, cells, values, separator):
+    text = daily(separator, cells=lambda number: cells[number % 2])
+    assert load_series(write(tmp_path, text)).items[0].values[:2, 0].tolist() == values
+
+
+@pytest.mark.parametrize(("cells", "separator"), [("5.{:03}", ";"), ('"5,{:03}"', ",")])
+def test_numbers_that_can_be_read_in_two_ways_are_asked_for(tmp_path, cells, separator):
+    path = write(tmp_path, daily(separator, cells=lambda number: cells.format(number + 10)))
+    with pytest.raises(UserError, match=r"can be 5\.01 or 5010.*give --thousands . or --decimal ."):
+        load_series(path)
+    sign = "." if separator == ";" else ","
+    assert load_series(path, None, TableOptions(thousands=sign)).items[0].values[0, 0] == 5010
+    assert load_series(path, None, TableOptions(decimal=sign)).items[0].values[0, 0] == 5.01
+
+
+def test_numbers_too_large_to_be_squared_are_named(tmp_path):
+    path = write(tmp_path, daily(cells=lambda number: "5e301"))
+    with pytest.raises(UserError, match=r"line 2, column 'v': 5e\+301 is too large.*another unit"):
+        load_series(path)
+
+
+@pytest.mark.parametrize("ids", [("S01", "S02"), ("No 5", "No 6"), ("5k", "6k")])
+def test_names_that_hold_numbers_are_no_numbers(tmp_path, ids):
+    data = load_series(write(tmp_path, "what,date,v\n" + "".join(LONG.format(id=one) for one in ids)))
+    assert [item.name for item in data.items] == list(ids)
+
+
+# The shape of a table
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "options"),
+    [
+        (f"sep=;\n{daily(';')}", "a.csv", None),
+        (f"# station 12\n# mm\n{daily()}", "a.csv", None),
+        (f"Category: All, and more\n\n{daily()}", "a.csv", None),
+        (f"Report, made today, by us\nx\n{daily()}", "a.csv", TableOptions(skip_rows=2)),
+        (daily("|"), "a.txt", None),
+        (daily("\t"), "a.csv", None),
+        (daily().replace("\n", "\r"), "a.csv", None),
+        (daily().replace("\n", "\r\n"), "a.csv", None),
+        (daily().replace("2024-01-05", "# moved\n2024-01-05"), "a.csv", None),
+        (daily().replace("2024-01-05", "\n2024-01-05"), "a.csv", None),
+        (daily(header="date,v").replace(",", ", ").replace("\n", " \n"), "a.csv", None),
+        (daily(header='"date","v"'), "a.csv", None),
+        (daily().encode("utf-16"), "a.csv", None),
+        (daily().encode("utf-16-le"), "a.csv", None),
+        (b"\xef\xbb\xbf" + daily().encode(), "a.csv", None),
+        (daily().replace("date,v\n", "date,v\n,kWh\n"), "a.csv", None),
+        (daily() + ",\n,\n", "a.csv", None),
+    ],
+)
+def test_every_shape_of_text_gives_the_same_series(tmp_path, text, name, options):
+    data = load_series(write(tmp_path, text, name), None, options)
+    item = data.items[0]
+    assert data.channels == ("v",)
+    assert item.values.ravel().tolist() == [number + 0.5 for number in range(30)]
+    assert item.index.equals(DAYS)
+
+
+def test_rows_that_do_not_fit_the_header(tmp_path):
+    short = load_series(write(tmp_path, "date,v,w\n2024-01-01,1,2\n2024-01-02,1\n2024-01-03,1,2\n"))
+    assert np.isnan(short.items[0].values[1, 1])
+    assert any("1 row shorter than the header" in note for note in short.notes)
+    with pytest.raises(UserError, match="line 3: 3 cells, and the header names 2"):
+        load_series(write(tmp_path, "date,v\n2024-01-01,1\n2024-01-02,1,5\n"))
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "cp932", "cp1251"])
+def test_another_script_is_asked_for_its_encoding(tmp_path, encoding):
+    name = "Продажи" if encoding == "cp1251" else "売上日付"
+    path = write(tmp_path, daily(header=f"date,{name}").encode(encoding))
+    with pytest.raises(UserError, match=rf"name the encoding with --encoding, such as .*{encoding} \('date,{name}'\)"):
+        load_series(path)
+    assert load_series(path, None, TableOptions(encoding=encoding)).channels == (name,)
+
+
+def test_a_column_a_year_becomes_a_row_each(tmp_path):
+    years = ",".join(str(year) for year in range(1990, 2011))
+    rows = "".join(
+        f"{code},{name}," + ",".join(f"{i}.5" for i in range(20)) + ",\n"
+        for name, code in (("Chad", "TCD"), ("Mali", "MLI"))
+    )
+    data = load_series(write(tmp_path, f"code,country,{years}\n{rows}"))
+    assert (data.freq, data.layout, [item.length for item in data.items]) == ("YS-JAN", "long", [20, 20])
+    assert [item.name for item in data.items] == ["MLI", "TCD"]
+    assert any(
+        "2 rows at the end have no value: the future, to be forecast from 2010-01-01 on" in n for n in data.notes
+    )
+
+
+def test_excel_zip_and_compressed_files(tmp_path):
+    frame = pd.DataFrame({"id": ["007"] * 30, "date": DAYS, "v": np.arange(30) + 0.5})
+    with pd.ExcelWriter(tmp_path / "a.xlsx") as book:
+        pd.DataFrame([["Sales of the year"]]).to_excel(book, sheet_name="sold", index=False, header=False)
+        frame.to_excel(book, sheet_name="sold", index=False, startrow=2)
+        frame.assign(v=1.0).to_excel(book, sheet_name="other", index=False)
+    data = load_series(tmp_path / "a.xlsx")
+    assert (data.items[0].name, data.freq, data.items[0].values[3, 0]) == ("007", "D", 3.5)
+    assert load_series(tmp_path / "a.xlsx", None, TableOptions(sheet="other")).items[0].values[3, 0] == 1
+    with pytest.raises(UserError, match="no sheet 'x': expected one of sold and other"):
+        read_table(tmp_path / "a.xlsx", TableOptions(sheet="x"))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("sales.csv", daily())
+        archive.writestr("__MACOSX/sales.csv", "x")
+    assert "read sales.csv of the archive" in load_series(tmp_path / "a.zip").notes
+    with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
+        archive.writestr("more.csv", daily())
+    with pytest.raises(UserError, match="holds 2 tables"):
+        load_series(tmp_path / "a.zip")
+    pd.read_csv(io.StringIO(daily())).to_csv(tmp_path / "a.csv.bz2", index=False)
+    assert load_series(tmp_path / "a.csv.bz2").total_length == 30
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "freq"),
+    [
+        ("Date;Time;v", "{t:%d/%m/%Y};{t:%H:%M};{n}.5", "15min"),
+        ("date,time,v", "{t:%Y-%m-%d},{t:%I:%M %p},{n}.5", "15min"),
+        ("year,month,day,hour,minute,v", "{t.year},{t.month},{t.day},{t.hour},{t.minute},{n}.5", "15min"),
+    ],
+)
+def test_a_time_in_several_columns_is_joined(tmp_path, header, row, freq):
+    times = pd.date_range("2024-01-20", periods=1500, freq=freq)
+    text = "\n".join([header, *(row.format(t=time, n=number % 7) for number, time in enumerate(times))])
+    data = load_series(write(tmp_path, text))
+    assert (data.freq, data.channels) == (freq, ("v",))
+    assert data.items[0].index.equals(times)
+    assert any("together are the time" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("hours", [range(24), range(1, 25)])
+def test_a_day_and_its_hour_are_joined(hours):
+    frame = pd.DataFrame([(day, hour, hour + 0.5) for day in DAYS for hour in hours], columns=["date", "hour", "v"])
+    data = from_frame(frame)
+    assert (data.freq, data.time_columns, data.total_length) == ("h", ("date", "hour"), 720)
+    assert data.items[0].index[0] == DAYS[0] + pd.Timedelta(hours=hours[0])
+
+
+@pytest.mark.parametrize("column", ["year,month", "year,quarter", "Jahr,Monat"])
+def test_year_and_month_apart(tmp_path, column):
+    size = 4 if "quarter" in column else 12
+    rows = "".join(f"{2018 + i // size},{i % size + 1},{i}.5\n" for i in range(24))
+    data = load_series(write(tmp_path, f"{column},v\n{rows}"))
+    assert data.freq == ("QS-JAN" if size == 4 else "MS")
+    assert data.items[0].index[0] == pd.Timestamp("2018-01-01")
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Asia/Kolkata"])
+@pytest.mark.parametrize("freq", ["D", "W-MON", "MS", "B", "h"])
+def test_zones_are_kept_and_come_out(tmp_path, zone, freq):
+    index = pd.date_range("2022-01-01", periods=400 if freq != "h" else 9000, freq=freq, tz=zone)
+    frame = pd.DataFrame({"time": index, "v": np.arange(len(index)) % 7 + 0.5})
+    frame.iloc[:-5].to_csv(tmp_path / "a.csv", index=False)
+    data = load_series(tmp_path / "a.csv")
+    following = future_index(data.items[0].index, data.freq, 5)
+    assert data.freq == freq
+    assert following.equals(index[-5:].tz_convert(following.tz))
+    assert [str(time) for time in following] == [str(time) for time in index[-5:]]
+
+
+def test_clock_times_of_a_named_zone():
+    index = pd.date_range("2023-10-01", "2024-04-10", freq="h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"time": index.tz_localize(None).astype(str), "v": np.arange(len(index)) % 5 + 0.5})
+    with pytest.raises(UserError, match="name the zone with --time-zone"):
+        from_frame(frame)
+    data = from_frame(frame, FrameOptions(time_zone="Europe/Berlin"))
+    assert data.items[0].index.equals(index)
+    with pytest.raises(UserError, match="unknown time zone 'Berlin'"):
+        from_frame(frame, FrameOptions(time_zone="Berlin"))
+    with pytest.raises(UserError, match="does not exist in America/New_York"):
+        from_frame(frame.drop_duplicates("time"), FrameOptions(time_zone="America/New_York"))
+
+
+def test_late_stamps_are_rounded_on_request():
+    late = pd.date_range("2024-01-01", periods=60, freq="15min") + pd.to_timedelta(np.arange(60) % 4, unit="s")
+    frame = pd.DataFrame({"time": late, "v": 1.0})
+    with pytest.raises(UserError, match="with --round, give the right --freq, or take the rows as steps with"):
+        from_frame(frame, FrameOptions(freq="15min"))
+    data = from_frame(frame, FrameOptions(round=True))
+    assert data.items[0].index.equals(pd.date_range("2024-01-01", periods=60, freq="15min"))
+    assert "45 times rounded to 15min, by at most 3 s" in data.notes
+    events = pd.DataFrame({"time": DAYS[0] + pd.to_timedelta(np.cumsum([1, 50, 3, 900, 7, 7000, 20]), "s"), "v": 1.0})
+    with pytest.raises(UserError, match="follow no round step"):
+        from_frame(events, FrameOptions(round=True))
+    assert from_frame(events.iloc[::-1], FrameOptions(rows_are_steps=True)).items[0].index.equals(pd.RangeIndex(7))
+
+
+def test_rows_without_dates_get_them_from_a_start():
+    data = from_frame(pd.DataFrame({"v": np.arange(9.0)}), FrameOptions(start="2020-01-31", freq="ME"))
+    assert (data.freq, str(data.items[0].index[1].date())) == ("ME", "2020-02-29")
+    with pytest.raises(UserError, match="--start 2020-01-30 does not lie on --freq ME"):
+        from_frame(pd.DataFrame({"v": [1.0, 2.0]}), FrameOptions(start="2020-01-30", freq="ME"))
+    with pytest.raises(UserError, match="--start is for rows without dates"):
+        from_frame(pd.DataFrame({"date": DAYS, "v": 1.0}), FrameOptions(start="2020-01-30", freq="D"))
+    with pytest.raises(UserError, match="give --freq too"):
+        FrameOptions(start="2020-01-30")
+
+
+@pytest.mark.parametrize("freq", ["YE-JUN", "W-SUN", "QE-NOV"])
+def test_an_anchor_that_was_typed_is_not_replaced(freq):
+    frame = pd.DataFrame(
+        {"date": pd.date_range("2020-01-06", periods=9, freq={"W-SUN": "W-MON"}.get(freq, "QE")), "v": 1.0}
+    )
+    with pytest.raises(UserError, match=f"do not lie on --freq {freq}"):
+        from_frame(frame, FrameOptions(freq=freq))
+
+
+# Ends
+
+
+def test_rows_without_a_value_at_the_end_are_the_future():
+    values = np.where(np.arange(30) < 26, 1.5, np.nan)
+    data = from_frame(pd.DataFrame({"date": DAYS, "a": values, "b": values}))
+    assert data.total_length == 26
+    assert "4 rows at the end have no value: the future, to be forecast from 2024-01-27 on" in data.notes
+    both = pd.concat([pd.DataFrame({"date": DAYS, "id": name, "v": values}) for name in "xy"])
+    assert [item.length for item in from_frame(both).items] == [26, 26]
+
+
+def test_a_column_or_series_that_died_is_named():
+    values = np.where(np.arange(30) < 20, 1.5, np.nan)
+    data = from_frame(pd.DataFrame({"date": DAYS, "dead": values, "full": 1.0}))
+    assert data.total_length == 30
+    assert any("'dead' since 2024-01-21 (10 steps)" in note and "--known" in note for note in data.notes)
+    long = pd.DataFrame(
+        {"date": [*DAYS] * 3, "id": ["a"] * 30 + ["b"] * 30 + ["c"] * 30, "v": [*values, *np.ones(30), *[np.nan] * 30]}
+    )
+    data = from_frame(long)
+    assert [item.name for item in data.items] == ["a", "b"]
+    assert any("'a' since 2024-01-21 (10 steps)" in note for note in data.notes)
+    assert "left out 1 series without any value: 'c'" in data.notes
+
+
+def test_notes_come_with_an_error(tmp_path):
+    path = write(tmp_path, daily(";", cells=lambda number: "many" if number else "1"))
+    with pytest.raises(UserError) as error:
+        load_series(path)
+    assert error.value.__notes__[:2] == ["cells are separated by ';'", "time is column 'date'"]
+
+
+def test_what_will_be_forecast_is_said():
+    frame = pd.concat(
+        [pd.DataFrame({"shop": shop, "day": DAYS, "v": 1.5, "price": 2.0, "city": "Rome"}) for shop in "ab"]
+    )
+    lines = describe_series(from_frame(frame, FrameOptions(id="shop", known=("price",), time_zone="Europe/Rome")))
+    assert [line.split(maxsplit=1)[0] for line in lines] == [
+        *("targets", "identifiers", "times", "time", "frequency", "season", "covariates", "not")
+    ]
+    text = "\n".join(lines)
+    for part in (
+        "shop: 2 series (a and b)",
+        "Europe/Rome",
+        "D (daily)",
+        "7 steps",
+        "known ahead: price and the calendar",
+        "city",
+    ):
+        assert part in text
+
+
+def test_frames_with_levels_of_names_and_numbered_rows():
+    frame = pd.DataFrame(np.arange(8.0).reshape(4, 2), columns=pd.MultiIndex.from_tuples([("a", "x"), ("b", "y")]))
+    assert from_frame(frame).channels == ("a/x", "b/y")
+    numbered = pd.DataFrame({"v": [1.0, 2.0, 3.0]}, index=range(100, 103))
+    assert future_index(from_frame(numbered).items[0].index, None, 1)[0] == 103
+
+
+# Size
+
+
+def test_batches_of_a_long_file_hold_the_same_series(tmp_path):
+    frame = pd.concat([pd.DataFrame({"id": f"{i:03}", "date": DAYS[: 10 + i % 9], "v": float(i)}) for i in range(40)])
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=17)
+    whole = load_series(tmp_path / "a.parquet")
+    parts = list(read_series_batches(tmp_path / "a.parquet", rows=50))
+    assert len(parts) > 5
+    items = [item for part in parts for item in part.items]
+    assert [item.name for item in items] == [item.name for item in whole.items]
+    assert all(one.index.equals(other.index) for one, other in zip(items, whole.items, strict=True))
+    frame.sort_values(["date", "id"]).to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(UserError, match="do not follow each other: sort the file"):
+        list(read_series_batches(tmp_path / "b.parquet", FrameOptions(id="id", freq="D"), rows=60))
+    (tmp_path / "c.csv").write_text(daily())
+    assert [part.total_length for part in read_series_batches(tmp_path / "c.csv")] == [30]
+
+
+def test_many_columns_are_read_as_numbers_at_once(tmp_path):
+    names = [f"c{i}" for i in range(200)]
+    frame = pd.DataFrame(np.arange(6000.0).reshape(30, 200) + 0.5, columns=names)
+    frame.insert(0, "date", DAYS)
+    frame.iloc[3, 5] = np.nan
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    assert read_table(tmp_path / "a.csv").frame["c9"].dtype == float
+    np.testing.assert_array_equal(load_series(tmp_path / "a.csv").items[0].values, frame[names].to_numpy())
+    frame["c150"] = frame["c150"].map("${:,.1f}".format)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    assert load_series(tmp_path / "a.csv").items[0].values[1, 150] == 350.5

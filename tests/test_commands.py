@@ -1,0 +1,67 @@
+"""How a command line becomes options: what is given wins over a preset, and that over the plain defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tyro.conf import OmitArgPrefixes
+
+from titans_seq.commands import Command, Several, changes, run_command, short
+from titans_seq.errors import UserError
+from titans_seq.experiment.settings import OptimiserConfig
+
+SEEN: list["Options"] = []
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train."""
+
+    name: str
+    """Of the run."""
+    preset: str = "none"
+    """Which settings to begin with."""
+    overwrite: bool = False
+    """Replace it."""
+    set: Several = ()
+    """Changes."""
+    layers: int | None = short("network.layers")
+    """Blocks."""
+    optimiser: OmitArgPrefixes[OptimiserConfig] = field(default_factory=OptimiserConfig)
+
+    def defaults(self) -> Mapping[str, Any]:
+        return {} if self.preset == "none" else {"optimiser": OptimiserConfig(lr=0.5, clip=0.25)}
+
+
+def handle(options: Options) -> None:
+    """Note what came."""
+    SEEN.append(options)
+
+
+def parsed(*arguments: str) -> Options:
+    commands = {"train": Command(f"{__name__}:Options", f"{__name__}:handle", "train", ("--name x",))}
+    assert run_command(commands, "A demo.", ["train", "--name", "x", *arguments], "titans demo") == 0
+    return SEEN.pop()
+
+
+def test_the_command_line_wins_over_the_preset_even_with_the_plain_default() -> None:
+    assert parsed().optimiser == OptimiserConfig()
+    assert parsed("--preset", "fast").optimiser == OptimiserConfig(lr=0.5, clip=0.25)
+    assert parsed("--preset", "fast", "--lr", "1e-3").optimiser == OptimiserConfig(lr=1e-3, clip=0.25)
+
+
+def test_flags_and_lists_mean_the_same_with_a_preset() -> None:
+    given = ("--overwrite", "--set", "a=1", "--set", "b=2", "--layers", "3")
+    for options in (parsed(*given), parsed(*given, "--preset", "fast")):
+        assert (options.overwrite, options.set) == (True, ("a=1", "b=2"))
+        assert changes(options) == {"network.layers": 3}
+    assert changes(parsed()) == {}
+
+
+def test_what_settings_refuse_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match="^lr must be above 0, got -1.0$"):
+        parsed("--lr", "-1")
+    with pytest.raises(UserError, match="unknown command 'trian': expected one of train; did you mean 'train'"):
+        run_command({"train": Command("", "", "", ("",))}, "", ["trian"], "titans demo")
+    assert capsys.readouterr() == ("", "")
