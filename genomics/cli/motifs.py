@@ -79,8 +79,8 @@ def motifs(options: Motifs) -> None:
     found = discover(attributions, how)
     if not found:
         raise UserError(
-            f"no motif is shared by {options.fewest} of the {len(records):,} sequences: give more sequences of the class "
-            f"{target!r}, a smaller --fewest, or a model with better scores"
+            f"no motif is shared by {options.fewest} of the {len(records):,} sequences: give more sequences of "
+            f"class {target!r}, a smaller --fewest, or a model with better scores"
         )
     _write(options, _described(model, found, records, database), records, target)
 
@@ -99,8 +99,8 @@ def _records(options: Motifs) -> "list[Record]":
     long = next((one for one in held if known is not None and known.is_contig(len(one.sequence))), None)
     if long is not None:
         raise UserError(
-            f"{long.name}: has {len(long.sequence):,} bases, far more than the model was trained on: give the intervals "
-            "that it scores high, with --reference (titans dna predict --out x.bed --threshold 0.9 finds them)"
+            f"{long.name}: has {len(long.sequence):,} bases, far more than the model was trained on: give the "
+            "intervals that it scores high, with --reference (titans dna predict --out x.bed finds them)"
         )
     return held
 

@@ -158,8 +158,8 @@ def _check_room(backgrounds: Sequence[str], size: int, what: str) -> None:
     shortest = min(map(len, backgrounds))
     if shortest < size:
         raise UserError(
-            f"{what} takes {size:,} bases, the shortest background has {shortest:,}: give longer backgrounds, or smaller "
-            "distances (--spacing)"
+            f"{what} takes {size:,} bases, the shortest background has {shortest:,}: give longer backgrounds, or "
+            "smaller distances (--spacing)"
         )
 
 

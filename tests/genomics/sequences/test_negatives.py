@@ -13,7 +13,7 @@ from titans_seq.errors import UserError
 
 @pytest.mark.parametrize("sequence", ["", "A", "AC", "AAAA", "ACGTACGTTTGCAN", "ACGGTCA" * 30])
 def test_shuffles_keep_pairs_of_neighbours(sequence: str) -> None:
-    random = np.random.default_rng(0)
+    random, shuffled = np.random.default_rng(0), sequence
     for _ in range(5):
         shuffled = dinucleotide_shuffle(sequence, random)
         assert Counter(zip(shuffled, shuffled[1:], strict=False)) == Counter(zip(sequence, sequence[1:], strict=False))
