@@ -32,7 +32,13 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "backbone": lambda: Backbone(
         [
             config.build(DIM)
-            for config in (LMMConfig(MEMORY), MAGConfig(WINDOW, MEMORY), MALConfig(MEMORY, WINDOW), MAC, AttentionBlockConfig())
+            for config in (
+                LMMConfig(MEMORY),
+                MAGConfig(WINDOW, MEMORY),
+                MALConfig(MEMORY, WINDOW),
+                MAC,
+                AttentionBlockConfig(),
+            )
         ],
         DIM,
     ),

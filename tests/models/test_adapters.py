@@ -16,7 +16,10 @@ from titans_seq.models import CausalLM, CausalLMConfig
 
 PLAIN = NeuralMemoryConfig(heads=2, chunk_size=4, rule=MemoryRule(LinearMemory()), persistent_tokens=2)
 WIDE = NeuralMemoryConfig(
-    heads=2, chunk_size=4, rule=MemoryRule(LinearMemory(), retention=ChannelDecay()), gates=GateConfig(source="convolved")
+    heads=2,
+    chunk_size=4,
+    rule=MemoryRule(LinearMemory(), retention=ChannelDecay()),
+    gates=GateConfig(source="convolved"),
 )
 ROBUST = NeuralMemoryConfig(heads=2, chunk_size=4, rule=preset("yaad"), slow_weights=True)
 ATTENTION = AttentionConfig(heads=2, window=5, persistent_tokens=2)

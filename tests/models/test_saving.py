@@ -82,6 +82,8 @@ def test_a_folder_says_which_version_wrote_it(tmp_path):
     (folder / "config.yaml").write_text("titans_seq: 0.0.9\n" + older.replace("slow_weights: true", ""))
     with pytest.raises(UserError, match=rf"written by titans-seq 0.0.9, read by {__version__}: restore"):
         load_model(folder)
-    (folder / "config.yaml").write_text(f"titans_seq: 9.0.0\n{older}    dropout: 0.1\n".replace("    dropout", "  speed"))
+    (folder / "config.yaml").write_text(
+        f"titans_seq: 9.0.0\n{older}    dropout: 0.1\n".replace("    dropout", "  speed")
+    )
     with pytest.raises(UserError, match=r"speed: unknown field.*written by titans-seq 9.0.0"):
         load_model(folder)

@@ -136,7 +136,9 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
             raise ValueError(f"expected a TitansCache, which this model returns, got a {type(cache).__name__}")
         x = self.model.embedding(input_ids) if inputs_embeds is None else inputs_embeds
         if cu_seqlens is None and cache is None:
-            cu_seqlens = _borders(x, kwargs.pop("cu_seq_lens_q", None), kwargs.pop("position_ids", None), attention_mask)
+            cu_seqlens = _borders(
+                x, kwargs.pop("cu_seq_lens_q", None), kwargs.pop("position_ids", None), attention_mask
+            )
         if use_cache is None:
             use_cache = self.config.use_cache and not self.training
         state = None if cache is None else cache.state

@@ -116,7 +116,9 @@ def check_state(state: Any, kind: type[RowState], x: Tensor, **shapes: tuple[int
             raise ValueError(f"the state is on {tensor.device} and the input on {x.device}: move it with state.to")
         mixed = torch.is_autocast_enabled(x.device.type)
         if not mixed and torch.promote_types(tensor.dtype, x.dtype) != x.dtype:
-            raise ValueError(f"the state is {tensor.dtype} and the input {x.dtype}: convert it with state.to({x.dtype})")
+            raise ValueError(
+                f"the state is {tensor.dtype} and the input {x.dtype}: convert it with state.to({x.dtype})"
+            )
 
 
 def gathered(parts: Sequence[tuple[RowState | None, Sequence[int]]]) -> Any:
@@ -174,7 +176,9 @@ def without_padding(
     if cu_seqlens is not None:
         raise ValueError("give attention_mask or cu_seqlens, not both: packed documents have no padding")
     if attention_mask.shape != x.shape[:2]:
-        raise ValueError(f"attention_mask must be {tuple(x.shape[:2])} as the tokens, got {tuple(attention_mask.shape)}")
+        raise ValueError(
+            f"attention_mask must be {tuple(x.shape[:2])} as the tokens, got {tuple(attention_mask.shape)}"
+        )
     kept = attention_mask.bool()
     if kept.all():
         return module(x, state, return_state=return_state)
