@@ -63,8 +63,9 @@ class FlaLayer(nn.Module):
         True
     """
 
-    def __init__(self, hidden_size: int, block: BlockConfig = LMMConfig(), layer_idx: int | None = None) -> None:
+    def __init__(self, hidden_size: int, block: BlockConfig | None = None, layer_idx: int | None = None) -> None:
         super().__init__()
+        block = block or LMMConfig()
         self.layer_idx = layer_idx
         self.mixer = block.build(hidden_size).mixer
 

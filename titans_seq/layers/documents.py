@@ -110,7 +110,9 @@ def check_state(state: Any, kind: type[RowState], x: Tensor, **shapes: tuple[int
             raise ValueError(
                 f"the state is of {tensor.shape[0]} rows and the input of {x.shape[0]}: pick rows with state.rows"
             )
-        if len(tensor.shape) != len(shape) or any(b is not None and a != b for a, b in zip(tensor.shape, shape)):
+        if len(tensor.shape) != len(shape) or any(
+            b is not None and a != b for a, b in zip(tensor.shape, shape, strict=True)
+        ):
             raise ValueError(f"the state is of another model: {name} is {tuple(tensor.shape)}, expected {shape}")
         if tensor.device != x.device:
             raise ValueError(f"the state is on {tensor.device} and the input on {x.device}: move it with state.to")

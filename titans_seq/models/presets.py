@@ -87,7 +87,7 @@ def language_model(name: str, vocabulary: int = 32_000) -> CausalLMConfig:
     """Return a language model by name.
 
     Window, segment and persistent tokens of the larger sizes are those of the NeurIPS version. Not taken from it are a
-    decay per channel and gates per memory layer, which its appendix has too: `with_paper_gates` turns them on. They cost
+    decay per channel and gates per memory layer, which its appendix has: `with_paper_gates` turns them on. They cost
     time, and the fused kernels do not run them. The peak learning rate is not part of a size: that version's table has
     one for each.
 
@@ -139,7 +139,7 @@ def with_hard_gates(config: CausalLMConfig) -> CausalLMConfig:
 
 
 def with_paper_gates(config: CausalLMConfig) -> CausalLMConfig:
-    """Return a model whose memories decay by channel and have gates for each of their layers (NeurIPS version, appendix).
+    """Return a model whose memories decay by channel and have gates for each layer (NeurIPS version, appendix).
 
     Raises:
         ValueError: if the model has no memory with a decay.
