@@ -92,9 +92,7 @@ def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, tab
         return model.context
     data = read_like(path, model.context, frame, table)
     if file_hash(path) != run.data.sha256:
-        print(
-            f"note: {path} has changed since training: forecast from its latest rows (titans forecast update keeps them)"
-        )
+        print(f"note: {path} has changed since training: its latest rows are forecast from (update keeps them)")
     return data
 
 

@@ -12,11 +12,12 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
+from .source import as_numbers
+
 Label = Literal["Y", "H", "Q", "M", "W"]
 
-_LANGUAGES = (
-    "en de fr es it pt nl pl cs sk sv da nb fi tr ro hu hr sl ru uk bg sr el et lv lt ca eu id ms vi sq is ga cy"
-)
+_LATIN = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "cs", "sv", "da", "nb", "fi", "tr", "ro", "hu", "hr", "sl")
+_CYRILLIC_GREEK = ("ru", "uk", "bg", "sr", "el")
 _SPOKEN = {"mrz": 3, "mar": 3, "jan": 1, "janv": 1, "sept": 9, "jän": 1, "ene": 1, "set": 9, "okt": 10, "dez": 12}
 _WORD = r"[^\W\d_]+"
 _MONTH = rf"(?P<mon>{_WORD})"
@@ -310,7 +311,11 @@ def month_numbers(words: frozenset[str]) -> dict[str, int] | None:
         >>> month_numbers(frozenset({"janv", "fevr", "aout"}))["aout"], month_numbers(frozenset({"kwh"}))
         (8, None)
     """
-    for language in _LANGUAGES.split():
+    # Languages are loaded one by one, so those of another script are not asked.
+    if any(len(word) < 2 for word in words) or len(words) > 24:
+        return None
+    foreign = any(unicodedata.name(word[0], "").startswith(("CYRILLIC", "GREEK")) for word in words)
+    for language in _CYRILLIC_GREEK if foreign else _LATIN:
         names = _names(language)
         found = {word: _one_month(word, names) for word in words}
         if all(found.values()):
@@ -358,8 +363,8 @@ def read_format(texts: Sequence[str], date_format: str) -> Reading:
     if directives & {"s", "Q"}:
         if date_format not in ("%s", "%Q"):
             raise UserError(f"date format {date_format!r}: %s and %Q stand alone: Unix seconds and milliseconds")
-        numbers = pd.to_numeric(pd.Series(list(texts)), errors="coerce").to_numpy(dtype=np.float64)
-        return Reading(epoch_times(numbers, "s" if date_format == "%s" else "ms"), f"written as {date_format}")
+        unit = "s" if date_format == "%s" else "ms"
+        return Reading(epoch_times(as_numbers(list(texts)), unit), f"written as {date_format}")
     if not directives & {"Y", "y", "G", "c", "x", "D"}:
         raise UserError(f"date format {date_format!r} has no year: add %Y, or %y for two digits")
     written = f"written as {date_format}"

@@ -135,7 +135,8 @@ def _plain(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
         frame = frame.reset_index(names=str(name))
     if frame.empty:
         raise UserError(f"{source.name}: the table is empty: expected rows of data")
-    plain = frame.reset_index(drop=True)
+    plain = frame.copy(deep=False)
+    plain.index = pd.RangeIndex(len(frame))
     plain.columns = [str(name) for name in plain.columns]
     if not plain.columns.is_unique:
         twice = plain.columns[plain.columns.duplicated()][0]

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from titans_seq.errors import UserError
 
 from .source import Source, column_of, counted, enumerate_some
+
+pc: Any = pyarrow.compute  # whose functions are made when it is imported
 
 NO_VALUE = ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "-NaN", "-nan", "null", "NULL", "None", "<NA>", "#N/A", "NaT")
 """Words that mean that there is no value, in a column of numbers."""
@@ -100,7 +102,7 @@ def is_numeric(texts: Sequence[str]) -> bool:
     """Whether all texts are numbers, however they are written; none is not.
 
     Example:
-        >>> is_numeric(["5,179.00", "$3"]), is_numeric(["a", "1"])
+        >>> is_numeric(["$5,179.00", "$3"]), is_numeric(["a", "1"])
         (True, False)
     """
     bare = [_bare(text) for text in texts if text not in NO_VALUE]

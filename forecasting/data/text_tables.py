@@ -6,17 +6,20 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyarrow.csv
 
 from titans_seq.errors import UserError
 
 from .options import TableOptions
 from .source import counted, enumerate_some
+
+pc: Any = pyarrow.compute  # whose functions are made when it is imported
 
 _SNIFFED_LINES = 60
 _SEPARATORS = ("\t", ";", ",", "|")

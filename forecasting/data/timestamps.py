@@ -15,7 +15,7 @@ from .calendars import DAYS, MONTHS, Months, calendar_of
 from .date_texts import Label, Reading, clean, epoch_times, read_dates, read_format, weeks_of
 from .frequency import anchor_of, fine_index
 from .inferring import regularity
-from .source import Source
+from .source import Source, as_numbers
 from .zones import check_zone, localize, zone_of_offsets
 
 _OFFSET = re.compile(r"(.*\d\d?:\d\d.*?) ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)", re.IGNORECASE)
@@ -95,8 +95,10 @@ def looks_like_dates(column: pd.Series) -> bool:
     """Whether a column holds dates: by its type, or because half of a sample of text parses. Numbers never are."""
     if isinstance(column.dtype, (pd.DatetimeTZDtype, pd.PeriodDtype)) or column.dtype.kind == "M":
         return True
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return False
     texts = sample_of(column)
-    if pd.api.types.is_numeric_dtype(column.dtype) or not texts or _share_of_numbers(texts) > 0.5:
+    if not texts or _share_of_numbers(texts) > 0.5:
         return False
     best = read_dates([_without_offset(clean(text)) for text in texts])
     return bool(best) and 2 * best[0].failures <= len(texts)
@@ -106,7 +108,8 @@ def sample_of(column: pd.Series, size: int = 50) -> list[str]:
     """Different values of a column as text, spread over it."""
     present = column.dropna()
     at = np.unique(np.linspace(0, len(present) - 1, size).astype(int)) if len(present) else []
-    return list(dict.fromkeys(text for text in (str(present.iloc[i]).strip() for i in at) if text))
+    texts = (str(value).strip() for value in present.iloc[at])
+    return list(dict.fromkeys(text for text in texts if text))
 
 
 def date_numbers(values: np.ndarray, name: str) -> Times | None:
@@ -241,10 +244,11 @@ def _periods(values: pd.PeriodIndex) -> Times:
     """Periods by their first day; months, quarters and years are labels."""
     label: Label | None = {"M": "M", "Q": "Q", "Y": "Y", "A": "Y"}.get(values.freqstr.split("-")[0])  # pyright: ignore
     index = fine_index(values.to_timestamp(how="start").to_numpy())
-    years = np.asarray(values.year)
+    parts: Any = values
+    years = np.asarray(parts.year)
     if label is None or values.freqstr not in ("M", "Q-DEC", "Y-DEC", "A-DEC"):
         return Times(index, "")
-    number = {"M": np.asarray(values.month) - 1, "Q": np.asarray(values.quarter) - 1}.get(label, np.zeros_like(years))
+    number = {"M": np.asarray(parts.month) - 1, "Q": np.asarray(parts.quarter) - 1}.get(label, np.zeros_like(years))
     return Times(index, "", label, (years, number))
 
 
@@ -346,5 +350,4 @@ def _no_date(
 
 
 def _share_of_numbers(texts: Sequence[str]) -> float:
-    numbers: Any = pd.to_numeric(pd.Series(list(texts)), errors="coerce")
-    return float(numbers.notna().mean()) if len(texts) else 0.0
+    return float(np.mean(~np.isnan(as_numbers(list(texts))))) if len(texts) else 0.0

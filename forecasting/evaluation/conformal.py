@@ -11,7 +11,7 @@ from .origins import Origin
 
 LEAST_ERRORS = 30
 """Past errors that an offset is taken from, at least; those of neighbouring steps are pooled for it."""
-TRUSTED_ERRORS = 30
+TRUSTED_ERRORS = 10
 """Errors from which an offset counts half: with few of them it is drawn towards 0."""
 
 

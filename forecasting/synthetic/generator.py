@@ -1,13 +1,12 @@
 """Draw batches of made-up series: a calendar gives length and periods, a family the process, then come the flaws."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from titans_seq.errors import UserError
-
 from . import measurement, processes
+from .settings import GeneratorConfig
 
 Process = Callable[[np.random.Generator, np.ndarray, int], np.ndarray]
 
@@ -58,69 +57,6 @@ CALENDARS: tuple[tuple[tuple[int, ...], float], ...] = (
 """Periods that occur together, with their shares; `(0,)` stands for one period drawn between 2 and 400."""
 
 
-@dataclass(frozen=True)
-class Families:
-    """Weights of the processes of `FAMILIES`; they need not add up to 1."""
-
-    decomposed: float = 0.24
-    structural: float = 0.28
-    autoregressive: float = 0.08
-    integrated: float = 0.08
-    regimes: float = 0.06
-    threshold: float = 0.03
-    mean_reverting: float = 0.08
-    spectral: float = 0.08
-    long_memory: float = 0.05
-    pulses: float = 0.02
-
-    def __post_init__(self) -> None:
-        weights = asdict(self)
-        if min(weights.values()) < 0 or not sum(weights.values()) > 0:
-            raise UserError(f"families must have weights of at least 0, one of them above 0, got {weights}")
-
-
-@dataclass(frozen=True)
-class Effects:
-    """Probabilities that a series undergoes the effects of `EFFECTS`, each by itself."""
-
-    mixed: float = 0.08
-    flipped: float = 0.05
-    multiplicative: float = 0.4
-    shifted: float = 0.06
-    counts: float = 0.07
-    intermittent: float = 0.02
-    with_outliers: float = 0.08
-    bounded: float = 0.04
-    rounded: float = 0.06
-    held: float = 0.01
-
-    def __post_init__(self) -> None:
-        if not all(0 <= share <= 1 for share in asdict(self).values()):
-            raise UserError(f"effects are probabilities, in [0, 1], got {asdict(self)}")
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """What is drawn how often.
-
-    Attributes:
-        families: weights of the processes.
-        effects: probabilities of the effects.
-        gaps: probability that a series has missing values.
-
-    Raises:
-        UserError: if a weight or a probability is out of range.
-    """
-
-    families: Families = field(default_factory=Families)
-    effects: Effects = field(default_factory=Effects)
-    gaps: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.gaps <= 1:
-            raise UserError(f"gaps is a probability, in [0, 1], got {self.gaps}")
-
-
 @dataclass(frozen=True, eq=False)
 class SyntheticBatch:
     """N series of L steps.
@@ -151,16 +87,14 @@ def draw_periods(rng: np.random.Generator, rows: int, length: int) -> np.ndarray
     return drawn
 
 
-def generate(
-    rng: np.random.Generator, rows: int, length: int, config: GeneratorConfig = GeneratorConfig()
-) -> SyntheticBatch:
+def generate(rng: np.random.Generator, rows: int, length: int, config: GeneratorConfig | None = None) -> SyntheticBatch:
     """Draw a batch of series; the same generator state gives the same batch.
 
     Args:
         rng: the source of chance.
         rows: N, at least 1.
         length: L, at least 4.
-        config: shares of families and effects.
+        config: shares of families and effects; None takes the usual ones.
 
     Raises:
         ValueError: if `rows` or `length` is too small.
@@ -172,6 +106,7 @@ def generate(
     """
     if rows < 1 or length < 4:
         raise ValueError(f"rows must be at least 1 and length at least 4, got {rows} and {length}")
+    config = config or GeneratorConfig()
     periods = draw_periods(rng, rows, length)
     names, weights = map(list, zip(*asdict(config.families).items(), strict=True))
     family = rng.choice(len(names), size=rows, p=np.array(weights) / sum(weights))

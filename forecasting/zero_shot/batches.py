@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..synthetic import SyntheticBatch, generate
+from ..synthetic.generator import SyntheticBatch, generate
 from .features import Features, describe, seasonal_error
 from .network import ZeroShotConfig
 from .settings import BatchConfig

@@ -30,8 +30,8 @@ class Features:
 
     Attributes:
         channels: float32 `[B, L + H, 7]`: value, whether it was observed, value one season before, the differences to
-            the values one season and one second season before in units of `noise`, value one second season before, seasonal
-            profile. Values are passed through asinh. What is not known is 0.
+            the values one season and one second season before in units of `noise`, value one second season before,
+            seasonal profile. Values are passed through asinh. What is not known is 0.
         bases: float32 `[B, H, 6]`, the forecasts named in `BASES`.
         steps: float32 `[B, H, 11]`: the bases but the first (asinh), log of the step, step over season, phase (sine,
             cosine), log of `noise`, log of the number of observations.

@@ -63,7 +63,7 @@ def found_period(values: np.ndarray) -> int:
     if not len(lags):
         return 1
     peaks = [lag for lag in lags if correlation[lag] >= max(correlation[lag - 1], correlation[lag + 1])]
-    strong = [lag for lag in peaks if correlation[lag] > max(LEAST_SHARE, 2.5 / np.sqrt(len(change)))]
+    strong = [lag for lag in peaks if correlation[lag] > max(LEAST_SHARE, 4 / np.sqrt(len(change)))]
     if not strong:
         return 1
     best = max(correlation[lag] for lag in strong)

@@ -8,7 +8,7 @@ from tyro.conf import OmitArgPrefixes, Suppress
 from titans_seq.errors import UserError, require_at_least
 from titans_seq.experiment.settings import OptimiserConfig
 
-from ..synthetic import GeneratorConfig
+from ..synthetic.settings import GeneratorConfig
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from .cnn import CNNModel, SmallCNN
 from .kmers import KmerRegression
 from .linear import LinearModel
 from .positions import PositionRegression
+from .resnet import TunedResNet
 from .trivial import LengthModel, LengthOnly, Majority, MajorityModel
 from .values import Baseline
 
@@ -21,6 +22,7 @@ __all__ = [
     "MajorityModel",
     "PositionRegression",
     "SmallCNN",
+    "TunedResNet",
     "standard_baselines",
 ]
 

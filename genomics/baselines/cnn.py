@@ -2,7 +2,9 @@
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from torch.nn import functional
 
 from ..evaluation.values import Kind
 from ..sequences.values import LabelledSequences
-from .network import Network, batches, encoded, other_strand
+from .network import Network, PooledNetwork, batches, encoded, mutated, other_strand
 from .values import check_parts, preference, targets
 
 
@@ -23,6 +25,7 @@ class SmallCNN:
         name: as tables print it.
         both_strands: train on either strand at random and average both when predicting. It helps where the label
             belongs to either strand and hurts where it belongs to one (promoters).
+        mutations: share of the bases that training draws anew, in [0, 1).
         epochs: passes over the training part, at least 1.
         batch: sequences a step.
         lr: largest learning rate.
@@ -32,6 +35,7 @@ class SmallCNN:
 
     name: str = "small CNN"
     both_strands: bool = False
+    mutations: float = 0.0
     epochs: int = 10
     batch: int = 32
     lr: float = 2e-3
@@ -45,46 +49,92 @@ class SmallCNN:
             UserError: if a part is empty, or they are labelled differently.
         """
         check_parts(train, validation)
-        with torch.random.fork_rng(devices=[] if self.device == "cpu" else None):
-            torch.manual_seed(seed)
-            return self._fit(train, validation, torch.Generator().manual_seed(seed))
+        return fit_network(Network, train, validation, self, self.epochs, seed)[0]
 
-    def _fit(self, train: LabelledSequences, validation: LabelledSequences, chance: torch.Generator) -> "CNNModel":
+
+class FitSettings(Protocol):
+    """How a network is trained; `SmallCNN` says what the settings mean."""
+
+    @property
+    def both_strands(self) -> bool: ...  # noqa: D102
+
+    @property
+    def mutations(self) -> float: ...  # noqa: D102
+
+    @property
+    def batch(self) -> int: ...  # noqa: D102
+
+    @property
+    def lr(self) -> float: ...  # noqa: D102
+
+    @property
+    def weight_decay(self) -> float: ...  # noqa: D102
+
+    @property
+    def device(self) -> str: ...  # noqa: D102
+
+
+def fit_network(
+    build: Callable[[int], PooledNetwork],
+    train: LabelledSequences,
+    validation: LabelledSequences,
+    settings: FitSettings,
+    epochs: int,
+    seed: int,
+) -> "tuple[CNNModel, tuple[float, float]]":
+    """Train a network by AdamW with one cycle of the learning rate; the epoch that validation prefers is kept.
+
+    Args:
+        build: makes the network for a number of outputs.
+        train: what it learns from.
+        validation: what chooses the epoch.
+        settings: how it is trained.
+        epochs: passes over the training part, at least 1.
+        seed: of everything random; the caller's random state is left alone.
+
+    Returns:
+        The model, and its `preference` on validation.
+    """
+    with torch.random.fork_rng(devices=[] if settings.device == "cpu" else None):
+        torch.manual_seed(seed)
+        chance = torch.Generator().manual_seed(seed)
         truth = targets(train)
         # Values are learned at mean 0 and deviation 1.
         centre, scale = (truth.mean(), truth.std() or 1.0) if train.kind == "regression" else (0.0, 1.0)
-        wanted = torch.from_numpy((truth - centre) / scale).float().to(self.device)
-        network = Network(truth.shape[1]).to(self.device)
-        model = CNNModel(train.classes, train.kind, network, self.both_strands, float(centre), float(scale))
+        wanted = torch.from_numpy((truth - centre) / scale).float().to(settings.device)
+        network = build(truth.shape[1]).to(settings.device)
+        model = CNNModel(train.classes, train.kind, network, settings.both_strands, float(centre), float(scale))
         codes = encoded(train.sequences)
-        optimiser = torch.optim.AdamW(network.parameters(), self.lr, weight_decay=self.weight_decay)
+        optimiser = torch.optim.AdamW(network.parameters(), settings.lr, weight_decay=settings.weight_decay)
         best: tuple[tuple[float, float], dict[str, Tensor]] | None = None
-        for epoch in range(self.epochs):
+        for epoch in range(epochs):
             network.train()
-            for done, batch in batches(codes, self.batch, chance):
+            for done, batch in batches(codes, settings.batch, chance):
                 for group in optimiser.param_groups:
-                    group["lr"] = self.lr * one_cycle((epoch + done) / self.epochs)
-                if self.both_strands and torch.rand((), generator=chance) < 0.5:
+                    group["lr"] = settings.lr * one_cycle((epoch + done) / epochs)
+                if settings.both_strands and torch.rand((), generator=chance) < 0.5:
                     batch = other_strand(batch)
-                logits = network(batch.codes.to(self.device), batch.lengths.to(self.device))
+                if settings.mutations:
+                    batch = mutated(batch, settings.mutations, chance)
+                logits = network(batch.codes.to(settings.device), batch.lengths.to(settings.device))
                 optimiser.zero_grad()
-                _loss(logits, wanted[batch.index.to(self.device)], train.kind).backward()
+                _loss(logits, wanted[batch.index.to(settings.device)], train.kind).backward()
                 optimiser.step()
             score = preference(model.predict_proba(list(validation.sequences)), validation)
             if best is None or score > best[0]:
                 best = score, copy.deepcopy(network.state_dict())
         assert best is not None
         network.load_state_dict(best[1])
-        return model
+        return model, best[0]
 
 
 @dataclass(frozen=True, eq=False)
 class CNNModel:
-    """Fitted `SmallCNN`; values are `centre + scale * output`."""
+    """Fitted `SmallCNN` or `TunedResNet`; values are `centre + scale * output`."""
 
     classes: tuple[str, ...]
     kind: Kind
-    network: Network
+    network: PooledNetwork
     both_strands: bool
     centre: float
     scale: float

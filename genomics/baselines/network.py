@@ -79,7 +79,46 @@ def other_strand(batch: Batch) -> Batch:
     return Batch(batch.index, reverse_complement(batch.codes, batch.lengths, torch.tensor(COMPLEMENT)), batch.lengths)
 
 
-class Network(nn.Module):
+def mutated(batch: Batch, share: float, chance: torch.Generator) -> Batch:
+    """Draw a share of the known bases anew, each of the four alike."""
+    drawn = torch.randint(PADDING, batch.codes.shape, generator=chance)
+    chosen = (torch.rand(batch.codes.shape, generator=chance) < share) & (batch.codes < PADDING)
+    return Batch(batch.index, torch.where(chosen, drawn, batch.codes), batch.lengths)
+
+
+class PooledNetwork(nn.Module):
+    """A network whose features over positions are pooled, maximum beside mean, and read by a linear head.
+
+    Args:
+        outputs: C.
+        width: channels of the features.
+        dropout: share of pooled features dropped in training.
+    """
+
+    def __init__(self, outputs: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(2 * width, outputs)
+
+    def features(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features `[B, width, S]`, at least 0 and 0 at padding, and which positions hold any, `[B, S]`.
+
+        Args:
+            x: one-hot bases `[B, 4, T]`.
+            mask: which positions hold a base, `[B, T]`.
+        """
+        raise NotImplementedError
+
+    def forward(self, codes: Tensor, lengths: Tensor) -> Tensor:
+        """Logits `[B, C]` of codes `[B, T]`; what lies beyond a sequence's length changes nothing."""
+        x = functional.one_hot(codes, PADDING + 1)[..., :PADDING].float().transpose(1, 2)
+        x, mask = self.features(x, torch.arange(codes.shape[1], device=codes.device) < lengths[:, None])
+        mean = x.sum(2) / mask.sum(1, keepdim=True).clamp(min=1)
+        # Nothing is below 0, so the zeros of padding win no maximum.
+        return self.head(self.dropout(torch.cat([x.amax(2), mean], 1)))
+
+
+class Network(PooledNetwork):
     """Three convolutions (9, 7 and 7 wide, maxima of pairs after the first), then maximum and mean over positions.
 
     Args:
@@ -93,7 +132,7 @@ class Network(nn.Module):
     """
 
     def __init__(self, outputs: int, width: int = 128, dropout: float = 0.3) -> None:
-        super().__init__()
+        super().__init__(outputs, width, dropout)
         kernels = (9, 7, 7)
         sizes = (4, width, width)
         self.convolutions = nn.ModuleList(
@@ -101,21 +140,15 @@ class Network(nn.Module):
             for size, kernel in zip(sizes, kernels, strict=True)
         )
         self.norms = nn.ModuleList(MaskedNorm(width) for _ in kernels)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * width, outputs)
 
-    def forward(self, codes: Tensor, lengths: Tensor) -> Tensor:
-        """Logits `[B, C]` of codes `[B, T]`; what lies beyond a sequence's length changes nothing."""
-        x = functional.one_hot(codes, PADDING + 1)[..., :PADDING].float().transpose(1, 2)
-        mask = torch.arange(codes.shape[1], device=codes.device) < lengths[:, None]
+    def features(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features of pairs of positions; see `PooledNetwork.features`."""
         for number, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
-            # After the ReLU nothing is below 0, so the zeros of padding win no maximum.
             x = functional.relu(norm(convolution(x), mask)) * mask[:, None]
             if number == 0:
                 x = functional.max_pool1d(x, 2, ceil_mode=True)
                 mask = mask[:, ::2]
-        mean = x.sum(2) / mask.sum(1, keepdim=True).clamp(min=1)
-        return self.head(self.dropout(torch.cat([x.amax(2), mean], 1)))
+        return x, mask
 
 
 def encoded(sequences: Sequence[str]) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from titans_seq.progress import Progress
 
 from ..evaluation import BootstrapOptions, Evaluation, class_table, table
-from ..evaluation.writing import write_evaluations
+from ..evaluation.writing import PREDICTIONS, write_evaluations, write_predictions
 from ..runs.comparison import Comparison, chosen_baselines, compare
 from ..runs.predictor import Predictor
 from ..sequences.values import LabelledSequences, Splits
@@ -67,6 +67,10 @@ def compare_and_show(
         print(f"! {warning}")
     if out is None:
         return
+    one = len(runs) == 1
+    parts = [(tested if one else f"fold {number}", data) for number, (_, _, data) in enumerate(runs, 1)]
+    write_predictions(parts, result.evaluations[0].outputs, out / PREDICTIONS)
+    print(f"written: {out / PREDICTIONS}")
     spreads = {name: {key: vars(one) for key, one in found.items()} for name, found in result.spreads().items()}
     about = {"tested_on": tested, "seed": request.seed, "bootstrap": draws, "folds": spreads}
     for path in write_evaluations(result.evaluations, out, about, f"Scores on the {tested}", warnings):

@@ -1,6 +1,6 @@
 """`titans dna explain`: which bases of sequences a prediction rests on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -121,7 +121,9 @@ def _contexts(options: Explain, record: "Record") -> "list[Context]":
     if not 1 <= first <= last <= size:
         raise UserError(f"--span {first} {last}: expected first and last of the positions 1 to {size}")
     if last - first >= _MOST_BASES:
-        raise UserError(f"{record.name}: has {size:,} bases: give the part to explain, at most {_MOST_BASES:,} (--span)")
+        raise UserError(
+            f"{record.name}: has {size:,} bases: give the part to explain, at most {_MOST_BASES:,} (--span)"
+        )
     known = training_range(options.run)
     window = options.reading.window if record.interval is None else None
     if window is None and known is not None and size > 2 * known.longest:
@@ -136,7 +138,11 @@ def _print_prediction(options: Explain, model: "Predictor", record: "Record") ->
     (probabilities,) = model.predict_proba([record.sequence[first.window_start : first.window_end]])
     shown = ", ".join(f"{name} {number:.4g}" for name, number in zip(target_names(model), probabilities, strict=True))
     size = first.window_end - first.window_start
-    part = "" if size == len(record.sequence) else f" of {len(record.sequence):,}, in a window from {first.window_start + 1:,}"
+    part = (
+        ""
+        if size == len(record.sequence)
+        else f" of {len(record.sequence):,}, in a window from {first.window_start + 1:,}"
+    )
     others = f" (the first of {len(more) + 1:,} windows)" if more else ""
     print(f"{record.name}, {size:,} bases{part}: {shown}{others}")
 
@@ -144,7 +150,7 @@ def _print_prediction(options: Explain, model: "Predictor", record: "Record") ->
 def _attributions(
     options: Explain, model: "Predictor", records: "list[Record]", target: str, method: Method
 ) -> "list[Attribution]":
-    from ..explain import mutagenesis, saliency
+    from ..explain import saliency
     from ..explain.spans import explain_span
     from .progress import Counter
 
@@ -159,12 +165,18 @@ def _attributions(
                 found.append(explain_span(lambda text, at: saliency(model, text, target, at), record.sequence, held))
             else:
                 shown = partial(_advance, counter, done)
-                found.append(
-                    explain_span(lambda text, at: mutagenesis(model, text, target, at, shown), record.sequence, held)
-                )
+                found.append(explain_span(partial(_mutagenesis, model, target, shown), record.sequence, held))
             done += each * sum(one.end - one.start for one in held)
             counter.advance(done)
     return found
+
+
+def _mutagenesis(
+    model: "Predictor", target: str | None, shown: Callable[[int], object], text: str, at: tuple[int, int] | None
+) -> "Attribution":
+    from ..explain import mutagenesis
+
+    return mutagenesis(model, text, target, at, shown)
 
 
 def _advance(counter, done: int, more: int) -> None:  # noqa: ANN001 - a Counter, imported where it is used
@@ -206,7 +218,9 @@ def _write(options: Explain, records: "list[Record]", attributions: "list[Attrib
         elif form == "bigwig":
             _write_big_wig(options, records, attributions, path("bw"))
         elif options.all:
-            draw_mean(attributions, path(form), f"{len(attributions):,} sequences: {method}, {_class_text(attributions[0])}")
+            draw_mean(
+                attributions, path(form), f"{len(attributions):,} sequences: {method}, {_class_text(attributions[0])}"
+            )
         elif len(attributions[0].sequence) > MOST:
             print(f"note: a picture holds at most {MOST:,} bases: give --span for one")
         else:

@@ -66,6 +66,30 @@ COMMANDS: dict[str, Command] = {
             "runs/z new.fa --record chr1 --span 400 600 --target yes --out explained/",
         ),
     ),
+    "motifs": Command(
+        "genomics.cli.motifs:Motifs",
+        "genomics.cli.motifs:motifs",
+        "which motifs predictions rest on",
+        (
+            "runs/z positives.fa --out motifs/",
+            "runs/z peaks.bed --reference genome.fa --database JASPAR.meme --out motifs/",
+        ),
+    ),
+    "marginalise": Command(
+        "genomics.cli.marginalise:Marginalise",
+        "genomics.cli.marginalise:marginalise",
+        "what a motif does, alone and in pairs",
+        (
+            "runs/z --motif TGACTCA --background negatives.fa --out effects/",
+            "runs/z --motif TGACTCA --with GATAA --spacing 0:200 --out effects/",
+        ),
+    ),
+    "negatives": Command(
+        "genomics.cli.negatives:Negatives",
+        "genomics.cli.negatives:negatives",
+        "regions or shuffles like the positives",
+        ("peaks.bed --reference genome.fa --out negatives.bed", "positives.fa --out negatives.fa"),
+    ),
     "variants": Command(
         "genomics.cli.variants:Variants",
         "genomics.cli.variants:variants",

@@ -115,7 +115,9 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
         model = model if decision.temperature == 1 else Calibrated(model, decision.temperature)
     if options.threshold is not None:
         if model.kind != "classes" or len(model.classes) != 2:
-            raise UserError(f"--threshold is for models of two classes, this one has {len(model.classes)}: leave it out")
+            raise UserError(
+                f"--threshold is for models of two classes, this one has {len(model.classes)}: leave it out"
+            )
         decision = Decision(options.threshold, decision.temperature)
     return model, decision
 
@@ -149,9 +151,7 @@ def _spread_names(model: "Scanner") -> list[str]:
 class _Rows:
     """Rows of predictions, and a count of what is out of the model's depth."""
 
-    def __init__(
-        self, options: Predict, model: "Scanner", decision: "Decision", known: "TrainingRange | None"
-    ) -> None:
+    def __init__(self, options: Predict, model: "Scanner", decision: "Decision", known: "TrainingRange | None") -> None:
         self._options, self._model, self._decision, self._known = options, model, decision, known
         tokenizer = getattr(getattr(getattr(model, "model", None), "config", None), "tokenizer", None)
         self._width = 1 if tokenizer is None else tokenizer.width
@@ -187,8 +187,8 @@ class _Rows:
         """Give a line for each thing that a reader of the predictions should know."""
         if self.scanned and self._known is not None:
             yield (
-                f"note: {self.scanned:,} sequences of more than {10 * self._known.longest:,} bases were scanned in windows of "
-                f"{self._known.median:,} (--whole scores them once; --window, --stride and --out x.bedGraph make a track)"
+                f"note: {self.scanned:,} sequences of over {10 * self._known.longest:,} bases were scanned in windows "
+                f"of {self._known.median:,} (--whole scores them once; --stride and --out x.bedGraph make a track)"
             )
         if self.outside and self._known is not None:
             yield (
@@ -197,7 +197,7 @@ class _Rows:
             )
         if self.short:
             yield (
-                f"note: {self.short:,} of them are shorter than a token of {self._width} bases, so that the model saw none of "
+                f"note: {self.short:,} are shorter than a token of {self._width} bases, so that the model saw none of "
                 "theirs"
             )
 

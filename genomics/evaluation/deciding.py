@@ -86,7 +86,10 @@ def choose_threshold(probabilities: np.ndarray, labels: np.ndarray, rule: Rule) 
         worth = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     elif rule.name == "mcc":
         worth = np.array(
-            [mcc(confusion(labels.astype(int), (probabilities >= at).astype(int), 2, np.ones(len(labels)))) for at in thresholds]
+            [
+                mcc(confusion(labels.astype(int), (probabilities >= at).astype(int), 2, np.ones(len(labels))))
+                for at in thresholds
+            ]
         )
     else:
         reached, other = (recall, precision) if rule.name == "recall" else (precision, recall)

@@ -1,18 +1,47 @@
 """Evaluations as files: a table, everything as JSON, and pictures of the first."""
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from titans_seq.files import write_text
+import numpy as np
 
+from titans_seq.files import atomic_path, write_text
+
+from ..sequences.values import LabelledSequences
 from .pictures import draw_calibration, draw_confusion, draw_precision_recall, draw_roc
 from .report import class_table, markdown
 from .values import Evaluation
 
-DATA, TABLE = "evaluation.json", "evaluation.md"
+DATA, TABLE, PREDICTIONS = "evaluation.json", "evaluation.md", "predictions.csv"
 _MOST_CLASSES = 30
+
+
+def write_predictions(parts: Sequence[tuple[str, LabelledSequences]], outputs: np.ndarray, path: Path) -> None:
+    """Write what a model predicted of each sequence that it was scored on, as CSV.
+
+    Columns: `part`, `name`, `label` (or one column a label), for classes `predicted`, and the probabilities or `value`.
+
+    Args:
+        parts: names and data of the parts, one after the other; labelled alike.
+        outputs: float64 `[N, C]`, in the order of the parts' sequences.
+        path: the CSV file.
+    """
+    classes, kind = parts[0][1].classes, parts[0][1].kind
+    labels = [f"label_{name}" for name in classes] if kind == "multilabel" else ["label"]
+    numbers = ["value"] if kind == "regression" else [f"probability_{name}" for name in classes]
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["part", "name", *labels, *(["predicted"] if kind == "classes" else []), *numbers])
+        rows = (
+            (part, name, label) for part, data in parts for name, label in zip(data.names, data.labels, strict=True)
+        )
+        for (part, name, label), row in zip(rows, outputs, strict=True):
+            given = [classes[label]] if kind == "classes" else [f"{value:g}" for value in np.atleast_1d(label)]
+            said = [classes[int(row.argmax())]] if kind == "classes" else []
+            writer.writerow([part, name, *given, *said, *(f"{value:.6g}" for value in row)])
 
 
 def write_evaluations(

@@ -1,5 +1,6 @@
 """Attributions as pictures with letters: the taller a letter, the more its base matters."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -101,20 +102,45 @@ def draw_letters(axis: Axes, letters: str, heights: np.ndarray, first: int = 1) 
         heights: `[T]`; a letter of height below 0 hangs from the axis, upside down.
         first: position of the first letter.
     """
-    font = FontProperties(family="DejaVu Sans", weight="bold")
-    shapes = {letter: TextPath((0, 0), letter, size=1, prop=font) for letter in set(letters)}
-    for place, (letter, height) in enumerate(zip(letters, heights, strict=True)):
-        if height == 0:
-            continue
-        box = shapes[letter].get_extents()
-        scale = Affine2D().translate(-box.x0, -box.y0).scale(0.9 / box.width, height / box.height)
-        outline = scale.translate(first + place - 0.45, 0).transform_path(shapes[letter])
-        axis.add_patch(PathPatch(outline, facecolor=_COLOURS.get(letter, _OTHER), linewidth=0))
+    for place, (letter, height) in enumerate(zip(letters, heights, strict=True), first):
+        if height:
+            _draw_letter(axis, letter, place, 0.0, height)
     axis.axhline(0, color="0.3", linewidth=0.6)
     axis.set_xlim(first - 0.5, first + len(letters) - 0.5)
     axis.set_ylim(*_range(heights))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def draw_stack(axis: Axes, heights: np.ndarray) -> None:
+    """Draw the letters A, C, G and T of each position on each other, the highest on top: a logo.
+
+    Args:
+        axis: where.
+        heights: `[T, 4]`, at least 0.
+    """
+    for place, column in enumerate(heights, 1):
+        below = 0.0
+        for base in np.argsort(column, kind="stable"):
+            if column[base] > 0:
+                _draw_letter(axis, BASES[base], place, below, float(column[base]))
+                below += float(column[base])
+    axis.set_xlim(0.5, len(heights) + 0.5)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_letter(axis: Axes, letter: str, place: int, below: float, height: float) -> None:
+    shape = _shape(letter)
+    box = shape.get_extents()
+    scale = Affine2D().translate(-box.x0, -box.y0).scale(0.9 / box.width, height / box.height)
+    outline = scale.translate(place - 0.45, below).transform_path(shape)
+    axis.add_patch(PathPatch(outline, facecolor=_COLOURS.get(letter, _OTHER), linewidth=0))
+
+
+@functools.cache
+def _shape(letter: str) -> TextPath:
+    return TextPath((0, 0), letter, size=1, prop=FontProperties(family="DejaVu Sans", weight="bold"))
 
 
 def _draw_changes(axis: Axes, changes: np.ndarray, first: int, largest: float) -> None:

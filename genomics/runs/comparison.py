@@ -1,7 +1,7 @@
 """A trained model beside the baselines, fitted and scored on the same parts."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -159,6 +159,7 @@ def with_classes(data: LabelledSequences, model: Model) -> LabelledSequences:
             f"the model was made for labels of the kind '{model.kind}', the data has '{data.kind}': label it as its "
             "training data was, or name the kind"
         )
+    data = replace(data, classes=tuple(_known_name(name, tuple(model.classes)) for name in data.classes))
     unknown = [name for name in data.classes if name not in model.classes]
     if unknown:
         raise UserError(
@@ -175,3 +176,13 @@ def with_classes(data: LabelledSequences, model: Model) -> LabelledSequences:
     else:
         labels = np.array([model.classes.index(name) for name in data.classes])[data.labels]
     return LabelledSequences(data.names, data.sequences, labels, tuple(model.classes), data.kind)
+
+
+def _known_name(name: str, known: tuple[str, ...]) -> str:
+    """Return a class as a model names it where both are one number, such as 1.0 for 1."""
+    if name in known:
+        return name
+    try:
+        return next((each for each in known if float(each) == float(name)), name)
+    except ValueError:
+        return name

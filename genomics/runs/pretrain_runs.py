@@ -22,6 +22,7 @@ from .card import encoder_card
 from .config import RUNS, PretrainRun
 from .saving import load_encoder, save_encoder
 from .train_runs import IN_MEMORY
+from .training_range import unknown_bases
 
 
 def pretrain_run(
@@ -108,12 +109,18 @@ def resume_pretrain_run(
 def _read(records: Iterable[Record], tokenizer: Tokenizer, config: PretrainConfig) -> tuple[Genome, str]:
     digest = hashlib.sha256()
 
+    known = False
+
     def noted() -> Iterator[Record]:
+        nonlocal known
         for record in records:
+            known = known or unknown_bases(record.sequence) < len(record.sequence)
             digest.update(record.sequence.encode() + b"\n")
             yield record
 
     genome = Genome(noted(), tokenizer, config.validation)
+    if not known:
+        raise UserError("the sequences hold no A, C, G or T, so there is nothing to learn: check the files")
     return genome, digest.hexdigest()
 
 

@@ -65,6 +65,7 @@ class FlaLayer(nn.Module):
 
     def __init__(self, hidden_size: int, block: BlockConfig | None = None, layer_idx: int | None = None) -> None:
         super().__init__()
+        block = block or LMMConfig()
         self.layer_idx = layer_idx
         self.mixer = (block or LMMConfig()).build(hidden_size).mixer
 

@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 import torch
 
-from genomics.baselines import KmerRegression, LengthOnly, Majority, PositionRegression, SmallCNN, standard_baselines
+from genomics.baselines import (
+    KmerRegression,
+    LengthOnly,
+    Majority,
+    PositionRegression,
+    SmallCNN,
+    TunedResNet,
+    standard_baselines,
+)
 from genomics.baselines.values import loss, preference
 from genomics.evaluation import BootstrapOptions, evaluate
 from genomics.sequences.alphabet import reverse_complement
@@ -20,6 +28,7 @@ FAST = [
     KmerRegression(sizes=(1, 2, 3), strengths=(0.1, 1.0)),
     PositionRegression(),
     QUICK_CNN,
+    TunedResNet(widths=(8,), depths=(1, 2), trial_epochs=1, epochs=6, lr=1e-2, mutations=0.02),
 ]
 
 

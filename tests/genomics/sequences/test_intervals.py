@@ -173,7 +173,9 @@ class TestIntervals:
         assert cut(write(tmp_path / name, text), genome) == [expected]
 
     def test_the_summit_of_a_peak_centres_its_window(self, tmp_path: Path, genome: Path) -> None:
-        path = write(tmp_path / "a.bed.gz", "chr1\t4\t16\tp\t0\t.\t6.1\t22.8\t20\t1\nchr1\t4\t16\tp\t0\t.\t6\t2\t2\t-1\n")
+        path = write(
+            tmp_path / "a.bed.gz", "chr1\t4\t16\tp\t0\t.\t6.1\t22.8\t20\t1\nchr1\t4\t16\tp\t0\t.\t6\t2\t2\t-1\n"
+        )
         assert cut(path, genome, window=4) == [CONTIGS["chr1"][3:7], CONTIGS["chr1"][8:12]]
         path = write(tmp_path / "a.narrowPeak", "chr1\t4\t16\tp\t0\t.\t6.1\t22.8\t20\t12\n")
         with pytest.raises(UserError, match="summit '12' in column 10: expected bases from the start on"):

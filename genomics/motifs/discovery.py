@@ -1,0 +1,206 @@
+"""Motifs from attributions by TF-MoDISco (Shrikumar et al. 2018, arXiv 1811.00416), as modisco-lite computes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from titans_seq.errors import UserError
+
+from ..explain.exports import one_hot_bases
+from ..explain.mutagenesis import Attribution
+from ..sequences.alphabet import reverse_complement
+
+_CORE = 0.3
+_TRIMMED = 20
+_GROWN = 5
+_CLUSTERINGS = 5
+_BASES = "ACGT"
+
+
+@dataclass(frozen=True)
+class MotifOptions:
+    """How motifs are looked for.
+
+    Attributes:
+        window: bases of the windows whose contributions are summed, at least 3.
+        flank: bases on either side that go with a window, at least 1.
+        fewest: seqlets (windows that contribute more than chance explains) that make a motif, at least 2.
+        most_windows: largest share of all windows that are taken for seqlets, in (0, 1]; large, as sequences that a
+            classifier is trained on are short, and motifs fill much of them.
+
+    Raises:
+        UserError: if a number is out of range.
+    """
+
+    window: int = 15
+    flank: int = 5
+    fewest: int = 20
+    most_windows: float = 0.6
+
+    def __post_init__(self) -> None:
+        for name, least in (("window", 3), ("flank", 1), ("fewest", 2)):
+            if getattr(self, name) < least:
+                raise UserError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not 0 < self.most_windows <= 1:
+            raise UserError(f"the share of windows must be in (0, 1], got {self.most_windows}")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a sequence from which a motif was made.
+
+    Attributes:
+        sequence: number of the sequence.
+        start: first base, from 0, on the sequence as given.
+        end: the base after the last.
+        strand: on which the motif reads as it is drawn.
+        effect: sum of the contributions of its bases.
+    """
+
+    sequence: int
+    start: int
+    end: int
+    strand: str
+    effect: float
+
+
+@dataclass(frozen=True, eq=False)
+class Motif:
+    """A pattern that many sequences share where the model looks.
+
+    Attributes:
+        name: "motif_1", ... for those that speak for the target, "against_1", ... for those that speak against it.
+        matrix: share of each base at each position, float64 `[W, 4]` in the order A, C, G, T.
+        contributions: mean contribution of the bases that stand there, `[W, 4]`.
+        sites: that it was made from.
+    """
+
+    name: str
+    matrix: np.ndarray = field(repr=False)
+    contributions: np.ndarray = field(repr=False)
+    sites: tuple[Site, ...] = field(default=(), repr=False)
+
+    @property
+    def effect(self) -> float:
+        """Mean effect of its sites, in the unit of the attributions."""
+        return float(np.mean([site.effect for site in self.sites])) if self.sites else 0.0
+
+    @property
+    def information(self) -> float:
+        """Bits in the matrix, of 2 a position."""
+        return float(column_information(self.matrix).sum())
+
+    @property
+    def consensus(self) -> str:
+        """The likeliest base at each position, in lower case where it has less than half of the sites."""
+        best = self.matrix.argmax(1)
+        letters = zip(best, self.matrix.max(1), strict=True)
+        return "".join(_BASES[base] if share >= 0.5 else _BASES[base].lower() for base, share in letters)
+
+
+def column_information(matrix: np.ndarray) -> np.ndarray:
+    """Return the bits of each position of a matrix, `[W]`, of 2 where one base stands alone.
+
+    Example:
+        >>> column_information(np.array([[1.0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]])).round(6).tolist()
+        [2.0, 0.0]
+    """
+    shares = np.clip(matrix, 1e-12, 1)
+    return 2 + (shares * np.log2(shares)).sum(1)
+
+
+def discover(attributions: Sequence[Attribution], options: MotifOptions | None = None) -> list[Motif]:
+    """Find the motifs in attributions.
+
+    Args:
+        attributions: of many sequences, dozens at least, for one target.
+        options: how they are looked for.
+
+    Returns:
+        Those that speak for the target, then those against it, each the most frequent first.
+
+    Raises:
+        UserError: if the package for it is missing.
+    """
+    options = options or MotifOptions()
+    lengths = [len(one.sequence) for one in attributions]
+    # A pattern with its flanks must fit about a motif that stands at the end of a sequence. What is unknown there is
+    # any base: zeros in place of shares would have no logarithm.
+    margin = options.window + options.flank + _TRIMMED
+    longest = max(lengths) + 2 * margin
+    one_hot = np.full((len(attributions), longest, 4), 0.25)
+    contributions = np.zeros_like(one_hot)
+    for row, one in enumerate(attributions):
+        bases = one_hot_bases(one.sequence)
+        one_hot[row, margin : margin + lengths[row]] = bases + (1 - bases.sum(1, keepdims=True)) / 4
+        contributions[row, margin : margin + lengths[row]] = one.contributions
+    patterns = _package().TFMoDISco(
+        one_hot=one_hot,
+        hypothetical_contribs=contributions,
+        sliding_window_size=options.window,
+        flank_size=options.flank,
+        min_metacluster_size=options.fewest,
+        final_min_cluster_size=options.fewest,
+        max_passing_windows_frac=options.most_windows,
+        trim_to_window_size=_TRIMMED,
+        n_leiden_runs=_CLUSTERINGS,
+        initial_flank_to_add=_GROWN,
+    )
+    found: list[Motif] = []
+    for held, name in zip(patterns, ("motif", "against"), strict=True):
+        motifs = _joined([_trimmed(pattern, margin) for pattern in held or ()])
+        motifs.sort(key=lambda motif: -len(motif.sites))
+        found += [
+            Motif(f"{name}_{number}", motif.matrix, motif.contributions, motif.sites)
+            for number, motif in enumerate(motifs, 1)
+        ]
+    return found
+
+
+def _package() -> Any:
+    try:
+        from modiscolite import tfmodisco
+    except ModuleNotFoundError as error:
+        raise UserError("motifs need the package modisco-lite: pip install 'titans-seq[motifs]'") from error
+    return tfmodisco
+
+
+def _joined(motifs: Sequence[Motif]) -> list[Motif]:
+    """Put together motifs of one consensus, on either strand, into which the clustering divided one motif."""
+    found: dict[str, Motif] = {}
+    for motif in motifs:
+        turned = reverse_complement(motif.consensus.upper())
+        if turned in found:
+            sites = tuple(replace(site, strand="+" if site.strand == "-" else "-") for site in motif.sites)
+            motif = Motif("", motif.matrix[::-1, ::-1], motif.contributions[::-1, ::-1], sites)
+        key = motif.consensus.upper()
+        if key in found:
+            motif = _mean(found[key], motif)
+        found[key] = motif
+    return list(found.values())
+
+
+def _mean(one: Motif, other: Motif) -> Motif:
+    share = len(one.sites) / max(len(one.sites) + len(other.sites), 1)
+    matrix = share * one.matrix + (1 - share) * other.matrix
+    contributions = share * one.contributions + (1 - share) * other.contributions
+    return Motif("", matrix, contributions, (*one.sites, *other.sites))
+
+
+def _trimmed(pattern: Any, margin: int) -> Motif:
+    """Cut a pattern to the positions that contribute, with those between them."""
+    scores = np.asarray(pattern.contrib_scores)
+    size = np.abs(scores).sum(1)
+    kept = np.flatnonzero(size >= _CORE * size.max())
+    first, last = int(kept[0]), int(kept[-1]) + 1
+    sites = []
+    for seqlet in pattern.seqlets:
+        start, end = (first, last) if not seqlet.is_revcomp else (len(size) - last, len(size) - first)
+        effect = float(np.asarray(seqlet.contrib_scores)[first:last].sum())
+        strand = "-" if seqlet.is_revcomp else "+"
+        begin = int(seqlet.start) - margin
+        sites.append(Site(int(seqlet.example_idx), begin + start, begin + end, strand, effect))
+    matrix = np.asarray(pattern.sequence, dtype=np.float64)[first:last]
+    return Motif("", matrix / np.maximum(matrix.sum(1, keepdims=True), 1e-12), scores[first:last], tuple(sites))

@@ -1,0 +1,200 @@
+"""What a motif does to a prediction: inserted into backgrounds, shuffled, and with another one at some distance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from titans_seq.errors import UserError
+
+from ..evaluation.values import Model
+from ..explain.scores import target_column, target_scores
+from ..sequences.alphabet import clean, reverse_complement
+from ..sequences.shuffling import dinucleotide_shuffle
+
+
+@dataclass(frozen=True)
+class MarginalOptions:
+    """How effects are measured.
+
+    Attributes:
+        target: class or label; None for the second of two classes, or for the only one.
+        draws: of the bootstrap over backgrounds that gives the intervals, at least 1.
+        level: share of the draws in an interval, in (0, 1).
+        seed: of shuffles and draws.
+    """
+
+    target: str | None = None
+    draws: int = 1000
+    level: float = 0.95
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """A mean effect over backgrounds, in log odds (or the value of a regression).
+
+    Attributes:
+        what: was done to the backgrounds, in words.
+        mean: of the change in score.
+        low: lower end of its interval.
+        high: upper end of its interval.
+        count: backgrounds.
+    """
+
+    what: str
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+def marginalise(
+    model: Model, motif: str, backgrounds: Sequence[str], options: MarginalOptions | None = None
+) -> list[Marginal]:
+    """Measure what a motif does when it takes the place of the bases in the middle of backgrounds.
+
+    Args:
+        model: see `evaluation.Model`.
+        motif: of A, C, G and T.
+        backgrounds: clean sequences, at least one, each at least as long as the motif.
+        options: target and intervals.
+
+    Returns:
+        The change by the motif ("inserted"), by a shuffle of it, which has the same composition ("shuffled inserted"),
+        and from the latter to the former ("inserted, less shuffled"); where backgrounds have the motif already, the
+        change by shuffling it there as well ("shuffled out").
+
+    Raises:
+        UserError: if the motif is none, or a background is too short.
+    """
+    options = options or MarginalOptions()
+    motif = checked_motif(motif)
+    random = np.random.default_rng(options.seed)
+    score = _scorer(model, options)
+    _check_room(backgrounds, len(motif), f"the motif {motif}")
+    base = score(list(backgrounds))
+    inserted = score([_put(one, motif, _middle(one, len(motif))) for one in backgrounds])
+    shuffled = score([_put(one, _shuffled(motif, random), _middle(one, len(motif))) for one in backgrounds])
+    effects = {
+        "inserted": inserted - base,
+        "shuffled inserted": shuffled - base,
+        "inserted, less shuffled": inserted - shuffled,
+    }
+    held = [(one, _without(one, motif, random)) for one in backgrounds]
+    changed = [number for number, (one, other) in enumerate(held) if one != other]
+    if changed:
+        effects["shuffled out"] = score([held[number][1] for number in changed]) - base[changed]
+    return [_summary(what, changes, options, random) for what, changes in effects.items()]
+
+
+def spacings(
+    model: Model,
+    motif: str,
+    other: str,
+    distances: Sequence[int],
+    backgrounds: Sequence[str],
+    options: MarginalOptions | None = None,
+) -> dict[int, tuple[Marginal, Marginal]]:
+    """Measure what two motifs do together, by the bases between them.
+
+    Args:
+        model: see `evaluation.Model`.
+        motif: the first of the two.
+        other: the second.
+        distances: bases between the end of one and the start of the other, at least 0 each.
+        backgrounds: clean sequences with room for both at the largest distance.
+        options: target and intervals.
+
+    Returns:
+        By distance the change by both ("pair"), and how far that is from the sum of the changes by each alone at the
+        same place ("interaction").
+
+    Raises:
+        UserError: if a motif is none, or a background is too short.
+    """
+    options = options or MarginalOptions()
+    motif, other = checked_motif(motif), checked_motif(other)
+    random = np.random.default_rng(options.seed)
+    score = _scorer(model, options)
+    _check_room(backgrounds, len(motif) + max(distances) + len(other), f"the pair {motif} and {other}")
+    base = score(list(backgrounds))
+    found = {}
+    for distance in distances:
+        size = len(motif) + distance + len(other)
+        starts = [_middle(one, size) for one in backgrounds]
+        places = [start + len(motif) + distance for start in starts]
+        first = [_put(one, motif, start) for one, start in zip(backgrounds, starts, strict=True)]
+        second = [_put(one, other, place) for one, place in zip(backgrounds, places, strict=True)]
+        both = [_put(one, other, place) for one, place in zip(first, places, strict=True)]
+        pair, alone = score(both) - base, score(first) + score(second) - 2 * base
+        found[distance] = (
+            _summary("pair", pair, options, random),
+            _summary("interaction", pair - alone, options, random),
+        )
+    return found
+
+
+def checked_motif(motif: str) -> str:
+    """Return a motif in upper case.
+
+    Raises:
+        UserError: if it holds other letters than A, C, G and T.
+    """
+    cleaned = clean(motif, f"the motif {motif!r}")
+    if set(cleaned) - set("ACGT"):
+        raise UserError(f"the motif {motif!r} holds codes for several bases: write one of the sequences it stands for")
+    return cleaned
+
+
+def _scorer(model: Model, options: MarginalOptions):  # noqa: ANN202 - a function of sequences
+    column = target_column(model, options.target)
+    return lambda sequences: target_scores(model, sequences)[:, column]
+
+
+def _check_room(backgrounds: Sequence[str], size: int, what: str) -> None:
+    if not backgrounds:
+        raise UserError("there is no background sequence: give at least one (--background)")
+    shortest = min(map(len, backgrounds))
+    if shortest < size:
+        raise UserError(
+            f"{what} takes {size:,} bases, the shortest background has {shortest:,}: give longer backgrounds, or "
+            "smaller distances (--spacing)"
+        )
+
+
+def _middle(sequence: str, size: int) -> int:
+    return (len(sequence) - size) // 2
+
+
+def _put(sequence: str, motif: str, start: int) -> str:
+    return sequence[:start] + motif + sequence[start + len(motif) :]
+
+
+def _shuffled(motif: str, random: np.random.Generator) -> str:
+    return "".join(random.permutation(list(motif)))
+
+
+def _without(sequence: str, motif: str, random: np.random.Generator) -> str:
+    """Return a sequence in which the motif is shuffled wherever it stands, on either strand."""
+    for pattern in {motif, reverse_complement(motif)}:
+        start = sequence.find(pattern)
+        while start >= 0:
+            around = slice(max(start - len(motif), 0), start + 2 * len(motif))
+            piece = sequence[around]
+            for _ in range(20):
+                changed = dinucleotide_shuffle(piece, random)
+                if pattern not in changed:
+                    break
+            else:
+                changed = piece.replace(pattern, _shuffled(pattern, random))
+            sequence = sequence[: around.start] + changed + sequence[around.start + len(piece) :]
+            start = sequence.find(pattern, start + 1)
+    return sequence
+
+
+def _summary(what: str, changes: np.ndarray, options: MarginalOptions, random: np.random.Generator) -> Marginal:
+    count = len(changes)
+    draws = changes[random.integers(count, size=(options.draws, count))].mean(1)
+    low, high = np.quantile(draws, (0.5 - options.level / 2, 0.5 + options.level / 2))
+    return Marginal(what, float(changes.mean()), float(low), float(high), count)

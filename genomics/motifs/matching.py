@@ -1,0 +1,135 @@
+"""Motifs against a database (Tomtom) and against sequences (FIMO), as memelite computes them."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from Bio import BiopythonWarning
+from Bio import motifs as motif_parsing
+
+from titans_seq.errors import UserError
+from titans_seq.files import atomic_path
+
+from ..explain.exports import one_hot_bases
+from ..sequences.opening import BROKEN_GZIP, open_text, read_head
+from .discovery import Motif
+
+_NEAREST = 3
+
+
+@dataclass(frozen=True)
+class Match:
+    """A motif of a database that is like one that was found.
+
+    Attributes:
+        name: in the database.
+        p_value: of a likeness as great by chance.
+    """
+
+    name: str
+    p_value: float
+
+
+def read_database(path: Path) -> dict[str, np.ndarray]:
+    """Read the motifs of a file in the format of MEME, JASPAR or TRANSFAC, plain or gzip, by name, each `[4, W]`.
+
+    Raises:
+        UserError: if the file is missing, of another format, or holds no motif.
+    """
+    head = read_head(path).lstrip()
+    starts = {"MEME version": "minimal", ">": "jaspar", "AC": "transfac", "VV": "transfac", "XX": "transfac"}
+    form = next((form for start, form in starts.items() if head.startswith(start)), None)
+    if form is None:
+        raise UserError(f"--database {path}: expected motifs in the format of MEME, JASPAR or TRANSFAC")
+    try:
+        with open_text(path) as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore", BiopythonWarning)
+            options = {"strict": False} if form == "transfac" else {}
+            found = motif_parsing.parse(stream, form, **options)
+    except (ValueError, IndexError, KeyError, *BROKEN_GZIP) as error:
+        raise UserError(f"--database {path}: is damaged ({error}): download it again") from error
+    database: dict[str, np.ndarray] = {}
+    for number, motif in enumerate(found, 1):
+        counts = np.array([motif.counts[base] for base in "ACGT"], dtype=np.float64)
+        parts = (
+            (motif.get("AC"), motif.get("ID")) if form == "transfac" else (getattr(motif, "matrix_id", ""), motif.name)
+        )
+        name = " ".join(str(part) for part in parts if part) or f"motif {number}"
+        database[name] = counts / np.maximum(counts.sum(0), 1e-12)
+    if not database:
+        raise UserError(f"--database {path}: holds no motif")
+    return database
+
+
+def match(motifs: Sequence[Motif], database: Mapping[str, np.ndarray]) -> list[list[Match]]:
+    """Find the motifs of a database that are most like each of some motifs, the likest first.
+
+    Args:
+        motifs: to look for.
+        database: from `read_database`.
+    """
+    names = list(database)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # p-values against a small database are rough, and better than none
+        p_values, *_, indices = _package().tomtom(
+            [motif.matrix.T for motif in motifs],
+            list(database.values()),
+            n_nearest=min(_NEAREST, len(names)),
+            n_jobs=1,
+        )
+    return [
+        [Match(names[int(at)], float(p)) for at, p in zip(row, values, strict=True)]
+        for row, values in zip(indices, p_values, strict=True)
+    ]
+
+
+def occurrences(motifs: Sequence[Motif], sequences: Sequence[str], p_value: float = 1e-4) -> np.ndarray:
+    """Count how often each motif occurs in each sequence, on either strand, int64 `[motifs, sequences]`.
+
+    Args:
+        motifs: to look for.
+        sequences: clean ones.
+        p_value: of a match as good by chance at a place.
+    """
+    longest = max(map(len, sequences))
+    one_hot = np.zeros((len(sequences), 4, longest), dtype=np.float32)
+    for row, sequence in enumerate(sequences):
+        one_hot[row, :, : len(sequence)] = one_hot_bases(sequence).T
+    tables = _package().fimo({motif.name: motif.matrix.T for motif in motifs}, one_hot, threshold=p_value)
+    counts = np.zeros((len(motifs), len(sequences)), dtype=np.int64)
+    for row, table in enumerate(tables):
+        found = np.asarray(table["sequence_name"], dtype=np.int64)
+        counts[row] = np.bincount(found, minlength=len(sequences))
+    return counts
+
+
+def write_meme(motifs: Sequence[Motif], path: Path) -> None:
+    """Write motifs in MEME's format.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_meme([Motif("motif_1", np.eye(4)[:2], np.eye(4)[:2])], Path(folder) / "a.meme")
+        ...     print((Path(folder) / "a.meme").read_text().splitlines()[9])
+        MOTIF motif_1 AC
+    """
+    lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", "", "Background letter frequencies"]
+    lines += ["A 0.25 C 0.25 G 0.25 T 0.25", ""]
+    for motif in motifs:
+        lines.append(f"MOTIF {motif.name} {motif.consensus}")
+        lines.append(f"letter-probability matrix: alength= 4 w= {len(motif.matrix)} nsites= {len(motif.sites)} E= 0")
+        lines += ["  ".join(f"{share:.6f}" for share in row) for row in motif.matrix]
+        lines.append("")
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _package() -> Any:
+    try:
+        import memelite
+    except ModuleNotFoundError as error:
+        raise UserError("motifs need the package memelite: pip install 'titans-seq[motifs]'") from error
+    return memelite

@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genomics.explain import Attribution
+from genomics.motifs import Motif, MotifOptions, Site, discover
+from genomics.motifs.matching import Match, match, occurrences, read_database, write_meme
+from genomics.motifs.report import Described, draw_logo, write_page, write_sites, write_table
+from genomics.sequences.alphabet import reverse_complement
+from genomics.sequences.values import Interval, Record
+from tests.genomics.sequences.making import write
+from tests.genomics.small import random_sequence
+from titans_seq.errors import UserError
+
+PLANTED = {"TGACTCAGCA": 1.0, "CCAATCGTAC": 0.7}
+
+
+def planted(count: int) -> list[Attribution]:
+    """Attributions of a model that reads two motifs, each in most sequences and nothing else."""
+    random = np.random.default_rng(0)
+    made = []
+    for _ in range(count):
+        sequence, changes = list(random_sequence(70, random)), random.normal(size=(70, 4)) * 0.02
+        for number, (motif, weight) in enumerate(PLANTED.items()):
+            if random.random() < 0.8:
+                start = 35 * number + int(random.integers(20))
+                for at, base in enumerate(motif, start):
+                    sequence[at] = base
+                    changes[at] -= weight * (np.array(list("ACGT")) != base)
+        own = changes[np.arange(70), ["ACGT".index(base) for base in sequence]]
+        made.append(Attribution("".join(sequence), 0, "yes", changes - own[:, None]))
+    return made
+
+
+def exact(name: str, sequence: str) -> Motif:
+    matrix = np.array([np.where(np.array(list("ACGT")) == base, 0.97, 0.01) for base in sequence])
+    return Motif(name, matrix, matrix, (Site(0, 2, 2 + len(sequence), "-", 0.5),))
+
+
+@pytest.mark.slow  # compiles for minutes on a machine that has never done so
+def test_planted_motifs_are_found_whole() -> None:
+    pytest.importorskip("modiscolite", reason="needs the extra motifs")
+    found = discover(planted(120))
+    for motif in PLANTED:
+        held = [one for one in found if motif in one.consensus or reverse_complement(motif) in one.consensus.upper()]
+        assert held
+        assert max(one.information for one in held) >= 0.9 * 2 * len(motif)
+
+
+@pytest.mark.slow
+def test_motifs_are_counted_and_matched() -> None:
+    pytest.importorskip("memelite", reason="needs the extra motifs")
+    motifs = [exact("motif_1", "TGACTCAGCA"), exact("motif_2", "CCAATCGTAC")]
+    sequences = ["A" * 20 + "TGACTCAGCA" + "A" * 9, "T" * 5 + reverse_complement("TGACTCAGCA") + "T" * 20, "A" * 40]
+    assert (occurrences(motifs, sequences) > 0).tolist() == [[True, True, False], [False, False, False]]
+    database = {name: exact(name, text).matrix.T for name, text in (("AP1", "TGACTCA"), ("NFY", "CCAATCG"))}
+    assert [held[0].name for held in match(motifs, database)] == ["AP1", "NFY"]
+
+
+def test_databases_of_every_format(tmp_path: Path) -> None:
+    motif = exact("motif_1", "TGAC")
+    write_meme([motif], tmp_path / "a.meme")
+    write(tmp_path / "a.jaspar", ">MA1 x\nA [1 0 9 0]\nC [1 0 0 9]\nG [1 9 0 0]\nT [97 0 0 0]\n")
+    write(
+        tmp_path / "a.transfac.gz",
+        "AC MA1\nXX\nID x\nXX\nPO A C G T\n01 1 1 1 97\n02 0 0 9 0\n03 9 0 0 0\n04 0 9 0 0\nXX\n//\n",
+    )
+    for name in ("a.meme", "a.jaspar", "a.transfac.gz"):
+        ((title, matrix),) = read_database(tmp_path / name).items()
+        assert matrix.argmax(0).tolist() == [3, 2, 0, 1], name
+        assert title in ("motif_1", "MA1 x")
+    with pytest.raises(UserError, match="expected motifs in the format of MEME, JASPAR or TRANSFAC"):
+        read_database(write(tmp_path / "b.txt", "hello\n"))
+
+
+def test_the_report(tmp_path: Path) -> None:
+    motif = exact("motif_1", "TGAC")
+    found = [Described(motif, (Match("AP1 & co", 0.001),), {"no": 2, "yes": 5})]
+    write_table(found, tmp_path / "a.tsv")
+    head, row = (line.split("\t") for line in (tmp_path / "a.tsv").read_text().splitlines())
+    assert dict(zip(head, row, strict=True)) | {"information": ""} == {
+        **{"name": "motif_1", "consensus": "TGAC", "width": "4", "information": "", "seqlets": "1", "effect": "0.5"},
+        **{"sequences_no": "2", "sequences_yes": "5", "match": "AP1 & co", "match_p_value": "0.001"},
+    }
+    write_sites(found, [Record("r", "A" * 20, "a.fa", 1, Interval("r", "chr1", 100, 120, "-"))], tmp_path / "a.bed")
+    assert (tmp_path / "a.bed").read_text() == "chr1\t114\t118\tmotif_1\t0\t+\t0.5\n"
+    draw_logo(motif, tmp_path / "a.svg")
+    write_page(found, [tmp_path / "a.svg"], "motifs", tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text()
+    assert "AP1 &amp; co" in page
+    assert "data:image/svg+xml;base64," in page
+
+
+def test_options_out_of_range_are_refused() -> None:
+    with pytest.raises(UserError, match="window must be at least 3, got 2"):
+        MotifOptions(window=2)
+    with pytest.raises(UserError, match=r"the share of windows must be in \(0, 1\], got 0"):
+        MotifOptions(most_windows=0.0)

@@ -1,0 +1,56 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genomics.sequences.negatives import matched_negatives
+from genomics.sequences.shuffling import dinucleotide_shuffle
+from genomics.sequences.values import Interval
+from tests.genomics.sequences.making import write
+from titans_seq.errors import UserError
+
+
+@pytest.mark.parametrize("sequence", ["", "A", "AC", "AAAA", "ACGTACGTTTGCAN", "ACGGTCA" * 30])
+def test_shuffles_keep_pairs_of_neighbours(sequence: str) -> None:
+    random, shuffled = np.random.default_rng(0), sequence
+    for _ in range(5):
+        shuffled = dinucleotide_shuffle(sequence, random)
+        assert Counter(zip(shuffled, shuffled[1:], strict=False)) == Counter(zip(sequence, sequence[1:], strict=False))
+        assert (shuffled[:1], shuffled[-1:]) == (sequence[:1], sequence[-1:])
+    if len(sequence) > 100:
+        assert shuffled != sequence
+
+
+def genome(folder: Path) -> Path:
+    """Poor, rich and masked stretches of 1,000 bases, in turn."""
+    random = np.random.default_rng(1)
+    pieces = []
+    for number in range(24):
+        weak = 0.8 if number % 2 else 0.2
+        text = "".join(random.choice(list("ATGC"), 1000, p=[weak / 2, weak / 2, (1 - weak) / 2, (1 - weak) / 2]))
+        pieces.append(text.lower() if number % 4 > 1 else text)
+    return write(folder / "g.fa.gz", f">chr1\n{''.join(pieces[:12])}\n>chr2\n{''.join(pieces[12:])}\n")
+
+
+def test_negatives_have_the_composition_of_the_positives_and_lie_elsewhere(tmp_path: Path) -> None:
+    positives = [Interval(f"p{n}", "1" if n % 2 else "chr2", 1000 * n + 200, 1000 * n + 300 + n, "+") for n in range(8)]
+    found = matched_negatives(positives, genome(tmp_path), seed=3)
+    assert [one.interval.name for one in found] == [interval.name for interval in positives]
+    for one, positive in zip(found, positives, strict=True):
+        assert one.interval.end - one.interval.start == positive.end - positive.start
+        assert abs(one.found.gc - one.positive.gc) + abs(one.found.repeats - one.positive.repeats) < 0.15
+    places = [one.interval for one in found] + [
+        Interval(one.name, f"chr{one.contig.removeprefix('chr')}", one.start, one.end, "+") for one in positives
+    ]
+    for number, one in enumerate(places):
+        for other in places[number + 1 :]:
+            assert one.contig != other.contig or one.end <= other.start or other.end <= one.start
+
+
+def test_what_has_no_place_is_refused(tmp_path: Path) -> None:
+    reference = genome(tmp_path)
+    with pytest.raises(UserError, match=r"chr9:5-9 is not on .*: the contig is not in it"):
+        matched_negatives([Interval("x", "chr9", 5, 9, "+")], reference)
+    with pytest.raises(UserError, match="has 12,000 bases there"):
+        matched_negatives([Interval("x", "chr1", 5, 12_001, "+")], reference)
