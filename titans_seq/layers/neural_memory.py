@@ -42,6 +42,11 @@ class NeuralMemoryConfig:
             what S does not know, `v - S k`. Not from the paper, whose decay forgets the learned initial weights with
             all else: a carried memory has lost what training taught them after some hundred tokens. A matrix memory
             that begins empty beside S is a matrix that decays towards its initial weights rather than to nothing.
+        values_ahead: whether each value is stored under the key of the token before it, so that a token's query finds
+            what came next after tokens like it. The write waits for that next token: nothing looks ahead. Not from the
+            paper.
+        zero_output: whether the last projection starts at zero, so that a memory added to a trained model changes
+            nothing at first. Not where a norm reads the memory alone (MAG's and MAC's fusion), which zeros stop.
         backend: which implementation runs, see `titans_seq.ops.explain_backend`.
     """
 
@@ -53,6 +58,8 @@ class NeuralMemoryConfig:
     convolution: int = 4
     persistent_tokens: int = 0
     slow_weights: bool = False
+    values_ahead: bool = False
+    zero_output: bool = False
     backend: Backend = "auto"
 
     def __post_init__(self) -> None:
@@ -70,10 +77,12 @@ class NeuralMemoryState(RowState):
     Attributes:
         memory: the memory.
         recent: the convolution's last inputs, `[B, width - 1, 3 * H * D]`; None without convolution.
+        key: of the last token, `[B, 1, H, D]`, which waits for its value (`values_ahead`); else None.
     """
 
     memory: MemoryState
     recent: Tensor | None
+    key: Tensor | None = None
 
     @property
     def batch(self) -> int:
@@ -89,8 +98,9 @@ class NeuralMemoryState(RowState):
     def joined(cls, states: Sequence["NeuralMemoryState"]) -> "NeuralMemoryState":
         """Return one state with the rows of all, which are equally far in their chunks."""
         recent = [state.recent for state in states if state.recent is not None]
+        key = [state.key for state in states if state.key is not None]
         memory = MemoryState.joined([state.memory for state in states])
-        return cls(memory, torch.cat(recent) if recent else None)
+        return cls(memory, torch.cat(recent) if recent else None, torch.cat(key) if key else None)
 
 
 class NeuralMemory(Configured):
@@ -117,7 +127,7 @@ class NeuralMemory(Configured):
         True
     """
 
-    meaning = ("chunk_size", "rule", "gates.form", "gates.source", "gates.max_step")
+    meaning = ("chunk_size", "rule", "values_ahead", "gates.form", "gates.source", "gates.max_step")
 
     def __init__(self, config: NeuralMemoryConfig, dim: int) -> None:
         super().__init__()
@@ -145,6 +155,8 @@ class NeuralMemory(Configured):
         self.norm = RMSNorm(self.head_dim)
         self.output_gate = nn.Linear(dim, inner, bias=False)
         self.output = nn.Linear(inner, dim, bias=False)
+        if config.zero_output:
+            nn.init.zeros_(self.output.weight)
 
     def forward(
         self,
@@ -252,7 +264,7 @@ class NeuralMemory(Configured):
         self, x: Tensor, state: NeuralMemoryState | None, return_state: bool
     ) -> tuple[Tensor, NeuralMemoryState | None]:
         length, x = x.shape[1], self._begun(x, state)
-        q, k, v, gates, recent = self._memory_inputs(x, state)
+        q, k, v, gates, (recent, key) = self._memory_inputs(x, state)
         y, memory = memory_scan(
             q,
             k,
@@ -269,19 +281,25 @@ class NeuralMemory(Configured):
         # The persistent tokens were there to be written; what they read is no output.
         y, x = y[:, -length:], x[:, -length:]
         y = self.norm(y).flatten(-2) * F.silu(self.output_gate(x))
-        return self.output(y), None if memory is None else NeuralMemoryState(memory, recent)
+        return self.output(y), None if memory is None else NeuralMemoryState(memory, recent, key)
 
     def _memory_inputs(
         self, x: Tensor, state: NeuralMemoryState | None
-    ) -> tuple[Tensor, Tensor, Tensor, GateValues, Tensor | None]:
-        """Queries, keys, values, gates, and the convolution's inputs to pass on."""
+    ) -> tuple[Tensor, Tensor, Tensor, GateValues, tuple[Tensor | None, Tensor | None]]:
+        """Queries, keys that values are stored under, values, gates; and the inputs and key to pass on."""
         qkv, recent = self.project(x), None
         if self.convolution is not None:
             qkv, recent = self.convolution(qkv, None if state is None else state.recent)
         qkv = F.silu(qkv)
         gates = self.gates(x if self.config.gates.source == "input" else qkv)
         q, k, v = unit_queries_and_keys(qkv.unflatten(-1, (3, self.config.heads, self.head_dim)))
-        return q, k, v if self.slow is None else v - self._slow(k), gates, recent
+        key = None
+        if self.config.values_ahead:
+            # Nothing waits for the first token's value: a key of zero writes nothing.
+            before = k.new_zeros(k[:, :1].shape) if state is None or state.key is None else state.key
+            # A copy, because a view would keep the whole piece in memory for as long as the state lives.
+            k, key = torch.cat([before, k[:, :-1]], 1), k[:, -1:].clone()
+        return q, k, v if self.slow is None else v - self._slow(k), gates, (recent, key)
 
     def _slow(self, keys: Tensor) -> Tensor:
         """What the slow weights answer to keys `[B, T, H, D]`."""
