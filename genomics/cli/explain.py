@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -75,7 +74,10 @@ def explain(options: Explain) -> None:
     for record in records[:1] if not options.all else ():
         _print_prediction(options, model, record)
     print(f"explained: {target}")
-    found = {method: _attributions(options, model, records, target, method) for method in _methods(options)}
+    methods = _methods(options)
+    found: dict[Method, list[Attribution]] = {
+        method: _attributions(options, model, records, target, method) for method in methods
+    }
     if len(found) == 2:
         _print_agreement(*found.values())
     for method, attributions in found.items():
@@ -83,7 +85,9 @@ def explain(options: Explain) -> None:
 
 
 def _methods(options: Explain) -> tuple[Method, ...]:
-    return ("saliency", "mutagenesis") if options.method == "both" else (options.method,)
+    if options.method == "both":
+        return ("saliency", "mutagenesis")
+    return (options.method,)
 
 
 def _chosen(options: Explain) -> "Iterator[Record]":
@@ -121,7 +125,9 @@ def _contexts(options: Explain, record: "Record") -> "list[Context]":
     if not 1 <= first <= last <= size:
         raise UserError(f"--span {first} {last}: expected first and last of the positions 1 to {size}")
     if last - first >= _MOST_BASES:
-        raise UserError(f"{record.name}: has {size:,} bases: give the part to explain, at most {_MOST_BASES:,} (--span)")
+        raise UserError(
+            f"{record.name}: has {size:,} bases: give the part to explain, at most {_MOST_BASES:,} (--span)"
+        )
     known = training_range(options.run)
     window = options.reading.window if record.interval is None else None
     if window is None and known is not None and size > 2 * known.longest:
@@ -136,7 +142,11 @@ def _print_prediction(options: Explain, model: "Predictor", record: "Record") ->
     (probabilities,) = model.predict_proba([record.sequence[first.window_start : first.window_end]])
     shown = ", ".join(f"{name} {number:.4g}" for name, number in zip(target_names(model), probabilities, strict=True))
     size = first.window_end - first.window_start
-    part = "" if size == len(record.sequence) else f" of {len(record.sequence):,}, in a window from {first.window_start + 1:,}"
+    part = (
+        ""
+        if size == len(record.sequence)
+        else f" of {len(record.sequence):,}, in a window from {first.window_start + 1:,}"
+    )
     others = f" (the first of {len(more) + 1:,} windows)" if more else ""
     print(f"{record.name}, {size:,} bases{part}: {shown}{others}")
 
@@ -153,22 +163,18 @@ def _attributions(
     total = each * sum(one.end - one.start for held in parts for one in held)
     done = 0
     found = []
+
+    def explained(text: str, at: tuple[int, int]) -> "Attribution":
+        if method == "saliency":
+            return saliency(model, text, target, at)
+        return mutagenesis(model, text, target, at, lambda more: counter.advance(done + more))
+
     with Counter(options.progress, "substitutions predicted" if each == 3 else "bases explained", total) as counter:
         for record, held in zip(records, parts, strict=True):
-            if method == "saliency":
-                found.append(explain_span(lambda text, at: saliency(model, text, target, at), record.sequence, held))
-            else:
-                shown = partial(_advance, counter, done)
-                found.append(
-                    explain_span(lambda text, at: mutagenesis(model, text, target, at, shown), record.sequence, held)
-                )
+            found.append(explain_span(explained, record.sequence, held))
             done += each * sum(one.end - one.start for one in held)
             counter.advance(done)
     return found
-
-
-def _advance(counter, done: int, more: int) -> None:  # noqa: ANN001 - a Counter, imported where it is used
-    counter.advance(done + more)
 
 
 def _print_agreement(one: "list[Attribution]", other: "list[Attribution]") -> None:
@@ -206,7 +212,9 @@ def _write(options: Explain, records: "list[Record]", attributions: "list[Attrib
         elif form == "bigwig":
             _write_big_wig(options, records, attributions, path("bw"))
         elif options.all:
-            draw_mean(attributions, path(form), f"{len(attributions):,} sequences: {method}, {_class_text(attributions[0])}")
+            draw_mean(
+                attributions, path(form), f"{len(attributions):,} sequences: {method}, {_class_text(attributions[0])}"
+            )
         elif len(attributions[0].sequence) > MOST:
             print(f"note: a picture holds at most {MOST:,} bases: give --span for one")
         else:

@@ -106,16 +106,19 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
 
     device = Hardware(options.device).device()
     decision = Decision()
+    model: Scanner
     if options.model != "trained":
         model = Members([_baseline(options)])
     elif member_runs(options.run):
         model = load_members(options.run, device)
     else:
-        model, decision = load_classifier(options.run, device), read_decision(options.run)
-        model = model if decision.temperature == 1 else Calibrated(model, decision.temperature)
+        trained, decision = load_classifier(options.run, device), read_decision(options.run)
+        model = trained if decision.temperature == 1 else Calibrated(trained, decision.temperature)
     if options.threshold is not None:
         if model.kind != "classes" or len(model.classes) != 2:
-            raise UserError(f"--threshold is for models of two classes, this one has {len(model.classes)}: leave it out")
+            raise UserError(
+                f"--threshold is for models of two classes, this one has {len(model.classes)}: leave it out"
+            )
         decision = Decision(options.threshold, decision.temperature)
     return model, decision
 
@@ -149,9 +152,7 @@ def _spread_names(model: "Scanner") -> list[str]:
 class _Rows:
     """Rows of predictions, and a count of what is out of the model's depth."""
 
-    def __init__(
-        self, options: Predict, model: "Scanner", decision: "Decision", known: "TrainingRange | None"
-    ) -> None:
+    def __init__(self, options: Predict, model: "Scanner", decision: "Decision", known: "TrainingRange | None") -> None:
         self._options, self._model, self._decision, self._known = options, model, decision, known
         tokenizer = getattr(getattr(getattr(model, "model", None), "config", None), "tokenizer", None)
         self._width = 1 if tokenizer is None else tokenizer.width
@@ -185,10 +186,13 @@ class _Rows:
 
     def warnings(self) -> Iterator[str]:
         """Give a line for each thing that a reader of the predictions should know."""
+        from ..runs.training_range import SCANNED
+
         if self.scanned and self._known is not None:
             yield (
-                f"note: {self.scanned:,} sequences of more than {10 * self._known.longest:,} bases were scanned in windows of "
-                f"{self._known.median:,} (--whole scores them once; --window, --stride and --out x.bedGraph make a track)"
+                f"note: {self.scanned:,} sequences of more than {SCANNED * self._known.longest:,} bases were scanned "
+                f"in windows of {self._known.median:,} (--whole scores them once; --window, --stride and --out x.bedGraph "
+                "make a track)"
             )
         if self.outside and self._known is not None:
             yield (
@@ -197,8 +201,8 @@ class _Rows:
             )
         if self.short:
             yield (
-                f"note: {self.short:,} of them are shorter than a token of {self._width} bases, so that the model saw none of "
-                "theirs"
+                f"note: {self.short:,} of them are shorter than a token of {self._width} bases, so that the model saw "
+                "none of theirs"
             )
 
     def _pieces(self, given: "Iterator[Record]") -> "Iterator[Record]":

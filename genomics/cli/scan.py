@@ -14,7 +14,7 @@ _TRACKS = (".bed", ".bedgraph", ".bw", ".bigwig", ".tsv")
 
 
 def is_scan(options: "Predict") -> bool:
-    """Return whether windows are asked for: by --stride, by a track, or by --window for sequences that are no intervals.
+    """Return whether windows are asked for: by --stride, a track, or --window for sequences that are no intervals.
 
     Raises:
         UserError: if a file cannot be read.
@@ -83,4 +83,6 @@ def scan_files(options: "Predict") -> None:
     if count < total:
         print(f"note: {total - count:,} windows are mostly unknown (N) and have no score")
     if known is not None and known.outside(how.window, 0):
-        print(f"warning: the model was trained on {known.text()}: scores in windows of {how.window:,} bases are guesses")
+        print(
+            f"warning: the model was trained on {known.text()}: scores in windows of {how.window:,} bases are guesses"
+        )

@@ -1,6 +1,7 @@
 """From probabilities to decisions: a threshold and a temperature, both chosen on validation."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -86,7 +87,10 @@ def choose_threshold(probabilities: np.ndarray, labels: np.ndarray, rule: Rule) 
         worth = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     elif rule.name == "mcc":
         worth = np.array(
-            [mcc(confusion(labels.astype(int), (probabilities >= at).astype(int), 2, np.ones(len(labels)))) for at in thresholds]
+            [
+                mcc(confusion(labels.astype(int), (probabilities >= at).astype(int), 2, np.ones(len(labels))))
+                for at in thresholds
+            ]
         )
     else:
         reached, other = (recall, precision) if rule.name == "recall" else (precision, recall)
@@ -132,4 +136,5 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, kind: Kind) -> float
         return float(-(labels * np.log(inside) + (1 - labels) * np.log1p(-inside)).mean())
 
     edge = np.log(_HOTTEST)
-    return float(np.exp(minimize_scalar(loss, bounds=(-edge, edge), method="bounded").x))
+    found: Any = minimize_scalar(loss, bounds=(-edge, edge), method="bounded")
+    return float(np.exp(found.x))

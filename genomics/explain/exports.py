@@ -49,7 +49,9 @@ def one_hot_bases(sequence: str) -> np.ndarray:
     return np.eye(5, 4, dtype=np.float32)[encode(sequence)]
 
 
-def write_big_wig(attributions: Sequence[Attribution], places: Sequence[Interval], sizes: dict[str, int], path: Path) -> None:
+def write_big_wig(
+    attributions: Sequence[Attribution], places: Sequence[Interval], sizes: dict[str, int], path: Path
+) -> None:
     """Write the importance of each base at its place on a genome.
 
     Args:
@@ -69,8 +71,8 @@ def write_big_wig(attributions: Sequence[Attribution], places: Sequence[Interval
         values = one.importance if at.strand != "-" else one.importance[::-1]
         if held and held[-1][0] == at.contig and begin < held[-1][1] + len(held[-1][2]):
             raise UserError(
-                f"{at.name}: overlaps another sequence on {at.contig}, and a bigWig file has one number a base: explain "
-                "them one by one (--record), or leave bigwig out of --format"
+                f"{at.name}: overlaps another sequence on {at.contig}, and a bigWig file has one number a base: "
+                "explain them one by one (--record), or leave bigwig out of --format"
             )
         held.append((at.contig, begin, values))
     with atomic_path(path) as temporary, big_wig(temporary, dict(sorted(sizes.items()))) as add:

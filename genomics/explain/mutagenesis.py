@@ -1,4 +1,4 @@
-"""What each possible substitution does to a prediction: measured (in-silico mutagenesis), or estimated by a gradient."""
+"""What each substitution does to a prediction: measured (in-silico mutagenesis), or estimated by a gradient."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

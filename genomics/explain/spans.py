@@ -57,9 +57,7 @@ def explain_span(
         parts: from `contexts`, at least one.
     """
     found = [
-        explain(
-            sequence[one.window_start : one.window_end], (one.start - one.window_start, one.end - one.window_start)
-        )
+        explain(sequence[one.window_start : one.window_end], (one.start - one.window_start, one.end - one.window_start))
         for one in parts
     ]
     letters = sequence[parts[0].start : parts[-1].end]

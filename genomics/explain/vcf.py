@@ -16,6 +16,10 @@ _BASES = re.compile(r"[ACGTRYSWKMBDHVN]+")
 _SYMBOLIC = re.compile(r"<[^<>]*>|\*|[^\[\]]*[\[\]][^\[\]]+[\[\]][^\[\]]*|\.[A-Z]+|[A-Z]+\.")
 
 
+STRICT = Refuse()
+"""Raises what is wrong with a line."""
+
+
 @dataclass(frozen=True)
 class Variant:
     """One line of a VCF file.
@@ -50,7 +54,7 @@ def is_symbolic(allele: str) -> bool:
     return _BASES.fullmatch(allele) is None
 
 
-def read_vcf(path: Path | str, refuse: Refuse = Refuse()) -> Iterator[Variant]:
+def read_vcf(path: Path | str, refuse: Refuse = STRICT) -> Iterator[Variant]:
     r"""Read the variants of a VCF file in its order; plain, gzip or bgzip, with or without a header.
 
     Args:

@@ -71,7 +71,7 @@ def token_shares(x: Tensor, tokenizer: Tokenizer) -> Tensor:
     bases = x.transpose(1, 2)
     shares = bases.new_ones(len(x), tokens, 1)
     for place in range(width):
-        at = bases[:, place :: step][:, :tokens]
+        at = bases[:, place::step][:, :tokens]
         shares = (shares[..., None] * at[..., None, :]).flatten(-2)
     # A pad and a mask never stand in a sequence.
     return F.pad(torch.cat([shares, 1 - shares.sum(-1, keepdim=True)], -1), (0, 2))

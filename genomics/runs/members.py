@@ -39,7 +39,9 @@ class Members:
             raise UserError("there is no model to take the mean of: name at least one")
         self.models = tuple(models)
         first = self.models[0]
-        odd = next((one for one in models if (one.kind, tuple(one.classes)) != (first.kind, tuple(first.classes))), None)
+        odd = next(
+            (one for one in models if (one.kind, tuple(one.classes)) != (first.kind, tuple(first.classes))), None
+        )
         if odd is not None:
             raise UserError(
                 f"models of {', '.join(first.classes) or first.kind} and of {', '.join(odd.classes) or odd.kind} have "

@@ -83,7 +83,9 @@ def stretches(paths: Iterable[Path], options: LoadOptions, refuse: Refuse) -> It
     Raises:
         UserError: if a file or a record cannot be read.
     """
-    whole = LoadOptions(sequence=options.sequence, reference=options.reference, edges=options.edges, skip_bad=options.skip_bad)
+    whole = LoadOptions(
+        sequence=options.sequence, reference=options.reference, edges=options.edges, skip_bad=options.skip_bad
+    )
     for path in paths:
         if find_format(path) == "fasta":
             found = [Source(stretch, None) for stretch in _contigs(path, refuse)]
@@ -165,7 +167,9 @@ def _records(path: Path, options: LoadOptions, refuse: Refuse) -> Iterator[Sourc
     reference = None if options.reference is None else Path(options.reference)
     records = list(read_all([path], options, refuse.left_out, refuse.notes))
     # Tracks go along a contig once.
-    records.sort(key=lambda record: ("", 0) if record.interval is None else (record.interval.contig, record.interval.start))
+    records.sort(
+        key=lambda record: ("", 0) if record.interval is None else (record.interval.contig, record.interval.start)
+    )
     if reference is not None:
         with Reference(reference) as opened:
             for contig in {record.interval.contig for record in records if record.interval is not None}:

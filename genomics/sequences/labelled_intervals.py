@@ -102,7 +102,9 @@ def load_intervals(
     found: dict[str, LabelledIntervals] = {}
     for part, intervals in held.items():
         labels = np.array([ids[label] for _, label in intervals])
-        found[part] = LabelledIntervals(tuple(_named(interval, options.window) for interval, _ in intervals), labels, classes)
+        found[part] = LabelledIntervals(
+            tuple(_named(interval, options.window) for interval, _ in intervals), labels, classes
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Opening files and pipes: plain or compressed with gzip or bgzip, as their first bytes tell, whatever the names say."""
+"""Open files and pipes: plain or compressed with gzip or bgzip, as their first bytes tell, not their names."""
 
 import atexit
 import functools

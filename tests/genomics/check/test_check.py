@@ -119,12 +119,18 @@ class TestOneFault:
     def test_unequal_classes_and_unknown_letters(self) -> None:
         data = made([text(50) + "NNR" for _ in range(40)], [0] * 34 + [1] * 6)
         found = findings(check(Splits(data)))
-        assert found[0].startswith("The classes are unequal: from 6 to 34 sequences. Weight them (--class-weights balanced)")
+        assert found[0].startswith(
+            "The classes are unequal: from 6 to 34 sequences. Weight them (--class-weights balanced)"
+        )
         assert found[1] == "5.7% of the letters of train are not A, C, G or T."
 
     @pytest.mark.parametrize(
         ("names", "alike"),
-        [(("TRUE", "True"), "'TRUE' and 'True'"), (("a b", "a  B"), "'a b' and 'a  B'"), (("1", "1.0"), "'1' and '1.0'")],
+        [
+            (("TRUE", "True"), "'TRUE' and 'True'"),
+            (("a b", "a  B"), "'a b' and 'a  B'"),
+            (("1", "1.0"), "'1' and '1.0'"),
+        ],
     )
     def test_classes_that_differ_only_in_how_they_are_written(self, names: tuple[str, str], alike: str) -> None:
         data = made([text(50) for _ in range(40)], [n % 2 for n in range(40)])

@@ -5,8 +5,8 @@ import pytest
 
 from genomics.check import check_intervals, findings, render
 from genomics.sequences.intervals import Interval
-from genomics.sequences.options import LoadOptions
 from genomics.sequences.labelled_intervals import LabelledIntervals, holds_intervals, load_intervals
+from genomics.sequences.options import LoadOptions
 from tests.genomics.sequences.making import write
 from tests.genomics.sequences.test_archive import make_archive
 from titans_seq.cli import main

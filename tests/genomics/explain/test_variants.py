@@ -258,7 +258,9 @@ def test_telomeres_have_a_note(reference: Path, tmp_path: Path) -> None:
 def test_scores_go_into_the_calls(reference: Path, tmp_path: Path) -> None:
     head = "##fileformat=VCFv4.3\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS\n"
     (tmp_path / "a.vcf").write_text(
-        head + f"chr1\t20\tx\t{CONTIG[19]}\tN,<DEL>\t5\tPASS\tDP=3\tGT\t0/1\nchr1\t30\t.\t{CONTIG[29]}\t<DEL>\t.\t.\t.\tGT\t0/0\n"
+        head
+        + f"chr1\t20\tx\t{CONTIG[19]}\tN,<DEL>\t5\tPASS\tDP=3\tGT\t0/1\n"
+        + f"chr1\t30\t.\t{CONTIG[29]}\t<DEL>\t.\t.\t.\tGT\t0/0\n"
     )
     score(tmp_path / "a.vcf", reference, tmp_path / "out.vcf")
     score(tmp_path / "a.vcf", reference, tmp_path / "out.csv")

@@ -42,9 +42,7 @@ def test_a_model_of_both_strands_has_one_score():
 
 
 def test_the_strand_of_an_interval_turns_around():
-    plus, minus = (
-        list(scan(model(), windows(Stretch("x", "chr1", 0, 95, strand, 95)), TARGET)) for strand in "+-"
-    )
+    plus, minus = (list(scan(model(), windows(Stretch("x", "chr1", 0, 95, strand, 95)), TARGET)) for strand in "+-")
     assert all({one.strand, other.strand} == {"+", "-"} for one, other in zip(plus, minus, strict=True))
 
 

@@ -13,8 +13,14 @@ from tests.genomics.sequences.making import write
 from tests.genomics.small import random_sequence
 from titans_seq.errors import UserError
 
-CONTIGS = {"chr1": random_sequence(1_000, np.random.default_rng(0)), "chr2": random_sequence(30, np.random.default_rng(1))}
-FASTA = "".join(f">{name} x\n" + "\n".join(s[i : i + 60].lower() for i in range(0, len(s), 60)) + "\n" for name, s in CONTIGS.items())
+CONTIGS = {
+    "chr1": random_sequence(1_000, np.random.default_rng(0)),
+    "chr2": random_sequence(30, np.random.default_rng(1)),
+}
+FASTA = "".join(
+    f">{name} x\n" + "\n".join(s[i : i + 60].lower() for i in range(0, len(s), 60)) + "\n"
+    for name, s in CONTIGS.items()
+)
 
 
 def cut(path: Path, window: int, stride: int, **options: object) -> list[tuple[str, int, int, str]]:
@@ -49,7 +55,10 @@ def test_intervals_are_scanned_on_their_strand(tmp_path: Path) -> None:
 
 
 def test_what_would_move_positions_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
-    for text, message in ((">b\nAC-GT\n>a\nACGT\n", r"\(b\): has a gap"), (">a\nAC\n>a\nGG\n", "two contigs are named")):
+    for text, message in (
+        (">b\nAC-GT\n>a\nACGT\n", r"\(b\): has a gap"),
+        (">a\nAC\n>a\nGG\n", "two contigs are named"),
+    ):
         path = write(tmp_path / "g.fa", text)
         with pytest.raises(UserError, match=message):
             list(stretches([path], LoadOptions(), Refuse()))

@@ -141,7 +141,10 @@ class TestIntervals:
         ("line", "message"),
         [
             ("chr9\t0\t4", ", record 1 (chr9:0-4): contig 'chr9' is not in the reference"),
-            ("chr2\t8\t12", ", record 1 (chr2:8-12): it, bases 8 to 12, leaves contig 'chr2', which has 10: move it"),
+            (
+                "chr2\t8\t12",
+                ", record 1 (chr2:8-12): the interval, bases 8 to 12, leaves contig 'chr2', which has 10: move it",
+            ),
             ("chr2\t50\t60", ", record 1 (chr2:50-60): bases 50 to 60 are not all on contig 'chr2' of the reference"),
             ("chr2\t8", ", record 1: expected contig, start and end with tabs between, got 'chr2\\t8'"),
             ("chr2\t8\t8", ", record 1: start '8' and end '8': expected whole numbers from 0, the start smaller"),
@@ -173,7 +176,9 @@ class TestIntervals:
         assert cut(write(tmp_path / name, text), genome) == [expected]
 
     def test_the_summit_of_a_peak_centres_its_window(self, tmp_path: Path, genome: Path) -> None:
-        path = write(tmp_path / "a.bed.gz", "chr1\t4\t16\tp\t0\t.\t6.1\t22.8\t20\t1\nchr1\t4\t16\tp\t0\t.\t6\t2\t2\t-1\n")
+        path = write(
+            tmp_path / "a.bed.gz", "chr1\t4\t16\tp\t0\t.\t6.1\t22.8\t20\t1\nchr1\t4\t16\tp\t0\t.\t6\t2\t2\t-1\n"
+        )
         assert cut(path, genome, window=4) == [CONTIGS["chr1"][3:7], CONTIGS["chr1"][8:12]]
         path = write(tmp_path / "a.narrowPeak", "chr1\t4\t16\tp\t0\t.\t6.1\t22.8\t20\t12\n")
         with pytest.raises(UserError, match="summit '12' in column 10: expected bases from the start on"):
