@@ -48,7 +48,7 @@ class FlaLayer(nn.Module):
 
     Args:
         hidden_size: width of inputs and outputs.
-        block: whose mixer it is; its feed-forward is left out.
+        block: whose mixer it is; its feed-forward is left out. `LMMConfig()` if None.
         layer_idx: place in the cache.
 
     Example:
@@ -67,7 +67,7 @@ class FlaLayer(nn.Module):
         super().__init__()
         block = block or LMMConfig()
         self.layer_idx = layer_idx
-        self.mixer = block.build(hidden_size).mixer
+        self.mixer = (block or LMMConfig()).build(hidden_size).mixer
 
     def forward(
         self,

@@ -17,9 +17,11 @@ class MALConfig:
     """Memory as a layer (Titans section 4.3, eq. 29-31).
 
     Both have a residual connection, as the paper says of all blocks, and one feed-forward follows the two; the paper
-    leaves open whether each has its own. Each of the two has persistent tokens of its own as well. In eq. 29-31 they go
-    through the memory first, and attention sees what the memory returned at their places; here that is dropped, since
-    a window that has moved on would not see it any more, and attention sees its own tokens in front of every window.
+    leaves open whether each has its own.
+
+    Each of the two has persistent tokens of its own. In eq. 29-31 the same ones go through the memory first, and
+    attention sees what the memory returned at their positions. Here that is dropped: a window that has moved on would
+    not see it any more. Attention sees its own tokens in front of every window.
 
     Attributes:
         memory: the memory layer.

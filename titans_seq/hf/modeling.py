@@ -63,7 +63,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         Raises:
             UserError: if weights are missing; transformers would leave them as memory happens to be.
         """
-        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        loaded: Any = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        model, info = loaded
         if info["missing_keys"]:
             missing = sorted(info["missing_keys"])
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""

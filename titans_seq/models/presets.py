@@ -87,9 +87,9 @@ def language_model(name: str, vocabulary: int = 32_000) -> CausalLMConfig:
     """Return a language model by name.
 
     Window, segment and persistent tokens of the larger sizes are those of the NeurIPS version. Not taken from it are a
-    decay per channel and gates per memory layer, which its appendix has: `with_paper_gates` turns them on. They cost
-    time, and the fused kernels do not run them. The peak learning rate is not part of a size: that version's table has
-    one for each.
+    decay per channel and gates per memory layer, which its appendix has too: `with_paper_gates` turns them on. They
+    cost time, and the fused kernels do not run them. The peak learning rate is not part of a size: that version's table
+    has one for each.
 
     Args:
         name: `variant-size` or `size-variant`, e.g. `mac-170m` or `tiny-lmm`; a size alone is MAC's. Besides the
