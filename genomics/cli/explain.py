@@ -75,7 +75,9 @@ def explain(options: Explain) -> None:
     for record in records[:1] if not options.all else ():
         _print_prediction(options, model, record)
     print(f"explained: {target}")
-    found = {method: _attributions(options, model, records, target, method) for method in _methods(options)}
+    found: dict[Method, list[Attribution]] = {
+        method: _attributions(options, model, records, target, method) for method in _methods(options)
+    }
     if len(found) == 2:
         _print_agreement(*found.values())
     for method, attributions in found.items():

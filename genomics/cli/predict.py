@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -106,6 +106,7 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
 
     device = Hardware(options.device).device()
     decision = Decision()
+    model: Any
     if options.model != "trained":
         model = Members([_baseline(options)])
     elif member_runs(options.run):

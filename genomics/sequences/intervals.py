@@ -202,7 +202,7 @@ def _bed_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[I
     # A tenth column is the summit of a narrowPeak file, whatever its name.
     known = columns if len(cells) <= len(columns) else BED
     named = dict(zip(known, cells, strict=False))
-    interval = _checked(named.get("name", ""), *cells[:_BED_COLUMNS], named.get("strand", ""), place)
+    interval = _checked(named.get("name", ""), cells[0], cells[1], cells[2], named.get("strand", ""), place)
     peak = named.get("peak", "-1")
     if peak != "-1":
         if not peak.isdecimal() or interval.start + int(peak) >= interval.end:
@@ -214,7 +214,7 @@ def _bed_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[I
 def _gff_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[Interval, dict[str, str]]:
     if len(cells) < len(GFF) - 1:
         raise UserError(f"{place}: expected the nine columns of a GFF file, with tabs between, got {len(cells)}")
-    named = dict(zip(GFF, cells, strict=False))
+    named: dict[str, str] = dict(zip(GFF, cells, strict=False))
     found = _GFF_NAME.search(named.get("attributes", ""))
     name = found[1].strip() if found else ""
     strand = "." if named["strand"] == "?" else named["strand"]

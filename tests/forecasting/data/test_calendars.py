@@ -1,3 +1,4 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,3 +1,4 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 """Files as strangers bring them: what they mean, or what the message says."""
 
 import io
