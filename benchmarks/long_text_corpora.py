@@ -148,9 +148,7 @@ def open_corpus(
     files = tuple(folder / "test" / f"{number:04d}.txt" for number in range(found.pop("streams")))
     if found != made:
         raise UserError(f"{folder} holds a corpus made with {found}, expected {made}: give another --work folder")
-    return Corpus(
-        load_tokenizer(folder / "shards"), TokenShards.open(folder / "shards"), files, folder / "shards"
-    )
+    return Corpus(load_tokenizer(folder / "shards"), TokenShards.open(folder / "shards"), files, folder / "shards")
 
 
 def streams(documents: Iterable[str], tokenizer: Tokenizer, least: int) -> Iterator[str]:

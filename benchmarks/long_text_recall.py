@@ -160,9 +160,7 @@ def training_config(name: str, seed: int, arguments: Arguments) -> PretrainConfi
     )
 
 
-def measure(
-    model: CausalLMConfig, config: PretrainConfig, corpus: Corpus, folder: Path, length: int
-) -> dict[str, Any]:
+def measure(model: CausalLMConfig, config: PretrainConfig, corpus: Corpus, folder: Path, length: int) -> dict[str, Any]:
     """Train one model, score it, and return what its row says; why there is no score, if it diverges."""
     began = time.process_time()
     trained, _ = pretrain_model(
@@ -209,7 +207,7 @@ def identity(corpus: str, data: Corpus, name: str, model: CausalLMConfig, config
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Means over seeds: the loss in nats of all tokens, of those whose pair was last seen so far back, and rare ones."""
+    """Means over seeds: the loss in nats of all tokens, by how far back the pair was last seen, and of rare pairs."""
     lines = []
     for corpus in dict.fromkeys(row["corpus"] for row in rows):
         held = [row for row in rows if row["corpus"] == corpus]

@@ -18,7 +18,7 @@ from titans_seq.experiment.history import History
 
 from .config import ForecastConfig
 from .data import FrameOptions, Item, SeriesData
-from .data.date_parts import date_at
+from .data.date_parts import date_at, dates_at
 from .data.frequency import fine_index, walk
 from .inference import Trained, new_network
 from .model_card import model_card
@@ -160,7 +160,8 @@ def rebuild_context(described: dict[str, Any], tensors: dict[str, Tensor]) -> Se
 def _first(item: Item) -> dict[str, Any]:
     if isinstance(item.index, pd.DatetimeIndex):
         zone = None if item.index.tz is None else str(item.index.tz)
-        first = item.index[:1] if zone is None else item.index[:1].tz_convert("UTC").tz_localize(None)
+        first = dates_at(item.index, slice(1))
+        first = first if zone is None else first.tz_convert("UTC").tz_localize(None)
         return {"first": str(first.to_numpy()[0]), "zone": zone}
     return {"first": item.index.start, "step": item.index.step}
 

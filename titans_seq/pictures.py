@@ -1,16 +1,12 @@
 """Writing pictures: which files there can be, and whole ones alone."""
 
-import logging
 import os
 import warnings
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
-
-_LOG = logging.getLogger(__name__)
 
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -44,56 +40,12 @@ def literal(text: str) -> str:
 def save_picture(figure: Any, path: str | os.PathLike[str]) -> None:
     """Write a figure of matplotlib, whole or not at all.
 
-    Letters that the font lacks are drawn in another font that is installed. Where there is none they are boxes, which
-    is said once.
-
     Raises:
         UserError: see `check_picture`.
         OSError: if it cannot be written.
     """
-    import matplotlib.text
-
     check_picture(path)
-    texts = figure.findobj(matplotlib.text.Text)
-    families, lacking = _families("".join(text.get_text() for text in texts))
-    if len(families) > 1:
-        for text in texts:
-            text.set_fontfamily(families)
-    if lacking:
-        _LOG.warning(
-            "no installed font has the letters %s: they are drawn as boxes (install one, such as Noto Sans CJK)",
-            lacking,
-        )
     with atomic_path(path) as temporary, warnings.catch_warnings():
+        # A name in letters that the font lacks is drawn as boxes; the tables beside the picture have it whole.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(temporary, dpi=130)
-
-
-def _families(letters: str) -> tuple[list[str], str]:
-    """The families of fonts that have all letters, and the letters that none has."""
-    from matplotlib import font_manager, rcParams
-
-    wanted = {letter for letter in letters if not letter.isascii() and not letter.isspace()}
-    families = list(rcParams["font.family"])
-    wanted -= _letters(font_manager.findfont(font_manager.FontProperties()))
-    # matplotlib's own font of last resort has a box for every letter.
-    entries = [entry for entry in font_manager.fontManager.ttflist if not entry.name.startswith("Last Resort")]
-    for entry in entries if wanted else ():
-        found = wanted & _letters(entry.fname)
-        if found:
-            families.append(entry.name)
-            wanted -= found
-        if not wanted:
-            break
-    return families, "".join(sorted(wanted)[:10])
-
-
-@lru_cache(maxsize=1024)
-def _letters(font: str) -> frozenset[str]:
-    """All letters that a font file has."""
-    from matplotlib.ft2font import FT2Font
-
-    try:
-        return frozenset(map(chr, FT2Font(font).get_charmap()))
-    except (OSError, RuntimeError):  # a font that matplotlib lists and cannot read
-        return frozenset()

@@ -9,6 +9,7 @@ from titans_seq.errors import UserError
 
 from .calendars import calendar_of
 from .columns import Roles
+from .date_parts import date_part
 from .frequency import base_times, period_of, phases
 from .grid import Rows, describe_duplicates, describe_holes, fill_holes, full_grid, merge_duplicates
 from .options import FrameOptions
@@ -120,7 +121,8 @@ def _even(rows: SeriesRows, freq: str | None) -> np.ndarray:
 
 
 def _range(steps: pd.Index) -> pd.RangeIndex:
-    first, step = int(steps[0]), int(steps[1] - steps[0]) if len(steps) > 1 else 1
+    numbers = steps.to_numpy()
+    first, step = int(numbers[0]), int(numbers[1] - numbers[0]) if len(numbers) > 1 else 1
     return pd.RangeIndex(first, first + step * len(steps), step)
 
 
@@ -162,7 +164,8 @@ def _put_forward(once: Rows, grid: pd.Index, freq: str | None) -> bool:
     lacking = grid.difference(once.index)
     if not isinstance(lacking, pd.DatetimeIndex) or not _has_clock(once.index, freq):
         return False
-    return len(lacking) <= 0.02 * len(grid) and bool(((lacking.dayofweek == 6) & (lacking.hour < 4)).all())
+    at_night = (date_part(lacking, "day_of_week") == 6) & (date_part(lacking, "hour_of_day") < 4)
+    return len(lacking) <= 0.02 * len(grid) and bool(at_night.all())
 
 
 def _has_clock(index: pd.Index, freq: str | None) -> bool:

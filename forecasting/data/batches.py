@@ -14,7 +14,7 @@ from titans_seq.errors import UserError
 from .frames import from_table
 from .frequency import without_anchor
 from .loading import load_series
-from .numbers import NumberStyle
+from .number_texts import NumberStyle
 from .options import FrameOptions
 from .reading import Table
 from .series import SeriesData
@@ -26,7 +26,7 @@ _ROWS = 1_000_000
 def read_series_batches(
     path: str | Path, options: FrameOptions | None = None, rows: int = _ROWS
 ) -> Iterator[SeriesData]:
-    """Read the series of a long Parquet file in parts of about so many rows; memory holds one part at a time.
+    """Read the series of a long Parquet file in parts; memory holds one part at a time.
 
     The rows of a series must follow each other. The columns and the step that the first part shows hold for all. A file
     that is no Parquet, or of one series, comes whole.
@@ -34,7 +34,7 @@ def read_series_batches(
     Args:
         path: a file that `load_series` reads.
         options: what the columns mean; see `from_table`.
-        rows: of a part, at least; a part ends with the end of a series.
+        rows: about how many rows a part has; it ends with the end of a series.
 
     Yields:
         Some series, in the order of their ids within a part.
@@ -50,7 +50,7 @@ def read_series_batches(
         ...     frame.to_parquet(Path(folder) / "sales.parquet")
         ...     parts = list(read_series_batches(Path(folder) / "sales.parquet", rows=5))
         >>> [[item.name for item in part.items] for part in parts]
-        [['a', 'b'], ['c', 'd']]
+        [['a'], ['b', 'c'], ['d']]
     """
     path, options = Path(path), options or FrameOptions()
     if rows < 1:

@@ -14,6 +14,7 @@ own:
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -190,7 +191,7 @@ def calendar_of(freq: str) -> Calendar:
     if own:
         return _own_calendar(freq, int(own["n"] or 1), own["unit"], own["within"].upper())
     try:
-        offset = to_offset(freq)
+        offset: Any = to_offset(freq)
     except ValueError as error:
         raise _unknown(freq) from error
     if offset is None:

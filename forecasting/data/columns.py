@@ -11,10 +11,11 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .clock_columns import PARTS, find_joined, is_part
-from .numbers import is_numeric
+from .date_numbers import date_numbers
+from .number_texts import is_numeric
 from .options import FrameOptions
-from .source import Source, column_of, enumerate_some
-from .timestamps import date_numbers, looks_like_dates, read_with_format, sample_of
+from .source import Source, as_numbers, column_of, enumerate_some
+from .timestamps import looks_like_dates, read_with_format, sample_of
 
 _DATE_NAMES = re.compile(r"date|datetime|time|timestamp|ds|datum|fecha|data|日付|日期|날짜|zeit", re.IGNORECASE)
 _TIME_NAMES = re.compile(
@@ -147,8 +148,7 @@ def _is_leftover(column: pd.Series, name: str) -> bool:
     texts = sample_of(column, 3)
     if not all(re.fullmatch(r"\d+", text) for text in texts) or texts[0] not in ("0", "1"):
         return False
-    counts = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    return bool((np.diff(counts) == 1).all())
+    return bool((np.diff(as_numbers(column)) == 1).all())
 
 
 def _find_time(frame: pd.DataFrame, free: Sequence[str], options: FrameOptions, source: Source) -> tuple[str, ...]:
@@ -201,8 +201,7 @@ def _numbers(column: pd.Series) -> np.ndarray | None:
         texts = sample_of(column, 5)
         if not texts or not all(re.fullmatch(r"\d+(\.\d+)?", text) for text in texts):
             return None
-    different = pd.Series(np.asarray(column.dropna().unique(), dtype=object))
-    values = pd.to_numeric(different, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    values = as_numbers(np.asarray(column.dropna().unique(), dtype=object))
     return values if len(values) and np.isfinite(values).all() else None
 
 

@@ -1,6 +1,6 @@
 """Parts of dates as whole numbers: the hour of the day, the day of the week and so on."""
 
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,11 @@ def month_number(index: pd.DatetimeIndex) -> np.ndarray:
 def date_at(index: pd.Index, at: int) -> pd.Timestamp:
     """One date of an index that holds dates; pandas leaves its type open."""
     return cast(pd.Timestamp, index[at])
+
+
+def dates_at(index: pd.Index, at: Any) -> pd.DatetimeIndex:
+    """Some dates of an index that holds dates, by a slice, a mask or numbers."""
+    return cast(pd.DatetimeIndex, index[at])
 
 
 def clock_times(index: pd.DatetimeIndex) -> np.ndarray:

@@ -105,7 +105,7 @@ def _season(freq: str | None) -> str:
 
 def _covariates(data: SeriesData, calendar: bool) -> str:
     parts = []
-    names = calendar_features(data.items[0].index[:1], data.freq)[1] if calendar else ()
+    names = calendar_features(data.items[0].tail(1).index, data.freq)[1] if calendar else ()
     ahead = [*data.known_names, *([f"the calendar ({', '.join(names)})"] if names else [])]
     if ahead:
         parts.append(f"known ahead: {enumerate_some(ahead)}")

@@ -1,5 +1,6 @@
 """The step between dates: naming it by an alias, and walking along it."""
 
+import datetime as dt
 import re
 from functools import lru_cache
 from typing import Literal, cast
@@ -72,7 +73,7 @@ def alias_of(calendar: Calendar) -> str:
         case Ticks(size) if size % (7 * DAY) == 0:
             return _counted(size // (7 * DAY), "W")
         case Ticks(size):
-            return to_offset(pd.Timedelta(size, "us")).freqstr
+            return to_offset(dt.timedelta(microseconds=size)).freqstr
         case Months(size, day, None, business) if day in (1, 31):
             unit, months = next((u, m) for u, m in (("Y", 12), ("Q", 3), ("M", 1)) if size % m == 0)
             return _counted(size // months, f"{'B' if business else ''}{unit}{'S' if day == 1 else 'E'}")
@@ -115,8 +116,8 @@ def period_of(freq: str) -> Period:
 
 
 def _tick_period(size: int) -> Period:
-    units: tuple[tuple[Period, int], ...] = (("D", DAY), ("h", DAY // 24), ("min", DAY // 1440))
-    return next((period for period, unit in units if size % unit == 0), "s")
+    units: tuple[tuple[Period, int], ...] = (("D", DAY), ("h", DAY // 24), ("min", DAY // 1440), ("s", 1))
+    return next(period for period, unit in units if size % unit == 0)
 
 
 def anchor(freq: str, first: pd.Timestamp) -> str:
@@ -191,7 +192,7 @@ def base_times(index: pd.DatetimeIndex, freq: str) -> np.ndarray:
         return index.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[us]")
     wall = index.tz_localize(None)
     # A day that begins at 01:00, because its midnight does not exist, is still that day.
-    midnight = wall.normalize()
+    midnight = pd.DatetimeIndex(wall.to_numpy().astype("datetime64[D]")).as_unit(wall.unit)
     begins = np.asarray(_localize(midnight, index.tz) == index)
     return np.where(begins, midnight.to_numpy(), wall.to_numpy()).astype("datetime64[us]")
 

@@ -199,7 +199,8 @@ def _hours(times: np.ndarray) -> Weekly | None:
     ends = np.append(starts[1:], len(clocks)) - 1
     if len(starts) > _MOST_STRETCHES or (clocks[0] % tick != clocks % tick).any() and len(starts) == 1:
         return None
-    hours = "+".join(f"{clock_text(clocks[a])}-{clock_text(clocks[b])}" for a, b in zip(starts, ends, strict=True))
+    stretches = [(int(clocks[first]), int(clocks[last])) for first, last in zip(starts, ends, strict=True)]
+    hours = "+".join(f"{clock_text(first)}-{clock_text(last)}" for first, last in stretches)
     on = "" if len(days) == 7 else days_text(tuple(int(day) for day in days)) + " "
     slots = tuple(int(day * DAY + clock) for day in days for clock in clocks)
     calendar = Weekly(1, slots, f"{alias_of(Ticks(tick))}[{on}{hours}]")

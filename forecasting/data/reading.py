@@ -9,13 +9,14 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from titans_seq.errors import UserError
 
-from .numbers import NumberStyle
+from .number_texts import NumberStyle
 from .options import TableOptions
 from .source import PARQUET_SUFFIXES, Source, enumerate_some
 from .text_tables import read_text_table
@@ -248,7 +249,7 @@ def _read_excel(path: Path, raw: bytes, options: TableOptions) -> Table:
             sheet = options.sheet or sheets[0]
             if sheet not in sheets:
                 raise UserError(f"{path}: no sheet {sheet!r}: expected one of {enumerate_some(sheets)}")
-            cells = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
+            cells: Any = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
     except ImportError as error:
         raise UserError(
             f"{path}: reading Excel needs openpyxl: pip install openpyxl, or save the sheet as CSV"

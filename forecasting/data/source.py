@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal, cast
 
+import numpy as np
 import pandas as pd
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -103,3 +104,14 @@ def show_time(time: Any) -> str:
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
     """The column called `name`, of which there is one; pandas leaves open whether there are several."""
     return cast(pd.Series, frame[name])
+
+
+def as_numbers(values: Any) -> np.ndarray:
+    """Values of any kind as float64, NaN for what is no number.
+
+    Example:
+        >>> as_numbers(["1e3", "x", 2]).tolist()
+        [1000.0, nan, 2.0]
+    """
+    numbers: Any = pd.to_numeric(pd.Series(values), errors="coerce")
+    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)

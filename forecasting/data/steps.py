@@ -3,6 +3,7 @@
 import pandas as pd
 
 from .calendars import DAY, Calendar, MonthDays, Months, Ticks, Weekly, YearDays, calendar_of
+from .date_parts import dates_at
 from .frequency import base_times
 
 
@@ -65,7 +66,7 @@ def step_number(index: pd.DatetimeIndex | pd.RangeIndex, freq: str | None) -> in
     if not isinstance(index, pd.DatetimeIndex) or freq is None:
         return index.start // index.step if isinstance(index, pd.RangeIndex) else 0
     calendar = calendar_of(freq)
-    return int(calendar.number(base_times(index[:1], freq))[0]) // calendar.size
+    return int(calendar.number(base_times(dates_at(index, slice(1)), freq))[0]) // calendar.size
 
 
 def same_step(one: str | None, other: str | None) -> bool:

@@ -10,11 +10,13 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .calendars import DAY, Months, Ticks, calendar_of, micros
+from .date_numbers import Times
+from .date_parts import date_at, dates_at
 from .frequency import anchor, anchor_of, base_times, dated, on_anchor, period_of, settle_frequency, snap, walk
 from .inferring import infer_frequency, infer_round_step
 from .options import FrameOptions
 from .source import Source, counted, enumerate_some, show_time
-from .timestamps import Times, period_dates
+from .timestamps import period_dates
 
 _ASKED = 200
 """Series whose dates are asked for their step, at most."""
@@ -119,14 +121,15 @@ def _given(
 ) -> tuple[str, pd.DatetimeIndex, np.ndarray | None]:
     """The frequency that was given, dates named by it, and which of them were moved."""
     labelled = times.label is not None and given != "W"
-    freq = settle_frequency(given, pd.DatetimeIndex([]) if labelled else index[:1] if rounding else index)
+    like = pd.DatetimeIndex([]) if labelled else dates_at(index, slice(1)) if rounding else index
+    freq = settle_frequency(given, like)
     named = period_dates(times, freq) if labelled else None
     if named is not None:
         return freq, named, None
     freq = settle_frequency(given, index)
     off = np.flatnonzero(~on_anchor(freq, index))
     if len(off) and anchor_of(given):
-        lies = anchor(freq, index[off[0]])
+        lies = anchor(freq, date_at(index, off[0]))
         raise UserError(
             f"{source.name}: {counted(len(off), 'date')} do not lie on --freq {given} (such as "
             f"{show_time(index[off[0]])}, which lies on {lies}): give that, or leave --freq out to have it found"
@@ -164,7 +167,7 @@ def _infer(
         own = np.unique(codes[order[starts[one] : starts[one + 1]]])
         key = own.tobytes()
         if key not in patterns:
-            patterns[key] = (infer_frequency(index[own]), len(own))
+            patterns[key] = (infer_frequency(dates_at(index, own)), len(own))
         each[str(names[one])] = patterns[key][0] if patterns[key][1] > 2 or sizes.max() <= 2 else None
     votes = Counter(freq for freq in each.values() if freq is not None)
     if not votes:
@@ -201,7 +204,7 @@ def dates_from(start: str, length: int, freq: str, zone: str | None, source: Sou
         ['2020-01-31', '2020-02-29']
     """
     try:
-        first = pd.Timestamp(start, tz=zone)
+        first = cast(pd.Timestamp, pd.Timestamp(start, tz=zone))
     except ValueError as error:
         raise UserError(
             f"--start {start!r} is not a date: give one such as 2020-01-31 or '2020-01-31 06:00'"
@@ -210,6 +213,6 @@ def dates_from(start: str, length: int, freq: str, zone: str | None, source: Sou
         raise UserError("--start is empty: give a date such as 2020-01-31")
     settled = settle_frequency(freq, pd.DatetimeIndex([first]))
     index = walk(first, length, settled)
-    if index[0] != first or not snap(index[:1], settled).equals(index[:1]):
+    if index[0] != first or not snap(dates_at(index, slice(1)), settled).equals(index[:1]):
         raise UserError(f"{source.name}: --start {start} does not lie on --freq {freq}: give a date that does")
     return index

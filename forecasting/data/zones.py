@@ -85,7 +85,7 @@ def localize(times: pd.DatetimeIndex, zone: str) -> tuple[pd.DatetimeIndex, pd.D
         >>> str(first[0]), str(second[0])
         ('2024-10-27 02:30:00+02:00', '2024-10-27 02:30:00+01:00')
     """
-    midnight = times == times.normalize()
+    midnight = times.to_numpy() == times.to_numpy().astype("datetime64[D]")
     both = []
     for summer in (True, False):
         which = np.full(len(times), summer)

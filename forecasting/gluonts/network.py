@@ -110,6 +110,14 @@ class GluonTSModule(ForecastModule):
     Logs `train_loss` and, with validation data, `val_loss`, both on the standardised scale.
     """
 
+    def log_scores(self, **scores: float) -> None:
+        """Log the validation loss by the name that GluonTS monitors."""
+        self.log("val_loss", scores["validation_loss"], prog_bar=True)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's loss likewise."""
+        self.log("train_loss", self.training_row(None)["loss"], prog_bar=True)
+
     def on_after_batch_transfer(self, batch: WindowBatch, dataloader_idx: int) -> WindowBatch:
         """Standardise each window, as `GluonTSNetwork` does when it predicts."""
         return standardise(batch)[0]

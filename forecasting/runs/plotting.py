@@ -14,6 +14,8 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from titans_seq.experiment.history import History
 from titans_seq.pictures import check_picture, save_picture
 
+from .fonts import choose_fonts
+
 HISTORY, FORECAST, CHECK = "#3a3a3a", "#1f62a8", "#c2571a"
 
 
@@ -66,6 +68,7 @@ def plot_forecast(panels: Sequence[Panel], path: Path | str, title: str = "") ->
     figure.suptitle(title, fontsize=12)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    choose_fonts(figure)
     save_picture(figure, path)
 
 

@@ -126,7 +126,7 @@ def fit_network(
 
     Example:
         >>> from forecasting.windows.arrays import ItemArrays
-        >>> from forecasting.network.simba_network import NetworkConfig
+        >>> from forecasting.network.simba_network import NetworkConfig, build_network
         >>> from forecasting.network.outputs import Point
         >>> series = ItemArrays(np.sin(np.arange(200))[:, None].astype(np.float32))
         >>> loader = WindowLoader(Windows([series], context=16, horizon=4), batch_size=32, shuffle=True)

@@ -58,9 +58,9 @@ class Scaler:
         wide = values.astype(np.float64)
         # Rounding gives a constant channel a deviation near 1e-17, so constancy is tested on the values.
         constant = np.nanmin(wide, axis=0) == np.nanmax(wide, axis=0)
-        # In units of the largest value, so that neither a sum nor a square leaves the range of numbers.
-        largest = np.nanmax(np.abs(wide), axis=0)
-        unit = np.where(largest > 0, largest, 1.0)
+        # In units near the largest value, so that no sum and no square leaves the range of numbers; powers of two, so
+        # that nothing is rounded.
+        unit = np.ldexp(1.0, np.frexp(np.nanmax(np.abs(wide), axis=0))[1])
         mean = np.where(constant, np.nanmin(wide, axis=0), np.nanmean(wide / unit, axis=0) * unit)
         std = np.where(constant, 1.0, np.nanstd(wide / unit, axis=0) * unit)
         # A spread too small for a number is none.

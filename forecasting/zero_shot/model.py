@@ -61,6 +61,7 @@ class ZeroShotModel:
     Example:
         >>> days = pd.date_range("2024-01-01", periods=60, freq="D")
         >>> frame = pd.DataFrame({"day": days, "sold": 10 + np.sin(np.arange(60) * 2 * np.pi / 7)})
+        >>> from forecasting.zero_shot.network import ZeroShotConfig, ZeroShotNetwork
         >>> network = ZeroShotNetwork(ZeroShotConfig(width=8, layers=1)).eval()
         >>> forecast = ZeroShotModel(ZeroShotForecaster(network)).predict(frame, horizon=7)
         >>> len(forecast), forecast["time"].iloc[0].date().isoformat()
@@ -97,6 +98,8 @@ class ZeroShotModel:
         Raises:
             UserError: if the data is refused.
         """
+        if horizon < 1:
+            raise UserError(f"horizon must be at least 1 step, got {horizon}")
         series = as_series(data, self.options)
         # Few short forecasts say little: then more cutoffs are looked at.
         one = horizon * len(series.items) * len(series.channels)

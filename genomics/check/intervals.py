@@ -93,14 +93,14 @@ def _overlap(part: str, data: LabelledIntervals, other: str, known: LabelledInte
 
 
 def _sharing(ours: tuple[Interval, ...], known: tuple[Interval, ...], k: int, within: bool) -> np.ndarray:
-    """Return whether each interval shares k bases with another, bool `[N]`; within a part, with another than itself."""
+    """Say whether each interval covers k bases with one of the others, bool `[N]`; within a part, not with itself."""
     shared = np.zeros(len(ours), dtype=bool)
     by_contig: dict[str, list[tuple[int, int]]] = {}
     for interval in known:
         if interval.end - interval.start >= k:
             by_contig.setdefault(interval.contig, []).append((interval.start, interval.end))
-    # Of the intervals that begin at least k bases before our end, the one that reaches furthest. Within a part it may
-    # be our own, so the two that reach furthest are looked at.
+    # Of the intervals that begin at least k bases before our end, the one that reaches furthest. Within a part it is
+    # our own, so the two that reach furthest are looked at.
     tables = {contig: _furthest(sorted(intervals)) for contig, intervals in by_contig.items()}
     for number, interval in enumerate(ours):
         if interval.contig in tables and interval.end - interval.start >= k:

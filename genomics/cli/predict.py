@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -106,14 +106,14 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
 
     device = Hardware(options.device).device()
     decision = Decision()
-    model: Scanner
+    model: Any
     if options.model != "trained":
         model = Members([_baseline(options)])
     elif member_runs(options.run):
         model = load_members(options.run, device)
     else:
-        trained, decision = load_classifier(options.run, device), read_decision(options.run)
-        model = trained if decision.temperature == 1 else Calibrated(trained, decision.temperature)
+        model, decision = load_classifier(options.run, device), read_decision(options.run)
+        model = model if decision.temperature == 1 else Calibrated(model, decision.temperature)
     if options.threshold is not None:
         if model.kind != "classes" or len(model.classes) != 2:
             raise UserError(
@@ -186,13 +186,10 @@ class _Rows:
 
     def warnings(self) -> Iterator[str]:
         """Give a line for each thing that a reader of the predictions should know."""
-        from ..runs.training_range import SCANNED
-
         if self.scanned and self._known is not None:
             yield (
-                f"note: {self.scanned:,} sequences of more than {SCANNED * self._known.longest:,} bases were scanned "
-                f"in windows of {self._known.median:,} (--whole scores them once; --window, --stride and --out x.bedGraph "
-                "make a track)"
+                f"note: {self.scanned:,} sequences of over {10 * self._known.longest:,} bases were scanned in windows "
+                f"of {self._known.median:,} (--whole scores them once; --stride and --out x.bedGraph make a track)"
             )
         if self.outside and self._known is not None:
             yield (
@@ -201,8 +198,8 @@ class _Rows:
             )
         if self.short:
             yield (
-                f"note: {self.short:,} of them are shorter than a token of {self._width} bases, so that the model saw "
-                "none of theirs"
+                f"note: {self.short:,} are shorter than a token of {self._width} bases, so that the model saw none of "
+                "theirs"
             )
 
     def _pieces(self, given: "Iterator[Record]") -> "Iterator[Record]":

@@ -136,5 +136,5 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, kind: Kind) -> float
         return float(-(labels * np.log(inside) + (1 - labels) * np.log1p(-inside)).mean())
 
     edge = np.log(_HOTTEST)
-    found: Any = minimize_scalar(loss, bounds=(-edge, edge), method="bounded")
-    return float(np.exp(found.x))
+    best: Any = minimize_scalar(loss, bounds=(-edge, edge), method="bounded")
+    return float(np.exp(best.x))

@@ -71,8 +71,8 @@ def write_big_wig(
         values = one.importance if at.strand != "-" else one.importance[::-1]
         if held and held[-1][0] == at.contig and begin < held[-1][1] + len(held[-1][2]):
             raise UserError(
-                f"{at.name}: overlaps another sequence on {at.contig}, and a bigWig file has one number a base: "
-                "explain them one by one (--record), or leave bigwig out of --format"
+                f"{at.name}: overlaps another sequence on {at.contig}; a bigWig file has one number a base: explain "
+                "them one by one (--record), or leave bigwig out of --format"
             )
         held.append((at.contig, begin, values))
     with atomic_path(path) as temporary, big_wig(temporary, dict(sorted(sizes.items()))) as add:

@@ -1,4 +1,4 @@
-"""What each substitution does to a prediction: measured (in-silico mutagenesis), or estimated by a gradient."""
+"""Effects of each substitution on a prediction: measured (in-silico mutagenesis), or estimated by a gradient."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

@@ -112,8 +112,8 @@ def score_variants(
 ) -> VariantReport:
     """Score every alternative allele of a VCF file and write them, in the order of the file, as CSV or VCF.
 
-    Scores are the log odds of each target (values for regression; see `scores.target_scores`) with the alternative,
-    with the reference, and the change from the latter to the former; `variant_files` names the columns. All lines are
+    Scores are log odds of each target (values for regression, see `scores.target_scores`) with the alternative, with
+    the reference, and the change from the latter to the former; `variant_files` names the columns. All lines are
     compared with the reference before the model runs. Any number of variants is read in bounded memory.
 
     Args:

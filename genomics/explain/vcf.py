@@ -16,10 +16,6 @@ _BASES = re.compile(r"[ACGTRYSWKMBDHVN]+")
 _SYMBOLIC = re.compile(r"<[^<>]*>|\*|[^\[\]]*[\[\]][^\[\]]+[\[\]][^\[\]]*|\.[A-Z]+|[A-Z]+\.")
 
 
-STRICT = Refuse()
-"""Raises what is wrong with a line."""
-
-
 @dataclass(frozen=True)
 class Variant:
     """One line of a VCF file.
@@ -54,12 +50,12 @@ def is_symbolic(allele: str) -> bool:
     return _BASES.fullmatch(allele) is None
 
 
-def read_vcf(path: Path | str, refuse: Refuse = STRICT) -> Iterator[Variant]:
+def read_vcf(path: Path | str, refuse: Refuse | None = None) -> Iterator[Variant]:
     r"""Read the variants of a VCF file in its order; plain, gzip or bgzip, with or without a header.
 
     Args:
         path: the file.
-        refuse: what to do about a line that is no variant.
+        refuse: what to do about a line that is no variant; None raises the error.
 
     Raises:
         UserError: if the file is missing or damaged; from `refuse` also if a line is no variant, naming it.
@@ -71,6 +67,7 @@ def read_vcf(path: Path | str, refuse: Refuse = STRICT) -> Iterator[Variant]:
         ...     next(read_vcf(Path(folder) / "a.vcf"))
         Variant(line=2, contig='I', position=5, name='.', reference='A', alternatives=('C', '<DEL>'))
     """
+    refuse = refuse or Refuse()
     for number, line in _lines(Path(path)):
         if line.startswith("#"):
             continue

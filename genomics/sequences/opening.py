@@ -1,4 +1,4 @@
-"""Open files and pipes: plain or compressed with gzip or bgzip, as their first bytes tell, not their names."""
+"""Opening files and pipes: plain or compressed with gzip or bgzip, as their first bytes tell, not their names."""
 
 import atexit
 import functools

@@ -93,7 +93,8 @@ def _between_separators(path: Path, separator: str) -> Iterator[Document]:
         while more:
             with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="") as spool:
                 more, fault = False, None
-                for last, line in lines:
+                for number, line in lines:
+                    last = number
                     if isinstance(line, UserError):
                         fault = fault or line
                     elif line.strip() == separator.strip():

@@ -176,9 +176,10 @@ def evaluate_texts(
 def _check_finite(document: TextTokens, position: int, carried: Tensor, cut: Tensor) -> None:
     bad = ~(carried.isfinite() & cut.isfinite())
     if bad.any():
+        token = position + int(bad.int().argmax())
         raise UserError(
-            f"{document.path}: the loss of token {position + int(bad.int().argmax()):,} is not finite: the model's memory "
-            "diverges on this text; train one whose gates allow smaller steps (GateConfig.max_step at most 1)"
+            f"{document.path}: the loss of token {token:,} is not finite: the model's memory diverges on this text; "
+            "train one whose gates allow smaller steps (GateConfig.max_step at most 1)"
         )
 
 

@@ -13,7 +13,9 @@ from titans_seq.errors import UserError
 from titans_seq.jsonl import read_rows
 from titans_seq.models import count_parameters
 
-ARTICLE = "\n = Title = \n\n It was the best of times , it was the worst of times . \n\n = = Part = = \n\n It was so . \n"
+ARTICLE = (
+    "\n = Title = \n\n It was the best of times , it was the worst of times . \n\n = = Part = = \n\n It was so . \n"
+)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_it_writes_a_dated_forecast_a_picture_and_a_table(tmp_path: Path, capsys
     last = said[said.index("done:") :]
     assert str(out / "forecast.csv") in last
     assert str(out / "forecast.png") in last
-    forecast = pd.read_csv(out / "forecast.csv", parse_dates=["time"])
+    forecast = pd.read_csv(out / "forecast.csv", parse_dates=["week"]).rename(columns={"week": "time"})
     assert len(forecast) == 104
     assert forecast["time"].iloc[0] == pd.Timestamp("2002-01-05")
     assert forecast["time"].iloc[-1] == pd.Timestamp("2003-12-27")

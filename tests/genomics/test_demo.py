@@ -9,7 +9,7 @@ def test_the_demonstration_runs_to_the_end(tmp_path: Path, capsys):
     assert "4. titans dna explain" in out
     assert "small CNN" in out
     assert (tmp_path / "explained" / "mutagenesis.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "scores.csv").read_text().startswith("name,contig,")
+    assert (tmp_path / "scores.csv").read_text().startswith("name,contig,start,end,strand,length,unknown,predicted,")
 
 
 def test_too_few_sequences_are_refused(tmp_path: Path, capsys):

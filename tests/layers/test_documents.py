@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.tolerances import assert_close
-from titans_seq.blocks import AttentionBlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
+from titans_seq.blocks import LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.layers import AttentionConfig, CausalAttention, NeuralMemory, NeuralMemoryConfig
 from titans_seq.layers.documents import Ragged
 from titans_seq.memory import MemoryRule, MLPMemory, preset
@@ -24,16 +24,10 @@ WINDOW = AttentionConfig(heads=2, window=5, persistent_tokens=2)
 MAC = MACConfig(MEMORY, heads=2, segment=6, persistent_tokens=2)
 MODULES: dict[str, Callable[[], nn.Module]] = {
     "memory": lambda: NeuralMemory(MEMORY, DIM),
-    "lact": lambda: NeuralMemory(LACT, DIM),
-    "atlas": lambda: NeuralMemory(ATLAS, DIM),
-    "window": lambda: CausalAttention(WINDOW, DIM),
     "attention": lambda: CausalAttention(AttentionConfig(heads=2, window=None), DIM),
     "mac": lambda: MAC.build(DIM),
     "backbone": lambda: Backbone(
-        [
-            config.build(DIM)
-            for config in (LMMConfig(MEMORY), MAGConfig(WINDOW, MEMORY), MALConfig(MEMORY, WINDOW), MAC, AttentionBlockConfig())
-        ],
+        [config.build(DIM) for config in (LMMConfig(LACT), MAGConfig(WINDOW, ATLAS), MALConfig(MEMORY, WINDOW), MAC)],
         DIM,
     ),
 }

@@ -9,7 +9,15 @@ import torch.nn.functional as F
 from tests.conformance import tensors_of
 from tests.tolerances import assert_close
 from titans_seq.layers import GateConfig, NeuralMemory, NeuralMemoryConfig, neural_memory
-from titans_seq.memory import GradientDescent, LinearMemory, MemoryRule, MemoryState, MLPMemory, NoRetention
+from titans_seq.memory import (
+    GradientDescent,
+    LinearMemory,
+    MemoryRule,
+    MemoryState,
+    MLPMemory,
+    Momentum,
+    NoRetention,
+)
 from titans_seq.ops import memory_scan
 
 CONFIG = NeuralMemoryConfig(heads=2, chunk_size=4)
@@ -203,6 +211,22 @@ def test_torch_compile_forward_and_backward(compiler: str) -> None:
     expected = results(layer)
     torch.compiler.reset()
     for mine, eager in zip(results(torch.compile(layer, fullgraph=True, backend=compiler)), expected, strict=True):
+        assert_close(mine, eager)
+
+
+@pytest.mark.parametrize("algorithm", [Momentum(), GradientDescent()])
+def test_torch_compile_with_symbolic_lengths_while_training(algorithm: Any) -> None:
+    torch.manual_seed(0)
+    rule = MemoryRule(LinearMemory(), algorithm=algorithm)
+    layer = NeuralMemory(replace(CONFIG, rule=rule), 8)
+    torch.compiler.reset()
+    compiled = torch.compile(layer, backend="eager", dynamic=True)
+    x = torch.randn(2, 9, 8)
+    found, expected = (
+        torch.autograd.grad(module(x, return_state=False)[0].square().sum(), list(layer.parameters()))
+        for module in (compiled, layer)
+    )
+    for mine, eager in zip(found, expected, strict=True):
         assert_close(mine, eager)
 
 

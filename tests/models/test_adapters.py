@@ -10,13 +10,16 @@ from torch import Tensor, nn
 
 from tests.tolerances import assert_close
 from titans_seq.blocks import AttentionBlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
-from titans_seq.layers import AttentionConfig, GateConfig, NeuralMemoryConfig
+from titans_seq.layers import AttentionConfig, GateConfig, NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import ChannelDecay, LinearMemory, MemoryRule, preset
 from titans_seq.models import CausalLM, CausalLMConfig
 
 PLAIN = NeuralMemoryConfig(heads=2, chunk_size=4, rule=MemoryRule(LinearMemory()), persistent_tokens=2)
 WIDE = NeuralMemoryConfig(
-    heads=2, chunk_size=4, rule=MemoryRule(LinearMemory(), retention=ChannelDecay()), gates=GateConfig(source="convolved")
+    heads=2,
+    chunk_size=4,
+    rule=MemoryRule(LinearMemory(), retention=ChannelDecay()),
+    gates=GateConfig(source="convolved"),
 )
 ROBUST = NeuralMemoryConfig(heads=2, chunk_size=4, rule=preset("yaad"), slow_weights=True)
 ATTENTION = AttentionConfig(heads=2, window=5, persistent_tokens=2)
@@ -124,14 +127,14 @@ def test_a_quantised_model_runs_close_to_its_own(model: CausalLM) -> None:
 
 def test_half_precision_gates_are_computed_in_full_with_an_adapter_too() -> None:
     torch.manual_seed(0)
-    layer = CausalLM(CausalLMConfig(11, 8, (LMMConfig(PLAIN),), 1)).bfloat16().backbone.blocks[0].mixer
+    layer = NeuralMemory(PLAIN, 8).bfloat16()
     x = torch.randn(1, 6, 8).bfloat16()
     before = layer.gates(x)["lr"]
     assert before.dtype == torch.float32
     adapter = LoRA(layer.gates.project)
     with torch.no_grad():
         adapter.up.zero_()
-    layer.gates.project = adapter
+    layer.gates.project = adapter  # type: ignore[assignment]
     assert torch.equal(layer.gates(x)["lr"], before)
 
 

@@ -104,7 +104,11 @@ def test_a_layer_with_its_state_is_exported(strict: bool) -> None:
         (BLOCKS[0], BLOCKS[1], "expected the pair of states of MAG, got a NeuralMemoryState of another model"),
         (BLOCKS[0], BLOCKS[2], "expected the pair of states of MAL, got a NeuralMemoryState of another model"),
         (BLOCKS[1], BLOCKS[2], "expected the NeuralMemoryState of this layer, got a AttentionState of another model"),
-        (BLOCKS[4], AttentionBlockConfig(AttentionConfig(heads=4)), r"keys is \(2, 2, 4, 4\), expected \(2, 4, None, 2\)"),
+        (
+            BLOCKS[4],
+            AttentionBlockConfig(AttentionConfig(heads=4)),
+            r"keys is \(2, 2, 4, 4\), expected \(2, 4, None, 2\)",
+        ),
     ],
 )
 def test_the_state_of_another_model_is_refused(block: object, other: object, message: str) -> None:

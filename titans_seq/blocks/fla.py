@@ -48,7 +48,7 @@ class FlaLayer(nn.Module):
 
     Args:
         hidden_size: width of inputs and outputs.
-        block: whose mixer it is; its feed-forward is left out.
+        block: whose mixer it is; its feed-forward is left out. `LMMConfig()` if None.
         layer_idx: place in the cache.
 
     Example:
@@ -63,10 +63,11 @@ class FlaLayer(nn.Module):
         True
     """
 
-    def __init__(self, hidden_size: int, block: BlockConfig = LMMConfig(), layer_idx: int | None = None) -> None:
+    def __init__(self, hidden_size: int, block: BlockConfig | None = None, layer_idx: int | None = None) -> None:
         super().__init__()
+        block = block or LMMConfig()
         self.layer_idx = layer_idx
-        self.mixer = block.build(hidden_size).mixer
+        self.mixer = (block or LMMConfig()).build(hidden_size).mixer
 
     def forward(
         self,

@@ -109,7 +109,7 @@ class MemoryAsContext(Configured):
 
         h_i = M(q(x_i))                                   eq. 21: one memory token a token
         y_i = attention of x_i to P, h_1..i, x_1..i       eq. 22-23
-        write y_i; m_i = read of y_i after it             eq. 24-25
+        write RMSNorm(y_i); m_i = read of it after that   eq. 24-25
         o_i = Fusion(y_i, m_i)
 
     Choices that the paper leaves open. It says 256 memory tokens to a segment of 512 and not how they are made: here
@@ -117,7 +117,9 @@ class MemoryAsContext(Configured):
     tokens. A token sees the memory tokens of tokens up to itself alone, and reads the memory as its own write left it,
     not as the segment's end will: otherwise later tokens would leak into earlier outputs. A memory token has its
     token's position; persistent tokens have none. Only the outputs at the segment's own tokens are written and
-    returned.
+    returned: in eq. 22-24 y has rows for the persistent and the memory tokens too, whose writes no later section of
+    the paper speaks of. The memory reads and writes y behind an RMSNorm with a learned scale (`memory_input_norm`),
+    where eq. 24 has y itself: it is attention's output, which has no scale of its own.
 
     Args:
         config: the mixer's options.

@@ -19,6 +19,10 @@ class MALConfig:
     Both have a residual connection, as the paper says of all blocks, and one feed-forward follows the two; the paper
     leaves open whether each has its own.
 
+    Each of the two has persistent tokens of its own. In eq. 29-31 the same ones go through the memory first, and
+    attention sees what the memory returned at their positions. Here that is dropped: a window that has moved on would
+    not see it any more. Attention sees its own tokens in front of every window.
+
     Attributes:
         memory: the memory layer.
         attention: the window attention.

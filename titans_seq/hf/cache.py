@@ -14,13 +14,24 @@ class TitansCache(Cache):
         tokens: how many were read, padding included.
     """
 
-    is_compileable = False
-    is_croppable = False
-    is_initialized = True
-
     def __init__(self, state: BackboneState | None = None, tokens: int = 0) -> None:
         super().__init__(layers=[])
         self.state, self.tokens = state, tokens
+
+    @property
+    def is_compileable(self) -> bool:
+        """Return False: the state grows and shrinks."""
+        return False
+
+    @property
+    def is_croppable(self) -> bool:
+        """Return False: what a memory has written cannot be taken back."""
+        return False
+
+    @property
+    def is_initialized(self) -> bool:
+        """Return True: nothing is set up before the first token."""
+        return True
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return how many tokens were read."""

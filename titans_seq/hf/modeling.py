@@ -63,7 +63,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         Raises:
             UserError: if weights are missing; transformers would leave them as memory happens to be.
         """
-        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        loaded: Any = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        model, info = loaded
         if info["missing_keys"]:
             missing = sorted(info["missing_keys"])
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -136,7 +137,9 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
             raise ValueError(f"expected a TitansCache, which this model returns, got a {type(cache).__name__}")
         x = self.model.embedding(input_ids) if inputs_embeds is None else inputs_embeds
         if cu_seqlens is None and cache is None:
-            cu_seqlens = _borders(x, kwargs.pop("cu_seq_lens_q", None), kwargs.pop("position_ids", None), attention_mask)
+            cu_seqlens = _borders(
+                x, kwargs.pop("cu_seq_lens_q", None), kwargs.pop("position_ids", None), attention_mask
+            )
         if use_cache is None:
             use_cache = self.config.use_cache and not self.training
         state = None if cache is None else cache.state

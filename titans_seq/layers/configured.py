@@ -39,14 +39,22 @@ class Configured(nn.Module):
         if hasattr(destination, "_metadata"):
             destination._metadata[prefix[:-1]][_METADATA] = self._meaning()
 
-    def _load_from_state_dict(  # its six other arguments are PyTorch's
-        self, state_dict: Any, prefix: str, local_metadata: Mapping[str, Any], *others: Any
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: Mapping[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
     ) -> None:
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *others)  # type: ignore[arg-type]
-        errors: list[str] = others[-1]
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
         changes = list(differences(local_metadata.get(_METADATA, self._meaning()), self._meaning()))
         if changes:
-            errors.append(
+            error_msgs.append(
                 f"{prefix[:-1] or 'the layer'}: the weights were learned under another configuration: "
                 f"{'; '.join(changes)}: build the layer as it was, or pass dict(state_dict) to take them nevertheless"
             )

@@ -35,7 +35,7 @@ class RowState(State):
         raise NotImplementedError
 
     @classmethod
-    def joined(cls, states: Sequence[Self]) -> Self:
+    def joined(cls, states: Sequence[Any]) -> Self:
         """Return one state with the rows of all, which have the same place."""
         raise NotImplementedError
 
@@ -110,13 +110,20 @@ def check_state(state: Any, kind: type[RowState], x: Tensor, **shapes: tuple[int
             raise ValueError(
                 f"the state is of {tensor.shape[0]} rows and the input of {x.shape[0]}: pick rows with state.rows"
             )
-        if len(tensor.shape) != len(shape) or any(b is not None and a != b for a, b in zip(tensor.shape, shape)):
+        if _differ(tensor.shape, shape):
             raise ValueError(f"the state is of another model: {name} is {tuple(tensor.shape)}, expected {shape}")
         if tensor.device != x.device:
             raise ValueError(f"the state is on {tensor.device} and the input on {x.device}: move it with state.to")
         mixed = torch.is_autocast_enabled(x.device.type)
         if not mixed and torch.promote_types(tensor.dtype, x.dtype) != x.dtype:
-            raise ValueError(f"the state is {tensor.dtype} and the input {x.dtype}: convert it with state.to({x.dtype})")
+            raise ValueError(
+                f"the state is {tensor.dtype} and the input {x.dtype}: convert it with state.to({x.dtype})"
+            )
+
+
+def _differ(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
+    pairs = zip(shape, expected, strict=False)
+    return len(shape) != len(expected) or any(b is not None and a != b for a, b in pairs)
 
 
 def gathered(parts: Sequence[tuple[RowState | None, Sequence[int]]]) -> Any:
@@ -174,7 +181,9 @@ def without_padding(
     if cu_seqlens is not None:
         raise ValueError("give attention_mask or cu_seqlens, not both: packed documents have no padding")
     if attention_mask.shape != x.shape[:2]:
-        raise ValueError(f"attention_mask must be {tuple(x.shape[:2])} as the tokens, got {tuple(attention_mask.shape)}")
+        raise ValueError(
+            f"attention_mask must be {tuple(x.shape[:2])} as the tokens, got {tuple(attention_mask.shape)}"
+        )
     kept = attention_mask.bool()
     if kept.all():
         return module(x, state, return_state=return_state)

@@ -5,6 +5,7 @@ Reference: arXiv 2501.00663, eq. 16-18 (which print the linear memory without mo
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -98,6 +99,8 @@ def _products_backward(products: Tensor, gradient: Tensor) -> Tensor:
 
 
 class _CumulativeProducts(torch.autograd.Function):
+    outputs = 0  # before those that the backward pass is given
+
     @staticmethod
     def forward(gate: Tensor) -> Tensor:
         return _products(gate)
@@ -112,6 +115,33 @@ class _CumulativeProducts(torch.autograd.Function):
         if torch.is_grad_enabled():
             return differentiable_gradients(lambda gate: [_products(gate)], [gate], [gradient])[0]
         return _products_backward(products, gradient)
+
+
+def _operator(name: str, arguments: str, by_hand: Any) -> Any:
+    """Make an opaque operator of a Function for compiled and exported graphs.
+
+    A compiler that looks into the Function cannot follow symbolic lengths, and an exported graph would have it without
+    its derivative.
+    """
+
+    def run(*inputs: Tensor) -> list[Tensor]:
+        outputs = by_hand.forward(*inputs)
+        return [outputs] if isinstance(outputs, Tensor) else list(outputs)
+
+    def set_up(ctx, inputs: tuple[Tensor, ...], output: list[Tensor]) -> None:
+        ctx.save_for_backward(*inputs, *output[by_hand.outputs :])
+
+    def differentiate(ctx, gradients: list[Tensor]) -> Any:
+        return by_hand.backward(ctx, *gradients)
+
+    schema = f"({arguments}) -> Tensor[]"
+    made = torch.library.custom_op(f"titans_seq::{name}", run, mutates_args=(), schema=schema)
+    made.register_fake(run)
+    made.register_autograd(differentiate, setup_context=set_up)
+    return made
+
+
+_products_operator = _operator("cumulative_products", "Tensor gate", _CumulativeProducts)
 
 
 def cumulative_products(gate: Tensor) -> Tensor:
@@ -129,12 +159,16 @@ def cumulative_products(gate: Tensor) -> Tensor:
         tensor([[0.5000, 1.0000, 0.0000],
                 [0.2500, 0.5000, 1.0000]])
     """
+    if torch.is_grad_enabled() and torch.compiler.is_compiling():
+        return _products_operator(gate)[0]
     by_hand = torch.is_grad_enabled() and not transformed()
     return _CumulativeProducts.apply(gate) if by_hand else _products(gate)  # type: ignore[return-value]
 
 
 class _MomentumCoefficients(torch.autograd.Function):
     """Momentum's closed form; by hand because the derivatives of its many slices would each fill a whole table."""
+
+    outputs = 4  # before those that the backward pass is given
 
     @staticmethod
     def forward(
@@ -174,6 +208,11 @@ class _MomentumCoefficients(torch.autograd.Function):
         return d_lr, _products_backward(carried, d_carried), _products_backward(kept, d_kept)
 
 
+_momentum_operator = _operator(
+    "momentum_coefficients", "Tensor lr, Tensor momentum, Tensor keep", _MomentumCoefficients
+)
+
+
 def _of_one_token(lr: Tensor, momentum: Tensor, keep: Tensor) -> Coefficients:
     """Return momentum's closed form for a chunk of one token: the recurrence itself, with no products to take."""
     read = torch.stack([keep, momentum], -1)
@@ -187,7 +226,10 @@ def momentum_coefficients(gates: Gates) -> Coefficients:
     if gates.lr.shape[-1] == 1:
         return _of_one_token(gates.lr, gates.fade, gates.keep)
     # Calling a Function takes its time, which a short call would notice.
-    by_hand = torch.is_grad_enabled() and not transformed()
-    run = _MomentumCoefficients.apply if by_hand else _MomentumCoefficients.forward
+    if torch.is_grad_enabled() and torch.compiler.is_compiling():
+        run = _momentum_operator
+    else:
+        by_hand = torch.is_grad_enabled() and not transformed()
+        run = _MomentumCoefficients.apply if by_hand else _MomentumCoefficients.forward
     found = run(gates.lr, gates.fade, gates.keep)
     return Coefficients(*found[:4])  # type: ignore[index]

@@ -70,7 +70,8 @@ class MemoryState(State):
                 f"position must be one number, or one for each of the sequences of weights {shapes[-1]}, got "
                 f"{len(self.position)}"
             )
-        if min(self.position if isinstance(self.position, tuple) else (self.position,), default=0) < 0:
+        positions = self.position if isinstance(self.position, tuple) else (self.position,)
+        if any(position < 0 for position in positions):
             raise ValueError(f"position counts tokens in the open chunk and cannot be negative, got {self.position}")
         if self.is_new and (self.position or self.recent or not all(map(_is_zero, self.momentum))):
             raise ValueError(

@@ -1,6 +1,5 @@
 """A stack of blocks with one immutable state."""
 
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -102,4 +101,5 @@ def _called(block: nn.Module, *args: Any, **kwargs: Any) -> Any:
     return block(*args, **kwargs)
 
 
-_checkpointed = functools.partial(checkpoint, use_reentrant=False)
+def _checkpointed(block: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    return checkpoint(block, *args, use_reentrant=False, **kwargs)

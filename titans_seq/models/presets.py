@@ -8,7 +8,7 @@ import torch
 
 from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
-from titans_seq.memory import Architecture, LinearMemory, MemoryRule, MLPMemory
+from titans_seq.memory import Architecture, ChannelDecay, LinearMemory, MemoryRule, MLPMemory, WeightDecay
 from titans_seq.models.causal_lm import CausalLM, CausalLMConfig
 
 
@@ -67,6 +67,9 @@ VARIANTS: dict[str, Callable[[Size], BlockConfig]] = {
 }
 
 
+_WITH_MEMORY = (MACConfig, MAGConfig, MALConfig, LMMConfig)
+
+
 def _memory(size: Size) -> NeuralMemoryConfig:
     return NeuralMemoryConfig(
         heads=size.heads,
@@ -82,6 +85,11 @@ def _attention(size: Size) -> AttentionConfig:
 
 def language_model(name: str, vocabulary: int = 32_000) -> CausalLMConfig:
     """Return a language model by name.
+
+    Window, segment and persistent tokens of the larger sizes are those of the NeurIPS version. Not taken from it are a
+    decay per channel and gates per memory layer, which its appendix has too: `with_paper_gates` turns them on. They
+    cost time, and the fused kernels do not run them. The peak learning rate is not part of a size: that version's table
+    has one for each.
 
     Args:
         name: `variant-size` or `size-variant`, e.g. `mac-170m` or `tiny-lmm`; a size alone is MAC's. Besides the
@@ -130,8 +138,34 @@ def with_hard_gates(config: CausalLMConfig) -> CausalLMConfig:
     return replace(config, blocks=blocks)
 
 
+def with_paper_gates(config: CausalLMConfig) -> CausalLMConfig:
+    """Return a model whose memories decay by channel and have gates for each layer (NeurIPS version, appendix).
+
+    Raises:
+        ValueError: if the model has no memory with a decay.
+
+    Example:
+        >>> memory = with_paper_gates(language_model("lmm-170m")).blocks[0].memory
+        >>> memory.rule.retention, memory.gates.per_layer
+        (ChannelDecay(before_gradient=False), True)
+    """
+    blocks = tuple(map(_paper_gated, config.blocks))
+    if blocks == config.blocks:
+        raise ValueError("the model has no memory whose decay could be by channel")
+    return replace(config, blocks=blocks)
+
+
+def _paper_gated(block: BlockConfig) -> BlockConfig:
+    if not isinstance(block, _WITH_MEMORY) or not isinstance(block.memory.rule.retention, WeightDecay):
+        return block
+    memory = block.memory
+    decay = ChannelDecay(before_gradient=memory.rule.retention.before_gradient)
+    gates = replace(memory.gates, per_layer=True)
+    return replace(block, memory=replace(memory, rule=replace(memory.rule, retention=decay), gates=gates))
+
+
 def _hard_gated(block: BlockConfig) -> BlockConfig:
-    if not isinstance(block, (MACConfig, MAGConfig, MALConfig, LMMConfig)):
+    if not isinstance(block, _WITH_MEMORY):
         return block
     gates = block.memory.gates
     lr, decay = (6 * (1 / (1 + math.exp(-bias)) - 0.5) for bias in (gates.lr_bias, gates.decay_bias))

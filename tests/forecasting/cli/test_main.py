@@ -201,7 +201,7 @@ def resolved(output: Answer) -> Callable[..., ForecastConfig]:
     """The configuration that a command line would train with."""
 
     def answer(*options: object) -> ForecastConfig:
-        said = output("train", "d.csv", "--out", "x", "--horizon", 8, "--dry-run", *options)
+        said = output("train", "d.csv", "--out", "x", "--horizon", 8, "--init", "none", "--dry-run", *options)
         return from_dict(parse_yaml(said)["forecast"], ForecastConfig)
 
     return answer

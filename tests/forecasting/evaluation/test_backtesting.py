@@ -31,7 +31,7 @@ def test_scores_are_of_these_forecasts(wide_frame, wide_model):
     np.testing.assert_allclose(scores["mae_original"], np.nanmean(error.abs()), rtol=1e-5)
     seen = frame[frame["actual"].notna()]
     np.testing.assert_allclose(scores["coverage"], seen["actual"].between(seen["0.1"], seen["0.9"]).mean())
-    assert result.table["model"].tolist() == ["model", "repeat last", "closed-form linear"]
+    assert result.table["model"].tolist() == ["model", "repeat last", "seasonal naive 7", "closed-form linear"]
 
 
 def test_refit_trains_on_what_lies_before_each_cutoff(wide_frame, wide_model, tiny_config):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,7 +41,7 @@ def test_scores_equal_a_computation_by_hand(wide_frame, wide_model):
     levels = np.arange(1, 10) / 10
     below = target[..., None] - quantiles
     pinball = np.maximum(levels * below, (levels - 1) * below)
-    naive = np.nanmean(np.abs(np.diff(values[:98], axis=0)), axis=0)[None, :, None]
+    naive = np.nanmean(np.abs(values[7:98] - values[:91]), axis=0)[None, :, None]
     inside = (quantiles[..., 0] <= target) & (target <= quantiles[..., -1])
     expected = {
         "mse": np.nanmean((error / std) ** 2),
@@ -83,7 +85,7 @@ def test_baselines_stand_beside(wide_frame, wide_model):
     values = wide_frame[["a", "b"]].to_numpy()
     errors = [(values[s : s + 7] - last[s - 1]) / std for s in range(112, 134)]
     np.testing.assert_allclose(row(result, "repeat last")["mse"], np.nanmean(np.square(errors)), rtol=1e-5)
-    assert wide_model.evaluate(wide_frame).season == 1
+    assert wide_model.evaluate(wide_frame).season == 7
 
 
 def test_the_validation_part_has_the_scores_of_training(wide_frame, wide_model):
@@ -131,17 +133,17 @@ def test_bad_requests(wide_frame, wide_model):
 
 
 def test_a_part_without_values(wide_frame, wide_model):
-    frame = wide_frame.copy()
-    frame.loc[frame.index[112:], ["a", "b"]] = np.nan
+    data = from_frame(wide_frame)
+    values = np.where(np.arange(140)[:, None] < 112, data.items[0].values, np.nan)
     with pytest.raises(UserError, match="no value is observed in the test part"):
-        wide_model.evaluate(frame)
+        wide_model.evaluate(replace(data, items=(replace(data.items[0], values=values),)))
 
 
 def test_a_baseline_that_cannot_be_fitted_is_left_out(tiny_config, make_wide):
     frame = make_wide(140)
     frame.loc[::6, ["a", "b"]] = np.nan
     result = ForecastModel.fit(frame, tiny_config()).evaluate(frame)
-    assert result.table["model"].tolist() == ["model", "repeat last"]
+    assert result.table["model"].tolist() == ["model", "repeat last", "seasonal naive 7"]
     assert any("closed-form linear left out: the linear baseline needs windows" in n for n in result.notes)
 
 

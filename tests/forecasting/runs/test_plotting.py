@@ -76,3 +76,19 @@ def test_an_unknown_format_is_refused_and_nothing_written(tmp_path: Path):
     with pytest.raises(UserError, match="cannot draw to x"):
         check_picture("x")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [r"50% $\bad$", "price ($/MWh) vs cost $", "$x_{", "_hidden", "100% \\frac{x"])
+def test_names_are_drawn_as_written(tmp_path: Path, name: str):
+    one = panel()
+    plot_forecast([Panel(name, one.history, one.forecast)], tmp_path / "a.svg", "title")
+    assert (tmp_path / "a.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_letters_that_no_font_has_are_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    one = panel()
+    # Of a script that no font of a bare machine has; a Greek name is in the standard font.
+    for name, said in (("\N{EGYPTIAN HIEROGLYPH A001}" * 3, 1), ("πωλήσεις", 0)):
+        caplog.clear()
+        plot_forecast([Panel(name, one.history, one.forecast)] * 2, tmp_path / "a.png")
+        assert sum("no font here has the letters" in record.message for record in caplog.records) == said

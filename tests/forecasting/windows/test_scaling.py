@@ -69,3 +69,9 @@ def test_wrong_numbers_are_refused():
         Scaler((0.0,), (0.0,))
     with pytest.raises(ValueError, match=r"the scaler has 1 channels, axis -1 of \(3, 2\) has not"):
         Scaler((0.0,), (1.0,)).transform(np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-20, 1e145])
+def test_the_scale_of_the_data_does_not_matter(size):
+    scaler = Scaler.fit(size * np.array([[1.0], [3.0], [np.nan]]))
+    np.testing.assert_allclose((scaler.mean[0], scaler.std[0]), (2 * size, size), rtol=1e-12)

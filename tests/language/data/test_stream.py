@@ -317,7 +317,7 @@ class TestPacked:
         stream = SegmentStream(shards, 4, 256, align=1)
         assert len(stream) == -(-14_000 // 4 // 256)
         assert all((batch.targets != IGNORED).all() for batch in list(stream)[:-1])
-        # Without packing 55% of the positions are padding.
+        # Without packing 45% of the positions are padding.
         assert len(SegmentStream(shards, 4, 256)) == 25
         # On the borders of chunks a document takes 160 positions.
         assert len(SegmentStream(shards, 4, 256, align=32)) == -(-16_000 // 4 // 256)

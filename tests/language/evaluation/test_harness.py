@@ -94,7 +94,12 @@ def test_a_temperature_draws_by_itself() -> None:
     assert text() == text(temperature=0.0) == text(temperature=5.0, do_sample=False) == text(temperature=None)
     drawn = text(temperature=5.0)
     assert drawn != text()
-    assert drawn == text(temperature=5.0, do_sample=True) == text(temperature=5.0, top_k=0) == text(temperature=5.0, top_k=-1)
+    assert (
+        drawn
+        == text(temperature=5.0, do_sample=True)
+        == text(temperature=5.0, top_k=0)
+        == text(temperature=5.0, top_k=-1)
+    )
     with pytest.raises(UserError, match="the settings of an answer: top_k must be at least 1"):
         text(temperature=1.0, top_k=-2)
 

@@ -71,7 +71,7 @@ def test_tokens_and_logits_are_the_same_there_and_back(tmp_path: Path, kind: str
 
 
 def test_the_harness_scores_the_folder_as_our_own_adapter_does(tmp_path: Path) -> None:
-    models = pytest.importorskip("lm_eval.models.huggingface", reason="needs lm-eval: pip install 'titans-seq[harness]'")
+    models = pytest.importorskip("lm_eval.models.huggingface", reason="needs titans-seq[harness]")
     run = save_run(tmp_path / "run")
     assert main(["export", str(run), "--to", "hf", "--out", str(tmp_path / "hf")]) == 0
     answers = Answers(open_model(run, "cpu"))

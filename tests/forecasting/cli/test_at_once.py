@@ -1,0 +1,118 @@
+"""`titans forecast` on a data file: forecasts without a run, training from pretrained weights, updates."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from titans_seq.cli import main
+
+HORIZON = ["--horizon", "5", "--id", "shop"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two shops of 60 days, as a long table with identifiers that look like numbers."""
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2024-01-01", periods=60, freq="D")
+    season = 10 + np.sin(np.arange(60) * 2 * np.pi / 7)
+    frames = [
+        pd.DataFrame({"shop": shop, "day": days, "sold": season + 0.1 * rng.normal(size=60)}) for shop in ("007", "1E2")
+    ]
+    path = tmp_path_factory.mktemp("data") / "sales.csv"
+    pd.concat(frames).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training of two steps, which is only read from."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    command = ["forecast", "train", str(data), *HORIZON, "--steps", "2", "--out", str(out), "--progress", "none"]
+    assert main(command) == 0
+    return out
+
+
+def test_a_file_is_forecast_at_once(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "forecast.csv"
+    assert main(["forecast", "predict", str(data), *HORIZON, "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "written: " in said
+    assert "intervals" in said
+    forecast = pd.read_csv(out, dtype={"shop": str}, parse_dates=["day"])
+    assert forecast["shop"].unique().tolist() == ["007", "1E2"]
+    assert forecast["day"].iloc[0] == pd.Timestamp("2024-03-01")
+    assert len(forecast) == 10
+    assert forecast["mean"].between(8, 12).all()
+
+
+def test_the_best_of_several_may_forecast(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("statsforecast")
+    assert main(["forecast", "predict", str(data), *HORIZON, "--model", "best"]) == 0
+    said = capsys.readouterr().out
+    assert "mean of all" in said
+    assert "is used" in said
+    assert "add --out" in said
+
+
+def test_a_backtest_of_a_file_ends_with_a_sentence(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["forecast", "backtest", str(data), *HORIZON, "--windows", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "2 cutoffs, horizon 5, 2 series" in said
+    assert "is best here" in said
+
+
+def test_a_file_is_drawn(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "f.png"
+    assert main(["forecast", "plot", str(data), *HORIZON, "--out", str(out)]) == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_training_begins_with_the_shipped_weights(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (run / "model" / "weights.safetensors").is_file()
+    assert not (run / "checkpoints").exists()
+    scores = pd.read_csv(run / "metrics.csv")
+    assert {"zero-shot", "fine-tuned", "seasonal naive"} <= set(scores["model"])
+    assert main(["forecast", "evaluate", str(run)]) == 0
+    assert "fine-tuned" in capsys.readouterr().out
+
+
+def test_a_run_forecasts_and_takes_new_rows_in(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(data, dtype={"shop": str}, parse_dates=["day"])
+    later = frame[frame["day"] > "2024-02-25"].assign(day=lambda rows: rows["day"] + pd.Timedelta(days=4))
+    longer = tmp_path / "longer.csv"
+    pd.concat([frame, later]).to_csv(longer, index=False)
+    assert main(["forecast", "predict", str(run), str(longer), "--out", str(tmp_path / "a.csv")]) == 0
+    first = pd.read_csv(tmp_path / "a.csv", parse_dates=["day"])["day"].min()
+    assert first == pd.Timestamp("2024-03-05")
+    capsys.readouterr()
+    assert main(["forecast", "update", str(run), str(longer)]) == 0
+    assert "without training" in capsys.readouterr().out
+    assert main(["forecast", "predict", str(run), "--out", str(tmp_path / "b.csv")]) == 0
+    assert pd.read_csv(tmp_path / "b.csv", parse_dates=["day"])["day"].min() == first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "DATA", "--id", "shop"], "add --horizon"),
+        (["predict", "DATA", "--horizon", "0", "--id", "shop"], "at least 1"),
+        (["predict", "DATA", *HORIZON, "--out", "f.txt"], "written as .csv or .parquet"),
+        (["predict", "DATA", *HORIZON, "--levels", "0.01"], "between"),
+        (["predict", "DATA", *HORIZON, "--weights", "nowhere"], "no saved model"),
+        (["train", "DATA", "--out", "x"], "add --horizon"),
+        (["train", "DATA", *HORIZON, "--out", "x", "--init", "pretrained", "--context", "9"], "give --init none"),
+        (["update", "DATA", "DATA"], "is no run that began with pretrained weights"),
+        (["evaluate", "DATA"], "titans forecast backtest"),
+    ],
+)
+def test_what_cannot_be_done_is_one_message(
+    data: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["forecast", *(str(data) if word == "DATA" else word for word in arguments)]) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert "Traceback" not in said.err
