@@ -188,8 +188,8 @@ class _Rows:
         """Give a line for each thing that a reader of the predictions should know."""
         if self.scanned and self._known is not None:
             yield (
-                f"note: {self.scanned:,} sequences of over {10 * self._known.longest:,} bases were scanned in windows "
-                f"of {self._known.median:,} (--whole scores them once; --stride and --out x.bedGraph make a track)"
+                f"note: {self.scanned:,} sequences of more than {10 * self._known.longest:,} bases were scanned "
+                f"in windows of {self._known.median:,} (--whole scores them once; see --stride for tracks)"
             )
         if self.outside and self._known is not None:
             yield (
@@ -198,7 +198,7 @@ class _Rows:
             )
         if self.short:
             yield (
-                f"note: {self.short:,} are shorter than a token of {self._width} bases, so that the model saw none of "
+                f"note: {self.short:,} of them are shorter than a token of {self._width} bases: the model saw none of "
                 "theirs"
             )
 
