@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pandas as pd
 
@@ -262,8 +262,11 @@ class ForecastModel:
         save_model(folder, self.trained, self.options, self.context, self.history, self.notes)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> "Self | ZeroShotModel":
-        """Read a model that `save` wrote, wherever it was trained; one that needs no training is a `ZeroShotModel`.
+    def load(cls, folder: str | os.PathLike[str]) -> Any:
+        """Read a model that `save` wrote, wherever it was trained.
+
+        Returns:
+            A `ForecastModel`, or a `ZeroShotModel` where one was saved.
 
         Raises:
             UserError: if the folder is not a whole saved forecaster.

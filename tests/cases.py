@@ -159,6 +159,7 @@ def run(
     )
     results = {"y": y}
     if after is not None:
+        assert isinstance(state.position, int)
         assert after.position == (state.position + case.length) % case.chunk_size
         results |= state_tensors(after)
     generator = torch.Generator().manual_seed(case.seed + 2)

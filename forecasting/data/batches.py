@@ -14,7 +14,7 @@ from titans_seq.errors import UserError
 from .frames import from_table
 from .frequency import without_anchor
 from .loading import load_series
-from .numbers import NumberStyle
+from .number_texts import NumberStyle
 from .options import FrameOptions
 from .reading import Table
 from .series import SeriesData

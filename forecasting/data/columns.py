@@ -11,10 +11,11 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .clock_columns import PARTS, find_joined, is_part
-from .numbers import is_numeric
+from .date_numbers import date_numbers
+from .number_texts import is_numeric
 from .options import FrameOptions
 from .source import Source, as_numbers, column_of, enumerate_some
-from .timestamps import date_numbers, looks_like_dates, read_with_format, sample_of
+from .timestamps import looks_like_dates, read_with_format, sample_of
 
 _DATE_NAMES = re.compile(r"date|datetime|time|timestamp|ds|datum|fecha|data|日付|日期|날짜|zeit", re.IGNORECASE)
 _TIME_NAMES = re.compile(

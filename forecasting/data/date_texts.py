@@ -4,70 +4,18 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from titans_seq.errors import UserError
-
-from .source import as_numbers
+from .date_patterns import PATTERNS
+from .month_names import fold, month_numbers
 
 Label = Literal["Y", "H", "Q", "M", "W"]
 
-_LATIN = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "cs", "sv", "da", "nb", "fi", "tr", "ro", "hu", "hr", "sl")
-_CYRILLIC_GREEK = ("ru", "uk", "bg", "sr", "el")
-_SPOKEN = {"mrz": 3, "mar": 3, "jan": 1, "janv": 1, "sept": 9, "jän": 1, "ene": 1, "set": 9, "okt": 10, "dez": 12}
-_WORD = r"[^\W\d_]+"
-_MONTH = rf"(?P<mon>{_WORD})"
-_YEAR = r"(?P<y>\d{4}|'?\d{2})"
-_CLOCK = (
-    r"(?: (?P<H>\d{1,2})(?:[:hH.](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?P<F>\.\d+)?)?| ?(?=[AaPp]))"
-    r"\s?(?:(?P<ap>[AaPp])\.?[Mm]\.?)?(?: Uhr| h)?)?"
-)
-_Q = r"(?:Q|T|K|Qtr|Quarter|Quartal|trimestre|trim|kwartał|kvartal)"
-_W = r"(?:W|KW|CW|V|wk|week|Woche|semaine|semana|uke|vecka|uge)"
 _CHINESE = {"一": "1", "二": "2", "三": "3", "四": "4"}
 
-# The first that fits all texts counts, so what is more particular comes first.
-_PATTERNS: tuple[tuple[str, str], ...] = (
-    (rf"(?P<y>\d{{4}})[-/ :.]?{_Q}[- .]?(?P<q>[1-4])", "quarters"),
-    (rf"{_Q}\.?[- ]?(?P<q>[1-4])[-/ ,.:]*{_YEAR}", "quarters"),
-    (rf"(?P<q>[1-4])(?:st|nd|rd|th|er|ème|e|\.|º)?[- ]?{_Q}\.?[-/ ,]*(?:of |de )?{_YEAR}", "quarters"),
-    (r"(?P<y>\d{4}) ?年? ?第?(?P<q>[1-4一二三四]) ?(?:季度|季|四半期)", "quarters"),
-    (r"(?P<y>\d{4})년 ?(?P<q>[1-4])분기", "quarters"),
-    (r"(?P<y>\d{4})[-/ ]?[HS](?P<h>[12])", "half years"),
-    (rf"[HS](?P<h>[12])[-/ ]*{_YEAR}", "half years"),
-    (rf"(?P<y>\d{{4}})[-/ ]?(?:{_W}|S)[- .]?(?P<w>\d{{1,2}})(?:-(?P<wd>[1-7]))?", "weeks (ISO)"),
-    (rf"(?:{_W}|S)\.?[- ]?(?P<w>\d{{1,2}})[-/ ,.]+{_YEAR}", "weeks (ISO)"),
-    (r"(?P<y>\d{4}) ?年 ?第?(?P<w>\d{1,2}) ?[周週]", "weeks (ISO)"),
-    (
-        r"(?P<y>\d{4}) ?[年년] ?(?P<m>\d{1,2}) ?[月월](?: ?(?P<d>\d{1,2}) ?[日号일])?"
-        r"(?: ?(?P<H>\d{1,2}) ?[時时点시](?: ?(?P<M>\d{1,2}) ?[分분])?)?",
-        "year, month",
-    ),
-    (r"(?P<y>\d{4}) ?[年년]度?", "years"),
-    (r"(?P<y>\d{4})[-/. ]+(?P<m>\d{1,2})[-/. ]+(?P<d>\d{1,2})\.?" + _CLOCK, "year, month, day"),
-    (
-        rf"(?:{_WORD}[.,]{{0,2}} )?(?P<d>\d{{1,2}})(?:st|nd|rd|th|er|\.|º)?[-/ ]?(?:de |of )?{_MONTH}[.,]{{0,2}}"
-        rf"[-/ ]?(?:de |del )?{_YEAR}\.?(?: г\.?)?" + _CLOCK,
-        "day, month, year",
-    ),
-    (
-        rf"(?:{_WORD}[.,]{{0,2}} )?{_MONTH}[.,]{{0,2}}[- ](?P<d>\d{{1,2}})(?:st|nd|rd|th)?[, -]+(?P<y>\d{{4}})"
-        + _CLOCK,
-        "month, day, year",
-    ),
-    (rf"{_MONTH}[.,]{{0,2}}[-/ ]?(?:de |of |del )?{_YEAR}(?: г\.?)?", "month, year"),
-    (rf"(?P<y>\d{{4}})[-/. ]?{_MONTH}\.?(?:[-/ ](?P<d>\d{{1,2}}))?", "year, month"),
-    (r"(?P<m>\d{1,2})[-/. ](?P<y>\d{4})", "month/year"),
-    (r"(?P<y>\d{4})(?:[-/. :]M?|M)(?P<m>\d{1,2})", "year, month"),
-    (r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:[T ]?(?P<H>\d{2})(?:(?P<M>\d{2})(?P<S>\d{2})?)?)?", "year, month, day"),
-    (r"(?P<y>\d{4})(?P<m>\d{2})", "year, month"),
-    (r"(?:FY|YR|AD|CY) ?(?P<y>\d{4})|(?P<y2>\d{4}) \[YR\d{4}\]", "years"),
-    (r"(?P<y>\d{4})", "years"),
-)
 _NUMBERED = re.compile(r"(\d{1,4})([-/.])(\d{1,2})\2(\d{4}|\d{2})( .*)?")
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H.%M")
 _RANGE = re.compile(r"(\S.*?)(?: [-–—~/] | to | bis | – |–|~|/)(\S.*)")
@@ -146,7 +94,8 @@ def _without_24(texts: list[str]) -> tuple[list[str], np.ndarray]:
     return texts, late
 
 
-def _parsed(texts: Any, date_format: str) -> np.ndarray:
+def parse_column(texts: Any, date_format: str) -> np.ndarray:
+    """Texts by a strptime format, or "ISO8601", as datetime64[us]; NaT for what is not written so."""
     return np.asarray(pd.to_datetime(pd.Series(texts), format=date_format, errors="coerce")).astype("datetime64[us]")
 
 
@@ -155,9 +104,9 @@ def _iso(texts: list[str]) -> list[Reading]:
     dashed = [text if re.match(r"\d{4}-\d\d", text) else None for text in texts]
     if dashed.count(None) == len(texts):
         return []
-    times = _parsed(dashed, "ISO8601")
+    times = parse_column(dashed, "ISO8601")
     months = all(text is not None and len(text) == 7 for text in dashed)
-    return [_labelled(times, "", "M" if months else None)]
+    return [label_months(times, "", "M" if months else None)]
 
 
 def _numbered(texts: list[str]) -> list[Reading]:
@@ -170,7 +119,7 @@ def _numbered(texts: list[str]) -> list[Reading]:
     tried: list[Reading] = []
     for order in orders:
         formats = [mark.join(order) + clock for clock in _CLOCKS if bool(clock) == bool(first[5])]
-        readings = [Reading(_parsed(texts, date_format), f"written as {date_format}") for date_format in formats]
+        readings = [Reading(parse_column(texts, date_format), f"written as {date_format}") for date_format in formats]
         tried.append(min(readings, key=lambda reading: reading.failures))
     least = min(reading.failures for reading in tried)
     # Between dots the day comes before the month, wherever it can.
@@ -180,7 +129,7 @@ def _numbered(texts: list[str]) -> list[Reading]:
 
 def _by_pattern(texts: list[str]) -> list[Reading]:
     tried: list[Reading] = []
-    for pattern, written in _PATTERNS:
+    for pattern, written in PATTERNS:
         matches = [re.fullmatch(pattern, text, re.IGNORECASE) for text in texts]
         if sum(match is not None for match in matches) * 2 < len(texts):
             continue
@@ -199,7 +148,7 @@ def _seasons(texts: list[str]) -> Reading | None:
     if len(texts) < 2 or not all(m and int(m[2]) in (int(m[1]) + 1, (int(m[1]) + 1) % 100) for m in found):
         return None
     years = np.array([int(m[1]) for m in found if m])
-    return _label(years, np.zeros(len(years), dtype=np.int64), "Y", "years, by the one they begin in")
+    return label_periods(years, np.zeros(len(years), dtype=np.int64), "Y", "years, by the one they begin in")
 
 
 def _ranges(texts: list[str]) -> list[Reading]:
@@ -217,32 +166,32 @@ def _dates_of(matches: list[re.Match[str] | None], written: str, texts: list[str
     groups = [{} if match is None else match.groupdict() for match in matches]
     months = None
     if any(group.get("mon") for group in groups):
-        months = month_numbers(frozenset(_fold(str(group["mon"])) for group in groups if group.get("mon")))
+        months = month_numbers(frozenset(fold(str(group["mon"])) for group in groups if group.get("mon")))
         if months is None:
             return None
     numbers = {part: _field(groups, part) for part in ("d", "h", "w", "wd", "H", "M", "S")}
-    years = np.array([_year(group) for group in groups])
+    years = np.array([year_of(group) for group in groups])
     valid = np.array([match is not None for match in matches]) & (years > 0)
     if months is not None:
-        month = np.array([months.get(_fold(str(group.get("mon"))), 0) for group in groups])
+        month = np.array([months.get(fold(str(group.get("mon"))), 0) for group in groups])
     else:
         month = _field(groups, "m")
     quarter = np.array([int(_CHINESE.get(group.get("q") or "0", group.get("q") or "0")) for group in groups])
     if quarter.any():
-        return _label(np.where(valid, years, 0), quarter - 1, "Q", f"written as {written}")
+        return label_periods(np.where(valid, years, 0), quarter - 1, "Q", f"written as {written}")
     if numbers["h"].any():
-        return _label(np.where(valid, years, 0), numbers["h"] - 1, "H", f"written as {written}")
+        return label_periods(np.where(valid, years, 0), numbers["h"] - 1, "H", f"written as {written}")
     if (numbers["w"] >= 0).any() and (numbers["w"] > 0).any():
         valid &= (numbers["w"] >= 1) & (numbers["w"] <= weeks_of(np.where(valid, years, 2000)))
-        label = _label(np.where(valid, years, 0), numbers["w"] - 1, "W", f"written as {written}")
+        label = label_periods(np.where(valid, years, 0), numbers["w"] - 1, "W", f"written as {written}")
         days = np.maximum(numbers["wd"], 1) - 1
         return replace(label, times=label.times + days * np.timedelta64(1, "D"), label=None) if days.any() else label
     has_month, has_day = bool((month > 0).any()), bool((numbers["d"] > 0).any())
     if not has_month:
-        return _label(np.where(valid, years, 0), np.zeros(len(years), np.int64), "Y", f"written as {written}")
+        return label_periods(np.where(valid, years, 0), np.zeros(len(years), np.int64), "Y", f"written as {written}")
     valid &= (month >= 1) & (month <= 12)
     if not has_day:
-        return _label(np.where(valid, years, 0), month - 1, "M", f"written as {written}")
+        return label_periods(np.where(valid, years, 0), month - 1, "M", f"written as {written}")
     first = ((np.where(valid, years, 1970) - 1970) * 12 + np.where(valid, month, 1) - 1).astype("datetime64[M]")
     length = ((first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
     valid &= (numbers["d"] >= 1) & (numbers["d"] <= length)
@@ -264,12 +213,13 @@ def _field(groups: list[dict[str, str | None]], part: str) -> np.ndarray:
     return np.array([int(group.get(part) or 0) for group in groups], dtype=np.int64)
 
 
-def _year(group: dict[str, str | None]) -> int:
+def year_of(group: dict[str, str | None]) -> int:
+    """The year that the parts of a date give, 0 where there is none; of two digits from 1969 to 2068."""
     text = (group.get("y") or group.get("y2") or "0").lstrip("'")
     return int(text) if len(text) > 2 or text == "0" else int(text) + (2000 if int(text) < 69 else 1900)
 
 
-def _label(years: np.ndarray, numbers: np.ndarray, label: Label, written: str) -> Reading:
+def label_periods(years: np.ndarray, numbers: np.ndarray, label: Label, written: str) -> Reading:
     """Labels of periods, year 0 where a text is none, by their first day."""
     valid = years > 0
     year = np.where(valid, years, 1970)
@@ -284,7 +234,8 @@ def _label(years: np.ndarray, numbers: np.ndarray, label: Label, written: str) -
     return Reading(times, written, label, (years, numbers))
 
 
-def _labelled(times: np.ndarray, written: str, label: Label | None) -> Reading:
+def label_months(times: np.ndarray, written: str, label: Label | None) -> Reading:
+    """Times as labels of their months, or as they are where they are no labels."""
     if label is None:
         return Reading(times, written)
     months = times.astype("datetime64[M]").astype(np.int64)
@@ -301,114 +252,3 @@ def weeks_of(years: np.ndarray) -> np.ndarray:
     fourth = [(year - 1970).astype("datetime64[Y]").astype("datetime64[D]") + 3 for year in (years, years + 1)]
     monday = [day - (day.astype(np.int64) + 3) % 7 for day in fourth]
     return (monday[1] - monday[0]).astype(np.int64) // 7
-
-
-@lru_cache(maxsize=64)
-def month_numbers(words: frozenset[str]) -> dict[str, int] | None:
-    """The numbers of month names, in the first language that knows all of them.
-
-    Example:
-        >>> month_numbers(frozenset({"janv", "fevr", "aout"}))["aout"], month_numbers(frozenset({"kwh"}))
-        (8, None)
-    """
-    # Languages are loaded one by one, so those of another script are not asked.
-    if any(len(word) < 2 for word in words) or len(words) > 24:
-        return None
-    foreign = any(unicodedata.name(word[0], "").startswith(("CYRILLIC", "GREEK")) for word in words)
-    for language in _CYRILLIC_GREEK if foreign else _LATIN:
-        names = _names(language)
-        found = {word: _one_month(word, names) for word in words}
-        if all(found.values()):
-            return {word: number for word, number in found.items() if number}
-    return None
-
-
-def _one_month(word: str, names: dict[str, int]) -> int | None:
-    if word in names:
-        return names[word]
-    begun = {number for name, number in names.items() if len(word) >= 3 and name.startswith(word)}
-    return begun.pop() if len(begun) == 1 else _SPOKEN.get(word) if not begun else None
-
-
-@lru_cache(maxsize=64)
-def _names(language: str) -> dict[str, int]:
-    from babel import Locale
-
-    months = Locale.parse(language).months
-    return {
-        _fold(name): number
-        for use in ("format", "stand-alone")
-        for width in ("wide", "abbreviated")
-        for number, name in months[use][width].items()
-    }
-
-
-def _fold(word: str) -> str:
-    """A word in small letters without accents and dots."""
-    plain = unicodedata.normalize("NFD", word.casefold())
-    return "".join(c for c in plain if not unicodedata.combining(c)).rstrip(".")
-
-
-def read_format(texts: Sequence[str], date_format: str) -> Reading:
-    """Read texts by a strptime format, which may also be "%s", "%Y-Q%q" or a week without a day.
-
-    Raises:
-        UserError: if it is no format, or leaves out the year.
-
-    Example:
-        >>> read_format(["2022-W01"], "%G-W%V").times.astype("M8[D]").tolist()
-        [datetime.date(2022, 1, 3)]
-    """
-    directives = set(re.findall(r"%-?([A-Za-z%])", date_format))
-    if directives & {"s", "Q"}:
-        if date_format not in ("%s", "%Q"):
-            raise UserError(f"date format {date_format!r}: %s and %Q stand alone: Unix seconds and milliseconds")
-        unit = "s" if date_format == "%s" else "ms"
-        return Reading(epoch_times(as_numbers(list(texts)), unit), f"written as {date_format}")
-    if not directives & {"Y", "y", "G", "c", "x", "D"}:
-        raise UserError(f"date format {date_format!r} has no year: add %Y, or %y for two digits")
-    written = f"written as {date_format}"
-    if "q" in directives:
-        return _read_quarters(texts, date_format, written)
-    label: Label | None = None
-    given, used = list(texts), date_format
-    if directives & {"V", "U", "W"} and not directives & {"u", "w", "a", "A"}:
-        # strptime takes a week without a day for no week at all.
-        ending = (" 1", " %u") if "V" in directives else (" 1", " %w")
-        given, used = [f"{text}{ending[0]}" for text in texts], date_format + ending[1]
-        label = "W" if "V" in directives else None
-    elif not directives & {"d", "j", "e", "c", "x", "D", "V", "U", "W", "u", "w", "H", "I"}:
-        label = "M" if directives & {"m", "b", "B"} else "Y"
-    try:
-        times = _parsed(given, used)
-    except ValueError as error:
-        raise UserError(f"date format {date_format!r} is none that is known ({error}): see strptime's") from error
-    if label == "W":
-        iso = pd.DatetimeIndex(times).isocalendar()
-        year, week = (iso[part].fillna(0).to_numpy(dtype=np.int64) for part in ("year", "week"))
-        return Reading(times, written, "W", (year, week - 1))
-    if label == "Y":
-        years = np.where(np.isnat(times), 0, times.astype("datetime64[Y]").astype(np.int64) + 1970)
-        return Reading(times, written, "Y", (years, np.zeros_like(years)))
-    return _labelled(times, written, label)
-
-
-def _read_quarters(texts: Sequence[str], date_format: str, written: str) -> Reading:
-    parts = re.split(r"(%q|%Y|%y)", date_format)
-    known = {"%q": "(?P<q>[1-4])", "%Y": r"(?P<y>\d{4})", "%y": r"(?P<y>\d{2})"}
-    pattern = "".join(known.get(part, re.escape(part)) for part in parts)
-    found = [re.fullmatch(pattern, text) for text in texts]
-    years = np.array([_year(match.groupdict()) if match else 0 for match in found])
-    return _label(years, np.array([int(match["q"]) - 1 if match else 0 for match in found]), "Q", written)
-
-
-def epoch_times(numbers: np.ndarray, unit: str) -> np.ndarray:
-    """Unix times of a unit as datetime64[us]; NaT for NaN.
-
-    Example:
-        >>> str(epoch_times(np.array([1704067200.0]), "s")[0])[:13]
-        '2024-01-01T00'
-    """
-    per = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3, "D": 86400e6}[unit]
-    whole = np.where(np.isnan(numbers), 0, np.round(numbers * per)).astype(np.int64)
-    return np.where(np.isnan(numbers), np.datetime64("NaT"), whole.astype("datetime64[us]"))

@@ -13,12 +13,14 @@ from .clock_columns import join_times
 from .columns import Roles, find_roles
 from .ends import describe_ends, future_rows
 from .frequency import settle_frequency
-from .numbers import NO_VALUE, NumberStyle, is_numeric, to_numbers
+from .number_texts import NO_VALUE, NumberStyle, is_numeric
+from .numbers import to_numbers
 from .options import FrameOptions
 from .reading import Table
+from .row_order import number_series, order_rows, plain_index, without_empty_series
 from .series import SeriesData
-from .source import Source, column_of, counted, enumerate_some
-from .time_grid import TimeGrid, dates_from, settle_times
+from .source import Source, column_of, counted
+from .time_grid import dates_from, settle_times
 from .timestamps import Times, parse_times
 
 
@@ -91,16 +93,16 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> SeriesData:
     notes += told
     times, codes, told = _times(frame, roles, options, source, steps)
     notes += told
-    series, ids = _groups(frame, roles, source)
+    series, ids = number_series(frame, roles, source)
     labels = pd.Index(["/".join(own) for own in ids] if ids else [source.stem])
     if not labels.is_unique:
         labels = pd.Index([" | ".join(own) for own in ids])
     grid = settle_times(times, codes, series, labels, options, source)
     notes += grid.notes
-    rows = _ordered(grid, series, numbers, frame.index.to_numpy(), labels, ids)
+    rows = order_rows(grid, series, numbers, frame.index.to_numpy(), labels, ids)
     if roles.time and (np.diff(rows.positions[rows.ends[0] : rows.ends[1]]) < 0).any():
         notes.append("rows were not in order of time and have been sorted")
-    rows, told = _without_series_of_nothing(rows, len(roles.targets), roles)
+    rows, told = without_empty_series(rows, len(roles.targets), roles)
     notes += told
     freq, rows, told = _as_steps(rows, grid.freq, roles, options, source)
     notes += told
@@ -195,7 +197,7 @@ def _times(
     first = np.zeros(len(values), dtype=np.int64)
     first[codes[::-1]] = frame.index.to_numpy()[::-1]
     try:
-        times = parse_times(_plain_index(values), name, source, first, options.date_format, options.time_zone)
+        times = parse_times(plain_index(values), name, source, first, options.date_format, options.time_zone)
     except UserError:
         if not options.rows_are_steps:
             raise
@@ -204,92 +206,6 @@ def _times(
     if options.rows_are_steps:
         told = ["rows are taken as steps, in order of their times"]
     return times, codes.astype(np.int32), told
-
-
-def _plain_index(values: object) -> pd.Index:
-    """Different values as an index of their own kind."""
-    index = cast(pd.Index, pd.Index(values))
-    return pd.Index(np.asarray(index, dtype=object)) if isinstance(index, pd.CategoricalIndex) else index
-
-
-def _groups(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.ndarray, list[tuple[str, ...]]]:
-    """The number of each row's series, in the order of the ids, and the ids; none for a wide table."""
-    if not roles.id:
-        return np.zeros(len(frame), dtype=np.int64), []
-    key = np.zeros(len(frame), dtype=np.int64)
-    levels: list[pd.Index] = []
-    for name in roles.id:
-        codes, found = _ordered_codes(column_of(frame, name))
-        empty = np.flatnonzero(codes < 0)
-        if len(empty):
-            raise UserError(
-                f"{source.at(frame.index[empty[0]])}: no id in column {name!r} "
-                f"({counted(len(empty), 'such row')}): give each row its id"
-            )
-        key = key * len(found) + codes
-        levels.append(found)
-    series, keys = pd.factorize(key, sort=True)
-    series = series.astype(np.int32)
-    ids: list[tuple[str, ...]] = []
-    for one in keys:
-        parts: list[str] = []
-        for level in reversed(levels):
-            one, at = divmod(int(one), len(level))
-            parts.append(str(level[at]))
-        ids.append(tuple(reversed(parts)))
-    return series, ids
-
-
-def _ordered_codes(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """The number of each cell among the different ones in ascending order, -1 for an empty one, and these."""
-    codes, values = pd.factorize(column)
-    found = _plain_index(values)
-    order = np.argsort(found.to_numpy(), kind="stable")
-    places = np.empty(len(order) + 1, dtype=np.int64)
-    places[order], places[-1] = np.arange(len(order)), -1
-    return places[codes], found[order]
-
-
-def _ordered(
-    grid: TimeGrid,
-    series: np.ndarray,
-    numbers: np.ndarray,
-    positions: np.ndarray,
-    names: pd.Index,
-    ids: list[tuple[str, ...]],
-) -> SeriesRows:
-    """The rows in order of series and time; rows of one time keep their order."""
-    key = series.astype(np.int64) * len(grid.index) + grid.codes
-    codes = grid.codes
-    if (np.diff(key) < 0).any():
-        order = np.argsort(key, kind="stable")
-        series, codes, numbers, positions = series[order], codes[order], numbers[order], positions[order]
-    ends = np.searchsorted(series, np.arange(len(names) + 1))
-    return SeriesRows(grid.index[codes], numbers, positions, ends, tuple(names), tuple(ids))
-
-
-def _without_series_of_nothing(rows: SeriesRows, targets: int, roles: Roles) -> tuple[SeriesRows, list[str]]:
-    """The rows without those of series that have no value at all, where others have."""
-    if not roles.id:
-        return rows, []
-    filled = ~np.isnan(rows.numbers[:, :targets]).all(axis=1)
-    counts = np.add.reduceat(filled, rows.ends[:-1])
-    gone = np.flatnonzero(counts == 0)
-    if not len(gone) or len(gone) == len(rows.names):
-        return rows, []
-    kept_series = counts > 0
-    kept = np.repeat(kept_series, np.diff(rows.ends))
-    sizes = np.diff(rows.ends)[kept_series]
-    at = np.flatnonzero(kept_series)
-    named = enumerate_some([repr(rows.names[i]) for i in gone], 5)
-    return SeriesRows(
-        rows.index[kept],
-        rows.numbers[kept],
-        rows.positions[kept],
-        np.concatenate([[0], np.cumsum(sizes)]),
-        tuple(rows.names[i] for i in at),
-        tuple(rows.ids[i] for i in at),
-    ), [f"left out {counted(len(gone), 'series')} without any value: {named}"]
 
 
 def _as_steps(

@@ -1,9 +1,7 @@
 """Cells to numbers: text, markers of missing values, signs of money and infinities are met here and nowhere later."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,40 +11,15 @@ import pyarrow.compute
 
 from titans_seq.errors import UserError
 
+from .number_texts import NO_VALUE, NumberStyle, bare_number, is_plain_number, read_numbers
 from .source import Source, column_of, counted, enumerate_some
 
 pc: Any = pyarrow.compute  # whose functions are made when it is imported
 
-NO_VALUE = ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "-NaN", "-nan", "null", "NULL", "None", "<NA>", "#N/A", "NaT")
-"""Words that mean that there is no value, in a column of numbers."""
 # Values that measuring stations write for "no value"; only pointed out, never replaced unasked.
 _SUSPECTS = (-9999.0, -999.0, -99.99)
 _MOST = 1e150
 """Largest magnitude: the square of a greater number is none."""
-_AFFIXED = re.compile(r"([-+]?)\s*(\D*?)\s*([-+]?\d(?:[\d.,' ]*\d)?[.,]?(?:[eE][-+]?\d+)?)(\D*)")
-_CURRENCY = re.compile(r"[A-Z]{3}|kr\.?|zł|Kč|Ft|lei|Fr\.?|Rs\.?|руб\.?|元|円|원")
-_UNIT = re.compile(r" ?[%‰°]\w?| [^\W\d].*")
-_STYLES = ((".", ","), (",", "."), (".", "'"), (",", " "), (".", " "), (",", "'"))
-
-
-@dataclass(frozen=True)
-class NumberStyle:
-    """How a table writes its numbers. None finds it out.
-
-    Args:
-        decimal: the decimal sign.
-        thousands: the sign between groups of digits.
-        semicolons: whether the table's cells are separated by semicolons, as where the comma is the decimal sign.
-    """
-
-    decimal: str | None = None
-    thousands: str | None = None
-    semicolons: bool = False
-
-    @property
-    def plain(self) -> bool:
-        """Whether numbers may be as a program writes them."""
-        return self.decimal in (None, ".") and self.thousands is None
 
 
 def to_numbers(
@@ -71,7 +44,7 @@ def to_numbers(
         "numbers in 'c': ',' between thousands; '$' is left out"
     """
     words = {str(mark) for mark in missing_values}
-    marks = [float(word) for word in words if _is_number(word)]
+    marks = [float(word) for word in words if is_plain_number(word)]
     numbers = np.empty((len(frame), len(names)), order="F")
     marked, told = 0, dict[str, list[str]]()
     for at, name in enumerate(names):
@@ -96,17 +69,6 @@ def to_numbers(
             cells = f"{counted(count, 'cell')} of {suspect:g}"
             notes.append(f"{cells}, often a marker of missing values: if so, name it with --missing-value")
     return numbers, notes
-
-
-def is_numeric(texts: Sequence[str]) -> bool:
-    """Whether all texts are numbers, however they are written; none is not.
-
-    Example:
-        >>> is_numeric(["$5,179.00", "$3"]), is_numeric(["a", "1"])
-        (True, False)
-    """
-    bare = [_bare(text) for text in texts if text not in NO_VALUE]
-    return bool(bare) and (all(map(_is_number, bare)) or bool(_fitting(_affixes(bare)[0], NumberStyle())))
 
 
 def _is_text(column: pd.Series) -> bool:
@@ -164,9 +126,9 @@ def _text_column(
     texts = [str(text).strip() for text in found]
     empty = [text in NO_VALUE for text in texts]
     marked = [not gone and text in words for gone, text in zip(empty, texts, strict=True)]
-    bare = [_bare(text) for text in texts]
+    bare = [bare_number(text) for text in texts]
     kept = [at for at in range(len(texts)) if not empty[at] and not marked[at]]
-    numbers, how = _read_texts([bare[at] for at in kept], name, source, style)
+    numbers, how = read_numbers([bare[at] for at in kept], name, source, style)
     # The last place is that of empty cells, whose code is -1.
     table = np.full(len(texts) + 1, np.nan)
     table[kept] = numbers
@@ -202,123 +164,6 @@ def _all_groups(cells: pa.LargeStringArray, sign: str) -> bool:
     return len(signed) > 0 and bool(pc.all(groups).as_py())
 
 
-def _bare(text: str) -> str:
-    """A number without what some programs and languages put about it: other digits, spaces and minus signs."""
-    text = unicodedata.normalize("NFKC", text).translate(_SIGNS).strip()
-    if not text.isascii():
-        text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
-    inside = re.fullmatch(r"\((.*\d.*)\)", text)
-    if inside:
-        return "-" + inside[1].strip()
-    behind = re.fullmatch(r"([\d.,' ]*\d)-", text)
-    return "-" + behind[1] if behind else text
-
-
-_SIGNS = str.maketrans({"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SINGLE QUOTATION MARK}": "'", "`": "'"})
-
-
-def _affixes(texts: Sequence[str]) -> tuple[list[str], str]:
-    """The texts without the sign of money, percent or unit that all of them have before or behind, and that sign."""
-    parts = [_AFFIXED.fullmatch(text) for text in texts]
-    signs = {(part[2], part[4]) for part in parts if part}
-    if None in parts or len(signs) != 1:
-        return list(texts), ""
-    before, behind = signs.pop()
-    if not (_is_money(before) or not before) or not (_is_money(behind) or _UNIT.fullmatch(behind) or not behind):
-        return list(texts), ""
-    return [part[1] + part[3] for part in parts if part], (before or behind).strip()
-
-
-def _is_money(sign: str) -> bool:
-    """Whether a sign stands for a currency; letters that are stuck to a number are part of a name."""
-    return any(unicodedata.category(c) == "Sc" for c in sign) or bool(_CURRENCY.fullmatch(sign.strip()))
-
-
-def _fitting(texts: Sequence[str], style: NumberStyle) -> list[tuple[str, str | None]]:
-    """The signs (decimal, thousands) by which all texts are numbers, and at least one needs the second."""
-    fits: list[tuple[str, str | None]] = []
-    for decimal in (".", ","):
-        if style.decimal in (None, decimal) and style.thousands is None:
-            pattern = rf"[-+]?(\d+(\{decimal}\d*)?|\{decimal}\d+)([eE][-+]?\d+)?"
-            if all(re.fullmatch(pattern, text) for text in texts):
-                fits.append((decimal, None))
-    for decimal, thousands in _STYLES:
-        if style.decimal in (None, decimal) and style.thousands in (None, thousands):
-            groups = rf"\d{{1,3}}(\{thousands}\d{{2,3}})*\{thousands}\d{{3}}"
-            pattern = rf"[-+]?({groups}|\d+)(\{decimal}\d*)?"
-            if all(re.fullmatch(pattern, text) for text in texts) and any(thousands in text for text in texts):
-                fits.append((decimal, thousands))
-    return fits
-
-
-def _read_texts(texts: list[str], name: str, source: Source, style: NumberStyle) -> tuple[np.ndarray, str]:
-    """The numbers of texts, NaN for one that is none, and how they are written."""
-    if {text.casefold() for text in texts} <= {"true", "false"}:
-        return np.array([float(text.casefold() == "true") for text in texts]), ""
-    stripped, affix = _affixes(texts)
-    fits = _fitting(stripped, style)
-    readings = {signs: np.array([_value(text, *signs) for text in stripped]) for signs in fits}
-    distinct = {values.tobytes(): signs for signs, values in reversed(readings.items())}
-    if len(distinct) > 1:
-        chosen = _settle(texts, name, source, style, fits, readings)
-    elif fits:
-        chosen = fits[0]
-    else:
-        decimal = style.decimal or "."
-        one_by_one = [_value(text, decimal, style.thousands) for text in texts]
-        return np.array(one_by_one), ""
-    decimal, thousands = chosen
-    said = [f"{thousands!r} between thousands"] if thousands and any(thousands in text for text in stripped) else []
-    said += ["a decimal comma"] if decimal == "," and any("," in text for text in stripped) else []
-    if affix:
-        said.append(f"{affix!r} is left out" + (", so 5% is 5" if affix == "%" else ""))
-    if style.semicolons and decimal == "," and _grouped(stripped, ",") and style.decimal is None:
-        said.append(f"{texts[0]!r} is {readings[chosen][0]:g}: if it means thousands, give --thousands ,")
-    return readings[chosen], "; ".join(said)
-
-
-def _settle(
-    texts: list[str],
-    name: str,
-    source: Source,
-    style: NumberStyle,
-    fits: list[tuple[str, str | None]],
-    readings: dict[tuple[str, str | None], np.ndarray],
-) -> tuple[str, str | None]:
-    """The reading of numbers such as 5.050 that could be two.
-
-    Raises:
-        UserError: if nothing tells them apart.
-    """
-    if style.semicolons and (",", None) in fits:
-        return (",", None)  # The semicolon leaves the comma to the numbers.
-    if not style.semicolons and (".", None) in fits:
-        return (".", None)
-    at = next(i for i, text in enumerate(texts) if re.search(r"[.,' ]\d{3}$", text))
-    shown = " or ".join(f"{readings[signs][at]:.12g}" for signs in fits[:2])
-    sign = next((thousands for _, thousands in fits if thousands), ",")
-    raise UserError(
-        f"{source.name}, column {name!r}: {texts[at]!r} can be {shown}, and so can every cell of the column: "
-        f"give --thousands {sign} or --decimal {sign}"
-    )
-
-
-def _grouped(texts: Sequence[str], sign: str) -> bool:
-    signed = [text for text in texts if sign in text]
-    return bool(signed) and all(re.fullmatch(rf"[-+]?[1-9]\d{{0,2}}(\{sign}\d{{3}})+", text) for text in signed)
-
-
-def _value(text: str, decimal: str, thousands: str | None) -> float:
-    if thousands:
-        text = text.replace(thousands, "")
-    if decimal == "," and "." in text:
-        return np.nan
-    try:
-        return float(text.replace(decimal, "."))
-    except ValueError:
-        return np.nan
-
-
 def _refuse_text(column: pd.Series, name: str, wrong: np.ndarray, source: Source) -> None:
     whole = len(wrong) == column.notna().sum()
     cell = str(column.iloc[wrong[0]])
@@ -330,11 +175,3 @@ def _refuse_text(column: pd.Series, name: str, wrong: np.ndarray, source: Source
         remedy += "; for another way of writing numbers see --decimal and --thousands"
     more = f" (and {len(wrong) - 1} more in this column)" if len(wrong) > 1 else ""
     raise UserError(f"{source.at(column.index[wrong[0]])}, column {name!r}: {cell!r} is not a number{more}: {remedy}")
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

@@ -16,7 +16,7 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
-from .numbers import NumberStyle
+from .number_texts import NumberStyle
 from .options import TableOptions
 from .source import PARQUET_SUFFIXES, Source, enumerate_some
 from .text_tables import read_text_table

@@ -10,12 +10,13 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .calendars import DAY, Months, Ticks, calendar_of, micros
+from .date_numbers import Times
 from .date_parts import date_at, dates_at
 from .frequency import anchor, anchor_of, base_times, dated, on_anchor, period_of, settle_frequency, snap, walk
 from .inferring import infer_frequency, infer_round_step
 from .options import FrameOptions
 from .source import Source, counted, enumerate_some, show_time
-from .timestamps import Times, period_dates
+from .timestamps import period_dates
 
 _ASKED = 200
 """Series whose dates are asked for their step, at most."""

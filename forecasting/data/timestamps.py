@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .calendars import DAYS, MONTHS, Months, calendar_of
-from .date_texts import Label, Reading, clean, epoch_times, read_dates, read_format, weeks_of
+from .date_formats import read_format
+from .date_numbers import Times, date_numbers
+from .date_texts import Label, Reading, clean, read_dates
 from .frequency import anchor_of, fine_index
 from .inferring import regularity
 from .source import Source, as_numbers
@@ -23,29 +25,6 @@ _REGULAR = 0.9
 """Share of a grid that dates fill which are taken for regular."""
 _CLEARLY = 0.3
 """By how much one reading must be more regular than another, where neither is."""
-_DIGITS: tuple[tuple[int, str], ...] = ((8, "%Y%m%d"), (10, "%Y%m%d%H"), (12, "%Y%m%d%H%M"), (14, "%Y%m%d%H%M%S"))
-_EPOCHS = (("s", 1e8, 4.2e9), ("ms", 1e11, 4.2e12), ("us", 1e14, 4.2e15), ("ns", 1e17, 4.2e18))
-_EXCEL = (20_000, 80_000)
-"""Serial days of Excel from 1954 to 2119."""
-
-
-@dataclass(frozen=True, eq=False)
-class Times:
-    """The dates, or step numbers, of a column's different values.
-
-    Args:
-        index: one a value, int64 for step numbers; NaT never.
-        written: how the column writes them, for a note.
-        label: the period that each names as a whole, None where they name days or times.
-        fields: year and number in the year of each label.
-        second: where a time zone was given to clock times: what each means the second time a clock shows it.
-    """
-
-    index: pd.Index
-    written: str
-    label: Label | None = None
-    fields: tuple[np.ndarray, np.ndarray] | None = None
-    second: pd.DatetimeIndex | None = None
 
 
 def parse_times(
@@ -110,64 +89,6 @@ def sample_of(column: pd.Series, size: int = 50) -> list[str]:
     at = np.unique(np.linspace(0, len(present) - 1, size).astype(int)) if len(present) else []
     texts = (str(value).strip() for value in present.iloc[at])
     return list(dict.fromkeys(text for text in texts if text))
-
-
-def date_numbers(values: np.ndarray, name: str) -> Times | None:
-    """Numbers that are dates: years, 202001, 20200131, weeks, Unix times, serial days of Excel. None for others.
-
-    Args:
-        values: different numbers, float64.
-        name: of their column: serial days need one that speaks of dates, and weeks one that speaks of weeks where the
-            numbers could be months.
-
-    Example:
-        >>> date_numbers(np.array([202201.0, 202253.0]), "x"), date_numbers(np.array([202201.0, 202252.0]), "x").label
-        (None, 'W')
-        >>> date_numbers(np.array([45292.0]), "Date").written
-        'serial days of Excel'
-    """
-    if not len(values) or not np.isfinite(values).all():
-        return None
-    low, high = values.min(), values.max()
-    whole = bool((values == np.round(values)).all())
-    if whole and low >= 1700 and high <= 2261:
-        return _years(values.astype(np.int64))
-    if whole and low >= 170001 and high <= 226112:
-        return _months_or_weeks(values.astype(np.int64), name)
-    for digits, date_format in _DIGITS:
-        # Unix seconds of this century have ten digits too, and begin with 1.
-        if whole and low >= (17 if digits == 8 else 19) * 10.0 ** (digits - 2) and high < 23 * 10.0 ** (digits - 2):
-            reading = read_format([f"{number:.0f}" for number in values], date_format)
-            if not reading.failures:
-                return Times(fine_index(reading.times), f"written as {date_format}")
-    for unit, least, most in _EPOCHS:
-        if least <= low and high <= most:
-            names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-            times = epoch_times(values, unit)
-            return Times(fine_index(times), f"Unix {names[unit]}, in UTC")
-    if _EXCEL[0] <= low and high <= _EXCEL[1] and re.search(r"dat|fecha|日|day|tag|jour", name, re.IGNORECASE):
-        days = np.round(values * 86400).astype(np.int64) * np.timedelta64(1, "s")
-        return Times(fine_index(np.datetime64("1899-12-30", "us") + days), "serial days of Excel")
-    return None
-
-
-def _years(years: np.ndarray) -> Times:
-    first = (years - 1970).astype("datetime64[Y]")
-    return Times(fine_index(first.astype("datetime64[D]")), "written as %Y", "Y", (years, np.zeros_like(years)))
-
-
-def _months_or_weeks(numbers: np.ndarray, name: str) -> Times | None:
-    years, within = numbers // 100, numbers % 100
-    weekly = bool(re.search(r"week|woche|^kw|^cw|semaine|semana|周|週|wk", name, re.IGNORECASE)) or within.max() > 12
-    if within.min() < 1 or (weekly and (within > weeks_of(years)).any()):
-        return None
-    text = [
-        f"{year}-W{number:02}" if weekly else f"{year}-{number:02}" for year, number in zip(years, within, strict=True)
-    ]
-    reading = read_dates(text)[0]
-    return Times(
-        fine_index(reading.times), "weeks (ISO)" if weekly else "written as %Y%m", reading.label, reading.fields
-    )
 
 
 def period_dates(times: Times, freq: str) -> pd.DatetimeIndex | None:

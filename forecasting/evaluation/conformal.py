@@ -81,6 +81,7 @@ def _offsets(errors: np.ndarray, levels: Sequence[float]) -> tuple[np.ndarray, i
     """Offsets `[H, Q]`, and the fewest errors that one rests on."""
     horizon = errors.shape[1]
     offsets, fewest = np.empty((horizon, len(levels))), errors.size
+    pooled = errors.reshape(-1, len(levels))
     for step in range(horizon):
         for reach in range(horizon):
             pooled = errors[:, max(0, step - reach) : step + reach + 1]

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from titans_seq.errors import UserError
 
 from ..data import SeriesData
@@ -42,7 +44,6 @@ class Ensemble:
 
 def mean_forecast(forecasts: Sequence[Forecast], weights: Sequence[float]) -> Forecast:
     """Average forecasts of the same series and levels."""
-    pairs = list(zip(weights, forecasts, strict=True))
-    mean = sum(weight * forecast.mean for weight, forecast in pairs)
-    quantiles = sum(weight * forecast.quantiles for weight, forecast in pairs)
+    mean = np.average([forecast.mean for forecast in forecasts], axis=0, weights=weights)
+    quantiles = np.average([forecast.quantiles for forecast in forecasts], axis=0, weights=weights)
     return Forecast(mean, quantiles, forecasts[0].levels)

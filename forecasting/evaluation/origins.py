@@ -173,7 +173,7 @@ class Comparison:
         for origin, forecast in zip(self.origins, self.forecasts[name], strict=True):
             made = forecast_frame(origin.past, forecast)
             horizon, channels = origin.actual.shape[1:]
-            cutoffs = [item.index[-1:].repeat(horizon * channels) for item in origin.past.items]
+            cutoffs = [pd.Index(item.index)[-1:].repeat(horizon * channels) for item in origin.past.items]
             made.insert(1, "cutoff", join_indexes(cutoffs))
             made.insert(3, "actual", origin.actual.swapaxes(1, 2).ravel())
             frames.append(made)

@@ -171,5 +171,5 @@ def noises(rng: np.random.Generator, rows: int, length: int) -> np.ndarray:
 
 def log_variance(rng: np.random.Generator, rows: int, length: int) -> np.ndarray:
     """Draw slowly changing logarithms of a standard deviation (stochastic volatility), `[N, L]`."""
-    shocks = signal.lfilter([0.25], [1, -0.97], rng.normal(size=(rows, length)), axis=1)
+    shocks = np.asarray(signal.lfilter([0.25], [1, -0.97], rng.normal(size=(rows, length)), axis=1))
     return shocks * uniform(rng, 0.3, 1.0, rows)

@@ -80,6 +80,7 @@ class PretrainingModule(FitModule):
 
     def __init__(self, network: ZeroShotNetwork, optimiser: OptimiserConfig, *, shard: bool = False) -> None:
         super().__init__(network, optimiser, tolerated=10, shard=shard)
+        self.levels: Tensor
         self.register_buffer("levels", torch.tensor(network.config.output.levels), persistent=False)
         self._validation: list[Tensor] = []
 

@@ -93,8 +93,9 @@ def load_zero_shot(folder: str | os.PathLike[str]) -> ZeroShotModel:
         )
         calibration = None
         if (kept := state["calibration"]) is not None:
-            numbers = {name: np.nan if value is None else value for name, value in kept.items() if name != "levels"}
-            calibration = Calibration(tensors[_OFFSETS].numpy(), tuple(kept["levels"]), **numbers)
+            before, after = (np.nan if kept[name] is None else kept[name] for name in ("before", "after"))
+            offsets = tensors[_OFFSETS].numpy()
+            calibration = Calibration(offsets, tuple(kept["levels"]), kept["errors"], before, after)
         scores = None if state["scores"] is None else pd.DataFrame(state["scores"])
         return ZeroShotModel(
             ZeroShotForecaster(network.eval(), tuple(saved["periods"])),

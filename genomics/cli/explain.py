@@ -1,8 +1,7 @@
 """`titans dna explain`: which bases of sequences a prediction rests on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -75,7 +74,10 @@ def explain(options: Explain) -> None:
     for record in records[:1] if not options.all else ():
         _print_prediction(options, model, record)
     print(f"explained: {target}")
-    found = {method: _attributions(options, model, records, target, method) for method in _methods(options)}
+    methods = _methods(options)
+    found: dict[Method, list[Attribution]] = {
+        method: _attributions(options, model, records, target, method) for method in methods
+    }
     if len(found) == 2:
         _print_agreement(*found.values())
     for method, attributions in found.items():
@@ -83,7 +85,9 @@ def explain(options: Explain) -> None:
 
 
 def _methods(options: Explain) -> tuple[Method, ...]:
-    return ("saliency", "mutagenesis") if options.method == "both" else (options.method,)
+    if options.method == "both":
+        return ("saliency", "mutagenesis")
+    return (options.method,)
 
 
 def _chosen(options: Explain) -> "Iterator[Record]":
@@ -150,7 +154,7 @@ def _print_prediction(options: Explain, model: "Predictor", record: "Record") ->
 def _attributions(
     options: Explain, model: "Predictor", records: "list[Record]", target: str, method: Method
 ) -> "list[Attribution]":
-    from ..explain import saliency
+    from ..explain import mutagenesis, saliency
     from ..explain.spans import explain_span
     from .progress import Counter
 
@@ -159,28 +163,18 @@ def _attributions(
     total = each * sum(one.end - one.start for held in parts for one in held)
     done = 0
     found = []
+
+    def explained(text: str, at: tuple[int, int]) -> "Attribution":
+        if method == "saliency":
+            return saliency(model, text, target, at)
+        return mutagenesis(model, text, target, at, lambda more: counter.advance(done + more))
+
     with Counter(options.progress, "substitutions predicted" if each == 3 else "bases explained", total) as counter:
         for record, held in zip(records, parts, strict=True):
-            if method == "saliency":
-                found.append(explain_span(lambda text, at: saliency(model, text, target, at), record.sequence, held))
-            else:
-                shown = partial(_advance, counter, done)
-                found.append(explain_span(partial(_mutagenesis, model, target, shown), record.sequence, held))
+            found.append(explain_span(explained, record.sequence, held))
             done += each * sum(one.end - one.start for one in held)
             counter.advance(done)
     return found
-
-
-def _mutagenesis(
-    model: "Predictor", target: str | None, shown: Callable[[int], object], text: str, at: tuple[int, int] | None
-) -> "Attribution":
-    from ..explain import mutagenesis
-
-    return mutagenesis(model, text, target, at, shown)
-
-
-def _advance(counter, done: int, more: int) -> None:  # noqa: ANN001 - a Counter, imported where it is used
-    counter.advance(done + more)
 
 
 def _print_agreement(one: "list[Attribution]", other: "list[Attribution]") -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -106,6 +106,7 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
 
     device = Hardware(options.device).device()
     decision = Decision()
+    model: Any
     if options.model != "trained":
         model = Members([_baseline(options)])
     elif member_runs(options.run):
@@ -187,8 +188,8 @@ class _Rows:
         """Give a line for each thing that a reader of the predictions should know."""
         if self.scanned and self._known is not None:
             yield (
-                f"note: {self.scanned:,} sequences of over {10 * self._known.longest:,} bases were scanned in windows "
-                f"of {self._known.median:,} (--whole scores them once; --stride and --out x.bedGraph make a track)"
+                f"note: {self.scanned:,} sequences of more than {10 * self._known.longest:,} bases were scanned "
+                f"in windows of {self._known.median:,} (--whole scores them once; see --stride for tracks)"
             )
         if self.outside and self._known is not None:
             yield (
@@ -197,7 +198,7 @@ class _Rows:
             )
         if self.short:
             yield (
-                f"note: {self.short:,} are shorter than a token of {self._width} bases, so that the model saw none of "
+                f"note: {self.short:,} of them are shorter than a token of {self._width} bases: the model saw none of "
                 "theirs"
             )
 

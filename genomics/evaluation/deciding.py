@@ -1,6 +1,7 @@
 """From probabilities to decisions: a threshold and a temperature, both chosen on validation."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -135,4 +136,5 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, kind: Kind) -> float
         return float(-(labels * np.log(inside) + (1 - labels) * np.log1p(-inside)).mean())
 
     edge = np.log(_HOTTEST)
-    return float(np.exp(minimize_scalar(loss, bounds=(-edge, edge), method="bounded").x))
+    best: Any = minimize_scalar(loss, bounds=(-edge, edge), method="bounded")
+    return float(np.exp(best.x))

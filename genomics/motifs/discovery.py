@@ -13,6 +13,8 @@ from ..explain.mutagenesis import Attribution
 from ..sequences.alphabet import reverse_complement
 
 _CORE = 0.3
+_PSEUDO = 0.01
+_FITTING = 0.5
 _TRIMMED = 20
 _GROWN = 5
 _CLUSTERINGS = 5
@@ -150,7 +152,7 @@ def discover(attributions: Sequence[Attribution], options: MotifOptions | None =
     )
     found: list[Motif] = []
     for held, name in zip(patterns, ("motif", "against"), strict=True):
-        motifs = _joined([_trimmed(pattern, margin) for pattern in held or ()])
+        motifs = _joined([realigned(_trimmed(pattern, margin), attributions) for pattern in held or ()])
         motifs.sort(key=lambda motif: -len(motif.sites))
         found += [
             Motif(f"{name}_{number}", motif.matrix, motif.contributions, motif.sites)
@@ -165,6 +167,56 @@ def _package() -> Any:
     except ModuleNotFoundError as error:
         raise UserError("motifs need the package modisco-lite: pip install 'titans-seq[motifs]'") from error
     return tfmodisco
+
+
+def realigned(motif: Motif, attributions: Sequence[Attribution], slack: int = 4) -> Motif:
+    """Move each site to where it fits its motif best, and leave out those that fit badly.
+
+    A cluster holds windows that are some bases off, and some that are of no motif; both blur the matrix.
+
+    Args:
+        motif: as it was clustered.
+        attributions: that it was found in.
+        slack: bases by which a site may move.
+    """
+    weights = np.log2(np.maximum(motif.matrix, _PSEUDO) / 0.25)
+    least = _FITTING * float(weights.max(1).sum())
+    sites: dict[tuple[int, int], Site] = {}
+    counts = np.zeros_like(motif.matrix)
+    for site in motif.sites:
+        one = attributions[site.sequence]
+        bases = one_hot_bases(one.sequence)
+        fit, start, strand = _best_place(weights, bases, site.start - slack, site.start + slack)
+        if fit < least or (site.sequence, start) in sites:
+            continue
+        here = slice(start, start + len(weights))
+        effect = float((bases[here] * one.contributions[here]).sum())
+        sites[site.sequence, start] = Site(site.sequence, start, start + len(weights), strand, effect)
+        counts += bases[here] if strand == "+" else bases[here][::-1, ::-1]
+    if not sites:
+        return motif
+    matrix = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    return Motif(motif.name, matrix, motif.contributions, tuple(sites.values()))
+
+
+def _best_place(weights: np.ndarray, bases: np.ndarray, first: int, last: int) -> tuple[float, int, str]:
+    """Return how well a motif fits where it fits best between two starts, where that is, and on which strand."""
+    size = len(weights)
+    places = [
+        (
+            float(
+                (
+                    weights
+                    * (bases[start : start + size] if strand == "+" else bases[start : start + size][::-1, ::-1])
+                ).sum()
+            ),
+            start,
+            strand,
+        )
+        for start in range(max(first, 0), min(last, len(bases) - size) + 1)
+        for strand in "+-"
+    ]
+    return max(places, default=(-np.inf, 0, "+"))
 
 
 def _joined(motifs: Sequence[Motif]) -> list[Motif]:

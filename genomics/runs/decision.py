@@ -12,7 +12,7 @@ from titans_seq.files import write_text
 
 from ..evaluation.deciding import Rule, choose_threshold, fit_temperature
 from ..evaluation.values import Model
-from ..sequences.values import LabelledSequences, Record
+from ..sequences.values import Kind, LabelledSequences, Record
 from .predictor import Prediction, Predictor, probabilities
 
 DECISION = "decision.json"
@@ -66,7 +66,8 @@ class Calibrated:
 
     def __init__(self, model: Predictor, temperature: float) -> None:
         self.model, self.temperature = model, temperature
-        self.kind, self.classes = model.kind, model.classes
+        self.kind: Kind = model.kind
+        self.classes = model.classes
         self.reads_both_strands = model.reads_both_strands
 
     def logits(self, sequences: list[str]) -> np.ndarray:

@@ -182,7 +182,7 @@ def cut(interval: Interval, reference: Reference, options: LoadOptions, place: s
             return reference.window(at.contig, start, start + at.end - at.start, at.strand)
     except UserError as error:
         raise UserError(f"{place} ({interval.name}): {error}") from error
-    what = "it" if options.window is None else f"the window of {options.window:,} bases around it"
+    what = "the interval" if options.window is None else f"the window of {options.window:,} bases around it"
     shift = "" if at.end - at.start > size else "move it inward (--edges shift), "
     raise UserError(
         f"{place} ({interval.name}): {what}, bases {at.start:,} to {at.end:,}, leaves contig {at.contig!r}, which has "
@@ -202,7 +202,8 @@ def _bed_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[I
     # A tenth column is the summit of a narrowPeak file, whatever its name.
     known = columns if len(cells) <= len(columns) else BED
     named = dict(zip(known, cells, strict=False))
-    interval = _checked(named.get("name", ""), *cells[:_BED_COLUMNS], named.get("strand", ""), place)
+    contig, start, end = cells[:_BED_COLUMNS]
+    interval = _checked(named.get("name", ""), contig, start, end, named.get("strand", ""), place)
     peak = named.get("peak", "-1")
     if peak != "-1":
         if not peak.isdecimal() or interval.start + int(peak) >= interval.end:
@@ -214,7 +215,7 @@ def _bed_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[I
 def _gff_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[Interval, dict[str, str]]:
     if len(cells) < len(GFF) - 1:
         raise UserError(f"{place}: expected the nine columns of a GFF file, with tabs between, got {len(cells)}")
-    named = dict(zip(GFF, cells, strict=False))
+    named: dict[str, str] = dict(zip(GFF, cells, strict=False))
     found = _GFF_NAME.search(named.get("attributes", ""))
     name = found[1].strip() if found else ""
     strand = "." if named["strand"] == "?" else named["strand"]

@@ -1,3 +1,4 @@
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
 import datetime as dt
 
 import numpy as np
@@ -17,6 +18,10 @@ MONTHS = {
 }
 
 
+def days_of(index: pd.Index) -> list[str]:
+    return np.datetime_as_string(index.to_numpy().astype("datetime64[D]")).tolist()
+
+
 def read(times, **options):
     frame = pd.DataFrame({"when": times, "v": np.arange(len(times)) + 0.5})
     return from_frame(frame, FrameOptions(**options))
@@ -28,7 +33,8 @@ def test_months_by_name_in_many_languages(names, written):
     texts = [written.format(name=name, year=year, short=year % 100) for year in (2018, 2019) for name in names.split()]
     index = read(texts).items[0].index
     day = 15 if written.startswith("15") else 1
-    assert [(date.month, date.day) for date in index] == [(month, day) for month in [*range(1, 13)] * 2]
+    expected = [f"{year}-{month:02}-{day:02}" for year in (2018, 2019) for month in range(1, 13)]
+    assert days_of(index) == expected
 
 
 @pytest.mark.parametrize(
@@ -96,7 +102,7 @@ def test_where_both_orders_give_a_grid_the_user_is_asked(texts):
     with pytest.raises(UserError, match=r'"%m/%d/%Y" or "%d/%m/%Y"') as error:
         read(texts)
     assert "can be 20" in str(error.value) or "can be 1960-01-05" in str(error.value)
-    assert read(texts, date_format="%d/%m/%Y").items[0].index[0].day == 1
+    assert days_of(read(texts, date_format="%d/%m/%Y").items[0].index)[0].endswith("-01")
 
 
 @pytest.mark.parametrize(
@@ -118,8 +124,8 @@ def test_where_both_orders_give_a_grid_the_user_is_asked(texts):
 )
 def test_labels_of_periods_take_the_days_of_the_frequency(texts, freq, dates):
     index = read(texts, freq=freq, time="when").items[0].index
-    assert [str(date.date()) for date in index[:2]] == dates
-    assert read(texts, time="when").items[0].index[0].day in (1, 3)
+    assert days_of(index)[:2] == dates
+    assert days_of(read(texts, time="when").items[0].index)[0][-2:] in ("01", "03")
 
 
 def test_periods_of_pandas_are_labels_too():

@@ -1,3 +1,4 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 """Files as strangers bring them: what they mean, or what the message says."""
 
 import io
@@ -83,9 +84,7 @@ def test_names_that_the_forecast_has_itself_are_not_taken():
 def test_columns_that_are_no_series_are_not_forecast():
     frame = pd.concat(
         [
-            pd.DataFrame(
-                {"date": DAYS, "shop": shop, "size": size, "city": "Rome", "month": DAYS.month, "v": np.arange(30.0)}
-            )
+            pd.DataFrame({"date": DAYS, "shop": shop, "size": size, "city": "Rome", "month": 1, "v": np.arange(30.0)})
             for shop, size in (("a", 1), ("b", 2))
         ]
     )
@@ -253,7 +252,8 @@ def test_a_time_in_several_columns_is_joined(tmp_path, header, row, freq):
 
 @pytest.mark.parametrize("hours", [range(24), range(1, 25)])
 def test_a_day_and_its_hour_are_joined(hours):
-    frame = pd.DataFrame([(day, hour, hour + 0.5) for day in DAYS for hour in hours], columns=["date", "hour", "v"])
+    rows = [{"date": day, "hour": hour, "v": hour + 0.5} for day in DAYS for hour in hours]
+    frame = pd.DataFrame(rows)
     data = from_frame(frame)
     assert (data.freq, data.time_columns, data.total_length) == ("h", ("date", "hour"), 720)
     assert data.items[0].index[0] == DAYS[0] + pd.Timedelta(hours=hours[0])
@@ -277,7 +277,6 @@ def test_zones_are_kept_and_come_out(tmp_path, zone, freq):
     data = load_series(tmp_path / "a.csv")
     following = future_index(data.items[0].index, data.freq, 5)
     assert data.freq == freq
-    assert following.equals(index[-5:].tz_convert(following.tz))
     assert [str(time) for time in following] == [str(time) for time in index[-5:]]
 
 
@@ -310,7 +309,7 @@ def test_late_stamps_are_rounded_on_request():
 
 def test_rows_without_dates_get_them_from_a_start():
     data = from_frame(pd.DataFrame({"v": np.arange(9.0)}), FrameOptions(start="2020-01-31", freq="ME"))
-    assert (data.freq, str(data.items[0].index[1].date())) == ("ME", "2020-02-29")
+    assert (data.freq, str(data.items[0].index[1])[:10]) == ("ME", "2020-02-29")
     with pytest.raises(UserError, match="--start 2020-01-30 does not lie on --freq ME"):
         from_frame(pd.DataFrame({"v": [1.0, 2.0]}), FrameOptions(start="2020-01-30", freq="ME"))
     with pytest.raises(UserError, match="--start is for rows without dates"):
@@ -409,7 +408,7 @@ def test_batches_of_a_long_file_hold_the_same_series(tmp_path):
 
 def test_many_columns_are_read_as_numbers_at_once(tmp_path):
     names = [f"c{i}" for i in range(200)]
-    frame = pd.DataFrame(np.arange(6000.0).reshape(30, 200) + 0.5, columns=names)
+    frame = pd.DataFrame(np.arange(6000.0).reshape(30, 200) + 0.5, columns=pd.Index(names))
     frame.insert(0, "date", DAYS)
     frame.iloc[3, 5] = np.nan
     frame.to_csv(tmp_path / "a.csv", index=False)

@@ -74,6 +74,8 @@ def test_what_is_used_is_never_worse_on_the_rows_held_out(fitted) -> None:
 def test_a_model_survives_a_folder(fitted, tmp_path) -> None:
     fitted.save(tmp_path / "m")
     again = ForecastModel.load(tmp_path / "m")
+    assert isinstance(again, ZeroShotModel)
+    assert again.scores is not None
     pd.testing.assert_frame_equal(again.predict(), fitted.predict())
     assert again.horizon == 7
     assert again.scores["used"].tolist() == fitted.scores["used"].tolist()

@@ -25,7 +25,7 @@ def test_a_run_holds_the_model_and_its_evaluation_beside_the_baselines(run):
     held = ["check.txt", "config.yaml", "evaluation", "log.jsonl", "model"]
     assert names(run) == held
     pictures = ["calibration.png", "confusion.png", "precision_recall.png", "roc.png"]
-    assert names(run / "evaluation") == sorted(["evaluation.json", "evaluation.md", *pictures])
+    assert names(run / "evaluation") == sorted(["evaluation.json", "evaluation.md", "predictions.csv", *pictures])
     found = models(run)
     expected = ["this model", "majority", "length only", "k-mer regression", "one-hot regression"]
     assert [one["name"] for one in found["models"]] == expected

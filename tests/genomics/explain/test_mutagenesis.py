@@ -1,3 +1,4 @@
+# pyright: reportArgumentType=false
 from collections.abc import Iterator
 from dataclasses import replace
 

@@ -1,3 +1,4 @@
+# pyright: reportOptionalMemberAccess=false
 """Real sequences of unlike lengths, from file to prediction; skipped where the data is absent."""
 
 import csv

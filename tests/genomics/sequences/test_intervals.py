@@ -141,7 +141,10 @@ class TestIntervals:
         ("line", "message"),
         [
             ("chr9\t0\t4", ", record 1 (chr9:0-4): contig 'chr9' is not in the reference"),
-            ("chr2\t8\t12", ", record 1 (chr2:8-12): it, bases 8 to 12, leaves contig 'chr2', which has 10: move it"),
+            (
+                "chr2\t8\t12",
+                ", record 1 (chr2:8-12): the interval, bases 8 to 12, leaves contig 'chr2', which has 10: move it",
+            ),
             ("chr2\t50\t60", ", record 1 (chr2:50-60): bases 50 to 60 are not all on contig 'chr2' of the reference"),
             ("chr2\t8", ", record 1: expected contig, start and end with tabs between, got 'chr2\\t8'"),
             ("chr2\t8\t8", ", record 1: start '8' and end '8': expected whole numbers from 0, the start smaller"),

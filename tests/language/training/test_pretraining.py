@@ -1,3 +1,4 @@
+# pyright: reportAttributeAccessIssue=false
 import itertools
 import json
 import math

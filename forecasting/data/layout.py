@@ -1,0 +1,130 @@
+"""Where the header of a text table stands, and what parts its cells."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from titans_seq.errors import UserError
+
+from .options import TableOptions
+from .source import counted
+
+_SNIFFED_LINES = 60
+
+
+_SEPARATORS = ("\t", ";", ",", "|")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the lines of a text make a table.
+
+    Args:
+        separator: between cells.
+        header: number of the header's line, from 0.
+        names: the columns.
+        notes: what was found rather than told.
+    """
+
+    separator: str
+    header: int
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def find_layout(path: str, raw: bytes, options: TableOptions) -> Layout:
+    """Find the header and the separator of a text.
+
+    Raises:
+        UserError: if no line can be the header.
+    """
+    end = -1
+    for _ in range(_SNIFFED_LINES + (options.skip_rows or 0)):
+        end = raw.find(b"\n", end + 1)
+        if end < 0:
+            break
+    lines = (raw if end < 0 else raw[:end]).decode("utf-8").splitlines()
+    notes: list[str] = []
+    first = options.skip_rows or 0
+    declared = re.fullmatch(r'"?sep=(.)"?;*', lines[first].strip(), re.IGNORECASE) if first < len(lines) else None
+    if declared:
+        first += 1
+    separator = options.separator or (declared[1] if declared else None)
+    if options.skip_rows is not None and not declared:
+        header = first
+        separator = separator or _separator(lines[first:])[0]
+    else:
+        separator, header = _separator(lines[first:], separator)
+        header += first
+    if header >= len(lines):
+        raise UserError(f"{path}: line {header + 1} is to be the header, and there is none: give another --skip-rows")
+    if header > (1 if declared else 0) and options.skip_rows is None:
+        notes.append(
+            f"{counted(header - bool(declared), 'line')} above the header {'is' if header == 1 else 'are'} left out"
+        )
+    names = [name.strip() for name in next(csv.reader([lines[header]], delimiter=separator))]
+    _check_header(path, names, header)
+    if separator != ",":
+        notes.append(f"cells are separated by {separator!r}")
+    if any("\N{REPLACEMENT CHARACTER}" in name for name in names):
+        notes.append("some column names hold a replacement sign: an earlier program lost their letters")
+    named = tuple(name or f"Unnamed: {at}" for at, name in enumerate(names))
+    return Layout(separator, header, named, tuple(notes))
+
+
+def _separator(lines: Sequence[str], given: str | None = None) -> tuple[str, int]:
+    """The separator that cuts most lines into equally many cells, the most; and the first of those lines."""
+    best, best_header, score = given or ",", next((at for at, line in enumerate(lines) if line.strip()), 0), (0.0, 1)
+    for separator in (given,) if given else _SEPARATORS:
+        rows = [next(csv.reader([line], delimiter=separator), []) for line in lines]
+        widths = [
+            0 if line.startswith("#") or not line.strip() else len(row) for line, row in zip(lines, rows, strict=True)
+        ]
+        counts = Counter(width for width in widths if width)
+        if not counts:
+            continue
+        # The cells that most lines have; a comma within numbers cuts lines unequally.
+        width = max(counts, key=lambda w: (counts[w], w))
+        share = counts[width] / sum(counts.values())
+        if width > 1 and (share >= 0.5) and (round(share, 1), width) > score:
+            best, score, best_header = separator, (round(share, 1), width), _header(rows, widths, width)
+    if score == (0.0, 1) and not given and lines:
+        # No separator cuts the lines alike: the header alone says which it is.
+        best = max((",", ";", "\t", "|"), key=lines[best_header].count)
+    return best, best_header
+
+
+def _header(rows: Sequence[Sequence[str]], widths: Sequence[int], width: int) -> int:
+    """The last line of names before the first of values; where values come first, the line before them."""
+    wide = [at for at in range(len(rows)) if widths[at] == width]
+    cells = {at: [cell.strip() for cell in rows[at]] for at in wide}
+    values = next((at for at in wide if any(map(_is_value, cells[at]))), len(rows))
+    names = [at for at in wide if at < values and all(cells[at])]
+    if names:
+        return names[-1]
+    if all(_is_value(cell) for cell in cells[wide[0]] if cell):
+        before = [at for at in range(wide[0]) if widths[at] > 1]
+        return before[-1] if before else wide[0]
+    return wide[0]
+
+
+def _check_header(path: str, names: Sequence[str], header: int) -> None:
+    named = [name for name in names if name]
+    line = header + 1
+    if not named:
+        raise UserError(f"{path}: line {line} names no column: expected a header line")
+    twice = sorted({name for name in named if named.count(name) > 1}) if len(set(named)) < len(named) else []
+    if twice:
+        raise UserError(f"{path}: column {twice[0]!r} occurs {named.count(twice[0])} times in the header: rename one")
+    # Numbered columns ("date,0,1" or "0,1,2") and years are names; all else that reads as a row of values is one.
+    numbered = named == [str(number) for number in range(len(named))]
+    if all(_is_value(name) for name in named) and not numbered:
+        raise UserError(
+            f"{path}: line {line} holds values ({', '.join(named[:3])}), not names: put a header line before it"
+        )
+
+
+def _is_value(text: str) -> bool:
+    return bool(re.fullmatch(r"[-+]?\d*[.,]?\d+(e[-+]?\d+)?|\d+[-/.]\d+([-/.]\d+)?([ T].*)?", text, re.IGNORECASE))

@@ -1,0 +1,186 @@
+"""Numbers as people write them: thousands, decimal commas, signs of money, percent and units."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from titans_seq.errors import UserError
+
+from .source import Source
+
+NO_VALUE = ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "-NaN", "-nan", "null", "NULL", "None", "<NA>", "#N/A", "NaT")
+
+
+"""Words that mean that there is no value, in a column of numbers."""
+
+
+_AFFIXED = re.compile(r"([-+]?)\s*(\D*?)\s*([-+]?\d(?:[\d.,' ]*\d)?[.,]?(?:[eE][-+]?\d+)?)(\D*)")
+
+
+_CURRENCY = re.compile(r"[A-Z]{3}|kr\.?|zł|Kč|Ft|lei|Fr\.?|Rs\.?|руб\.?|元|円|원")
+
+
+_UNIT = re.compile(r" ?[%‰°]\w?| [^\W\d].*")
+
+
+_STYLES = ((".", ","), (",", "."), (".", "'"), (",", " "), (".", " "), (",", "'"))
+
+
+@dataclass(frozen=True)
+class NumberStyle:
+    """How a table writes its numbers. None finds it out.
+
+    Args:
+        decimal: the decimal sign.
+        thousands: the sign between groups of digits.
+        semicolons: whether the table's cells are separated by semicolons, as where the comma is the decimal sign.
+    """
+
+    decimal: str | None = None
+    thousands: str | None = None
+    semicolons: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether numbers may be as a program writes them."""
+        return self.decimal in (None, ".") and self.thousands is None
+
+
+def is_numeric(texts: Sequence[str]) -> bool:
+    """Whether all texts are numbers, however they are written; none is not.
+
+    Example:
+        >>> is_numeric(["$5,179.00", "$3"]), is_numeric(["a", "1"])
+        (True, False)
+    """
+    bare = [bare_number(text) for text in texts if text not in NO_VALUE]
+    return bool(bare) and (all(map(is_plain_number, bare)) or bool(_fitting(_affixes(bare)[0], NumberStyle())))
+
+
+def bare_number(text: str) -> str:
+    """A number without what some programs and languages put about it: other digits, spaces and minus signs."""
+    text = unicodedata.normalize("NFKC", text).translate(_SIGNS).strip()
+    if not text.isascii():
+        text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    inside = re.fullmatch(r"\((.*\d.*)\)", text)
+    if inside:
+        return "-" + inside[1].strip()
+    behind = re.fullmatch(r"([\d.,' ]*\d)-", text)
+    return "-" + behind[1] if behind else text
+
+
+_SIGNS = str.maketrans({"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SINGLE QUOTATION MARK}": "'", "`": "'"})
+
+
+def _affixes(texts: Sequence[str]) -> tuple[list[str], str]:
+    """The texts without the sign of money, percent or unit that all of them have before or behind, and that sign."""
+    parts = [_AFFIXED.fullmatch(text) for text in texts]
+    signs = {(part[2], part[4]) for part in parts if part}
+    if None in parts or len(signs) != 1:
+        return list(texts), ""
+    before, behind = signs.pop()
+    if not (_is_money(before) or not before) or not (_is_money(behind) or _UNIT.fullmatch(behind) or not behind):
+        return list(texts), ""
+    return [part[1] + part[3] for part in parts if part], (before or behind).strip()
+
+
+def _is_money(sign: str) -> bool:
+    """Whether a sign stands for a currency; letters that are stuck to a number are part of a name."""
+    return any(unicodedata.category(c) == "Sc" for c in sign) or bool(_CURRENCY.fullmatch(sign.strip()))
+
+
+def _fitting(texts: Sequence[str], style: NumberStyle) -> list[tuple[str, str | None]]:
+    """The signs (decimal, thousands) by which all texts are numbers, and at least one needs the second."""
+    fits: list[tuple[str, str | None]] = []
+    for decimal in (".", ","):
+        if style.decimal in (None, decimal) and style.thousands is None:
+            pattern = rf"[-+]?(\d+(\{decimal}\d*)?|\{decimal}\d+)([eE][-+]?\d+)?"
+            if all(re.fullmatch(pattern, text) for text in texts):
+                fits.append((decimal, None))
+    for decimal, thousands in _STYLES:
+        if style.decimal in (None, decimal) and style.thousands in (None, thousands):
+            groups = rf"\d{{1,3}}(\{thousands}\d{{2,3}})*\{thousands}\d{{3}}"
+            pattern = rf"[-+]?({groups}|\d+)(\{decimal}\d*)?"
+            if all(re.fullmatch(pattern, text) for text in texts) and any(thousands in text for text in texts):
+                fits.append((decimal, thousands))
+    return fits
+
+
+def read_numbers(texts: list[str], name: str, source: Source, style: NumberStyle) -> tuple[np.ndarray, str]:
+    """The numbers of texts, NaN for one that is none, and how they are written."""
+    if {text.casefold() for text in texts} <= {"true", "false"}:
+        return np.array([float(text.casefold() == "true") for text in texts]), ""
+    stripped, affix = _affixes(texts)
+    fits = _fitting(stripped, style)
+    readings = {signs: np.array([_value(text, *signs) for text in stripped]) for signs in fits}
+    distinct = {values.tobytes(): signs for signs, values in reversed(readings.items())}
+    if len(distinct) > 1:
+        chosen = _settle(texts, name, source, style, fits, readings)
+    elif fits:
+        chosen = fits[0]
+    else:
+        decimal = style.decimal or "."
+        one_by_one = [_value(text, decimal, style.thousands) for text in texts]
+        return np.array(one_by_one), ""
+    decimal, thousands = chosen
+    said = [f"{thousands!r} between thousands"] if thousands and any(thousands in text for text in stripped) else []
+    said += ["a decimal comma"] if decimal == "," and any("," in text for text in stripped) else []
+    if affix:
+        said.append(f"{affix!r} is left out" + (", so 5% is 5" if affix == "%" else ""))
+    if style.semicolons and decimal == "," and _grouped(stripped, ",") and style.decimal is None:
+        said.append(f"{texts[0]!r} is {readings[chosen][0]:g}: if it means thousands, give --thousands ,")
+    return readings[chosen], "; ".join(said)
+
+
+def _settle(
+    texts: list[str],
+    name: str,
+    source: Source,
+    style: NumberStyle,
+    fits: list[tuple[str, str | None]],
+    readings: dict[tuple[str, str | None], np.ndarray],
+) -> tuple[str, str | None]:
+    """The reading of numbers such as 5.050 that could be two.
+
+    Raises:
+        UserError: if nothing tells them apart.
+    """
+    if style.semicolons and (",", None) in fits:
+        return (",", None)  # The semicolon leaves the comma to the numbers.
+    if not style.semicolons and (".", None) in fits:
+        return (".", None)
+    at = next(i for i, text in enumerate(texts) if re.search(r"[.,' ]\d{3}$", text))
+    shown = " or ".join(f"{readings[signs][at]:.12g}" for signs in fits[:2])
+    sign = next((thousands for _, thousands in fits if thousands), ",")
+    raise UserError(
+        f"{source.name}, column {name!r}: {texts[at]!r} can be {shown}, and so can every cell of the column: "
+        f"give --thousands {sign} or --decimal {sign}"
+    )
+
+
+def _grouped(texts: Sequence[str], sign: str) -> bool:
+    signed = [text for text in texts if sign in text]
+    return bool(signed) and all(re.fullmatch(rf"[-+]?[1-9]\d{{0,2}}(\{sign}\d{{3}})+", text) for text in signed)
+
+
+def _value(text: str, decimal: str, thousands: str | None) -> float:
+    if thousands:
+        text = text.replace(thousands, "")
+    if decimal == "," and "." in text:
+        return np.nan
+    try:
+        return float(text.replace(decimal, "."))
+    except ValueError:
+        return np.nan
+
+
+def is_plain_number(word: str) -> bool:
+    """Whether a word is a number as programs write it."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
