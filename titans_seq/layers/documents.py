@@ -5,6 +5,7 @@ Everything is brought into one form: documents behind each other in one row, `[1
 never learns of documents. What carries a state runs those that are as far as each other as rows of one batch.
 """
 
+import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor
 
 from titans_seq.state import State
+
+NewDocuments = Callable[[Tensor, Sequence[int], Sequence[int]], tuple[Tensor, Sequence[tuple[Any, Sequence[int]]]]]
 
 ReturnState = bool | Sequence[int]
 """Whether the state after a call is wanted; of packed documents also: of which."""
@@ -218,6 +221,7 @@ def by_documents(
     cu_seqlens: Tensor | None,
     return_state: ReturnState,
     step: int,
+    new_documents: NewDocuments | None = None,
 ) -> tuple[Tensor, Any]:
     """Run a layer on documents that are packed, or on rows that are not in step, each as if it were alone.
 
@@ -231,6 +235,9 @@ def by_documents(
         cu_seqlens: borders, `[S + 1]`; None for one document a row.
         return_state: whether the state is wanted, or of which documents.
         step: documents of which no state is wanted run to a multiple of so many tokens: fewer and larger pieces.
+        new_documents: a way of the layer's own to run those that nothing was read of: takes them packed, `[1, N, ...]`,
+            none of them empty, with their borders, and which of their states are wanted; returns outputs like them,
+            and states with which of them they hold.
 
     Returns:
         Outputs shaped like x, and the state, one row for each document that was asked for.
@@ -257,6 +264,18 @@ def by_documents(
                 after.append((begun and begun.picked(done), [wanted.index(active[row]) for row in done]))
 
         end(0, begun, active)
+        if begun is None and new_documents is not None:
+            active = [document for document in active if lengths[document]]
+            if not active:
+                continue
+            index = torch.cat([torch.arange(*borders[document : document + 2]) for document in active])
+            own = [0, *itertools.accumulate(lengths[document] for document in active)]
+            asked = [row for row, document in enumerate(active) if document in wanted]
+            y, states = new_documents(tokens[index.to(x.device)].unsqueeze(0), own, asked)
+            outputs.append(y[0])
+            places.append(index)
+            after.extend((state, [wanted.index(active[row]) for row in rows]) for state, rows in states)
+            continue
         for stop in sorted({stops[document] for document in members} - {0}):
             going = [row for row, document in enumerate(active) if lengths[document] > begin]
             if not going:
@@ -272,6 +291,28 @@ def by_documents(
     y = torch.cat(outputs)
     y = torch.empty_like(y).index_copy(0, torch.cat(places).to(x.device), y).unflatten(0, x.shape[:2])
     return y, gathered(after) if wanted else None
+
+
+def laid_out(tokens: Tensor, borders: Sequence[int], first: Sequence[int]) -> Tensor:
+    """Put some of the tokens `[N, ...]` before each document once more, those with the numbers `first`.
+
+    Example:
+        >>> laid_out(torch.tensor([1, 2, 3, 9]), [0, 2, 3], [3]).tolist()
+        [9, 1, 2, 9, 3]
+    """
+    if not len(first):
+        return tokens[: borders[-1]]
+    before = torch.tensor(list(first), dtype=torch.long)
+    index = [part for pair in itertools.pairwise(borders) for part in (before, torch.arange(*pair))]
+    return tokens[torch.cat(index).to(tokens.device)]
+
+
+def without_first(x: Tensor, borders: Sequence[int], count: int) -> Tensor:
+    """Leave out what lies before each document, `count` tokens each, of `[1, N + S * count, ...]`; see `laid_out`."""
+    if not count:
+        return x
+    index = [torch.arange(*pair) + count * number for number, pair in enumerate(itertools.pairwise(borders), 1)]
+    return x[:, torch.cat(index).to(x.device)]
 
 
 def _groups(state: Any, count: int) -> Iterator[tuple[RowState | None, Sequence[int]]]:

@@ -1,5 +1,6 @@
 """The neural memory as a layer: projections, convolution, gates, memory, normalisation, output gate."""
 
+import itertools
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +11,16 @@ from torch import Tensor, nn
 
 from titans_seq.layers.configured import Configured
 from titans_seq.layers.convolution import CausalConvolution
-from titans_seq.layers.documents import Ragged, ReturnState, RowState, by_documents, check_state, without_padding
+from titans_seq.layers.documents import (
+    Ragged,
+    ReturnState,
+    RowState,
+    by_documents,
+    check_state,
+    laid_out,
+    without_first,
+    without_padding,
+)
 from titans_seq.layers.gates import GateConfig, GateValues, MemoryGates, largest_lr
 from titans_seq.layers.linear import some_outputs
 from titans_seq.layers.norm import RMSNorm
@@ -187,7 +197,8 @@ class NeuralMemory(Configured):
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
         if cu_seqlens is not None or isinstance(state, Ragged):
-            return by_documents(self._forward, x, state, cu_seqlens, return_state, self.config.chunk_size)
+            step = self.config.chunk_size
+            return by_documents(self._forward, x, state, cu_seqlens, return_state, step, self._new_documents)
         return self._forward(x, state, return_state=bool(return_state))
 
     def _forward(self, x: Tensor, state: NeuralMemoryState | None, *, return_state: bool) -> tuple[Tensor, Any]:
@@ -202,6 +213,51 @@ class NeuralMemory(Configured):
             y, state = self._forward_piece(piece, state, return_state or number < len(pieces))
             outputs.append(y)
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1), state
+
+    def _new_documents(
+        self, x: Tensor, borders: Sequence[int], wanted: Sequence[int]
+    ) -> tuple[Tensor, list[tuple[NeuralMemoryState, list[int]]]]:
+        """Write and read packed documents that all begin here; see `by_documents`.
+
+        What works token by token sees them as one sequence. The convolution sees zeros before each.
+        """
+        persistent = [] if self.persistent is None else [self.persistent.to(x.dtype)]
+        first = sum(map(len, persistent))
+        ends = list(itertools.accumulate(b - a + first for a, b in itertools.pairwise(borders)))
+        begun = laid_out(torch.cat([x[0], *persistent]), borders, range(x.shape[1], x.shape[1] + first)).unsqueeze(0)
+        starts, qkv, recent = [0, *ends[:-1]], self.project(begun), None
+        if self.convolution is not None:
+            past = self.config.convolution - 1
+            spaced = laid_out(F.pad(qkv[0], (0, 0, 0, 1)), [0, *ends], [qkv.shape[1]] * past)
+            after = torch.tensor([ends[i] + (i + 1) * past for i in wanted], dtype=torch.long)
+            recent = spaced[(after.unsqueeze(1) + torch.arange(-past, 0)).to(x.device)]
+            qkv = without_first(self.convolution(spaced.unsqueeze(0))[0], [0, *ends], past)
+        q, k, v, gates = self._mixed_inputs(begun, qkv)
+        key = None
+        if self.config.values_ahead:
+            key = k[0, [ends[i] - 1 for i in wanted]].unsqueeze(1)
+            k = F.pad(k[:, :-1], (0, 0, 0, 0, 1, 0)).index_fill(1, torch.tensor(starts, device=x.device), 0)
+        read, memory = memory_scan(
+            q,
+            k,
+            self._unknown(k, v),
+            **gates,
+            state=self.initial_state(),
+            rule=self.config.rule,
+            chunk_size=self.config.chunk_size,
+            backend=self.config.backend,
+            cu_seqlens=torch.tensor([0, *ends]),
+            return_state=list(wanted),
+        )
+        kept = (without_first(part, borders, first) for part in (begun, q, read))
+        y = self._answer(*kept)
+        if memory is None:
+            return y, []
+        places: dict[int, list[int]] = {}
+        for row, position in enumerate(memory.positions(len(wanted))):
+            places.setdefault(position, []).append(row)
+        after = NeuralMemoryState(memory, recent, key)
+        return y, [(after.picked(rows), [wanted[row] for row in rows]) for rows in places.values()]
 
     def retrieve(self, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
         """Read a memory without writing (Titans eq. 21).
@@ -276,12 +332,9 @@ class NeuralMemory(Configured):
             backend=self.config.backend,
             return_state=return_state,
         )
-        if self.slow is not None:
-            y = y + self._slow(q)
         # The persistent tokens were there to be written; what they read is no output.
-        y, x = y[:, -length:], x[:, -length:]
-        y = self.norm(y).flatten(-2) * F.silu(self.output_gate(x))
-        return self.output(y), None if memory is None else NeuralMemoryState(memory, recent, key)
+        y = self._answer(x[:, -length:], q[:, -length:], y[:, -length:])
+        return y, None if memory is None else NeuralMemoryState(memory, recent, key)
 
     def _memory_inputs(
         self, x: Tensor, state: NeuralMemoryState | None
@@ -290,16 +343,30 @@ class NeuralMemory(Configured):
         qkv, recent = self.project(x), None
         if self.convolution is not None:
             qkv, recent = self.convolution(qkv, None if state is None else state.recent)
-        qkv = F.silu(qkv)
-        gates = self.gates(x if self.config.gates.source == "input" else qkv)
-        q, k, v = unit_queries_and_keys(qkv.unflatten(-1, (3, self.config.heads, self.head_dim)))
+        q, k, v, gates = self._mixed_inputs(x, qkv)
         key = None
         if self.config.values_ahead:
             # Nothing waits for the first token's value: a key of zero writes nothing.
             before = k.new_zeros(k[:, :1].shape) if state is None or state.key is None else state.key
             # A copy, because a view would keep the whole piece in memory for as long as the state lives.
             k, key = torch.cat([before, k[:, :-1]], 1), k[:, -1:].clone()
-        return q, k, v if self.slow is None else v - self._slow(k), gates, (recent, key)
+        return q, k, self._unknown(k, v), gates, (recent, key)
+
+    def _mixed_inputs(self, x: Tensor, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor, GateValues]:
+        """Queries, keys, values and gates of what the convolution returned."""
+        qkv = F.silu(qkv)
+        gates = self.gates(x if self.config.gates.source == "input" else qkv)
+        return *unit_queries_and_keys(qkv.unflatten(-1, (3, self.config.heads, self.head_dim))), gates
+
+    def _unknown(self, k: Tensor, v: Tensor) -> Tensor:
+        """What the slow weights do not know of the values."""
+        return v if self.slow is None else v - self._slow(k)
+
+    def _answer(self, x: Tensor, q: Tensor, read: Tensor) -> Tensor:
+        """Outputs of what was read at tokens x, all `[B, T, ...]`."""
+        if self.slow is not None:
+            read = read + self._slow(q)
+        return self.output(self.norm(read).flatten(-2) * F.silu(self.output_gate(x)))
 
     def _slow(self, keys: Tensor) -> Tensor:
         """What the slow weights answer to keys `[B, T, H, D]`."""
