@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tests.tolerances import assert_close
 from titans_seq.blocks import LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.layers import AttentionConfig, CausalAttention, NeuralMemory, NeuralMemoryConfig
-from titans_seq.layers.documents import Ragged
+from titans_seq.layers.row_state import Ragged
 from titans_seq.memory import LinearMemory, MemoryRule, preset
 from titans_seq.models import Backbone
 

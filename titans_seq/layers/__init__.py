@@ -5,7 +5,9 @@ from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.feedforward import SwiGLU
 from titans_seq.layers.fusion import Fusion, FusionName
 from titans_seq.layers.gates import GateConfig, MemoryGates, largest_lr, scale_inner_steps
-from titans_seq.layers.neural_memory import NeuralMemory, NeuralMemoryConfig, NeuralMemoryState
+from titans_seq.layers.neural_memory import NeuralMemory
+from titans_seq.layers.neural_memory_config import NeuralMemoryConfig
+from titans_seq.layers.neural_memory_state import NeuralMemoryState
 from titans_seq.layers.norm import RMSNorm
 
 __all__ = [

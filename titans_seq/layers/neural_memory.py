@@ -1,8 +1,8 @@
 """The neural memory as a layer: projections, convolution, gates, memory, normalisation, output gate."""
 
 import itertools
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,106 +11,19 @@ from torch import Tensor, nn
 
 from titans_seq.layers.configured import Configured
 from titans_seq.layers.convolution import CausalConvolution
-from titans_seq.layers.documents import (
-    Ragged,
-    ReturnState,
-    RowState,
-    by_documents,
-    check_state,
-    laid_out,
-    without_first,
-    without_padding,
-)
-from titans_seq.layers.gates import GateConfig, GateValues, MemoryGates, largest_lr
+from titans_seq.layers.documents import ReturnState, by_documents, laid_out, without_first, without_padding
+from titans_seq.layers.gates import GateValues, MemoryGates, largest_lr
 from titans_seq.layers.linear import some_outputs
+from titans_seq.layers.neural_memory_config import NeuralMemoryConfig
+from titans_seq.layers.neural_memory_state import NeuralMemoryState
 from titans_seq.layers.norm import RMSNorm
+from titans_seq.layers.row_state import Ragged, check_state
 from titans_seq.layers.unit_length import unit_queries_and_keys
-from titans_seq.memory import LinearMemory, MemoryRule, MemoryState, initial_weights, read_memory
-from titans_seq.ops import Backend, memory_scan
+from titans_seq.memory import LinearMemory, MemoryState, initial_weights, read_memory
+from titans_seq.ops import memory_scan
 
 # A longer sequence runs in pieces of so many tokens, which gives the same numbers with temporaries of bounded size.
 TOKENS_PER_PIECE = 16384
-
-
-@dataclass(frozen=True)
-class NeuralMemoryConfig:
-    """A neural memory layer; its width is given when it is built.
-
-    The paper's ablation (Table 5) leaves out one part at a time: the convolution with `convolution=0`, momentum with
-    `rule=MemoryRule(algorithm=GradientDescent())`, decay with `rule=MemoryRule(retention=NoRetention())`, persistent
-    memory with `persistent_tokens=0`, depth with `rule=MemoryRule(architecture=LinearMemory())`.
-
-    Attributes:
-        heads: independent memories, at least 1.
-        head_dim: width of each head's keys and values; the layer's width over `heads` if None.
-        chunk_size: tokens whose gradients share their weights; part of the model (`memory_scan`).
-        rule: the memory's four choices.
-        gates: ranges and starts of the gates.
-        convolution: width of the causal convolution on q, k and v; 0 leaves it out.
-        persistent_tokens: learned tokens written before a sequence's first (Titans eq. 19).
-        slow_weights: whether a learned matrix S a head stands beside the memory: read with it, and the memory stores
-            what S does not know, `v - S k`. Not from the paper, whose decay forgets the learned initial weights with
-            all else: a carried memory has lost what training taught them after some hundred tokens. A matrix memory
-            that begins empty beside S is a matrix that decays towards its initial weights rather than to nothing.
-        values_ahead: whether each value is stored under the key of the token before it, so that a token's query finds
-            what came next after tokens like it. The write waits for that next token: nothing looks ahead. Not from the
-            paper.
-        zero_output: whether the last projection starts at zero, so that a memory added to a trained model changes
-            nothing at first. Not where a norm reads the memory alone (MAG's and MAC's fusion), which zeros stop.
-        backend: which implementation runs, see `titans_seq.ops.explain_backend`.
-    """
-
-    heads: int = 4
-    head_dim: int | None = None
-    chunk_size: int = 16
-    rule: MemoryRule = field(default_factory=MemoryRule)
-    gates: GateConfig = field(default_factory=GateConfig)
-    convolution: int = 4
-    persistent_tokens: int = 0
-    slow_weights: bool = False
-    values_ahead: bool = False
-    zero_output: bool = False
-    backend: Backend = "auto"
-
-    def __post_init__(self) -> None:
-        for name, least in (("heads", 1), ("chunk_size", 1), ("convolution", 0), ("persistent_tokens", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.head_dim is not None and self.head_dim < 1:
-            raise ValueError(f"head_dim must be at least 1, or None for the width over the heads, got {self.head_dim}")
-
-
-@dataclass(frozen=True)
-class NeuralMemoryState(RowState):
-    """What the layer carries between calls.
-
-    Attributes:
-        memory: the memory.
-        recent: the convolution's last inputs, `[B, width - 1, 3 * H * D]`; None without convolution.
-        key: of the last token, `[B, 1, H, D]`, which waits for its value (`values_ahead`); else None.
-    """
-
-    memory: MemoryState
-    recent: Tensor | None
-    key: Tensor | None = None
-
-    @property
-    def batch(self) -> int:
-        """Number of rows."""
-        return self.memory.weights[-1].shape[0]
-
-    @property
-    def place(self) -> Hashable:
-        """The place in the open chunk."""
-        return self.memory.position
-
-    @classmethod
-    def joined(cls, states: Sequence["NeuralMemoryState"]) -> "NeuralMemoryState":
-        """Return one state with the rows of all, which are equally far in their chunks."""
-        recent = [state.recent for state in states if state.recent is not None]
-        key = [state.key for state in states if state.key is not None]
-        memory = MemoryState.joined([state.memory for state in states])
-        return cls(memory, torch.cat(recent) if recent else None, torch.cat(key) if key else None)
 
 
 class NeuralMemory(Configured):
