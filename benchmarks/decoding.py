@@ -22,7 +22,7 @@ from benchmarks.provenance import provenance, results_on
 from titans_seq.blocks import Block, LMMConfig
 from titans_seq.files import atomic_path
 from titans_seq.layers import NeuralMemoryConfig
-from titans_seq.layers.attention import HeadProjections, rotated
+from titans_seq.layers.heads import HeadProjections, rotated
 from titans_seq.memory import MemoryRule, MLPMemory
 
 RESULTS = Path(__file__).parent / "results" / "decoding.json"

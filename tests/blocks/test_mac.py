@@ -8,7 +8,7 @@ import torch
 from tests.tolerances import assert_close
 from titans_seq.blocks import MACConfig, MemoryAsContext
 from titans_seq.layers import NeuralMemoryConfig
-from titans_seq.layers.attention import rotated
+from titans_seq.layers.heads import rotated
 from titans_seq.memory import MemoryRule, MLPMemory, NoRetention, preset
 
 CONFIG = MACConfig(

@@ -5,7 +5,7 @@ import torch
 
 from tests.tolerances import assert_close
 from titans_seq.layers import AttentionConfig, CausalAttention, Fusion, attention
-from titans_seq.layers.attention import rotated
+from titans_seq.layers.heads import rotated
 
 
 def attention_by_definition(layer: CausalAttention, x: torch.Tensor) -> torch.Tensor:

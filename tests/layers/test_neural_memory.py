@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from tests.conformance import tensors_of
 from tests.tolerances import assert_close
-from titans_seq.layers import GateConfig, NeuralMemory, NeuralMemoryConfig, neural_memory
+from titans_seq.layers import GateConfig, NeuralMemory, NeuralMemoryConfig, neural_memory, scale_inner_steps
 from titans_seq.memory import (
     GradientDescent,
     LinearMemory,
@@ -296,3 +296,43 @@ def test_a_memory_whose_gates_are_shut_keeps_its_weights_to_the_last_bit() -> No
     assert state is not None
     for now, initial in zip(state.memory.weights, layer.initial, strict=True):
         assert torch.equal(now[0], initial)
+
+
+def test_values_ahead_are_stored_under_the_key_before() -> None:
+    torch.manual_seed(0)
+    ahead = NeuralMemory(replace(CONFIG, values_ahead=True, convolution=0), 8).double()
+    plain = NeuralMemory(replace(CONFIG, convolution=0), 8).double()
+    plain.load_state_dict(dict(ahead.state_dict()))
+    x = torch.randn(2, 7, 8, dtype=torch.float64)
+    q, k, v, gates, _ = plain._memory_inputs(x, None)
+    before = torch.cat([torch.zeros_like(k[:, :1]), k[:, :-1]], 1)
+    read, _ = memory_scan(
+        q, before, v, **gates, state=plain.initial_state(), rule=CONFIG.rule, chunk_size=CONFIG.chunk_size
+    )
+    y, state = ahead(x)
+    assert_close(y, plain.output(plain.norm(read).flatten(-2) * F.silu(plain.output_gate(x))))
+    assert torch.equal(state.key, k[:, -1:])
+    with pytest.raises(RuntimeError, match="values_ahead was true, is false"):
+        plain.load_state_dict(ahead.state_dict())
+
+
+def test_a_memory_with_zero_output_changes_nothing_at_first_and_learns() -> None:
+    layer, x = NeuralMemory(replace(CONFIG, zero_output=True), 8), torch.randn(2, 7, 8)
+    y, _ = layer(x)
+    assert not y.any()
+    (y * torch.randn_like(y)).sum().backward()
+    assert layer.output.weight.grad is not None
+    assert layer.output.weight.grad.any()
+
+
+def test_inner_steps_are_scaled_while_training_begins() -> None:
+    layer, x = NeuralMemory(CONFIG, 8), torch.randn(2, 7, 8)
+    expected = layer(x)[0]
+    scale_inner_steps(layer, 0.0)
+    _, state = layer(x)
+    assert not any(momentum.any() for momentum in state.memory.momentum)
+    scale_inner_steps(layer, 1.0)
+    assert torch.equal(layer(x)[0], expected)
+    assert "gates.share" not in layer.state_dict()
+    with pytest.raises(ValueError, match="must be at least 0, got -1"):
+        scale_inner_steps(layer, -1)

@@ -19,6 +19,10 @@ BLOCKS: dict[str, tuple[BlockConfig, ...]] = {
     "lmm, persistent tokens": (LMMConfig(PERSISTENT),),
     "lmm, more persistent tokens than a chunk": (LMMConfig(replace(MEMORY, persistent_tokens=13)),),
     "lmm, slow weights": (LMMConfig(replace(PERSISTENT, slow_weights=True)),),
+    "lmm, values ahead": (
+        LMMConfig(replace(PERSISTENT, values_ahead=True)),
+        LMMConfig(replace(MEMORY, values_ahead=True)),
+    ),
     "lmm, no convolution": (LMMConfig(replace(MEMORY, convolution=0)),),
     "mac": (MACConfig(MEMORY, 2, segment=8, persistent_tokens=2),),
     "mac, persistent tokens in the memory": (MACConfig(PERSISTENT, 2, segment=8),),

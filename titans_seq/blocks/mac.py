@@ -11,9 +11,10 @@ from torch import Tensor
 from titans_seq.blocks.base import Block
 from titans_seq.config import register
 from titans_seq.layers import Fusion, FusionName, NeuralMemory, NeuralMemoryConfig, NeuralMemoryState, RMSNorm
-from titans_seq.layers.attention import HeadProjections, attend, rotated
 from titans_seq.layers.configured import Configured
-from titans_seq.layers.documents import Ragged, ReturnState, RowState, by_documents, check_state, without_padding
+from titans_seq.layers.documents import ReturnState, by_documents, without_padding
+from titans_seq.layers.heads import HeadProjections, attend, rotated
+from titans_seq.layers.row_state import Ragged, RowState, check_state
 
 
 @register("mac")

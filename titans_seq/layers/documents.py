@@ -5,153 +5,19 @@ Everything is brought into one form: documents behind each other in one row, `[1
 never learns of documents. What carries a state runs those that are as far as each other as rows of one batch.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from titans_seq.state import State
+from titans_seq.layers.row_state import Ragged, RowState, gathered
+
+NewDocuments = Callable[[Tensor, Sequence[int], Sequence[int]], tuple[Tensor, Sequence[tuple[Any, Sequence[int]]]]]
 
 ReturnState = bool | Sequence[int]
 """Whether the state after a call is wanted; of packed documents also: of which."""
-
-
-class RowState(State):
-    """State of a layer for a batch whose rows are in step.
-
-    A subclass says what rows must share to run as one batch (`place`) and how such batches are joined (`joined`).
-    """
-
-    @property
-    def batch(self) -> int:
-        """Number of rows."""
-        raise NotImplementedError
-
-    @property
-    def place(self) -> Hashable:
-        """Equal for two states if and only if their rows can run as one batch."""
-        raise NotImplementedError
-
-    @classmethod
-    def joined(cls, states: Sequence[Any]) -> Self:
-        """Return one state with the rows of all, which have the same place."""
-        raise NotImplementedError
-
-    def picked(self, index: Sequence[int]) -> Self:
-        """Return a state with these rows, all of which have read something."""
-        return self if index == list(range(self.batch)) else super().rows(index)
-
-    def rows(self, index: Sequence[int]) -> Any:
-        """Return a state whose rows are these, in this order; -1 stands for a row that has read nothing."""
-        check_rows(index, self.batch)
-        read = [at for at, row in enumerate(index) if row >= 0]
-        new = [at for at, row in enumerate(index) if row < 0]
-        return gathered([(self.picked([index[at] for at in read]), read), (None, new)])
-
-
-@dataclass(frozen=True)
-class Ragged(State):
-    """State of a layer for a batch whose rows are not in step.
-
-    Attributes:
-        groups: states of rows that are in step; None for rows that have read nothing.
-        members: of each group, which rows of the batch it holds.
-    """
-
-    groups: tuple[RowState | None, ...]
-    members: tuple[tuple[int, ...], ...]
-    static: ClassVar[tuple[str, ...]] = ("members",)
-
-    @property
-    def batch(self) -> int:
-        """Number of rows."""
-        return sum(map(len, self.members))
-
-    def rows(self, index: Sequence[int]) -> Any:
-        """Return a state whose rows are these, in this order; -1 stands for a row that has read nothing."""
-        check_rows(index, self.batch)
-        parts: list[tuple[RowState | None, list[int]]] = [(None, [at for at, row in enumerate(index) if row < 0])]
-        for group, members in zip(self.groups, self.members, strict=True):
-            places = {row: place for place, row in enumerate(members)}
-            wanted = [at for at, row in enumerate(index) if row in places]
-            parts.append((group and group.picked([places[index[at]] for at in wanted]), wanted))
-        return gathered(parts)
-
-
-def check_rows(index: Sequence[int], batch: int) -> None:
-    """Raise ValueError if one of `index` is no row of a batch and not -1."""
-    if any(not -1 <= row < batch for row in index):
-        raise ValueError(f"rows must be of 0 .. {batch - 1}, or -1 for a new one, got {list(index)}")
-
-
-def check_state(state: Any, kind: type[RowState], x: Tensor, **shapes: tuple[int | None, ...] | None) -> None:
-    """Make sure that a layer can go on from a state.
-
-    Args:
-        state: what was given.
-        kind: the layer's own.
-        x: the layer's input, `[B, ...]`.
-        shapes: of the state's tensors by name, None for an axis of any length; None for a tensor that is absent.
-
-    Raises:
-        ValueError: saying what differs, and what to do.
-    """
-    if not isinstance(state, kind):
-        raise ValueError(f"expected the {kind.__name__} of this layer, got a {type(state).__name__} of another model")
-    for name, shape in shapes.items():
-        tensor = getattr(state, name)
-        if (tensor is None) != (shape is None):
-            raise ValueError(f"the state is of another model: {name} {'is' if tensor is None else 'should be'} absent")
-        if tensor is None or shape is None:
-            continue
-        if tensor.shape[0] != x.shape[0]:
-            raise ValueError(
-                f"the state is of {tensor.shape[0]} rows and the input of {x.shape[0]}: pick rows with state.rows"
-            )
-        if _differ(tensor.shape, shape):
-            raise ValueError(f"the state is of another model: {name} is {tuple(tensor.shape)}, expected {shape}")
-        if tensor.device != x.device:
-            raise ValueError(f"the state is on {tensor.device} and the input on {x.device}: move it with state.to")
-        mixed = torch.is_autocast_enabled(x.device.type)
-        if not mixed and torch.promote_types(tensor.dtype, x.dtype) != x.dtype:
-            raise ValueError(
-                f"the state is {tensor.dtype} and the input {x.dtype}: convert it with state.to({x.dtype})"
-            )
-
-
-def _differ(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
-    pairs = zip(shape, expected, strict=False)
-    return len(shape) != len(expected) or any(b is not None and a != b for a, b in pairs)
-
-
-def gathered(parts: Sequence[tuple[RowState | None, Sequence[int]]]) -> Any:
-    """Return the state of a batch from states of some of its rows.
-
-    Args:
-        parts: states, None for what has read nothing, each with the rows of the batch that it holds; together all.
-
-    Returns:
-        A plain state if all rows are in step, else a `Ragged`; None if no row has read anything.
-    """
-    groups: dict[Hashable, list[tuple[RowState | None, Sequence[int]]]] = {}
-    for state, members in parts:
-        if members:
-            groups.setdefault(None if state is None else (type(state), state.place), []).append((state, members))
-    states, rows = [], []
-    for place, pieces in groups.items():
-        known = [state for state, _ in pieces if state is not None]
-        joined = None if place is None else known[0] if len(known) == 1 else type(known[0]).joined(known)
-        members = [row for _, some in pieces for row in some]
-        order = sorted(range(len(members)), key=members.__getitem__)
-        if joined is not None and order != list(range(len(members))):
-            joined = joined.picked(order)
-        states.append(joined)
-        rows.append(tuple(sorted(members)))
-    if len(states) == 1:
-        return states[0]
-    return Ragged(tuple(states), tuple(rows)) if any(state is not None for state in states) else None
 
 
 def without_padding(
@@ -218,6 +84,7 @@ def by_documents(
     cu_seqlens: Tensor | None,
     return_state: ReturnState,
     step: int,
+    new_documents: NewDocuments | None = None,
 ) -> tuple[Tensor, Any]:
     """Run a layer on documents that are packed, or on rows that are not in step, each as if it were alone.
 
@@ -231,6 +98,9 @@ def by_documents(
         cu_seqlens: borders, `[S + 1]`; None for one document a row.
         return_state: whether the state is wanted, or of which documents.
         step: documents of which no state is wanted run to a multiple of so many tokens: fewer and larger pieces.
+        new_documents: a way of the layer's own to run those that nothing was read of: takes them packed, `[1, N, ...]`,
+            none of them empty, with their borders, and which of their states are wanted; returns outputs like them,
+            and states with which of them they hold.
 
     Returns:
         Outputs shaped like x, and the state, one row for each document that was asked for.
@@ -257,6 +127,18 @@ def by_documents(
                 after.append((begun and begun.picked(done), [wanted.index(active[row]) for row in done]))
 
         end(0, begun, active)
+        if begun is None and new_documents is not None:
+            active = [document for document in active if lengths[document]]
+            if not active:
+                continue
+            index = torch.cat([torch.arange(*borders[document : document + 2]) for document in active])
+            own = [0, *itertools.accumulate(lengths[document] for document in active)]
+            asked = [row for row, document in enumerate(active) if document in wanted]
+            y, states = new_documents(tokens[index.to(x.device)].unsqueeze(0), own, asked)
+            outputs.append(y[0])
+            places.append(index)
+            after.extend((state, [wanted.index(active[row]) for row in rows]) for state, rows in states)
+            continue
         for stop in sorted({stops[document] for document in members} - {0}):
             going = [row for row, document in enumerate(active) if lengths[document] > begin]
             if not going:
@@ -272,6 +154,28 @@ def by_documents(
     y = torch.cat(outputs)
     y = torch.empty_like(y).index_copy(0, torch.cat(places).to(x.device), y).unflatten(0, x.shape[:2])
     return y, gathered(after) if wanted else None
+
+
+def laid_out(tokens: Tensor, borders: Sequence[int], first: Sequence[int]) -> Tensor:
+    """Put some of the tokens `[N, ...]` before each document once more, those with the numbers `first`.
+
+    Example:
+        >>> laid_out(torch.tensor([1, 2, 3, 9]), [0, 2, 3], [3]).tolist()
+        [9, 1, 2, 9, 3]
+    """
+    if not len(first):
+        return tokens[: borders[-1]]
+    before = torch.tensor(list(first), dtype=torch.long)
+    index = [part for pair in itertools.pairwise(borders) for part in (before, torch.arange(*pair))]
+    return tokens[torch.cat(index).to(tokens.device)]
+
+
+def without_first(x: Tensor, borders: Sequence[int], count: int) -> Tensor:
+    """Leave out what lies before each document, `count` tokens each, of `[1, N + S * count, ...]`; see `laid_out`."""
+    if not count:
+        return x
+    index = [torch.arange(*pair) + count * number for number, pair in enumerate(itertools.pairwise(borders), 1)]
+    return x[:, torch.cat(index).to(x.device)]
 
 
 def _groups(state: Any, count: int) -> Iterator[tuple[RowState | None, Sequence[int]]]:

@@ -139,6 +139,9 @@ class MemoryGates(nn.Module):
         rule: the memory; gates that it does not read are not made.
         rows: rows of the weights of each layer that learns.
         max_lr: cap on the step size, from `largest_lr`.
+
+    Attributes:
+        share: scales all step sizes, a scalar that is no part of the weights; None for 1. See `scale_inner_steps`.
     """
 
     def __init__(
@@ -146,6 +149,7 @@ class MemoryGates(nn.Module):
     ) -> None:
         super().__init__()
         self.max_lr, self.heads, self.form = max_lr, heads, _FORMS[config.form]
+        self.share: Tensor | None = None
         layers = len(rows) if config.per_layer else 1
         per_channel = rule.retention.gated and rule.retention.per_channel
         wanted = {
@@ -182,6 +186,8 @@ class MemoryGates(nn.Module):
             threshold = logits.get("threshold")
             momentum = torch.sigmoid(logits["momentum"]) if "momentum" in logits else None
             lr = self.form(logits["lr"]) * self.max_lr
+            if self.share is not None:
+                lr = lr * self.share
             return GateValues(
                 lr=lr if momentum is None else lr * (1 - momentum),
                 momentum=momentum,
@@ -203,3 +209,33 @@ def _linear(dim: int, bias: Tensor) -> nn.Linear:
         linear.weight.mul_(0.1)
         linear.bias.copy_(bias)
     return linear
+
+
+def scale_inner_steps(model: nn.Module, share: float) -> None:
+    """Scale the inner steps of all memories of a model, for a schedule that warms them up from near zero.
+
+    It is not saved with the weights, so let a schedule end at 1. A compiled model is not compiled anew.
+
+    Args:
+        model: any module.
+        share: of the step sizes that the gates give, at least 0.
+
+    Raises:
+        ValueError: if `share` is negative.
+
+    Example:
+        >>> from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
+        >>> layer, x = NeuralMemory(NeuralMemoryConfig(), 32), torch.randn(1, 4, 32)
+        >>> before = layer.gates(x)["lr"]
+        >>> scale_inner_steps(layer, 0.5)
+        >>> torch.equal(layer.gates(x)["lr"], 0.5 * before)
+        True
+    """
+    if not share >= 0:
+        raise ValueError(f"the share of the inner steps must be at least 0, got {share}")
+    for gates in model.modules():
+        if not isinstance(gates, MemoryGates):
+            continue
+        if gates.share is None:
+            gates.share = torch.ones(())  # on the CPU, from where a scalar goes with tensors on any device
+        gates.share.fill_(share)

@@ -1,7 +1,8 @@
 """The neural memory as a layer: projections, convolution, gates, memory, normalisation, output gate."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, replace
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,87 +11,19 @@ from torch import Tensor, nn
 
 from titans_seq.layers.configured import Configured
 from titans_seq.layers.convolution import CausalConvolution
-from titans_seq.layers.documents import Ragged, ReturnState, RowState, by_documents, check_state, without_padding
-from titans_seq.layers.gates import GateConfig, GateValues, MemoryGates, largest_lr
+from titans_seq.layers.documents import ReturnState, by_documents, laid_out, without_first, without_padding
+from titans_seq.layers.gates import GateValues, MemoryGates, largest_lr
 from titans_seq.layers.linear import some_outputs
+from titans_seq.layers.neural_memory_config import NeuralMemoryConfig
+from titans_seq.layers.neural_memory_state import NeuralMemoryState
 from titans_seq.layers.norm import RMSNorm
+from titans_seq.layers.row_state import Ragged, check_state
 from titans_seq.layers.unit_length import unit_queries_and_keys
-from titans_seq.memory import LinearMemory, MemoryRule, MemoryState, initial_weights, read_memory
-from titans_seq.ops import Backend, memory_scan
+from titans_seq.memory import LinearMemory, MemoryState, initial_weights, read_memory
+from titans_seq.ops import memory_scan
 
 # A longer sequence runs in pieces of so many tokens, which gives the same numbers with temporaries of bounded size.
 TOKENS_PER_PIECE = 16384
-
-
-@dataclass(frozen=True)
-class NeuralMemoryConfig:
-    """A neural memory layer; its width is given when it is built.
-
-    The paper's ablation (Table 5) leaves out one part at a time: the convolution with `convolution=0`, momentum with
-    `rule=MemoryRule(algorithm=GradientDescent())`, decay with `rule=MemoryRule(retention=NoRetention())`, persistent
-    memory with `persistent_tokens=0`, depth with `rule=MemoryRule(architecture=LinearMemory())`.
-
-    Attributes:
-        heads: independent memories, at least 1.
-        head_dim: width of each head's keys and values; the layer's width over `heads` if None.
-        chunk_size: tokens whose gradients share their weights; part of the model (`memory_scan`).
-        rule: the memory's four choices.
-        gates: ranges and starts of the gates.
-        convolution: width of the causal convolution on q, k and v; 0 leaves it out.
-        persistent_tokens: learned tokens written before a sequence's first (Titans eq. 19).
-        slow_weights: whether a learned matrix S a head stands beside the memory: read with it, and the memory stores
-            what S does not know, `v - S k`. Not from the paper, whose decay forgets the learned initial weights with
-            all else: a carried memory has lost what training taught them after some hundred tokens. A matrix memory
-            that begins empty beside S is a matrix that decays towards its initial weights rather than to nothing.
-        backend: which implementation runs, see `titans_seq.ops.explain_backend`.
-    """
-
-    heads: int = 4
-    head_dim: int | None = None
-    chunk_size: int = 16
-    rule: MemoryRule = field(default_factory=MemoryRule)
-    gates: GateConfig = field(default_factory=GateConfig)
-    convolution: int = 4
-    persistent_tokens: int = 0
-    slow_weights: bool = False
-    backend: Backend = "auto"
-
-    def __post_init__(self) -> None:
-        for name, least in (("heads", 1), ("chunk_size", 1), ("convolution", 0), ("persistent_tokens", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.head_dim is not None and self.head_dim < 1:
-            raise ValueError(f"head_dim must be at least 1, or None for the width over the heads, got {self.head_dim}")
-
-
-@dataclass(frozen=True)
-class NeuralMemoryState(RowState):
-    """What the layer carries between calls.
-
-    Attributes:
-        memory: the memory.
-        recent: the convolution's last inputs, `[B, width - 1, 3 * H * D]`; None without convolution.
-    """
-
-    memory: MemoryState
-    recent: Tensor | None
-
-    @property
-    def batch(self) -> int:
-        """Number of rows."""
-        return self.memory.weights[-1].shape[0]
-
-    @property
-    def place(self) -> Hashable:
-        """The place in the open chunk."""
-        return self.memory.position
-
-    @classmethod
-    def joined(cls, states: Sequence["NeuralMemoryState"]) -> "NeuralMemoryState":
-        """Return one state with the rows of all, which are equally far in their chunks."""
-        recent = [state.recent for state in states if state.recent is not None]
-        memory = MemoryState.joined([state.memory for state in states])
-        return cls(memory, torch.cat(recent) if recent else None)
 
 
 class NeuralMemory(Configured):
@@ -117,7 +50,7 @@ class NeuralMemory(Configured):
         True
     """
 
-    meaning = ("chunk_size", "rule", "gates.form", "gates.source", "gates.max_step")
+    meaning = ("chunk_size", "rule", "values_ahead", "gates.form", "gates.source", "gates.max_step")
 
     def __init__(self, config: NeuralMemoryConfig, dim: int) -> None:
         super().__init__()
@@ -145,6 +78,8 @@ class NeuralMemory(Configured):
         self.norm = RMSNorm(self.head_dim)
         self.output_gate = nn.Linear(dim, inner, bias=False)
         self.output = nn.Linear(inner, dim, bias=False)
+        if config.zero_output:
+            nn.init.zeros_(self.output.weight)
 
     def forward(
         self,
@@ -175,7 +110,8 @@ class NeuralMemory(Configured):
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
         if cu_seqlens is not None or isinstance(state, Ragged):
-            return by_documents(self._forward, x, state, cu_seqlens, return_state, self.config.chunk_size)
+            step = self.config.chunk_size
+            return by_documents(self._forward, x, state, cu_seqlens, return_state, step, self._new_documents)
         return self._forward(x, state, return_state=bool(return_state))
 
     def _forward(self, x: Tensor, state: NeuralMemoryState | None, *, return_state: bool) -> tuple[Tensor, Any]:
@@ -190,6 +126,51 @@ class NeuralMemory(Configured):
             y, state = self._forward_piece(piece, state, return_state or number < len(pieces))
             outputs.append(y)
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1), state
+
+    def _new_documents(
+        self, x: Tensor, borders: Sequence[int], wanted: Sequence[int]
+    ) -> tuple[Tensor, list[tuple[NeuralMemoryState, list[int]]]]:
+        """Write and read packed documents that all begin here; see `by_documents`.
+
+        What works token by token sees them as one sequence. The convolution sees zeros before each.
+        """
+        persistent = [] if self.persistent is None else [self.persistent.to(x.dtype)]
+        first = sum(map(len, persistent))
+        ends = list(itertools.accumulate(b - a + first for a, b in itertools.pairwise(borders)))
+        begun = laid_out(torch.cat([x[0], *persistent]), borders, range(x.shape[1], x.shape[1] + first)).unsqueeze(0)
+        starts, qkv, recent = [0, *ends[:-1]], self.project(begun), None
+        if self.convolution is not None:
+            past = self.config.convolution - 1
+            spaced = laid_out(F.pad(qkv[0], (0, 0, 0, 1)), [0, *ends], [qkv.shape[1]] * past)
+            after = torch.tensor([ends[i] + (i + 1) * past for i in wanted], dtype=torch.long)
+            recent = spaced[(after.unsqueeze(1) + torch.arange(-past, 0)).to(x.device)]
+            qkv = without_first(self.convolution(spaced.unsqueeze(0))[0], [0, *ends], past)
+        q, k, v, gates = self._mixed_inputs(begun, qkv)
+        key = None
+        if self.config.values_ahead:
+            key = k[0, [ends[i] - 1 for i in wanted]].unsqueeze(1)
+            k = F.pad(k[:, :-1], (0, 0, 0, 0, 1, 0)).index_fill(1, torch.tensor(starts, device=x.device), 0)
+        read, memory = memory_scan(
+            q,
+            k,
+            self._unknown(k, v),
+            **gates,
+            state=self.initial_state(),
+            rule=self.config.rule,
+            chunk_size=self.config.chunk_size,
+            backend=self.config.backend,
+            cu_seqlens=torch.tensor([0, *ends]),
+            return_state=list(wanted),
+        )
+        kept = (without_first(part, borders, first) for part in (begun, q, read))
+        y = self._answer(*kept)
+        if memory is None:
+            return y, []
+        places: dict[int, list[int]] = {}
+        for row, position in enumerate(memory.positions(len(wanted))):
+            places.setdefault(position, []).append(row)
+        after = NeuralMemoryState(memory, recent, key)
+        return y, [(after.picked(rows), [wanted[row] for row in rows]) for rows in places.values()]
 
     def retrieve(self, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
         """Read a memory without writing (Titans eq. 21).
@@ -252,7 +233,7 @@ class NeuralMemory(Configured):
         self, x: Tensor, state: NeuralMemoryState | None, return_state: bool
     ) -> tuple[Tensor, NeuralMemoryState | None]:
         length, x = x.shape[1], self._begun(x, state)
-        q, k, v, gates, recent = self._memory_inputs(x, state)
+        q, k, v, gates, (recent, key) = self._memory_inputs(x, state)
         y, memory = memory_scan(
             q,
             k,
@@ -264,24 +245,41 @@ class NeuralMemory(Configured):
             backend=self.config.backend,
             return_state=return_state,
         )
-        if self.slow is not None:
-            y = y + self._slow(q)
         # The persistent tokens were there to be written; what they read is no output.
-        y, x = y[:, -length:], x[:, -length:]
-        y = self.norm(y).flatten(-2) * F.silu(self.output_gate(x))
-        return self.output(y), None if memory is None else NeuralMemoryState(memory, recent)
+        y = self._answer(x[:, -length:], q[:, -length:], y[:, -length:])
+        return y, None if memory is None else NeuralMemoryState(memory, recent, key)
 
     def _memory_inputs(
         self, x: Tensor, state: NeuralMemoryState | None
-    ) -> tuple[Tensor, Tensor, Tensor, GateValues, Tensor | None]:
-        """Queries, keys, values, gates, and the convolution's inputs to pass on."""
+    ) -> tuple[Tensor, Tensor, Tensor, GateValues, tuple[Tensor | None, Tensor | None]]:
+        """Queries, keys that values are stored under, values, gates; and the inputs and key to pass on."""
         qkv, recent = self.project(x), None
         if self.convolution is not None:
             qkv, recent = self.convolution(qkv, None if state is None else state.recent)
+        q, k, v, gates = self._mixed_inputs(x, qkv)
+        key = None
+        if self.config.values_ahead:
+            # Nothing waits for the first token's value: a key of zero writes nothing.
+            before = k.new_zeros(k[:, :1].shape) if state is None or state.key is None else state.key
+            # A copy, because a view would keep the whole piece in memory for as long as the state lives.
+            k, key = torch.cat([before, k[:, :-1]], 1), k[:, -1:].clone()
+        return q, k, self._unknown(k, v), gates, (recent, key)
+
+    def _mixed_inputs(self, x: Tensor, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor, GateValues]:
+        """Queries, keys, values and gates of what the convolution returned."""
         qkv = F.silu(qkv)
         gates = self.gates(x if self.config.gates.source == "input" else qkv)
-        q, k, v = unit_queries_and_keys(qkv.unflatten(-1, (3, self.config.heads, self.head_dim)))
-        return q, k, v if self.slow is None else v - self._slow(k), gates, recent
+        return *unit_queries_and_keys(qkv.unflatten(-1, (3, self.config.heads, self.head_dim))), gates
+
+    def _unknown(self, k: Tensor, v: Tensor) -> Tensor:
+        """What the slow weights do not know of the values."""
+        return v if self.slow is None else v - self._slow(k)
+
+    def _answer(self, x: Tensor, q: Tensor, read: Tensor) -> Tensor:
+        """Outputs of what was read at tokens x, all `[B, T, ...]`."""
+        if self.slow is not None:
+            read = read + self._slow(q)
+        return self.output(self.norm(read).flatten(-2) * F.silu(self.output_gate(x)))
 
     def _slow(self, keys: Tensor) -> Tensor:
         """What the slow weights answer to keys `[B, T, H, D]`."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from titans_seq.blocks import MACState
 from titans_seq.layers import AttentionState, NeuralMemoryState
-from titans_seq.layers.documents import Ragged
+from titans_seq.layers.row_state import Ragged
 from titans_seq.memory import MemoryState
 from titans_seq.models.backbone import BackboneState
 

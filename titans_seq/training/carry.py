@@ -105,9 +105,8 @@ def _(mixer: NeuralMemory, state: NeuralMemoryState, fresh: Tensor) -> NeuralMem
             f"{new.memory.position} tokens, got a state after {state.memory.position}: use pieces of whole chunks"
         )
     memory = _joined(mixer, new.memory, state.memory, fresh)
-    if new.recent is None or state.recent is None:
-        return NeuralMemoryState(memory, None)
-    return NeuralMemoryState(memory, _where(fresh, new.recent, state.recent))
+    recent, key = (_either(fresh, *pair) for pair in ((new.recent, state.recent), (new.key, state.key)))
+    return NeuralMemoryState(memory, recent, key)
 
 
 @begin_rows.register
@@ -163,6 +162,13 @@ def _joined(layer: NeuralMemory, new: MemoryState, old: MemoryState, fresh: Tens
         old.position,
         tuple(_where(fresh, *pair) for pair in zip(recent, old.recent, strict=True)),
     )
+
+
+def _either(fresh: Tensor, new: Tensor | None, old: Tensor | None) -> Tensor | None:
+    """As `_where`; a new sequence without such a tensor has zeros there."""
+    if old is None:
+        return None
+    return _where(fresh, torch.zeros_like(old) if new is None else new, old)
 
 
 def _where(fresh: Tensor, new: Tensor, old: Tensor) -> Tensor:

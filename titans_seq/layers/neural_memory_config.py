@@ -1,0 +1,55 @@
+"""The options of the neural memory as a layer."""
+
+from dataclasses import dataclass, field
+
+from titans_seq.layers.gates import GateConfig
+from titans_seq.memory import MemoryRule
+from titans_seq.ops import Backend
+
+
+@dataclass(frozen=True)
+class NeuralMemoryConfig:
+    """A neural memory layer; its width is given when it is built.
+
+    The paper's ablation (Table 5) leaves out one part at a time: the convolution with `convolution=0`, momentum with
+    `rule=MemoryRule(algorithm=GradientDescent())`, decay with `rule=MemoryRule(retention=NoRetention())`, persistent
+    memory with `persistent_tokens=0`, depth with `rule=MemoryRule(architecture=LinearMemory())`.
+
+    Attributes:
+        heads: independent memories, at least 1.
+        head_dim: width of each head's keys and values; the layer's width over `heads` if None.
+        chunk_size: tokens whose gradients share their weights; part of the model (`memory_scan`).
+        rule: the memory's four choices.
+        gates: ranges and starts of the gates.
+        convolution: width of the causal convolution on q, k and v; 0 leaves it out.
+        persistent_tokens: learned tokens written before a sequence's first (Titans eq. 19).
+        slow_weights: whether a learned matrix S a head stands beside the memory: read with it, and the memory stores
+            what S does not know, `v - S k`. Not from the paper, whose decay forgets the learned initial weights with
+            all else: a carried memory has lost what training taught them after some hundred tokens. A matrix memory
+            that begins empty beside S is a matrix that decays towards its initial weights rather than to nothing.
+        values_ahead: whether each value is stored under the key of the token before it, so that a token's query finds
+            what came next after tokens like it. The write waits for that next token: nothing looks ahead. Not from the
+            paper.
+        zero_output: whether the last projection starts at zero, so that a memory added to a trained model changes
+            nothing at first. Not where a norm reads the memory alone (MAG's and MAC's fusion), which zeros stop.
+        backend: which implementation runs, see `titans_seq.ops.explain_backend`.
+    """
+
+    heads: int = 4
+    head_dim: int | None = None
+    chunk_size: int = 16
+    rule: MemoryRule = field(default_factory=MemoryRule)
+    gates: GateConfig = field(default_factory=GateConfig)
+    convolution: int = 4
+    persistent_tokens: int = 0
+    slow_weights: bool = False
+    values_ahead: bool = False
+    zero_output: bool = False
+    backend: Backend = "auto"
+
+    def __post_init__(self) -> None:
+        for name, least in (("heads", 1), ("chunk_size", 1), ("convolution", 0), ("persistent_tokens", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.head_dim is not None and self.head_dim < 1:
+            raise ValueError(f"head_dim must be at least 1, or None for the width over the heads, got {self.head_dim}")
