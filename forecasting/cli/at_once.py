@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from titans_seq.errors import UserError
 
 from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series, own_names, read_table
+from ..data.joining import continued
 from ..data.writing import check_table_file, write_frame
-from ..evaluation.best import Choice, choose_best
 from ..forecaster import Forecaster
 from ..inference import forecast_frame
 from ..inputs import read_like, with_known_future
@@ -74,6 +74,12 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True) -> _Task:
     run, model = read_config(path, FineTuningRun), open_fine_tuned(path)
     assert model.context is not None
     frame, table = frame_options(options.columns, run.options), table_options(options.text, run.table)
+    known = getattr(options, "known_future", None)
+    if file is None and known is None and (frame, table) != (run.options, run.table):
+        raise UserError(
+            "options on columns and text say how to read another file, and none is named: the run's own is read as it "
+            "was for training"
+        )
     if file is not None:
         data = read_like(file, model.context, frame, table)
     else:
@@ -90,10 +96,10 @@ def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, tab
     if not path.is_file():
         print(f"note: the data file {path} is gone: the rows that the model keeps are forecast from")
         return model.context
-    data = read_like(path, model.context, frame, table)
-    if file_hash(path) != run.data.sha256:
-        print(f"note: {path} has changed since training: its latest rows are forecast from (update keeps them)")
-    return data
+    if file_hash(path) == run.data.sha256:
+        return model.context
+    print(f"note: {path} has changed since training: its latest rows are forecast from (update keeps them)")
+    return continued(model.context, read_like(path, model.context, frame, table))
 
 
 def predict(options: "Predict") -> None:
@@ -104,21 +110,23 @@ def predict(options: "Predict") -> None:
     if target is not None:
         check_table_file(target)
     task = _task(options, options.new, calibrate=not options.no_calibration)
-    data, forecaster = task.data, task.model
+    data = task.data
     if options.known_future is not None:
         future = read_table(options.known_future, task.table)
         data = with_known_future(data, future, task.model.options, task.horizon)
-    chosen: Forecaster = forecaster
+    chosen: Forecaster = task.model
     if options.model == "best":
-        choice = choose_best(task.model, task.data, task.horizon)
-        _print_choice(choice)
-        chosen = choice.forecaster
+        name, chosen, table, notes = task.model.best(task.data, task.horizon)
+        print(score_text(table, (task.model.levels[0], task.model.levels[-1])))
+        _print_notes(notes)
+        print(f"{name} is used")
     levels = tuple(options.levels) or task.model.levels
     plain = forecast_frame(data, chosen.forecast(data, task.horizon, levels))
     frame = own_names(plain, data)
     if target is not None:
         write_frame(target, frame)
-    _print_calibration(task.model)
+    if chosen is task.model:
+        _print_calibration(task.model)
     print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
     count, more = len(data.items) * len(data.channels), max(0, len(frame) - 5)
     print(f"... {more:,} more rows; {count:,} series, {moment(plain['time'].min())} to {moment(plain['time'].max())}")
@@ -137,7 +145,8 @@ def backtest(options: "BacktestOptions") -> None:
     print(f"{len(result.origins)} cutoffs, horizon {task.horizon}, {len(task.data.items):,} series")
     print(score_text(result.table, (task.model.levels[0], task.model.levels[-1])))
     _print_notes(result.notes)
-    print(result.verdict("model"))
+    if not task.model.is_fine_tuned:
+        print(result.verdict("model"))
     target = options.out or (None if task.run is None else task.run / "backtest.csv")
     if target is not None:
         write_frame(target, result.frame("model"))
@@ -186,7 +195,7 @@ def update(options: "Update") -> None:
     data = read_like(options.new, before.context, frame, table)
     model = update_run(options.run, data, options.new)
     ends = sorted({moment(item.index[-1]) for item in data.items})
-    print(f"{len(data.items):,} series up to {ends[-1]}: taken into context and calibration, without training")
+    print(f"{len(data.items):,} series up to {ends[-1]}: taken in, without training")
     _print_calibration(model)
 
 
@@ -194,11 +203,6 @@ def _tell(data: SeriesData) -> None:
     for line in describe_series(data, calendar=False):
         print(line)
     _print_notes(data.notes)
-
-
-def _print_choice(choice: Choice) -> None:
-    print(score_text(choice.comparison.table, None))
-    print(f"{choice.name} is used")
 
 
 def _print_calibration(model: "ZeroShotModel") -> None:

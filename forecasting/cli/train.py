@@ -75,6 +75,8 @@ def _begins_pretrained(options: Train) -> bool:
     own = [part for part in parts if getattr(options, part) != getattr(plain, part)]
     own += ["set"] if options.run.set else []
     if options.init is None:
+        if own:
+            print(f"note: options of {', '.join(own)} are for a network of its own: trained from scratch (--init none)")
         return not own
     if options.init != "none" and own:
         raise UserError(

@@ -1,9 +1,10 @@
 """Methods of statistics as forecasters: the seasonal naive one, and AutoETS, Theta and AutoARIMA of statsforecast."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import norm
@@ -29,14 +30,14 @@ class SeasonalNaive:
 
     def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
         """Forecast; see `Forecaster`."""
-        return _each_series(data, horizon, levels, self.season, _seasonal_naive)
+        return _each_series(data, horizon, levels, self.season, "seasonal naive", _seasonal_naive)
 
 
 @dataclass(frozen=True)
 class Statistical:
     """A method of the package statsforecast, fitted to every series by itself.
 
-    A series that it cannot fit gets the seasonal naive forecast.
+    A series that it cannot fit gets the seasonal naive forecast; where that is every series, it refuses.
 
     Attributes:
         method: which.
@@ -50,7 +51,7 @@ class Statistical:
         """Forecast; see `Forecaster`.
 
         Raises:
-            UserError: if statsforecast is not installed.
+            UserError: if statsforecast is not installed, or no series can be fitted.
         """
         try:
             from statsforecast import models
@@ -59,22 +60,32 @@ class Statistical:
                 f"{self.method} needs the package statsforecast: pip install 'titans-seq[statistics]'"
             ) from error
 
-        def fit(values: np.ndarray, season: int, horizon: int, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return _fitted(getattr(models, self.method), values, season, horizon, levels)
-
-        return _each_series(data, horizon, levels, self.season, fit)
+        model = getattr(models, self.method)
+        return _each_series(data, horizon, levels, self.season, self.method, partial(_fitted, model))
 
 
-def _each_series(data: SeriesData, horizon: int, levels: Sequence[float], season: int | None, method) -> Forecast:
+_Fit = Callable[[np.ndarray, int, int, np.ndarray], tuple[np.ndarray, np.ndarray] | None]
+"""Mean `[H]` and quantiles `[H, Q]` after values, from a season, a horizon and levels; None where it cannot."""
+
+
+def _each_series(
+    data: SeriesData, horizon: int, levels: Sequence[float], season: int | None, name: str, fit: _Fit
+) -> Forecast:
     steps = season_length(data.freq) if season is None else season
     wanted = np.array(levels)
     shape = (len(data.items), horizon, len(data.channels))
     mean, quantiles = np.empty(shape), np.empty((*shape, len(levels)))
+    failed = 0
     for number, item in enumerate(data.items):
         for channel in range(len(data.channels)):
             values = _filled(item.values[:, channel])
             own = steps if len(values) > steps else 1
-            mean[number, :, channel], quantiles[number, :, channel] = method(values, own, horizon, wanted)
+            made = fit(values, own, horizon, wanted)
+            failed += made is None
+            made = made or _seasonal_naive(values, own, horizon, wanted)
+            mean[number, :, channel], quantiles[number, :, channel] = made
+    if failed == len(data.items) * len(data.channels):
+        raise UserError(f"{name} could be fitted to none of {failed:,} series")
     return Forecast(mean, quantiles, tuple(levels))
 
 
@@ -93,25 +104,20 @@ def _seasonal_naive(values: np.ndarray, season: int, horizon: int, levels: np.nd
     return mean, mean[:, None] + spread * np.sqrt(cycles)[:, None] * norm.ppf(levels)
 
 
-def _fitted(model, values: np.ndarray, season: int, horizon: int, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    central = sorted({round(abs(200 * level - 100), 6) for level in levels} - {0.0})
+def _fitted(
+    model: Callable[..., Any], values: np.ndarray, season: int, horizon: int, levels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    # Central intervals in percent, the names of whose bounds are "lo-80.0" and "hi-80.0".
+    shares = [round(abs(200 * level - 100), 6) for level in levels]
     season = season if len(values) >= 2 * season else 1
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            made = model(season_length=season).forecast(values.astype(np.float64), horizon, level=central)
+            fitted = model(season_length=season)
+            made = fitted.forecast(values.astype(np.float64), horizon, level=sorted({*shares} - {0.0}))
     except Exception:  # whatever it cannot fit; one series must not take the others with it
-        return _seasonal_naive(values, season, horizon, levels)
-    columns = []
-    for level in levels:
-        share = round(abs(200 * level - 100), 6)
-        side = "lo" if level < 0.5 else "hi"
-        columns.append(
-            made["mean"]
-            if share == 0
-            else made[f"{side}-{share:g}" if f"{side}-{share:g}" in made else f"{side}-{share}"]
-        )
-    quantiles = np.stack(columns, -1)
-    if not (np.isfinite(quantiles).all() and np.isfinite(made["mean"]).all()):
-        return _seasonal_naive(values, season, horizon, levels)
-    return np.asarray(made["mean"]), quantiles
+        return None
+    sides = ["lo" if level < 0.5 else "hi" for level in levels]
+    bounds = [made["mean"] if not share else made[f"{side}-{share}"] for side, share in zip(sides, shares, strict=True)]
+    mean, quantiles = np.asarray(made["mean"]), np.stack(bounds, -1)
+    return (mean, quantiles) if np.isfinite(quantiles).all() and np.isfinite(mean).all() else None

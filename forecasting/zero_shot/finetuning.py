@@ -35,6 +35,8 @@ class WindowBatches:
         horizon: H.
         config: of the training.
         network: whose resolutions there are.
+        rank: number of this process.
+        world: number of processes; each draws windows of its own.
 
     Raises:
         UserError: if every series is too short.
@@ -47,6 +49,8 @@ class WindowBatches:
         horizon: int,
         config: FineTuningConfig,
         network: ZeroShotConfig,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         long_enough = [i for i, history in enumerate(histories) if len(history) > SHORTEST_CONTEXT]
         if not long_enough:
@@ -62,7 +66,7 @@ class WindowBatches:
         # A long series has more to teach than a short one, but not in proportion.
         self._shares = np.sqrt(lengths) / np.sqrt(lengths).sum()
         self._patches = np.array([patch_for(network, length, horizon) for length in lengths])
-        self._done = 0
+        self._rank, self._world, self._done = rank, world, 0
 
     def __len__(self) -> int:
         return self._config.steps
@@ -73,7 +77,7 @@ class WindowBatches:
             yield self._draw(self._done - 1)
 
     def _draw(self, number: int) -> TrainingBatch:
-        rng = np.random.default_rng([self._config.seed, number])
+        rng = np.random.default_rng([self._config.seed, number * self._world + self._rank])
         first = rng.choice(len(self._histories), p=self._shares)
         patch = self._patches[first]
         steps = min(len(self._histories[first]), self._network.tokens * patch)
@@ -143,7 +147,9 @@ def fine_tune(
         >>> trained is not network, len(history.rows)
         (True, 1)
     """
-    batches = WindowBatches(histories, periods, horizon, config, network.config)
+    described = network.config
+    # Refused before anything is set up.
+    WindowBatches(histories, periods, horizon, config, described)
     module = PretrainingModule(copy.deepcopy(network).train(), config.optimiser, shard=hardware.strategy == "fsdp")
     plan = FitPlan(
         steps=config.steps,
@@ -154,7 +160,7 @@ def fine_tune(
     fitted = fit(
         module,
         plan,
-        lambda rank, world: batches,
+        lambda rank, world: WindowBatches(histories, periods, horizon, config, described, rank, world),
         None,
         folder=folder,
         hardware=hardware,

@@ -64,10 +64,10 @@ class ZeroShotForecaster:
         trained = self.network.config.output.levels
         for item in data.items if data.known_names else ():
             check_future(item.future_rows, horizon, item.name)
-        histories, periods = self.histories(data)
+        histories, periods, ahead = self._described(data, horizon)
         quantiles = forecast_quantiles(self.network, histories, horizon, periods)
         if data.known_names:
-            quantiles += np.stack([shift[-horizon:] for shift in self._contributions(data, horizon)])[..., None]
+            quantiles += np.stack(ahead)[..., None]
         shape = (len(data.items), len(data.channels), horizon, -1)
         quantiles = quantiles.reshape(shape).swapaxes(1, 2)
         return Forecast(mean_of_quantiles(quantiles, trained), quantiles, trained).at(levels)
@@ -78,23 +78,25 @@ class ZeroShotForecaster:
         Raises:
             UserError: if a series has no value at all.
         """
+        histories, periods, _ = self._described(data, 0)
+        return histories, periods
+
+    def _described(
+        self, data: SeriesData, horizon: int
+    ) -> tuple[list[np.ndarray], list[tuple[int, int]], list[np.ndarray]]:
+        """Histories, periods, and what covariates explain of the steps ahead (none without covariates)."""
         histories = [item.values[:, channel] for item in data.items for channel in range(len(data.channels))]
         names = [_called(data, item.name, name) for item in data.items for name in data.channels]
         for name, history in zip(names, histories, strict=True):
             if not np.isfinite(history).any():
                 raise UserError(f"{name}: no value is observed: leave the series out")
+        ahead = []
         if data.known_names:
-            shifts = self._contributions(data, 0)
-            histories = [history - shift for history, shift in zip(histories, shifts, strict=True)]
-        return histories, [self._periods(data.freq, history) for history in histories]
-
-    def _contributions(self, data: SeriesData, ahead: int) -> list[np.ndarray]:
-        """What known covariates explain of every channel, up to `ahead` steps after its end."""
-        return [
-            explained(item.values[:, channel], item.known)[: item.length + ahead]
-            for item in data.items
-            for channel in range(len(data.channels))
-        ]
+            known = [item.known for item in data.items for _ in data.channels]
+            shifts = [explained(*pair) for pair in zip(histories, known, strict=True)]
+            ahead = [shift[len(y) : len(y) + horizon] for y, shift in zip(histories, shifts, strict=True)]
+            histories = [y - shift[: len(y)] for y, shift in zip(histories, shifts, strict=True)]
+        return histories, [self._periods(data.freq, history) for history in histories], ahead
 
     def _periods(self, freq: str | None, history: np.ndarray) -> tuple[int, int]:
         if self.periods:

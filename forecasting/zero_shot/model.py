@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,10 +14,12 @@ from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
 from ..data import FrameOptions, SeriesData
+from ..data.joining import continued
 from ..data.steps import season_length
+from ..evaluation.best import choose_best
 from ..evaluation.conformal import Calibration, at_least, calibrate
 from ..evaluation.metrics import seasonal_error
-from ..evaluation.origins import Comparison, Origin, compare, cut_origins
+from ..evaluation.origins import Comparison, Origin, Scores, compare, cut_origins, merit
 from ..evaluation.statistical import SeasonalNaive, Statistical
 from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 from ..inference import forecast_frame, series_names
@@ -77,6 +79,11 @@ class ZeroShotModel:
     levels: tuple[float, ...] = DEFAULT_LEVELS
     non_negative: bool | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_fine_tuned(self) -> bool:
+        """Whether its weights were trained on series: forecasts of those from past cutoffs then know their future."""
+        return self.scores is not None and OURS[1] in set(self.scores.loc[self.scores["used"], "model"])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -245,6 +252,9 @@ class ZeroShotModel:
     ) -> Comparison:
         """Forecast from past cutoffs, and compare with baselines.
 
+        The model stands there without its calibration, which has seen these cutoffs. A fine-tuned one has seen their
+        futures too: a note says so.
+
         Args:
             data: None takes the series of `fit`.
             horizon: steps; None takes those of `fit`.
@@ -259,23 +269,61 @@ class ZeroShotModel:
         series = self._series(data)
         origins = cut_origins(series, steps, windows=windows, step=step)
         others, notes = baselines(series, origins, statistics)
-        comparison = compare(origins, {"model": self} | others, steps, self.levels)
-        return replace(comparison, notes=(*notes, *comparison.notes))
+        comparison = compare(origins, {"model": self._uncalibrated()} | others, steps, self.levels)
+        return replace(comparison, notes=(*self._seen(), *notes, *comparison.notes))
 
-    def update(self, data: pd.DataFrame | SeriesData) -> Self:
-        """Take new rows into context and calibration without training.
+    def _uncalibrated(self) -> Self:
+        return replace(self, calibration=None)
+
+    def _seen(self) -> tuple[str, ...]:
+        if not self.is_fine_tuned:
+            return ()
+        return (
+            "the model was trained on its series up to their ends then: its forecasts of them from earlier cutoffs are "
+            "too good; those of the rows held out (titans forecast evaluate) can be compared",
+        )
+
+    def best(self, data: SeriesData, horizon: int) -> tuple[str, Forecaster, pd.DataFrame, tuple[str, ...]]:
+        """Choose among the model, AutoETS, AutoTheta and, unless it is fine-tuned, their mean.
+
+        By forecasts from past cutoffs; of a fine-tuned model by those of the rows held out from its training.
 
         Args:
-            data: the series of `fit` from their beginning, longer than before, or as much of their end as is known.
+            data: the series.
+            horizon: steps to forecast.
+
+        Returns:
+            The name, the forecaster, the scores of all, and notes.
+        """
+        if self.scores is None or not self.is_fine_tuned:
+            choice = choose_best(self._uncalibrated(), data, horizon, self.levels)
+            chosen = self if choice.name == "model" else choice.forecaster
+            return choice.name, chosen, choice.comparison.table, choice.comparison.notes
+        stands = self.scores["used"] | ~self.scores["model"].isin(OURS)
+        table = pd.DataFrame(self.scores[stands]).drop(columns="used")
+        columns = [table[one.name] for one in fields(Scores)]
+        ranks = [merit(Scores(*row)) for row in zip(*columns, strict=True)]
+        name = str(table["model"].iloc[int(np.argmin(ranks))])
+        methods: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()}
+        methods |= {method: Statistical(method) for method in STATISTICS}
+        return name, methods.get(name, self), table, ()
+
+    def update(self, data: pd.DataFrame | SeriesData) -> Self:
+        """Take new rows into the context without training, and into the calibration.
+
+        The calibration of a fine-tuned model stays: it has been trained on most of what could be looked at.
+
+        Args:
+            data: the new rows alone, or the series from further back; see `continued`.
 
         Raises:
             UserError: if the model was not fitted, or the data does not fit it.
         """
         if self.context is None or self.horizon is None:
             raise UserError("the model has no series to update: fit it first, or give predict the data")
-        series = matching_series(data, self.context, self.options)
+        series = continued(self.context, matching_series(data, self.context, self.options))
         updated = replace(self, context=series.tail(self.forecaster.network.config.longest))
-        return updated.calibrated(series, self.horizon)
+        return updated if self.is_fine_tuned else updated.calibrated(series, self.horizon)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model to a folder, in place of an earlier one; `ForecastModel.load` reads it."""
@@ -325,7 +373,7 @@ def past_origins(data: SeriesData, horizon: int, most: int = MOST_WINDOWS, serie
         series: of so many series, evenly chosen.
 
     Returns:
-        None where the series are too short.
+        The cutoffs, the earliest first; none where the series are too short.
     """
     items = data.items[:: max(1, len(data.items) // series)]
     some = replace(data, items=items)

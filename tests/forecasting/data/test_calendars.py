@@ -1,4 +1,3 @@
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 import numpy as np
 import pandas as pd
 import pytest

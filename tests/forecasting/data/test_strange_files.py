@@ -1,4 +1,3 @@
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 """Files as strangers bring them: what they mean, or what the message says."""
 
 import io

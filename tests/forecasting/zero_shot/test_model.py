@@ -1,11 +1,14 @@
 """The model that needs no training: forecasts, calibration, training on, updates, folders, refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from forecasting import ForecastModel
 from forecasting.data import FrameOptions, from_frame
+from forecasting.evaluation.statistical import SeasonalNaive
 from forecasting.forecaster import DEFAULT_LEVELS
 from forecasting.zero_shot.model import ZeroShotModel, are_counts
 from forecasting.zero_shot.settings import FineTuningConfig
@@ -85,6 +88,29 @@ def test_update_continues_new_rows_without_training(fitted) -> None:
     updated = fitted.update(frame(65))
     assert updated.predict()["time"].iloc[0] == pd.Timestamp("2024-03-06")
     assert updated.forecaster is fitted.forecaster
+
+
+def test_new_rows_alone_are_joined_with_those_that_are_known(fitted) -> None:
+    rows = frame(65)
+    alone, whole = fitted.update(rows[60:]), fitted.update(rows)
+    pd.testing.assert_frame_equal(alone.predict(), whole.predict())
+
+
+def test_a_fine_tuned_model_is_not_judged_by_what_it_has_seen(fitted) -> None:
+    assert fitted.scores is not None
+    tuned = fitted.scores.assign(used=fitted.scores["model"] == "fine-tuned")
+    model = replace(fitted, scores=tuned)
+    assert any("too good" in note for note in model.backtest(windows=1, statistics=False).notes)
+    assert model.update(frame(65)).calibration is model.calibration
+    better = tuned.assign(mase=np.where(tuned["model"] == "seasonal naive", 1e-3, tuned["mase"]))
+    name, forecaster, table, _ = replace(model, scores=better).best(from_frame(frame()), 7)
+    assert name == "seasonal naive"
+    assert isinstance(forecaster, SeasonalNaive)
+    assert "zero-shot" not in set(table["model"])
+
+
+def test_a_model_that_has_seen_nothing_may_be_judged_by_the_past(model) -> None:
+    assert not any("too good" in note for note in model.backtest(frame(), 7, windows=1, statistics=False).notes)
 
 
 def test_known_covariates_explain_what_they_can(model) -> None:

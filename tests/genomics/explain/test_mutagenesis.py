@@ -1,5 +1,4 @@
-# pyright: reportArgumentType=false
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -92,7 +91,7 @@ def test_what_does_not_fit_is_refused() -> None:
 class Estimating(ByHand):
     """Estimates half of what mutagenesis finds, so that the two agree in everything but size."""
 
-    def substitutions(self, records: list[str], column: int) -> Iterator[np.ndarray]:
+    def substitutions(self, records: Iterable[str], column: int) -> Iterator[np.ndarray]:
         yield from (brute_force(sequence) / 2 for sequence in records)
 
 

@@ -1,4 +1,3 @@
-# pyright: reportOptionalMemberAccess=false
 import pytest
 import torch
 
@@ -18,7 +17,10 @@ CONFIG = PretrainConfig(objective="next", steps=4, length=32, rows=2, optimiser=
 
 
 def pretrained(out, **options):
-    return pretrain_run(records(), out, encoder(), Nucleotides(), CONFIG, hardware=CPU, **options)
+    """The model of a run, which the first process alone has."""
+    made = pretrain_run(records(), out, encoder(), Nucleotides(), CONFIG, hardware=CPU, **options)
+    assert made is not None
+    return made
 
 
 def test_what_a_run_holds(tmp_path):
@@ -56,10 +58,12 @@ def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="not those that the run in .* was started on"):
         resume_pretrain_run(tmp_path / "cut", records(count=2), hardware=CPU)
     resumed = resume_pretrain_run(tmp_path / "cut", records(), hardware=CPU)
+    assert resumed is not None
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name])
     assert (tmp_path / "cut" / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
     again = resume_pretrain_run(tmp_path / "cut", records())
+    assert again is not None
     assert torch.equal(again.head.weight, whole.head.weight)
 
 

@@ -1,4 +1,3 @@
-# pyright: reportOptionalMemberAccess=false
 """Real sequences of unlike lengths, from file to prediction; skipped where the data is absent."""
 
 import csv
@@ -31,6 +30,7 @@ def test_promoters_are_trained_on_and_predicted(shared_data: Path, tmp_path: Pat
     splits = Splits(part(folder / "train.csv.gz", 300), part(folder / "dev.csv.gz", 60))
     config = ClassifierConfig(encoder(directions="both"), "classes", 2, strands="average")
     trained = train_run(splits, tmp_path / "run", config, TrainConfig(epochs=1), hardware=Hardware("cpu"))
+    assert trained is not None
     held_out = splits.validation
     assert held_out is not None
     proba = load_classifier(tmp_path / "run", device="cpu").predict_proba(held_out.sequences)

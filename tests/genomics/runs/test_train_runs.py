@@ -1,4 +1,3 @@
-# pyright: reportOptionalMemberAccess=false
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +29,10 @@ SEQUENCES = list(DATA.train.sequences)
 
 
 def trained(out, model=MODEL, config=CONFIG, data=DATA, **options):
-    return train_run(data, out, model, config, hardware=CPU, **options)
+    """The model of a run, which the first process alone has."""
+    made = train_run(data, out, model, config, hardware=CPU, **options)
+    assert made is not None
+    return made
 
 
 class PowerCut(BaseException):
@@ -131,11 +133,14 @@ def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="was not finished .* finish it with --resume"):
         trained(tmp_path / "cut")
     resumed = resume_run(tmp_path / "cut", DATA, hardware=CPU)
+    assert resumed is not None
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name])
     for name in ("config.yaml", "log.jsonl", "model/card.md"):
         assert (tmp_path / "cut" / name).read_text() == (tmp_path / "whole" / name).read_text()
-    np.testing.assert_array_equal(resume_run(tmp_path / "cut", DATA).logits(SEQUENCES), whole.logits(SEQUENCES))
+    finished = resume_run(tmp_path / "cut", DATA)
+    assert finished is not None
+    np.testing.assert_array_equal(finished.logits(SEQUENCES), whole.logits(SEQUENCES))
 
 
 def test_a_run_that_failed_before_its_first_epoch_leaves_nothing(tmp_path, monkeypatch):
@@ -174,6 +179,7 @@ def test_training_begins_with_a_pretrained_encoder(tmp_path, directions):
         PretrainConfig(objective="next", steps=2, length=32, rows=2, every=2),
         hardware=CPU,
     )
+    assert pretrained is not None
     still = replace(CONFIG, epochs=1, optimiser=OptimiserConfig(lr=1e-12))
     config = replace(MODEL, encoder=encoder(directions=directions))
     model = trained(tmp_path / "run", config, still, init=tmp_path / "p")

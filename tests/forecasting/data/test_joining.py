@@ -1,0 +1,58 @@
+"""Rows that came later, behind those that are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting.data import FrameOptions, from_frame
+from forecasting.data.joining import continued
+from titans_seq.errors import UserError
+
+WIDE = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=20, freq="D"), "a": np.arange(20.0)})
+
+
+def read(frame, **options):
+    return from_frame(frame, FrameOptions(freq="D", **options))
+
+
+def test_new_rows_alone_go_behind_those_that_are_known() -> None:
+    joined = continued(read(WIDE[:15]), read(WIDE[15:]))
+    assert joined.items[0].values.ravel().tolist() == list(range(20))
+    assert joined.items[0].index.tolist() == WIDE["day"].tolist()
+
+
+def test_where_both_have_a_row_the_new_one_counts() -> None:
+    changed = WIDE[10:].assign(a=-1.0)
+    assert continued(read(WIDE[:15]), read(changed)).items[0].values.ravel().tolist() == [*range(10), *[-1.0] * 10]
+
+
+def test_a_file_from_further_back_takes_the_place_of_all() -> None:
+    whole = read(WIDE)
+    assert continued(read(WIDE[5:15]), whole).items[0] is whole.items[0]
+
+
+def test_a_hole_is_refused_with_its_ends() -> None:
+    with pytest.raises(UserError, match="end before 2024-01-11.*begin at 2024-01-16.*add the rows between"):
+        continued(read(WIDE[:10]), read(WIDE[15:]))
+
+
+def test_series_without_new_rows_stay_and_unknown_ones_come_in() -> None:
+    long = pd.concat([WIDE.assign(shop=shop) for shop in ("x", "y")])
+    new = pd.concat([WIDE[15:].assign(shop="y"), WIDE.assign(shop="z")])
+    joined = continued(read(long[long["day"] < "2024-01-16"], id="shop"), read(new, id="shop"))
+    assert {item.name: item.length for item in joined.items} == {"x": 15, "y": 20, "z": 20}
+
+
+def test_known_covariates_go_with_their_rows() -> None:
+    priced = WIDE.assign(price=np.arange(20.0) * 10)
+    ahead = priced[:15].assign(a=lambda rows: rows["a"].where(rows.index < 12))
+    joined = continued(read(ahead, known=("price",)), read(priced[12:], known=("price",)))
+    assert joined.items[0].length == 20
+    assert joined.items[0].known.ravel().tolist() == priced["price"].tolist()
+
+
+def test_rows_without_dates_must_be_all_rows() -> None:
+    whole, part = (from_frame(pd.DataFrame({"a": np.arange(float(rows))})) for rows in (12, 5))
+    assert continued(part, whole).items[0].length == 12
+    with pytest.raises(UserError, match="5 rows without dates, 12 are known: give all"):
+        continued(whole, part)
