@@ -404,7 +404,9 @@ def baselines(
         return chosen | {name: Statistical(name) for name in STATISTICS}, []
     if statistics is None:
         left = " and ".join(STATISTICS)
-        return chosen, [f"{left} left out: {values:,} values would take a minute or more; ask for them with --statistics"]
+        return chosen, [
+            f"{left} left out: {values:,} values would take a minute or more; ask for them with --statistics"
+        ]
     return chosen, []
 
 
