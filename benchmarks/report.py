@@ -21,6 +21,7 @@ from . import (
     book,
     decoding,
     forecasting,
+    front_page,
     genome,
     gpu,
     gpu_tables,
@@ -28,6 +29,7 @@ from . import (
     long_text,
     memories,
     motif_pairs,
+    paper,
     profile_block,
     shakespeare,
 )
@@ -178,6 +180,10 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "genome": lambda: genome.table(json.loads(genome.RESULTS.read_text(encoding="utf-8"))),
         "motifpairs": lambda: motif_pairs.table(read_rows(motif_pairs.RESULTS)),
         "longtext": lambda: long_text.table(json.loads(long_text.RESULTS.read_text(encoding="utf-8"))["rows"]),
+        "ablation": lambda: paper.table("ablation", read_rows(paper.RESULTS)),
+        "depth": lambda: paper.table("depth", read_rows(paper.RESULTS)),
+        "throughput": lambda: paper.table("throughput", read_rows(paper.RESULTS)),
+        "frontpage": lambda: front_page.front_page({name: makers[name]() for name in front_page.NEEDS}),
     }
     return {name: makers[name]() for name in names}
 
