@@ -40,6 +40,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "zero_shot.jsonl"
 PUBLISHED = HERE / "published_zero_shot.csv"
 DATA = HERE.parents[1] / "shared" / "data" / "forecasting" / "monash"
+Part = Literal["test", "validation"]
 OURS, NAIVE = "zero-shot", "seasonal naive"
 
 
@@ -91,7 +92,7 @@ class Arguments:
 
     sets: tuple[str, ...] = tuple(SETS)
     models: tuple[str, ...] = tuple(MODELS)
-    part: Literal["test", "validation"] = "test"
+    part: Part = "test"
     weights: Path | None = None
     data_dir: Path = DATA
     results: Path = RESULTS
@@ -113,22 +114,35 @@ def run(arguments: Arguments) -> None:
             choose(method, tuple(MODELS), "model")
             identity = {"set": name, "model": method, "part": arguments.part, **asdict(SETS[name])}
             identity["weights"] = weights if method == OURS else None
-            measure = functools.partial(_scores, arguments, name, MODELS[method](model))
+            measure = functools.partial(_row, arguments, name, MODELS[method](model))
             row = row_of(arguments.results, identity, measure)
             shown = f"MASE {row['mase']:.4f}, WQL {row['quantile_loss']:.4f}, coverage {row['coverage']:.3f}"
             print(f"{name:18} {method:15} {shown}, {row['seconds']:.1f} s", flush=True)
 
 
-def _scores(arguments: Arguments, name: str, forecaster: Forecaster) -> Mapping[str, Any]:
-    path = arguments.data_dir / f"{name}_dataset.tsf.gz"
+def _row(arguments: Arguments, name: str, forecaster: Forecaster) -> Mapping[str, Any]:
+    return {**score_set(arguments.data_dir, name, forecaster, arguments.part), "provenance": provenance()}
+
+
+def score_set(data_dir: Path, name: str, forecaster: Forecaster, part: Part) -> dict[str, float]:
+    """Score a forecaster on one horizon of every series of a set.
+
+    Args:
+        data_dir: folder of the sets.
+        name: a key of `SETS`.
+        forecaster: what forecasts.
+        part: the last horizon (test), or the one before it.
+
+    Raises:
+        UserError: if the set is not in the folder.
+    """
+    path = data_dir / f"{name}_dataset.tsf.gz"
     if not path.is_file():
         raise UserError(f"{path} is not there: say with --data-dir where the Monash sets are")
     data, of = read_tsf(path), SETS[name]
-    windows = 2 if arguments.part == "validation" else 1
-    origins = cut_origins(data, of.horizon, windows=windows, season=of.season)
+    origins = cut_origins(data, of.horizon, windows=2 if part == "validation" else 1, season=of.season)
     result = compare(origins[:1], {"it": forecaster}, of.horizon)
-    scores = asdict(result.scores["it"])
-    return {**scores, "series": len(origins[0].items), "provenance": provenance()}
+    return {**asdict(result.scores["it"]), "series": len(origins[0].items)}
 
 
 def table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str:
