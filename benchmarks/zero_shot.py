@@ -23,10 +23,11 @@ import torch
 import tyro
 
 from benchmarks.provenance import provenance
+from forecasting.data import SeriesData
 from forecasting.data.tsf import read_tsf
 from forecasting.evaluation.origins import compare, cut_origins
-from forecasting.evaluation.statistical import SeasonalNaive, Statistical
-from forecasting.forecaster import Forecaster
+from forecasting.evaluation.statistical import SeasonalNaive, Statistical, each_series
+from forecasting.forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 from forecasting.runs.fine_tuned import starting_model
 from forecasting.zero_shot.model import ZeroShotModel
 from forecasting.zero_shot.saving import SHIPPED, weights_of
@@ -42,6 +43,28 @@ PUBLISHED = HERE / "published_zero_shot.csv"
 DATA = HERE.parents[1] / "shared" / "data" / "forecasting" / "monash"
 Part = Literal["test", "validation"]
 OURS, NAIVE = "zero-shot", "seasonal naive"
+
+
+@dataclass(frozen=True)
+class Flair:
+    """FLAIR, a ridge regression on levels and shapes (arXiv 2605.07222), by its authors' package `flaircast`."""
+
+    def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
+        """Forecast; see `Forecaster`.
+
+        Raises:
+            UserError: if the package is not installed.
+        """
+        try:
+            from flaircast import forecast  # pyright: ignore[reportMissingImports]
+        except ModuleNotFoundError as error:
+            raise UserError("FLAIR needs the package flaircast: pip install flaircast, or leave it out") from error
+
+        def fitted(values: np.ndarray, _: int, steps: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            samples = np.asarray(forecast(values, horizon=steps, freq=data.freq or "D", seed=0))
+            return samples.mean(0), np.quantile(samples, wanted, axis=0).T
+
+        return each_series(data, horizon, levels, None, "FLAIR", fitted)
 
 
 @dataclass(frozen=True)
@@ -73,6 +96,7 @@ MODELS: dict[str, Callable[[ZeroShotModel], Forecaster]] = {
     "AutoETS": lambda model: Statistical("AutoETS"),
     "AutoTheta": lambda model: Statistical("AutoTheta"),
     "AutoARIMA": lambda model: Statistical("AutoARIMA"),
+    "FLAIR": lambda model: Flair(),
 }
 
 
