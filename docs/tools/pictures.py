@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from benchmarks import long_context
@@ -32,7 +33,7 @@ def idea() -> None:
     years, change, known = monthly_changes()
     keys = np.lib.stride_tricks.sliding_window_view(change, LAGS)[:-1]
     told = change[LAGS:]
-    whole = np.lib.stride_tricks.sliding_window_view(known, LAGS + 1).all(1)
+    whole = np.asarray(np.lib.stride_tricks.sliding_window_view(known, LAGS + 1).all(1))
     answers, weights = read(keys, told, whole)
     years = years[LAGS:]
 
@@ -70,10 +71,10 @@ def monthly_changes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Years, changes from month to month, and which of them are known rather than filled in."""
     from statsmodels.datasets import co2
 
-    month = co2.load_pandas().data["co2"].resample("MS").mean()
+    month: pd.Series = pd.DataFrame(co2.load_pandas().data)["co2"].resample("MS").mean()
     filled = month.interpolate().to_numpy()
     known = month.notna().to_numpy()
-    years = np.asarray([stamp.year + (stamp.month - 0.5) / 12 for stamp in month.index])
+    years = np.asarray([1958 + (3 + n - 0.5) / 12 for n in range(len(month))])  # it begins in March 1958
     return years[1:], np.diff(filled), known[1:] & known[:-1]
 
 
@@ -87,8 +88,19 @@ def read(keys: np.ndarray, told: np.ndarray, whole: np.ndarray) -> tuple[np.ndar
     state, said, weights = MemoryState.initial([torch.zeros(1, 1, LAGS)]), [], []
     for t in range(len(keys)):
         now = slice(t, t + 1)
-        gates = {"lr": 0.05 * gate[:, now], "momentum": 0.6 * gate[:, now], "decay": 0.002 * gate[:, now]}
-        y, state = memory_scan(k[:, now], k[:, now], v[:, now], **gates, state=state, rule=rule, chunk_size=1)
+        y, after = memory_scan(
+            k[:, now],
+            k[:, now],
+            v[:, now],
+            lr=0.05 * gate[:, now],
+            momentum=0.6 * gate[:, now],
+            decay=0.002 * gate[:, now],
+            state=state,
+            rule=rule,
+            chunk_size=1,
+        )
+        assert after is not None
+        state = after
         said.append(float(y) * length[t])
         weights.append(state.weights[0][0, 0, 0].numpy())
     return np.asarray(said), np.stack(weights)
