@@ -1,7 +1,7 @@
 """The pictures of README and site, on an opaque light background, so that they are read on dark pages too.
 
 python -m docs.tools.pictures                    # all of them; `dna` trains for some minutes
-python -m docs.tools.pictures idea chunk lengths # these alone, in seconds
+python -m docs.tools.pictures reading chunk lengths # these alone, in seconds
 """
 
 import shutil
@@ -28,7 +28,7 @@ BLUE, ORANGE, GREY = "#1f62a8", "#c8501e", "#444444"
 LAGS = 12
 
 
-def idea() -> None:
+def reading() -> None:
     """A memory of twelve weights reads 43 years of CO2: its answers, its surprise, its weights."""
     years, change, known = monthly_changes()
     keys = np.lib.stride_tricks.sliding_window_view(change, LAGS)[:-1]
@@ -64,7 +64,7 @@ def idea() -> None:
     bottom.set_yticks([1, 6, 12])
     for axes in (top, middle, bottom):
         axes.set_xlim(years[0], years[-1])
-    _save(figure, "idea")
+    _save(figure, "reading")
 
 
 def monthly_changes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -164,7 +164,7 @@ def dna() -> None:
 
 
 PICTURES: dict[str, Callable[[], None]] = {
-    "idea": idea,
+    "reading": reading,
     "chunk": chunk,
     "lengths": lengths,
     "forecast": forecast,
