@@ -42,7 +42,29 @@ RESULTS = HERE / "results" / "zero_shot.jsonl"
 PUBLISHED = HERE / "published_zero_shot.csv"
 DATA = HERE.parents[1] / "shared" / "data" / "forecasting" / "monash"
 Part = Literal["test", "validation"]
-OURS, NAIVE = "zero-shot", "seasonal naive"
+OURS, NAIVE = ("zero-shot", "zero-shot, calibrated", "train"), "seasonal naive"
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """The zero-shot model, its intervals calibrated on the past of the series it forecasts, as `predict` does."""
+
+    model: ZeroShotModel
+
+    def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
+        """Forecast; see `Forecaster`."""
+        return self.model.calibrated(data, horizon).forecast(data, horizon, levels)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What `titans forecast train` makes of the past: zero-shot or fine-tuned, as its last rows show."""
+
+    model: ZeroShotModel
+
+    def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
+        """Forecast; see `Forecaster`."""
+        return self.model.fit(data, horizon, statistics=False).forecast(data, horizon, levels)
 
 
 @dataclass(frozen=True)
@@ -91,7 +113,9 @@ SEVEN = tuple(SETS)[:7]
 """The sets of the published table, which relative scores are averaged over."""
 
 MODELS: dict[str, Callable[[ZeroShotModel], Forecaster]] = {
-    OURS: lambda model: model.forecaster,
+    OURS[0]: lambda model: model.forecaster,
+    OURS[1]: Calibrated,
+    OURS[2]: Trained,
     NAIVE: lambda model: SeasonalNaive(),
     "AutoETS": lambda model: Statistical("AutoETS"),
     "AutoTheta": lambda model: Statistical("AutoTheta"),
@@ -137,7 +161,7 @@ def run(arguments: Arguments) -> None:
         for method in arguments.models:
             choose(method, tuple(MODELS), "model")
             identity = {"set": name, "model": method, "part": arguments.part, **asdict(SETS[name])}
-            identity["weights"] = weights if method == OURS else None
+            identity["weights"] = weights if method in OURS else None
             measure = functools.partial(_row, arguments, name, MODELS[method](model))
             row = row_of(arguments.results, identity, measure)
             shown = f"MASE {row['mase']:.4f}, WQL {row['quantile_loss']:.4f}, coverage {row['coverage']:.3f}"
@@ -193,6 +217,26 @@ def table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str:
     return "\n".join(lines)
 
 
+def coverage_table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str:
+    """Make the Markdown table of how many values lie in the 80% intervals, in percent.
+
+    Args:
+        rows: as read; of ours the latest of each set counts.
+        part: test or validation.
+    """
+    held: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if row["part"] == part:
+            held.setdefault(row["model"], {})[row["set"]] = 100 * row["coverage"]
+    names = [name for name in SETS if any(name in own for own in held.values())]
+    lines = ["| values in 80% intervals, % | " + " | ".join(names) + " | mean |", "|---" * (len(names) + 2) + "|"]
+    for model, own in held.items():
+        cells = [f"{own[name]:.0f}" if name in own else "-" for name in names]
+        mean = f"{np.mean(list(own.values())):.0f}" if len(own) == len(names) else "-"
+        lines.append(f"| {model} | {' | '.join(cells)} | {mean} |")
+    return "\n".join(lines)
+
+
 def _cell(scores: tuple[float, float | None] | None) -> str:
     if scores is None:
         return "-"
@@ -218,7 +262,8 @@ def main() -> int:
     torch.set_num_threads(1)
     try:
         if arguments.table:
-            print(table(read_rows(arguments.results), arguments.part))
+            rows = read_rows(arguments.results)
+            print(table(rows, arguments.part), coverage_table(rows, arguments.part), sep="\n\n")
             return 0
         run(arguments)
     except UserError as error:
