@@ -8,6 +8,7 @@ from titans_seq.errors import UserError
 
 from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series, own_names, read_table
 from ..data.joining import continued
+from ..data.loading import DATA_SUFFIXES
 from ..data.writing import check_table_file, write_frame
 from ..forecaster import Forecaster
 from ..inference import forecast_frame
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 
 
 def applies(path: Path) -> bool:
-    """Say whether a path is a data file, or a run that began with pretrained weights."""
+    """Say whether a path is a data file, or a run that began with pretrained weights.
+
+    Raises:
+        UserError: if it is called as a data file, and there is none.
+    """
+    if not path.exists() and path.suffix.lower() in DATA_SUFFIXES:
+        raise UserError(f"{path}: no such file")
     return path.is_file() or is_fine_tuned(path)
 
 
