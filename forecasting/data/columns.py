@@ -288,7 +288,8 @@ def _find_ids(frame: pd.DataFrame, rest: Sequence[str], time: Sequence[str], sou
                         together = fewer
                 return tuple(together)
     one = [name for name in asked if frame[name].nunique() == 1]
-    return tuple([name for name in texts if name in by_name or name in one] + one)[:1]
+    found = [name for name in texts if name in by_name or name in one] + one
+    return tuple(sorted(found, key=lambda name: name not in by_name))[:1]
 
 
 def _repeats(codes: dict[str, np.ndarray], names: Sequence[str]) -> bool:

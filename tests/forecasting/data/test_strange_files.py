@@ -1,5 +1,6 @@
 """Files as strangers bring them: what they mean, or what the message says."""
 
+import gzip
 import io
 import zipfile
 
@@ -398,11 +399,53 @@ def test_batches_of_a_long_file_hold_the_same_series(tmp_path):
     items = [item for part in parts for item in part.items]
     assert [item.name for item in items] == [item.name for item in whole.items]
     assert all(one.index.equals(other.index) for one, other in zip(items, whole.items, strict=True))
+    # Rows in order of dates show at once that there can be no parts; a series that comes again later does not.
     frame.sort_values(["date", "id"]).to_parquet(tmp_path / "b.parquet")
+    (only,) = read_series_batches(tmp_path / "b.parquet", FrameOptions(id="id"), rows=60)
+    assert [item.name for item in only.items] == [item.name for item in whole.items]
+    pd.concat([frame, frame[:5]]).to_parquet(tmp_path / "c.parquet")
     with pytest.raises(UserError, match="do not follow each other: sort the file"):
-        list(read_series_batches(tmp_path / "b.parquet", FrameOptions(id="id", freq="D"), rows=60))
+        list(read_series_batches(tmp_path / "c.parquet", FrameOptions(id="id"), rows=60))
     (tmp_path / "c.csv").write_text(daily())
     assert [part.total_length for part in read_series_batches(tmp_path / "c.csv")] == [30]
+
+
+@pytest.mark.parametrize(
+    ("before", "name", "change"),
+    [
+        ("", "a.csv", lambda text: text),
+        ("a title;;;\n\n", "a.csv", lambda text: text.replace(",", ";").replace(".5", ",5")),
+        ("", "a.csv", lambda text: text.replace("\n", ',"two\nlines"\n').replace('v,"two\nlines"', "v,note")),
+        ("", "a.csv.gz", lambda text: text),
+    ],
+)
+def test_text_in_parts_holds_the_same_series_as_the_whole(tmp_path, before, name, change):
+    text = "id,date,v\n" + "".join(LONG.format(id=f"{number:02}") for number in range(12))
+    raw = (before + change(text)).encode()
+    path = write(tmp_path, gzip.compress(raw) if name.endswith("gz") else raw, name)
+    whole = load_series(path)
+    parts = list(read_series_batches(path, rows=100))
+    assert len(parts) >= 3
+    items = [item for part in parts for item in part.items]
+    assert [item.name for item in items] == [item.name for item in whole.items]
+    assert all((one.values == other.values).all() for one, other in zip(items, whole.items, strict=True))
+    assert whole.notes[:2] == parts[0].notes[:2]
+
+
+def test_faults_in_a_later_part_are_named_by_their_line(tmp_path):
+    text = "id,date,v\n" + "".join(LONG.format(id=f"{number:02}") for number in range(12))
+    path = write(tmp_path, text.replace("10,2024-01-05,4.5", "10,2024-01-05,oops"))
+    with pytest.raises(UserError, match="line 306, column 'v': 'oops'"):
+        list(read_series_batches(path, rows=100))
+
+
+def test_a_part_that_would_be_read_otherwise_than_the_first_is_refused(tmp_path):
+    months = pd.date_range("2018-01-01", periods=24, freq="MS")
+    first = "".join(f"a,{day:%d/%m/%Y},1.5\n" for day in pd.date_range("2018-01-01", periods=100))
+    second = "".join(f"b,{month:%m/%d/%Y},1.5\n" for month in months)
+    path = write(tmp_path, f"id,date,v\n{first}{second}")
+    with pytest.raises(UserError, match="--date-format"):
+        list(read_series_batches(path, FrameOptions(holes="fill-missing"), rows=60))
 
 
 def test_many_columns_are_read_as_numbers_at_once(tmp_path):
