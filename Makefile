@@ -14,8 +14,8 @@ ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
-demo: $(VENV)/.installed-forecasting  ## train, evaluate and plot a forecast of a real series
-	$(BIN)/python -m forecasting.demo --out runs/demo
+demo: $(VENV)/.installed-forecasting  ## forecast a real series at once, train on it and compare
+	$(ONE_THREAD) $(BIN)/python -m forecasting.demo --out runs/demo
 
 demo-lm: $(VENV)/.installed-language  ## train a language model on Python's documentation and let it write
 	$(ONE_THREAD) $(BIN)/python -m language.demo --out runs/demo-lm

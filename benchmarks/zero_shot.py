@@ -23,10 +23,11 @@ import torch
 import tyro
 
 from benchmarks.provenance import provenance
+from forecasting.data import SeriesData
 from forecasting.data.tsf import read_tsf
 from forecasting.evaluation.origins import compare, cut_origins
-from forecasting.evaluation.statistical import SeasonalNaive, Statistical
-from forecasting.forecaster import Forecaster
+from forecasting.evaluation.statistical import SeasonalNaive, Statistical, each_series
+from forecasting.forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 from forecasting.runs.fine_tuned import starting_model
 from forecasting.zero_shot.model import ZeroShotModel
 from forecasting.zero_shot.saving import SHIPPED, weights_of
@@ -40,7 +41,30 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "zero_shot.jsonl"
 PUBLISHED = HERE / "published_zero_shot.csv"
 DATA = HERE.parents[1] / "shared" / "data" / "forecasting" / "monash"
+Part = Literal["test", "validation"]
 OURS, NAIVE = "zero-shot", "seasonal naive"
+
+
+@dataclass(frozen=True)
+class Flair:
+    """FLAIR, a ridge regression on levels and shapes (arXiv 2605.07222), by its authors' package `flaircast`."""
+
+    def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
+        """Forecast; see `Forecaster`.
+
+        Raises:
+            UserError: if the package is not installed.
+        """
+        try:
+            from flaircast import forecast  # pyright: ignore[reportMissingImports]
+        except ModuleNotFoundError as error:
+            raise UserError("FLAIR needs the package flaircast: pip install flaircast, or leave it out") from error
+
+        def fitted(values: np.ndarray, _: int, steps: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            samples = np.asarray(forecast(values, horizon=steps, freq=data.freq or "D", seed=0))
+            return samples.mean(0), np.quantile(samples, wanted, axis=0).T
+
+        return each_series(data, horizon, levels, None, "FLAIR", fitted)
 
 
 @dataclass(frozen=True)
@@ -72,6 +96,7 @@ MODELS: dict[str, Callable[[ZeroShotModel], Forecaster]] = {
     "AutoETS": lambda model: Statistical("AutoETS"),
     "AutoTheta": lambda model: Statistical("AutoTheta"),
     "AutoARIMA": lambda model: Statistical("AutoARIMA"),
+    "FLAIR": lambda model: Flair(),
 }
 
 
@@ -91,7 +116,7 @@ class Arguments:
 
     sets: tuple[str, ...] = tuple(SETS)
     models: tuple[str, ...] = tuple(MODELS)
-    part: Literal["test", "validation"] = "test"
+    part: Part = "test"
     weights: Path | None = None
     data_dir: Path = DATA
     results: Path = RESULTS
@@ -113,22 +138,35 @@ def run(arguments: Arguments) -> None:
             choose(method, tuple(MODELS), "model")
             identity = {"set": name, "model": method, "part": arguments.part, **asdict(SETS[name])}
             identity["weights"] = weights if method == OURS else None
-            measure = functools.partial(_scores, arguments, name, MODELS[method](model))
+            measure = functools.partial(_row, arguments, name, MODELS[method](model))
             row = row_of(arguments.results, identity, measure)
             shown = f"MASE {row['mase']:.4f}, WQL {row['quantile_loss']:.4f}, coverage {row['coverage']:.3f}"
             print(f"{name:18} {method:15} {shown}, {row['seconds']:.1f} s", flush=True)
 
 
-def _scores(arguments: Arguments, name: str, forecaster: Forecaster) -> Mapping[str, Any]:
-    path = arguments.data_dir / f"{name}_dataset.tsf.gz"
+def _row(arguments: Arguments, name: str, forecaster: Forecaster) -> Mapping[str, Any]:
+    return {**score_set(arguments.data_dir, name, forecaster, arguments.part), "provenance": provenance()}
+
+
+def score_set(data_dir: Path, name: str, forecaster: Forecaster, part: Part) -> dict[str, float]:
+    """Score a forecaster on one horizon of every series of a set.
+
+    Args:
+        data_dir: folder of the sets.
+        name: a key of `SETS`.
+        forecaster: what forecasts.
+        part: the last horizon (test), or the one before it.
+
+    Raises:
+        UserError: if the set is not in the folder.
+    """
+    path = data_dir / f"{name}_dataset.tsf.gz"
     if not path.is_file():
         raise UserError(f"{path} is not there: say with --data-dir where the Monash sets are")
     data, of = read_tsf(path), SETS[name]
-    windows = 2 if arguments.part == "validation" else 1
-    origins = cut_origins(data, of.horizon, windows=windows, season=of.season)
+    origins = cut_origins(data, of.horizon, windows=2 if part == "validation" else 1, season=of.season)
     result = compare(origins[:1], {"it": forecaster}, of.horizon)
-    scores = asdict(result.scores["it"])
-    return {**scores, "series": len(origins[0].items), "provenance": provenance()}
+    return {**asdict(result.scores["it"]), "series": len(origins[0].items)}
 
 
 def table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str:

@@ -25,6 +25,7 @@ from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 from ..inference import forecast_frame, series_names
 from ..inputs import as_series, matching_series, with_known_future
 from .forecaster import ZeroShotForecaster
+from .seasons import periods_of
 from .settings import FineTuningConfig
 
 OURS = ("zero-shot", "fine-tuned")
@@ -307,7 +308,7 @@ class ZeroShotModel:
         columns = [table[one.name] for one in fields(Scores)]
         ranks = [merit(Scores(*row)) for row in zip(*columns, strict=True)]
         name = str(table["model"].iloc[int(np.argmin(ranks))])
-        methods: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()}
+        methods: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()} | _longer_seasons(data)
         methods |= {method: Statistical(method) for method in STATISTICS}
         return name, methods.get(name, self), table, ()
 
@@ -398,7 +399,7 @@ def baselines(
         origins: the cutoffs that they are to forecast from.
         statistics: whether to fit AutoETS and AutoTheta; None does where there are few enough values.
     """
-    chosen: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()}
+    chosen: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()} | _longer_seasons(data)
     values = sum(item.values.size for origin in origins for item in origin.past.items)
     if statistics or (statistics is None and values <= LARGEST_FOR_STATISTICS):
         return chosen | {name: Statistical(name) for name in STATISTICS}, []
@@ -408,6 +409,13 @@ def baselines(
             f"{left} left out: {values:,} values would take a minute or more; ask for them with --statistics"
         ]
     return chosen, []
+
+
+def _longer_seasons(data: SeriesData) -> dict[str, Forecaster]:
+    """Seasonal naive forecasts of the weeks and years that MASE does not count in, where a series has two of them."""
+    longest = max(item.length for item in data.items)
+    periods = [one for one in periods_of(data.freq) if season_length(data.freq) < one <= longest // 2]
+    return {f"seasonal naive {period}": SeasonalNaive(period) for period in periods}
 
 
 def _describe_choice(comparison: Comparison, used: str, refit: bool) -> str:
