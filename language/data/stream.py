@@ -49,10 +49,10 @@ class SegmentStream:
     predicts d_p. So every token is a target, and a document is always begun in the same way.
 
     *carry*: the documents of an epoch are shuffled and laid end to end, each padded to a multiple of `length`
-    positions, or packed. Each row of each rank gets an equal run of that and walks through it, `length` positions a batch. Every
-    token is a target exactly once an epoch. A row that begins within a document is `fresh` there. Rows may come to
-    their end before an epoch's last batch does: they are then filled with `IGNORED` targets, with several ranks
-    perhaps all rows of one of them.
+    positions, or packed. Each row of each rank gets an equal run of that and walks through it, `length` positions a
+    batch. Every token is a target exactly once an epoch. A row that begins within a document is `fresh` there. Rows may
+    come to their end before an epoch's last batch does, with several ranks perhaps all rows of one of them: they are
+    then filled with `IGNORED` targets, and packed left out.
 
     *random*: each row is a segment from a random place, always `fresh`. The document is drawn in proportion to its
     tokens, the place from those where a whole segment fits; a shorter document is taken whole, and packed what is left

@@ -156,7 +156,8 @@ class NeuralMemory(Configured):
         before = [tokens if document in new else range(0) for document in range(documents)]
         begun = laid_out(torch.cat([x[0], *persistent]), borders, before).unsqueeze(0)
         first = list(map(len, before))
-        ends = list(itertools.accumulate(b - a + n for n, (a, b) in zip(first, itertools.pairwise(borders))))
+        pairs = zip(first, itertools.pairwise(borders), strict=True)
+        ends = list(itertools.accumulate(b - a + more for more, (a, b) in pairs))
         qkv, recent = self._convolved(self.project(begun), [0, *ends], states, wanted)
         q, k, v, gates = self._mixed_inputs(begun, qkv)
         key = None

@@ -7,9 +7,9 @@ document sees. So there are few calls, and each document is computed as if it we
 """
 
 from collections import Counter, defaultdict
-from itertools import pairwise
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
