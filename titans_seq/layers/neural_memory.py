@@ -166,7 +166,7 @@ class NeuralMemory(Configured):
             waiting = k.new_zeros(documents, *k.shape[2:])
             for state, members in states:
                 if state is not None:
-                    waiting = waiting.index_copy(0, torch.tensor(members, device=x.device), state.key[:, 0])
+                    waiting = waiting.index_copy(0, torch.tensor(members, device=x.device), state.key[:, 0].to(k.dtype))
             starts = torch.tensor([0, *ends[:-1]], device=x.device)
             k = F.pad(k[:, :-1], (0, 0, 0, 0, 1, 0)).index_copy(1, starts, waiting.unsqueeze(0))
         stored = [(None if state is None else state.memory, members) for state, members in states]
