@@ -30,9 +30,10 @@ from forecasting.evaluation.statistical import SeasonalNaive, Statistical, each_
 from forecasting.forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 from forecasting.runs.fine_tuned import starting_model
 from forecasting.zero_shot.model import ZeroShotModel
-from forecasting.zero_shot.saving import SHIPPED, weights_of
+from forecasting.zero_shot.saving import SHIPPED
 from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError, choose
+from titans_seq.experiment.beginning import model_folder
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.rows import row_of
 from titans_seq.jsonl import read_rows
@@ -153,7 +154,7 @@ def run(arguments: Arguments) -> None:
     Raises:
         UserError: for an unknown set or model, or a set that is not in the data folder.
     """
-    folder = SHIPPED if arguments.weights is None else weights_of(arguments.weights)
+    folder = SHIPPED if arguments.weights is None else model_folder(arguments.weights)
     weights = file_hash(folder / WEIGHTS)
     model = starting_model(None if arguments.weights is None else str(arguments.weights))
     for name in arguments.sets:
