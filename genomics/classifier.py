@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -16,7 +17,7 @@ from titans_seq.progress import Progress
 
 from .evaluation import BootstrapOptions, Evaluation, evaluate
 from .models.classifier import Classifier
-from .runs.building import PRESET, classifier_for, new_encoder
+from .runs.building import AUTO, PRESET, chosen_strands, classifier_for, new_encoder
 from .runs.card import classifier_card
 from .runs.comparison import with_classes
 from .runs.plan import Plan, divided
@@ -105,7 +106,8 @@ class DNAClassifier(Predictor):
             hardware: what to run on, a single process.
             progress: what to show meanwhile.
             changes: other settings of the classifier, such as `strands="augment"`; those with a dot in their path as
-                `**{"encoder.directions": "both"}`.
+                `**{"encoder.directions": "both"}`. Strands that are not given, or "auto", are measured on the training
+                part.
 
         Raises:
             UserError: if the data cannot be read or learnt from, a setting does not fit, or `out` is taken.
@@ -119,18 +121,23 @@ class DNAClassifier(Predictor):
         _, divided_parts = next(divided(splits, plan))
         encoder = None if init is not None else new_encoder(preset)
         start = None if init is None else Path(init)
+        measured = changes.pop("strands", AUTO) if changes.get("strands", AUTO) == AUTO else None
         config = classifier_for(splits.train, encoder, init=start, changes=changes)
+        chosen: tuple[str, ...] = ()
+        if measured == AUTO:
+            strands, why = chosen_strands(divided_parts.train, config.tokenizer, training.seed)
+            config, chosen = replace(config, strands=strands), (why,)
         known = None if source == IN_MEMORY else plan
         if out is not None:
             trained = train_run(
-                divided_parts, Path(out), config, training, plan=known, init=start, overwrite=overwrite,
-                hardware=hardware, progress=progress,
+                divided_parts, Path(out), config, training, plan=known, init=start, chosen=chosen,
+                overwrite=overwrite, hardware=hardware, progress=progress,
             )  # fmt: skip
             assert trained is not None
             return cls._of(trained, parts=divided_parts, history=History.read(Path(out) / LOG))
-        run, model = new_run(divided_parts, config, training, known, start)
+        run, model = new_run(divided_parts, config, training, known, start, chosen)
         history = fit(
-            model, divided_parts.train, divided_parts.validation, training, hardware=hardware, progress=progress
+            model, divided_parts.train, divided_parts.validation, run.training, hardware=hardware, progress=progress
         )
         card = classifier_card(run, history, model)
         return cls(model, run.classes, hardware.device(), card=card, history=history, parts=divided_parts)

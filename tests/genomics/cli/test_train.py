@@ -43,6 +43,28 @@ def test_says_first_what_the_data_is_and_then_what_came_of_it(titans, parts, tmp
     assert f"titans dna predict {tmp_path / 'z'} new.fa" in out
 
 
+def test_what_the_data_chose_is_said_and_stored_and_a_better_simple_model_can_predict(titans, tmp_path, fasta):
+    from genomics.synthetic import planted_motifs
+
+    data = write_table(tmp_path / "d.csv", planted_motifs(160, 24, 1))
+    out = tmp_path / "z"
+    options = ("--preset", "tiny", "--lr", "1e-9", "--device", "cpu", "--progress", "none", *FAST)
+    code, printed, err = titans("train", data, "--out", out, *options, "--epochs", "1")
+    assert (code, err) == (0, "")
+    stored = read_config(out, TrainRun)
+    strands = stored.classifier.strands
+    said = [line for line in printed.splitlines() if line.startswith(f"strands {strands} (held-out loss of linear")]
+    assert said == list(stored.chosen[:1])
+    assert (stored.training.epochs, stored.training.patience, stored.training.mutations) == (1, 1, 0.05)
+    *_, before, command = printed.splitlines()
+    assert " is better on the test part: MCC " in before
+    assert command.split("--model ")[1] in ("kmers", "positions")
+    arguments = command.split()[2:]
+    arguments[arguments.index("new.fa")], arguments[arguments.index("scores.csv")] = fasta, tmp_path / "scores.csv"
+    assert titans(*arguments, "--progress", "none")[0] == 0
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 4
+
+
 def test_progress_lines_name_epochs_and_baselines(titans, parts, tmp_path):
     arguments = [*TINY[:-1], "lines"]
     code, _, err = titans(
