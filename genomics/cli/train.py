@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..runs.config import TrainRun, TrainSettings
     from ..runs.folds import Parts
     from ..runs.plan import Plan
-    from ..sequences.values import LabelledSequences
+    from ..sequences.values import LabelledSequences, Splits
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _start(options: Train) -> None:
     report = check(splits)
     print(render_short(report), flush=True)
     print("\n".join(chosen), flush=True)
-    _train_and_evaluate(options, parts, settings, options.init, render(report), chosen)
+    _train_and_evaluate(options, splits, parts, settings, options.init, render(report), chosen)
 
 
 def _resume(options: Train) -> None:
@@ -123,11 +123,13 @@ def _resume(options: Train) -> None:
     splits = load_splits(plan.data, plan.reading)
     settings = TrainSettings(stored.classifier, stored.training)
     init = None if stored.init is None else Path(stored.init)
-    _train_and_evaluate(options, list(divided(splits, plan)), settings, init, render(check(splits)))
+    parts = list(divided(splits, plan))
+    _train_and_evaluate(options, splits, parts, settings, init, render(check(splits)))
 
 
 def _train_and_evaluate(
     options: Train,
+    splits: "Splits",
     parts: "Parts",
     settings: "TrainSettings",
     init: Path | None,
@@ -140,6 +142,7 @@ def _train_and_evaluate(
 
     from ..runs.comparison import like_network
     from ..runs.config import CHECK, TrainRun, fold_folder
+    from ..runs.final import train_final
     from ..runs.folds import train_parts, trained_parts
     from .evaluation import Request, compare_and_show
     from .progress import note
@@ -158,34 +161,40 @@ def _train_and_evaluate(
         logger=run.logger,
         notify=lambda text: note(text, run.progress),
     )
+    plan, device = parts[0][0], options.hardware.device()
+    folders = [fold_folder(run.out, each.fold) for each, _ in parts]
+    to_use = run.out
+    if plan.parts.final:
+        note("training on all parts together", run.progress)
+        how = {"hardware": options.hardware, "progress": run.progress, "logger": run.logger}
+        to_use = train_final(folders, splits, run.out, **how)
     if not first:
         return
     write_text(run.out / CHECK, report + "\n")
-    plan, device = parts[0][0], options.hardware.device()
     runs, warnings = trained_parts(parts, run.out, device)
     tested = "test part" if parts[0][1].test is not None else "validation part, which also chose the epoch"
     if plan.fold is not None:
         tested = f"{len(parts)} folds, each held out once"
-    network = like_network(read_config(fold_folder(run.out, plan.fold), TrainRun), device)
+    network = like_network(read_config(folders[0], TrainRun), device)
     request = Request(options.comparison, plan.seed, network, run.progress)
     result = compare_and_show(runs, request, tested, run.out / EVALUATION, warnings)
-    print(f"the run is in {run.out}; {_next(result, run.out, tested)}")
+    print(f"the run is in {run.out}; {_next(result, run.out, to_use, tested)}")
 
 
-def _next(result: "Comparison", out: Path, tested: str) -> str:
-    """Say what to do with a run: predict by its model, or by a simple one that scores above it."""
+def _next(result: "Comparison", out: Path, to_use: Path, tested: str) -> str:
+    """Say what to do with a run: predict by the model to use, or by a simple one that scores above it."""
     from ..runs.comparison import MAIN_SCORES, PREDICTING
 
-    command = f"titans dna predict {out} new.fa --out scores.csv"
     better = result.better()
     if better is None:
-        return f"next:\n  {command}"
+        return f"next:\n  titans dna predict {to_use} new.fa --out scores.csv"
     score = next(name for name in MAIN_SCORES if name in better.scores)
     ours = result.evaluations[0].scores[score]
     said = f"{better.name} is better on the {tested}: {score.upper()} {better.scores[score]:.3f} against {ours:.3f}"
     if better.name not in PREDICTING:
         return f"{said}, so there is no use in predicting by it: see the whole of titans dna check for why"
-    return f"{said}; to predict by that:\n  {command} --model {PREDICTING[better.name]}"
+    command = f"titans dna predict {out} new.fa --out scores.csv --model {PREDICTING[better.name]}"
+    return f"{said}; to predict by that:\n  {command}"
 
 
 def _plan(options: Train) -> "Plan":

@@ -22,6 +22,8 @@ class PartConfig:
         groups: Keep near-duplicates (40 bases in common, on either strand) in one part.
         test_share: Share for testing where the data has no test part, in [0, 1); 0 tests on the validation part.
         validation_share: Share for validation where the data has no such part, in (0, 1).
+        final: Train once more on all parts together, for as many epochs as were best, into the folder final of the
+            run: the model to use, while the scores stay those of the one that saw neither validation nor test part.
 
     Raises:
         UserError: if a number is out of its range.
@@ -31,6 +33,7 @@ class PartConfig:
     groups: bool = False
     test_share: float = 0.1
     validation_share: float = 0.1
+    final: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.test_share < 1:

@@ -10,6 +10,7 @@ from genomics.runs import load_classifier
 from genomics.runs.config import TrainRun
 from genomics.runs.train_runs import train_run
 from tests.genomics.cli.conftest import FAST, TINY, write_table
+from titans_seq.experiment.history import History
 from titans_seq.experiment.record import read_config
 
 
@@ -63,6 +64,26 @@ def test_what_the_data_chose_is_said_and_stored_and_a_better_simple_model_can_pr
     arguments[arguments.index("new.fa")], arguments[arguments.index("scores.csv")] = fasta, tmp_path / "scores.csv"
     assert titans(*arguments, "--progress", "none")[0] == 0
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 4
+
+
+def test_the_final_model_is_trained_on_every_part_for_as_many_epochs_as_were_best(titans, parts, tmp_path, fasta):
+    out = tmp_path / "z"
+    options = (*TINY, "--strands", "given", "--baselines", "none", "--bootstrap", "0", "--final")
+    code, printed, err = titans("train", parts, "--out", out, *options, "--epochs", "2")
+    assert (code, err) == (0, "")
+    assert f"titans dna predict {out / 'final'} new.fa" in printed.splitlines()[-1]
+    assert "test part: 20 sequences\n" in printed
+    stored, first = read_config(out / "final", TrainRun), History.read(out / "log.jsonl")
+    assert stored.data.options["parts"]["train"]["sequences"] == 40 + 16 + 20
+    assert stored.training.epochs == first.best_epoch
+    assert titans("predict", out / "final", fasta, "--out", tmp_path / "s.csv", "--progress", "none")[0] == 0
+    code, _, err = titans("evaluate", out / "final", "--baselines", "none")
+    assert (code, "final has no test part: give --part, or labelled sequences" in err) == (2, True)
+    code, printed, _ = titans("train", parts, "--out", out, *options[:-1], "--folds", "2", "--final", "--overwrite")
+    assert code == 0
+    assert names(out) == ["check.txt", "evaluation", "final", "fold-1", "fold-2"]
+    # The test part is left out of the folds, and not of the final model.
+    assert read_config(out / "final", TrainRun).data.options["parts"]["train"]["sequences"] == 40 + 16 + 20
 
 
 def test_progress_lines_name_epochs_and_baselines(titans, parts, tmp_path):
