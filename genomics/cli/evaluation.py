@@ -16,7 +16,7 @@ from .options import ComparisonOptions
 from .progress import note
 
 _SHOWN = 41
-_FOLD_SCORES = ("accuracy", "mcc", "auroc", "r2", "spearman")
+_FOLD_SCORES = ("accuracy", "mcc", "auroc", "r2", "pearson", "spearman")
 
 
 @dataclass(frozen=True)

@@ -273,7 +273,14 @@ def test_other_kinds_of_labels(titans, tmp_path):
     labels = ("--label", "level", "--kind", "regression")
     code, out, _ = titans("train", tmp_path / "many.csv", "--out", tmp_path / "r", *TINY, *FAST, *labels)
     assert code == 0
-    assert "Spearman" in out
+    assert "Pearson  Spearman" in out
+    assert [one["name"] for one in models(tmp_path / "r")["models"]][1:] == [
+        "mean",
+        "length only",
+        "ridge on k-mers",
+        "ridge on positions",
+    ]
+    assert (tmp_path / "r" / "evaluation" / "scatter.png").is_file()
     (tmp_path / "a.fa").write_text(">one\nACGTACGT\n")
     for name, header in (("m", "probability_open,probability_bound"), ("r", "value")):
         assert titans("predict", tmp_path / name, tmp_path / "a.fa", "--out", tmp_path / f"{name}.csv")[0] == 0
