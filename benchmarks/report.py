@@ -20,6 +20,7 @@ from titans_seq.memory import PRESETS
 from . import (
     book,
     decoding,
+    dna_defaults,
     forecasting,
     genome,
     gpu,
@@ -174,6 +175,7 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "book": lambda: book.table(read_rows(book.RESULTS)),
         "dna": lambda: dna.overview(read_rows(DNA)),
         "dnavariants": lambda: dna.variants(read_rows(DNA)),
+        "dnadefaults": lambda: dna_defaults.table(read_rows(dna_defaults.RESULTS)),
         "dnasets": lambda: dna.markdown(read_rows(DNA), heading="###"),
         "genome": lambda: genome.table(json.loads(genome.RESULTS.read_text(encoding="utf-8"))),
         "motifpairs": lambda: motif_pairs.table(read_rows(motif_pairs.RESULTS)),
