@@ -22,6 +22,7 @@ from . import (
     decoding,
     dna_defaults,
     forecasting,
+    front_page,
     genome,
     gpu,
     gpu_tables,
@@ -29,6 +30,7 @@ from . import (
     long_text,
     memories,
     motif_pairs,
+    paper,
     profile_block,
     shakespeare,
 )
@@ -180,6 +182,10 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "genome": lambda: genome.table(json.loads(genome.RESULTS.read_text(encoding="utf-8"))),
         "motifpairs": lambda: motif_pairs.table(read_rows(motif_pairs.RESULTS)),
         "longtext": lambda: long_text.table(json.loads(long_text.RESULTS.read_text(encoding="utf-8"))["rows"]),
+        "ablation": lambda: paper.table("ablation", read_rows(paper.RESULTS)),
+        "depth": lambda: paper.table("depth", read_rows(paper.RESULTS)),
+        "throughput": lambda: paper.table("throughput", read_rows(paper.RESULTS)),
+        "frontpage": lambda: front_page.front_page({name: makers[name]() for name in front_page.NEEDS}),
     }
     return {name: makers[name]() for name in names}
 
