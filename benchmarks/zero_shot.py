@@ -202,9 +202,8 @@ def table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str:
         part: test or validation.
     """
     scores: dict[str, dict[str, tuple[float, float | None]]] = {}
-    for row in rows:
-        if row["part"] == part:
-            scores.setdefault(row["model"], {})[row["set"]] = (row["mase"], row["quantile_loss"])
+    for row in _of_part(rows, part):
+        scores.setdefault(row["model"], {})[row["set"]] = (row["mase"], row["quantile_loss"])
     if part == "test":
         for row in csv.DictReader(PUBLISHED.read_text(encoding="utf-8").splitlines()):
             wql = float(row["wql"]) if row["wql"] else None
@@ -226,9 +225,8 @@ def coverage_table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str
         part: test or validation.
     """
     held: dict[str, dict[str, float]] = {}
-    for row in rows:
-        if row["part"] == part:
-            held.setdefault(row["model"], {})[row["set"]] = 100 * row["coverage"]
+    for row in _of_part(rows, part):
+        held.setdefault(row["model"], {})[row["set"]] = 100 * row["coverage"]
     names = [name for name in SETS if any(name in own for own in held.values())]
     lines = ["| values in 80% intervals, % | " + " | ".join(names) + " | mean |", "|---" * (len(names) + 2) + "|"]
     for model, own in held.items():
@@ -236,6 +234,12 @@ def coverage_table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str
         mean = f"{np.mean(list(own.values())):.0f}" if len(own) == len(names) else "-"
         lines.append(f"| {model} | {' | '.join(cells)} | {mean} |")
     return "\n".join(lines)
+
+
+def _of_part(rows: Sequence[Mapping[str, Any]], part: str) -> list[Mapping[str, Any]]:
+    """The rows of a part, in the order of `MODELS`."""
+    order = list(MODELS)
+    return sorted((row for row in rows if row["part"] == part), key=lambda row: order.index(row["model"]))
 
 
 def _cell(scores: tuple[float, float | None] | None) -> str:
