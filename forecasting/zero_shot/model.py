@@ -18,7 +18,6 @@ from ..data.joining import continued
 from ..data.steps import season_length
 from ..evaluation.best import choose_best
 from ..evaluation.conformal import Calibration, at_least, calibrate
-from ..evaluation.metrics import seasonal_error
 from ..evaluation.origins import Comparison, Origin, Scores, compare, cut_origins, merit
 from ..evaluation.statistical import SeasonalNaive, Statistical
 from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster
@@ -58,7 +57,7 @@ class ZeroShotModel:
         options: how frames are read.
         horizon: steps to forecast unless others are asked for; None for a model that has seen no data.
         context: the latest rows of the series it was fitted on, which `predict` continues; None likewise.
-        calibration: offsets of its quantiles; None where too little of the past could be looked at.
+        calibration: of its quantiles; None where too little of the past could be looked at.
         scores: what each candidate and baseline came to on the rows held out, with `used`; None without training.
         levels: of the quantiles.
         non_negative: whether forecasts are cut off at 0; None does so for series of counts.
@@ -234,9 +233,7 @@ class ZeroShotModel:
         """Forecast series, calibrated and within their bounds; see `Forecaster`."""
         forecast = self.forecaster.forecast(data, horizon, self.levels)
         if self.calibration is not None:
-            steps = season_length(data.freq)
-            scale = np.stack([seasonal_error(item.values, steps) for item in data.items])
-            forecast = self.calibration.apply(forecast, scale)
+            forecast = self.calibration.apply(forecast)
         forecast = at_least(forecast, 0.0, self._bounded(data))
         return forecast.at(levels)
 
