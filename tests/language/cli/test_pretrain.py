@@ -20,6 +20,7 @@ from titans_seq.models import language_model
 from titans_seq.models.saving import load_model
 
 SMALL = "--preset tiny-lmm --max-steps 2 --length 32 --batch-tokens 64 --checkpoint-every 1".split()
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 TEXT = "To be, or not to be: that is the question.\n" * 60
 
 
