@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from titans_seq.errors import UserError
 
+from ..bounds import cut_at_zero
 from ..data import (
     FrameOptions,
     SeriesData,
@@ -147,7 +148,8 @@ def predict(options: "Predict") -> None:
         for number, data in enumerate(itertools.chain([task.data], task.further)):
             if future is not None:
                 data = with_known_future(data, future, task.model.options, task.horizon)
-            plain = forecast_frame(data, chosen.forecast(data, task.horizon, levels))
+            forecast = chosen.forecast(data, task.horizon, levels)
+            plain = forecast_frame(data, cut_at_zero(forecast, data, options.non_negative or None))
             frame = own_names(plain, data)
             if writer is not None:
                 writer.write(frame)

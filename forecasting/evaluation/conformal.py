@@ -1,7 +1,7 @@
 """Conformal calibration: shift every quantile by what past forecasts from it came to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -110,17 +110,3 @@ def _left_out_coverage(origins: Sequence[Origin], forecasts: Sequence[Forecast],
         hit = (own[..., 0] >= offsets[:, 0]) & (own[..., -1] <= offsets[:, -1])
         inside, count = inside + int(hit[seen].sum()), count + int(seen.sum())
     return inside / count if count else float("nan")
-
-
-def at_least(forecast: Forecast, bound: float, rows: np.ndarray) -> Forecast:
-    """Cut mean and quantiles off from below.
-
-    Args:
-        forecast: of N items of V channels.
-        bound: the least value that there can be.
-        rows: bool `[N, V]`, for which series.
-    """
-    mine = rows[:, None]
-    mean = np.where(mine, np.maximum(forecast.mean, bound), forecast.mean)
-    quantiles = np.where(mine[..., None], np.maximum(forecast.quantiles, bound), forecast.quantiles)
-    return replace(forecast, mean=mean, quantiles=quantiles)

@@ -13,11 +13,12 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
+from ..bounds import cut_at_zero
 from ..data import FrameOptions, SeriesData
 from ..data.joining import continued
 from ..data.steps import season_length
 from ..evaluation.best import choose_best
-from ..evaluation.conformal import Calibration, at_least, calibrate
+from ..evaluation.conformal import Calibration, calibrate
 from ..evaluation.metrics import seasonal_error
 from ..evaluation.origins import Comparison, Origin, Scores, compare, cut_origins, merit
 from ..evaluation.statistical import SeasonalNaive, Statistical
@@ -237,13 +238,7 @@ class ZeroShotModel:
             steps = season_length(data.freq)
             scale = np.stack([seasonal_error(item.values, steps) for item in data.items])
             forecast = self.calibration.apply(forecast, scale)
-        forecast = at_least(forecast, 0.0, self._bounded(data))
-        return forecast.at(levels)
-
-    def _bounded(self, data: SeriesData) -> np.ndarray:
-        if self.non_negative is not None:
-            return np.full((len(data.items), len(data.channels)), self.non_negative)
-        return np.stack([are_counts(item.values) for item in data.items])
+        return cut_at_zero(forecast.at(levels), data, self.non_negative)
 
     def backtest(
         self,
@@ -347,24 +342,6 @@ class ZeroShotModel:
                 raise UserError("the model has seen no data: give predict a frame or series")
             return self.context
         return as_series(data, self.options)
-
-
-def are_counts(values: np.ndarray) -> np.ndarray:
-    """Say of each channel whether it counts something: whole numbers of at least 0.
-
-    Args:
-        values: `[T, V]`, NaN where missing.
-
-    Returns:
-        Bool `[V]`.
-
-    Example:
-        >>> are_counts(np.array([[0.0, 1.5], [3.0, 2.0]])).tolist()
-        [True, False]
-    """
-    seen = np.isfinite(values)
-    whole = ~seen | ((values >= 0) & (values == np.floor(values)))
-    return whole.all(0) & seen.any(0)
 
 
 def past_origins(data: SeriesData, horizon: int, most: int = MOST_WINDOWS, series: int = MOST_SERIES) -> list[Origin]:

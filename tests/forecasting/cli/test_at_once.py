@@ -51,6 +51,18 @@ def test_a_file_is_forecast_at_once(data: Path, tmp_path: Path, capsys: pytest.C
     assert forecast["mean"].between(8, 12).all()
 
 
+def test_forecasts_are_cut_off_at_zero_where_asked(data: Path, tmp_path: Path) -> None:
+    near = pd.read_csv(data, dtype={"shop": str})
+    write_frame(tmp_path / "a.csv", near.assign(sold=near["sold"] - 9.9))
+    lows = []
+    for option in ([], ["--non-negative"]):
+        command = ["forecast", "predict", str(tmp_path / "a.csv"), *HORIZON, "--levels", "0.01", "0.5", *option]
+        assert main([*command, "--out", str(tmp_path / "f.csv")]) == 0
+        lows.append(pd.read_csv(tmp_path / "f.csv")["0.01"].min())
+    assert lows[0] < 0
+    assert lows[1] == 0
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_long_file_is_forecast_in_parts(
     tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
