@@ -233,7 +233,7 @@ def _print_calibration(model: "ZeroShotModel") -> None:
     if calibration is None:
         print("intervals are not calibrated: too little of the past can be looked at")
         return
-    low, high = calibration.levels[0], calibration.levels[-1]
+    low, high = model.levels[0], model.levels[-1]
     after = "" if calibration.after != calibration.after else f", {calibration.after:.0%} with calibration"
     print(f"intervals {low:g} to {high:g} held {calibration.before:.0%} of past values before calibration{after}")
 

@@ -19,7 +19,6 @@ from ..data.joining import continued
 from ..data.steps import season_length
 from ..evaluation.best import choose_best
 from ..evaluation.conformal import Calibration, calibrate
-from ..evaluation.metrics import seasonal_error
 from ..evaluation.origins import Comparison, Origin, Scores, compare, cut_origins, merit
 from ..evaluation.statistical import SeasonalNaive, Statistical
 from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster
@@ -44,6 +43,8 @@ MOST_WINDOWS = 5
 """Past cutoffs of a calibration that has values enough."""
 TELLING_VALUES = 100
 """Past values that a calibration looks at, if there are as many."""
+TELLING_WINDOWS = 15
+"""Past windows of all series that it looks at, likewise."""
 MOST_HELD_OUT = 3
 """Cutoffs whose futures are held out from training, at most."""
 SHARE_OF_PAST = 0.4
@@ -59,7 +60,7 @@ class ZeroShotModel:
         options: how frames are read.
         horizon: steps to forecast unless others are asked for; None for a model that has seen no data.
         context: the latest rows of the series it was fitted on, which `predict` continues; None likewise.
-        calibration: offsets of its quantiles; None where too little of the past could be looked at.
+        calibration: of its quantiles; None where too little of the past could be looked at.
         scores: what each candidate and baseline came to on the rows held out, with `used`; None without training.
         levels: of the quantiles.
         non_negative: whether forecasts are cut off at 0; None does so for series of counts.
@@ -114,8 +115,9 @@ class ZeroShotModel:
             raise UserError(f"horizon must be at least 1 step, got {horizon}")
         series = as_series(data, self.options)
         # Few short forecasts say little: then more cutoffs are looked at.
-        one = horizon * len(series.items) * len(series.channels)
-        origins = past_origins(series, horizon, max(MOST_WINDOWS, -(-TELLING_VALUES // one)))
+        one = len(series.items) * len(series.channels)
+        most = max(MOST_WINDOWS, -(-TELLING_VALUES // (horizon * one)), -(-TELLING_WINDOWS // one))
+        origins = past_origins(series, horizon, most)
         if not origins:
             return replace(self, calibration=None)
         forecasts = [self.forecaster.forecast(origin.past, horizon, self.levels) for origin in origins]
@@ -235,9 +237,7 @@ class ZeroShotModel:
         """Forecast series, calibrated and within their bounds; see `Forecaster`."""
         forecast = self.forecaster.forecast(data, horizon, self.levels)
         if self.calibration is not None:
-            steps = season_length(data.freq)
-            scale = np.stack([seasonal_error(item.values, steps) for item in data.items])
-            forecast = self.calibration.apply(forecast, scale)
+            forecast = self.calibration.apply(forecast)
         return cut_at_zero(forecast.at(levels), data, self.non_negative)
 
     def backtest(
