@@ -26,6 +26,7 @@ from . import (
     gpu_tables,
     long_context,
     long_text,
+    long_text_recall,
     memories,
     motif_pairs,
     profile_block,
@@ -177,6 +178,7 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "dnasets": lambda: dna.markdown(read_rows(DNA), heading="###"),
         "genome": lambda: genome.table(json.loads(genome.RESULTS.read_text(encoding="utf-8"))),
         "motifpairs": lambda: motif_pairs.table(read_rows(motif_pairs.RESULTS)),
+        "textrecall": lambda: long_text_recall.table(read_rows(long_text_recall.RESULTS)),
         "longtext": lambda: long_text.table(json.loads(long_text.RESULTS.read_text(encoding="utf-8"))["rows"]),
     }
     return {name: makers[name]() for name in names}
