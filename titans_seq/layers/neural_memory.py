@@ -29,6 +29,7 @@ from titans_seq.layers.row_state import Ragged, check_state
 from titans_seq.layers.unit_length import unit_queries_and_keys
 from titans_seq.memory import LinearMemory, MemoryState, initial_weights, read_memory
 from titans_seq.ops import memory_scan
+from titans_seq.ops.inputs import Scan
 
 # A longer sequence runs in pieces of so many tokens, which gives the same numbers with temporaries of bounded size.
 TOKENS_PER_PIECE = 16384
@@ -233,6 +234,21 @@ class NeuralMemory(Configured):
             y = y + self._slow(q.transpose(1, 2).to(x.dtype))
         return self.output(self.norm(y).flatten(-2))
 
+    def scan(self, x: Tensor, state: NeuralMemoryState | None = None) -> Scan:
+        """Return what a piece asks of the memory, as one value: queries, keys, values, gates and the state before.
+
+        Args:
+            x: `[B, T, dim]`.
+            state: as in `forward`.
+
+        Returns:
+            A call of the memory over T tokens, behind the persistent ones where a sequence starts. Values are those
+            that the slow weights do not know.
+        """
+        q, k, v, gates, _ = self._memory_inputs(self._begun(x, state), state)
+        before = self.initial_state() if state is None else state.memory
+        return Scan(q, k, v, **gates, state=before, rule=self.config.rule, chunk_size=self.config.chunk_size)
+
     def inspect(self, x: Tensor, state: NeuralMemoryState | None = None) -> dict[str, Tensor]:
         """Return what happens at each token of a piece: its gates, and how much it surprises.
 
@@ -243,26 +259,26 @@ class NeuralMemory(Configured):
         Returns:
             Of `lr`, `momentum`, `decay` and `threshold` those that the rule reads, `[B, T, H]` or `[B, T, H, .]` with
             gates per layer or channel, and `surprise`, the inner loss at the weights that its gradient is taken at,
-            `[B, T, H]`.
+            `[B, T, H]`. `titans_seq.inspection` has more.
         """
-        length, x = x.shape[1], self._begun(x, state)
-        _, k, v, gates, _ = self._memory_inputs(x, state)
+        scan = self.scan(x, state)
+        gates = {name: getattr(scan, name) for name in ("lr", "momentum", "decay", "threshold")}
         predicted, _ = memory_scan(
-            k,
-            k,
-            v,
+            scan.k,
+            scan.k,
+            scan.v,
             **gates,
-            state=self.initial_state() if state is None else state.memory,
-            rule=replace(self.config.rule, read="chunk_start"),
-            chunk_size=self.config.chunk_size,
+            state=scan.state,
+            rule=replace(scan.rule, read="chunk_start"),
+            chunk_size=scan.chunk_size,
             backend=self.config.backend,
             return_state=False,
         )
-        dtype = gates["lr"].dtype
-        threshold = None if gates["threshold"] is None else gates["threshold"].unsqueeze(-1)
-        surprise = self.config.rule.bias.loss(predicted.to(dtype), v.to(dtype), threshold)
+        dtype = scan.lr.dtype
+        threshold = None if scan.threshold is None else scan.threshold.unsqueeze(-1)
+        surprise = scan.rule.bias.loss(predicted.to(dtype), scan.v.to(dtype), threshold)
         seen = {**gates, "surprise": surprise}
-        return {name: values[:, -length:] for name, values in seen.items() if values is not None}
+        return {name: values[:, -x.shape[1] :] for name, values in seen.items() if values is not None}
 
     def _begun(self, x: Tensor, state: NeuralMemoryState | None) -> Tensor:
         """x, behind the persistent tokens where a sequence starts."""
