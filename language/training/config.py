@@ -117,10 +117,10 @@ class PretrainConfig:
             disturbed less.
         seed: Seed of initial weights and order.
         precision: Precision of the arithmetic, as Lightning names it; memories stay in float32.
-        compile: Compile the model with torch.compile.
+        compile: Compile the model with torch.compile; only with --no-pack, as packed batches are all unlike.
 
     Raises:
-        UserError: if a number is out of its range.
+        UserError: if a number is out of its range, or a compiled model is to read packed documents.
     """
 
     steps: Annotated[int | None, arg(name="max-steps", help_behavior_hint="")] = None
@@ -134,6 +134,11 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, seed=0, write_cost=0)
+        if self.compile and self.batches.pack:
+            raise UserError(
+                "a compiled model would be compiled anew for every batch of packed documents: add --no-pack, or leave "
+                "out --compile"
+            )
         if self.steps is not None:
             require_at_least(self, steps=1)
 
