@@ -1,6 +1,5 @@
 """Plain words for what was measured of a memory."""
 
-
 from titans_seq.inspection.results import MemoryInspection, Use
 
 UNUSED = 0.01
