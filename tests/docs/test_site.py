@@ -66,7 +66,7 @@ def _words(text: str) -> str:
 def test_the_site_builds(tmp_path: Path) -> None:
     """Strictly: a link that leads nowhere, a page that no menu has or a name without a docstring fails it."""
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path],
         cwd=REPOSITORY,
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
