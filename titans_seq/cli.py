@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from titans_seq.errors import Terminated, UserError, choose
-
-DISTRIBUTION = "titans-seq"
-OUR_PACKAGES = ("titans_seq", "forecasting", "genomics", "language")
+from titans_seq.extras import DISTRIBUTION, needing
 
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -40,6 +38,10 @@ GROUPS: dict[str, Group] = {
     ),
     "lm": Group("language.cli.main:main", "train, read with, evaluate and talk to language models", extra="language"),
     "dna": Group("genomics.cli.main:main", "train, evaluate, use and explain classifiers of DNA", extra="genomics"),
+    "inspect": Group("titans_seq.inspecting:main", "see whether the memories of any run are used, and how"),
+    "plan": Group(
+        "language.cli.plan:main", "what a model costs: parameters, FLOPs, memory, hours on a device", extra="language"
+    ),
     "env": Group("titans_seq.env:main", "show versions, devices and the backend that would run"),
 }
 
@@ -50,6 +52,8 @@ examples:
   titans lm pretrain --preset tiny-mac --data shards/ --out runs/y
   titans lm --help
   titans dna train data/ --out runs/z
+  titans inspect runs/y book.txt --out seen/
+  titans plan --preset mac-340m --device h100
   titans env --json"""
 
 
@@ -108,18 +112,9 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _run_group(name: str, group: Group, arguments: Sequence[str]) -> int:
     module_name, function_name = group.target.split(":")
-    try:
+    with needing(f"`titans {name}`", group.extra):
         entry = getattr(importlib.import_module(module_name), function_name)
         return entry(arguments, f"titans {name}") or 0
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        # A module of our own that is not found is a defect of the program, and deserves its traceback.
-        if group.extra is None or not missing or missing in OUR_PACKAGES:
-            raise
-        raise UserError(
-            f"`titans {name}` needs the package '{missing}', which is not installed: "
-            f"run pip install '{DISTRIBUTION}[{group.extra}]'"
-        ) from error
 
 
 def _help() -> str:

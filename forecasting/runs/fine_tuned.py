@@ -14,6 +14,7 @@ from pathlib import Path
 
 from titans_seq.config import parse_yaml
 from titans_seq.errors import UserError
+from titans_seq.experiment.beginning import model_folder
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import CONFIG, DataRecord, Origin, read_config, write_config
 from titans_seq.experiment.run_folder import CHECKPOINTS
@@ -24,7 +25,6 @@ from titans_seq.progress import Progress
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series
 from ..zero_shot.model import ZeroShotModel
-from ..zero_shot.saving import weights_of
 from ..zero_shot.settings import FineTuningConfig
 from ..zero_shot.storage import load_zero_shot
 from .config import RUNS
@@ -71,7 +71,7 @@ def starting_model(init: str | None, options: FrameOptions = FrameOptions()) -> 
     Raises:
         UserError: if the folder holds no zero-shot model.
     """
-    model = ZeroShotModel.pretrained() if init is None else load_zero_shot(weights_of(Path(init)))
+    model = ZeroShotModel.pretrained() if init is None else load_zero_shot(model_folder(Path(init)))
     return ZeroShotModel(model.forecaster, options=options)
 
 

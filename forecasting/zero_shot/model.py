@@ -18,13 +18,13 @@ from ..data.joining import continued
 from ..data.steps import season_length
 from ..evaluation.best import choose_best
 from ..evaluation.conformal import Calibration, at_least, calibrate
-from ..evaluation.metrics import seasonal_error
 from ..evaluation.origins import Comparison, Origin, Scores, compare, cut_origins, merit
 from ..evaluation.statistical import SeasonalNaive, Statistical
 from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 from ..inference import forecast_frame, series_names
 from ..inputs import as_series, matching_series, with_known_future
 from .forecaster import ZeroShotForecaster
+from .seasons import periods_of
 from .settings import FineTuningConfig
 
 OURS = ("zero-shot", "fine-tuned")
@@ -57,7 +57,7 @@ class ZeroShotModel:
         options: how frames are read.
         horizon: steps to forecast unless others are asked for; None for a model that has seen no data.
         context: the latest rows of the series it was fitted on, which `predict` continues; None likewise.
-        calibration: offsets of its quantiles; None where too little of the past could be looked at.
+        calibration: of its quantiles; None where too little of the past could be looked at.
         scores: what each candidate and baseline came to on the rows held out, with `used`; None without training.
         levels: of the quantiles.
         non_negative: whether forecasts are cut off at 0; None does so for series of counts.
@@ -233,9 +233,7 @@ class ZeroShotModel:
         """Forecast series, calibrated and within their bounds; see `Forecaster`."""
         forecast = self.forecaster.forecast(data, horizon, self.levels)
         if self.calibration is not None:
-            steps = season_length(data.freq)
-            scale = np.stack([seasonal_error(item.values, steps) for item in data.items])
-            forecast = self.calibration.apply(forecast, scale)
+            forecast = self.calibration.apply(forecast)
         forecast = at_least(forecast, 0.0, self._bounded(data))
         return forecast.at(levels)
 
@@ -307,7 +305,7 @@ class ZeroShotModel:
         columns = [table[one.name] for one in fields(Scores)]
         ranks = [merit(Scores(*row)) for row in zip(*columns, strict=True)]
         name = str(table["model"].iloc[int(np.argmin(ranks))])
-        methods: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()}
+        methods: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()} | _longer_seasons(data)
         methods |= {method: Statistical(method) for method in STATISTICS}
         return name, methods.get(name, self), table, ()
 
@@ -398,7 +396,7 @@ def baselines(
         origins: the cutoffs that they are to forecast from.
         statistics: whether to fit AutoETS and AutoTheta; None does where there are few enough values.
     """
-    chosen: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()}
+    chosen: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()} | _longer_seasons(data)
     values = sum(item.values.size for origin in origins for item in origin.past.items)
     if statistics or (statistics is None and values <= LARGEST_FOR_STATISTICS):
         return chosen | {name: Statistical(name) for name in STATISTICS}, []
@@ -408,6 +406,13 @@ def baselines(
             f"{left} left out: {values:,} values would take a minute or more; ask for them with --statistics"
         ]
     return chosen, []
+
+
+def _longer_seasons(data: SeriesData) -> dict[str, Forecaster]:
+    """Seasonal naive forecasts of the weeks and years that MASE does not count in, where a series has two of them."""
+    longest = max(item.length for item in data.items)
+    periods = [one for one in periods_of(data.freq) if season_length(data.freq) < one <= longest // 2]
+    return {f"seasonal naive {period}": SeasonalNaive(period) for period in periods}
 
 
 def _describe_choice(comparison: Comparison, used: str, refit: bool) -> str:

@@ -88,9 +88,10 @@ class HeadOptions:
 
     pooling: Maybe[Literal["mean", "mean-max", "last", "attention"]] = short("pooling")
     """How the features of all steps become those of the sequence; mean-max if not given."""
-    strands: Maybe[Literal["given", "augment", "average", "equivariant"]] = short("strands")
-    """As given (taken if not given); average: the mean of both in prediction; augment: that, and either at random in
-    training; equivariant: the mean of both in training, too."""
+    strands: Maybe[Literal["auto", "given", "augment", "average", "equivariant"]] = short("strands")
+    """As given; average: the mean of both in prediction; augment: that, and either at random in training; equivariant:
+    the mean of both in training, too. auto (taken if not given): given or augment, whichever quick linear models find
+    on the training part."""
 
 
 def encoder_of(options: EncoderOptions, init: "Path | None" = None) -> "tuple[EncoderConfig, Tokenizer] | None":

@@ -111,11 +111,10 @@ def resolve(options: Pretrain) -> "RunConfig":
 
 
 def _model(options: Pretrain, vocabulary: int) -> "CausalLMConfig":
+    from titans_seq.experiment.beginning import model_folder
     from titans_seq.models import language_model
     from titans_seq.models.presets import with_hard_gates
     from titans_seq.models.saving import load_model
-
-    from ..runs.runs import model_folder
 
     try:
         if options.preset is not None:

@@ -22,6 +22,8 @@ class BatchConfig:
         tokens: Tokens of an optimiser step, over all devices: a multiple of rows * length * devices, whose multiplier
             is how many batches are accumulated.
         mode: Read documents through and carry state from segment to segment, or read segments from anywhere.
+        pack: Documents fill segments end to end, each read as if it were alone; else a segment holds one document, and
+            the rest of it is padding.
 
     Raises:
         UserError: if a number is out of its range.
@@ -31,6 +33,7 @@ class BatchConfig:
     rows: Annotated[int | None, arg(help_behavior_hint="")] = None
     tokens: Annotated[int, arg(name="batch-tokens")] = 2048
     mode: Mode = "carry"
+    pack: bool = True
 
     def __post_init__(self) -> None:
         require_at_least(self, length=1)

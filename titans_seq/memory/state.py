@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import is_fake
 
 from titans_seq.state import State
 
@@ -14,8 +15,9 @@ def _is_zero(tensor: Tensor) -> bool:
     """Whether `tensor` is one zero repeated all over, as `MemoryState.initial` makes it."""
     if any(stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1):
         return False
-    # Elsewhere than on a CPU, reading the number would make everything wait for it.
-    readable = tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+    # Elsewhere than on a CPU, reading the number would make everything wait for it; and where only shapes are followed
+    # there is none.
+    readable = tensor.device.type == "cpu" and not torch.compiler.is_compiling() and not is_fake(tensor)
     return not (readable and tensor.numel() and tensor.flatten()[0].item())
 
 

@@ -6,10 +6,10 @@ wanted. Where it is not, a tail is filled up to a whole chunk with copies of its
 document sees. So there are few calls, and each document is computed as if it were alone.
 """
 
-import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from titans_seq.memory import MemoryState
 from titans_seq.ops.inputs import Scan
 
 Run = Callable[[Scan, bool], tuple[Tensor, MemoryState | None]]
+
+_FILLED = 8
+"""A call for documents that end takes about as long as so many chunks of padding do."""
 
 _PER_TOKEN = ("q", "k", "v", "lr", "momentum", "decay", "threshold")
 
@@ -51,7 +54,7 @@ def documents_of(scan: Scan, cu_seqlens: Tensor | None) -> list[range]:
     batch, length = scan.k.shape[:2]
     if cu_seqlens is None:
         return [range(row * length, (row + 1) * length) for row in range(batch)]
-    return [range(*pair) for pair in itertools.pairwise(borders_of(cu_seqlens, batch, length))]
+    return [range(*pair) for pair in pairwise(borders_of(cu_seqlens, batch, length))]
 
 
 @torch.compiler.disable()
@@ -122,8 +125,8 @@ def _plan(lengths: Sequence[int], positions: Sequence[int], chunk_size: int, kep
     left = [length - begun for length, begun in zip(lengths, done, strict=True)]
     chunks = [n // chunk_size if i in kept else -(-n // chunk_size) for i, n in enumerate(left)]
     walked, going = 0, sorted(range(len(lengths)), key=lambda i: -chunks[i])
-    for count in sorted(set(chunks) - {0}):
-        going = [i for i in going if chunks[i] >= count]
+    for count in _stops(chunks, kept):
+        going = [i for i in going if chunks[i] > walked]
         yield _Piece(going, [done[i] + walked * chunk_size for i in going], (count - walked) * chunk_size)
         walked = count
     tails = defaultdict(list)
@@ -132,6 +135,23 @@ def _plan(lengths: Sequence[int], positions: Sequence[int], chunk_size: int, kep
             tails[left[i] % chunk_size].append(i)
     for length, members in tails.items():
         yield _Piece(members, [lengths[i] - length for i in members], length)
+
+
+def _stops(chunks: Sequence[int], kept: set[int]) -> list[int]:
+    """Return the numbers of chunks after which a call ends: where documents do, unless it is cheaper to fill them up.
+
+    Example:
+        >>> _stops([1, 2, 2, 30, 40], kept=set()), _stops([1, 2, 2, 30, 40], kept={0})
+        ([2, 30, 40], [1, 2, 30, 40])
+    """
+    ending, stops, filled = Counter(chunks), [], 0
+    counts = sorted(set(chunks) - {0})
+    for count, following in pairwise(counts):
+        filled += ending[count]
+        if filled * (following - count) > _FILLED or any(chunks[i] == count for i in kept):
+            stops.append(count)
+            filled = 0
+    return [*stops, *counts[-1:]]
 
 
 def _tokens_of(plan: Sequence[_Piece], documents: Sequence[range]) -> tuple[list[Tensor], Tensor]:

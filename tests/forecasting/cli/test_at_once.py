@@ -1,11 +1,15 @@
 """`titans forecast` on a data file: forecasts without a run, training from pretrained weights, updates."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from forecasting.cli import at_once
+from forecasting.data import read_series_batches
+from forecasting.data.writing import write_frame
 from titans_seq.cli import main
 
 HORIZON = ["--horizon", "5", "--id", "shop"]
@@ -45,6 +49,30 @@ def test_a_file_is_forecast_at_once(data: Path, tmp_path: Path, capsys: pytest.C
     assert forecast["day"].iloc[0] == pd.Timestamp("2024-03-01")
     assert len(forecast) == 10
     assert forecast["mean"].between(8, 12).all()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_long_file_is_forecast_in_parts(
+    tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = pd.date_range("2024-01-01", periods=30, freq="D")
+    frames = [pd.DataFrame({"shop": f"{n:03}", "day": days, "sold": n + np.arange(30) / 8}) for n in range(40)]
+    path, out = tmp_path / f"sales{suffix}", tmp_path / f"forecast{suffix}"
+    write_frame(path, pd.concat(frames))
+    command = ["forecast", "predict", str(path), *HORIZON, "--no-calibration"]
+    assert main([*command, "--out", str(tmp_path / f"whole{suffix}")]) == 0
+    monkeypatch.setattr(at_once, "read_series_batches", functools.partial(read_series_batches, rows=300))
+    assert main([*command, "--out", str(out)]) == 0
+    assert "... 40 series are forecast" in capsys.readouterr().out
+    read = pd.read_parquet if suffix == ".parquet" else functools.partial(pd.read_csv, dtype={"shop": str})
+    pd.testing.assert_frame_equal(read(out), read(tmp_path / f"whole{suffix}"), rtol=1e-4)
+    # A fault in a later part leaves the earlier forecast as it was.
+    before = out.read_bytes()
+    write_frame(path, pd.concat([*frames, frames[0]]))
+    assert main([*command, "--out", str(out)]) == 2
+    assert "sort the file" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([path.name, out.name, f"whole{suffix}"])
 
 
 def test_the_best_of_several_may_forecast(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

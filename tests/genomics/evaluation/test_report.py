@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from genomics.evaluation import BootstrapOptions, Evaluation, class_table, evaluate_outputs, markdown, table
-from genomics.evaluation.pictures import draw_calibration, draw_confusion, draw_precision_recall, draw_roc
+from genomics.evaluation.pictures import (
+    draw_calibration,
+    draw_confusion,
+    draw_precision_recall,
+    draw_roc,
+    draw_scatter,
+)
 from titans_seq.errors import UserError
 
 OPTIONS = BootstrapOptions(repeats=20)
@@ -89,3 +95,12 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no curve can be drawn for model: the data has sequences of one class only"):
         draw_roc(lone, tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_values_are_drawn_over_what_was_observed(tmp_path: Path) -> None:
+    draw_scatter(values(), tmp_path / "scatter.svg")
+    drawn = (tmp_path / "scatter.svg").read_text()
+    assert "<!-- observed -->" in drawn
+    assert "<!-- model: Pearson 1.000 -->" in drawn
+    with pytest.raises(UserError, match="a scatter is of values, the labels of model are classes"):
+        draw_scatter(classes(2, "model"), tmp_path / "scatter.svg")

@@ -1,0 +1,275 @@
+"""Counting what a training step computes, keeps and calls, by running it on tensors without data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from titans_seq.models import CausalLM, CausalLMConfig
+from titans_seq.ops.chunked import operator
+
+# What a memory does outside of its operators, the slow weights and MAC's retrieval, are products of batches of
+# matrices; no other layer has such.
+_BATCHED = (torch.ops.aten.bmm, torch.ops.aten.baddbmm)
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Floating-point operations, a multiplication and an addition being two; products of matrices alone.
+
+    Attributes:
+        matrices: of projections, feed-forward, convolutions and head.
+        attention: scores and sums, without the saving of a mask.
+        memory: of the memories in closed form, what the backward pass computes once more included.
+    """
+
+    matrices: float = 0.0
+    attention: float = 0.0
+    memory: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.matrices + self.attention + self.memory
+
+    def scaled(self, share: float) -> "Arithmetic":
+        """Return it times a number."""
+        return Arithmetic(self.matrices * share, self.attention * share, self.memory * share)
+
+    def plus(self, other: "Arithmetic", share: float = 1.0) -> "Arithmetic":
+        """Return it with another, times a number, added."""
+        return Arithmetic(
+            self.matrices + share * other.matrices,
+            self.attention + share * other.attention,
+            self.memory + share * other.memory,
+        )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one training step of a model costs, forward and backward over some rows.
+
+    Attributes:
+        parameters: number of them.
+        forward: arithmetic of the forward pass.
+        training: of both passes.
+        saved: bytes that the forward keeps for the backward, weights aside.
+        state: bytes of the state that is carried on.
+        calls: operations on tensors, views aside: on a GPU about as many kernels.
+        memory_calls: those of the memories' operators.
+    """
+
+    parameters: int
+    forward: Arithmetic
+    training: Arithmetic
+    saved: float
+    state: float
+    calls: float
+    memory_calls: float
+
+    def plus(self, other: "Cost", share: float) -> "Cost":
+        """Return it with another, times a number, added; parameters too."""
+        return Cost(
+            round(self.parameters + share * other.parameters),
+            self.forward.plus(other.forward, share),
+            self.training.plus(other.training, share),
+            self.saved + share * other.saved,
+            self.state + share * other.state,
+            self.calls + share * other.calls,
+            self.memory_calls + share * other.memory_calls,
+        )
+
+
+@dataclass
+class _Tally:
+    """Numbers under way."""
+
+    flops: dict[str, float] = field(default_factory=lambda: {"matrices": 0.0, "attention": 0.0, "memory": 0.0})
+    calls: int = 0
+    memory_calls: int = 0
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        return Arithmetic(**self.flops)
+
+
+class _Attention(torch.autograd.Function):
+    """Attention as fused kernels do it: what they keep, and shapes."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        y, scale = q.new_empty(*q.shape[:-1], v.shape[-1]), q.new_empty(q.shape[:-1], dtype=torch.float32)
+        # A mask is added, in the dtype of the scores.
+        added = [] if mask is None else [mask.new_empty(mask.shape, dtype=q.dtype)]
+        ctx.save_for_backward(q, k, v, y, scale, *added)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, *_ = ctx.saved_tensors
+        return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v), None
+
+
+class _Fused(TorchFunctionMode):
+    """Counts attention by its formula: two products forward and, with the scores computed once more, five backward."""
+
+    def __init__(self, tally: _Tally) -> None:
+        super().__init__()
+        self.tally, self.backward_flops = tally, 0.0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **kwargs)
+        q, k, v = args
+        product = q[..., 0].numel() * k.shape[-2] * (q.shape[-1] + v.shape[-1])
+        self.tally.flops["attention"] += 2 * product
+        if torch.is_grad_enabled():
+            self.backward_flops += 5 * product
+        mask = kwargs.get("attn_mask")
+        return _Attention.apply(q, k, v, mask)
+
+
+class _Counter(TorchDispatchMode):
+    """Counts operations on their way to tensors without data."""
+
+    def __init__(self, tally: _Tally, part: str | None = None, known: dict[Any, _Tally] | None = None) -> None:
+        super().__init__()
+        self.tally, self.part = tally, part
+        self.known: dict[Any, _Tally] = {} if known is None else known
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        packet = func._overloadpacket
+        if packet in _OPERATORS:
+            inner = self._inside(packet, args)
+            self.tally.flops["memory"] += inner.arithmetic.total
+            self.tally.memory_calls += inner.calls
+            self.tally.calls += inner.calls
+            return out
+        if packet in flop_registry:
+            part = self.part or ("memory" if packet in _BATCHED else "matrices")
+            self.tally.flops[part] += flop_registry[packet](*args, **(kwargs or {}), out_val=out)
+        self.tally.calls += not func._schema.name.startswith("prim") and not _is_view(func)
+        return out
+
+    def _inside(self, packet: Any, args: Sequence[Any]) -> _Tally:
+        """Count what an operator of the memory does, once for each kind of call."""
+        key = (packet, _shapes(args))
+        if key not in self.known:
+            tally = _Tally()
+            with _Counter(tally, "memory", self.known):
+                _OPERATORS[packet](*args)
+            self.known[key] = tally
+        return self.known[key]
+
+
+_OPERATORS = {
+    torch.ops.titans_seq.chunked_memory: operator.run_chunks,
+    torch.ops.titans_seq.chunked_memory_backward: operator.chunked_memory_backward._init_fn,
+}
+
+
+def _is_view(func: Any) -> bool:
+    returns = func._schema.returns
+    return any(one.alias_info is not None and not one.alias_info.is_write for one in returns)
+
+
+def _shapes(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return tuple(value.shape), value.dtype
+    return tuple(map(_shapes, value)) if isinstance(value, list | tuple) else value
+
+
+def count_training(
+    config: CausalLMConfig, length: int, *, carried: bool = True, half: bool = False, rows: int = 1
+) -> Cost:
+    """Count a training step of a language model, from its code: nothing is estimated, and nothing computed.
+
+    Memories are counted as the PyTorch implementation runs them, attention as fused kernels do. Attention's persistent
+    tokens are left out of what is kept, for a GPU keeps their scores no more than others.
+
+    Args:
+        config: the model.
+        length: tokens of a segment, at least 1.
+        carried: whether a segment follows another one, whose state it goes on from.
+        half: whether products take their operands in bfloat16 (autocast).
+        rows: segments that are read at once.
+
+    Example:
+        >>> from titans_seq.models import language_model
+        >>> cost = count_training(language_model("tiny-lmm", vocabulary=256), length=64)
+        >>> cost.parameters, round(cost.training.total / cost.forward.total, 1)
+        (862816, 3.2)
+    """
+    period = len(config.blocks)
+    if config.depth > 2 * period and config.depth % period == 0:
+        # Blocks that are alike cost alike.
+        once, twice = (_count(_deep(config, n * period), length, carried, half, rows) for n in (1, 2))
+        return once.plus(twice.plus(once, -1), config.depth // period - 1)
+    return _count(config, length, carried, half, rows)
+
+
+def _deep(config: CausalLMConfig, depth: int) -> CausalLMConfig:
+    from dataclasses import replace
+
+    return replace(config, depth=depth)
+
+
+def _count(config: CausalLMConfig, length: int, carried: bool, half: bool, rows: int) -> Cost:
+    with torch.device("meta"):
+        model: nn.Module = CausalLM(config)
+    tally, saved = _Tally(), {}
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = model.to_empty(device="cpu")
+        own = {_storage(x) for x in (*model.parameters(), *model.buffers())}
+
+        def keep(x: Tensor) -> Tensor:
+            if _storage(x) not in own:
+                saved[_storage(x)] = x  # held, so that no other storage gets its name
+            return x
+
+        ids = torch.zeros(rows, length, dtype=torch.long)
+        state = None
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            if carried:
+                with torch.no_grad():
+                    state = model(ids)[1]
+            counter, fused = _Counter(tally), _Fused(tally)
+            with counter, fused:
+                with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+                    logits, state = model(ids, state, return_state=carried)
+                    loss = F.cross_entropy(logits.flatten(0, 1).float(), ids.flatten())
+                forward = tally.arithmetic
+                kept = sum(x.untyped_storage().nbytes() for x in saved.values())
+                saved.clear()
+                loss.backward()
+        tally.flops["attention"] += fused.backward_flops
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        forward=forward,
+        training=tally.arithmetic,
+        saved=kept,
+        state=_state_bytes(state),
+        calls=tally.calls,
+        memory_calls=tally.memory_calls,
+    )
+
+
+def _storage(x: Tensor) -> int:
+    return x.untyped_storage()._cdata
+
+
+def _state_bytes(state: Any) -> float:
+    """Bytes of a state's own tensors."""
+    from torch.utils._pytree import tree_leaves
+
+    tensors = [x for x in tree_leaves(state) if isinstance(x, Tensor)]
+    return float(sum({_storage(x): x.untyped_storage().nbytes() for x in tensors}.values()))
