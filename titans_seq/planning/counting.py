@@ -18,6 +18,8 @@ from titans_seq.ops.chunked import operator
 # What a memory does outside of its operators, the slow weights and MAC's retrieval, are products of batches of
 # matrices; no other layer has such.
 _BATCHED = (torch.ops.aten.bmm, torch.ops.aten.baddbmm)
+# PyTorch has formulas for those that write into a new tensor.
+_IN_PLACE = {torch.ops.aten.baddbmm_: torch.ops.aten.baddbmm, torch.ops.aten.addmm_: torch.ops.aten.addmm}
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,10 @@ class _Counter(TorchDispatchMode):
             self.tally.memory_calls += inner.calls
             self.tally.calls += inner.calls
             return out
-        if packet in flop_registry:
-            part = self.part or ("memory" if packet in _BATCHED else "matrices")
-            self.tally.flops[part] += flop_registry[packet](*args, **(kwargs or {}), out_val=out)
+        product = _IN_PLACE.get(packet, packet)
+        if product in flop_registry:
+            part = self.part or ("memory" if product in _BATCHED else "matrices")
+            self.tally.flops[part] += flop_registry[product](*args, **(kwargs or {}), out_val=out)
         self.tally.calls += not func._schema.name.startswith("prim") and not _is_view(func)
         return out
 

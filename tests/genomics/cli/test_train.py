@@ -163,15 +163,6 @@ def test_a_cross_validation_that_fails_leaves_the_earlier_one(titans, table, tmp
     assert (code, f"name one of them, such as {out / 'fold-1'}" in err) == (2, True)
 
 
-def test_names_with_dollar_signs_reach_the_pictures(titans, tmp_path):
-    labels = (r"a$\foo$", "b")
-    rows = "".join(f"r{i},{'ACGT' * 5},{labels[i % 2]}\n" for i in range(40))
-    (tmp_path / "d.csv").write_text("id,sequence,label\n" + rows)
-    code, _, err = titans("train", tmp_path / "d.csv", "--out", tmp_path / "z", *TINY, *FAST)
-    assert (code, err) == (0, "")
-    assert (tmp_path / "z" / "evaluation" / "confusion.png").exists()
-
-
 def test_independent_data_of_one_class_is_scored(titans, run, tmp_path):
     (tmp_path / "one.csv").write_text("seq,label\nACGTACGTAA,motif\nACACACACAC,motif\n")
     code, out, _ = titans("evaluate", run, tmp_path / "one.csv", "--baselines", "none", "--bootstrap", "0")

@@ -20,7 +20,9 @@ DRAWN = [draw_confusion, draw_roc, draw_precision_recall, draw_calibration]
 def classes(columns: int, name: str = "mine") -> Evaluation:
     random = np.random.default_rng(columns)
     labels, outputs = np.arange(40) % columns, random.dirichlet(np.ones(columns), 40)
-    return evaluate_outputs(outputs, labels, tuple(f"c{i}" for i in range(columns)), "classes", OPTIONS, name)
+    # Between dollar signs matplotlib would read a formula.
+    names = tuple(rf"$\c{i}$" for i in range(columns))
+    return evaluate_outputs(outputs, labels, names, "classes", OPTIONS, name)
 
 
 def labels(columns: int) -> Evaluation:
@@ -74,7 +76,7 @@ def test_classes_and_labels_have_a_line_each() -> None:
 
 
 @pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__)
-@pytest.mark.parametrize("evaluation", [classes(2), classes(4), labels(3), labels(20)], ids=["2", "4", "3 l", "20 l"])
+@pytest.mark.parametrize("evaluation", [classes(2), classes(4), labels(20)], ids=["2", "4", "20 l"])
 def test_pictures_are_drawn(draw, evaluation: Evaluation, tmp_path: Path) -> None:
     if draw is draw_confusion and evaluation.kind != "classes":
         with pytest.raises(UserError, match="a confusion matrix needs classes, the labels of model are multilabel"):

@@ -15,6 +15,7 @@ from titans_seq.memory import Algorithm, Coefficients, Gates, MemoryState
 from titans_seq.ops.chunked.forward import anchor_of
 from titans_seq.ops.chunked.matrix import is_one_product, run_matrix
 from titans_seq.ops.chunked.operator import chunked_memory, encode_rule, run_chunks
+from titans_seq.ops.chunked.token import is_token, run_token
 from titans_seq.ops.chunked.updates import per_sequence
 from titans_seq.ops.inputs import Scan
 
@@ -97,6 +98,8 @@ def memory_scan_chunked(scan: Scan, return_state: bool = True) -> tuple[Tensor, 
 
     Reference: arXiv 2501.00663, section 3.2, with momentum, decay and depth.
     """
+    if is_token(scan):
+        return run_token(scan, return_state)
     q, k, state, rule, chunk_size = scan.q, scan.k, scan.state, scan.rule, scan.chunk_size
     batch, length = k.shape[:2]
     dtype, first = scan.dtype, rule.architecture.first_learning
