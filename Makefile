@@ -9,13 +9,13 @@ comma := ,
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-dna demo-lm setup test test-kernels test-gpu sanitize-gpu test-slow lint format clean
+.PHONY: help demo demo-dna demo-lm setup test test-kernels test-gpu sanitize-gpu test-slow docs guides lint format clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
-demo: $(VENV)/.installed-forecasting  ## train, evaluate and plot a forecast of a real series
-	$(BIN)/python -m forecasting.demo --out runs/demo
+demo: $(VENV)/.installed-forecasting  ## forecast a real series at once, train on it and compare
+	$(ONE_THREAD) $(BIN)/python -m forecasting.demo --out runs/demo
 
 demo-lm: $(VENV)/.installed-language  ## train a language model on Python's documentation and let it write
 	$(ONE_THREAD) $(BIN)/python -m language.demo --out runs/demo-lm
@@ -23,7 +23,7 @@ demo-lm: $(VENV)/.installed-language  ## train a language model on Python's docu
 demo-dna: $(VENV)/.installed-genomics  ## train a DNA classifier on made-up motifs, compare and explain it
 	$(ONE_THREAD) $(BIN)/python -m genomics.demo --out runs/demo-dna
 
-setup: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test  ## install what the tests need
+setup: $(VENV)/.installed-docs-forecasting-genomics-harness-kernels-language-test  ## install what the tests need
 
 test: setup  ## run the tests (PYTEST_ARGS="-k word" to choose)
 	$(ONE_THREAD) $(BIN)/pytest $(PYTEST_ARGS)
@@ -43,14 +43,20 @@ sanitize-gpu: setup  ## look for races and reads of what was never written, in s
 test-slow: setup  ## run the tests that take long
 	$(ONE_THREAD) $(BIN)/pytest -m slow $(PYTEST_ARGS)
 
-lint: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test-lint  ## check style, types, import directions and spelling
+docs: $(VENV)/.installed-docs  ## build all pages as a site in build/site, without a network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+guides: setup  ## run the four guides, and see whether their pages show what they print
+	$(ONE_THREAD) $(BIN)/pytest -m slow tests/docs $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-docs-forecasting-genomics-harness-kernels-language-test-lint  ## check style, types, import directions and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-format: $(VENV)/.installed-forecasting-genomics-harness-kernels-language-test-lint  ## put the source in order
+format: $(VENV)/.installed-docs-forecasting-genomics-harness-kernels-language-test-lint  ## put the source in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

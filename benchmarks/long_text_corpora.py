@@ -5,7 +5,7 @@ import json
 import re
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from language.data.shards import prepare
@@ -18,17 +18,41 @@ from titans_seq.files import atomic_path, write_text
 LONGEST = 4
 """A stream has at most so many times the least tokens: full attention's time grows with the square."""
 _TITLE = re.compile(r"^ = [^=].*[^=] = $", re.MULTILINE)
-_PACKAGE_BYTES, _CODE_BYTES = 400_000, 20_000_000
+_PACKAGES = 50
+"""A corpus of code has at least so many packages: of large ones the beginning."""
 _LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"}
 
 Documents = tuple[list[str], list[str]]
 """Whole documents for training and for the test."""
 
 
-def wikitext(data: Path) -> Documents:
+@dataclass(frozen=True)
+class Texts:
+    """How corpora are made, and where they are kept.
+
+    Args:
+        data: folder with wikitext-2 and books in it.
+        work: folder for corpora and the checkpoints of what is training; a stopped run goes on from there.
+        stream: tokens of a stream, at least.
+        vocabulary: of the tokenizer that is trained on the training part.
+        tokenizer: one to take instead: a tokenizer.json, a SentencePiece model or bytes.
+        test_tokens: about so many are kept for the test.
+        corpus_bytes: of source code, about.
+    """
+
+    data: Path
+    work: Path
+    stream: int = 8_192
+    vocabulary: int = 4_096
+    tokenizer: str | None = None
+    test_tokens: int = 200_000
+    corpus_bytes: int = 20_000_000
+
+
+def wikitext(texts: Texts) -> Documents:
     """WikiText-2's articles: those of its validation part for training, and of its test part."""
-    texts = [_read(data / "wikitext-2" / name) for name in ("valid.txt", "test.txt")]
-    train, test = ([article for article in _articles(text) if article.strip()] for text in texts)
+    parts = [_read(texts.data / "wikitext-2" / name) for name in ("valid.txt", "test.txt")]
+    train, test = ([article for article in _articles(part) if article.strip()] for part in parts)
     return train, test
 
 
@@ -37,18 +61,21 @@ def _articles(text: str) -> Iterator[str]:
     yield from (text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True))
 
 
-def books(data: Path) -> Documents:
+def books(texts: Texts) -> Documents:
     """Moby Dick for training, Pride and Prejudice for the test."""
-    return [_read(data / "books" / "pg2701.txt")], [_read(data / "books" / "pg1342.txt")]
+    folder = texts.data / "books"
+    return [_read(folder / "pg2701.txt")], [_read(folder / "pg1342.txt")]
 
 
-def code(data: Path) -> Documents:
+def code(texts: Texts) -> Documents:
     """Python's own library and the installed packages, each package a document; every tenth is for the test."""
     train, test, size = [], [], 0
     packages = dict(sorted(_packages(), key=lambda package: _hash(package[0])))
     for name, paths in packages.items():
-        text = _joined(paths)
-        if not text or size > _CODE_BYTES:
+        if size > texts.corpus_bytes:
+            break
+        text = _joined(paths, texts.corpus_bytes // _PACKAGES)
+        if not text:
             continue
         size += len(text)
         (test if _hash(name) % 10 == 0 else train).append(text)
@@ -69,18 +96,18 @@ def _packages() -> Iterator[tuple[str, list[Path]]]:
                 yield path.name, sorted(paths)
 
 
-def _joined(paths: Iterable[Path]) -> str:
+def _joined(paths: Iterable[Path], most: int) -> str:
     texts, size = [], 0
     for path in paths:
+        if size > most:
+            break
         try:
             text = path.read_text(encoding="utf-8")
         except (UnicodeDecodeError, OSError):
             continue
         texts.append(text)
         size += len(text)
-        if size > _PACKAGE_BYTES:
-            break
-    return "\n".join(texts)
+    return "\n".join(texts)[:most]
 
 
 def _read(path: Path) -> str:
@@ -89,7 +116,7 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-CORPORA: dict[str, Callable[[Path], Documents]] = {"wikitext": wikitext, "books": books, "code": code}
+CORPORA: dict[str, Callable[[Texts], Documents]] = {"wikitext": wikitext, "books": books, "code": code}
 
 
 @dataclass(frozen=True)
@@ -109,38 +136,37 @@ class Corpus:
     shards: Path
 
 
-def open_corpus(
-    name: str, folder: Path, data: Path, least: int, vocabulary: int, tokenizer: str | None, test_tokens: int
-) -> Corpus:
-    """Return a corpus, and make it in a folder if it is not there yet; later changes to its sources change nothing.
+def open_corpus(name: str, texts: Texts) -> Corpus:
+    """Return a corpus, and make it if it is not there yet; later changes to its sources change nothing.
 
     Args:
         name: one of `CORPORA`.
-        folder: where it is kept.
-        data: folder of the texts.
-        least: tokens of a stream.
-        vocabulary: of the tokenizer that is trained on the training part.
-        tokenizer: one to take instead.
-        test_tokens: about so many tokens are kept for the test.
+        texts: how, and where.
 
     Raises:
         UserError: if a source is missing, or the corpus in the folder was made in another way.
     """
-    made = {"name": name, "least": least, "vocabulary": vocabulary, "tokenizer": tokenizer}
-    made |= {"test_tokens": test_tokens}
+    folder, least = texts.work / name, texts.stream
+    made = {"name": name} | {key: value for key, value in asdict(texts).items() if key not in ("data", "work")}
     record = folder / "corpus.json"
     if not record.exists():
-        train, test = CORPORA[name](data)
-        chosen = load_tokenizer(_train_tokenizer(train, vocabulary, folder) if tokenizer is None else tokenizer)
+        train, test = CORPORA[name](texts)
+        own = texts.tokenizer or _train_tokenizer(train, texts.vocabulary, folder)
+        chosen = load_tokenizer(own)
         lines = folder / "train.jsonl"
         with atomic_path(lines) as temporary, temporary.open("w", encoding="utf-8") as stream:
             stream.writelines(json.dumps({"text": text}) + "\n" for text in streams(train, chosen, least))
         prepare([lines], chosen, folder / "shards", overwrite=True)
         kept, tokens = [], 0
         for text in streams(test, chosen, least):
-            if tokens < test_tokens:
+            if tokens < texts.test_tokens:
                 kept.append(text)
                 tokens += len(chosen.encode_array(text))
+        if not kept:
+            raise UserError(
+                f"{name}: no stream of {least:,} tokens is left for the test: take a shorter --stream, or of code more "
+                "--corpus-bytes"
+            )
         for number, text in enumerate(kept):
             write_text(folder / "test" / f"{number:04d}.txt", text)
         write_text(record, json.dumps(made | {"streams": len(kept)}))

@@ -20,16 +20,23 @@ from titans_seq.memory import PRESETS
 from . import (
     book,
     decoding,
+    dna_defaults,
     forecasting,
+    front_page,
     genome,
     gpu,
     gpu_tables,
     long_context,
     long_text,
+    long_text_recall,
     memories,
     motif_pairs,
+    paper,
     profile_block,
     shakespeare,
+    zero_shot,
+    zero_shot_ingredients,
+    zero_shot_long_horizon,
 )
 from .presets_table import presets_table
 from .provenance import results_on
@@ -174,10 +181,20 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "book": lambda: book.table(read_rows(book.RESULTS)),
         "dna": lambda: dna.overview(read_rows(DNA)),
         "dnavariants": lambda: dna.variants(read_rows(DNA)),
+        "dnadefaults": lambda: dna_defaults.table(read_rows(dna_defaults.RESULTS)),
         "dnasets": lambda: dna.markdown(read_rows(DNA), heading="###"),
         "genome": lambda: genome.table(json.loads(genome.RESULTS.read_text(encoding="utf-8"))),
         "motifpairs": lambda: motif_pairs.table(read_rows(motif_pairs.RESULTS)),
+        "textrecall": lambda: long_text_recall.table(read_rows(long_text_recall.RESULTS)),
         "longtext": lambda: long_text.table(json.loads(long_text.RESULTS.read_text(encoding="utf-8"))["rows"]),
+        "ablation": lambda: paper.table("ablation", read_rows(paper.RESULTS)),
+        "depth": lambda: paper.table("depth", read_rows(paper.RESULTS)),
+        "throughput": lambda: paper.table("throughput", read_rows(paper.RESULTS)),
+        "zeroshot": lambda: zero_shot.table(read_rows(zero_shot.RESULTS)),
+        "zeroshotcoverage": lambda: zero_shot.coverage_table(read_rows(zero_shot.RESULTS)),
+        "zeroshotlong": lambda: zero_shot_long_horizon.table(read_rows(zero_shot_long_horizon.RESULTS)),
+        "zeroshotparts": lambda: zero_shot_ingredients.table(read_rows(zero_shot_ingredients.RESULTS)),
+        "frontpage": lambda: front_page.front_page({name: makers[name]() for name in front_page.NEEDS}),
     }
     return {name: makers[name]() for name in names}
 

@@ -135,29 +135,37 @@ def train_step(model: nn.Module, ids: Tensor, targets: Tensor, optimiser: torch.
 
 
 @torch.inference_mode()
-def validation_loss(model: nn.Module, ids: Tensor) -> float:
+def validation_loss(model: nn.Module, ids: Tensor, length: int = LENGTH) -> float:
     """Mean loss in nats over windows that do not overlap; what does not fill the last one is left out."""
-    count = (len(ids) - 1) // LENGTH
-    inputs, targets = (ids[first : first + count * LENGTH].view(count, LENGTH) for first in (0, 1))
-    total = 0.0
-    for part, expected in zip(inputs.split(32), targets.split(32), strict=True):
+    count = (len(ids) - 1) // length
+    inputs, targets = (ids[first : first + count * length].view(count, length) for first in (0, 1))
+    rows, total = max(1, 32 * LENGTH // length), 0.0
+    for part, expected in zip(inputs.split(rows), targets.split(rows), strict=True):
         logits, _ = model(part, return_state=False)
         total += F.cross_entropy(logits.flatten(0, 1), expected.flatten(), reduction="sum").item()
     return total / targets.numel()
 
 
-def run(model: str, seed: int, steps: int, text: Text, say: Callable[[str], None]) -> dict[str, object]:
-    """Train one model and return what its row says of it."""
-    config = model_config(model, text.vocabulary)
+def train(
+    config: CausalLMConfig, seed: int, steps: int, text: Text, say: Callable[[str], None]
+) -> tuple[CausalLM, list[float]]:
+    """Train a model; return it and the loss of every step."""
     torch.manual_seed(seed)
     network = CausalLM(config)
     optimiser, schedule = build_optimiser(network, OPTIMISER, steps)
-    losses, began = [], time.process_time()
+    losses = []
     for step, (ids, targets) in zip(range(1, steps + 1), text.batches(seed), strict=False):
         losses.append(train_step(network, ids, targets, optimiser))
         schedule.step()
         if step % 100 == 0:
-            say(f"{model}, seed {seed}, step {step}: loss {statistics.fmean(losses[-100:]):.3f}")
+            say(f"step {step}: loss {statistics.fmean(losses[-100:]):.3f}")
+    return network, losses
+
+
+def run(model: str, seed: int, steps: int, text: Text, say: Callable[[str], None]) -> dict[str, object]:
+    """Train one model and return what its row says of it."""
+    config, began = model_config(model, text.vocabulary), time.process_time()
+    network, losses = train(config, seed, steps, text, lambda line: say(f"{model}, seed {seed}, {line}"))
     seconds = time.process_time() - began
     loss = validation_loss(network, text.validation)
     say(f"{model}, seed {seed}: validation {loss:.4f}, {seconds:.0f} CPU s")

@@ -23,15 +23,17 @@ import torch
 import tyro
 
 from benchmarks.provenance import provenance
+from forecasting.data import SeriesData
 from forecasting.data.tsf import read_tsf
 from forecasting.evaluation.origins import compare, cut_origins
-from forecasting.evaluation.statistical import SeasonalNaive, Statistical
-from forecasting.forecaster import Forecaster
+from forecasting.evaluation.statistical import SeasonalNaive, Statistical, each_series
+from forecasting.forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 from forecasting.runs.fine_tuned import starting_model
 from forecasting.zero_shot.model import ZeroShotModel
-from forecasting.zero_shot.saving import SHIPPED, weights_of
+from forecasting.zero_shot.saving import SHIPPED
 from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError, choose
+from titans_seq.experiment.beginning import model_folder
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.rows import row_of
 from titans_seq.jsonl import read_rows
@@ -40,7 +42,52 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "zero_shot.jsonl"
 PUBLISHED = HERE / "published_zero_shot.csv"
 DATA = HERE.parents[1] / "shared" / "data" / "forecasting" / "monash"
-OURS, NAIVE = "zero-shot", "seasonal naive"
+Part = Literal["test", "validation"]
+OURS, NAIVE = ("zero-shot", "zero-shot, calibrated", "train"), "seasonal naive"
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """The zero-shot model, its intervals calibrated on the past of the series it forecasts, as `predict` does."""
+
+    model: ZeroShotModel
+
+    def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
+        """Forecast; see `Forecaster`."""
+        return self.model.calibrated(data, horizon).forecast(data, horizon, levels)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What `titans forecast train` makes of the past: zero-shot or fine-tuned, as its last rows show."""
+
+    model: ZeroShotModel
+
+    def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
+        """Forecast; see `Forecaster`."""
+        return self.model.fit(data, horizon, statistics=False).forecast(data, horizon, levels)
+
+
+@dataclass(frozen=True)
+class Flair:
+    """FLAIR, a ridge regression on levels and shapes (arXiv 2605.07222), by its authors' package `flaircast`."""
+
+    def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
+        """Forecast; see `Forecaster`.
+
+        Raises:
+            UserError: if the package is not installed.
+        """
+        try:
+            from flaircast import forecast  # pyright: ignore[reportMissingImports]
+        except ModuleNotFoundError as error:
+            raise UserError("FLAIR needs the package flaircast: pip install flaircast, or leave it out") from error
+
+        def fitted(values: np.ndarray, _: int, steps: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            samples = np.asarray(forecast(values, horizon=steps, freq=data.freq or "D", seed=0))
+            return samples.mean(0), np.quantile(samples, wanted, axis=0).T
+
+        return each_series(data, horizon, levels, None, "FLAIR", fitted)
 
 
 @dataclass(frozen=True)
@@ -67,11 +114,14 @@ SEVEN = tuple(SETS)[:7]
 """The sets of the published table, which relative scores are averaged over."""
 
 MODELS: dict[str, Callable[[ZeroShotModel], Forecaster]] = {
-    OURS: lambda model: model.forecaster,
+    OURS[0]: lambda model: model.forecaster,
+    OURS[1]: Calibrated,
+    OURS[2]: Trained,
     NAIVE: lambda model: SeasonalNaive(),
     "AutoETS": lambda model: Statistical("AutoETS"),
     "AutoTheta": lambda model: Statistical("AutoTheta"),
     "AutoARIMA": lambda model: Statistical("AutoARIMA"),
+    "FLAIR": lambda model: Flair(),
 }
 
 
@@ -91,7 +141,7 @@ class Arguments:
 
     sets: tuple[str, ...] = tuple(SETS)
     models: tuple[str, ...] = tuple(MODELS)
-    part: Literal["test", "validation"] = "test"
+    part: Part = "test"
     weights: Path | None = None
     data_dir: Path = DATA
     results: Path = RESULTS
@@ -104,7 +154,7 @@ def run(arguments: Arguments) -> None:
     Raises:
         UserError: for an unknown set or model, or a set that is not in the data folder.
     """
-    folder = SHIPPED if arguments.weights is None else weights_of(arguments.weights)
+    folder = SHIPPED if arguments.weights is None else model_folder(arguments.weights)
     weights = file_hash(folder / WEIGHTS)
     model = starting_model(None if arguments.weights is None else str(arguments.weights))
     for name in arguments.sets:
@@ -112,23 +162,36 @@ def run(arguments: Arguments) -> None:
         for method in arguments.models:
             choose(method, tuple(MODELS), "model")
             identity = {"set": name, "model": method, "part": arguments.part, **asdict(SETS[name])}
-            identity["weights"] = weights if method == OURS else None
-            measure = functools.partial(_scores, arguments, name, MODELS[method](model))
+            identity["weights"] = weights if method in OURS else None
+            measure = functools.partial(_row, arguments, name, MODELS[method](model))
             row = row_of(arguments.results, identity, measure)
             shown = f"MASE {row['mase']:.4f}, WQL {row['quantile_loss']:.4f}, coverage {row['coverage']:.3f}"
             print(f"{name:18} {method:15} {shown}, {row['seconds']:.1f} s", flush=True)
 
 
-def _scores(arguments: Arguments, name: str, forecaster: Forecaster) -> Mapping[str, Any]:
-    path = arguments.data_dir / f"{name}_dataset.tsf.gz"
+def _row(arguments: Arguments, name: str, forecaster: Forecaster) -> Mapping[str, Any]:
+    return {**score_set(arguments.data_dir, name, forecaster, arguments.part), "provenance": provenance()}
+
+
+def score_set(data_dir: Path, name: str, forecaster: Forecaster, part: Part) -> dict[str, float]:
+    """Score a forecaster on one horizon of every series of a set.
+
+    Args:
+        data_dir: folder of the sets.
+        name: a key of `SETS`.
+        forecaster: what forecasts.
+        part: the last horizon (test), or the one before it.
+
+    Raises:
+        UserError: if the set is not in the folder.
+    """
+    path = data_dir / f"{name}_dataset.tsf.gz"
     if not path.is_file():
         raise UserError(f"{path} is not there: say with --data-dir where the Monash sets are")
     data, of = read_tsf(path), SETS[name]
-    windows = 2 if arguments.part == "validation" else 1
-    origins = cut_origins(data, of.horizon, windows=windows, season=of.season)
+    origins = cut_origins(data, of.horizon, windows=2 if part == "validation" else 1, season=of.season)
     result = compare(origins[:1], {"it": forecaster}, of.horizon)
-    scores = asdict(result.scores["it"])
-    return {**scores, "series": len(origins[0].items), "provenance": provenance()}
+    return {**asdict(result.scores["it"]), "series": len(origins[0].items)}
 
 
 def table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str:
@@ -139,9 +202,8 @@ def table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str:
         part: test or validation.
     """
     scores: dict[str, dict[str, tuple[float, float | None]]] = {}
-    for row in rows:
-        if row["part"] == part:
-            scores.setdefault(row["model"], {})[row["set"]] = (row["mase"], row["quantile_loss"])
+    for row in _of_part(rows, part):
+        scores.setdefault(row["model"], {})[row["set"]] = (row["mase"], row["quantile_loss"])
     if part == "test":
         for row in csv.DictReader(PUBLISHED.read_text(encoding="utf-8").splitlines()):
             wql = float(row["wql"]) if row["wql"] else None
@@ -153,6 +215,31 @@ def table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str:
         cells = [_cell(own.get(name)) for name in names]
         lines.append(f"| {model} | {' | '.join(cells)} | {_relative(own, naive)} |")
     return "\n".join(lines)
+
+
+def coverage_table(rows: Sequence[Mapping[str, Any]], part: str = "test") -> str:
+    """Make the Markdown table of how many values lie in the 80% intervals, in percent.
+
+    Args:
+        rows: as read; of ours the latest of each set counts.
+        part: test or validation.
+    """
+    held: dict[str, dict[str, float]] = {}
+    for row in _of_part(rows, part):
+        held.setdefault(row["model"], {})[row["set"]] = 100 * row["coverage"]
+    names = [name for name in SETS if any(name in own for own in held.values())]
+    lines = ["| values in 80% intervals, % | " + " | ".join(names) + " | mean |", "|---" * (len(names) + 2) + "|"]
+    for model, own in held.items():
+        cells = [f"{own[name]:.0f}" if name in own else "-" for name in names]
+        mean = f"{np.mean(list(own.values())):.0f}" if len(own) == len(names) else "-"
+        lines.append(f"| {model} | {' | '.join(cells)} | {mean} |")
+    return "\n".join(lines)
+
+
+def _of_part(rows: Sequence[Mapping[str, Any]], part: str) -> list[Mapping[str, Any]]:
+    """The rows of a part, in the order of `MODELS`."""
+    order = list(MODELS)
+    return sorted((row for row in rows if row["part"] == part), key=lambda row: order.index(row["model"]))
 
 
 def _cell(scores: tuple[float, float | None] | None) -> str:
@@ -180,7 +267,8 @@ def main() -> int:
     torch.set_num_threads(1)
     try:
         if arguments.table:
-            print(table(read_rows(arguments.results), arguments.part))
+            rows = read_rows(arguments.results)
+            print(table(rows, arguments.part), coverage_table(rows, arguments.part), sep="\n\n")
             return 0
         run(arguments)
     except UserError as error:

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -16,10 +17,11 @@ from titans_seq.progress import Progress
 
 from .evaluation import BootstrapOptions, Evaluation, evaluate
 from .models.classifier import Classifier
-from .runs.building import PRESET, classifier_for, new_encoder
+from .runs.building import AUTO, PRESET, chosen_strands, classifier_for, new_encoder
 from .runs.card import classifier_card
 from .runs.comparison import with_classes
-from .runs.plan import Plan, divided
+from .runs.final import final_training, train_final
+from .runs.plan import Plan, divided, whole
 from .runs.predictor import Predictor
 from .runs.saving import load_classifier, save_classifier
 from .runs.train_runs import IN_MEMORY, new_run, train_run
@@ -93,6 +95,9 @@ class DNAClassifier(Predictor):
     ) -> Self:
         """Train a classifier; the best epoch on the validation part is kept.
 
+        With `parts=PartConfig(final=True)` it is then trained once more on all parts together, for as many epochs as
+        were best. Nothing is left on which that model could be scored.
+
         Args:
             data: labelled sequences; parts that it does not have are taken from the training part.
             preset: size of the encoder: tiny, small, medium or large.
@@ -105,7 +110,8 @@ class DNAClassifier(Predictor):
             hardware: what to run on, a single process.
             progress: what to show meanwhile.
             changes: other settings of the classifier, such as `strands="augment"`; those with a dot in their path as
-                `**{"encoder.directions": "both"}`.
+                `**{"encoder.directions": "both"}`. Strands that are not given, or "auto", are measured on the training
+                part.
 
         Raises:
             UserError: if the data cannot be read or learnt from, a setting does not fit, or `out` is taken.
@@ -119,21 +125,34 @@ class DNAClassifier(Predictor):
         _, divided_parts = next(divided(splits, plan))
         encoder = None if init is not None else new_encoder(preset)
         start = None if init is None else Path(init)
+        measured = changes.pop("strands", AUTO) if changes.get("strands", AUTO) == AUTO else None
         config = classifier_for(splits.train, encoder, init=start, changes=changes)
+        chosen: tuple[str, ...] = ()
+        if measured == AUTO:
+            strands, why = chosen_strands(divided_parts.train, config.tokenizer, training.seed)
+            config, chosen = replace(config, strands=strands), (why,)
         known = None if source == IN_MEMORY else plan
         if out is not None:
             trained = train_run(
-                divided_parts, Path(out), config, training, plan=known, init=start, overwrite=overwrite,
-                hardware=hardware, progress=progress,
+                divided_parts, Path(out), config, training, plan=known, init=start, chosen=chosen,
+                overwrite=overwrite, hardware=hardware, progress=progress,
             )  # fmt: skip
             assert trained is not None
-            return cls._of(trained, parts=divided_parts, history=History.read(Path(out) / LOG))
-        run, model = new_run(divided_parts, config, training, known, start)
+            if not plan.parts.final:
+                return cls._of(trained, parts=divided_parts, history=History.read(Path(out) / LOG))
+            final = train_final([Path(out)], splits, Path(out), hardware=hardware, progress=progress)
+            return cls._of(load_classifier(final, hardware.device()), history=History.read(final / LOG))
+        run, model = new_run(divided_parts, config, training, known, start, chosen)
         history = fit(
-            model, divided_parts.train, divided_parts.validation, training, hardware=hardware, progress=progress
+            model, divided_parts.train, divided_parts.validation, run.training, hardware=hardware, progress=progress
         )
+        if plan.parts.final:
+            everything, seen = final_training(run.training, [history]), Splits(whole(splits))
+            run, model = new_run(seen, config, everything, known, start, chosen)
+            history = fit(model, seen.train, None, run.training, hardware=hardware, progress=progress)
         card = classifier_card(run, history, model)
-        return cls(model, run.classes, hardware.device(), card=card, history=history, parts=divided_parts)
+        own = None if plan.parts.final else divided_parts
+        return cls(model, run.classes, hardware.device(), card=card, history=history, parts=own)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], device: str | None = None) -> Self:
@@ -199,7 +218,9 @@ class DNAClassifier(Predictor):
             if part is None:
                 raise UserError(f"the data it was fitted on has no {data} part: give labelled sequences")
         elif own:
-            raise UserError(f"a loaded classifier has no {data} part, as it holds no data: give labelled sequences")
+            raise UserError(
+                f"this classifier has no {data} part, as it was loaded or trained on all parts: give labelled sequences"
+            )
         else:
             splits = read_labelled(data, reading, to_train=False)
             part = with_classes(splits.test or splits.train, self)

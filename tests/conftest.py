@@ -1,10 +1,12 @@
 """Fixtures and settings that every test shares."""
 
+import gc
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -18,6 +20,26 @@ hypothesis.settings.load_profile("steady")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+def pytest_collection_finish() -> None:
+    """Keep what imports have made out of all later searches for garbage, which would look at a million objects."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are files without content: drawing takes longer than what most commands do else in a test."""
+    from matplotlib.figure import Figure
+
+    save = Figure.savefig
+
+    def blank(figure: Figure, file: Any, **options: Any) -> None:
+        figure.clear()
+        save(figure, file, **(options | {"dpi": 5}))
+
+    monkeypatch.setattr(Figure, "savefig", blank)
 
 
 @pytest.fixture(scope="session")

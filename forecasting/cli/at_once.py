@@ -1,19 +1,32 @@
 """`titans forecast` on a data file, or on a run that began with pretrained weights: forecasts without training."""
 
-from dataclasses import dataclass
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from titans_seq.errors import UserError
 
-from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series, own_names, read_table
+from ..bounds import cut_at_zero
+from ..data import (
+    FrameOptions,
+    SeriesData,
+    TableOptions,
+    load_series,
+    own_names,
+    read_series_batches,
+    read_table,
+)
 from ..data.joining import continued
-from ..data.writing import check_table_file, write_frame
+from ..data.loading import DATA_SUFFIXES
+from ..data.writing import TableWriter, write_frame
 from ..forecaster import Forecaster
 from ..inference import forecast_frame
 from ..inputs import read_like, with_known_future
 from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, starting_model, update_run
-from .tables import moment, score_text
+from .tables import moment, score_text, tell_pretrained
 from .train import frame_options, table_options
 
 if TYPE_CHECKING:
@@ -22,7 +35,13 @@ if TYPE_CHECKING:
 
 
 def applies(path: Path) -> bool:
-    """Say whether a path is a data file, or a run that began with pretrained weights."""
+    """Say whether a path is a data file, or a run that began with pretrained weights.
+
+    Raises:
+        UserError: if it is called as a data file, and there is none.
+    """
+    if not path.exists() and path.suffix.lower() in DATA_SUFFIXES:
+        raise UserError(f"{path}: no such file")
     return path.is_file() or is_fine_tuned(path)
 
 
@@ -36,6 +55,7 @@ class _Task:
         horizon: steps.
         run: the run folder; None for a data file.
         table: how another file is written.
+        further: parts of a long file that come after `data`.
     """
 
     model: "ZeroShotModel"
@@ -43,15 +63,17 @@ class _Task:
     horizon: int
     run: Path | None
     table: TableOptions
+    further: Iterator[SeriesData] = field(default_factory=lambda: iter(()))
 
 
-def _task(options: Any, file: Path | None, *, calibrate: bool = True) -> _Task:
+def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: bool = False) -> _Task:
     """Open the run or read the file that a verb is given, and say what was read.
 
     Args:
         options: of the verb.
         file: another data file for a run.
-        calibrate: whether to calibrate on the past of a file.
+        calibrate: whether to calibrate on the past of a file, or of its first part.
+        parts: whether a long data file may come in parts.
     """
     from titans_seq.experiment.record import read_config
 
@@ -63,12 +85,13 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True) -> _Task:
             raise UserError("no horizon is given: add --horizon with the number of steps to forecast")
         table = table_options(options.text, TableOptions())
         frame = frame_options(options.columns, FrameOptions())
-        data = load_series(path, frame, table)
-        _tell(data)
+        further = read_series_batches(path, frame, table) if parts else iter([load_series(path, frame, table)])
+        data = next(further)
+        tell_pretrained(data)
         model = starting_model(None if weights is None else str(weights), frame)
         if calibrate:
             model = model.calibrated(data, options.horizon)
-        return _Task(model, data, options.horizon, None, table)
+        return _Task(model, data, options.horizon, None, table, further)
     if weights is not None:
         raise UserError(f"--weights are for a data file, and {path} is a run with weights of its own: leave them out")
     run, model = read_config(path, FineTuningRun), open_fine_tuned(path)
@@ -103,33 +126,39 @@ def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, tab
 
 
 def predict(options: "Predict") -> None:
-    """Write the forecast, and show its first rows."""
+    """Write the forecast, a part of a long file at a time, and show its first rows."""
     target = options.out
     if target is None and not options.run.is_file():
         target = options.run / "forecast.csv"
-    if target is not None:
-        check_table_file(target)
-    task = _task(options, options.new, calibrate=not options.no_calibration)
-    data = task.data
-    if options.known_future is not None:
-        future = read_table(options.known_future, task.table)
-        data = with_known_future(data, future, task.model.options, task.horizon)
-    chosen: Forecaster = task.model
-    if options.model == "best":
-        name, chosen, table, notes = task.model.best(task.data, task.horizon)
-        print(score_text(table, (task.model.levels[0], task.model.levels[-1])))
-        _print_notes(notes)
-        print(f"{name} is used")
-    levels = tuple(options.levels) or task.model.levels
-    plain = forecast_frame(data, chosen.forecast(data, task.horizon, levels))
-    frame = own_names(plain, data)
-    if target is not None:
-        write_frame(target, frame)
-    if chosen is task.model:
-        _print_calibration(task.model)
-    print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
-    count, more = len(data.items) * len(data.channels), max(0, len(frame) - 5)
-    print(f"... {more:,} more rows; {count:,} series, {moment(plain['time'].min())} to {moment(plain['time'].max())}")
+    with contextlib.ExitStack() as stack:
+        writer = None if target is None else stack.enter_context(TableWriter(target))
+        task = _task(options, options.new, calibrate=not options.no_calibration, parts=True)
+        chosen: Forecaster = task.model
+        if options.model == "best":
+            name, chosen, table, notes = task.model.best(task.data, task.horizon)
+            print(score_text(table, (task.model.levels[0], task.model.levels[-1])))
+            _print_notes(notes)
+            print(f"{name} is used")
+        if chosen is task.model:
+            _print_calibration(task.model)
+        future = None if options.known_future is None else read_table(options.known_future, task.table)
+        levels = tuple(options.levels) or task.model.levels
+        rows, count, times = 0, 0, []
+        for number, data in enumerate(itertools.chain([task.data], task.further)):
+            if future is not None:
+                data = with_known_future(data, future, task.model.options, task.horizon)
+            forecast = chosen.forecast(data, task.horizon, levels)
+            plain = forecast_frame(data, cut_at_zero(forecast, data, options.non_negative or None))
+            frame = own_names(plain, data)
+            if writer is not None:
+                writer.write(frame)
+            if not number:
+                print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
+            rows, count = rows + len(frame), count + len(data.items) * len(data.channels)
+            times += [plain["time"].min(), plain["time"].max()]
+            if number:
+                print(f"... {count:,} series are forecast", flush=True)
+    print(f"... {max(0, rows - 5):,} more rows; {count:,} series, {moment(min(times))} to {moment(max(times))}")
     print(f"written: {target}" if target is not None else "nothing is written: add --out forecast.csv")
 
 
@@ -199,18 +228,12 @@ def update(options: "Update") -> None:
     _print_calibration(model)
 
 
-def _tell(data: SeriesData) -> None:
-    for line in describe_series(data, calendar=False):
-        print(line)
-    _print_notes(data.notes)
-
-
 def _print_calibration(model: "ZeroShotModel") -> None:
     calibration = model.calibration
     if calibration is None:
         print("intervals are not calibrated: too little of the past can be looked at")
         return
-    low, high = calibration.levels[0], calibration.levels[-1]
+    low, high = model.levels[0], model.levels[-1]
     after = "" if calibration.after != calibration.after else f", {calibration.after:.0%} with calibration"
     print(f"intervals {low:g} to {high:g} held {calibration.before:.0%} of past values before calibration{after}")
 

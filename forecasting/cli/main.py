@@ -32,6 +32,12 @@ COMMANDS: dict[str, Command] = {
             "--out runs/wide --set network.width=96 --seed 1",
         ),
     ),
+    "samples": Command(
+        "forecasting.cli.samples:Samples",
+        "forecasting.cli.samples:samples",
+        "draw a sheet of made-up series",
+        ("--out samples.png", "--seed 3 --length 1000 --out long.svg"),
+    ),
     "evaluate": Command(
         "forecasting.cli.options:Evaluate",
         "forecasting.cli.verbs:evaluate",

@@ -42,13 +42,14 @@ class Pretrain:
 def pretrain(options: Pretrain) -> None:
     """Pretrain, and say what came of it."""
     from titans_seq.config import to_yaml
+    from titans_seq.experiment.beginning import model_folder, weights_record
     from titans_seq.experiment.history import LOG, History, describe
     from titans_seq.experiment.lightning_tools import is_first_process
     from titans_seq.experiment.overrides import override, parse_changes
     from titans_seq.experiment.record import read_config_file
 
-    from ..zero_shot.runs import PretrainingRun, pretrain_run, resume_run, weights_record
-    from ..zero_shot.saving import load_network, weights_of
+    from ..zero_shot.runs import PretrainingRun, pretrain_run, resume_run
+    from ..zero_shot.saving import load_network
 
     run = options.run
     shared = {"hardware": options.hardware, "progress": run.progress, "logger": run.logger}
@@ -64,7 +65,7 @@ def pretrain(options: Pretrain) -> None:
     else:
         base = PretrainingRun() if run.config is None else read_config_file(run.config, PretrainingRun)
         init = None if options.init is None else weights_record(options.init)
-        network = base.network if options.init is None else load_network(weights_of(options.init)).config
+        network = base.network if options.init is None else load_network(model_folder(options.init)).config
         settings = override(PretrainingRun(network, options.training, init), parse_changes(run.set))
         if run.dry_run:
             print(to_yaml(settings), end="")

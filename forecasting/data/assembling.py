@@ -90,7 +90,8 @@ def assemble(
         except UserError as error:
             faults.append(str(error))
     if faults:
-        more = [f"{len(faults) - _FAULTS_SHOWN} more series are refused"] if len(faults) > _FAULTS_SHOWN else []
+        left = len(faults) - _FAULTS_SHOWN
+        more = [f"{left} more series {'is' if left == 1 else 'are'} refused"] if left > 0 else []
         raise UserError("\n".join(faults[:_FAULTS_SHOWN] + more))
     return tuple(items), Repairs(merged, inserted)
 
@@ -137,10 +138,10 @@ def _repair(rows: Rows, freq: str | None, roles: Roles, options: FrameOptions, s
     once = merge_duplicates(merged, "first")
     if faults[0] and not roles.id and 2 * len(once.index) <= len(merged.index):
         faults[0] += "; if the rows are of several series, name their column with --id"
-    elif faults[0] and roles.id:
-        faults[0] += "; if another column too tells the series apart, name both with --id"
     elif faults[0] and _put_back(once, rows, freq):
         faults[0] += "; if the clock was put back there, name the zone with --time-zone"
+    elif faults[0] and roles.id:
+        faults[0] += "; if another column too tells the series apart, name both with --id"
     grid = full_grid(once, freq, source)
     if options.holes == "refuse":
         faults.append(describe_holes(once, grid, source))

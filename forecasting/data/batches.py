@@ -1,6 +1,6 @@
-"""The series of a large Parquet file, a part at a time, in bounded memory."""
+"""The series of a large Parquet or text file, a part at a time, in bounded memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,59 +15,66 @@ from .frames import from_table
 from .frequency import without_anchor
 from .loading import load_series
 from .number_texts import NumberStyle
-from .options import FrameOptions
+from .options import FrameOptions, TableOptions
 from .reading import Table
 from .series import SeriesData
 from .source import PARQUET_SUFFIXES, Source
+from .text_parts import has_parts, text_parts
+from .unpivot import unpivot
 
 _ROWS = 1_000_000
 
 
 def read_series_batches(
-    path: str | Path, options: FrameOptions | None = None, rows: int = _ROWS
+    path: str | Path, options: FrameOptions | None = None, table: TableOptions | None = None, rows: int = _ROWS
 ) -> Iterator[SeriesData]:
-    """Read the series of a long Parquet file in parts; memory holds one part at a time.
+    """Read the series of a long Parquet or text file in parts; memory holds one part at a time.
 
-    The rows of a series must follow each other. The columns and the step that the first part shows hold for all. A file
-    that is no Parquet, or of one series, comes whole.
+    The rows of a series must follow each other. The columns, the step, and how dates and numbers are written, as the
+    first part shows them, hold for all. A file of another kind, of one series, or whose first part shows that its rows
+    are not in order of series, comes whole.
 
     Args:
         path: a file that `load_series` reads.
         options: what the columns mean; see `from_table`.
+        table: how a text is written.
         rows: about how many rows a part has; it ends with the end of a series.
 
     Yields:
         Some series, in the order of their ids within a part.
 
     Raises:
-        UserError: if `rows` is below 1, a series goes on in a later part, or as `load_series`.
+        UserError: if `rows` is below 1, a series goes on in a later part, a part is written otherwise than the first,
+            or as `load_series`.
 
     Example:
         >>> import tempfile
         >>> days = pd.date_range("2024-01-01", periods=3)
         >>> frame = pd.concat([pd.DataFrame({"shop": shop, "day": days, "sold": 1.0}) for shop in "abcd"])
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     frame.to_parquet(Path(folder) / "sales.parquet")
-        ...     parts = list(read_series_batches(Path(folder) / "sales.parquet", rows=5))
+        ...     frame.to_csv(Path(folder) / "sales.csv", index=False)
+        ...     parts = list(read_series_batches(Path(folder) / "sales.csv", rows=5))
         >>> [[item.name for item in part.items] for part in parts]
         [['a'], ['b', 'c'], ['d']]
     """
-    path, options = Path(path), options or FrameOptions()
+    path, options, table = Path(path), options or FrameOptions(), table or TableOptions()
     if rows < 1:
         raise UserError(f"rows must be at least 1, got {rows}")
-    if not path.name.lower().endswith(PARQUET_SUFFIXES) or not path.is_file():
-        yield load_series(path, options)
-        return
+    first: SeriesData | None = None
     seen: set[tuple[str, ...]] = set()
-    for frame, first in _parts(path, options, rows):
-        source = Source(str(path), "row", first + 1)
-        data = from_table(Table(frame, source, NumberStyle(), ()), options)
+    for part in _tables(path, options, table, rows):
+        if part is None:
+            yield load_series(path, options, table)
+            return
+        data = from_table(part, options)
         again = seen & {item.ids for item in data.items}
         if data.layout == "long" and again:
             raise UserError(
                 f"{path}: the rows of series {'/'.join(min(again))!r} do not follow each other: sort the file by its "
-                f"identifiers, or read it whole"
+                "identifiers"
             )
+        first = first or data
+        _check_alike(path, part.source, first, data)
         seen |= {item.ids for item in data.items}
         options = replace(options, time=data.time_columns, id=data.id_columns, target=data.channels)
         if options.freq is None and not options.rows_are_steps and data.freq is not None:
@@ -75,47 +82,102 @@ def read_series_batches(
         yield data
 
 
-def _parts(path: Path, options: FrameOptions, rows: int) -> Iterator[tuple[pd.DataFrame, int]]:
-    """Frames that end with the end of a series, and the number of their first row."""
+def _check_alike(path: Path, source: Source, first: SeriesData, part: SeriesData) -> None:
+    """Make sure that a part writes dates and numbers as the first one does: by itself it may be read otherwise."""
+    ways = [{note for note in data.notes if note.startswith(("times in", "numbers in"))} for data in (first, part)]
+    if ways[0] == ways[1]:
+        return
+    shown = ["; ".join(sorted(own - other)) or "nothing is said of them" for own, other in (ways, ways[::-1])]
+    raise UserError(
+        f"{path}: from {source.place(0)} on dates or numbers are read otherwise ({shown[1]}) than before ({shown[0]}): "
+        "say how they are written with --date-format, --time-zone, --decimal or --thousands"
+    )
+
+
+def _tables(path: Path, options: FrameOptions, table: TableOptions, rows: int) -> Iterator[Table | None]:
+    """Parts of a file; None alone where it is to be read whole."""
+    ends = _Ends(options)
+    if path.name.lower().endswith(PARQUET_SUFFIXES) and path.is_file():
+        parts = _parquet_parts(path, rows, ends)
+    elif has_parts(path):
+        parts = text_parts(path, table, rows, ends)
+    else:
+        parts = iter(())
+    try:
+        first = next(parts, None)
+    except _Whole:
+        first = None
+    yield first
+    if first is not None:
+        yield from parts
+
+
+class _Whole(Exception):
+    """A file is not to be read in parts."""
+
+
+class _Ends:
+    """Where the last series of a part begins; the first part says whether there are to be parts.
+
+    Args:
+        options: what the columns mean.
+    """
+
+    def __init__(self, options: FrameOptions) -> None:
+        self.options = options
+        self.ids: tuple[str, ...] | None = None
+
+    def __call__(self, part: Table) -> int:
+        """Return the row after which the last series begins, 0 where there is one series.
+
+        Raises:
+            _Whole: for the first part, where it has no identifiers, or its rows are not in order of series.
+        """
+        first, frame = self.ids is None, part.frame
+        if self.ids is None:
+            if unpivot(frame, part.source)[2]:
+                raise _Whole
+            data = from_table(part, self.options)
+            if not data.id_columns:
+                raise _Whole
+            if len(data.items) == 1:
+                return 0  # One series does not show what tells it from others.
+            self.ids = data.id_columns
+        codes = [pd.factorize(frame[name])[0] for name in self.ids]
+        changed = np.zeros(len(frame), dtype=bool)
+        for own in codes:
+            changed[1:] |= own[1:] != own[:-1]
+        ends = np.flatnonzero(changed)
+        if first and len(ends) + 1 > len(frame[list(self.ids)].drop_duplicates()):
+            raise _Whole
+        return int(ends[-1]) if len(ends) else 0
+
+
+def _parquet_parts(path: Path, rows: int, last_end: Callable[[Table], int]) -> Iterator[Table]:
     try:
         file = pyarrow.parquet.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
     with file:
+        if file.metadata.num_rows <= rows:
+            return
         held: list[pd.DataFrame] = []
-        ids, first, count = list(options.id), 0, 0
+        first = count = 0
         for batch in file.iter_batches(batch_size=min(rows, 1 << 16)):
             held.append(batch.to_pandas())
             count += len(batch)
             if count < rows:
                 continue
             frame = pd.concat(held)
-            ids = ids or _ids(frame, path, options)
-            end = _last_end(frame, ids)
+            end = last_end(_part(path, frame, first))
             if end == 0:
                 held = [frame]
                 continue
-            yield frame.iloc[:end], first
+            yield _part(path, frame.iloc[:end], first)
             held, first, count = [frame.iloc[end:]], first + end, len(frame) - end
-        if held and count:
-            yield pd.concat(held), first
-        elif not first:
-            raise UserError(f"{path}: the file holds no rows")
+        if count:
+            yield _part(path, pd.concat(held), first)
 
 
-def _ids(frame: pd.DataFrame, path: Path, options: FrameOptions) -> list[str]:
-    """The columns that tell the series of the first part apart."""
-    data = from_table(Table(frame, Source(str(path), "row", 1), NumberStyle(), ()), options)
-    return list(data.id_columns)
-
-
-def _last_end(frame: pd.DataFrame, ids: list[str]) -> int:
-    """The row after which the last series of a frame begins, 0 where there is one series."""
-    if not ids:
-        return 0
-    changed = np.zeros(len(frame), dtype=bool)
-    for name in ids:
-        codes = pd.factorize(frame[name])[0]
-        changed[1:] |= codes[1:] != codes[:-1]
-    ends = np.flatnonzero(changed)
-    return int(ends[-1]) if len(ends) else 0
+def _part(path: Path, frame: pd.DataFrame, first: int) -> Table:
+    return Table(frame, Source(str(path), "row", first + 1), NumberStyle(), ())

@@ -46,7 +46,10 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
     "week": ("week", "wk", "kw", "woche", "semaine", "semana", "settimana", "周", "週"),
     "day": ("day", "dd", "tag", "jour", "día", "dia", "giorno", "dag", "день", "日"),
-    "hour": ("hour", "hr", "hh", "stunde", "heure", "hora", "ora", "uur", "timme", "час", "時", "时"),
+    "hour": (
+        *("hour", "hr", "hh", "stunde", "heure", "hora", "ora", "uur", "timme", "час", "時", "时"),
+        *("he", "hour_ending", "hour ending", "hourending"),
+    ),
     "minute": ("minute", "minuto", "minuten", "分"),
 }
 """What columns of parts of a date are called."""
@@ -135,13 +138,18 @@ def _part_of(column: pd.Series, name: str) -> str | None:
     part = next((part for part, names in PARTS.items() if name.lower() in names), None)
     if part is None:
         return None
-    texts = [text.removesuffix(".0") for text in sample_of(column)]
+    texts = [_bare(text) for text in sample_of(column)]
     if part == "month" and texts and all(re.fullmatch(r"[^\W\d_]{3,}\.?", text) for text in texts):
         return part
     if not texts or not all(re.fullmatch(r"\d{1,4}", text) for text in texts):
         return None
     low, high = _RANGES.get(part, (1700, 2261))
     return part if all(low <= int(text) <= high for text in texts) else None
+
+
+def _bare(text: str) -> str:
+    """A part of a date without the point that a program added, or the letters of an hour that ends ("HE01")."""
+    return re.sub(r"^HE ?(?=\d)", "", text.removesuffix(".0"))
 
 
 def _is_clock(column: pd.Series) -> bool:
@@ -161,7 +169,7 @@ def _has_no_clock(column: pd.Series) -> bool:
 
 def _join(cells: Sequence[object], names: Sequence[str | None]) -> str:
     texts = [str(cell).strip() for cell in cells]
-    texts = [text.removesuffix(".0") if name else text for text, name in zip(texts, names, strict=True)]
+    texts = [_bare(text) if name else text for text, name in zip(texts, names, strict=True)]
     if names[0] != "year":
         day = texts[0].removesuffix(" 00:00:00")
         clock = texts[1] if names[1] is None else f"{texts[1]:0>2}:{texts[2] if len(texts) > 2 else '00':0>2}"

@@ -37,6 +37,10 @@ _ID_NAMES = (
     "group",
     "sku",
 )
+_PERIOD_NAMES = re.compile(
+    "period|periode|" + "|".join("|".join(map(re.escape, names)) for names in PARTS.values()), re.IGNORECASE
+)
+_DIGIT = re.compile(r"\d")
 _LEAST_YEARS = 5
 """Rows that a column of another name must have, to be taken for years or dates in numbers."""
 
@@ -155,7 +159,8 @@ def _find_time(frame: pd.DataFrame, free: Sequence[str], options: FrameOptions, 
     if options.date_format is not None:
         by_format = [name for name in free if _fits(column_of(frame, name), options.date_format)]
         if by_format:
-            return _prefer(by_format, source)
+            chosen = _prefer(by_format, source)
+            return find_joined(frame, free, chosen) or chosen
         if free and not options.rows_are_steps:
             raise UserError(
                 f"{source.name}: no column is written as {options.date_format}: correct --date-format, or name the "
@@ -174,9 +179,10 @@ def _find_time(frame: pd.DataFrame, free: Sequence[str], options: FrameOptions, 
         if _is_regular(column_of(frame, name), name):
             return (name,)
     for name in free:
-        if _DATE_NAMES.fullmatch(name) and not options.rows_are_steps:
-            return (_check_steps(column_of(frame, name), name, source),)
-    return ()
+        if _is_undated(column_of(frame, name), name):
+            # Left out as a time that is not read, where rows are steps.
+            return (name if options.rows_are_steps else _check_steps(column_of(frame, name), name, source),)
+    return tuple(name for name in free if _COUNTER_NAMES.fullmatch(name) and _counts_evenly(column_of(frame, name)))[:1]
 
 
 def _prefer(dated: Sequence[str], source: Source) -> tuple[str]:
@@ -223,6 +229,22 @@ def _is_regular(column: pd.Series, name: str) -> bool:
     return bool((steps == steps[0]).all() and steps[0] > 0)
 
 
+def _is_undated(column: pd.Series, name: str) -> bool:
+    """Whether a column is called as times are, or as a period and holds text with a number."""
+    if _DATE_NAMES.fullmatch(name):
+        return True
+    return bool(_PERIOD_NAMES.fullmatch(name)) and _is_text(column) and all(map(_DIGIT.search, sample_of(column)))
+
+
+def _counts_evenly(column: pd.Series) -> bool:
+    """Whether the different values of a column count on, by any step."""
+    values = _numbers(column)
+    if values is None or len(values) < _LEAST_YEARS:
+        return False
+    steps = np.diff(values)
+    return bool(steps[0] > 0 and (steps == steps[0]).all() and not (values % 1).any())
+
+
 def _check_steps(column: pd.Series, name: str, source: Source) -> str:
     """A column called "date" without dates: step numbers if they count evenly, else for the user to say."""
     values = _numbers(column)
@@ -266,7 +288,8 @@ def _find_ids(frame: pd.DataFrame, rest: Sequence[str], time: Sequence[str], sou
                         together = fewer
                 return tuple(together)
     one = [name for name in asked if frame[name].nunique() == 1]
-    return tuple([name for name in texts if name in by_name or name in one] + one)[:1]
+    found = [name for name in texts if name in by_name or name in one] + one
+    return tuple(sorted(found, key=lambda name: name not in by_name))[:1]
 
 
 def _repeats(codes: dict[str, np.ndarray], names: Sequence[str]) -> bool:
@@ -290,19 +313,26 @@ def _find_targets(
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The columns to forecast, and why others are not."""
     why: dict[str, str] = {}
+    codes = frame.groupby(list(ids), sort=False, observed=True).ngroup().to_numpy() if ids else np.zeros(1, np.int64)
+    static = {name for name in rest if codes.max(initial=0) > 0 and _is_static(column_of(frame, name), codes)}
     for name in rest:
         column = column_of(frame, name)
-        if _is_text(column) and not any(re.search(r"\d", text) for text in sample_of(column)):
+        if name in static and _is_text(column):
+            why[name] = "static: the same in all rows of a series, which no model here uses"
+        elif _is_text(column) and not any(map(_DIGIT.search, sample_of(column))):
             why[name] = "words, not numbers"
+        elif time and looks_like_dates(column):
+            why[name] = "dates, not numbers"
         elif time and is_part(column, name):
             why[name] = "a part of the date"
         elif time and _COUNTER_NAMES.fullmatch(name) and _counts(column):
             why[name] = "counts the rows"
     left = [name for name in rest if name not in why]
-    codes = pd.factorize(frame[ids[0]])[0] if len(ids) == 1 else np.zeros(0, dtype=np.int64)
-    static = [name for name in left if codes.max(initial=0) > 0 and _is_static(column_of(frame, name), codes)]
-    if len(static) < len(left):
-        why |= dict.fromkeys(static, "the same in all rows of a series; --target names it all the same")
+    numbers = [name for name in left if name in static]
+    if len(numbers) < len(left):
+        why |= dict.fromkeys(
+            numbers, "static: the same in all rows of a series, which no model here uses; --target forecasts it"
+        )
     return tuple(name for name in rest if name not in why), why
 
 

@@ -1,5 +1,6 @@
 """Numbers that are dates: years, months and days run together, weeks, Unix times, serial days of Excel."""
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import pandas as pd
 from .date_formats import epoch_times, read_format
 from .date_texts import Label, read_dates, weeks_of
 from .frequency import fine_index
+from .named_periods import speaks_of_weeks
 
 _DIGITS: tuple[tuple[int, str], ...] = ((8, "%Y%m%d"), (10, "%Y%m%d%H"), (12, "%Y%m%d%H%M"), (14, "%Y%m%d%H%M%S"))
 
@@ -20,6 +22,12 @@ _EXCEL = (20_000, 80_000)
 
 
 """Serial days of Excel from 1954 to 2119."""
+
+
+_DATE_WORDS = r"dat|fecha|日|day|tag|jour|jul|doy"
+
+
+_TIME_WORDS = rf"{_DATE_WORDS}|time|zeit|hora|heure|stamp|uhr"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +50,7 @@ class Times:
 
 
 def date_numbers(values: np.ndarray, name: str) -> Times | None:
-    """Numbers that are dates: years, 202001, 20200131, weeks, Unix times, serial days of Excel. None for others.
+    """Numbers that are dates: years, 202001, 20200131, 2020031, weeks, Unix times, days of Excel. None for others.
 
     Args:
         values: different numbers, float64.
@@ -63,6 +71,11 @@ def date_numbers(values: np.ndarray, name: str) -> Times | None:
         return _years(values.astype(np.int64))
     if whole and low >= 170001 and high <= 226112:
         return _months_or_weeks(values.astype(np.int64), name)
+    speaks = functools.partial(re.search, string=name, flags=re.IGNORECASE)
+    if whole and 1_900_000 < low and high < 2_262_000 and speaks(_DATE_WORDS):
+        reading = read_format([f"{number:.0f}" for number in values], "%Y%j")
+        if not reading.failures:
+            return Times(fine_index(reading.times), "written as %Y%j")
     for digits, date_format in _DIGITS:
         # Unix seconds of this century have ten digits too, and begin with 1.
         if whole and low >= (17 if digits == 8 else 19) * 10.0 ** (digits - 2) and high < 23 * 10.0 ** (digits - 2):
@@ -74,7 +87,7 @@ def date_numbers(values: np.ndarray, name: str) -> Times | None:
             names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
             times = epoch_times(values, unit)
             return Times(fine_index(times), f"Unix {names[unit]}, in UTC")
-    if _EXCEL[0] <= low and high <= _EXCEL[1] and re.search(r"dat|fecha|日|day|tag|jour", name, re.IGNORECASE):
+    if _EXCEL[0] <= low and high <= _EXCEL[1] and speaks(_DATE_WORDS if whole else _TIME_WORDS):
         days = np.round(values * 86400).astype(np.int64) * np.timedelta64(1, "s")
         return Times(fine_index(np.datetime64("1899-12-30", "us") + days), "serial days of Excel")
     return None
@@ -87,7 +100,7 @@ def _years(years: np.ndarray) -> Times:
 
 def _months_or_weeks(numbers: np.ndarray, name: str) -> Times | None:
     years, within = numbers // 100, numbers % 100
-    weekly = bool(re.search(r"week|woche|^kw|^cw|semaine|semana|周|週|wk", name, re.IGNORECASE)) or within.max() > 12
+    weekly = speaks_of_weeks(name) or within.max() > 12
     if within.min() < 1 or (weekly and (within > weeks_of(years)).any()):
         return None
     text = [

@@ -17,7 +17,7 @@ Label = Literal["Y", "H", "Q", "M", "W"]
 _CHINESE = {"一": "1", "二": "2", "三": "3", "四": "4"}
 
 _NUMBERED = re.compile(r"(\d{1,4})([-/.])(\d{1,2})\2(\d{4}|\d{2})( .*)?")
-_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H.%M")
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H.%M")
 _RANGE = re.compile(r"(\S.*?)(?: [-–—~/] | to | bis | – |–|~|/)(\S.*)")
 
 
@@ -53,7 +53,7 @@ def clean(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
         text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
-    text = " ".join(text.split())
+    text = re.sub(r"^'(?=\d{3}|\d+\D)", "", " ".join(text.split()))  # by which spreadsheets keep text
     return re.sub(r"(?<=[\d.])(?:T|,? (?:um |at |à |às |a las )?|,)(?=\d{1,2}[:h]\d\d)", " ", text)
 
 
@@ -73,7 +73,7 @@ def read_dates(texts: Sequence[str]) -> list[Reading]:
         ([datetime.date(2008, 1, 1)], 'M')
     """
     cleaned = [clean(text) for text in texts]
-    whole, late = _without_24(cleaned)
+    whole, late = without_24(cleaned)
     tried = [*_iso(whole), *_numbered(whole)]
     if not tried or min(reading.failures for reading in tried):
         tried += _by_pattern(whole)
@@ -84,7 +84,7 @@ def read_dates(texts: Sequence[str]) -> list[Reading]:
     return [replace(reading, times=reading.times + late) for reading in best]
 
 
-def _without_24(texts: list[str]) -> tuple[list[str], np.ndarray]:
+def without_24(texts: list[str]) -> tuple[list[str], np.ndarray]:
     """The texts with 24:00 as 00:00, and the day that is to be added for it."""
     late = np.zeros(len(texts), dtype="timedelta64[D]")
     for at, text in enumerate(texts):
@@ -118,7 +118,7 @@ def _numbered(texts: list[str]) -> list[Reading]:
     orders = [("%m", "%d", year), ("%d", "%m", year)] + ([("%y", "%m", "%d")] if year == "%y" else [])
     tried: list[Reading] = []
     for order in orders:
-        formats = [mark.join(order) + clock for clock in _CLOCKS if bool(clock) == bool(first[5])]
+        formats = [mark.join(order) + clock for clock in CLOCKS if bool(clock) == bool(first[5])]
         readings = [Reading(parse_column(texts, date_format), f"written as {date_format}") for date_format in formats]
         tried.append(min(readings, key=lambda reading: reading.failures))
     least = min(reading.failures for reading in tried)

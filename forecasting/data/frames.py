@@ -20,8 +20,9 @@ from .reading import Table
 from .row_order import number_series, order_rows, plain_index, without_empty_series
 from .series import SeriesData
 from .source import Source, column_of, counted
+from .summaries import data_rows
 from .time_grid import dates_from, settle_times
-from .timestamps import Times, parse_times
+from .timestamps import Times, format_with_clock, parse_times, sample_of
 
 
 def from_frame(frame: pd.DataFrame, options: FrameOptions | None = None, source: str | None = None) -> SeriesData:
@@ -87,6 +88,9 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> SeriesData:
     if roles.time and not filled[frame.index].all():
         notes.append(f"{counted(int((~filled[frame.index]).sum()), 'empty line')} left out")
         frame = frame.loc[filled[frame.index]]
+    rows, told = data_rows(frame, roles, source)
+    notes += told
+    frame = frame if rows.all() else frame.loc[rows]
     # Without a time column an empty line is a step whose values are missing.
     names = [*roles.targets, *roles.known, *roles.past]
     numbers, told = to_numbers(frame, names, options.missing_values, source, table.style)
@@ -184,7 +188,9 @@ def _times(
         return Times(index, ""), np.arange(len(frame)), []
     columns = [column_of(frame, name) for name in roles.time]
     column = columns[0] if len(columns) == 1 else join_times(columns)
-    name = " and ".join(roles.time)
+    name, date_format = " and ".join(roles.time), options.date_format
+    if date_format is not None and len(columns) > 1:
+        date_format = format_with_clock(date_format, sample_of(column))
     if not pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_datetime64_any_dtype(column.dtype):
         column = column.where(~column.isin(NO_VALUE), None) if column.isin(NO_VALUE).any() else column
     codes, values = pd.factorize(column)
@@ -197,7 +203,7 @@ def _times(
     first = np.zeros(len(values), dtype=np.int64)
     first[codes[::-1]] = frame.index.to_numpy()[::-1]
     try:
-        times = parse_times(plain_index(values), name, source, first, options.date_format, options.time_zone)
+        times = parse_times(plain_index(values), name, source, first, date_format, options.time_zone)
     except UserError:
         if not options.rows_are_steps:
             raise

@@ -8,7 +8,7 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .calendars import Months, calendar_of
-from .frequency import base_times, dated, phases
+from .frequency import base_times, dated, period_of, phases
 from .options import Duplicates, Holes
 from .source import Source, counted, show_time
 
@@ -135,10 +135,10 @@ def _remedy(freq: str | None) -> str:
         return "correct the step numbers, or take the rows as steps with --rows-are-steps"
     if isinstance(calendar_of(freq), Months):
         return f"give --freq {freq} to take each to that day of its month, another --freq, or --rows-are-steps"
-    return (
-        "take times that are a little late to their step with --round, give the right --freq, or take the rows as "
-        "steps with --rows-are-steps"
+    late = (
+        "take times that are a little late to their step with --round, " if period_of(freq) in ("h", "min", "s") else ""
     )
+    return f"{late}give the right --freq, or take the rows as steps with --rows-are-steps"
 
 
 def fill_holes(rows: Rows, grid: pd.Index, how: Holes, targets: int) -> Rows:

@@ -127,4 +127,5 @@ def _check_header(path: str, names: Sequence[str], header: int) -> None:
 
 
 def _is_value(text: str) -> bool:
+    text = text.removeprefix("'")  # by which spreadsheets keep text
     return bool(re.fullmatch(r"[-+]?\d*[.,]?\d+(e[-+]?\d+)?|\d+[-/.]\d+([-/.]\d+)?([ T].*)?", text, re.IGNORECASE))

@@ -4,9 +4,13 @@ from pathlib import Path
 
 from .frames import from_table
 from .options import FrameOptions, TableOptions
-from .reading import read_table
+from .reading import EXCEL_SUFFIXES, PLAIN_SUFFIXES, read_table
 from .series import SeriesData
+from .source import PARQUET_SUFFIXES
 from .tsf import TSF_SUFFIXES, read_tsf
+
+DATA_SUFFIXES = (*PLAIN_SUFFIXES, *PARQUET_SUFFIXES, *EXCEL_SUFFIXES, *TSF_SUFFIXES)
+"""What files of data end in, before they are compressed."""
 
 
 def load_series(path: str | Path, options: FrameOptions | None = None, table: TableOptions | None = None) -> SeriesData:

@@ -3,7 +3,10 @@
 import unicodedata
 from functools import lru_cache
 
-_LATIN = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "cs", "sv", "da", "nb", "fi", "tr", "ro", "hu", "hr", "sl")
+_LATIN = (
+    *("en", "de", "fr", "es", "it", "pt", "nl", "pl", "cs", "sv", "da", "nb", "fi", "tr", "ro", "hu", "hr", "sl"),
+    *("id", "ms", "sk", "ca", "lt", "lv", "et", "is", "gl", "eu", "sq", "az", "sw", "fil", "ga"),
+)
 
 
 _CYRILLIC_GREEK = ("ru", "uk", "bg", "sr", "el")

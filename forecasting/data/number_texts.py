@@ -29,6 +29,12 @@ _UNIT = re.compile(r" ?[%‰°]\w?| [^\W\d].*")
 _STYLES = ((".", ","), (",", "."), (".", "'"), (",", " "), (".", " "), (",", "'"))
 
 
+_SCALES = {"K": 1e3, "M": 1e6, "MN": 1e6, "MIO": 1e6, "B": 1e9, "BN": 1e9, "MRD": 1e9, "T": 1e12}
+
+
+_SCALED = re.compile(r"(.*\d)(?:([kKMBT]|mn|bn|Mio|Mrd)\.?)?")
+
+
 @dataclass(frozen=True)
 class NumberStyle:
     """How a table writes its numbers. None finds it out.
@@ -61,8 +67,8 @@ def is_numeric(texts: Sequence[str]) -> bool:
 
 
 def bare_number(text: str) -> str:
-    """A number without what some programs and languages put about it: other digits, spaces and minus signs."""
-    text = unicodedata.normalize("NFKC", text).translate(_SIGNS).strip()
+    """A number without what programs and languages put about it: other digits, spaces, minus signs, apostrophes."""
+    text = unicodedata.normalize("NFKC", text).translate(_SIGNS).strip().removeprefix("'")
     if not text.isascii():
         text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     inside = re.fullmatch(r"\((.*\d.*)\)", text)
@@ -85,6 +91,17 @@ def _affixes(texts: Sequence[str]) -> tuple[list[str], str]:
     if not (_is_money(before) or not before) or not (_is_money(behind) or _UNIT.fullmatch(behind) or not behind):
         return list(texts), ""
     return [part[1] + part[3] for part in parts if part], (before or behind).strip()
+
+
+def _scaled(texts: Sequence[str]) -> tuple[list[str], np.ndarray, str]:
+    """The texts without a K, M or B for thousands, millions and milliards, what each stands for, and a note."""
+    parts = [_SCALED.fullmatch(text) for text in texts]
+    signs = sorted({part[2] for part in parts if part and part[2]})
+    if None in parts or not signs:
+        return list(texts), np.ones(len(texts)), ""
+    factors = np.array([_SCALES[part[2].upper()] if part[2] else 1.0 for part in parts if part])
+    said = ", ".join(f"{sign} is {_SCALES[sign.upper()]:,.0f}" for sign in signs)
+    return [part[1] for part in parts if part], factors, said
 
 
 def _is_money(sign: str) -> bool:
@@ -113,7 +130,8 @@ def read_numbers(texts: list[str], name: str, source: Source, style: NumberStyle
     """The numbers of texts, NaN for one that is none, and how they are written."""
     if {text.casefold() for text in texts} <= {"true", "false"}:
         return np.array([float(text.casefold() == "true") for text in texts]), ""
-    stripped, affix = _affixes(texts)
+    bare, factors, scales = _scaled(texts)
+    stripped, affix = _affixes(bare)
     fits = _fitting(stripped, style)
     readings = {signs: np.array([_value(text, *signs) for text in stripped]) for signs in fits}
     distinct = {values.tobytes(): signs for signs, values in reversed(readings.items())}
@@ -124,15 +142,16 @@ def read_numbers(texts: list[str], name: str, source: Source, style: NumberStyle
     else:
         decimal = style.decimal or "."
         one_by_one = [_value(text, decimal, style.thousands) for text in texts]
-        return np.array(one_by_one), ""
+        return np.array(one_by_one) * factors, ""
     decimal, thousands = chosen
     said = [f"{thousands!r} between thousands"] if thousands and any(thousands in text for text in stripped) else []
     said += ["a decimal comma"] if decimal == "," and any("," in text for text in stripped) else []
+    said += [scales] if scales else []
     if affix:
         said.append(f"{affix!r} is left out" + (", so 5% is 5" if affix == "%" else ""))
     if style.semicolons and decimal == "," and _grouped(stripped, ",") and style.decimal is None:
         said.append(f"{texts[0]!r} is {readings[chosen][0]:g}: if it means thousands, give --thousands ,")
-    return readings[chosen], "; ".join(said)
+    return readings[chosen] * factors, "; ".join(said)
 
 
 def _settle(

@@ -170,7 +170,8 @@ def _refuse_text(column: pd.Series, name: str, wrong: np.ndarray, source: Source
     if whole:
         remedy = "name the columns to forecast with --target, or this one with --id if it tells series apart"
     else:
-        remedy = "correct the cell, or give it as --missing-value if it means that there is no value"
+        given = f" (--missing-value={cell})" if cell.startswith("-") else ""
+        remedy = f"correct the cell, or give it as --missing-value if it means that there is no value{given}"
     if re.search(r"\d", cell) and not re.search(r"[^\W\d_]{3}", cell):
         remedy += "; for another way of writing numbers see --decimal and --thousands"
     more = f" (and {len(wrong) - 1} more in this column)" if len(wrong) > 1 else ""

@@ -120,8 +120,8 @@ def read_text(path: Path, encoding: str | None = None) -> tuple[str, list[str]]:
 def decode(path: Path, raw: bytes, encoding: str | None = None) -> tuple[bytes, list[str]]:
     """The bytes of a text in UTF-8 without a mark, with notes on the encoding it had.
 
-    UTF-8 and UTF-16 are recognised. Other bytes are read as cp1252 where they are letters with accents; where they
-    are of another script, the user is asked.
+    UTF-8, UTF-16 and UTF-32 are recognised. Other bytes are read as cp1252 where they are letters with accents; where
+    they are of another script, the user is asked.
 
     Raises:
         UserError: if the encoding is unknown or not that of the file, or the file is not text.
@@ -150,6 +150,8 @@ def decode(path: Path, raw: bytes, encoding: str | None = None) -> tuple[bytes, 
 
 def _find_encoding(path: Path, raw: bytes) -> tuple[str, str]:
     """The encoding of a text, and a note where the file does not say it."""
+    if raw[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "utf-32", ""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", ""
     head = raw[:2000]

@@ -1,5 +1,6 @@
 """Naming places in the input: which file, which line, how counts and lists are written in a message."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -9,6 +10,14 @@ import numpy as np
 import pandas as pd
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
+_SUMMARY = (
+    r"(grand|sub|overall|column|row)?[ -]?totals?|sums?|mean|average|avg\.?|median|std|min(imum)?|max(imum)?|count|"
+    r"(gesamt|end|zwischen)?summe|gesamt|insgesamt|durchschnitt|mittelwert|mittel|total général|somme|moyenne|suma|"
+    r"promedio|media|média|totale|somma|totaal|gemiddelde|razem|średnia|toplam|ortalama|итого|всего|сумма|среднее|"
+    r"合計|合计|总计|總計|平均|계|합계|평균"
+)
+_WHOLE = re.compile(_SUMMARY, re.IGNORECASE)
+_PART = re.compile(rf"({_SUMMARY})\b.*|.*\b({_SUMMARY})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,26 @@ def show_time(time: Any) -> str:
         ('2020-01-02', '2020-01-02 03:00:00', '7')
     """
     return str(time).removesuffix(" 00:00:00") if isinstance(time, pd.Timestamp) else str(time)
+
+
+def is_summary(cell: object) -> bool:
+    """Whether a cell, or the name of a column, says that it sums others up.
+
+    Example:
+        >>> is_summary("Grand Total"), is_summary("Totality")
+        (True, False)
+    """
+    return bool(_WHOLE.fullmatch(str(cell).strip(" :")))
+
+
+def names_summary(cell: object) -> bool:
+    """Whether a cell says that it sums something up, and what.
+
+    Example:
+        >>> names_summary("shop 7 Total"), names_summary("Summe Nord"), names_summary("Totality")
+        (True, True, False)
+    """
+    return bool(_PART.fullmatch(str(cell).strip(" :")))
 
 
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series:

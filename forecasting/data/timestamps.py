@@ -14,13 +14,16 @@ from titans_seq.errors import UserError
 from .calendars import DAYS, MONTHS, Months, calendar_of
 from .date_formats import read_format
 from .date_numbers import Times, date_numbers
-from .date_texts import Label, Reading, clean, read_dates
+from .date_texts import CLOCKS, Label, Reading, clean, read_dates, without_24
 from .frequency import anchor_of, fine_index
 from .inferring import regularity
+from .named_periods import named_periods
 from .source import Source, as_numbers
-from .zones import check_zone, localize, zone_of_offsets
+from .zones import ABBREVIATED, check_zone, localize, zone_of_offsets
 
-_OFFSET = re.compile(r"(.*\d\d?:\d\d.*?) ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)", re.IGNORECASE)
+_OFFSET = re.compile(
+    rf"(.*\d\d?:\d\d.*?) ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?|(?<= )(?:{'|'.join(ABBREVIATED)}))", re.IGNORECASE
+)
 _REGULAR = 0.9
 """Share of a grid that dates fill which are taken for regular."""
 _CLEARLY = 0.3
@@ -77,6 +80,8 @@ def looks_like_dates(column: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return False
     texts = sample_of(column)
+    if texts and re.match(r"\d{4}", texts[0]) and named_periods(_different(column), str(column.name)):
+        return True
     if not texts or _share_of_numbers(texts) > 0.5:
         return False
     best = read_dates([_without_offset(clean(text)) for text in texts])
@@ -89,6 +94,11 @@ def sample_of(column: pd.Series, size: int = 50) -> list[str]:
     at = np.unique(np.linspace(0, len(present) - 1, size).astype(int)) if len(present) else []
     texts = (str(value).strip() for value in present.iloc[at])
     return list(dict.fromkeys(text for text in texts if text))
+
+
+def _different(column: pd.Series) -> list[str]:
+    """The different values of a column as text, in their order."""
+    return [str(value).strip() for value in column.dropna().unique()]
 
 
 def period_dates(times: Times, freq: str) -> pd.DatetimeIndex | None:
@@ -141,6 +151,11 @@ def _read(
     if isinstance(values[0], dt.date) and all(isinstance(value, dt.date) for value in values):
         return _objects(values, name, source, zone)
     texts = [str(value).strip() for value in values]
+    labels = named_periods(texts, name) if date_format is None else None
+    if labels is not None:
+        reading = read_dates(labels)[0]
+        if not reading.failures:
+            return Times(fine_index(reading.times), reading.written, reading.label, reading.fields)
     if date_format is None and _share_of_numbers(texts) == 1:
         return _numbers(pd.Index(np.array(texts, dtype=np.float64)), name, source, positions)
     local = [_without_offset(text) for text in texts] if date_format is None else texts
@@ -210,11 +225,13 @@ def _offsets(texts: Sequence[str], local: Sequence[str]) -> np.ndarray | None:
     ends = [text[len(rest) :].strip().upper() for text, rest in zip(texts, local, strict=True)]
     if not any(ends):
         return None
-    minutes = {end: 0 if end in ("", "Z", "UTC", "GMT") else _minutes(end) for end in set(ends)}
+    minutes = {end: ABBREVIATED[end] if end in ABBREVIATED else _minutes(end) for end in set(ends)}
     return np.array([minutes[end] for end in ends])
 
 
 def _minutes(offset: str) -> int:
+    if offset in ("", "Z", "UTC", "GMT"):
+        return 0
     digits = offset[1:].replace(":", "").ljust(4, "0")
     return (-1 if offset[0] == "-" else 1) * (int(digits[:2]) * 60 + int(digits[2:]))
 
@@ -233,9 +250,24 @@ def _in_zone(times: np.ndarray, ahead: np.ndarray, name: str, source: Source, zo
 def read_with_format(texts: Sequence[str], date_format: str) -> Reading:
     """Read texts by a format that a user gave, to which an offset from UTC may belong; see `read_format`."""
     if "%z" not in date_format:
-        return read_format(texts, date_format)
+        whole, late = without_24(list(texts))
+        reading = read_format(whole, date_format)
+        return replace(reading, times=reading.times + late) if late.any() else reading
     times = pd.to_datetime(pd.Series(list(texts)), format=date_format, errors="coerce", utc=True)
     return Reading(np.asarray(times.dt.tz_localize(None)).astype("datetime64[us]"), f"written as {date_format}, in UTC")
+
+
+def format_with_clock(date_format: str, texts: Sequence[str]) -> str:
+    """The format of a date for texts that go on with a clock time from another column.
+
+    Example:
+        >>> format_with_clock("%d/%m/%Y", ["13/01/2024 06:30"])
+        '%d/%m/%Y %H:%M'
+    """
+    if "%H" in date_format or "%I" in date_format:
+        return date_format
+    tried = [date_format + clock for clock in CLOCKS if clock]
+    return min(tried, key=lambda one: read_with_format(texts, one).failures)
 
 
 def _choose(readings: Sequence[Reading], texts: Sequence[str], name: str, source: Source) -> Reading:

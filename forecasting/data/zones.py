@@ -16,6 +16,12 @@ _FIRST = (
     *("Asia/Jerusalem", "Asia/Tehran", "Africa/Cairo"),
 )
 """Zones that many share their clock with, tried before the others."""
+ABBREVIATED = {
+    **{"WET": 0, "WEST": 60, "BST": 60, "CET": 60, "MEZ": 60, "CEST": 120, "MESZ": 120, "EET": 120, "EEST": 180},
+    **{"EST": -300, "EDT": -240, "CST": -360, "CDT": -300, "MST": -420, "MDT": -360, "PST": -480, "PDT": -420},
+    **{"MSK": 180, "IST": 330, "HKT": 480, "SGT": 480, "JST": 540, "KST": 540, "AEST": 600, "AEDT": 660},
+}
+"""Minutes ahead of UTC of the short names of zones, in the meaning that most have in mind."""
 
 
 def zone_of_offsets(times: np.ndarray, offsets: np.ndarray) -> str | None:

@@ -30,7 +30,7 @@ class SeasonalNaive:
 
     def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
         """Forecast; see `Forecaster`."""
-        return _each_series(data, horizon, levels, self.season, "seasonal naive", _seasonal_naive)
+        return each_series(data, horizon, levels, self.season, "seasonal naive", _seasonal_naive)
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,29 @@ class Statistical:
             ) from error
 
         model = getattr(models, self.method)
-        return _each_series(data, horizon, levels, self.season, self.method, partial(_fitted, model))
+        return each_series(data, horizon, levels, self.season, self.method, partial(_fitted, model))
 
 
-_Fit = Callable[[np.ndarray, int, int, np.ndarray], tuple[np.ndarray, np.ndarray] | None]
+Fit = Callable[[np.ndarray, int, int, np.ndarray], tuple[np.ndarray, np.ndarray] | None]
 """Mean `[H]` and quantiles `[H, Q]` after values, from a season, a horizon and levels; None where it cannot."""
 
 
-def _each_series(
-    data: SeriesData, horizon: int, levels: Sequence[float], season: int | None, name: str, fit: _Fit
+def each_series(
+    data: SeriesData, horizon: int, levels: Sequence[float], season: int | None, name: str, fit: Fit
 ) -> Forecast:
+    """Forecast every channel of every series by itself, gaps filled on a line.
+
+    Args:
+        data: the series.
+        horizon: H.
+        levels: of the quantiles.
+        season: steps; None goes by the frequency. Series that are not longer have none.
+        name: of the method, for messages.
+        fit: the method. A series that it cannot fit gets the seasonal naive forecast.
+
+    Raises:
+        UserError: if it can fit no series.
+    """
     steps = season_length(data.freq) if season is None else season
     wanted = np.array(levels)
     shape = (len(data.items), horizon, len(data.channels))

@@ -9,11 +9,13 @@ forecast.csv    from `titans forecast predict`
 """
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from titans_seq.config import parse_yaml
 from titans_seq.errors import UserError
+from titans_seq.experiment.beginning import model_folder
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import CONFIG, DataRecord, Origin, read_config, write_config
 from titans_seq.experiment.run_folder import CHECKPOINTS
@@ -24,7 +26,6 @@ from titans_seq.progress import Progress
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series
 from ..zero_shot.model import ZeroShotModel
-from ..zero_shot.saving import weights_of
 from ..zero_shot.settings import FineTuningConfig
 from ..zero_shot.storage import load_zero_shot
 from .config import RUNS
@@ -71,7 +72,7 @@ def starting_model(init: str | None, options: FrameOptions = FrameOptions()) -> 
     Raises:
         UserError: if the folder holds no zero-shot model.
     """
-    model = ZeroShotModel.pretrained() if init is None else load_zero_shot(weights_of(Path(init)))
+    model = ZeroShotModel.pretrained() if init is None else load_zero_shot(model_folder(Path(init)))
     return ZeroShotModel(model.forecaster, options=options)
 
 
@@ -83,6 +84,7 @@ def fine_tune_run(
     hardware: Hardware = ONE_DEVICE,
     progress: Progress = "none",
     statistics: bool | None = None,
+    tell: Callable[[SeriesData], None] = lambda data: None,
 ) -> ZeroShotModel:
     """Train on a file from pretrained weights, into a run folder.
 
@@ -93,12 +95,14 @@ def fine_tune_run(
         hardware: what to train on.
         progress: what to show meanwhile.
         statistics: see `ZeroShotModel.fit`.
+        tell: is given the series before training begins.
 
     Raises:
         UserError: if the folder is taken, the data is refused or training does not stay finite.
     """
     data = load_series(run.data.path, run.options, run.table)
     with RUNS.started(Path(out), run, overwrite):
+        tell(data)
         return _train(run, data, Path(out), False, hardware, progress, statistics)
 
 

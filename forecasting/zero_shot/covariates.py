@@ -49,5 +49,6 @@ def check_future(rows: int, horizon: int, name: str) -> None:
     if rows < horizon:
         raise UserError(
             f"{name}: the known covariates have {rows} rows after the last value, the horizon of {horizon} steps needs "
-            f"{horizon}: add the rows of the future steps, or shorten the horizon"
+            f"{horizon}: add the rows of the future steps, name the file that has them with --known-future, or shorten "
+            "the horizon"
         )

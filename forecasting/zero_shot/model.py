@@ -13,18 +13,19 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
+from ..bounds import cut_at_zero
 from ..data import FrameOptions, SeriesData
 from ..data.joining import continued
 from ..data.steps import season_length
 from ..evaluation.best import choose_best
-from ..evaluation.conformal import Calibration, at_least, calibrate
-from ..evaluation.metrics import seasonal_error
+from ..evaluation.conformal import Calibration, calibrate
 from ..evaluation.origins import Comparison, Origin, Scores, compare, cut_origins, merit
 from ..evaluation.statistical import SeasonalNaive, Statistical
 from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 from ..inference import forecast_frame, series_names
 from ..inputs import as_series, matching_series, with_known_future
 from .forecaster import ZeroShotForecaster
+from .seasons import periods_of
 from .settings import FineTuningConfig
 
 OURS = ("zero-shot", "fine-tuned")
@@ -42,6 +43,8 @@ MOST_WINDOWS = 5
 """Past cutoffs of a calibration that has values enough."""
 TELLING_VALUES = 100
 """Past values that a calibration looks at, if there are as many."""
+TELLING_WINDOWS = 15
+"""Past windows of all series that it looks at, likewise."""
 MOST_HELD_OUT = 3
 """Cutoffs whose futures are held out from training, at most."""
 SHARE_OF_PAST = 0.4
@@ -57,7 +60,7 @@ class ZeroShotModel:
         options: how frames are read.
         horizon: steps to forecast unless others are asked for; None for a model that has seen no data.
         context: the latest rows of the series it was fitted on, which `predict` continues; None likewise.
-        calibration: offsets of its quantiles; None where too little of the past could be looked at.
+        calibration: of its quantiles; None where too little of the past could be looked at.
         scores: what each candidate and baseline came to on the rows held out, with `used`; None without training.
         levels: of the quantiles.
         non_negative: whether forecasts are cut off at 0; None does so for series of counts.
@@ -112,8 +115,9 @@ class ZeroShotModel:
             raise UserError(f"horizon must be at least 1 step, got {horizon}")
         series = as_series(data, self.options)
         # Few short forecasts say little: then more cutoffs are looked at.
-        one = horizon * len(series.items) * len(series.channels)
-        origins = past_origins(series, horizon, max(MOST_WINDOWS, -(-TELLING_VALUES // one)))
+        one = len(series.items) * len(series.channels)
+        most = max(MOST_WINDOWS, -(-TELLING_VALUES // (horizon * one)), -(-TELLING_WINDOWS // one))
+        origins = past_origins(series, horizon, most)
         if not origins:
             return replace(self, calibration=None)
         forecasts = [self.forecaster.forecast(origin.past, horizon, self.levels) for origin in origins]
@@ -233,16 +237,8 @@ class ZeroShotModel:
         """Forecast series, calibrated and within their bounds; see `Forecaster`."""
         forecast = self.forecaster.forecast(data, horizon, self.levels)
         if self.calibration is not None:
-            steps = season_length(data.freq)
-            scale = np.stack([seasonal_error(item.values, steps) for item in data.items])
-            forecast = self.calibration.apply(forecast, scale)
-        forecast = at_least(forecast, 0.0, self._bounded(data))
-        return forecast.at(levels)
-
-    def _bounded(self, data: SeriesData) -> np.ndarray:
-        if self.non_negative is not None:
-            return np.full((len(data.items), len(data.channels)), self.non_negative)
-        return np.stack([are_counts(item.values) for item in data.items])
+            forecast = self.calibration.apply(forecast)
+        return cut_at_zero(forecast.at(levels), data, self.non_negative)
 
     def backtest(
         self,
@@ -307,7 +303,7 @@ class ZeroShotModel:
         columns = [table[one.name] for one in fields(Scores)]
         ranks = [merit(Scores(*row)) for row in zip(*columns, strict=True)]
         name = str(table["model"].iloc[int(np.argmin(ranks))])
-        methods: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()}
+        methods: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()} | _longer_seasons(data)
         methods |= {method: Statistical(method) for method in STATISTICS}
         return name, methods.get(name, self), table, ()
 
@@ -348,24 +344,6 @@ class ZeroShotModel:
         return as_series(data, self.options)
 
 
-def are_counts(values: np.ndarray) -> np.ndarray:
-    """Say of each channel whether it counts something: whole numbers of at least 0.
-
-    Args:
-        values: `[T, V]`, NaN where missing.
-
-    Returns:
-        Bool `[V]`.
-
-    Example:
-        >>> are_counts(np.array([[0.0, 1.5], [3.0, 2.0]])).tolist()
-        [True, False]
-    """
-    seen = np.isfinite(values)
-    whole = ~seen | ((values >= 0) & (values == np.floor(values)))
-    return whole.all(0) & seen.any(0)
-
-
 def past_origins(data: SeriesData, horizon: int, most: int = MOST_WINDOWS, series: int = MOST_SERIES) -> list[Origin]:
     """Cut past cutoffs one horizon apart, in the last 40% of the series.
 
@@ -398,7 +376,7 @@ def baselines(
         origins: the cutoffs that they are to forecast from.
         statistics: whether to fit AutoETS and AutoTheta; None does where there are few enough values.
     """
-    chosen: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()}
+    chosen: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()} | _longer_seasons(data)
     values = sum(item.values.size for origin in origins for item in origin.past.items)
     if statistics or (statistics is None and values <= LARGEST_FOR_STATISTICS):
         return chosen | {name: Statistical(name) for name in STATISTICS}, []
@@ -408,6 +386,13 @@ def baselines(
             f"{left} left out: {values:,} values would take a minute or more; ask for them with --statistics"
         ]
     return chosen, []
+
+
+def _longer_seasons(data: SeriesData) -> dict[str, Forecaster]:
+    """Seasonal naive forecasts of the weeks and years that MASE does not count in, where a series has two of them."""
+    longest = max(item.length for item in data.items)
+    periods = [one for one in periods_of(data.freq) if season_length(data.freq) < one <= longest // 2]
+    return {f"seasonal naive {period}": SeasonalNaive(period) for period in periods}
 
 
 def _describe_choice(comparison: Comparison, used: str, refit: bool) -> str:

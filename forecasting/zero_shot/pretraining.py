@@ -96,8 +96,7 @@ class PretrainingModule(FitModule):
 
     def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
         """Add a batch to the sums."""
-        loss, count = self._loss(batch)
-        self._validation.append(torch.stack((loss * count, count)).double())
+        self._validation.append(self.summed_loss(batch))
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean over all targets."""
@@ -105,6 +104,11 @@ class PretrainingModule(FitModule):
         if self.trainer.world_size > 1:
             sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
         self.log_scores(validation_loss=(sums[0] / sums[1].clamp(min=1)).item())
+
+    def summed_loss(self, batch: TrainingBatch) -> Tensor:
+        """Return the loss summed over the targets of a batch, and their number, float64 `[2]`."""
+        loss, count = self._loss(batch)
+        return torch.stack((loss * count, count)).double()
 
     def _loss(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
         features = batch.features
@@ -119,6 +123,32 @@ def new_network(config: ZeroShotConfig, seed: int) -> ZeroShotNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ZeroShotNetwork(config)
+
+
+def _held_out(config: PretrainingConfig, network: ZeroShotConfig, *, rank: int = 0, world: int = 1) -> PoolLoader:
+    """Whatever the seed of the run, the same series: runs can be compared."""
+    count = config.validation_pools * config.batches.pool
+    return PoolLoader((_VALIDATION, _VALIDATION), count, config, network, rank=rank, world=world, again=True)
+
+
+def held_out_loss(network: ZeroShotNetwork, config: PretrainingConfig | None = None) -> float:
+    """Return the loss on the made-up series that no training reads: the validation loss of the log.
+
+    Args:
+        network: any.
+        config: which series; None takes the usual ones, so that networks trained on others compare.
+
+    Example:
+        >>> from forecasting.zero_shot.settings import BatchConfig
+        >>> small = PretrainingConfig(validation_pools=1, batches=BatchConfig(tokens=64, pool=1))
+        >>> held_out_loss(new_network(ZeroShotConfig(width=8, layers=1), seed=0), small) > 0
+        True
+    """
+    config = config or PretrainingConfig()
+    module = PretrainingModule(network, config.optimiser)
+    with torch.inference_mode():
+        sums = torch.stack([module.summed_loss(batch) for batch in _held_out(config, network.config)]).sum(0)
+    return (sums[0] / sums[1]).item()
 
 
 def pretrain(
@@ -161,14 +191,12 @@ def pretrain(
         log_every=config.log_every,
     )
     described = network.config
-    held_out = config.validation_pools * config.batches.pool
 
     def training(rank: int, world: int) -> PoolLoader:
         return PoolLoader((config.seed, _TRAINING), config.steps, config, described, rank=rank, world=world)
 
     def validation(rank: int, world: int) -> PoolLoader:
-        # Whatever the seed of the run, the same series: runs can be compared.
-        return PoolLoader((_VALIDATION, _VALIDATION), held_out, config, described, rank=rank, world=world, again=True)
+        return _held_out(config, described, rank=rank, world=world)
 
     module = PretrainingModule(network.train(), config.optimiser, shard=hardware.strategy == "fsdp")
     fitted = fit(

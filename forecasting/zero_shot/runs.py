@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError
+from titans_seq.experiment.beginning import unchanged_weights
 from titans_seq.experiment.history import LOG, History, Row
-from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import DataRecord, Origin, read_config, write_config
 from titans_seq.experiment.run_folder import RunLayout
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
@@ -15,7 +14,7 @@ from titans_seq.progress import Progress
 
 from .network import ZeroShotConfig, ZeroShotNetwork
 from .pretraining import new_network, pretrain
-from .saving import load_network, save_network, weights_of
+from .saving import load_network, save_network
 from .settings import PretrainingConfig
 
 RUNS = RunLayout((), finish="`titans forecast pretrain --resume --out {out}`")
@@ -36,12 +35,6 @@ class PretrainingRun:
     training: PretrainingConfig = field(default_factory=PretrainingConfig)
     init: DataRecord | None = None
     origin: Origin = field(default_factory=lambda: Origin.here("torch", "lightning", "numpy", "scipy"))
-
-
-def weights_record(folder: Path) -> DataRecord:
-    """Return the weights of a run or model folder, and their hash."""
-    source = weights_of(Path(folder)).resolve()
-    return DataRecord(str(source), file_hash(source / WEIGHTS))
 
 
 def pretrain_run(
@@ -130,9 +123,7 @@ def _untrained(run: PretrainingRun) -> ZeroShotNetwork:
     network = new_network(run.network, run.training.seed)
     if run.init is None:
         return network
-    folder = Path(run.init.path)
-    if file_hash(folder / WEIGHTS) != run.init.sha256:
-        raise UserError(f"{folder / WEIGHTS} was changed since the run began with it: put it back, or start a new run")
+    folder = unchanged_weights(run.init)
     started = load_network(folder)
     if started.config != run.network:
         raise UserError(f"the network in {folder} is another than the configured one: leave out --set network...")

@@ -7,7 +7,6 @@ from pathlib import Path
 from titans_seq.checkpoint import load_folder, save_folder
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
-from titans_seq.models.saving import MODEL
 
 from .network import ZeroShotConfig, ZeroShotNetwork
 
@@ -53,11 +52,6 @@ def load_network(folder: str | os.PathLike[str]) -> ZeroShotNetwork:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{folder}: its files do not fit together ({error}): restore them") from error
     return network.eval()
-
-
-def weights_of(folder: Path) -> Path:
-    """Return the folder of a run's model, or the folder itself."""
-    return Path(folder) / MODEL if (Path(folder) / MODEL).is_dir() else Path(folder)
 
 
 @cache

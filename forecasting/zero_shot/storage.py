@@ -26,7 +26,7 @@ from .saving import load_network
 FORMAT = "titans-zero-shot-model"
 VERSION = 1
 STATE = "state.json"
-_NETWORK, _OFFSETS = "network.", "calibration.offsets"
+_NETWORK, _FACTORS = "network.", "calibration.factors"
 
 
 def save_zero_shot(folder: str | os.PathLike[str], model: ZeroShotModel) -> None:
@@ -53,10 +53,8 @@ def save_zero_shot(folder: str | os.PathLike[str], model: ZeroShotModel) -> None
         state["series"], rows = describe_context(model.context)
         tensors |= rows
     if model.calibration is not None:
-        tensors[_OFFSETS] = torch.from_numpy(model.calibration.offsets)
-        kept = ("errors", "before", "after")
-        numbers = {name: getattr(model.calibration, name) for name in kept}
-        state["calibration"] = numbers | {"levels": list(model.calibration.levels)}
+        tensors[_FACTORS] = torch.from_numpy(model.calibration.factors)
+        state["calibration"] = {name: getattr(model.calibration, name) for name in ("errors", "before", "after")}
     if model.scores is not None:
         state["scores"] = model.scores.to_dict("list")
     files = {STATE: json.dumps(_without_nan(state), indent=1, allow_nan=False)}
@@ -92,10 +90,10 @@ def load_zero_shot(folder: str | os.PathLike[str]) -> ZeroShotModel:
             {name.removeprefix(_NETWORK): x for name, x in tensors.items() if name.startswith(_NETWORK)}
         )
         calibration = None
-        if (kept := state["calibration"]) is not None:
+        # Earlier models shifted their quantiles: they load without a calibration.
+        if (kept := state["calibration"]) is not None and _FACTORS in tensors:
             before, after = (np.nan if kept[name] is None else kept[name] for name in ("before", "after"))
-            offsets = tensors[_OFFSETS].numpy()
-            calibration = Calibration(offsets, tuple(kept["levels"]), kept["errors"], before, after)
+            calibration = Calibration(tensors[_FACTORS].numpy(), kept["errors"], before, after)
         scores = None if state["scores"] is None else pd.DataFrame(state["scores"])
         return ZeroShotModel(
             ZeroShotForecaster(network.eval(), tuple(saved["periods"])),

@@ -3,6 +3,7 @@
 All have `fit(train, validation, seed)`, which gives a model as `genomics.evaluation` wants it.
 """
 
+from ..evaluation.values import Kind
 from .cnn import CNNModel, SmallCNN
 from .kmers import KmerRegression
 from .linear import LinearModel
@@ -27,16 +28,21 @@ __all__ = [
 ]
 
 
-def standard_baselines(epochs: int = 10, device: str = "cpu") -> tuple[Baseline, ...]:
+def standard_baselines(kind: Kind = "classes", network: SmallCNN | None = None) -> tuple[Baseline, ...]:
     """The baselines that an evaluation prints, from the most trivial one on.
 
     Args:
-        epochs: of the network.
-        device: of the network.
+        kind: of the labels; linear models of values are ridge regressions, and the most trivial model is their mean.
+        network: how the network is trained; its defaults if None.
 
     Example:
         >>> [baseline.name for baseline in standard_baselines()]
         ['majority', 'length only', 'k-mer regression', 'one-hot regression', 'small CNN']
+        >>> [baseline.name for baseline in standard_baselines("regression")]
+        ['mean', 'length only', 'ridge on k-mers', 'ridge on positions', 'small CNN']
     """
-    network = SmallCNN(epochs=epochs, device=device)
+    network = network or SmallCNN()
+    if kind == "regression":
+        linear = KmerRegression("ridge on k-mers"), PositionRegression("ridge on positions")
+        return Majority("mean"), LengthOnly(), *linear, network
     return Majority(), LengthOnly(), KmerRegression(), PositionRegression(), network

@@ -115,7 +115,7 @@ def _tasks(trial: Trial | None, baselines: Sequence[Baseline], parts: Splits, se
     if trial is not None:
         settings = {
             "classifier": to_dict(trial.classifier),
-            "train": {name: value for name, value in to_dict(trial.train).items() if name != "seed"},
+            "train": _named_training(trial.train),
             "init": None if trial.init is None else _named(trial.init),
         }
         tasks.append(_Task(trial.name, settings, functools.partial(_fit, trial, parts, seed), ours=True))
@@ -165,6 +165,14 @@ def _outcome(task: _Task, parts: Splits, title: str, notify: Callable[[str], obj
         "versions": versions_of(*PACKAGES),
         "commit": checkout_commit("genomics", "titans_seq"),
     }
+
+
+def _named_training(config: TrainConfig) -> dict[str, Any]:
+    """Settings of a training but for the seed; a patience that cannot be used up is none."""
+    named = {name: value for name, value in to_dict(config).items() if name != "seed"}
+    if config.patience is not None and config.epochs is not None and config.patience >= config.epochs:
+        named["patience"] = None
+    return named
 
 
 def _named(init: Path) -> str:

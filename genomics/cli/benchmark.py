@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..models import ClassifierConfig
 
 ROWS, TABLE = "benchmark.jsonl", "benchmark.md"
+_EPOCHS = 10
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class ContenderOptions:
     """What is compared."""
 
     baselines: Baselines = "all"
-    """Simple models beside it; quick leaves out the network."""
+    """Simple models beside it; quick leaves out the networks."""
     only_baselines: bool = False
     """Leave out our model."""
     label: Maybe[str] = None
@@ -42,8 +43,9 @@ class Benchmark:
 
     Validation MCC chooses the epoch, and the test part is read once. Each run adds a row to a file, and the table is
     made from the rows; runs that have one are not repeated. Without --strands a set whose label belongs to both strands
-    (binding, enhancers) is trained on either strand and predicted from both, and so is the network among the baselines.
-    Without --mutations a set has those that validation chose for it; most have none.
+    (binding, enhancers) is trained on either strand and predicted from both. Without --mutations a set has those that
+    validation chose for it; most have none. The networks among the baselines, a small CNN and a residual network whose
+    size validation chooses, have the strands, mutations and epochs of ours.
     """
 
     name: Positional[Maybe[str]] = None
@@ -64,12 +66,12 @@ class Benchmark:
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
 
     def defaults(self) -> Mapping[str, Any]:
-        """Return the mutations that validation chose for the set."""
+        """Return the length of every training, and the mutations that validation chose for the set."""
         if self.name is None:
             return {}
         from ..benchmark.sets import find_set
 
-        return {"training": TrainConfig(mutations=find_set(self.name).mutations)}
+        return {"training": TrainConfig(epochs=_EPOCHS, patience=_EPOCHS, mutations=find_set(self.name).mutations)}
 
 
 def benchmark(options: Benchmark) -> None:
@@ -94,7 +96,7 @@ def _run(options: Benchmark, name: str) -> None:
     from titans_seq.files import write_text
     from titans_seq.jsonl import read_rows
 
-    from ..baselines import SmallCNN
+    from ..baselines import SmallCNN, TunedResNet
     from ..benchmark import Trial, find_set, load_set, markdown, run_set
     from ..runs.building import classifier_for
     from ..runs.comparison import chosen_baselines
@@ -110,10 +112,11 @@ def _run(options: Benchmark, name: str) -> None:
         classifier = classifier_for(splits.train, *named, init=contenders.init, changes=short)
         title = contenders.label or describe(options, classifier, chosen)
         trial = Trial(title, classifier, options.training, contenders.init, options.hardware, options.progress)
-    baselines = [
-        SmallCNN(both_strands=chosen.both_strands, device=device) if isinstance(one, SmallCNN) else one
-        for one in chosen_baselines(contenders.baselines, device)
-    ]
+    budget = {"epochs": options.training.epochs or _EPOCHS, "mutations": options.training.mutations or 0.0}
+    same = {"both_strands": chosen.both_strands, "device": device, **budget}
+    baselines = chosen_baselines(contenders.baselines, splits.train.kind, SmallCNN(**same))
+    if contenders.baselines == "all":
+        baselines += (TunedResNet(**same),)
     rows = options.out / ROWS
     run_set(chosen, splits, trial, baselines, options.seeds.numbers(), rows, lambda text: note(text, options.progress))
     found = read_rows(rows)

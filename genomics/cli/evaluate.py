@@ -46,7 +46,7 @@ class Evaluate:
 def evaluate(options: Evaluate) -> None:
     """Score, print the table, and write it."""
     from ..evaluation import BootstrapOptions
-    from ..runs.comparison import with_classes
+    from ..runs.comparison import like_network, with_classes
     from ..runs.saving import load_classifier
     from ..runs.train_runs import own_parts
     from ..sequences.loading import load_splits
@@ -77,7 +77,8 @@ def evaluate(options: Evaluate) -> None:
         run, parts, warnings = _trained_on(options, data)
     print_left_out(left_out)
     print_notes(notes)
-    request = Request(options.comparison, run.training.seed, device, options.progress)
+    network = like_network(run, device)
+    request = Request(options.comparison, run.training.seed, network, options.progress)
     compare_and_show([(model, parts, data)], request, tested, options.out, warnings)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from titans_seq.progress import Progress
 
+from ..baselines import SmallCNN
 from ..evaluation import BootstrapOptions, Evaluation, class_table, table
 from ..evaluation.writing import PREDICTIONS, write_evaluations, write_predictions
 from ..runs.comparison import Comparison, chosen_baselines, compare
@@ -15,7 +16,7 @@ from .options import ComparisonOptions
 from .progress import note
 
 _SHOWN = 41
-_FOLD_SCORES = ("accuracy", "mcc", "auroc", "r2", "spearman")
+_FOLD_SCORES = ("accuracy", "mcc", "auroc", "r2", "pearson", "spearman")
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,13 @@ class Request:
     Args:
         comparison: with what, and how many draws.
         seed: of draws and baselines.
-        device: of the network among the baselines.
+        network: how the network among the baselines is trained.
         progress: what to show meanwhile.
     """
 
     comparison: ComparisonOptions
     seed: int
-    device: str
+    network: SmallCNN
     progress: Progress
 
 
@@ -41,8 +42,8 @@ def compare_and_show(
     tested: str,
     out: Path | None,
     warnings: Sequence[str] = (),
-) -> None:
-    """Score models beside the baselines, print the table, and write it.
+) -> Comparison:
+    """Score models beside the baselines, print the table, write and return it.
 
     Args:
         runs: see `compare`.
@@ -54,7 +55,7 @@ def compare_and_show(
     draws = request.comparison.bootstrap
     result = compare(
         runs,
-        chosen_baselines(request.comparison.baselines, request.device),
+        chosen_baselines(request.comparison.baselines, runs[0][0].kind, request.network),
         BootstrapOptions(draws, seed=request.seed),
         seed=request.seed,
         notify=lambda name: note(f"fitting {name}", request.progress),
@@ -66,7 +67,7 @@ def compare_and_show(
     for warning in warnings:
         print(f"! {warning}")
     if out is None:
-        return
+        return result
     one = len(runs) == 1
     parts = [(tested if one else f"fold {number}", data) for number, (_, _, data) in enumerate(runs, 1)]
     write_predictions(parts, result.evaluations[0].outputs, out / PREDICTIONS)
@@ -75,6 +76,7 @@ def compare_and_show(
     about = {"tested_on": tested, "seed": request.seed, "bootstrap": draws, "folds": spreads}
     for path in write_evaluations(result.evaluations, out, about, f"Scores on the {tested}", warnings):
         print(f"written: {path}")
+    return result
 
 
 def describe(result: Comparison) -> str:

@@ -15,6 +15,7 @@ from titans_seq.progress import Progress
 from .options import Device, RecordOptions
 
 if TYPE_CHECKING:
+    from ..evaluation.values import Model
     from ..runs.decision import Decision
     from ..runs.predictor import Prediction
     from ..runs.training_range import TrainingRange
@@ -54,8 +55,9 @@ class Predict:
     standard input."""
     out: Path
     """File to write: .csv, or, for a scan, also .tsv, .bed, .bedGraph or .bw (bigWig)."""
-    model: Literal["trained", "kmers", "positions"] = "trained"
-    """What predicts: the run's model, or a regression over k-mers or positions, fitted on what it was trained on."""
+    model: Literal["trained", "kmers", "positions", "cnn"] = "trained"
+    """What predicts: the run's model, or a regression over k-mers or positions or a small convolutional network, fitted
+    now on what it was trained on."""
     threshold: Maybe[float] = None
     """Smallest probability of the second of two classes that is called so, and that a window in a BED file has; the
     run's own if not given."""
@@ -108,7 +110,7 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
     decision = Decision()
     model: Any
     if options.model != "trained":
-        model = Members([_baseline(options)])
+        model = Members([_baseline(run, options.model, device) for run in member_runs(options.run) or [options.run]])
     elif member_runs(options.run):
         model = load_members(options.run, device)
     else:
@@ -123,14 +125,15 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
     return model, decision
 
 
-def _baseline(options: Predict):  # noqa: ANN202 - a fitted linear model
-    from ..baselines import KmerRegression, PositionRegression
+def _baseline(folder: Path, name: str, device: str) -> "Model":
+    from ..runs.comparison import PREDICTING, chosen_baselines, like_network
     from ..runs.train_runs import own_parts
 
-    run, parts = own_parts(options.run)
+    run, parts = own_parts(folder)
     if parts.validation is None:
-        raise UserError(f"the data of {options.run} has no validation part, on which --model {options.model} is chosen")
-    baseline = KmerRegression() if options.model == "kmers" else PositionRegression()
+        raise UserError(f"the data of {folder} has no validation part, on which --model {name} is chosen")
+    baselines = chosen_baselines("all", run.classifier.kind, like_network(run, device))
+    baseline = next(one for one in baselines if PREDICTING.get(one.name) == name)
     return baseline.fit(parts.train, parts.validation, run.training.seed)
 
 

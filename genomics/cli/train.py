@@ -16,10 +16,11 @@ from ..training.config import PartConfig, TrainConfig
 from .options import ComparisonOptions, EncoderOptions, HeadOptions, ReadingOptions, encoder_of, load_options
 
 if TYPE_CHECKING:
+    from ..runs.comparison import Comparison
     from ..runs.config import TrainRun, TrainSettings
     from ..runs.folds import Parts
     from ..runs.plan import Plan
-    from ..sequences.values import LabelledSequences
+    from ..sequences.values import LabelledSequences, Splits
 
 
 @dataclass(frozen=True)
@@ -80,17 +81,18 @@ def _start(options: Train) -> None:
     left_out: list[str] = []
     notes: Counter[str] = Counter()
     splits = load_splits(plan.data, plan.reading, left_out, notes)
-    settings = _settings(options, splits.train)
+    parts = list(divided(splits, plan))
+    settings, chosen = _settings(options, parts[0][1].train)
     if options.run.dry_run:
         print(to_yaml({"settings": settings, "plan": plan}), end="")
         return
     print_left_out(left_out)
     print_notes(notes)
-    parts = list(divided(splits, plan))
     note("looking at the data", options.run.progress)
     report = check(splits)
     print(render_short(report), flush=True)
-    _train_and_evaluate(options, parts, settings, options.init, render(report))
+    print("\n".join(chosen), flush=True)
+    _train_and_evaluate(options, splits, parts, settings, options.init, render(report), chosen)
 
 
 def _resume(options: Train) -> None:
@@ -121,16 +123,26 @@ def _resume(options: Train) -> None:
     splits = load_splits(plan.data, plan.reading)
     settings = TrainSettings(stored.classifier, stored.training)
     init = None if stored.init is None else Path(stored.init)
-    _train_and_evaluate(options, list(divided(splits, plan)), settings, init, render(check(splits)))
+    parts = list(divided(splits, plan))
+    _train_and_evaluate(options, splits, parts, settings, init, render(check(splits)))
 
 
 def _train_and_evaluate(
-    options: Train, parts: "Parts", settings: "TrainSettings", init: Path | None, report: str
+    options: Train,
+    splits: "Splits",
+    parts: "Parts",
+    settings: "TrainSettings",
+    init: Path | None,
+    report: str,
+    chosen: tuple[str, ...] = (),
 ) -> None:
+    from titans_seq.experiment.record import read_config
     from titans_seq.experiment.run_folder import EVALUATION
     from titans_seq.files import write_text
 
-    from ..runs.config import CHECK, fold_folder
+    from ..runs.comparison import like_network
+    from ..runs.config import CHECK, TrainRun, fold_folder
+    from ..runs.final import train_final
     from ..runs.folds import train_parts, trained_parts
     from .evaluation import Request, compare_and_show
     from .progress import note
@@ -141,6 +153,7 @@ def _train_and_evaluate(
         run.out,
         settings,
         init=init,
+        chosen=chosen,
         resume=run.resume,
         overwrite=run.overwrite,
         hardware=options.hardware,
@@ -148,18 +161,40 @@ def _train_and_evaluate(
         logger=run.logger,
         notify=lambda text: note(text, run.progress),
     )
+    plan, device = parts[0][0], options.hardware.device()
+    folders = [fold_folder(run.out, each.fold) for each, _ in parts]
+    to_use = run.out
+    if plan.parts.final:
+        note("training on all parts together", run.progress)
+        how = {"hardware": options.hardware, "progress": run.progress, "logger": run.logger}
+        to_use = train_final(folders, splits, run.out, **how)
     if not first:
         return
     write_text(run.out / CHECK, report + "\n")
-    plan, device = parts[0][0], options.hardware.device()
     runs, warnings = trained_parts(parts, run.out, device)
     tested = "test part" if parts[0][1].test is not None else "validation part, which also chose the epoch"
     if plan.fold is not None:
         tested = f"{len(parts)} folds, each held out once"
-    request = Request(options.comparison, plan.seed, device, run.progress)
-    compare_and_show(runs, request, tested, run.out / EVALUATION, warnings)
-    folder = fold_folder(run.out, plan.fold)
-    print(f"the run is in {run.out}; next:\n  titans dna predict {folder} new.fa --out scores.csv")
+    network = like_network(read_config(folders[0], TrainRun), device)
+    request = Request(options.comparison, plan.seed, network, run.progress)
+    result = compare_and_show(runs, request, tested, run.out / EVALUATION, warnings)
+    print(f"the run is in {run.out}; {_next(result, run.out, to_use, tested)}")
+
+
+def _next(result: "Comparison", out: Path, to_use: Path, tested: str) -> str:
+    """Say what to do with a run: predict by the model to use, or by a simple one that scores above it."""
+    from ..runs.comparison import MAIN_SCORES, PREDICTING
+
+    better = result.better()
+    if better is None:
+        return f"next:\n  titans dna predict {to_use} new.fa --out scores.csv"
+    score = next(name for name in MAIN_SCORES if name in better.scores)
+    ours = result.evaluations[0].scores[score]
+    said = f"{better.name} is better on the {tested}: {score.upper()} {better.scores[score]:.3f} against {ours:.3f}"
+    if better.name not in PREDICTING:
+        return f"{said}, so there is no use in predicting by it: see the whole of titans dna check for why"
+    command = f"titans dna predict {out} new.fa --out scores.csv --model {PREDICTING[better.name]}"
+    return f"{said}; to predict by that:\n  {command}"
 
 
 def _plan(options: Train) -> "Plan":
@@ -178,11 +213,13 @@ def _plan(options: Train) -> "Plan":
     return Plan(str(options.data.resolve()), load_options(options.reading), options.parts, seed=seed)
 
 
-def _settings(options: Train, data: "LabelledSequences") -> "TrainSettings":
+def _settings(options: Train, train: "LabelledSequences") -> "tuple[TrainSettings, tuple[str, ...]]":
+    """Return the settings, and what the training part chose of them, in sentences."""
     from titans_seq.experiment.overrides import override, parse_changes
 
-    from ..runs.building import classifier_for
+    from ..runs.building import AUTO, chosen_strands, classifier_for
     from ..runs.config import TrainSettings
+    from ..training.defaults import completed
 
     base = None if options.run.config is None else _stored(options.run.config).classifier
     named = encoder_of(options.encoder, options.init) or (None, None)
@@ -191,8 +228,21 @@ def _settings(options: Train, data: "LabelledSequences") -> "TrainSettings":
             "--config names the encoder: leave out --preset, --mixer, --stem, --kmer and --stride, or use --set"
         )
     short = changes(options.encoder) | changes(options.head)
-    classifier = classifier_for(data, *named, init=options.init, base=base, changes=short)
-    return override(TrainSettings(classifier, options.training), parse_changes(options.run.set))
+    auto = options.head.strands == AUTO or (options.head.strands is None and base is None)
+    if auto:
+        short.pop("strands", None)
+    classifier = classifier_for(train, *named, init=options.init, base=base, changes=short)
+    given = parse_changes(options.run.set)
+    chosen: tuple[str, ...] = ()
+    if auto and "classifier.strands" not in given:
+        strands, why = chosen_strands(train, classifier.tokenizer, options.training.seed)
+        classifier, chosen = replace(classifier, strands=strands), (why,)
+    settings = override(TrainSettings(classifier, options.training), given)
+    training = completed(settings.training, train, settings.classifier.tokenizer)
+    if training != settings.training:
+        length = f"at most {training.epochs} epochs, of which {training.patience} without progress end it"
+        chosen += (f"training: {length}; {training.mutations:.0%} of the bases drawn anew ({len(train):,} sequences)",)
+    return replace(settings, training=training), chosen
 
 
 def _stored(path: Path) -> "TrainRun":

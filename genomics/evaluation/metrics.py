@@ -10,7 +10,7 @@ Names, larger is better unless said otherwise:
 | `auroc`, `auprc` | of the second of two classes; else mean of one class against the rest | mean over labels | |
 | `brier` (smaller) | mean square of the second class's error; else the sum over classes | mean over labels | |
 | `ece` (smaller) | expected calibration error of the likeliest class, 15 bins | of "present", all labels together | |
-| `r2`, `spearman` | | | as named |
+| `r2`, `pearson`, `spearman` | | | as named |
 | `mae` (smaller) | | | mean absolute error |
 """
 
@@ -123,6 +123,7 @@ class Measure:
             # A spread that is rounding alone is a constant.
             "r2": float(1 - share @ (truth - value) ** 2 / spread) if spread > 1e-24 * (share @ truth**2) else np.nan,
             "mae": float(share @ np.abs(truth - value)),
+            "pearson": _correlation(truth, value, share),
             "spearman": _correlation(*ranks, share),
         }
 
@@ -186,6 +187,9 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _correlation(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> float:
-    a, b = a - share @ a, b - share @ b
-    scale = np.sqrt((share @ a**2) * (share @ b**2))
-    return float(share @ (a * b) / scale) if scale > 0 else float("nan")
+    x, y = a - share @ a, b - share @ b
+    spreads = (share @ x**2, share @ y**2)
+    # A spread that is rounding alone is a constant.
+    if any(spread <= 1e-24 * (share @ whole**2) for spread, whole in zip(spreads, (a, b), strict=True)):
+        return float("nan")
+    return float(share @ (x * y) / np.sqrt(spreads[0] * spreads[1]))

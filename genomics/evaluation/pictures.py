@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: confusion matrix, ROC and precision-recall curves, calibration."""
+"""Pictures of an evaluation: confusion matrix, ROC and precision-recall curves, calibration, a scatter of values."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from titans_seq.errors import UserError
 from titans_seq.pictures import literal, save_picture
 
 from .metrics import BINS
+from .report import HEADERS
 from .values import Evaluation
 
 # Told apart by the colour-blind (Okabe and Ito).
@@ -111,6 +112,31 @@ def draw_calibration(evaluation: Evaluation, path: Path | str) -> None:
     _finish(figure, axis, evaluation, "ece", path)
 
 
+def draw_scatter(evaluation: Evaluation, path: Path | str) -> None:
+    """Draw predicted over observed values of a regression, a point a sequence, beside the line where they are equal.
+
+    Args:
+        evaluation: of the kind "regression".
+        path: .png, .pdf or .svg file to write.
+
+    Raises:
+        UserError: if the evaluation is of another kind, or the file has another suffix.
+    """
+    if evaluation.kind != "regression":
+        raise UserError(f"a scatter is of values, the labels of {evaluation.name} are {evaluation.kind}")
+    observed, predicted = evaluation.labels.astype(np.float64), evaluation.outputs[:, 0]
+    figure = Figure(figsize=(5, 4.6), layout="constrained")
+    axis = figure.subplots()
+    ends = min(observed.min(), predicted.min()), max(observed.max(), predicted.max())
+    axis.plot(ends, ends, color="0.6", linewidth=0.8, linestyle=":", label="equal")
+    shown = float(np.clip(30 / np.sqrt(len(observed)), 0.15, 0.9))
+    axis.scatter(observed, predicted, s=9, alpha=shown, color=_COLOURS[0], linewidths=0, rasterized=True)
+    axis.set(xlabel="observed", ylabel="predicted")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(color="0.9", linewidth=0.6)
+    _finish(figure, axis, evaluation, "pearson", path)
+
+
 def _curves(evaluation: Evaluation) -> list[tuple[str | None, str, np.ndarray, np.ndarray]]:
     """Legend, colour, truth `[N]` and score `[N]` of every curve that is defined; no legends if they are many."""
     _need_probabilities(evaluation)
@@ -146,7 +172,7 @@ def _square(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
 
 def _finish(figure: Figure, axis: Axes, evaluation: Evaluation, score: str, path: Path | str) -> None:
     value = evaluation.scores.get(score)
-    axis.set_title(evaluation.name if value is None else f"{evaluation.name}: {score.upper()} {value:.3f}", size=10)
+    axis.set_title(evaluation.name if value is None else f"{evaluation.name}: {HEADERS[score]} {value:.3f}", size=10)
     if axis.get_legend_handles_labels()[1]:
         axis.legend(frameon=False, fontsize=8)
     save_picture(figure, path)

@@ -17,6 +17,7 @@ HEADERS = {
     "ece": "ECE",
     "r2": "R2",
     "mae": "MAE",
+    "pearson": "Pearson",
     "spearman": "Spearman",
 }
 
@@ -35,8 +36,8 @@ def table(evaluations: Sequence[Evaluation]) -> str:
         >>> from genomics.evaluation import BootstrapOptions, evaluate_outputs
         >>> outputs, labels = np.array([[1.0], [2.0], [4.0]]), np.array([1.0, 2.0, 3.0])
         >>> print(table([evaluate_outputs(outputs, labels, (), "regression", BootstrapOptions(repeats=0), "mine")]))
-        model      R2     MAE  Spearman
-        mine   0.5000  0.3333    1.0000
+        model      R2     MAE  Pearson  Spearman
+        mine   0.5000  0.3333   0.9820    1.0000
     """
     return tables.align(_cells(evaluations))
 

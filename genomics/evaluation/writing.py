@@ -11,7 +11,7 @@ import numpy as np
 from titans_seq.files import atomic_path, write_text
 
 from ..sequences.values import LabelledSequences
-from .pictures import draw_calibration, draw_confusion, draw_precision_recall, draw_roc
+from .pictures import draw_calibration, draw_confusion, draw_precision_recall, draw_roc, draw_scatter
 from .report import class_table, markdown
 from .values import Evaluation
 
@@ -73,8 +73,8 @@ def write_evaluations(
         drawings.append(("confusion.png", draw_confusion))
     if "auroc" in first.scores:
         drawings += [("roc.png", draw_roc), ("precision_recall.png", draw_precision_recall)]
-    if first.kind != "regression":
-        drawings.append(("calibration.png", draw_calibration))
+    calibration = ("calibration.png", draw_calibration)
+    drawings.append(("scatter.png", draw_scatter) if first.kind == "regression" else calibration)
     for name, draw in drawings:
         draw(first, folder / name)
         written.append(folder / name)

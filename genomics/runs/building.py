@@ -8,13 +8,17 @@ from typing import Any
 from titans_seq.errors import UserError
 from titans_seq.experiment.overrides import override
 
+from ..baselines.strandedness import measure_strandedness
 from ..models import ClassifierConfig, EncoderConfig, encoder_preset
+from ..models.classifier import Strands
 from ..models.presets import Mixer
 from ..sequences.values import LabelledSequences
 from ..tokens import KMers, Nucleotides, Tokenizer
 from .saving import load_encoder
 
 PRESET = "small"
+AUTO = "auto"
+"""Strands that `chosen_strands` chooses."""
 
 
 def new_encoder(preset: str = PRESET, mixer: Mixer = "memory", stem: bool = True) -> EncoderConfig:
@@ -73,3 +77,27 @@ def classifier_for(
     else:
         config = replace(base, kind=data.kind, outputs=outputs)
     return override(config, changes or {})
+
+
+def chosen_strands(train: LabelledSequences, tokenizer: Tokenizer, seed: int = 0) -> tuple[Strands, str]:
+    """Choose how a classifier reads strands, "given" or "augment", and say why.
+
+    Args:
+        train: the training part, on which linear models measure it.
+        tokenizer: what the classifier reads.
+        seed: of what is held out meanwhile.
+
+    Example:
+        >>> from genomics.synthetic import planted_motifs
+        >>> chosen_strands(planted_motifs(8, 20, seed=0), Nucleotides())
+        ('given', 'strands given: there are too few training sequences to measure it')
+    """
+    if tokenizer.step > 1:
+        return "given", "strands given: tokens several bases apart are in another frame on the other strand"
+    measured = measure_strandedness(train, seed)
+    if measured is None:
+        return "given", "strands given: there are too few training sequences to measure it"
+    why = f"held-out loss of linear models on {measured.count:,} training sequences: {measured}"
+    return ("augment" if measured.belongs_to_both else "given"), (
+        f"strands {'augment' if measured.belongs_to_both else 'given'} ({why})"
+    )

@@ -8,26 +8,53 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
-from ..baselines import Baseline, standard_baselines
+from ..baselines import Baseline, SmallCNN, standard_baselines
 from ..evaluation import BootstrapOptions, Evaluation, Model, checked_outputs, evaluate_outputs
-from ..sequences.values import LabelledSequences, Splits
+from ..sequences.values import Kind, LabelledSequences, Splits
+from .config import TrainRun
 
 BaselineSet = Literal["all", "quick", "none"]
 
+PREDICTING = {
+    "k-mer regression": "kmers",
+    "ridge on k-mers": "kmers",
+    "one-hot regression": "positions",
+    "ridge on positions": "positions",
+    "small CNN": "cnn",
+}
+"""What `titans dna predict --model` calls the baselines that may take the model's place."""
 
-def chosen_baselines(which: BaselineSet, device: str = "cpu") -> tuple[Baseline, ...]:
+MAIN_SCORES = ("mcc", "r2")
+"""What models are compared by: the first that the labels have."""
+
+
+def chosen_baselines(
+    which: BaselineSet, kind: Kind = "classes", network: SmallCNN | None = None
+) -> tuple[Baseline, ...]:
     """The baselines to stand beside a model.
 
     Args:
         which: "all", "quick" (all but the network), or "none".
-        device: of the network.
+        kind: of the labels, which names them.
+        network: how the network is trained; the defaults of `SmallCNN` if None.
 
     Example:
         >>> [baseline.name for baseline in chosen_baselines("quick")]
         ['majority', 'length only', 'k-mer regression', 'one-hot regression']
     """
-    baselines = standard_baselines(device=device)
+    baselines = standard_baselines(kind, network)
     return {"all": baselines, "quick": baselines[:-1], "none": ()}[which]
+
+
+def like_network(run: TrainRun, device: str = "cpu") -> SmallCNN:
+    """The network among the baselines, with the strands, mutations and epochs of a run.
+
+    Args:
+        run: the configuration of a started run.
+        device: of the network.
+    """
+    training, both = run.training, run.classifier.strands != "given"
+    return SmallCNN(both_strands=both, mutations=training.mutations or 0.0, epochs=training.epochs or 10, device=device)
 
 
 @dataclass(frozen=True)
@@ -41,6 +68,15 @@ class Comparison:
 
     evaluations: tuple[Evaluation, ...]
     folds: tuple[tuple[Evaluation, ...], ...] = ()
+
+    def better(self) -> Evaluation | None:
+        """The best of the baselines that score above the model, by MCC or R2; None if none does."""
+        ours, *others = self.evaluations
+        score = next((name for name in MAIN_SCORES if name in ours.scores), None)
+        if score is None:
+            return None
+        best = max(others, key=lambda one: one.scores.get(score, -np.inf), default=ours)
+        return best if best.scores.get(score, -np.inf) > ours.scores[score] else None
 
     def spreads(self) -> dict[str, dict[str, "Spread"]]:
         """Of each model's scores the mean and deviation over the folds, where all folds define the score."""

@@ -21,9 +21,9 @@ from ..training.config import PretrainConfig, TrainConfig
 from .plan import Plan
 from .training_range import TrainingRange
 
-CHECK = "check.txt"
+CHECK, FINAL = "check.txt", "final"
 _EARLIER = ("README.md", "history.csv", "metrics.json", "checkpoint.pt")
-RUNS = RunLayout((CHECK, *_EARLIER), finish="--resume", folds=True)
+RUNS = RunLayout((CHECK, FINAL, *_EARLIER), finish="--resume", folds=True)
 """Of classifiers and of encoders: either may take the other's place. The last names are those of earlier versions."""
 
 PACKAGES = ("torch", "lightning", "numpy", "scikit-learn", "biopython")
@@ -50,6 +50,7 @@ class TrainRun:
         data: where the data came from, and what it holds (`parts`).
         plan: how it was read and divided; None for data that no file holds.
         init: absolute path of the pretraining run that it begins with; None for none.
+        chosen: what was chosen by the data, and why, in sentences.
         origin: versions, commit and command.
     """
 
@@ -59,6 +60,7 @@ class TrainRun:
     data: DataRecord
     plan: Plan | None = None
     init: str | None = None
+    chosen: tuple[str, ...] = ()
     origin: Origin = field(default_factory=lambda: Origin.here(*PACKAGES))
 
     @staticmethod

@@ -28,6 +28,7 @@ def train_parts(
     settings: TrainSettings,
     *,
     init: Path | None = None,
+    chosen: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
     hardware: Hardware,
@@ -41,7 +42,8 @@ def train_parts(
         parts: of the data.
         out: folder of the run, or of the folds' runs.
         settings: of models and training.
-        init: see `train_run`.
+        init: see `train_run`, like the next.
+        chosen: for the record.
         resume: go on with what is there.
         overwrite: replace what is there.
         hardware: see `train_run`, like the next two.
@@ -67,7 +69,15 @@ def train_parts(
             else:
                 classifier, training = settings.classifier, settings.training
                 found = train_run(
-                    part, folder, classifier, training, plan=plan, init=init, overwrite=overwrite, **shared
+                    part,
+                    folder,
+                    classifier,
+                    training,
+                    plan=plan,
+                    init=init,
+                    chosen=chosen,
+                    overwrite=overwrite,
+                    **shared,
                 )
             first = found is not None
     if first:

@@ -23,6 +23,7 @@ class Plan:
         parts: how it is divided.
         fold: which of the folds is held out, from 1; None for all of them, or without folds.
         seed: of every choice.
+        whole: whether all parts together are the training part, and nothing is held out.
     """
 
     data: str
@@ -30,6 +31,7 @@ class Plan:
     parts: PartConfig = field(default_factory=PartConfig)
     fold: int | None = None
     seed: int = 0
+    whole: bool = False
 
 
 def divided(splits: Splits, plan: Plan) -> Iterator[tuple[Plan, Splits]]:
@@ -54,10 +56,13 @@ def divided(splits: Splits, plan: Plan) -> Iterator[tuple[Plan, Splits]]:
         >>> [(plan.fold, len(part.train), len(part.validation), len(part.test)) for plan, part in parts]
         [(1, 18, 2, 20), (2, 18, 2, 20)]
     """
+    if plan.whole:
+        yield plan, Splits(whole(splits))
+        return
     if plan.parts.folds is None:
         yield plan, _parts(splits, plan)
         return
-    data = splits.train if splits.validation is None else _joined(splits.train, splits.validation)
+    data = whole(Splits(splits.train, splits.validation))
     groups = near_duplicate_groups(data.sequences) if plan.parts.groups else None
     for number, (rest, held) in enumerate(k_folds(data, plan.parts.folds, plan.seed, groups), 1):
         if plan.fold in (None, number):
@@ -82,11 +87,19 @@ def _split(data: LabelledSequences, share: float, plan: Plan) -> tuple[LabelledS
     return data.take(rest), data.take(held)
 
 
-def _joined(one: LabelledSequences, other: LabelledSequences) -> LabelledSequences:
+def whole(splits: Splits) -> LabelledSequences:
+    """All parts of a data set as one.
+
+    Example:
+        >>> from genomics.synthetic import planted_motifs
+        >>> len(whole(Splits(planted_motifs(4, 20, seed=0), test=planted_motifs(2, 20, seed=1))))
+        6
+    """
+    parts = [part for part in (splits.train, splits.validation, splits.test) if part is not None]
     return LabelledSequences(
-        one.names + other.names,
-        one.sequences + other.sequences,
-        np.concatenate([one.labels, other.labels]),
-        one.classes,
-        one.kind,
+        tuple(name for part in parts for name in part.names),
+        tuple(sequence for part in parts for sequence in part.sequences),
+        np.concatenate([part.labels for part in parts]),
+        splits.train.classes,
+        splits.train.kind,
     )

@@ -8,6 +8,7 @@ evaluation/    scores of the model and the baselines on the test part
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from titans_seq.errors import UserError
@@ -22,6 +23,7 @@ from ..models.classifier import Classifier, ClassifierConfig
 from ..sequences.loading import load_splits
 from ..sequences.values import Splits
 from ..training.config import TrainConfig
+from ..training.defaults import completed
 from ..training.fitting import fit, new_classifier
 from .card import classifier_card
 from .config import RUNS, TrainRun, describe_part, fingerprint
@@ -42,6 +44,7 @@ def train_run(
     *,
     plan: Plan | None = None,
     init: Path | None = None,
+    chosen: Sequence[str] = (),
     overwrite: bool = False,
     hardware: Hardware = ONE_DEVICE,
     progress: Progress = "none",
@@ -58,6 +61,7 @@ def train_run(
         config: how it is trained.
         plan: how the data was read and divided, for the record; None for data that no file holds.
         init: a pretraining run, or another folder that `load_encoder` reads, whose weights it begins with.
+        chosen: what was chosen by the data, and why, for the record.
         overwrite: replace an earlier run.
         hardware: what to run on.
         progress: see `fit`.
@@ -70,7 +74,8 @@ def train_run(
         UserError: if the folder is taken, the data does not fit the settings, or training fails.
         OSError: if a file cannot be written.
     """
-    run, model = new_run(splits, classifier, config, plan, init)  # what does not fit is said before an earlier run goes
+    # What does not fit is said before an earlier run goes.
+    run, model = new_run(splits, classifier, config, plan, init, chosen)
     with RUNS.started(Path(out), run, overwrite):
         return _train(run, model, splits, Path(out), False, hardware, progress, logger)
 
@@ -81,13 +86,15 @@ def new_run(
     config: TrainConfig,
     plan: Plan | None = None,
     init: Path | None = None,
+    chosen: Sequence[str] = (),
 ) -> tuple[TrainRun, Classifier]:
     """Return the configuration of a run that starts now, and its untrained model; see `train_run`."""
     parts = {"train": describe_part(splits.train), "validation": describe_part(splits.validation)}
     source = IN_MEMORY if plan is None else plan.data
     data = DataRecord(source, fingerprint((splits.train, splits.validation)), {"parts": parts})
     start = None if init is None else str(Path(init).resolve())
-    run = TrainRun(classifier, config, splits.train.classes, data, plan, start)
+    config = completed(config, splits.train, classifier.tokenizer)
+    run = TrainRun(classifier, config, splits.train.classes, data, plan, start, tuple(chosen))
     return run, _new_model(run)
 
 

@@ -22,6 +22,8 @@ class PartConfig:
         groups: Keep near-duplicates (40 bases in common, on either strand) in one part.
         test_share: Share for testing where the data has no test part, in [0, 1); 0 tests on the validation part.
         validation_share: Share for validation where the data has no such part, in (0, 1).
+        final: Train once more on all parts together, for as many epochs as were best, into the folder final of the
+            run: the model to use, while the scores stay those of the one that saw neither validation nor test part.
 
     Raises:
         UserError: if a number is out of its range.
@@ -31,6 +33,7 @@ class PartConfig:
     groups: bool = False
     test_share: float = 0.1
     validation_share: float = 0.1
+    final: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.test_share < 1:
@@ -46,27 +49,28 @@ class TrainConfig:
     """How a classifier is trained.
 
     Attributes:
-        epochs: Most passes over the training part, at least 1; the best of them is kept.
+        epochs: Most passes over the training part, at least 1; the best of them is kept. By the size of the set if not
+            given: 10, more of a small set and fewer of a very large one.
         rows: Sequences of a step, at least 1; fewer where they are long, see tokens.
         tokens: Most tokens of a step, padding included, at least 1; a longer sequence has a step to itself, which
             reads it piece by piece.
         optimiser: AdamW and its schedule.
-        patience: Stop after N epochs without improvement, at least 1; all are trained if not given, as the learning
-            rate falls to zero over them and the best come late.
+        patience: Stop after N epochs in which neither the score nor the loss of validation was better, at least 1; two
+            fifths of the epochs if not given, as the learning rate falls to zero over them and the best come late.
         monitor: Validation score that decides; mcc (the mean over several labels) for classes and labels, loss for a
             regression if not given.
         class_weights: Weigh each class by how rare it is in the training part.
         write_cost: Weight in the loss of what the memories write, at least 0.
         mutations: Share of the bases that training draws anew at random, in [0, 1): a sequence is never the same
-            twice, which keeps a model from learning the set by heart; 0.05 to 0.1 where it would. Of single
-            nucleotides alone.
+            twice, which keeps a model from learning the set by heart. Of single nucleotides alone; there 0.05 if not
+            given, or 0.1 where the sequences are long and few.
         seed: Seed of the parts, weights, order, dropout, strands and mutations, at least 0.
 
     Raises:
         UserError: if a value is out of range.
     """
 
-    epochs: int = 10
+    epochs: Annotated[int | None, arg(help_behavior_hint="")] = None
     rows: int = 32
     tokens: int = 32_768
     optimiser: OptimiserConfig = field(default_factory=lambda: OptimiserConfig(lr=2e-3, least=0.0))
@@ -74,14 +78,13 @@ class TrainConfig:
     monitor: Annotated[Monitor | None, arg(help_behavior_hint="")] = None
     class_weights: ClassWeights = "none"
     write_cost: float = 0.0
-    mutations: float = 0.0
+    mutations: Annotated[float | None, arg(help_behavior_hint="")] = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least(self, seed=0, write_cost=0, epochs=1, rows=1, tokens=1)
-        if self.patience is not None:
-            require_at_least(self, patience=1)
-        if not 0 <= self.mutations < 1:
+        given = {name: 1 for name in ("epochs", "patience") if getattr(self, name) is not None}
+        require_at_least(self, seed=0, write_cost=0, rows=1, tokens=1, **given)
+        if self.mutations is not None and not 0 <= self.mutations < 1:
             raise UserError(f"mutations must be in [0, 1), got {self.mutations}")
         choose(self.class_weights, get_args(ClassWeights), "class_weights")
         if self.monitor is not None:

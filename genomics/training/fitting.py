@@ -19,6 +19,7 @@ from ..models.encoder import Encoder
 from ..sequences.values import LabelledSequences
 from .config import TrainConfig
 from .data import LabelledLoader, check_labels
+from .defaults import completed
 from .module import ClassifierModule, regression_scale
 
 LOSS, MCC = Score("validation_loss"), Score("validation_mcc", "max")
@@ -81,7 +82,7 @@ def fit(
         model: from `new_classifier`.
         train: what it learns from.
         validation: what stops it; None trains all epochs and keeps the last weights.
-        config: how.
+        config: how; what it leaves open follows from the size of `train`, see `completed`.
         folder: where log and checkpoints are written; None writes nothing.
         resume: go on from the last checkpoint in `folder`, if there is one.
         hardware: what to run on.
@@ -92,6 +93,7 @@ def fit(
         UserError: if the data or the mutations do not fit the model, nothing can be learnt from it, a loss is not
             finite, or the checkpoint is of another model.
     """
+    config = completed(config, train, model.config.tokenizer)
     scores = _keep_best(model, config)
     if config.mutations and model.config.tokenizer.width > 1:
         raise UserError(

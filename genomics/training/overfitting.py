@@ -32,6 +32,6 @@ def overfitting(history: History) -> str | None:
         return None
     return (
         f"The validation loss rose from {least:.3f} (epoch {losses.index(least) + 1}) to {last:.3f} while the training "
-        f"loss fell to {trained:.3f}: the model learns sequences by heart. More of them, --mutations 0.05 or a larger "
-        "--dropout may help: compare validation scores."
+        f"loss fell to {trained:.3f}: the model learns sequences by heart. More of them, or larger --mutations "
+        "or --dropout, may help: compare validation scores."
     )

@@ -4,13 +4,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 if TYPE_CHECKING:
     from ..data.manifest import Manifest
     from ..tokenizers import Tokenizer
 
 CHARACTERS = "characters"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is kept for validation."""
+
+    validation: float = 0.0
+    """Share of the text that is kept for validation."""
+    split: Literal["document", "position"] = "document"
+    """Whole documents for validation, or the last part of each."""
+    seed: int = 0
+    """Of the choice of documents for validation."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the input is read."""
+
+    field: str = "text"
+    """JSON field or Parquet column that holds the text."""
+    document_separator: Annotated[str | None, arg(help_behavior_hint="")] = None
+    """Line between two documents of a text file ("" for an empty one); each file is one document if not given."""
+    max_loss: float = 0.001
+    """Share of a file's characters that the tokenizer may lose, on a sample; 1 allows all."""
+    skip_bad: bool = False
+    """Leave out documents that cannot be read, and count them."""
 
 
 @dataclass(frozen=True)
@@ -26,22 +52,10 @@ class Prepare:
     """Folder of the shards; nothing is written anywhere else."""
     tokenizer: str = "bytes"
     """bytes; characters (those of the input); a SentencePiece .model, a Hugging Face tokenizer.json, or a folder."""
-    validation: float = 0.0
-    """Share of the text that is kept for validation."""
-    split: Literal["document", "position"] = "document"
-    """Whole documents for validation, or the last part of each."""
-    seed: int = 0
-    """Of the choice of documents for validation."""
-    field: str = "text"
-    """JSON field or Parquet column that holds the text."""
-    document_separator: Annotated[str | None, arg(help_behavior_hint="")] = None
-    """Line between two documents of a text file ("" for an empty one); each file is one document if not given."""
+    held_out: OmitArgPrefixes[HeldOut] = HeldOut()
+    reading: OmitArgPrefixes[Reading] = Reading()
     shard_tokens: int = 50_000_000
     """Tokens of a shard, at least."""
-    max_loss: float = 0.001
-    """Share of a file's characters that the tokenizer may lose, on a sample; 1 allows all."""
-    skip_bad: bool = False
-    """Leave out documents that cannot be read, and count them."""
     overwrite: bool = False
     """Replace the shards in --out."""
     progress: Literal["bar", "none"] = "bar"
@@ -52,18 +66,19 @@ def prepare(options: Prepare) -> None:
     """Write the shards, and say what they hold."""
     from ..data import shards
 
+    held_out, reading = options.held_out, options.reading
     manifest = shards.prepare(
         options.inputs,
         _tokenizer(options),
         options.out,
-        validation=options.validation,
-        split_by=options.split,
-        seed=options.seed,
-        field=options.field,
-        separator=options.document_separator,
+        validation=held_out.validation,
+        split_by=held_out.split,
+        seed=held_out.seed,
+        field=reading.field,
+        separator=reading.document_separator,
         shard_tokens=options.shard_tokens,
-        max_loss=options.max_loss,
-        skip_bad=options.skip_bad,
+        max_loss=reading.max_loss,
+        skip_bad=reading.skip_bad,
         overwrite=options.overwrite,
         progress=options.progress == "bar",
     )
@@ -99,8 +114,8 @@ def _tokenizer(options: Prepare) -> "Tokenizer":
 
     if options.tokenizer != CHARACTERS:
         return load_tokenizer(options.tokenizer)
-    reading = ReadOptions(options.field, options.document_separator)
-    return CharacterTokenizer.build(read_pieces(options.inputs, reading, options.skip_bad))
+    how = ReadOptions(options.reading.field, options.reading.document_separator)
+    return CharacterTokenizer.build(read_pieces(options.inputs, how, options.reading.skip_bad))
 
 
 def _counted(count: int, noun: str) -> str:

@@ -134,10 +134,9 @@ def chosen_model(preset: str | None, init: Path | None, config: Path | None, voc
     Raises:
         UserError: if there is no such preset, run or configuration.
     """
+    from titans_seq.experiment.beginning import model_folder
     from titans_seq.models import language_model
     from titans_seq.models.saving import load_model
-
-    from ..runs.runs import model_folder
 
     try:
         if preset is None and init is not None:

@@ -24,7 +24,8 @@ class StreamSettings:
         mode: "carry" or "random".
         shuffle: whether carry shuffles the documents.
         drop_last: whether carry leaves out what does not fill a batch.
-        align: positions of a cell: documents begin at multiples of it in a row. A divisor of `length`.
+        pack: whether documents lie end to end, or each has segments of its own.
+        cut: packed documents are cut at multiples of so many of their tokens.
     """
 
     rows: int
@@ -33,7 +34,13 @@ class StreamSettings:
     mode: Mode
     shuffle: bool
     drop_last: bool
-    align: int
+    pack: bool
+    cut: int
+
+    @property
+    def cell(self) -> int:
+        """Positions that a document takes a multiple of."""
+        return 1 if self.pack else self.length
 
 
 class Piece(NamedTuple):
@@ -45,6 +52,7 @@ class Piece(NamedTuple):
         start: number of its first token in the document.
         length: positions it takes, of which those behind the document's end are padding, as all behind the last piece.
         fresh: whether the document is begun there, or entered in its midst: nothing is carried into it.
+        goes_on: whether the row goes on with the document in the next batch.
     """
 
     at: int
@@ -52,11 +60,12 @@ class Piece(NamedTuple):
     start: int
     length: int
     fresh: bool
+    goes_on: bool
 
 
 @dataclass(frozen=True)
 class Run:
-    """The documents of one epoch laid end to end in cells of `align` positions, and shared out among the rows.
+    """The documents of one epoch laid end to end in cells, and shared out among the rows.
 
     Attributes:
         epoch: its number.
@@ -74,7 +83,7 @@ class Run:
     def of(cls, epoch: int, shards: TokenShards | Mixture, settings: StreamSettings) -> "Run":
         """The run of an epoch, which depends on nothing but the arguments."""
         order = shards.order(settings.seed, epoch, settings.shuffle)
-        return cls(epoch, settings, order, np.cumsum(-(-shards.lengths[order] // settings.align)))
+        return cls(epoch, settings, order, np.cumsum(-(-shards.lengths[order] // settings.cell)))
 
     @property
     def cells(self) -> int:
@@ -84,30 +93,38 @@ class Run:
     @property
     def steps(self) -> int:
         """Batches that it fills."""
-        a_row = self.settings.length // self.settings.align
+        a_row = self.settings.length // self.settings.cell
         if self.settings.drop_last:
             return self.cells // (self.settings.rows * a_row)
         return math.ceil(self.cells / (self.settings.rows * a_row))
 
     def pieces(self, row: int, step: int) -> list[Piece]:
         """What a row, counted over all ranks, holds in a batch; nothing if it has come to its end."""
-        align, a_row = self.settings.align, self.settings.length // self.settings.align
+        size, a_row = self.settings.cell, self.settings.length // self.settings.cell
         if self.settings.drop_last:
             first, last = (edge * self.steps * a_row for edge in (row, row + 1))
         else:
             first, last = (self.cells * edge // self.settings.rows for edge in (row, row + 1))
-        begin = cell = first + step * a_row
-        end = min(begin + a_row, last)
-        pieces = []
+        begin, end = (self._cut(first, last, first + at * a_row) for at in (step, step + 1))
+        pieces, cell = [], begin
         at = int(np.searchsorted(self.ends, cell, side="right"))
         while cell < end:
             before = int(self.ends[at - 1]) if at else 0
             stop = min(int(self.ends[at]), end)
             fresh = cell == before or cell == first
-            begins, length = (cell - before) * align, (stop - cell) * align
-            pieces.append(Piece((cell - begin) * align, int(self.order[at]), begins, length, fresh))
+            begins, length = (cell - before) * size, (stop - cell) * size
+            goes_on = stop < min(int(self.ends[at]), last)
+            pieces.append(Piece((cell - begin) * size, int(self.order[at]), begins, length, fresh, goes_on))
             cell, at = stop, at + 1
         return pieces
+
+    def _cut(self, first: int, last: int, cell: int) -> int:
+        """Where a row that reads first .. last is cut next to a cell: the last place before it that is allowed."""
+        if cell >= last:
+            return last
+        at = int(np.searchsorted(self.ends, cell, side="right"))
+        start = max(first, int(self.ends[at - 1]) if at else 0)
+        return cell - (cell - start) % self.settings.cut
 
 
 def draw_pieces(
@@ -125,7 +142,7 @@ def draw_pieces(
     # All ranks draw the places of all rows, so that the batches do not depend on how they are shared out. A piece
     # takes at least one cell, so that there are enough of them.
     random = np.random.default_rng([settings.seed, epoch, step])
-    shape = (settings.rows, settings.length // settings.align)
+    shape = (settings.rows, settings.length // settings.cell)
     documents, shares = shards.draw(random, shape), random.random(shape)
     return [_row_of(shards.lengths, documents[row], shares[row], settings) for row in rows]
 
@@ -134,8 +151,9 @@ def _row_of(lengths: np.ndarray, documents: np.ndarray, shares: np.ndarray, sett
     pieces, at = [], 0
     for document, share in zip(documents.tolist(), shares.tolist(), strict=True):
         tokens, room = int(lengths[document]), settings.length - at
-        cells = min(-(-tokens // settings.align) * settings.align, room)
-        pieces.append(Piece(at, document, int(share * (max(0, tokens - room) + 1)), cells, fresh=True))
+        cells = min(-(-tokens // settings.cell) * settings.cell, room)
+        start = int(share * (max(0, tokens - room) + 1))
+        pieces.append(Piece(at, document, start, cells, fresh=True, goes_on=False))
         at += cells
         if at == settings.length:
             break

@@ -1,6 +1,7 @@
 """`SegmentStream`: batches of segments for training, in an order that a seed fixes and a checkpoint can go on from."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple, get_args
 
@@ -19,25 +20,26 @@ IGNORED = -100
 
 
 class SegmentBatch(NamedTuple):
-    """One segment in each of B rows, T positions long.
+    """One segment in each of B rows, T positions long, or packed: pieces of S documents in one row of N positions.
 
-    Position t of a row reads `ids[t]` and predicts `targets[t]`, the token after it. A row is one piece of a document,
-    or, packed, several pieces of different documents end to end. Behind a document there may be padding:
-    `end_of_document`, with `IGNORED` as target.
+    Position t of a row reads `ids[t]` and predicts `targets[t]`, the token after it. Behind a document there may be
+    padding: `end_of_document`, with `IGNORED` as target.
 
     Attributes:
-        ids: int64 [B, T].
-        targets: int64 [B, T], in the vocabulary or `IGNORED`.
-        fresh: bool [B], True where the row's first piece does not go on from the row in the batch before: the model's
-            memory starts anew there. Where False, it is carried. All other pieces of a row start anew.
-        cu_seqlens: int64 [S + 1], where the S pieces begin and end in the flattened batch [B * T], rising from 0 to
-            B * T. Every end of a row is among them. None where each row is one piece.
+        ids: int64 [B, T]; packed [1, N].
+        targets: likewise, in the vocabulary or `IGNORED`.
+        fresh: bool [B], packed [S], True where the row, or the piece, does not go on from the batch before: the model's
+            memory starts anew there. Where False, it is carried.
+        cu_seqlens: int64 [S + 1], where the pieces begin and end, rising from 0 to N; None if not packed.
+        goes_on: bool [S], True where the next batch goes on with the document: with these, in this order, its pieces
+            that are not fresh go on. None if not packed.
     """
 
     ids: Tensor
     targets: Tensor
     fresh: Tensor
-    cu_seqlens: Tensor | None
+    cu_seqlens: Tensor | None = None
+    goes_on: Tensor | None = None
 
 
 class SegmentStream:
@@ -46,20 +48,19 @@ class SegmentStream:
     A document d_0 ... d_{n-1} is read as n positions: position p sees d_{p-1}, the first one `end_of_document`, and
     predicts d_p. So every token is a target, and a document is always begun in the same way.
 
-    *carry*: the documents of an epoch are shuffled and laid end to end, each padded to a multiple of `align`
-    positions. Each row of each rank gets an equal run of that and walks through it, `length` positions a batch. Every
-    token is a target exactly once an epoch. A row that begins within a document is `fresh` there. Rows may come to
-    their end before an epoch's last batch does: they are then filled with `IGNORED` targets, with several ranks
-    perhaps all rows of one of them.
+    *carry*: the documents of an epoch are shuffled and laid end to end, each padded to a multiple of `length`
+    positions, or packed. Each row of each rank gets an equal run of that and walks through it, `length` positions a
+    batch. Every token is a target exactly once an epoch. A row that begins within a document is `fresh` there. Rows may
+    come to their end before an epoch's last batch does, with several ranks perhaps all rows of one of them: they are
+    then filled with `IGNORED` targets, and packed left out.
 
     *random*: each row is a segment from a random place, always `fresh`. The document is drawn in proportion to its
-    tokens, the place from those where a whole segment fits; a shorter document is taken whole, and what is left of the
-    row is filled in the same way if `align` leaves room for another one. An epoch has as many positions as the shards
-    have tokens.
+    tokens, the place from those where a whole segment fits; a shorter document is taken whole, and packed what is left
+    of the row is filled in the same way. An epoch has as many positions as the shards have tokens.
 
-    *align*: the documents begin at multiples of it in a row. With `length`, a segment never holds two documents and
-    short ones are mostly padding; with 1, there is no padding but at the end of an epoch; with the chunk of a memory,
-    documents are cut into chunks as they are alone.
+    *pack*: there is no padding. Without, a segment never holds two documents, and short ones are mostly padding. Where
+    a row ends within a document, it is cut at a multiple of `cut` of its tokens, so that a row has fewer than `cut`
+    positions more or less than `length`: with the chunk of a memory, no chunk is cut in two.
 
     Iterating gives what is left of the current epoch, and then moves to the next. The stream is in the state that its
     last batch left, so that a training run can be saved after any batch; a batch depends on nothing but the settings,
@@ -75,7 +76,8 @@ class SegmentStream:
         drop_last: with True, carry leaves out the segments of an epoch that do not fill a batch of all ranks.
         rank: number of this process, in [0, world).
         world: number of processes; together they see what one process with `world * batch_size` rows sees.
-        align: a divisor of `length`; `length` itself if None.
+        pack: whether documents lie end to end.
+        cut: at least 1, at most `length`; of no meaning without `pack`.
 
     Raises:
         UserError: if a number is out of its range, or the shards are too small for one batch.
@@ -83,17 +85,17 @@ class SegmentStream:
     Example:
         >>> shards = TokenShards.from_documents([[1, 2, 3, 9], [4, 9]], end_of_document=9)
         >>> stream = SegmentStream(shards, batch_size=1, length=3, shuffle=False)
-        >>> for ids, targets, fresh, _ in stream:
-        ...     print(ids.tolist(), targets.tolist(), fresh.tolist())
+        >>> for batch in stream:
+        ...     print(batch.ids.tolist(), batch.targets.tolist(), batch.fresh.tolist())
         [[9, 1, 2]] [[1, 2, 3]] [True]
         [[3, 9, 9]] [[9, -100, -100]] [False]
         [[9, 4, 9]] [[4, 9, -100]] [True]
         >>> stream.epoch, len(stream)
         (1, 3)
-        >>> for ids, targets, fresh, cu_seqlens in SegmentStream(shards, 1, 3, shuffle=False, align=1):
-        ...     print(ids.tolist(), targets.tolist(), fresh.tolist(), cu_seqlens.tolist())
+        >>> for batch in SegmentStream(shards, 1, 3, shuffle=False, pack=True):
+        ...     print(batch.ids.tolist(), batch.targets.tolist(), batch.fresh.tolist(), batch.cu_seqlens.tolist())
         [[9, 1, 2]] [[1, 2, 3]] [True] [0, 3]
-        [[3, 9, 4]] [[9, 4, 9]] [False] [0, 1, 3]
+        [[3, 9, 4]] [[9, 4, 9]] [False, True] [0, 1, 3]
     """
 
     def __init__(
@@ -108,23 +110,25 @@ class SegmentStream:
         drop_last: bool = False,
         rank: int = 0,
         world: int = 1,
-        align: int | None = None,
+        pack: bool = False,
+        cut: int = 1,
     ) -> None:
-        for name, number, least in (("batch_size", batch_size, 1), ("length", length, 1), ("seed", seed, 0)):
+        least_of = {"batch_size": (batch_size, 1), "length": (length, 1), "seed": (seed, 0), "cut": (cut, 1)}
+        for name, (number, least) in least_of.items():
             if number < least:
                 raise UserError(f"{name} must be at least {least}, got {number}")
         if mode not in get_args(Mode):
             raise UserError(f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}")
         if not 0 <= rank < world:
             raise UserError(f"rank must be in [0, {world}), the number of processes, got {rank}")
-        align = length if align is None else align
-        if align < 1 or length % align:
-            raise UserError(f"align must divide the length of a segment, {length}, got {align}: take 1 to pack")
+        if pack and cut > length:
+            raise UserError(f"cut must be at most the length of a segment, {length}, got {cut}")
         if not shards.tokens:
             raise UserError("the shards hold no token: prepare them from text")
         self.shards = shards
         self.batch_size = batch_size
-        self.settings = StreamSettings(batch_size * world, length, seed, mode, shuffle, drop_last, align)
+        cut = cut if pack and mode == "carry" else 1
+        self.settings = StreamSettings(batch_size * world, length, seed, mode, shuffle, drop_last, pack, cut)
         self.epoch = 0
         """Number of the epoch that the next batch belongs to."""
         self.step = 0
@@ -133,7 +137,7 @@ class SegmentStream:
         self._rows = range(rank, batch_size * world, world)
         self._run: Run | None = None
         if self.steps(0) < 1:
-            segments = self._run_of(0).cells * align // length
+            segments = self._run_of(0).cells * self.settings.cell // length
             raise UserError(
                 f"{segments:,} segments of {length} tokens do not fill one batch of {self.settings.rows} rows: "
                 "take fewer rows, shorter segments or drop_last=False"
@@ -167,20 +171,16 @@ class SegmentStream:
         steps = self.steps(max(epoch, 0))
         if epoch < 0 or not 0 <= step < steps:
             raise IndexError(f"batch {step} of epoch {epoch}: expected a batch in [0, {steps}) and an epoch from 0")
-        length = self.settings.length
-        ids = np.full((self.batch_size, length), self.shards.end_of_document, dtype=np.int64)
-        targets = np.full((self.batch_size, length), IGNORED, dtype=np.int64)
-        fresh = np.ones(self.batch_size, dtype=bool)
-        borders = []
-        for row, pieces in enumerate(self._pieces(epoch, step)):
-            borders += [row * length] if not pieces else [row * length + piece.at for piece in pieces]
+        rows = self._pieces(epoch, step)
+        if self.settings.pack:
+            return self._packed(list(itertools.chain(*rows)))
+        ids, targets = self._blank(self.batch_size, self.settings.length)
+        fresh = torch.ones(self.batch_size, dtype=torch.bool)
+        for row, pieces in enumerate(rows):
             for piece in pieces:
-                self._fill(ids[row], targets[row], piece)
-            fresh[row] = not pieces or pieces[0].fresh
-        cu_seqlens = None
-        if self.settings.align < length:
-            cu_seqlens = torch.tensor([*borders, self.batch_size * length])
-        return SegmentBatch(torch.from_numpy(ids), torch.from_numpy(targets), torch.from_numpy(fresh), cu_seqlens)
+                self._fill(ids[row], targets[row], piece, piece.at)
+                fresh[row] = piece.fresh
+        return SegmentBatch(torch.from_numpy(ids), torch.from_numpy(targets), fresh)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream stands, as plain values; the same on every rank.
@@ -210,7 +210,7 @@ class SegmentStream:
         if state["data"] != self.shards.fingerprint:
             raise UserError("the run was trained on other token shards: give those, or start a new run")
         # Streams were not always packed, and their states did not say so.
-        saved, own = {"align": state["settings"].get("length")} | state["settings"], asdict(self.settings)
+        saved, own = {"pack": False, "cut": 1} | state["settings"], asdict(self.settings)
         changed = [f"{name} was {saved.get(name)!r}, is {own[name]!r}" for name in own if saved.get(name) != own[name]]
         if changed:
             raise UserError(f"the batches of the run cannot be gone on with: {'; '.join(changed)}: set them back")
@@ -228,11 +228,30 @@ class SegmentStream:
             self._run = Run.of(epoch, self.shards, self.settings)
         return self._run
 
-    def _fill(self, ids: np.ndarray, targets: np.ndarray, piece: Piece) -> None:
-        """Write a piece into one row, ids [T] and targets [T]."""
+    def _packed(self, pieces: Sequence[Piece]) -> SegmentBatch:
+        """Pieces end to end; one position of padding where all rows have come to their end."""
+        starts = list(itertools.accumulate((piece.length for piece in pieces), initial=0)) if pieces else [0, 1]
+        ids, targets = self._blank(1, starts[-1])
+        for piece, start in zip(pieces, starts, strict=False):
+            self._fill(ids[0], targets[0], piece, start)
+        return SegmentBatch(
+            torch.from_numpy(ids),
+            torch.from_numpy(targets),
+            torch.tensor([piece.fresh for piece in pieces] or [True]),
+            torch.tensor(starts),
+            torch.tensor([piece.goes_on for piece in pieces] or [False]),
+        )
+
+    def _blank(self, rows: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and targets that are all padding."""
+        shape = (rows, length)
+        return np.full(shape, self.shards.end_of_document, dtype=np.int64), np.full(shape, IGNORED, dtype=np.int64)
+
+    def _fill(self, ids: np.ndarray, targets: np.ndarray, piece: Piece, at: int) -> None:
+        """Write a piece into one row, ids [T] and targets [T], from a position on."""
         document = self.shards[piece.document]
         tokens = document[piece.start : piece.start + piece.length]
-        targets[piece.at : piece.at + len(tokens)] = tokens
+        targets[at : at + len(tokens)] = tokens
         # Position 0 of a document sees `end_of_document`, which is there already.
         before = document[max(piece.start - 1, 0) : piece.start + len(tokens) - 1]
-        ids[piece.at + len(tokens) - len(before) : piece.at + len(tokens)] = before
+        ids[at + len(tokens) - len(before) : at + len(tokens)] = before

@@ -11,7 +11,7 @@ from titans_seq.models import Sampling
 
 from ..inference.generation import continue_text
 from ..inference.opening import TrainedModel
-from ..inference.reading import Context, read_all, read_tokens, score_tokens, shifted
+from ..inference.reading import Context, check_finite, read_all, read_tokens, score_tokens, shifted
 
 MOST_TOKENS = 256
 """Of an answer, where a task does not say."""
@@ -83,6 +83,7 @@ class Answers:
             return 0.0, True
         read = self._read(before)
         scores = score_tokens(self._trained.model, *shifted(read.last, block), read.state)
+        check_finite("", read.tokens, scores.losses[0], None)
         return -float(scores.losses.sum()), bool(scores.likeliest.all())
 
     def _text(self, text: str) -> float:

@@ -13,7 +13,7 @@ from titans_seq.models import CausalLM
 
 from ..data.token_shards import TokenShards
 from ..inference.opening import TrainedModel
-from ..inference.reading import piece_tokens, score_tokens, shifted
+from ..inference.reading import check_finite, piece_tokens, score_tokens, shifted
 from ..inference.text import TextTokens, blocks
 from .recency import RecencyLoss, losses_by_recency
 
@@ -142,7 +142,7 @@ def evaluate_texts(
             scores = score_tokens(model, ids, targets, state, piece)
             carried, state = scores.losses[0], scores.state
             cut = cut_losses(model, ids[0], targets[0], length, piece)
-            _check_finite(document, position, carried, cut)
+            check_finite(str(document.path), position, carried + cut, None)
             places = np.searchsorted(_EDGES, np.arange(position, position + len(block)), side="right") - 1
             for row, values in enumerate((carried.numpy(), cut.numpy(), None)):
                 sums[row] += np.bincount(places, values, minlength=len(_EDGES))
@@ -171,16 +171,6 @@ def evaluate_texts(
     text_bytes = None if None in sizes else sum(sizes)
     recency = () if window is None else losses_by_recency(kept, trained.tokenizer.end_of_document, window, training)
     return Evaluation(count, tokens, text_bytes, length, float(means[0]), float(means[1]), ranges, window, recency)
-
-
-def _check_finite(document: TextTokens, position: int, carried: Tensor, cut: Tensor) -> None:
-    bad = ~(carried.isfinite() & cut.isfinite())
-    if bad.any():
-        token = position + int(bad.int().argmax())
-        raise UserError(
-            f"{document.path}: the loss of token {token:,} is not finite: the model's memory diverges on this text; "
-            "train one whose gates allow smaller steps (GateConfig.max_step at most 1)"
-        )
 
 
 def cut_losses(model: CausalLM, ids: Tensor, targets: Tensor, length: int, piece: int) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
@@ -67,6 +68,39 @@ class TokenScores:
     state: BackboneState
 
 
+def check_finite(place: str, first: int, losses: Tensor, state: BackboneState | None) -> None:
+    """Refuse what a model lost count of: a memory that diverges stays broken, whatever is read after.
+
+    Args:
+        place: the text, for the message; "" if it has no name.
+        first: number of the first token in the text.
+        losses: of its tokens, `[T]`.
+        state: after them; None if it is not kept.
+
+    Raises:
+        UserError: if a loss, or a number in the state, is not finite.
+
+    Example:
+        >>> check_finite("a.txt", 100, torch.tensor([1.0, float("nan")]), None)
+        Traceback (most recent call last):
+        titans_seq.errors.UserError: a.txt: the loss of token 101 is not finite: the model's memory diverges on this \
+text: stop before it, or train a model whose gates allow smaller steps \
+(titans lm pretrain --set model.blocks.0.memory.gates.max_step=1)
+    """
+    bad = ~losses.isfinite()
+    if bad.any():
+        found = f"the loss of token {first + int(bad.int().argmax()):,}"
+    elif not all(bool(x.isfinite().all()) for x in tree_leaves(state) if isinstance(x, Tensor)):
+        found = f"the memory after token {first + len(losses) - 1:,}"
+    else:
+        return
+    raise UserError(
+        f"{place}{': ' if place else ''}{found} is not finite: the model's memory diverges on this text: stop before "
+        "it, or train a model whose gates allow smaller steps (titans lm pretrain --set "
+        "model.blocks.0.memory.gates.max_step=1)"
+    )
+
+
 @torch.no_grad()
 def score_tokens(
     model: CausalLM, ids: Tensor, targets: Tensor, state: BackboneState | None = None, piece: int | None = None
@@ -105,6 +139,9 @@ def read_tokens(
     Yields:
         After every piece, the context and the losses `[T]` of the piece's tokens in nats.
 
+    Raises:
+        UserError: if a loss or the state is not finite.
+
     Example:
         >>> from titans_seq.models import language_model
         >>> from language.tokenizers import ByteTokenizer
@@ -116,8 +153,10 @@ def read_tokens(
         16 16
         19 3
     """
+    place = str(tokens.path) if isinstance(tokens, TextTokens) else ""
     for block in blocks(tokens, piece or piece_tokens(model.config.vocabulary)):
         scores = score_tokens(model, *shifted(context.last, block), context.state, piece)
+        check_finite(place, context.tokens, scores.losses[0], scores.state)
         context = Context(scores.state, int(block[-1]), context.tokens + len(block))
         yield context, scores.losses[0]
 

@@ -23,6 +23,7 @@ def model_card(run: RunConfig, model: CausalLM, score: Row) -> str:
         shown = f"validation loss {score['validation_loss']:.4f} nats a token"
         shown += "" if per_byte is None else f", {per_byte:.4f} bits a byte"
     state = "carried through documents" if train.batches.mode == "carry" else "new in every segment"
+    documents = "filled with documents" if train.batches.pack else "one document in each"
     return f"""# CausalLM
 
 Predicts the next token. Trained by titans-seq {run.origin.versions["titans-seq"]}.
@@ -30,7 +31,7 @@ Predicts the next token. Trained by titans-seq {run.origin.versions["titans-seq"
 - blocks: {config.depth} of {blocks}, width {config.dim}; {parameters:,} parameters
 - tokenizer: {run.tokenizer.kind}, vocabulary {run.tokenizer.vocabulary:,}; its files lie here too
 - training: {train.steps:,} steps of {train.batches.tokens:,} tokens, seed {train.seed}
-- segments of {train.batches.length} tokens, state {state}
+- segments of {train.batches.length} tokens, {documents}, state {state}
 - begins with: {"random weights" if run.init is None else run.init.path}
 - {shown}
 

@@ -44,17 +44,22 @@ class RunConfig:
 
     @staticmethod
     def upgraded(plain: dict[str, Any]) -> dict[str, Any]:
-        """Return today's form of the plain values that earlier versions wrote (`pretrain`, `fingerprint`)."""
+        """Return today's form of the plain values that earlier versions wrote (`pretrain`, `fingerprint`, unpacked)."""
         if "pretrain" not in plain:
-            return plain
+            return plain | {"training": _with_padding(plain["training"])} if "training" in plain else plain
         training = dict(plain["pretrain"])
         return {
             "model": training.pop("model", None),
-            "training": training | {"optimiser": _exact_warmup(training)},
+            "training": _with_padding(training | {"optimiser": _exact_warmup(training)}),
             "tokenizer": plain.get("tokenizer"),
             "data": [{"path": plain.get("data"), "sha256": plain.get("fingerprint")}],
             "origin": {"versions": plain.get("versions", {})},
         }
+
+
+def _with_padding(training: dict[str, Any]) -> dict[str, Any]:
+    """Settings whose documents are padded where they do not say so: they are from before documents were packed."""
+    return training | {"batches": {"pack": False} | training.get("batches", {})}
 
 
 def _exact_warmup(training: dict[str, Any]) -> dict[str, Any]:

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError
+from titans_seq.experiment.beginning import model_folder, unchanged_weights, weights_record
 from titans_seq.experiment.history import LOG, History
-from titans_seq.experiment.provenance import file_hash
-from titans_seq.experiment.record import DataRecord, read_config, write_config
+from titans_seq.experiment.record import read_config, write_config
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.models.saving import MODEL, load_model, save_model
@@ -68,16 +67,11 @@ def new_run(
             raise UserError(
                 f"the model in {init} has another tokenizer than the shards in {folders[0]}: prepare the text with it"
             )
-        start = DataRecord(str(source.resolve()), file_hash(source / WEIGHTS))
+        start = weights_record(source)
     config.batches.accumulate(hardware.processes)
     if config.steps is None:
         config = replace(config, steps=steps_of_an_epoch(config, corpus.train, hardware.processes))
     return RunConfig(model, config, corpus.tokenizer, records, start)
-
-
-def model_folder(folder: Path) -> Path:
-    """Return the folder of a run's model, or the folder itself."""
-    return Path(folder) / MODEL if (Path(folder) / MODEL).is_dir() else Path(folder)
 
 
 def pretrain_run(
@@ -159,9 +153,7 @@ def _untrained(run: RunConfig) -> CausalLM:
     model = new_model(run.model, run.training)
     if run.init is None:
         return model
-    source = Path(run.init.path)
-    if file_hash(source / WEIGHTS) != run.init.sha256:
-        raise UserError(f"{source / WEIGHTS} was changed since the run began with it: put it back, or start a new run")
+    source = unchanged_weights(run.init)
     weights = load_model(source).state_dict()
     shapes, given = ({name: x.shape for name, x in one.items()} for one in (model.state_dict(), weights))
     if shapes != given:

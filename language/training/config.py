@@ -22,6 +22,8 @@ class BatchConfig:
         tokens: Tokens of an optimiser step, over all devices: a multiple of rows * length * devices, whose multiplier
             is how many batches are accumulated.
         mode: Read documents through and carry state from segment to segment, or read segments from anywhere.
+        pack: Documents fill segments end to end, each read as if it were alone; else a segment holds one document, and
+            the rest of it is padding.
 
     Raises:
         UserError: if a number is out of its range.
@@ -31,6 +33,7 @@ class BatchConfig:
     rows: Annotated[int | None, arg(help_behavior_hint="")] = None
     tokens: Annotated[int, arg(name="batch-tokens")] = 2048
     mode: Mode = "carry"
+    pack: bool = True
 
     def __post_init__(self) -> None:
         require_at_least(self, length=1)
@@ -114,10 +117,10 @@ class PretrainConfig:
             disturbed less.
         seed: Seed of initial weights and order.
         precision: Precision of the arithmetic, as Lightning names it; memories stay in float32.
-        compile: Compile the model with torch.compile.
+        compile: Compile the model with torch.compile; only with --no-pack, as packed batches are all unlike.
 
     Raises:
-        UserError: if a number is out of its range.
+        UserError: if a number is out of its range, or a compiled model is to read packed documents.
     """
 
     steps: Annotated[int | None, arg(name="max-steps", help_behavior_hint="")] = None
@@ -131,6 +134,11 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, seed=0, write_cost=0)
+        if self.compile and self.batches.pack:
+            raise UserError(
+                "a compiled model would be compiled anew for every batch of packed documents: add --no-pack, or leave "
+                "out --compile"
+            )
         if self.steps is not None:
             require_at_least(self, steps=1)
 

@@ -6,7 +6,7 @@ from typing import Any
 from ..data.mixture import Mixture
 from ..data.stream import SegmentBatch, SegmentStream
 from ..data.token_shards import TokenShards
-from .config import PretrainConfig
+from .config import BatchConfig, PretrainConfig
 
 
 class RunLoader:
@@ -55,23 +55,23 @@ class FirstBatches:
 
 
 def training_stream(
-    config: PretrainConfig, shards: TokenShards | Mixture, rank: int = 0, world: int = 1
+    config: PretrainConfig, shards: TokenShards | Mixture, rank: int = 0, world: int = 1, *, cut: int = 1
 ) -> SegmentStream:
-    """Return the batches that one of several processes trains on."""
-    batches = config.batches
-    return SegmentStream(
-        shards, batches.rows_of(world), batches.length, seed=config.seed, mode=batches.mode, rank=rank, world=world
-    )
+    """Return the batches that one of several processes trains on; `cut` as in `SegmentStream`."""
+    order = {"seed": config.seed, "mode": config.batches.mode}
+    return _stream(config.batches, shards, rank=rank, world=world, cut=cut, **order)
 
 
 def validation_stream(
-    config: PretrainConfig, shards: TokenShards | Mixture, rank: int = 0, world: int = 1
+    config: PretrainConfig, shards: TokenShards | Mixture, rank: int = 0, world: int = 1, *, cut: int = 1
 ) -> SegmentStream:
     """Return the batches that one of several processes validates on: documents read through, in their order."""
-    batches = config.batches
-    return SegmentStream(
-        shards, batches.rows_of(world), batches.length, seed=config.seed, shuffle=False, rank=rank, world=world
-    )
+    return _stream(config.batches, shards, rank=rank, world=world, cut=cut, seed=config.seed, shuffle=False)
+
+
+def _stream(batches: BatchConfig, shards: TokenShards | Mixture, *, world: int, **settings: Any) -> SegmentStream:
+    rows = batches.rows_of(world)
+    return SegmentStream(shards, rows, batches.length, pack=batches.pack, world=world, **settings)
 
 
 def steps_of_an_epoch(config: PretrainConfig, shards: TokenShards | Mixture, processes: int) -> int:

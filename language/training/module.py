@@ -1,6 +1,7 @@
 """The Lightning module that trains a language model on segments of documents."""
 
 import functools
+import itertools
 import math
 from typing import Any
 
@@ -13,6 +14,7 @@ from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.throughput import Throughput, training_flops
 from titans_seq.models import BackboneState, CausalLM, map_state
 from titans_seq.models.packing import pack_state, unpack_state
+from titans_seq.state import select_rows
 from titans_seq.training.carry import reset_rows
 from titans_seq.training.statistics import memory_statistics
 from titans_seq.training.writes import write_cost
@@ -38,10 +40,29 @@ class CarryingLM(nn.Module):
         self.model = model
 
     def forward(
-        self, ids: Tensor, state: BackboneState | None, fresh: Tensor, *, return_state: bool = True
+        self, batch: SegmentBatch, state: BackboneState | None, *, return_state: bool = True
     ) -> tuple[Tensor, BackboneState | None]:
-        """Logits `[B, T, vocabulary]` of ids `[B, T]`, and the state after them; fresh is bool `[B]`."""
-        return self.model(ids, reset_rows(self.model, state, fresh), return_state=return_state)
+        """Logits `[..., vocabulary]` of a batch's ids, and the state after its rows, or the documents that go on.
+
+        Args:
+            batch: what is read.
+            state: after the batch before; None if all begin anew.
+            return_state: pass False if nothing goes on.
+        """
+        if batch.cu_seqlens is None or batch.goes_on is None:
+            return self.model(batch.ids, reset_rows(self.model, state, batch.fresh), return_state=return_state)
+        carried = itertools.count()
+        before = [-1 if state is None or fresh else next(carried) for fresh in batch.fresh.tolist()]
+        logits, after = self.model(
+            batch.ids,
+            select_rows(state, before),
+            cu_seqlens=batch.cu_seqlens,
+            return_state=batch.goes_on.nonzero().flatten().tolist() if return_state else False,
+        )
+        if self.training and min(before) >= 0:
+            # Where no document begins, parameters of new memories take no part; several processes expect them to.
+            logits = logits + 0 * torch.stack([parameter.sum() for parameter in self.parameters()]).sum()
+        return logits, after
 
 
 def summed_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,12 +127,14 @@ class LanguageModule(FitModule):
         """Loss of one batch."""
         before = self._carried if self._carry else None
         with write_cost(self.network, self._settings.write_cost) as cost:
-            logits, state = self.network(batch.ids, before, batch.fresh, return_state=self._carry)
+            logits, state = self.network(batch, before, return_state=self._carry)
         self._carried = map_state(state, Tensor.detach)
         total, count = summed_loss(logits, batch.targets)
         self.note_loss(total, count)
         self._costs = [*self._costs, cost().detach()][-self.trainer.accumulate_grad_batches :]
-        return total / batch.targets.numel() + cost()
+        # A packed batch has a few positions more or less than its share of a step.
+        shares = self.trainer.accumulate_grad_batches * self.trainer.world_size
+        return total / (self._settings.batches.tokens // shares) + cost()
 
     def on_step_skipped(self) -> None:
         """Forget the carried state."""
@@ -128,14 +151,18 @@ class LanguageModule(FitModule):
         if self._settings.write_cost:
             row["write_cost"] = torch.stack(self._costs).mean().item()
         # Through the module, for where parameters are sharded it alone has them whole.
-        statistics = memory_statistics(self.network, functools.partial(self._read_first_row, batch))
+        statistics = memory_statistics(self.network, functools.partial(self._read_a_document, batch))
         row |= {f"memory_{name}": sum(values) / len(values) for name, values in statistics.items()}
         # The look into the memories is no training.
         self._throughput.start()
         return row
 
-    def _read_first_row(self, batch: SegmentBatch) -> None:
-        self.network(batch.ids[:1], None, batch.fresh[:1], return_state=False)
+    def _read_a_document(self, batch: SegmentBatch) -> None:
+        """Read the first row, or the longest document of a packed batch."""
+        ids = batch.ids[:1]
+        if batch.cu_seqlens is not None:
+            ids = max(ids.tensor_split(batch.cu_seqlens[1:-1].cpu(), 1), key=lambda piece: piece.shape[1])
+        self.network(SegmentBatch(ids, ids, torch.ones(1, dtype=torch.bool)), None, return_state=False)
 
     def on_validation_epoch_start(self) -> None:
         """Begin with nothing read."""
@@ -145,7 +172,7 @@ class LanguageModule(FitModule):
     def validation_step(self, batch: SegmentBatch, batch_idx: int) -> None:
         """Add the losses and the number of targets of one batch."""
         before = self._validation_state if self._carry else None
-        logits, self._validation_state = self.network(batch.ids, before, batch.fresh, return_state=self._carry)
+        logits, self._validation_state = self.network(batch, before, return_state=self._carry)
         self._sums += torch.stack(summed_loss(logits, batch.targets)).to(self._sums)
 
     def on_validation_epoch_end(self) -> None:

@@ -11,7 +11,7 @@ from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.layers import CausalAttention, NeuralMemory
 from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.progress import Progress
-from titans_seq.training.carry import check_length
+from titans_seq.training.carry import check_length, common_length
 
 from ..data.mixture import Mixture
 from ..data.token_shards import TokenShards
@@ -78,6 +78,7 @@ def pretrain_model(
     """
     accumulate = config.batches.accumulate(hardware.processes)
     steps = config.steps or steps_of_an_epoch(config, train, hardware.processes)
+    cut = common_length(model)
     module = LanguageModule(model, config, tokens_per_byte=tokens_per_byte, shard=hardware.strategy == "fsdp")
     if config.compile:
         model.compile()
@@ -95,11 +96,11 @@ def pretrain_model(
     fitted = fit(
         module,
         plan,
-        lambda rank, world: RunLoader(training_stream(config, train, rank, world), steps * accumulate),
+        lambda rank, world: RunLoader(training_stream(config, train, rank, world, cut=cut), steps * accumulate),
         None
         if validation is None
         else lambda rank, world: FirstBatches(
-            validation_stream(config, validation, rank, world), records.validation_batches
+            validation_stream(config, validation, rank, world, cut=cut), records.validation_batches
         ),
         folder=folder,
         resume=resume,

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import genome, motif_pairs
+from benchmarks import dna_defaults, genome, motif_pairs
 from genomics.benchmark import overview, variants
 from genomics.synthetic import motif_pairs as pairs
 from tests.genomics.small import random_sequence
+from titans_seq.errors import UserError
 from titans_seq.jsonl import read_rows
 
 
@@ -71,3 +72,30 @@ def test_other_settings_have_a_table_of_their_own_in_which_the_usual_strands_are
         "| mouse_3 | strands equivariant | 0.5000 | 0.6000 | 1 |",
         "| mouse_3 | strands given | 0.5000 | 0.6000 | 1 |",
     ]
+
+
+def test_defaults_are_laid_out_as_the_command_reads_them_and_tabled(tmp_path: Path) -> None:
+    held = {name for layout in dna_defaults.SETS.values() for name in ([layout] if isinstance(layout, str) else layout)}
+    assert all(name.endswith(".gz") or "/" in name for name in held)
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    (tmp_path / "data" / "a" / "x.fa.gz").write_bytes(b"x")
+    layout = {"train/one.fa.gz": "a/x.fa.gz"}
+    folder = dna_defaults.laid_out(layout, tmp_path / "data", tmp_path / "laid")
+    assert (folder / "train" / "one.fa.gz").read_bytes() == b"x"
+    assert dna_defaults.laid_out("a/x.fa.gz", tmp_path / "data", tmp_path) == tmp_path / "data" / "a" / "x.fa.gz"
+    with pytest.raises(UserError, match=r"nothing\.csv: not there: give --data-dir"):
+        dna_defaults.laid_out("nothing.csv", tmp_path / "data", tmp_path)
+
+    def row(name: str, *scores: float) -> dict[str, Any]:
+        test = {model: {"mcc": score} for model, score in zip(dna_defaults.MODELS, scores, strict=True)}
+        counts = {"train": {"sequences": 1_000}}
+        more = {"strands": "augment", "epochs": 9, "parts": counts, "tested": 50, "cpu_seconds": 100}
+        return {"set": name, "seed": 0, "test": test, **more}
+
+    text = dna_defaults.table([row("tf_0", 0.5, 0.6, 0.1, 0.2), row("mouse_3", 0.7, 0.6, 0.1, 0.8)])
+    lines = text.splitlines()
+    assert lines[2].startswith("| mouse_3 | 0.700 | 0.600 | 0.100 | **0.800** | augment | 9 | 1,000 / 50 | 100 |")
+    assert lines[4].startswith("| mean of 2 | 0.600 | 0.600 | 0.100 | 0.500 |")
+    assert lines[-1].startswith(
+        "Of 2 sets ours is above the k-mer regression on 1, the one-hot regression on 2, the small"
+    )

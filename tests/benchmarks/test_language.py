@@ -84,7 +84,8 @@ def test_the_table_shows_the_gain_and_only_whole_runs() -> None:
     assert "| 1.900 (1 seed) | 0.400 |" in shakespeare.table(rows[:-1], {}).splitlines()[3]
 
 
-def test_a_long_text_is_read_and_measured(tmp_path: Path) -> None:
+def test_a_long_text_is_read_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_text, "STEPS", 2)
     out = tmp_path / "long.json"
     long_text.main(long_text.Arguments(("lmm",), 1_500, out))
     long_text.main(long_text.Arguments(("mac",), 100, out))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import long_text_corpora, long_text_recall
-from benchmarks.long_text_recall import Arguments, main, model_config, table
+from benchmarks.long_text_corpora import Texts
+from benchmarks.long_text_recall import Arguments, Shape, Training, main, model_config, table
 from language.tokenizers import ByteTokenizer
 from titans_seq.errors import UserError
 from titans_seq.jsonl import read_rows
@@ -19,19 +20,20 @@ ARTICLE = (
 
 
 @pytest.fixture
-def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arguments:
+def arguments(tmp_path: Path) -> Arguments:
     """Two models of one corpus, small in every respect."""
     for name in ("valid.txt", "test.txt"):
         (tmp_path / "wikitext-2").mkdir(exist_ok=True)
         (tmp_path / "wikitext-2" / name).write_text(ARTICLE * 12)
-    monkeypatch.setattr(long_text_recall, "DIM", 16)
-    monkeypatch.setattr(long_text_recall, "DEPTH", 2)
-    monkeypatch.setattr(long_text_recall, "PARAMETERS", 30_000)
     return Arguments(
-        ("wikitext",), ("window", "lmm", "lmm-no-memory", "transformer"), (0,), tokens=512, batch_tokens=256,
-        length=128, stream=256, test_tokens=300, vocabulary=300, tokenizer="bytes", out=tmp_path / "rows.jsonl",
-        data=tmp_path, work=tmp_path / "work",
-    )  # fmt: skip
+        ("wikitext",),
+        ("window", "lmm", "lmm-no-memory", "transformer"),
+        (0,),
+        Texts(tmp_path, tmp_path / "work", stream=256, vocabulary=300, tokenizer="bytes", test_tokens=300),
+        Shape(30_000, dim=16, depth=2),
+        Training(tokens=512, batch_tokens=256, length=128),
+        tmp_path / "rows.jsonl",
+    )
 
 
 def test_what_has_a_row_is_not_run_again(arguments: Arguments, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,18 +50,22 @@ def test_what_has_a_row_is_not_run_again(arguments: Arguments, capsys: pytest.Ca
         assert row["parameters"] == pytest.approx(30_000, rel=0.03)
         assert sum(part["tokens"] for part in row["by_recency"] if part["pairs"] == "all") == row["test"]["tokens"]
         assert row["measured"]["commit"]
-    main(replace(arguments, models=("lmm",), max_step=0.5))
+        assert ("shut" in row) == row["model"].startswith("lmm")
+    assert rows[1]["shut"]["loss"] != rows[1]["loss"]
+    assert rows[2]["shut"]["loss"] == pytest.approx(rows[2]["loss"])
+    main(replace(arguments, models=("lmm",), shape=replace(arguments.shape, max_step=0.5)))
     assert len(read_rows(arguments.out)) == 5
     before = arguments.out.read_bytes()
     capsys.readouterr()
     main(replace(arguments, time=0))
     assert arguments.out.read_bytes() == before
     printed = capsys.readouterr().out
-    assert "### wikitext, nats a token" in printed
+    assert "### wikitext, 512 tokens of training: nats a token" in printed
     assert all(f"| {name} | 0.03M | " in printed for name in arguments.models)
-    assert not list((arguments.work / "wikitext").glob("lmm*"))
+    assert "| lmm, its memory shut | | | " in printed
+    assert not list((arguments.texts.work / "wikitext").glob("lmm*"))
     with pytest.raises(UserError, match="holds a corpus made with .*expected .*give another --work folder"):
-        main(replace(arguments, stream=512))
+        main(replace(arguments, texts=replace(arguments.texts, stream=512)))
 
 
 def test_all_models_are_of_a_size() -> None:
@@ -84,10 +90,10 @@ def test_articles_and_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(f"# {name}\n")
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
-    train, test = long_text_corpora.code(tmp_path)
+    train, test = long_text_corpora.code(Texts(tmp_path, tmp_path))
     assert sorted(train + test) == ["# one.py\n", "# two/a.py\n\n# two/b.py\n"]
     with pytest.raises(UserError, match=r"valid\.txt: no such file: give the folder of the texts with --data"):
-        long_text_corpora.wikitext(tmp_path)
+        long_text_corpora.wikitext(Texts(tmp_path, tmp_path))
 
 
 def test_a_tokenizer_is_trained_on_the_training_part(tmp_path: Path) -> None:
@@ -95,11 +101,13 @@ def test_a_tokenizer_is_trained_on_the_training_part(tmp_path: Path) -> None:
     (tmp_path / "books").mkdir()
     (tmp_path / "books" / "pg2701.txt").write_text("Call me Ishmael. " * 100)
     (tmp_path / "books" / "pg1342.txt").write_text("It is a truth ☃ universally acknowledged. " * 100)
-    corpus = long_text_corpora.open_corpus("books", tmp_path / "work", tmp_path, 50, 280, None, 100)
+    corpus = long_text_corpora.open_corpus(
+        "books", Texts(tmp_path, tmp_path / "work", stream=50, vocabulary=280, test_tokens=100)
+    )
     assert corpus.tokenizer.vocabulary <= 280
     text = corpus.test[0].read_text(encoding="utf-8")
     assert corpus.tokenizer.decode(corpus.tokenizer.encode(text)) == text
-    assert json.loads((tmp_path / "work" / "corpus.json").read_text())["streams"] == len(corpus.test)
+    assert json.loads((tmp_path / "work" / "books" / "corpus.json").read_text())["streams"] == len(corpus.test)
 
 
 def test_a_table_of_rows() -> None:
@@ -108,8 +116,9 @@ def test_a_table_of_rows() -> None:
         for pairs in ("all", "rare")
         for first, loss in ((0, 5.0), (1, 1.0), (129, 2.0))
     ]
-    rows = [{"corpus": "code", "model": "lmm", "parameters": 3e6, "loss": loss, "by_recency": parts} for loss in (2, 3)]
-    rows.append({"corpus": "code", "model": "mal", "parameters": 3e6, "loss": None, "by_recency": []})
+    same = {"corpus": "code", "data": "1", "tokens_trained": 5, "parameters": 3e6, "window": 128}
+    rows = [same | {"model": "lmm", "loss": loss, "by_recency": parts} for loss in (2, 3)]
+    rows.append(same | {"model": "mal", "loss": None, "by_recency": []})
     assert "| mal | 3.00M | 1, 1 of them diverged | - | - | - | - | - |" in table(rows)
     assert "| lmm | 3.00M | 2 | 2.500 | 5.000 | 1.000 | 2.000 | 2.000 |" in table(rows)
 

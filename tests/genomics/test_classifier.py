@@ -40,6 +40,19 @@ def test_a_table_is_learnt_from_and_settings_are_paths(model: DNAClassifier) -> 
         fitted(strand="average")
 
 
+def test_the_final_model_has_seen_every_part(tmp_path: Path) -> None:
+    parts = PartConfig(final=True)
+    alone = fitted(strands="given", parts=parts)
+    stored = fitted(strands="given", parts=parts, data=DATA, out=tmp_path / "run")
+    assert "trained on 60 sequences" in alone.card
+    np.testing.assert_allclose(stored.predict_proba(["ACGTAC"]), alone.predict_proba(["ACGTAC"]), rtol=1e-5)
+    np.testing.assert_array_equal(
+        DNAClassifier.load(tmp_path / "run" / "final", "cpu").predict_proba(["ACGT"]), stored.predict_proba(["ACGT"])
+    )
+    with pytest.raises(UserError, match="this classifier has no test part, as it was loaded or trained on all parts"):
+        alone.evaluate()
+
+
 def test_predictions_of_tables_files_and_sequences_are_the_same(model: DNAClassifier, tmp_path: Path) -> None:
     (tmp_path / "a.fa").write_text(">one\nACGTACGTAA\n>two\nggtta\n")
     files = model.predict(tmp_path / "a.fa")
@@ -71,7 +84,7 @@ def test_what_is_saved_loads_and_says_what_it_does_not_hold(model: DNAClassifier
     pd.testing.assert_frame_equal(again.predict(["ACGT"]), model.predict(["ACGT"]))
     assert again.card == model.card
     assert "Predicts classes: background, motif" in again.card
-    with pytest.raises(UserError, match="a loaded classifier has no test part"):
+    with pytest.raises(UserError, match="this classifier has no test part"):
         again.evaluate()
 
 

@@ -145,8 +145,14 @@ def test_documents_without_tokens() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"cu_seqlens": torch.tensor([0, 3])}, "cu_seqlens must rise from 0 to the 5 tokens, got [0, 3]"),
-        ({"cu_seqlens": torch.tensor([0, 4, 3, 5])}, "cu_seqlens must rise from 0 to the 5 tokens"),
+        (
+            {"cu_seqlens": torch.tensor([0, 3])},
+            "cu_seqlens must be [documents + 1] and rise from 0 to the 5 tokens, got [0, 3]",
+        ),
+        (
+            {"cu_seqlens": torch.tensor([0, 4, 3, 5])},
+            "cu_seqlens must be [documents + 1] and rise from 0 to the 5 tokens",
+        ),
         ({"cu_seqlens": torch.tensor([0, 5]), "return_state": [1]}, "return_state must name documents of 0 .. 0"),
         ({"attention_mask": torch.ones(1, 4)}, "attention_mask must be (1, 5) as the tokens, got (1, 4)"),
         ({"attention_mask": torch.zeros(1, 5)}, "attention_mask shows no token at all"),

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.cases import ABLATIONS, ARCHITECTURES, Case, draw_inputs, draw_state, run
 from tests.tolerances import assert_all_close
-from titans_seq.memory import MemoryRule
+from titans_seq.memory import LinearMemory, MemoryRule
 from titans_seq.ops import memory_scan
+from titans_seq.ops.chunked import matrix
 from titans_seq.ops.chunked import scan as chunked
 
 POSITIONS = pytest.mark.parametrize("position", [None, 0, 3], ids=["new", "border", "open"])
@@ -136,6 +137,14 @@ def test_calls_longer_than_one_operator_call(
 ) -> None:
     monkeypatch.setattr(chunked, "TOKENS_PER_CALL", tokens_per_call)
     assert_agrees(Case(length=23), position)
+
+
+@POSITIONS
+def test_a_matrix_of_wide_heads_walks_from_chunk_to_chunk(
+    monkeypatch: pytest.MonkeyPatch, position: int | None
+) -> None:
+    monkeypatch.setattr(matrix, "MOST_ROWS", 0)
+    assert_agrees(Case(MemoryRule(LinearMemory()), length=11), position)
 
 
 @POSITIONS

@@ -161,7 +161,10 @@ def test_rows_of_a_state_with_unlike_positions_are_reordered() -> None:
         ),
         ({"cu_seqlens": torch.tensor([0, 4, 8])}, "rise from 0 to the 9 tokens, got [0, 4, 8]"),
         ({"cu_seqlens": torch.tensor([0])}, "rise from 0 to the 9 tokens, got [0]"),
-        ({"cu_seqlens": torch.tensor([0, 9]), "return_state": [1]}, "must name documents from 0 to 0, got [1]"),
+        (
+            {"cu_seqlens": torch.tensor([0, 9]), "return_state": [1]},
+            "must name documents of 0 .. 0, each once, got [1]",
+        ),
         (
             {"cu_seqlens": torch.tensor([0, 2, 9]), "state": draw_state(Case(batch=1), 0)},
             "state weights must have shapes [(2, 2, 6, 4), (2, 2, 4, 6)]",

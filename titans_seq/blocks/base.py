@@ -1,6 +1,6 @@
 """The base of every block: pre-norm, residual, sequence mixer then feed-forward."""
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
@@ -74,14 +74,34 @@ class Block(nn.Module):
         return x + self.dropout(self.feedforward(self.feedforward_norm(x))), state
 
 
-def pair_of(state: Any, block: str) -> tuple[Any, Any]:
-    """Return the two states of a mixer of two layers, None each at a sequence's start.
+class PairMixer(nn.Module):
+    """A mixer of two layers, whose state is the pair of theirs; a subclass says what it makes of them (`mix`)."""
 
-    Raises:
-        ValueError: if the state is no pair.
-    """
-    if state is None:
-        return None, None
-    if not isinstance(state, tuple) or len(state) != 2:
-        raise ValueError(f"expected the pair of states of {block}, got a {type(state).__name__} of another model")
-    return state
+    name: ClassVar[str]
+
+    def forward(
+        self,
+        x: Tensor,
+        state: Any = None,
+        *,
+        attention_mask: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        return_state: ReturnState = True,
+    ) -> tuple[Tensor, Any]:
+        """Mix `[B, T, dim]`, going on from `state`; for the other arguments see `titans_seq.layers.documents`.
+
+        Raises:
+            ValueError: if the state is no pair.
+        """
+        if attention_mask is not None:
+            return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
+        if state is not None and (not isinstance(state, tuple) or len(state) != 2):
+            raise ValueError(
+                f"expected the pair of states of {self.name}, got a {type(state).__name__} of another model"
+            )
+        y, after = self.mix(x, state or (None, None), cu_seqlens=cu_seqlens, return_state=return_state)
+        return y, after if return_state else None
+
+    def mix(self, x: Tensor, states: tuple[Any, Any], **how: Any) -> tuple[Tensor, tuple[Any, Any]]:
+        """Return outputs, and the two states after x; `how` is for both layers."""
+        raise NotImplementedError

@@ -170,7 +170,8 @@ class MemoryAsContext(Configured):
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
         if cu_seqlens is not None or isinstance(state, Ragged):
-            return by_documents(self._forward, x, state, cu_seqlens, return_state, self.config.memory.chunk_size)
+            step, begun = self.config.segment, self._begun_rows
+            return by_documents(self._forward, x, state, cu_seqlens, return_state, step, begun=begun)
         return self._forward(x, state, return_state=bool(return_state))
 
     def _forward(self, x: Tensor, state: MACState | None, *, return_state: bool) -> tuple[Tensor, Any]:
@@ -215,6 +216,15 @@ class MemoryAsContext(Configured):
         mask = F.pad(torch.cat([seen, seen], -1), (prefix[0].shape[2], 0), value=True)
         k, v = torch.cat([prefix[0], flat], 2), torch.cat([prefix[1], values.flatten(2, 3)], 2)
         return self.heads.joined(attend(q, k, v, mask, turned, prefix[0].shape[2]))
+
+    def _begun_rows(self, rows: int) -> MACState:
+        """The state of rows before their first token, for a batch in which others have read something."""
+        rule = self.config.memory.rule
+        weights, first = rule.current_weights(self.memory.initial_state()), rule.architecture.first_learning
+        context = tuple(w if layer < first else w.expand(rows, *w.shape) for layer, w in enumerate(weights))
+        memory = self.memory.begun(rows)
+        empty = self.heads.project.weight.new_zeros(rows, self.config.heads, 2, 0, self.memory.dim // self.config.heads)
+        return MACState(memory, context, empty, empty)
 
     def _started(self, x: Tensor) -> MACState:
         """The state before a sequence's first token."""

@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from titans_seq.blocks.base import Block, pair_of
+from titans_seq.blocks.base import Block, PairMixer
 from titans_seq.config import register
 from titans_seq.layers import AttentionConfig, CausalAttention, Fusion, FusionName, NeuralMemory, NeuralMemoryConfig
-from titans_seq.layers.documents import ReturnState, without_padding
 
 
 @register("mag")
@@ -38,7 +37,7 @@ class MAGConfig:
         return Block(MemoryAsGate(self, dim), dim, self.hidden, self.dropout)
 
 
-class MemoryAsGate(nn.Module):
+class MemoryAsGate(PairMixer):
     """`Fusion(Attention(x), Memory(x))`; its state is the pair of theirs.
 
     Example:
@@ -48,25 +47,16 @@ class MemoryAsGate(nn.Module):
         torch.Size([1, 5, 32])
     """
 
+    name = "MAG"
+
     def __init__(self, config: MAGConfig, dim: int) -> None:
         super().__init__()
         self.attention = CausalAttention(config.attention, dim)
         self.memory = NeuralMemory(config.memory, dim)
         self.fusion = Fusion(config.fusion, dim)
 
-    def forward(
-        self,
-        x: Tensor,
-        state: Any = None,
-        *,
-        attention_mask: Tensor | None = None,
-        cu_seqlens: Tensor | None = None,
-        return_state: ReturnState = True,
-    ) -> tuple[Tensor, Any]:
-        """Mix `[B, T, dim]`, going on from `state`; for the other arguments see `titans_seq.layers.documents`."""
-        if attention_mask is not None:
-            return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
-        seen, stored = pair_of(state, "MAG")
-        y, seen = self.attention(x, seen, cu_seqlens=cu_seqlens, return_state=return_state)
-        m, stored = self.memory(x, stored, cu_seqlens=cu_seqlens, return_state=return_state)
-        return self.fusion(y, m), (seen, stored) if return_state else None
+    def mix(self, x: Tensor, states: tuple[Any, Any], **how: Any) -> tuple[Tensor, tuple[Any, Any]]:
+        """Mix; see `PairMixer`."""
+        y, seen = self.attention(x, states[0], **how)
+        m, stored = self.memory(x, states[1], **how)
+        return self.fusion(y, m), (seen, stored)

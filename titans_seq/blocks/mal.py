@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from titans_seq.blocks.base import Block, pair_of
+from titans_seq.blocks.base import Block, PairMixer
 from titans_seq.config import register
 from titans_seq.layers import AttentionConfig, CausalAttention, NeuralMemory, NeuralMemoryConfig, RMSNorm
-from titans_seq.layers.documents import ReturnState, without_padding
 
 
 @register("mal")
@@ -40,7 +39,7 @@ class MALConfig:
         return Block(MemoryAsLayer(self, dim), dim, self.hidden, self.dropout)
 
 
-class MemoryAsLayer(nn.Module):
+class MemoryAsLayer(PairMixer):
     """`m + Attention(norm(x + m))` with `m = Memory(x)`; its state is the pair of theirs.
 
     Example:
@@ -50,25 +49,15 @@ class MemoryAsLayer(nn.Module):
         torch.Size([1, 5, 32])
     """
 
+    name = "MAL"
+
     def __init__(self, config: MALConfig, dim: int) -> None:
         super().__init__()
         self.memory = NeuralMemory(config.memory, dim)
         self.attention_norm, self.attention = RMSNorm(dim), CausalAttention(config.attention, dim)
 
-    def forward(
-        self,
-        x: Tensor,
-        state: Any = None,
-        *,
-        attention_mask: Tensor | None = None,
-        cu_seqlens: Tensor | None = None,
-        return_state: ReturnState = True,
-    ) -> tuple[Tensor, Any]:
-        """Mix `[B, T, dim]`, going on from `state`; for the other arguments see `titans_seq.layers.documents`."""
-        if attention_mask is not None:
-            return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
-        stored, seen = pair_of(state, "MAL")
-        m, stored = self.memory(x, stored, cu_seqlens=cu_seqlens, return_state=return_state)
-        z = self.attention_norm(x + m)
-        y, seen = self.attention(z, seen, cu_seqlens=cu_seqlens, return_state=return_state)
-        return m + y, (stored, seen) if return_state else None
+    def mix(self, x: Tensor, states: tuple[Any, Any], **how: Any) -> tuple[Tensor, tuple[Any, Any]]:
+        """Mix; see `PairMixer`."""
+        m, stored = self.memory(x, states[0], **how)
+        y, seen = self.attention(self.attention_norm(x + m), states[1], **how)
+        return m + y, (stored, seen)

@@ -20,14 +20,13 @@ from titans_seq.experiment.lightning_tools import (
     KeepLast,
     RandomState,
     SeedEpochs,
-    Stop,
     last_checkpoint,
     new_trainer,
     quiet_and_apart,
     run_trainer,
 )
 from titans_seq.experiment.module import FitModule
-from titans_seq.experiment.recorder import Recorder, Score
+from titans_seq.experiment.recorder import Recorder, Score, Stop
 from titans_seq.experiment.run_folder import CHECKPOINTS
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
@@ -46,7 +45,7 @@ class FitPlan:
         seed: of dropout and the like.
         keep_best: scores by which the best epoch is known, the later ones where earlier ones are equal; with none, or
             without a validation, the last weights are kept.
-        patience: epochs without a better first score after which it stops; None for all epochs.
+        patience: epochs without a better score, of all these, after which it stops; None for all epochs.
         accumulate: batches of an optimiser step.
         precision: as Lightning names it.
         validate_every: steps between validations; there is one at the end in any case, like the next two.
@@ -130,8 +129,7 @@ def fit(
         )
         callbacks: list[Callback] = [SeedEpochs(plan.seed) if plan.epochs else RandomState(), recorder]
         if validation is not None and plan.patience is not None:
-            score = plan.keep_best[0]
-            callbacks.append(Stop(score.name, patience=plan.patience, mode=score.mode, check_finite=False))
+            callbacks.append(Stop(plan.keep_best, plan.patience))
         if folder is not None:
             every = None if plan.epochs else plan.checkpoint_every
             callbacks.append(KeepLast(where / CHECKPOINTS, every, plan.keep))

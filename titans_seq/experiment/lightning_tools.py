@@ -14,7 +14,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
+from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor, nn
 
 from titans_seq.errors import Terminated, UserError
@@ -171,14 +171,6 @@ class SeedEpochs(Callback):
         rank = f" {trainer.global_rank}" if trainer.global_rank else ""
         digest = hashlib.sha256(f"{self.seed} {trainer.current_epoch}{rank}".encode()).digest()
         torch.manual_seed(int.from_bytes(digest[:7], "big"))
-
-
-class Stop(EarlyStopping):
-    """Early stopping that a run which had stopped, and is resumed, remembers before it trains another epoch."""
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop at once where patience was used up."""
-        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
 class RandomState(Callback):

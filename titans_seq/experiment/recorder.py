@@ -2,12 +2,13 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
 
 from titans_seq.experiment import history
@@ -39,6 +40,43 @@ class Score:
         if value is None:
             return -math.inf
         return -value if self.mode == "min" else value
+
+
+class Stop(Callback):
+    """Stop after some epochs in which no score of the validation was better than before.
+
+    A run which had stopped, and is resumed, remembers that before it trains another epoch.
+
+    Args:
+        scores: all of them.
+        patience: epochs, at least 1.
+    """
+
+    def __init__(self, scores: Sequence[Score], patience: int) -> None:
+        self._scores, self._patience = tuple(scores), patience
+        self._best = [-math.inf] * len(self._scores)
+        self._waited = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop at once where patience was used up."""
+        trainer.should_stop = trainer.should_stop or self._waited >= self._patience
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count the epoch, unless a score is the best so far."""
+        ranks = [score.rank(_scores(trainer)) for score in self._scores]
+        better = any(rank > best for rank, best in zip(ranks, self._best, strict=True))
+        self._best = [max(rank, best) for rank, best in zip(ranks, self._best, strict=True)]
+        self._waited = 0 if better else self._waited + 1
+        stop = trainer.strategy.reduce_boolean_decision(self._waited >= self._patience, all=False)
+        trainer.should_stop = trainer.should_stop or stop
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how long no score was better."""
+        return {"best": self._best, "waited": self._waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take that up again."""
+        self._best, self._waited = state_dict["best"], state_dict["waited"]
 
 
 class Recorder(Checkpoint):

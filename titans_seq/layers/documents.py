@@ -12,9 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from titans_seq.borders import borders_of, tokens_at, wanted_of
 from titans_seq.layers.row_state import Ragged, RowState, gathered
 
-NewDocuments = Callable[[Tensor, Sequence[int], Sequence[int]], tuple[Tensor, Sequence[tuple[Any, Sequence[int]]]]]
+States = Sequence[tuple[Any, Sequence[int]]]
+"""States of some documents or rows, None for what has read nothing, each with the numbers of those that it holds."""
+
+Together = Callable[[Tensor, Sequence[int], States, Sequence[int]], tuple[Tensor, States]]
 
 ReturnState = bool | Sequence[int]
 """Whether the state after a call is wanted; of packed documents also: of which."""
@@ -62,21 +66,7 @@ def without_padding(
     return y.new_zeros(kept.numel(), *y.shape[2:]).index_copy(0, index, y[0]).unflatten(0, kept.shape), state
 
 
-def borders_of(x: Tensor, cu_seqlens: Tensor) -> list[int]:
-    """Return the borders of packed documents.
-
-    Raises:
-        ValueError: if x has more than one row, or the borders don't rise from 0 to its length.
-    """
-    if x.shape[0] != 1:
-        raise ValueError(f"packed documents lie behind each other in one row, [1, N, ...], got {x.shape[0]} rows")
-    borders = cu_seqlens.tolist()
-    rising = all(a <= b for a, b in zip(borders, borders[1:], strict=False))
-    if cu_seqlens.dim() != 1 or len(borders) < 2 or borders[0] != 0 or borders[-1] != x.shape[1] or not rising:
-        raise ValueError(f"cu_seqlens must rise from 0 to the {x.shape[1]} tokens, got {_short(borders)}")
-    return borders
-
-
+@torch.compiler.disable()
 def by_documents(
     layer: Callable[..., Any],
     x: Tensor,
@@ -84,12 +74,13 @@ def by_documents(
     cu_seqlens: Tensor | None,
     return_state: ReturnState,
     step: int,
-    new_documents: NewDocuments | None = None,
+    together: Together | None = None,
+    begun: Callable[[int], RowState] | None = None,
 ) -> tuple[Tensor, Any]:
     """Run a layer on documents that are packed, or on rows that are not in step, each as if it were alone.
 
-    Documents that are as far as each other are rows of one batch, which loses rows as they end. Nothing runs on
-    padding but the end of a document's last piece, and there only if its state is not wanted.
+    Without a way of the layer's own, documents that are as far as each other are rows of one batch, which loses rows as
+    they end. Nothing runs on padding but the end of a document's last piece, and there only if its state is not wanted.
 
     Args:
         layer: takes `x, state, return_state` of rows in step.
@@ -98,9 +89,10 @@ def by_documents(
         cu_seqlens: borders, `[S + 1]`; None for one document a row.
         return_state: whether the state is wanted, or of which documents.
         step: documents of which no state is wanted run to a multiple of so many tokens: fewer and larger pieces.
-        new_documents: a way of the layer's own to run those that nothing was read of: takes them packed, `[1, N, ...]`,
-            none of them empty, with their borders, and which of their states are wanted; returns outputs like them,
-            and states with which of them they hold.
+        together: a way of the layer's own to run documents in one pass: takes them packed, `[1, N, ...]`, none of them
+            empty, with their borders, their states, and the numbers of those whose state is wanted; returns outputs
+            like them, and states, each with which of the wanted it holds.
+        begun: makes the state of rows before their first token, with which new documents may run beside others.
 
     Returns:
         Outputs shaped like x, and the state, one row for each document that was asked for.
@@ -108,74 +100,98 @@ def by_documents(
     if cu_seqlens is None:
         borders = list(range(0, x.shape[0] * x.shape[1] + 1, x.shape[1]))
     else:
-        borders = borders_of(x, cu_seqlens)
+        borders = borders_of(cu_seqlens, *x.shape[:2])
     tokens, count = x.flatten(0, 1), len(borders) - 1
     if state is not None and state.batch != count:
         raise ValueError(f"the state is of {state.batch} rows, got {count} documents: give it one row a document")
-    wanted = list(range(count)) if return_state is True else list(return_state or ())
-    if len(set(wanted)) < len(wanted) or any(not 0 <= document < count for document in wanted):
-        raise ValueError(f"return_state must name documents of 0 .. {count - 1}, each once, got {_short(wanted)}")
-    lengths = [stop - start for start, stop in zip(borders, borders[1:], strict=False)]
-    stops = [length if at in set(wanted) else -(-length // step) * step for at, length in enumerate(lengths)]
-    outputs, places, after = [], [], []
-    for begun, members in _groups(state, count):
+    wanted = wanted_of(return_state, count)
+    lengths = [stop - start for start, stop in itertools.pairwise(borders)]
+    states, after = _with_tokens(state, lengths, wanted)
+    if together is not None and max(lengths) > 1:
+        number = {document: at for at, document in enumerate(i for i, length in enumerate(lengths) if length)}
+        own = [(held, [number[document] for document in members]) for held, members in states]
+        asked = [document for document in wanted if lengths[document]]
+        y, new = together(tokens.unsqueeze(0), sorted(set(borders)), own, [number[document] for document in asked])
+        after += [(held, [wanted.index(asked[row]) for row in rows]) for held, rows in new]
+        return y[0].unflatten(0, x.shape[:2]), gathered(after) if wanted else None
+    if begun is not None and any(state is not None for state, _ in states):
+        joined = gathered([(state or begun(len(members)), members) for state, members in states])
+        everyone = sorted(document for _, members in states for document in members)
+        states = list(_groups(joined, 0)) if isinstance(joined, Ragged) else [(joined, everyone)]
+    outputs, places = [], []
+    for state, members in states:
+        stops = {i: lengths[i] if i in wanted else -(-lengths[i] // step) * step for i in members}
         active, begin = list(members), 0
-
-        def end(at: int, begun: RowState | None, active: list[int]) -> None:
-            done = [row for row, document in enumerate(active) if lengths[document] == at and document in wanted]
-            if done:
-                after.append((begun and begun.picked(done), [wanted.index(active[row]) for row in done]))
-
-        end(0, begun, active)
-        if begun is None and new_documents is not None:
-            active = [document for document in active if lengths[document]]
-            if not active:
-                continue
-            index = torch.cat([torch.arange(*borders[document : document + 2]) for document in active])
-            own = [0, *itertools.accumulate(lengths[document] for document in active)]
-            asked = [row for row, document in enumerate(active) if document in wanted]
-            y, states = new_documents(tokens[index.to(x.device)].unsqueeze(0), own, asked)
-            outputs.append(y[0])
-            places.append(index)
-            after.extend((state, [wanted.index(active[row]) for row in rows]) for state, rows in states)
-            continue
-        for stop in sorted({stops[document] for document in members} - {0}):
+        for stop in sorted(set(stops.values())):
             going = [row for row, document in enumerate(active) if lengths[document] > begin]
             if not going:
                 break
-            begun, active = begun and begun.picked(going), [active[row] for row in going]
+            state, active = state and state.picked(going), [active[row] for row in going]
             more = any(lengths[document] > stop or document in wanted for document in active)
-            index, kept = _places([(borders[document], lengths[document]) for document in active], begin, stop)
-            y, begun = layer(tokens[index.to(x.device)], begun, return_state=more)
-            outputs.append(y.flatten(0, 1)[kept.to(x.device)])
+            spans = [(borders[document], lengths[document]) for document in active]
+            index, there = tokens_at(spans, [begin] * len(active), stop - begin)
+            kept = there.flatten().nonzero().squeeze(1)
+            piece = tokens.index_select(0, index.flatten().to(x.device)).unflatten(0, index.shape)
+            y, state = layer(piece, state, return_state=more)
+            outputs.append(y.flatten(0, 1).index_select(0, kept.to(x.device)))
             places.append(index.flatten()[kept])
-            end(stop, begun, active)
+            done = [row for row, document in enumerate(active) if lengths[document] == stop and document in wanted]
+            if done:
+                after.append((state.picked(done), [wanted.index(active[row]) for row in done]))
             begin = stop
     y = torch.cat(outputs)
     y = torch.empty_like(y).index_copy(0, torch.cat(places).to(x.device), y).unflatten(0, x.shape[:2])
     return y, gathered(after) if wanted else None
 
 
-def laid_out(tokens: Tensor, borders: Sequence[int], first: Sequence[int]) -> Tensor:
-    """Put some of the tokens `[N, ...]` before each document once more, those with the numbers `first`.
+def laid_out(tokens: Tensor, borders: Sequence[int], before: Sequence[Sequence[int]]) -> Tensor:
+    """Put some of the tokens `[N, ...]` before each document once more: those with the numbers `before`.
 
     Example:
-        >>> laid_out(torch.tensor([1, 2, 3, 9]), [0, 2, 3], [3]).tolist()
-        [9, 1, 2, 9, 3]
+        >>> laid_out(torch.tensor([1, 2, 3, 9]), [0, 2, 3], [[3], []]).tolist()
+        [9, 1, 2, 3]
     """
-    if not len(first):
+    if not any(map(len, before)):
         return tokens[: borders[-1]]
-    before = torch.tensor(list(first), dtype=torch.long)
-    index = [part for pair in itertools.pairwise(borders) for part in (before, torch.arange(*pair))]
-    return tokens[torch.cat(index).to(tokens.device)]
+    pairs = zip(before, itertools.starmap(range, itertools.pairwise(borders)), strict=True)
+    index = torch.tensor(list(itertools.chain(*itertools.chain.from_iterable(pairs))), dtype=torch.long)
+    # Its derivative is faster than that of `tokens[index]`, which sorts.
+    return tokens.index_select(0, index.to(tokens.device))
 
 
-def without_first(x: Tensor, borders: Sequence[int], count: int) -> Tensor:
-    """Leave out what lies before each document, `count` tokens each, of `[1, N + S * count, ...]`; see `laid_out`."""
-    if not count:
+def without_first(x: Tensor, borders: Sequence[int], before: Sequence[int]) -> Tensor:
+    """Leave out what lies before the documents, so many tokens each, of `[1, N + sum(before), ...]`; see `laid_out`."""
+    if not any(before):
         return x
-    index = [torch.arange(*pair) + count * number for number, pair in enumerate(itertools.pairwise(borders), 1)]
-    return x[:, torch.cat(index).to(x.device)]
+    moved = itertools.accumulate(before)
+    index = (range(a + by, b + by) for by, (a, b) in zip(moved, itertools.pairwise(borders), strict=True))
+    return x.index_select(1, torch.tensor(list(itertools.chain(*index)), device=x.device))
+
+
+def joined_rows(states: States, new: Callable[[int], Any]) -> Any:
+    """Return one state of all documents, whose states have a `joined` and `rows`.
+
+    Args:
+        states: of the documents.
+        new: makes rows that have read nothing.
+    """
+    held = [(new(len(members)) if state is None else state, members) for state, members in states]
+    joined = type(held[0][0]).joined([state for state, _ in held])
+    members = [document for _, some in held for document in some]
+    return joined.rows(sorted(range(len(members)), key=members.__getitem__))
+
+
+def _with_tokens(state: Any, lengths: Sequence[int], wanted: Sequence[int]) -> tuple[list, list]:
+    """The states of the documents that have tokens, and of the wanted ones that have none; see `States`."""
+    read, after = [], []
+    for begun, members in _groups(state, len(lengths)):
+        for found, there in ((read, True), (after, False)):
+            rows = [row for row, document in enumerate(members) if bool(lengths[document]) is there]
+            rows = rows if there else [row for row in rows if members[row] in wanted]
+            if rows:
+                documents = [members[row] if there else wanted.index(members[row]) for row in rows]
+                found.append((begun and begun.picked(rows), documents))
+    return read, after
 
 
 def _groups(state: Any, count: int) -> Iterator[tuple[RowState | None, Sequence[int]]]:
@@ -183,17 +199,3 @@ def _groups(state: Any, count: int) -> Iterator[tuple[RowState | None, Sequence[
         yield from zip(state.groups, state.members, strict=True)
     else:
         yield state, range(count)
-
-
-def _places(documents: Sequence[tuple[int, int]], begin: int, stop: int) -> tuple[Tensor, Tensor]:
-    """Where the tokens begin .. stop of documents (start, length) lie, `[documents, stop - begin]`, and which exist.
-
-    Behind its end a document repeats its last token; the second tensor counts those before, row by row.
-    """
-    starts, lengths = torch.tensor(documents).unsqueeze(-1).unbind(1)
-    offsets = torch.arange(begin, stop)
-    return starts + torch.minimum(offsets, lengths - 1), (offsets < lengths).flatten().nonzero().squeeze(1)
-
-
-def _short(numbers: Sequence[int]) -> str:
-    return str(numbers) if len(numbers) <= 8 else f"[{', '.join(map(str, numbers[:6]))}, ... {numbers[-1]}]"

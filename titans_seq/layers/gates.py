@@ -34,6 +34,7 @@ class GateConfig:
 
     Attributes:
         max_step: the largest summed step of a chunk relative to what its curvature allows, above 0; see `largest_lr`.
+            Above 2 a linear memory diverges where one token comes over and over.
         lr_bias: start of the step size's logit.
         momentum_bias: start of the momentum's logit.
         decay_bias: start of the decay's logit; -6 forgets 0.25% a token, half a memory in 280 tokens.

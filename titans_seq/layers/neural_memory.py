@@ -11,7 +11,15 @@ from torch import Tensor, nn
 
 from titans_seq.layers.configured import Configured
 from titans_seq.layers.convolution import CausalConvolution
-from titans_seq.layers.documents import ReturnState, by_documents, laid_out, without_first, without_padding
+from titans_seq.layers.documents import (
+    ReturnState,
+    States,
+    by_documents,
+    joined_rows,
+    laid_out,
+    without_first,
+    without_padding,
+)
 from titans_seq.layers.gates import GateValues, MemoryGates, largest_lr
 from titans_seq.layers.linear import some_outputs
 from titans_seq.layers.neural_memory_config import NeuralMemoryConfig
@@ -112,15 +120,13 @@ class NeuralMemory(Configured):
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
         if cu_seqlens is not None or isinstance(state, Ragged):
             step = self.config.chunk_size
-            return by_documents(self._forward, x, state, cu_seqlens, return_state, step, self._new_documents)
+            return by_documents(self._forward, x, state, cu_seqlens, return_state, step, self._together)
         return self._forward(x, state, return_state=bool(return_state))
 
     def _forward(self, x: Tensor, state: NeuralMemoryState | None, *, return_state: bool) -> tuple[Tensor, Any]:
         """Write and read for rows in step."""
         if state is not None:
-            past = self.config.convolution - 1
-            recent = (x.shape[0], past, 3 * self.config.heads * self.head_dim) if past > 0 else None
-            check_state(state, NeuralMemoryState, x, recent=recent)
+            self._check(state, x)
         outputs = []
         pieces = x.split(TOKENS_PER_PIECE, 1)
         for number, piece in enumerate(pieces, 1):
@@ -128,50 +134,85 @@ class NeuralMemory(Configured):
             outputs.append(y)
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1), state
 
-    def _new_documents(
-        self, x: Tensor, borders: Sequence[int], wanted: Sequence[int]
-    ) -> tuple[Tensor, list[tuple[NeuralMemoryState, list[int]]]]:
-        """Write and read packed documents that all begin here; see `by_documents`.
+    def _check(self, state: Any, x: Tensor) -> None:
+        """Refuse a state that rows like x cannot go on from."""
+        past = self.config.convolution - 1
+        recent = (x.shape[0], past, 3 * self.config.heads * self.head_dim) if past > 0 else None
+        check_state(state, NeuralMemoryState, x, recent=recent)
 
-        What works token by token sees them as one sequence. The convolution sees zeros before each.
+    def _together(
+        self, x: Tensor, borders: Sequence[int], states: States, wanted: Sequence[int]
+    ) -> tuple[Tensor, list[tuple[NeuralMemoryState, list[int]]]]:
+        """Write and read packed documents in one pass; see `by_documents`.
+
+        What works token by token sees them as one sequence. The convolution sees what each has read before, or zeros.
         """
+        for state, members in states:
+            if state is not None:
+                self._check(state, x.expand(len(members), -1, -1))
+        documents = len(borders) - 1
+        new = {document for state, members in states if state is None for document in members}
         persistent = [] if self.persistent is None else [self.persistent.to(x.dtype)]
-        first = sum(map(len, persistent))
-        ends = list(itertools.accumulate(b - a + first for a, b in itertools.pairwise(borders)))
-        begun = laid_out(torch.cat([x[0], *persistent]), borders, range(x.shape[1], x.shape[1] + first)).unsqueeze(0)
-        starts, qkv, recent = [0, *ends[:-1]], self.project(begun), None
-        if self.convolution is not None:
-            past = self.config.convolution - 1
-            spaced = laid_out(F.pad(qkv[0], (0, 0, 0, 1)), [0, *ends], [qkv.shape[1]] * past)
-            after = torch.tensor([ends[i] + (i + 1) * past for i in wanted], dtype=torch.long)
-            recent = spaced[(after.unsqueeze(1) + torch.arange(-past, 0)).to(x.device)]
-            qkv = without_first(self.convolution(spaced.unsqueeze(0))[0], [0, *ends], past)
+        tokens = range(x.shape[1], x.shape[1] + sum(map(len, persistent)))
+        before = [tokens if document in new else range(0) for document in range(documents)]
+        begun = laid_out(torch.cat([x[0], *persistent]), borders, before).unsqueeze(0)
+        first = list(map(len, before))
+        pairs = zip(first, itertools.pairwise(borders), strict=True)
+        ends = list(itertools.accumulate(b - a + more for more, (a, b) in pairs))
+        qkv, recent = self._convolved(self.project(begun), [0, *ends], states, wanted)
         q, k, v, gates = self._mixed_inputs(begun, qkv)
         key = None
         if self.config.values_ahead:
             key = k[0, [ends[i] - 1 for i in wanted]].unsqueeze(1)
-            k = F.pad(k[:, :-1], (0, 0, 0, 0, 1, 0)).index_fill(1, torch.tensor(starts, device=x.device), 0)
+            waiting = k.new_zeros(documents, *k.shape[2:])
+            for state, members in states:
+                if state is not None:
+                    waiting = waiting.index_copy(0, torch.tensor(members, device=x.device), state.key[:, 0].to(k.dtype))
+            starts = torch.tensor([0, *ends[:-1]], device=x.device)
+            k = F.pad(k[:, :-1], (0, 0, 0, 0, 1, 0)).index_copy(1, starts, waiting.unsqueeze(0))
+        stored = [(None if state is None else state.memory, members) for state, members in states]
+        carried = any(memory is not None for memory, _ in stored)
         read, memory = memory_scan(
             q,
             k,
             self._unknown(k, v),
             **gates,
-            state=self.initial_state(),
+            state=joined_rows(stored, self.initial_state().spread) if carried else self.initial_state(),
             rule=self.config.rule,
             chunk_size=self.config.chunk_size,
             backend=self.config.backend,
             cu_seqlens=torch.tensor([0, *ends]),
             return_state=list(wanted),
         )
-        kept = (without_first(part, borders, first) for part in (begun, q, read))
-        y = self._answer(*kept)
+        y = self._answer(*(without_first(part, borders, first) for part in (begun, q, read)))
         if memory is None:
             return y, []
         places: dict[int, list[int]] = {}
         for row, position in enumerate(memory.positions(len(wanted))):
             places.setdefault(position, []).append(row)
         after = NeuralMemoryState(memory, recent, key)
-        return y, [(after.picked(rows), [wanted[row] for row in rows]) for rows in places.values()]
+        return y, [(after.picked(rows), rows) for rows in places.values()]
+
+    def _convolved(
+        self, qkv: Tensor, borders: Sequence[int], states: States, wanted: Sequence[int]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Convolve packed documents, each behind what it has read before; the inputs to pass on of those wanted."""
+        if self.convolution is None:
+            return qkv, None
+        past = self.config.convolution - 1
+        before = [[qkv.shape[1]] * past for _ in borders[1:]]
+        tokens = [qkv[0], qkv.new_zeros(1, qkv.shape[2])]
+        for state, members in states:
+            if state is not None:
+                begin = sum(map(len, tokens))
+                tokens.append(state.recent.flatten(0, 1).to(qkv.dtype))
+                for row, document in enumerate(members):
+                    before[document] = list(range(begin + row * past, begin + (row + 1) * past))
+        spaced = laid_out(torch.cat(tokens), borders, before)
+        after = torch.tensor([borders[i + 1] + (i + 1) * past for i in wanted], dtype=torch.long)
+        recent = spaced[(after.unsqueeze(1) + torch.arange(-past, 0)).to(qkv.device)]
+        y = without_first(self.convolution(spaced.unsqueeze(0))[0], borders, [past] * len(before))
+        return y, recent
 
     def retrieve(self, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
         """Read a memory without writing (Titans eq. 21).
@@ -301,6 +342,15 @@ class NeuralMemory(Configured):
         """What the slow weights answer to keys `[B, T, H, D]`."""
         assert self.slow is not None
         return torch.einsum("bthi,hoi->btho", keys, self.slow.to(keys.dtype))
+
+    def begun(self, rows: int) -> NeuralMemoryState:
+        """Return the state of rows before their first token, when the persistent tokens have been written."""
+        past = self.config.convolution - 1
+        recent = self.project.weight.new_zeros(1, past, self.project.out_features) if past > 0 else None
+        state = NeuralMemoryState(self.initial_state().spread(1), recent)
+        if self.persistent is not None:
+            _, state = self._forward(self.persistent.unsqueeze(0), state, return_state=True)
+        return state.rows([0] * rows)
 
     def initial_state(self) -> MemoryState:
         """Return a new memory, with the learned initial weights."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from titans_seq.errors import UserError
 from titans_seq.models.backbone import BackboneState
 from titans_seq.models.causal_lm import CausalLM
 
@@ -87,6 +88,9 @@ def generate(
     Yields:
         The next token ids `[B]`, and the state after all tokens before them: the drawn ones are not in it yet.
 
+    Raises:
+        UserError: if the logits are not finite.
+
     Example:
         >>> import itertools
         >>> from titans_seq.blocks import LMMConfig
@@ -100,6 +104,12 @@ def generate(
     while True:
         logits, state = model(ids, state)
         assert state is not None
-        token = draw(logits[:, -1], sampling, generator)
+        last = logits[:, -1]
+        if not last.isfinite().all():
+            raise UserError(
+                "the logits of the next token are not finite: the model's memory diverges on this text: give another, "
+                "or train a model whose gates allow smaller steps (GateConfig.max_step at most 1)"
+            )
+        token = draw(last, sampling, generator)
         yield token, state
         ids = token.unsqueeze(-1)

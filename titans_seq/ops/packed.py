@@ -6,17 +6,22 @@ wanted. Where it is not, a tail is filled up to a whole chunk with copies of its
 document sees. So there are few calls, and each document is computed as if it were alone.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from titans_seq.borders import borders_of, tokens_at, wanted_of
 from titans_seq.memory import MemoryState
 from titans_seq.ops.inputs import Scan
 
 Run = Callable[[Scan, bool], tuple[Tensor, MemoryState | None]]
+
+_FILLED = 12
+"""A call for documents that end takes about as long as so many chunks of padding do."""
 
 _PER_TOKEN = ("q", "k", "v", "lr", "momentum", "decay", "threshold")
 
@@ -44,24 +49,12 @@ def documents_of(scan: Scan, cu_seqlens: Tensor | None) -> list[range]:
         cu_seqlens: borders of documents in one row; None if every row is a document.
 
     Raises:
-        ValueError: if there is more than one row, or the borders do not rise from 0 to its length, or the state is of
-            another number of documents.
+        ValueError: if there is more than one row, or the borders do not rise from 0 to its length.
     """
     batch, length = scan.k.shape[:2]
     if cu_seqlens is None:
         return [range(row * length, (row + 1) * length) for row in range(batch)]
-    if batch != 1:
-        raise ValueError(
-            f"cu_seqlens are borders in one row, [1, N, H, .], got {batch} rows: lay them end to end with "
-            f"x.flatten(0, 1).unsqueeze(0)"
-        )
-    borders = cu_seqlens.tolist() if cu_seqlens.dim() == 1 else []
-    pairs = list(zip(borders, borders[1:], strict=False))
-    if not pairs or borders[0] != 0 or borders[-1] != length or any(a > b for a, b in pairs):
-        raise ValueError(
-            f"cu_seqlens must be [documents + 1] and rise from 0 to the {length} tokens, got {cu_seqlens.tolist()}"
-        )
-    return [range(*pair) for pair in pairs]
+    return [range(*pair) for pair in pairwise(borders_of(cu_seqlens, batch, length))]
 
 
 @torch.compiler.disable()
@@ -83,9 +76,7 @@ def memory_scan_packed(
         ValueError: if a document is asked for that there is not.
     """
     count = len(documents)
-    wanted = list(range(count)) if return_state is True else list(return_state or ())
-    if any(not 0 <= i < count for i in wanted):
-        raise ValueError(f"return_state must name documents from 0 to {count - 1}, got {wanted}")
+    wanted = wanted_of(return_state, count)
     kept = set(wanted)
     lengths = [len(tokens) for tokens in documents]
     plan = list(_plan(lengths, scan.state.positions(count), scan.chunk_size, kept))
@@ -134,8 +125,8 @@ def _plan(lengths: Sequence[int], positions: Sequence[int], chunk_size: int, kep
     left = [length - begun for length, begun in zip(lengths, done, strict=True)]
     chunks = [n // chunk_size if i in kept else -(-n // chunk_size) for i, n in enumerate(left)]
     walked, going = 0, sorted(range(len(lengths)), key=lambda i: -chunks[i])
-    for count in sorted(set(chunks) - {0}):
-        going = [i for i in going if chunks[i] >= count]
+    for count in _stops(chunks, kept):
+        going = [i for i in going if chunks[i] > walked]
         yield _Piece(going, [done[i] + walked * chunk_size for i in going], (count - walked) * chunk_size)
         walked = count
     tails = defaultdict(list)
@@ -146,17 +137,29 @@ def _plan(lengths: Sequence[int], positions: Sequence[int], chunk_size: int, kep
         yield _Piece(members, [lengths[i] - length for i in members], length)
 
 
+def _stops(chunks: Sequence[int], kept: set[int]) -> list[int]:
+    """Return the numbers of chunks after which a call ends: where documents do, unless it is cheaper to fill them up.
+
+    Example:
+        >>> _stops([1, 2, 2, 30, 40], kept=set()), _stops([1, 2, 2, 30, 40], kept={0})
+        ([2, 30, 40], [1, 2, 30, 40])
+    """
+    ending, stops, filled = Counter(chunks), [], 0
+    counts = sorted(set(chunks) - {0})
+    for count, following in pairwise(counts):
+        filled += ending[count]
+        if filled * (following - count) > _FILLED or any(chunks[i] == count for i in kept):
+            stops.append(count)
+            filled = 0
+    return [*stops, *counts[-1:]]
+
+
 def _tokens_of(plan: Sequence[_Piece], documents: Sequence[range]) -> tuple[list[Tensor], Tensor]:
     """Return which tokens each piece takes, `[rows, tokens]`, and where among all their outputs each token's is."""
     sources, places, offset = [], torch.empty(sum(map(len, documents)), dtype=torch.int64), 0
     for piece in plan:
-        first, length = (
-            torch.tensor([size(documents[i]) for i in piece.members]).unsqueeze(1)
-            for size in (lambda tokens: tokens.start, len)
-        )
-        token = torch.tensor(piece.starts).unsqueeze(1) + torch.arange(piece.length)
-        source = first + torch.minimum(token, length - 1)
-        there = token < length
+        members = [(documents[i].start, len(documents[i])) for i in piece.members]
+        source, there = tokens_at(members, piece.starts, piece.length)
         places[source[there]] = offset + torch.arange(source.numel()).view_as(source)[there]
         sources.append(source)
         offset += source.numel()

@@ -98,7 +98,7 @@ def _(mixer: CausalAttention, state: AttentionState, fresh: Tensor) -> Attention
 
 @begin_rows.register
 def _(mixer: NeuralMemory, state: NeuralMemoryState, fresh: Tensor) -> NeuralMemoryState:
-    new = _begun(mixer)
+    new = mixer.begun(1)
     if state.memory.position != new.memory.position:
         raise ValueError(
             f"rows can be reset only where a chunk of {mixer.config.chunk_size} tokens is as far as in a new sequence, "
@@ -133,17 +133,6 @@ def _(mixer: MemoryAsGate, state: tuple, fresh: Tensor) -> tuple:
 def _(mixer: MemoryAsLayer, state: tuple, fresh: Tensor) -> tuple:
     stored, seen = state
     return begin_rows(mixer.memory, stored, fresh), begin_rows(mixer.attention, seen, fresh)
-
-
-def _begun(layer: NeuralMemory) -> NeuralMemoryState:
-    """The state before a sequence's first token, when the persistent tokens have been written."""
-    past = 0 if layer.convolution is None else layer.convolution.weight.shape[-1] - 1
-    recent = layer.project.weight.new_zeros(1, past, layer.project.out_features) if past else None
-    state = NeuralMemoryState(layer.initial_state(), recent)
-    if layer.persistent is None:
-        return state
-    _, begun = layer(layer.persistent.unsqueeze(0), state)
-    return begun
 
 
 def _joined(layer: NeuralMemory, new: MemoryState, old: MemoryState, fresh: Tensor) -> MemoryState:

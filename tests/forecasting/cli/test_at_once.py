@@ -1,11 +1,15 @@
 """`titans forecast` on a data file: forecasts without a run, training from pretrained weights, updates."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from forecasting.cli import at_once
+from forecasting.data import read_series_batches
+from forecasting.data.writing import write_frame
 from titans_seq.cli import main
 
 HORIZON = ["--horizon", "5", "--id", "shop"]
@@ -45,6 +49,42 @@ def test_a_file_is_forecast_at_once(data: Path, tmp_path: Path, capsys: pytest.C
     assert forecast["day"].iloc[0] == pd.Timestamp("2024-03-01")
     assert len(forecast) == 10
     assert forecast["mean"].between(8, 12).all()
+
+
+def test_forecasts_are_cut_off_at_zero_where_asked(data: Path, tmp_path: Path) -> None:
+    near = pd.read_csv(data, dtype={"shop": str})
+    write_frame(tmp_path / "a.csv", near.assign(sold=near["sold"] - 9.9))
+    lows = []
+    for option in ([], ["--non-negative"]):
+        command = ["forecast", "predict", str(tmp_path / "a.csv"), *HORIZON, "--levels", "0.01", "0.5", *option]
+        assert main([*command, "--out", str(tmp_path / "f.csv")]) == 0
+        lows.append(pd.read_csv(tmp_path / "f.csv")["0.01"].min())
+    assert lows[0] < 0
+    assert lows[1] == 0
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_long_file_is_forecast_in_parts(
+    tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = pd.date_range("2024-01-01", periods=30, freq="D")
+    frames = [pd.DataFrame({"shop": f"{n:03}", "day": days, "sold": n + np.arange(30) / 8}) for n in range(40)]
+    path, out = tmp_path / f"sales{suffix}", tmp_path / f"forecast{suffix}"
+    write_frame(path, pd.concat(frames))
+    command = ["forecast", "predict", str(path), *HORIZON, "--no-calibration"]
+    assert main([*command, "--out", str(tmp_path / f"whole{suffix}")]) == 0
+    monkeypatch.setattr(at_once, "read_series_batches", functools.partial(read_series_batches, rows=300))
+    assert main([*command, "--out", str(out)]) == 0
+    assert "... 40 series are forecast" in capsys.readouterr().out
+    read = pd.read_parquet if suffix == ".parquet" else functools.partial(pd.read_csv, dtype={"shop": str})
+    pd.testing.assert_frame_equal(read(out), read(tmp_path / f"whole{suffix}"), rtol=1e-4)
+    # A fault in a later part leaves the earlier forecast as it was.
+    before = out.read_bytes()
+    write_frame(path, pd.concat([*frames, frames[0]]))
+    assert main([*command, "--out", str(out)]) == 2
+    assert "sort the file" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([path.name, out.name, f"whole{suffix}"])
 
 
 def test_the_best_of_several_may_forecast(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,3 +156,20 @@ def test_what_cannot_be_done_is_one_message(
     said = capsys.readouterr()
     assert message in said.err
     assert "Traceback" not in said.err
+
+
+def test_train_says_what_it_will_forecast_and_which_columns_it_leaves_out(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    static = pd.read_csv(data, dtype={"shop": str})
+    static["city"] = static["shop"].map({"007": "Rome", "1E2": "Oslo"})
+    static["heat"] = np.arange(len(static)) % 3
+    write_frame(tmp_path / "a.csv", static)
+    command = ["forecast", "train", str(tmp_path / "a.csv"), *HORIZON, "--past", "heat", "--steps", "1"]
+    assert main([*command, "--out", str(tmp_path / "run"), "--progress", "none"]) == 0
+    said = capsys.readouterr().out
+    assert said.index("targets      sold") < said.index("the run is in")
+    assert "not used     city" in said
+    assert "not used: city (static: the same in all rows of a series, which no model here uses)" in said
+    assert "heat: known up to now alone, which pretrained forecasters do not use" in said
+    assert said.count("frequency D, inferred") == 1

@@ -1,5 +1,6 @@
 """Files as strangers bring them: what they mean, or what the message says."""
 
+import gzip
 import io
 import zipfile
 
@@ -398,11 +399,53 @@ def test_batches_of_a_long_file_hold_the_same_series(tmp_path):
     items = [item for part in parts for item in part.items]
     assert [item.name for item in items] == [item.name for item in whole.items]
     assert all(one.index.equals(other.index) for one, other in zip(items, whole.items, strict=True))
+    # Rows in order of dates show at once that there can be no parts; a series that comes again later does not.
     frame.sort_values(["date", "id"]).to_parquet(tmp_path / "b.parquet")
+    (only,) = read_series_batches(tmp_path / "b.parquet", FrameOptions(id="id"), rows=60)
+    assert [item.name for item in only.items] == [item.name for item in whole.items]
+    pd.concat([frame, frame[:5]]).to_parquet(tmp_path / "c.parquet")
     with pytest.raises(UserError, match="do not follow each other: sort the file"):
-        list(read_series_batches(tmp_path / "b.parquet", FrameOptions(id="id", freq="D"), rows=60))
+        list(read_series_batches(tmp_path / "c.parquet", FrameOptions(id="id"), rows=60))
     (tmp_path / "c.csv").write_text(daily())
     assert [part.total_length for part in read_series_batches(tmp_path / "c.csv")] == [30]
+
+
+@pytest.mark.parametrize(
+    ("before", "name", "change"),
+    [
+        ("", "a.csv", lambda text: text),
+        ("a title;;;\n\n", "a.csv", lambda text: text.replace(",", ";").replace(".5", ",5")),
+        ("", "a.csv", lambda text: text.replace("\n", ',"two\nlines"\n').replace('v,"two\nlines"', "v,note")),
+        ("", "a.csv.gz", lambda text: text),
+    ],
+)
+def test_text_in_parts_holds_the_same_series_as_the_whole(tmp_path, before, name, change):
+    text = "id,date,v\n" + "".join(LONG.format(id=f"{number:02}") for number in range(12))
+    raw = (before + change(text)).encode()
+    path = write(tmp_path, gzip.compress(raw) if name.endswith("gz") else raw, name)
+    whole = load_series(path)
+    parts = list(read_series_batches(path, rows=100))
+    assert len(parts) >= 3
+    items = [item for part in parts for item in part.items]
+    assert [item.name for item in items] == [item.name for item in whole.items]
+    assert all((one.values == other.values).all() for one, other in zip(items, whole.items, strict=True))
+    assert whole.notes[:2] == parts[0].notes[:2]
+
+
+def test_faults_in_a_later_part_are_named_by_their_line(tmp_path):
+    text = "id,date,v\n" + "".join(LONG.format(id=f"{number:02}") for number in range(12))
+    path = write(tmp_path, text.replace("10,2024-01-05,4.5", "10,2024-01-05,oops"))
+    with pytest.raises(UserError, match="line 306, column 'v': 'oops'"):
+        list(read_series_batches(path, rows=100))
+
+
+def test_a_part_that_would_be_read_otherwise_than_the_first_is_refused(tmp_path):
+    months = pd.date_range("2018-01-01", periods=24, freq="MS")
+    first = "".join(f"a,{day:%d/%m/%Y},1.5\n" for day in pd.date_range("2018-01-01", periods=100))
+    second = "".join(f"b,{month:%m/%d/%Y},1.5\n" for month in months)
+    path = write(tmp_path, f"id,date,v\n{first}{second}")
+    with pytest.raises(UserError, match="--date-format"):
+        list(read_series_batches(path, FrameOptions(holes="fill-missing"), rows=60))
 
 
 def test_many_columns_are_read_as_numbers_at_once(tmp_path):
@@ -416,3 +459,132 @@ def test_many_columns_are_read_as_numbers_at_once(tmp_path):
     frame["c150"] = frame["c150"].map("${:,.1f}".format)
     frame.to_csv(tmp_path / "a.csv", index=False)
     assert load_series(tmp_path / "a.csv").items[0].values[1, 150] == 350.5
+
+
+# What else strangers bring
+
+
+@pytest.mark.parametrize(
+    ("labels", "name", "dates"),
+    [
+        (["Januari 2018", "Februari 2018", "Mei 2018"], "bulan", ["2018-01-01", "2018-02-01", "2018-05-01"]),
+        (["2022-01", "2022-02", "2022-52"], "week", ["2022-01-03", "2022-01-10", "2022-12-26"]),
+        (["2005-1", "2005-2", "2005-4"], "quarter", ["2005-01-01", "2005-04-01", "2005-10-01"]),
+        (["2005.3", "2005.4", "2006.1", "2006.2", "2006.3"], "x", ["2005-07-01", "2005-10-01", "2006-01-01"]),
+        (["2023365", "2024001", "2024002"], "date", ["2023-12-31", "2024-01-01", "2024-01-02"]),
+        (["45292.0", "45292.5", "45293.0"], "time", ["2024-01-01 00:00", "2024-01-01 12:00", "2024-01-02 00:00"]),
+        (["'2024-01-01", "'2024-01-02", "'2024-01-03"], "date", ["2024-01-01", "2024-01-02", "2024-01-03"]),
+    ],
+)
+def test_further_ways_of_writing_dates(tmp_path, labels, name, dates):
+    rows = "".join(f"{label},{number}.5\n" for number, label in enumerate(labels))
+    data = load_series(write(tmp_path, f"{name},v\n{rows}"), FrameOptions(holes="fill-missing"))
+    found = data.items[0].index[~np.isnan(data.items[0].values[:, 0])]
+    assert [str(time)[:16].removesuffix(" 00:00") for time in found[:3]] == [
+        one.removesuffix(" 00:00") for one in dates
+    ]
+
+
+@pytest.mark.parametrize(("short", "offset"), [("EST", -5), ("CET", 1), ("CEST", 2), ("JST", 9)])
+def test_short_names_of_zones(tmp_path, short, offset):
+    rows = "".join(f"2024-01-01 {hour:02}:00 {short},{hour}.5\n" for hour in range(9))
+    data = load_series(write(tmp_path, f"time,v\n{rows}"))
+    assert data.items[0].index[0].utcoffset() == pd.Timedelta(hours=offset)
+    assert str(data.items[0].index[0])[:16] == "2024-01-01 00:00"
+
+
+def test_clocks_that_change_by_their_short_names(tmp_path):
+    hours = pd.date_range("2024-10-26", periods=48, freq="h", tz="Europe/Berlin")
+    rows = "".join(f"{hour:%d.%m.%Y %H:%M %Z},{number}.5\n" for number, hour in enumerate(hours))
+    data = load_series(write(tmp_path, f"time,v\n{rows}"))
+    assert (data.zone, data.freq, data.total_length) == ("Europe/Berlin", "h", 48)
+    assert data.items[0].index[-1] == hours[-1]
+
+
+def test_a_step_column_is_no_series(tmp_path):
+    rows = "".join(f"{5 * number},{number}.5\n" for number in range(9))
+    data = load_series(write(tmp_path, f"t,v\n{rows}"))
+    assert (data.channels, data.time_columns) == (("v",), ("t",))
+    assert future_index(data.items[0].index, None, 2).tolist() == [45, 50]
+
+
+@pytest.mark.parametrize("date_format", [None, "%m/%d/%Y"])
+@pytest.mark.parametrize("hour", ["HE{:02}", "{}"])
+def test_hours_that_end_are_joined_with_their_day(tmp_path, date_format, hour):
+    rows = "".join(f"01/{day}/2024,{hour.format(h)},{h}.5\n" for day in range(12, 16) for h in range(1, 25))
+    data = load_series(write(tmp_path, f"date,hour_ending,v\n{rows}"), FrameOptions(date_format=date_format))
+    assert (data.time_columns, data.freq, data.total_length) == (("date", "hour_ending"), "h", 96)
+    assert str(data.items[0].index[-1]) == "2024-01-16 00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("below", "note"),
+    [
+        ("Total,900.5\n", "line 32 sums up others: left out"),
+        ("Summe,900.5\nDurchschnitt,9\n", "lines 32 and 33 sum up others: left out"),
+        ("Source: the office,\n", "line 32 holds words: left out"),
+    ],
+)
+def test_lines_below_the_data_are_no_rows(tmp_path, below, note):
+    data = load_series(write(tmp_path, daily() + below))
+    assert data.total_length == 30
+    assert note in data.notes
+
+
+def test_a_word_among_the_dates_that_sums_nothing_up_is_refused(tmp_path):
+    with pytest.raises(UserError, match="line 32: 'closed' in the time column"):
+        load_series(write(tmp_path, daily() + "closed,3\n2024-02-01,4\n"))
+
+
+def test_totals_of_series_are_left_out(tmp_path):
+    text = "shop,date,v\n" + LONG.format(id="a") + "a Total,,435\n" + LONG.format(id="b") + "b Total,,435\n"
+    data = load_series(write(tmp_path, text))
+    assert [item.name for item in data.items] == ["a", "b"]
+
+
+def test_names_below_the_header_are_no_row(tmp_path):
+    data = load_series(write(tmp_path, "Ticker,AAPL,MSFT\nDate,,\n" + daily(header="", cells=lambda n: f"{n}.5,1")[1:]))
+    assert (data.channels, data.total_length) == (("AAPL", "MSFT"), 30)
+
+
+def test_a_row_a_year_with_a_column_a_month(tmp_path):
+    months = "Jan,Feb,Mar,Apr,May,Jun,Jul,Aug,Sep,Oct,Nov,Dec"
+    rows = "".join(
+        f"{year}," + ",".join(str(100 * year + month) for month in range(12)) + ",9\n" for year in (2020, 2021)
+    )
+    data = load_series(write(tmp_path, f"Year,{months},Total\n{rows}"))
+    assert (data.freq, data.total_length, data.channels) == ("MS", 24, ("value",))
+    assert data.items[0].values[[0, 13], 0].tolist() == [202000, 202101]
+
+
+def test_a_column_a_month_by_name_and_two_digits_of_the_year(tmp_path):
+    months = pd.date_range("2020-01-01", periods=24, freq="MS")
+    head = ",".join(f"{month:%b-%y}" for month in months)
+    data = load_series(write(tmp_path, f"sku,{head}\na,{','.join(map(str, range(24)))}\n"))
+    assert (data.freq, data.total_length) == ("MS", 24)
+
+
+def test_numbers_with_a_letter_for_thousands_and_millions(tmp_path):
+    data = load_series(write(tmp_path, daily(cells=lambda number: ("1.5M", "20K")[number % 2])))
+    assert data.items[0].values[:2, 0].tolist() == [1.5e6, 2e4]
+    assert "numbers in 'v': K is 1,000, M is 1,000,000" in data.notes
+
+
+def test_dates_that_are_not_the_time_are_not_forecast(tmp_path):
+    text = daily(header="start,end,v", cells=lambda number: f"{DAYS[number] + pd.Timedelta(days=1):%Y-%m-%d},{number}")
+    data = load_series(write(tmp_path, text), FrameOptions(time="start"))
+    assert (data.channels, data.unused) == (("v",), ("end",))
+
+
+@pytest.mark.parametrize("cells", ["FY19 P{}", "2019-P{:02}", "19-05-2018 01:00 DST {}"])
+def test_labels_that_are_no_dates_can_be_left_out(tmp_path, cells):
+    name = "ds" if "DST" in cells else "period"
+    text = f"{name},v\n" + "".join(f"{cells.format(number + 1)},{number}.5\n" for number in range(9))
+    with pytest.raises(UserError, match="--rows-are-steps"):
+        load_series(write(tmp_path, text))
+    data = load_series(write(tmp_path, text), FrameOptions(rows_are_steps=True))
+    assert (data.channels, data.freq, data.total_length) == (("v",), None, 9)
+
+
+def test_utf_32_is_read(tmp_path):
+    assert load_series(write(tmp_path, daily().encode("utf-32"))).total_length == 30

@@ -9,11 +9,12 @@ import torch
 from forecasting.zero_shot.batches import cut_batch, pool
 from forecasting.zero_shot.network import ZeroShotConfig
 from forecasting.zero_shot.pretraining import new_network, pretrain
-from forecasting.zero_shot.runs import PretrainingRun, pretrain_run, resume_run, weights_record
+from forecasting.zero_shot.runs import PretrainingRun, pretrain_run, resume_run
 from forecasting.zero_shot.saving import load_network
 from forecasting.zero_shot.settings import BatchConfig, PretrainingConfig
 from titans_seq.cli import main
 from titans_seq.errors import UserError
+from titans_seq.experiment.beginning import weights_record
 from titans_seq.experiment.lightning_tools import KeepLast
 
 NETWORK = ZeroShotConfig(width=8, layers=1, code=4)

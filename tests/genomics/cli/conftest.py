@@ -26,11 +26,16 @@ def write_table(path: Path, data: LabelledSequences) -> Path:
 
 
 @pytest.fixture
-def titans(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run `titans dna` with arguments; gives exit code, output and errors."""
+def titans(capsys: pytest.CaptureFixture[str], blank_pictures: None) -> Callable[..., tuple[int, str, str]]:
+    """Run `titans dna` with arguments; gives exit code, output and errors.
+
+    Without bootstrap, unless it is asked for.
+    """
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        code = main(["dna", *map(str, arguments)])
+        words = ["dna", *map(str, arguments)]
+        draws = words[1] in ("train", "evaluate") and "--bootstrap" not in words
+        code = main([*words, *["--bootstrap", "0"][: 2 * draws]])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 

@@ -10,6 +10,7 @@ from genomics.runs import load_classifier
 from genomics.runs.config import TrainRun
 from genomics.runs.train_runs import train_run
 from tests.genomics.cli.conftest import FAST, TINY, write_table
+from titans_seq.experiment.history import History
 from titans_seq.experiment.record import read_config
 
 
@@ -41,6 +42,48 @@ def test_says_first_what_the_data_is_and_then_what_came_of_it(titans, parts, tmp
     assert out.startswith("train: 40 sequences of 30 bases\nvalidation: 16")
     assert "test part: 20 sequences\n" in out
     assert f"titans dna predict {tmp_path / 'z'} new.fa" in out
+
+
+def test_what_the_data_chose_is_said_and_stored_and_a_better_simple_model_can_predict(titans, tmp_path, fasta):
+    from genomics.synthetic import planted_motifs
+
+    data = write_table(tmp_path / "d.csv", planted_motifs(160, 24, 1))
+    out = tmp_path / "z"
+    options = ("--preset", "tiny", "--lr", "1e-9", "--device", "cpu", "--progress", "none", *FAST)
+    code, printed, err = titans("train", data, "--out", out, *options, "--epochs", "1")
+    assert (code, err) == (0, "")
+    stored = read_config(out, TrainRun)
+    strands = stored.classifier.strands
+    said = [line for line in printed.splitlines() if line.startswith(f"strands {strands} (held-out loss of linear")]
+    assert said == list(stored.chosen[:1])
+    assert (stored.training.epochs, stored.training.patience, stored.training.mutations) == (1, 1, 0.05)
+    *_, before, command = printed.splitlines()
+    assert " is better on the test part: MCC " in before
+    assert command.split("--model ")[1] in ("kmers", "positions")
+    arguments = command.split()[2:]
+    arguments[arguments.index("new.fa")], arguments[arguments.index("scores.csv")] = fasta, tmp_path / "scores.csv"
+    assert titans(*arguments, "--progress", "none")[0] == 0
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 4
+
+
+def test_the_final_model_is_trained_on_every_part_for_as_many_epochs_as_were_best(titans, parts, tmp_path, fasta):
+    out = tmp_path / "z"
+    options = (*TINY, "--strands", "given", "--baselines", "none", "--bootstrap", "0", "--final")
+    code, printed, err = titans("train", parts, "--out", out, *options, "--epochs", "2")
+    assert (code, err) == (0, "")
+    assert f"titans dna predict {out / 'final'} new.fa" in printed.splitlines()[-1]
+    assert "test part: 20 sequences\n" in printed
+    stored, first = read_config(out / "final", TrainRun), History.read(out / "log.jsonl")
+    assert stored.data.options["parts"]["train"]["sequences"] == 40 + 16 + 20
+    assert stored.training.epochs == first.best_epoch
+    assert titans("predict", out / "final", fasta, "--out", tmp_path / "s.csv", "--progress", "none")[0] == 0
+    code, _, err = titans("evaluate", out / "final", "--baselines", "none")
+    assert (code, "final has no test part: give --part, or labelled sequences" in err) == (2, True)
+    code, printed, _ = titans("train", parts, "--out", out, *options[:-1], "--folds", "2", "--final", "--overwrite")
+    assert code == 0
+    assert names(out) == ["check.txt", "evaluation", "final", "fold-1", "fold-2"]
+    # The test part is left out of the folds, and not of the final model.
+    assert read_config(out / "final", TrainRun).data.options["parts"]["train"]["sequences"] == 40 + 16 + 20
 
 
 def test_progress_lines_name_epochs_and_baselines(titans, parts, tmp_path):
@@ -118,15 +161,6 @@ def test_a_cross_validation_that_fails_leaves_the_earlier_one(titans, table, tmp
     assert names(out) == ["check.txt", "evaluation", "fold-1", "fold-2", "fold-3"]
     code, _, err = titans("evaluate", out, "--baselines", "none")
     assert (code, f"name one of them, such as {out / 'fold-1'}" in err) == (2, True)
-
-
-def test_names_with_dollar_signs_reach_the_pictures(titans, tmp_path):
-    labels = (r"a$\foo$", "b")
-    rows = "".join(f"r{i},{'ACGT' * 5},{labels[i % 2]}\n" for i in range(40))
-    (tmp_path / "d.csv").write_text("id,sequence,label\n" + rows)
-    code, _, err = titans("train", tmp_path / "d.csv", "--out", tmp_path / "z", *TINY, *FAST)
-    assert (code, err) == (0, "")
-    assert (tmp_path / "z" / "evaluation" / "confusion.png").exists()
 
 
 def test_independent_data_of_one_class_is_scored(titans, run, tmp_path):
@@ -230,7 +264,14 @@ def test_other_kinds_of_labels(titans, tmp_path):
     labels = ("--label", "level", "--kind", "regression")
     code, out, _ = titans("train", tmp_path / "many.csv", "--out", tmp_path / "r", *TINY, *FAST, *labels)
     assert code == 0
-    assert "Spearman" in out
+    assert "Pearson  Spearman" in out
+    assert [one["name"] for one in models(tmp_path / "r")["models"]][1:] == [
+        "mean",
+        "length only",
+        "ridge on k-mers",
+        "ridge on positions",
+    ]
+    assert (tmp_path / "r" / "evaluation" / "scatter.png").is_file()
     (tmp_path / "a.fa").write_text(">one\nACGTACGT\n")
     for name, header in (("m", "probability_open,probability_bound"), ("r", "value")):
         assert titans("predict", tmp_path / name, tmp_path / "a.fa", "--out", tmp_path / f"{name}.csv")[0] == 0

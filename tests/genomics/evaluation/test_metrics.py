@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import pearsonr, spearmanr
 from sklearn import metrics as reference
 
 from genomics.evaluation.metrics import BINS, Measure, by_class, mcc
@@ -80,6 +80,7 @@ def test_values_agree_with_sklearn_and_scipy(rng: np.random.Generator) -> None:
     truth, shown = np.repeat(labels, weights), np.repeat(outputs[:, 0], weights)
     assert scores["r2"] == pytest.approx(reference.r2_score(truth, shown), rel=1e-12)
     assert scores["mae"] == pytest.approx(reference.mean_absolute_error(truth, shown), rel=1e-12)
+    assert scores["pearson"] == pytest.approx(pearsonr(truth, shown)[0], rel=1e-12)
     assert scores["spearman"] == pytest.approx(spearmanr(truth, shown)[0], rel=1e-12)
 
 
@@ -92,6 +93,10 @@ def test_what_the_data_does_not_define_is_nan() -> None:
     assert np.isnan(constant["r2"])
     assert np.isnan(constant["spearman"])
     assert constant["mae"] == pytest.approx(2 / 3)
+    # The mean of thirds is no third by a rounding: that is no correlation.
+    mean = Measure(np.array([1.0, 5.0, 3.0]), np.full((3, 1), 1 / 3), "regression")(np.array([1, 2, 4]))
+    assert np.isnan(mean["pearson"])
+    assert np.isnan(mean["spearman"])
 
 
 def test_ranking_columns_do_not_touch_each_other(rng: np.random.Generator) -> None:

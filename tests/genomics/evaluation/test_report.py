@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from genomics.evaluation import BootstrapOptions, Evaluation, class_table, evaluate_outputs, markdown, table
-from genomics.evaluation.pictures import draw_calibration, draw_confusion, draw_precision_recall, draw_roc
+from genomics.evaluation.pictures import (
+    draw_calibration,
+    draw_confusion,
+    draw_precision_recall,
+    draw_roc,
+    draw_scatter,
+)
 from titans_seq.errors import UserError
 
 OPTIONS = BootstrapOptions(repeats=20)
@@ -14,7 +20,9 @@ DRAWN = [draw_confusion, draw_roc, draw_precision_recall, draw_calibration]
 def classes(columns: int, name: str = "mine") -> Evaluation:
     random = np.random.default_rng(columns)
     labels, outputs = np.arange(40) % columns, random.dirichlet(np.ones(columns), 40)
-    return evaluate_outputs(outputs, labels, tuple(f"c{i}" for i in range(columns)), "classes", OPTIONS, name)
+    # Between dollar signs matplotlib would read a formula.
+    names = tuple(rf"$\c{i}$" for i in range(columns))
+    return evaluate_outputs(outputs, labels, names, "classes", OPTIONS, name)
 
 
 def labels(columns: int) -> Evaluation:
@@ -68,7 +76,7 @@ def test_classes_and_labels_have_a_line_each() -> None:
 
 
 @pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__)
-@pytest.mark.parametrize("evaluation", [classes(2), classes(4), labels(3), labels(20)], ids=["2", "4", "3 l", "20 l"])
+@pytest.mark.parametrize("evaluation", [classes(2), classes(4), labels(20)], ids=["2", "4", "20 l"])
 def test_pictures_are_drawn(draw, evaluation: Evaluation, tmp_path: Path) -> None:
     if draw is draw_confusion and evaluation.kind != "classes":
         with pytest.raises(UserError, match="a confusion matrix needs classes, the labels of model are multilabel"):
@@ -87,3 +95,12 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no curve can be drawn for model: the data has sequences of one class only"):
         draw_roc(lone, tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_values_are_drawn_over_what_was_observed(tmp_path: Path) -> None:
+    draw_scatter(values(), tmp_path / "scatter.svg")
+    drawn = (tmp_path / "scatter.svg").read_text()
+    assert "<!-- observed -->" in drawn
+    assert "<!-- model: Pearson 1.000 -->" in drawn
+    with pytest.raises(UserError, match="a scatter is of values, the labels of model are classes"):
+        draw_scatter(classes(2, "model"), tmp_path / "scatter.svg")

@@ -13,6 +13,7 @@ from genomics.sequences.values import LabelledSequences
 from genomics.tokens import KMers, Nucleotides
 from genomics.training.config import TrainConfig
 from genomics.training.data import LabelledBatch, LabelledLoader
+from genomics.training.defaults import completed
 from genomics.training.fitting import fit, new_classifier
 from genomics.training.module import ClassifierModule, mcc
 from tests.genomics.small import encoder, labelled, splits
@@ -114,11 +115,36 @@ def test_a_run_that_had_stopped_early_does_not_go_on_when_resumed(tmp_path):
     assert again == stopped
 
 
-def test_without_patience_all_epochs_are_trained():
-    config = replace(CONFIG, epochs=4, optimiser=OptimiserConfig(lr=1e-9))
-    assert len(fit(new(), DATA.train, DATA.validation, config, hardware=CPU).rows) == 4
+def test_patience_that_is_not_given_is_two_fifths_of_the_epochs(monkeypatch):
+    scores = iter([(0.9, 0.1), (0.9, 0.2), (0.8, 0.1), (0.8, 0.2), (0.9, 0.0), (0.7, 0.0)])
+
+    def logged(self):
+        loss, mcc = next(scores)
+        self._seen = []
+        self.log_scores(validation_loss=loss, validation_mcc=mcc)
+
+    monkeypatch.setattr(ClassifierModule, "on_validation_epoch_end", logged)
+    config = replace(CONFIG, epochs=5)
+    history = fit(new(), DATA.train, DATA.validation, config, hardware=CPU)
+    # A better MCC or a better loss is progress; of two epochs with the best MCC the smaller loss is kept.
+    assert (len(history.rows), history.best_epoch) == (5, 4)
+    scores = iter([(0.5, 0.1), (0.6, 0.1), (0.7, 0.0), (0.4, 0.2)])
+    assert len(fit(new(), DATA.train, DATA.validation, config, hardware=CPU).rows) == 3
     with pytest.raises(UserError, match="patience must be at least 1, got 0"):
         replace(config, patience=0)
+
+
+def test_what_is_not_given_follows_from_the_size_of_the_set():
+    def of(count, length, **given):
+        data = LabelledSequences(("s",) * count, ("A" * length,) * count, np.zeros(count, int), ("a", "b"), "classes")
+        found = completed(TrainConfig(**given), data, Nucleotides())
+        return found.epochs, found.patience, found.mutations
+
+    assert of(6_478, 101) == (13, 5, 0.05)
+    assert of(100, 500) == (30, 12, 0.1)
+    assert of(40_000, 251) == (10, 4, 0.05)
+    assert of(6_478, 101, epochs=3, patience=7, mutations=0.0) == (3, 7, 0.0)
+    assert completed(TrainConfig(), DATA.train, KMers(3)).mutations == 0.0
 
 
 def test_a_strand_is_drawn_in_training_alone_and_prediction_reads_both(monkeypatch):
@@ -204,7 +230,7 @@ def test_mutations_draw_bases_anew_and_leave_the_rest(monkeypatch):
     labels = torch.zeros(50, dtype=torch.int64)
     before = LabelledBatch(Batch(ids, torch.full((50,), 30)), labels, labels, 50)
     torch.manual_seed(0)
-    after = module._mutated(before).batch
+    after = module._mutated(before, 0.4).batch
     assert torch.equal(after.ids[:, 30:], ids[:, 30:])
     assert torch.equal(after.ids[:, :5], ids[:, :5])
     bases = after.ids[:, 5:30]
@@ -214,7 +240,7 @@ def test_mutations_draw_bases_anew_and_leave_the_rest(monkeypatch):
 
     asked = []
     original = ClassifierModule._mutated
-    monkeypatch.setattr(ClassifierModule, "_mutated", lambda self, batch: asked.append(1) or original(self, batch))
+    monkeypatch.setattr(ClassifierModule, "_mutated", lambda self, *given: asked.append(1) or original(self, *given))
     for share, expected in ((0.0, 0), (0.4, 6)):
         fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=8, mutations=share), hardware=CPU)
         assert len(asked) == expected  # batches of the training part alone

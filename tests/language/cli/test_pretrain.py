@@ -13,13 +13,14 @@ from language.runs.config import RunConfig
 from language.runs.runs import new_run
 from language.training.config import PretrainConfig
 from titans_seq.blocks import LMMConfig
-from titans_seq.config import from_yaml
+from titans_seq.config import from_yaml, to_yaml
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import read_config
 from titans_seq.models import language_model
 from titans_seq.models.saving import load_model
 
 SMALL = "--preset tiny-lmm --max-steps 2 --length 32 --batch-tokens 64 --checkpoint-every 1".split()
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 TEXT = "To be, or not to be: that is the question.\n" * 60
 
 
@@ -184,6 +185,8 @@ def test_what_is_not_given_is_filled_in(shards, capsys):
     assert tokens / 64 <= config.steps <= tokens / 64 + 2
     assert config.batches.rows_of(processes=1) == 2
     assert config.optimiser.lr == 1e-3
+    assert config.batches.pack
+    assert not dry_run(capsys, shards, "--no-pack", *given).training.batches.pack
     assert dry_run(capsys, shards, "--preset", "tiny-transformer", *given).training.batches.mode == "random"
 
 
@@ -258,6 +261,11 @@ def test_the_run_folders_of_earlier_versions_are_read(tmp_path):
     run = read_config(tmp_path, RunConfig)
     assert (run.data[0].path, run.data[0].sha256, run.origin.versions["titans-seq"]) == ("/data/shards", "abc", "0.1.0")
     assert run.training.batches.rows == 2
+    assert not run.training.batches.pack
+    # As written between the two forms, when documents were padded.
+    (tmp_path / "config.yaml").write_text(to_yaml(run).replace("    pack: false\n", ""))
+    assert "pack" not in (tmp_path / "config.yaml").read_text()
+    assert read_config(tmp_path, RunConfig) == run
     assert run.training.optimiser.warmup_steps(100) == 50
 
 

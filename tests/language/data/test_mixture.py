@@ -55,10 +55,10 @@ def test_equal_weights_of_one_part_are_that_part() -> None:
 
 
 @pytest.mark.parametrize("mode", ["carry", "random"])
-@pytest.mark.parametrize("align", [8, 1])
-def test_a_stream_reads_it_and_goes_on_from_any_batch(mode, align: int) -> None:
+@pytest.mark.parametrize("pack", [False, True])
+def test_a_stream_reads_it_and_goes_on_from_any_batch(mode, pack: bool) -> None:
     def stream() -> SegmentStream:
-        return SegmentStream(mixture(), 2, 8, seed=1, mode=mode, align=align)
+        return SegmentStream(mixture(), 2, 8, seed=1, mode=mode, pack=pack)
 
     def told(batch) -> tuple:
         return tuple(None if x is None else x.tolist() for x in batch)

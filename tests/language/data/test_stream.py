@@ -174,15 +174,15 @@ class TestRandom:
         assert len(set(firsts)) == 40
 
 
-@pytest.mark.parametrize("align", [4, 1])
+@pytest.mark.parametrize("pack", [False, True])
 @pytest.mark.parametrize("mode", ["carry", "random"])
 class TestState:
     @pytest.fixture(autouse=True)
-    def packed(self, align: int) -> None:
-        self.align = align
+    def packed(self, pack: bool) -> None:
+        self.pack = pack
 
     def stream(self, mode, **changes) -> SegmentStream:
-        settings = {"batch_size": 2, "length": 4, "seed": 5, "mode": mode, "align": self.align} | changes
+        settings = {"batch_size": 2, "length": 4, "seed": 5, "mode": mode, "pack": self.pack, "cut": 2} | changes
         return SegmentStream(numbered([9, 1, 14, 3, 6]), **settings)
 
     def test_a_run_goes_on_from_any_batch(self, mode) -> None:
@@ -230,7 +230,6 @@ class TestState:
         ("changes", "message"),
         [
             ({"length": 8}, "length was 4, is 8"),
-            ({"align": 2}, "align was ., is 2"),
             ({"seed": 6}, "seed was 5, is 6"),
             ({"batch_size": 3}, "rows was 2, is 3"),
             ({"shuffle": False}, "shuffle was True, is False"),
@@ -241,7 +240,7 @@ class TestState:
             self.stream(mode, **changes).load_state_dict(self.stream(mode).state_dict())
 
     def test_other_tokens_are_refused(self, mode) -> None:
-        other = SegmentStream(numbered([9]), 2, 4, seed=5, mode=mode, align=self.align)
+        other = SegmentStream(numbered([9]), 2, 4, seed=5, mode=mode, pack=self.pack)
         with pytest.raises(UserError, match="the run was trained on other token shards"):
             self.stream(mode).load_state_dict(other.state_dict())
 
@@ -250,87 +249,91 @@ class TestState:
         ranks = [self.stream(mode, batch_size=2, rank=rank, world=3) for rank in range(3)]
         assert {len(stream) for stream in ranks} == {len(alone)}
         for batch, *parts in zip(alone, *ranks, strict=True):
-            for whole, pieces in zip(batch[:3], zip(*(part[:3] for part in parts), strict=True), strict=True):
-                assert torch.equal(torch.stack(pieces, dim=1).flatten(0, 1), whole)
+            assert sorted(targets_of([batch])) == sorted(targets_of(parts))
+            if not self.pack:
+                for whole, pieces in zip(batch[:3], zip(*(part[:3] for part in parts), strict=True), strict=True):
+                    assert torch.equal(torch.stack(pieces, dim=1).flatten(0, 1), whole)
         state = ranks[1].state_dict()
         assert state == ranks[0].state_dict() == alone.state_dict()
         alone.load_state_dict(state)
 
     def test_shapes_and_types(self, mode) -> None:
         batch = next(iter(self.stream(mode)))
-        assert (batch.ids.shape, batch.targets.shape, batch.fresh.shape) == ((2, 4), (2, 4), (2,))
         assert (batch.ids.dtype, batch.targets.dtype, batch.fresh.dtype) == (torch.int64, torch.int64, torch.bool)
+        if not self.pack:
+            assert (batch.ids.shape, batch.targets.shape, batch.fresh.shape) == ((2, 4), (2, 4), (2,))
+            return
+        assert batch.cu_seqlens is not None
+        assert batch.goes_on is not None
+        assert batch.ids.shape == batch.targets.shape == (1, batch.cu_seqlens[-1])
+        assert batch.fresh.shape == batch.goes_on.shape == (len(batch.cu_seqlens) - 1,)
 
     def test_a_state_from_before_packing_is_one_without_it(self, mode) -> None:
         state = self.stream(mode).state_dict()
-        del state["settings"]["align"]
-        if self.align == 4:
-            self.stream(mode).load_state_dict(state)
-        else:
-            with pytest.raises(UserError, match="align was 4, is 1"):
+        del state["settings"]["pack"], state["settings"]["cut"]
+        if self.pack:
+            with pytest.raises(UserError, match="pack was False, is True"):
                 self.stream(mode).load_state_dict(state)
+        else:
+            self.stream(mode).load_state_dict(state)
 
 
 class TestPacked:
     @CASES
-    @pytest.mark.parametrize("align", [1, 2])
-    def test_each_piece_is_a_run_of_one_document(
-        self, lengths: list[int], batch_size: int, length: int, seed: int, align: int
+    @pytest.mark.parametrize("cut", [1, 3])
+    def test_pieces_put_together_by_what_is_carried_are_the_documents(
+        self, lengths: list[int], batch_size: int, length: int, seed: int, cut: int
     ) -> None:
-        """Pieces, put together by what is carried, are the documents, each token once an epoch."""
-        length *= align
+        length += cut - 1
         shards = numbered(lengths)
         starts = {1 + int(before) for before in np.concatenate([[0], np.cumsum(shards.lengths)[:-1]])}
-        stream = SegmentStream(shards, batch_size, length, seed=seed, align=align)
-        if length == align:
-            assert all(batch.cu_seqlens is None for batch in stream)
-            return
-        seen, carried = [], [None] * batch_size
-        for batch in stream:
+        stream = SegmentStream(shards, batch_size, length, seed=seed, pack=True, cut=cut)
+        batches = list(stream)
+        carried: list[tuple[int, int]] = []  # of each document that goes on, its last token and tokens so far
+        for number, batch in enumerate(batches):
             assert batch.cu_seqlens is not None
-            borders = batch.cu_seqlens.tolist()
+            assert batch.goes_on is not None
+            borders, waiting, carried = batch.cu_seqlens.tolist(), iter(carried), []
             assert borders == sorted(set(borders))
-            assert set(range(0, batch_size * length + 1, length)) <= set(borders)
-            for begin, end in itertools.pairwise(borders):
-                row, at = divmod(begin, length)
-                assert at % align == 0
-                ids, targets = (x.flatten()[begin:end].tolist() for x in (batch.ids, batch.targets))
-                real = [token for token in targets if token != IGNORED]
-                assert targets == real + [IGNORED] * (len(targets) - len(real))
-                if not real:
-                    assert (at, bool(batch.fresh[row])) == (0, True)
+            assert borders[-1] < batch_size * (length + cut)
+            pieces = zip(itertools.pairwise(borders), batch.fresh.tolist(), batch.goes_on.tolist(), strict=True)
+            for (begin, end), fresh, goes_on in pieces:
+                ids, targets = (x[0, begin:end].tolist() for x in (batch.ids, batch.targets))
+                if targets == [IGNORED]:
+                    assert (len(borders), fresh, goes_on) == (2, True, False)
                     continue
-                assert real == list(range(real[0], real[-1] + 1))
-                assert not starts & set(real[1:])
-                assert ids[0] == (END if real[0] in starts else real[0] - 1)
-                assert ids[1 : len(real)] == real[:-1]
-                if at == 0 and not batch.fresh[row]:
-                    assert real[0] - 1 == carried[row]
-                else:
-                    assert real[0] in starts or (stream.step, stream.epoch) in ((1, 0), (0, 1))
-                carried[row] = real[-1]
-                seen += real
-        assert sorted(seen) == list(range(1, shards.tokens + 1))
+                assert targets == list(range(targets[0], targets[-1] + 1))
+                assert not starts & set(targets[1:])
+                assert ids == [END if targets[0] in starts else targets[0] - 1, *targets[:-1]]
+                before, read = (targets[0] - 1, 0) if fresh else next(waiting)
+                assert before == targets[0] - 1
+                assert not fresh or targets[0] in starts or number == 0
+                if goes_on:
+                    carried.append((targets[-1], read + len(targets)))
+                    assert carried[-1][1] % cut == 0
+            assert not list(waiting)
+        assert not carried
+        assert sorted(targets_of(batches)) == list(range(1, shards.tokens + 1))
 
-    def test_end_to_end_there_is_no_padding_but_at_the_end_of_rows(self) -> None:
+    def test_there_is_no_padding(self) -> None:
         shards = numbered([140] * 100)
-        stream = SegmentStream(shards, 4, 256, align=1)
+        stream = SegmentStream(shards, 4, 256, pack=True, cut=32)
         assert len(stream) == -(-14_000 // 4 // 256)
-        assert all((batch.targets != IGNORED).all() for batch in list(stream)[:-1])
-        # Without packing 45% of the positions are padding.
-        assert len(SegmentStream(shards, 4, 256)) == 25
-        # On the borders of chunks a document takes 160 positions.
-        assert len(SegmentStream(shards, 4, 256, align=32)) == -(-16_000 // 4 // 256)
-
-    def test_random_rows_are_filled_with_documents(self) -> None:
-        shards = numbered([3, 5, 40])
-        stream = SegmentStream(shards, 4, 16, mode="random", align=1)
         batches = list(stream)
         assert all((batch.targets != IGNORED).all() for batch in batches)
-        assert max(0 if batch.cu_seqlens is None else len(batch.cu_seqlens) for batch in batches) > 5
+        assert all(abs(batch.ids.numel() - 1024) < 4 * 32 for batch in batches[:-1])
+        # Without packing 45% of the positions are padding.
+        assert len(SegmentStream(shards, 4, 256)) == 25
 
-    def test_dropping_leaves_rows_without_padding(self) -> None:
-        stream = SegmentStream(numbered([7] * 11), 2, 6, align=1, drop_last=True)
+    def test_random_rows_are_filled_with_documents(self) -> None:
+        stream = SegmentStream(numbered([3, 5, 40]), 4, 16, mode="random", pack=True)
+        batches = list(stream)
+        assert all((batch.targets != IGNORED).all() and batch.ids.numel() == 64 for batch in batches)
+        assert max(len(batch.fresh) for batch in batches) > 4
+        assert not any(batch.goes_on.any() for batch in batches if batch.goes_on is not None)
+
+    def test_dropping_leaves_rows_of_one_length(self) -> None:
+        stream = SegmentStream(numbered([7] * 11), 2, 6, pack=True, drop_last=True)
         batches = list(stream)
         assert len(batches) == len(stream) == 77 // 12
         assert all((batch.targets != IGNORED).all() for batch in batches)
@@ -343,8 +346,8 @@ class TestPacked:
         ({"length": 0}, "length must be at least 1, got 0"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"mode": "packed"}, "mode must be one of carry, random, got 'packed'"),
-        ({"align": 3}, "align must divide the length of a segment, 2, got 3: take 1 to pack"),
-        ({"align": 0}, "align must divide the length of a segment, 2, got 0"),
+        ({"pack": True, "cut": 3}, "cut must be at most the length of a segment, 2, got 3"),
+        ({"cut": 0}, "cut must be at least 1, got 0"),
         ({"rank": 2, "world": 2}, r"rank must be in \[0, 2\), the number of processes, got 2"),
     ],
 )

@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from language.inference.opening import TrainedModel
-from language.inference.reading import Context, load_context, read_all, read_tokens, save_context
+from language.inference.reading import Context, check_finite, load_context, read_all, read_tokens, save_context
+from language.inference.text import TextTokens
 from language.tokenizers import ByteTokenizer, CharacterTokenizer
 from tests.language.small_models import BLOCKS, direct_losses, small
 from tests.tolerances import assert_close
 from titans_seq.errors import UserError
+from titans_seq.models import generate
 from titans_seq.models.state_file import save_state
 
 TEXT = "It was the best of times, it was the worst of times, it was the age of wisdom."
@@ -59,6 +61,39 @@ def test_nothing_is_no_memory_to_save(tmp_path: Path) -> None:
     trained = small()
     with pytest.raises(ValueError, match="nothing was read"):
         save_context(Context.empty(trained.tokenizer), tmp_path / "m.safetensors", trained)
+
+
+def broken(at: str) -> TrainedModel:
+    """A model that is lost at a character."""
+    trained = small("lmm")
+    with torch.no_grad():
+        trained.model.embedding.weight[ord(at)] = torch.nan
+    return trained
+
+
+def test_a_text_on_which_the_memory_is_lost_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("abc")
+    trained = broken("c")
+    with pytest.raises(UserError, match=r"a\.txt: the loss of token 0 is not finite: the model's memory .*max_step"):
+        read_all(trained.model, Context.empty(trained.tokenizer), TextTokens(path, trained.tokenizer))
+
+
+def test_a_state_that_is_lost_is_refused_though_no_loss_is() -> None:
+    trained = small("lmm")
+    state = read_all(trained.model, Context.empty(trained.tokenizer), arrays(trained, TEXT)).state
+    assert state is not None
+    check_finite("a.txt", 0, torch.ones(5), state)
+    with pytest.raises(UserError, match="the loss of token 102 is not finite"):
+        check_finite("", 100, torch.tensor([1.0, 2.0, torch.inf]), state)
+    with pytest.raises(UserError, match=r"a\.txt: the memory after token 4 is not finite"):
+        check_finite("a.txt", 0, torch.ones(5), state.map(lambda x: x * torch.inf))
+
+
+def test_nothing_is_drawn_from_what_is_not_finite() -> None:
+    trained = broken("c")
+    with pytest.raises(UserError, match="the logits of the next token are not finite"):
+        next(generate(trained.model, torch.tensor([[ord("c")]])))
 
 
 def test_a_memory_of_other_tokens_or_of_no_text_is_refused(tmp_path: Path) -> None:

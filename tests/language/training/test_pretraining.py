@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch import nn
 
-from language.data.stream import IGNORED
+from language.data.stream import IGNORED, SegmentBatch
 from language.training.config import PretrainConfig
 from language.training.data import training_stream
-from language.training.module import MOST_SKIPPED, LanguageModule
+from language.training.module import MOST_SKIPPED, CarryingLM, LanguageModule, summed_loss
 from language.training.pretraining import new_model, pretrain_model
 from tests.language.training.conftest import MODEL
+from tests.tolerances import assert_close
 from titans_seq.blocks import AttentionBlockConfig
 from titans_seq.config import to_yaml
 from titans_seq.errors import UserError
@@ -26,7 +27,8 @@ from titans_seq.experiment.lightning_tools import last_checkpoint
 from titans_seq.experiment.run_folder import CHECKPOINTS
 from titans_seq.experiment.settings import Hardware
 from titans_seq.layers import AttentionConfig
-from titans_seq.models import CausalLM
+from titans_seq.models import CausalLM, map_state
+from titans_seq.training.carry import common_length
 
 CPU = Hardware("cpu")
 
@@ -63,7 +65,8 @@ def test_learns(tmp_path, train, validation, config):
 
 
 def test_what_the_log_holds(tmp_path, train, validation, config, capsys):
-    pretrained(changed(config, records={"peak_flops": 1e12}), train, validation, tmp_path, progress="lines")
+    config = changed(config, batches={"pack": False}, records={"peak_flops": 1e12})
+    pretrained(config, train, validation, tmp_path, progress="lines")
     rows = History.read(tmp_path / LOG).rows
     assert [row["step"] for row in rows] == [2, 4, 4, 6, 6]
     assert ["validation_loss" in row for row in rows] == [False, False, True, False, True]
@@ -110,9 +113,53 @@ def test_leaves_random_numbers_and_terminal_alone(tmp_path, train, config, capfd
     assert kept == ["step-00000004.ckpt", "step-00000006.ckpt"]
 
 
-@pytest.mark.parametrize("mode", ["carry", "random"])
-def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, train, validation, config, mode, monkeypatch):
-    config = changed(config, batches={"mode": mode}, steps=8)
+def test_packed_documents_are_read_as_if_each_were_alone(train, config):
+    model = new_model(MODEL, config)
+    network, cut = CarryingLM(model), common_length(model)
+    batches = list(training_stream(changed(config, batches={"length": 32}), train, cut=cut))
+    read, going, state = [], [], None  # ids and logits of all, and those that the next batch goes on with
+    for number, batch in enumerate(batches):
+        logits, state = network(batch, state)
+        if number == 0:
+            loss, _ = summed_loss(logits, batch.targets)
+            packed = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
+        before, going = iter(going), []
+        pieces = (x[0].tensor_split(batch.cu_seqlens[1:-1]) for x in (batch.ids, logits))
+        for ids, some, fresh, goes_on in zip(*pieces, batch.fresh.tolist(), batch.goes_on.tolist(), strict=True):
+            text = [(ids, some)] if fresh else [*next(before), (ids, some)]
+            (going if goes_on else read).append(text)
+        state = map_state(state, torch.Tensor.detach)
+    assert not going
+    assert len(read) >= 60
+    assert max(map(len, read)) >= 3
+    for text in read:
+        ids, logits = map(torch.cat, zip(*text, strict=True))
+        assert_close(logits, model(ids.unsqueeze(0))[0][0], 1e-5)
+    first = batches[0]
+    targets = first.targets.tensor_split(first.cu_seqlens[1:-1], 1)
+    losses = (
+        summed_loss(model(ids)[0], wanted)[0]
+        for ids, wanted in zip(first.ids.tensor_split(first.cu_seqlens[1:-1], 1), targets, strict=True)
+    )
+    for ours, alone in zip(packed, torch.autograd.grad(sum(losses), list(model.parameters())), strict=True):
+        assert_close(ours, alone, 1e-5 * float(alone.abs().max().clamp(min=1)))
+
+
+def test_every_parameter_takes_part_where_no_document_begins(train, config):
+    network = CarryingLM(new_model(MODEL, config))
+    ids = torch.arange(12).unsqueeze(0)
+    some = SegmentBatch(ids, ids, torch.tensor([True]), torch.tensor([0, 12]), torch.tensor([True]))
+    _, state = network(some, None)
+    logits, _ = network(some._replace(fresh=torch.tensor([False])), map_state(state, torch.Tensor.detach))
+    gradients = torch.autograd.grad(logits.sum(), list(network.parameters()), allow_unused=True)
+    assert all(gradient is not None for gradient in gradients)
+
+
+@pytest.mark.parametrize(("mode", "pack"), [("carry", True), ("random", True), ("carry", False)])
+def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(
+    tmp_path, train, validation, config, mode, pack, monkeypatch
+):
+    config = changed(config, batches={"mode": mode, "pack": pack}, steps=8)
     expected = pretrained(config, train, validation, tmp_path / "whole")
 
     class PowerCut(BaseException):
@@ -233,6 +280,7 @@ def test_what_cannot_be_carried_is_refused(config):
     ("change", "message"),
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"compile": True}, "for every batch of packed documents: add --no-pack"),
         ({"write_cost": -1.0}, "write_cost must be at least 0, got -1"),
         ({"write_cost": math.nan}, "write_cost must be at least 0, got nan"),
         ({"batches": {"rows": 0}}, "rows must be at least 1, got 0"),

@@ -25,13 +25,12 @@ def _release(package: str) -> tuple[int, ...]:
     reason="the interpreter of triton before 3.7 does not work with numpy 2.4 and above",
 )
 @pytest.mark.parametrize("chosen", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("memory", ["interpreted.py", "interpreted_deep.py"])
-def test_the_kernels_agree_with_the_chunked_operator(memory: str, chosen: str, repository: Path) -> None:
-    file = Path(__file__).with_name(memory)
+def test_the_kernels_agree_with_the_chunked_operator(chosen: str, repository: Path) -> None:
+    files = map(str, sorted(Path(__file__).parent.glob("interpreted*.py")))
     options = ["-q", "-p", "no:cacheprovider", "--tb=short", "--show-capture=no", "-m", chosen]
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, str(file)],
+        [sys.executable, "-m", "pytest", *options, *files],
         cwd=repository,
         env=environment,
         capture_output=True,

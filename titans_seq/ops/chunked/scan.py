@@ -13,7 +13,9 @@ from torch import Tensor
 from titans_seq.autodiff import transformed
 from titans_seq.memory import Algorithm, Coefficients, Gates, MemoryState
 from titans_seq.ops.chunked.forward import anchor_of
+from titans_seq.ops.chunked.matrix import is_one_product, run_matrix
 from titans_seq.ops.chunked.operator import chunked_memory, encode_rule, run_chunks
+from titans_seq.ops.chunked.token import is_token, run_token
 from titans_seq.ops.chunked.updates import per_sequence
 from titans_seq.ops.inputs import Scan
 
@@ -54,6 +56,8 @@ def _heads_first(x: Tensor, chunk: int) -> Tensor:
 
 def _windows(x: Tensor, chunk: int, lookback: int) -> Tensor:
     """`[B, lookback + N * C, H, D]` to contiguous `[N, H * B, lookback + C, D]`: chunks with the tokens before them."""
+    if not lookback:
+        return _heads_first(x, chunk)
     x = x.unfold(1, lookback + chunk, chunk)  # [B, N, H, D, lookback + C]
     return x.permute(1, 2, 0, 4, 3).flatten(1, 2).contiguous()
 
@@ -94,6 +98,8 @@ def memory_scan_chunked(scan: Scan, return_state: bool = True) -> tuple[Tensor, 
 
     Reference: arXiv 2501.00663, section 3.2, with momentum, decay and depth.
     """
+    if is_token(scan):
+        return run_token(scan, return_state)
     q, k, state, rule, chunk_size = scan.q, scan.k, scan.state, scan.rule, scan.chunk_size
     batch, length = k.shape[:2]
     dtype, first = scan.dtype, rule.architecture.first_learning
@@ -114,18 +120,23 @@ def memory_scan_chunked(scan: Scan, return_state: bool = True) -> tuple[Tensor, 
             if position and not anchor:  # these tokens open a chunk and leave it open
                 opened = anchor_of(rule, slots)[first:]
             carry_out = return_state or stop < length
-            result = run(
-                _heads_first(q[:, start:stop].to(dtype), chunk),
-                [_windows(x[:, start : stop + lookback], chunk, lookback) for x in written],
-                [x for c in found for x in c.tensors()],
-                slots,
-                anchor,
-                encoded,
-                len(found),
-                every,
-                position == 0,
-                carry_out,
-            )
+            queries = _heads_first(q[:, start:stop].to(dtype), chunk)
+            windows = [_windows(x[:, start : stop + lookback], chunk, lookback) for x in written]
+            if not anchor and is_one_product(rule, found[0], q.shape[-1]):
+                result = run_matrix(queries, windows, found[0], slots[0], encoded, carry_out)
+            else:
+                result = run(
+                    queries,
+                    windows,
+                    [x for c in found for x in c.tensors()],
+                    slots,
+                    anchor,
+                    encoded,
+                    len(found),
+                    every,
+                    position == 0,
+                    carry_out,
+                )
             outputs.append(result[0].unflatten(1, (-1, batch)).permute(2, 0, 3, 1, 4).flatten(1, 2))
             if carry_out:
                 slots = [*slots[:first], *result[1 : 1 + len(slots) - first]]

@@ -1,0 +1,48 @@
+"""Labels that only their column's name, or their order, tells from months and numbers: weeks and quarters of a year."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+_WEEKS = re.compile(r"week|woche|^kw|^cw|semaine|semana|settimana|周|週|wk", re.IGNORECASE)
+_QUARTERS = re.compile(r"quarter|qtr|quartal|trimestre|kwartał|四半期|季度", re.IGNORECASE)
+_LABEL = re.compile(r"(1[789]\d\d|2[012]\d\d)([-/.:_ ]?)(\d{1,2})")
+_LEAST = 5
+"""Labels that must follow each other, to be taken for quarters or months without a name that says so."""
+
+
+def speaks_of_weeks(name: str) -> bool:
+    """Whether a column's name speaks of weeks."""
+    return bool(_WEEKS.search(name))
+
+
+def named_periods(texts: Sequence[str], name: str) -> list[str] | None:
+    """Labels such as 2005.1 in the words of their periods, None where they name neither weeks nor quarters nor months.
+
+    Args:
+        texts: different labels, in their order.
+        name: of their column.
+
+    Example:
+        >>> named_periods(["2022-09", "2022-10"], "week"), named_periods(["2005-1", "2005-4"], "Quarter")
+        (['2022-W09', '2022-W10'], ['2005-Q1', '2005-Q4'])
+        >>> named_periods(["2005.1", "2005.2", "2005.3", "2005.4", "2006.1"], "x")[-1], named_periods(["2005.1"], "x")
+        ('2006-Q1', None)
+    """
+    found = [_LABEL.fullmatch(text) for text in texts]
+    if not found or not all(found):
+        return None
+    years, marks, numbers = zip(*((int(m[1]), m[2], int(m[3])) for m in found if m), strict=True)
+    if min(numbers) < 1:
+        return None
+    if _QUARTERS.search(name) and max(numbers) <= 4:
+        return [f"{year}-Q{number}" for year, number in zip(years, numbers, strict=True)]
+    if speaks_of_weeks(name) and all(marks) and max(numbers) <= 53:
+        return [f"{year}-W{number:02}" for year, number in zip(years, numbers, strict=True)]
+    if set(marks) != {"."} or len(texts) < _LEAST:
+        return None
+    for size, written in ((4, "{}-Q{}"), (12, "{}-{:02}")):
+        if max(numbers) <= size and (np.diff(np.array(years) * size + np.array(numbers)) == 1).all():
+            return [written.format(year, number) for year, number in zip(years, numbers, strict=True)]
+    return None

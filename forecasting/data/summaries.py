@@ -1,0 +1,64 @@
+"""Lines of a table that are no rows of data: totals, averages, remarks below the last row, names below the header."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from .columns import Roles
+from .source import Source, column_of, is_summary, names_summary
+from .timestamps import looks_like_dates
+
+
+def data_rows(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.ndarray, list[str]]:
+    """Say which rows hold data, and note the others.
+
+    Args:
+        frame: the table, rows numbered by position.
+        roles: the columns.
+        source: where the rows stand.
+
+    Returns:
+        Bool `[N]`, and notes.
+
+    Example:
+        >>> frame = pd.DataFrame({"day": ["2024-01-01", "2024-01-02", "Total"], "v": ["1", "2", "3"]})
+        >>> data_rows(frame, Roles(("day",), (), ("v",), (), (), (), ()), Source.of("a.csv"))
+        (array([ True,  True, False]), ['line 4 sums up others: left out'])
+    """
+    kept = np.ones(len(frame), dtype=bool)
+    if not roles.time or not _is_text(column_of(frame, roles.time[0])):
+        return kept, []
+    times = column_of(frame, roles.time[0])
+    undated = _undated(times)
+    empty = frame[[*roles.targets, *roles.known, *roles.past]].isna().all(axis=1).to_numpy() if undated.any() else kept
+    sums = undated & times.astype(object).map(is_summary).to_numpy(bool)
+    blank = undated & times.isna().to_numpy()
+    for name in (*roles.id, *roles.unused) if blank.any() else ():
+        cells = column_of(frame, name)[blank].astype(object).map(names_summary)
+        sums[np.flatnonzero(blank)[cells.to_numpy(bool)]] = True
+    remarks = undated & empty & ~sums & (_at_end(undated & (empty | sums)) | (np.arange(len(frame)) == 0))
+    remarks &= ~blank
+    notes = [
+        f"{source.places(np.flatnonzero(rows).tolist())} {said if rows.sum() > 1 else one}: left out"
+        for rows, one, said in ((sums, "sums up others", "sum up others"), (remarks, "holds words", "hold words"))
+        if rows.any()
+    ]
+    return ~(sums | remarks), notes
+
+
+def _is_text(column: pd.Series) -> bool:
+    return column.dtype == object or isinstance(column.dtype, pd.StringDtype | pd.CategoricalDtype)
+
+
+def _undated(times: pd.Series) -> np.ndarray:
+    """Rows whose time is empty, or words that are no date."""
+    codes, values = pd.factorize(times)
+    words = [isinstance(value, str) and not re.search(r"\d", value) for value in values]
+    words = [word and not looks_like_dates(pd.Series([value])) for word, value in zip(words, values, strict=True)]
+    return np.array([*words, True])[codes]
+
+
+def _at_end(rows: np.ndarray) -> np.ndarray:
+    """The last rows, as far as all are marked."""
+    return np.logical_and.accumulate(rows[::-1])[::-1]

@@ -1,0 +1,107 @@
+"""A long text table in parts, each with the header, that end where a series does."""
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from .number_texts import NumberStyle
+from .options import TableOptions
+from .reading import PLAIN_SUFFIXES, Table, decode
+from .source import Source
+from .text_tables import read_text_table
+
+_HEAD = 1 << 20
+"""Bytes that tell how a text is written."""
+_OPEN: dict[str, Callable[[Path], IO[bytes]]] = {
+    ".gz": lambda path: gzip.open(path),
+    ".bz2": lambda path: bz2.open(path),
+    ".xz": lambda path: lzma.open(path),
+}
+
+
+def has_parts(path: Path) -> bool:
+    """Say whether a file is text that can be read in parts: lines that end in one byte."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    if not suffixes or not path.is_file():
+        return False
+    last = suffixes[0] if suffixes[-1] in _OPEN else suffixes[-1]
+    with _open(path) as file:
+        head = file.read(_HEAD)
+    return last in PLAIN_SUFFIXES and b"\n" in head and b"\0" not in head
+
+
+def text_parts(path: Path, options: TableOptions, rows: int, last_end: Callable[[Table], int]) -> Iterator[Table]:
+    """Read a text table in parts; none where it has no more rows than a part.
+
+    Args:
+        path: of a file that `has_parts`.
+        options: how the text is written.
+        rows: about how many rows a part has.
+        last_end: the row after which the last series of a part begins, 0 where there is one.
+
+    Raises:
+        UserError: as `read_table`.
+    """
+    with _open(path) as file:
+        head = _to_line(file.read(_HEAD))
+    first = read_text_table(str(path), decode(path, head, options.encoding)[0], options)
+    given = replace(options, separator=first.layout.separator, skip_rows=0)
+    size = max(1, rows * len(head) // max(1, head.count(b"\n")))
+    notes, held, line = first.layout.notes, b"", first.layout.header + 2
+    with _open(path) as file:
+        for _ in range(first.layout.header):
+            file.readline()
+        header = file.readline()
+        ahead = b"begun"
+        while ahead:
+            block = held + file.read(max(0, size - len(held)))
+            block += file.readline()
+            while block.count(b'"') % 2 and (more := file.readline()):
+                block += more
+            ahead = file.readline()
+            if not ahead and line == first.layout.header + 2:
+                return
+            text, told = decode(path, header + block, options.encoding)
+            table = read_text_table(str(path), text, given)
+            # Lines are counted in the file, not in the part.
+            lines = table.lines if table.lines is not None else range(2, len(table.frame) + 2)
+            source = Source(str(path), "line", line, [own + line - 2 for own in lines])
+            style = NumberStyle(options.decimal, options.thousands, semicolons=given.separator == ";")
+            part = Table(table.frame, source, style, (*told, *notes, *table.notes))
+            end = last_end(part) if ahead else len(table.frame)
+            if not end:
+                # One series fills the block, and goes on.
+                held, size = block + ahead, 2 * len(block)
+                continue
+            yield replace(part, frame=part.frame.iloc[:end])
+            notes = ()
+            if ahead:
+                cut = _row_start(text, table.lines, end)
+                held = text[cut:] + ahead
+                line += text.count(b"\n", 0, cut) - 1
+
+
+def _open(path: Path) -> IO[bytes]:
+    return _OPEN.get(path.suffix.lower(), lambda plain: plain.open("rb"))(path)
+
+
+def _to_line(head: bytes) -> bytes:
+    """Whole lines."""
+    return head if len(head) < _HEAD else head[: head.rfind(b"\n") + 1]
+
+
+def _row_start(text: bytes, lines: Sequence[int] | None, row: int) -> int:
+    """Where a row below the header begins; `lines` are those of the rows where they do not follow each other."""
+    signs = np.frombuffer(text, np.uint8)
+    ends = signs == ord("\n")
+    if lines is not None:
+        return int(np.flatnonzero(ends)[lines[row] - 2]) + 1
+    if b'"' in text:
+        ends &= np.cumsum(signs == ord('"')) % 2 == 0
+    return int(np.flatnonzero(ends)[row]) + 1

@@ -1,0 +1,43 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from genomics.baselines.strandedness import measure_strandedness
+from genomics.sequences.alphabet import reverse_complement
+from genomics.sequences.values import LabelledSequences
+
+MOTIF = "TGACGTAAC"
+
+
+def made(either: bool, count: int = 240) -> LabelledSequences:
+    """The motif stands in class 1, on either strand; or on one strand in class 1 and on the other in class 0."""
+    random = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    sequences = []
+    for label in labels:
+        letters = "".join(random.choice(list("ACGT"), 40))
+        turned = random.random() < 0.5 if either else label == 0
+        motif = reverse_complement(MOTIF) if turned else MOTIF
+        start = random.integers(30)
+        sequences.append(letters[:start] + motif + letters[start + 9 :] if label or not either else letters)
+    return LabelledSequences(tuple("s" * count), tuple(sequences), labels, ("no", "yes"), "classes")
+
+
+@pytest.mark.parametrize("either", [True, False])
+def test_labels_of_both_strands_are_told_from_those_of_one(either):
+    measured = measure_strandedness(made(either))
+    assert measured is not None
+    assert measured.belongs_to_both == either
+    assert f"{measured.both:.4f} blind to the strand" in str(measured)
+
+
+def test_other_labels_and_too_few_sequences():
+    data = made(False)
+    values = replace(data, labels=(data.labels * 3.0 + 1).astype(np.float32), classes=(), kind="regression")
+    several = replace(data, labels=np.stack([data.labels, 1 - data.labels], 1).astype(np.float32), kind="multilabel")
+    for one in (values, several):
+        measured = measure_strandedness(one)
+        assert measured is not None
+        assert not measured.belongs_to_both
+    assert measure_strandedness(data.take(np.arange(20))) is None
