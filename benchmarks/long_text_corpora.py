@@ -18,7 +18,8 @@ from titans_seq.files import atomic_path, write_text
 LONGEST = 4
 """A stream has at most so many times the least tokens: full attention's time grows with the square."""
 _TITLE = re.compile(r"^ = [^=].*[^=] = $", re.MULTILINE)
-_PACKAGE_BYTES = 400_000
+_PACKAGES = 50
+"""A corpus of code has at least so many packages: of large ones the beginning."""
 _LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"}
 
 Documents = tuple[list[str], list[str]]
@@ -73,7 +74,7 @@ def code(texts: Texts) -> Documents:
     for name, paths in packages.items():
         if size > texts.corpus_bytes:
             break
-        text = _joined(paths)
+        text = _joined(paths, texts.corpus_bytes // _PACKAGES)
         if not text:
             continue
         size += len(text)
@@ -95,18 +96,18 @@ def _packages() -> Iterator[tuple[str, list[Path]]]:
                 yield path.name, sorted(paths)
 
 
-def _joined(paths: Iterable[Path]) -> str:
+def _joined(paths: Iterable[Path], most: int) -> str:
     texts, size = [], 0
     for path in paths:
+        if size > most:
+            break
         try:
             text = path.read_text(encoding="utf-8")
         except (UnicodeDecodeError, OSError):
             continue
         texts.append(text)
         size += len(text)
-        if size > _PACKAGE_BYTES:
-            break
-    return "\n".join(texts)
+    return "\n".join(texts)[:most]
 
 
 def _read(path: Path) -> str:
@@ -161,6 +162,11 @@ def open_corpus(name: str, texts: Texts) -> Corpus:
             if tokens < texts.test_tokens:
                 kept.append(text)
                 tokens += len(chosen.encode_array(text))
+        if not kept:
+            raise UserError(
+                f"{name}: no stream of {least:,} tokens is left for the test: take a shorter --stream, or of code more "
+                "--corpus-bytes"
+            )
         for number, text in enumerate(kept):
             write_text(folder / "test" / f"{number:04d}.txt", text)
         write_text(record, json.dumps(made | {"streams": len(kept)}))

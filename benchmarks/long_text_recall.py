@@ -4,7 +4,7 @@
     python -m benchmarks.long_text_recall --corpora code --models window mag mag-no-memory lmm:gated_deltanet --time 120
     python -m benchmarks.long_text_recall --table                  # the tables of the rows that are there
 
-    # the small setting of benchmarks/RESULTS.md: minutes a run
+    # a small setting, some two minutes a run on a core of its own
     python -m benchmarks.long_text_recall --corpora code --models window mag hybrid mag-no-memory --seeds 0 \\
         --parameters 400000 --dim 64 --depth 2 --window 32 --vocabulary 1024 --corpus-bytes 3000000 --stream 4096 \\
         --tokens 500000 --batch-tokens 4096 --length 256 --lr 4e-3 --test-tokens 60000 --work runs/small_recall

@@ -115,7 +115,7 @@ def ours(mixer: Mixer) -> Callable[[int], tuple[Model, int]]:
         model = new_classifier(ClassifierConfig(encoder, "classes", 2), seed)
         for phase in PHASES:
             optimiser = replace(OPTIMISER, lr=phase.lr)
-            config = TrainConfig(epochs=1, optimiser=optimiser, write_cost=WRITE_COST, seed=seed)
+            config = TrainConfig(epochs=1, mutations=0.0, optimiser=optimiser, write_cost=WRITE_COST, seed=seed)
             fit(
                 model.train(), phase_data(phase, seed=0), held_out(), config, hardware=Hardware("cpu"), progress="lines"
             )

@@ -24,7 +24,7 @@ import tyro
 
 from benchmarks import shakespeare
 from benchmarks.provenance import provenance
-from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig
+from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.errors import UserError
 from titans_seq.experiment.rows import row_of
 from titans_seq.jsonl import read_rows
@@ -77,15 +77,15 @@ def loss_row(memory: NeuralMemoryConfig, seed: int, steps: int, lengths: Sequenc
 def blocks() -> dict[str, BlockConfig]:
     """What throughput is of: depths of the memory alone, and the variants with a memory of two layers."""
     memories = {f"LMM, {depth} deep": LMMConfig(of_depth(depth)) for depth in (1, 2, 3, 4)}
-    deep = {}
-    for name in ("mac", "mag", "mal"):
-        (block,) = language_model(f"tiny-{name}").blocks
-        rule, chunk = MEMORY.rule, MEMORY.chunk_size
-        deep[name.upper()] = replace(
-            block, memory=replace(block.memory, rule=rule, chunk_size=chunk, slow_weights=False)
-        )
+    deep = {name.upper(): _with_deep_memory(*language_model(f"tiny-{name}").blocks) for name in ("mac", "mag", "mal")}
     attention = AttentionBlockConfig(AttentionConfig(heads=4, window=None))
     return {**memories, **deep, "attention": attention}
+
+
+def _with_deep_memory(block: BlockConfig) -> BlockConfig:
+    assert isinstance(block, (MACConfig, MAGConfig, MALConfig))
+    memory = replace(block.memory, rule=MEMORY.rule, chunk_size=MEMORY.chunk_size, slow_weights=False)
+    return replace(block, memory=memory)
 
 
 def speed_row(block: BlockConfig, length: int, rounds: int = 5) -> dict:

@@ -25,10 +25,11 @@ from forecasting.benchmark.protocol import evaluate_windows, long_horizon_split
 from forecasting.windows.cutting import WindowBatch
 from forecasting.zero_shot.inference import forecast_quantiles
 from forecasting.zero_shot.network import ZeroShotNetwork
-from forecasting.zero_shot.saving import SHIPPED, load_network, weights_of
+from forecasting.zero_shot.saving import SHIPPED, load_network
 from forecasting.zero_shot.seasons import periods_of
 from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError
+from titans_seq.experiment.beginning import model_folder
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.rows import row_of
 from titans_seq.jsonl import read_rows
@@ -69,7 +70,7 @@ def run(arguments: Arguments) -> None:
     Raises:
         UserError: for an unknown set, or one that is not in the data folder.
     """
-    folder = SHIPPED if arguments.weights is None else weights_of(arguments.weights)
+    folder = SHIPPED if arguments.weights is None else model_folder(arguments.weights)
     network = load_network(folder)
     for name in arguments.sets:
         for horizon in arguments.horizons:

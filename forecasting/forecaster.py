@@ -37,15 +37,18 @@ class Forecast:
         return self.mean
 
     def at(self, levels: Sequence[float]) -> "Forecast":
-        """Return the forecast at other levels within the range of its own; see `quantiles.at_levels`.
+        """Return the forecast at other levels; see `quantiles.at_levels`.
 
         Raises:
-            UserError: for a level out of reach.
+            UserError: for a level that is none, or beyond quantiles that do not show how wide the tail is.
         """
         if tuple(levels) == self.levels:
             return self
+        wrong = [level for level in levels if not 0 < level < 1]
+        if wrong:
+            raise UserError(f"quantile levels must lie between 0 and 1, got {wrong[0]:g}: write 0.9 for 90%")
         outside = [level for level in levels if not self.levels[0] <= level <= self.levels[-1]]
-        if outside:
+        if outside and not self.levels[0] < 0.5 < self.levels[-1]:
             raise UserError(
                 f"quantile levels must lie between those at hand, {self.levels[0]:g} and {self.levels[-1]:g}, got "
                 f"{outside[0]:g}: ask for others"

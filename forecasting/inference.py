@@ -10,6 +10,7 @@ from torch import Tensor
 
 from titans_seq.errors import UserError
 
+from .bounds import cut_at_zero
 from .config import ForecastConfig
 from .data import SeriesData, future_index
 from .data.series import join_indexes
@@ -167,13 +168,16 @@ def quantile_columns(quantiles: np.ndarray, levels: Sequence[float]) -> dict[str
     return {f"{level:g}": quantiles[..., i].ravel() for i, level in enumerate(levels)}
 
 
-def forecast_future(trained: Trained, data: SeriesData, levels: Sequence[float]) -> pd.DataFrame:
+def forecast_future(
+    trained: Trained, data: SeriesData, levels: Sequence[float], non_negative: bool | None = None
+) -> pd.DataFrame:
     """Forecast the horizon after the last row of every item.
 
     Args:
         trained: the network.
         data: the series, with the future rows of known covariates.
         levels: of the quantiles.
+        non_negative: whether to cut forecasts off at 0; None does so for series of counts.
 
     Returns:
         Columns `series`, `time`, `mean` and one a level, in the order of the series.
@@ -193,7 +197,7 @@ def forecast_future(trained: Trained, data: SeriesData, levels: Sequence[float])
         last=[end + 1 for end in ends],
     )
     mean, quantiles = predict_windows(trained, windows, scalers, levels)
-    return forecast_frame(data, Forecast(mean, quantiles, tuple(levels)))
+    return forecast_frame(data, cut_at_zero(Forecast(mean, quantiles, tuple(levels)), data, non_negative))
 
 
 def forecast_frame(data: SeriesData, forecast: Forecast) -> pd.DataFrame:

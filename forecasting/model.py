@@ -158,6 +158,7 @@ class ForecastModel:
         *,
         known_future: pd.DataFrame | Table | None = None,
         levels: Sequence[float] | None = None,
+        non_negative: bool | None = None,
         options: FrameOptions | None = None,
     ) -> pd.DataFrame:
         """Forecast the horizon after the end of every series.
@@ -168,6 +169,7 @@ class ForecastModel:
             known_future: times (and ids, for long data) and known covariates of the steps to forecast, where
                 `data` itself does not hold them.
             levels: quantile levels; None gives those trained for.
+            non_negative: whether to cut forecasts off at 0; None does so for series of counts.
             options: how frames are read; None as those of training.
 
         Returns:
@@ -182,7 +184,7 @@ class ForecastModel:
         series = self.context if data is None else matching_series(data, self.context, options)
         if known_future is not None:
             series = with_known_future(series, known_future, options, self.config.horizon)
-        return forecast_future(self.trained, series, wanted)
+        return forecast_future(self.trained, series, wanted, non_negative)
 
     def evaluate(
         self,

@@ -1,6 +1,7 @@
 """Arithmetic of quantiles: other levels than those at hand, and the mean of what they describe."""
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 
@@ -9,12 +10,14 @@ _TAIL = 1.08
 
 
 def at_levels(quantiles: np.ndarray, known: Sequence[float], wanted: Sequence[float]) -> np.ndarray:
-    """Interpolate quantiles linearly between known levels.
+    """Interpolate quantiles linearly between known levels; beyond them they go on as Gaussian tails do.
+
+    Each tail has the deviation that the distance of its outermost quantile from the median shows.
 
     Args:
         quantiles: `[..., K]` at the levels `known`, increasing.
-        known: K levels, increasing.
-        wanted: Q levels within their range.
+        known: K levels, increasing, on both sides of 0.5 where levels beyond them are wanted.
+        wanted: Q levels in (0, 1).
 
     Returns:
         `[..., Q]`.
@@ -22,13 +25,24 @@ def at_levels(quantiles: np.ndarray, known: Sequence[float], wanted: Sequence[fl
     Example:
         >>> at_levels(np.array([0.0, 1.0, 3.0]), (0.1, 0.5, 0.9), (0.3, 0.9)).round(6).tolist()
         [0.5, 3.0]
+        >>> at_levels(np.array([-1.0, 0.0, 1.0]), (0.1, 0.5, 0.9), (0.05, 0.99)).round(2).tolist()
+        [-1.28, 1.82]
     """
     levels = np.asarray(known)
     upper = np.clip(np.searchsorted(levels, wanted), min(1, len(levels) - 1), len(levels) - 1)
     lower = np.maximum(upper - 1, 0)
     width = np.maximum(levels[upper] - levels[lower], 1e-300)
-    share = (np.asarray(wanted) - levels[lower]) / width
-    return (1 - share) * quantiles[..., lower] + share * quantiles[..., upper]
+    share = np.clip((np.asarray(wanted) - levels[lower]) / width, 0, 1)
+    inside = (1 - share) * quantiles[..., lower] + share * quantiles[..., upper]
+    if levels[0] <= min(wanted, default=0.5) and max(wanted, default=0.5) <= levels[-1]:
+        return inside
+    middle = at_levels(quantiles, known, (0.5,))
+    normal = NormalDist().inv_cdf
+    # How much farther from the median than the outermost quantile a Gaussian's quantile lies; 1 inside.
+    factors = [
+        normal(level) / normal(min(max(level, known[0]), known[-1])) if level != 0.5 else 1.0 for level in wanted
+    ]
+    return middle + (inside - middle) * np.array(factors)
 
 
 def mean_of_quantiles(quantiles: np.ndarray, levels: Sequence[float]) -> np.ndarray:

@@ -78,11 +78,13 @@ def test_without_arguments_it_shows_the_help_and_fails(capsys: pytest.CaptureFix
     [
         (
             "forecst",
-            "error: unknown group 'forecst': expected one of forecast, lm, dna, inspect, plan, env; did you mean 'forecast'?\n",
+            "error: unknown group 'forecst': expected one of forecast, lm, dna, inspect, plan, env; "
+            "did you mean 'forecast'?\n",
         ),
         (
             "--verson",
-            "error: unknown option '--verson': expected one of forecast, lm, dna, inspect, plan, env; see titans --help\n",
+            "error: unknown option '--verson': expected one of forecast, lm, dna, inspect, plan, env; "
+            "see titans --help\n",
         ),
     ],
 )

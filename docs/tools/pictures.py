@@ -1,7 +1,7 @@
 """The pictures of README and site, on an opaque light background, so that they are read on dark pages too.
 
 python -m docs.tools.pictures                    # all of them; `dna` trains for some minutes
-python -m docs.tools.pictures idea chunk lengths # these alone, in seconds
+python -m docs.tools.pictures reading chunk lengths # these alone, in seconds
 """
 
 import shutil
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from benchmarks import long_context
@@ -27,12 +28,12 @@ BLUE, ORANGE, GREY = "#1f62a8", "#c8501e", "#444444"
 LAGS = 12
 
 
-def idea() -> None:
+def reading() -> None:
     """A memory of twelve weights reads 43 years of CO2: its answers, its surprise, its weights."""
     years, change, known = monthly_changes()
     keys = np.lib.stride_tricks.sliding_window_view(change, LAGS)[:-1]
     told = change[LAGS:]
-    whole = np.lib.stride_tricks.sliding_window_view(known, LAGS + 1).all(1)
+    whole = np.asarray(np.lib.stride_tricks.sliding_window_view(known, LAGS + 1).all(1))
     answers, weights = read(keys, told, whole)
     years = years[LAGS:]
 
@@ -63,17 +64,17 @@ def idea() -> None:
     bottom.set_yticks([1, 6, 12])
     for axes in (top, middle, bottom):
         axes.set_xlim(years[0], years[-1])
-    _save(figure, "idea")
+    _save(figure, "reading")
 
 
 def monthly_changes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Years, changes from month to month, and which of them are known rather than filled in."""
     from statsmodels.datasets import co2
 
-    month = co2.load_pandas().data["co2"].resample("MS").mean()
+    month: pd.Series = pd.DataFrame(co2.load_pandas().data)["co2"].resample("MS").mean()
     filled = month.interpolate().to_numpy()
     known = month.notna().to_numpy()
-    years = np.asarray([stamp.year + (stamp.month - 0.5) / 12 for stamp in month.index])
+    years = np.asarray([1958 + (3 + n - 0.5) / 12 for n in range(len(month))])  # it begins in March 1958
     return years[1:], np.diff(filled), known[1:] & known[:-1]
 
 
@@ -87,8 +88,19 @@ def read(keys: np.ndarray, told: np.ndarray, whole: np.ndarray) -> tuple[np.ndar
     state, said, weights = MemoryState.initial([torch.zeros(1, 1, LAGS)]), [], []
     for t in range(len(keys)):
         now = slice(t, t + 1)
-        gates = {"lr": 0.05 * gate[:, now], "momentum": 0.6 * gate[:, now], "decay": 0.002 * gate[:, now]}
-        y, state = memory_scan(k[:, now], k[:, now], v[:, now], **gates, state=state, rule=rule, chunk_size=1)
+        y, after = memory_scan(
+            k[:, now],
+            k[:, now],
+            v[:, now],
+            lr=0.05 * gate[:, now],
+            momentum=0.6 * gate[:, now],
+            decay=0.002 * gate[:, now],
+            state=state,
+            rule=rule,
+            chunk_size=1,
+        )
+        assert after is not None
+        state = after
         said.append(float(y) * length[t])
         weights.append(state.weights[0][0, 0, 0].numpy())
     return np.asarray(said), np.stack(weights)
@@ -152,7 +164,7 @@ def dna() -> None:
 
 
 PICTURES: dict[str, Callable[[], None]] = {
-    "idea": idea,
+    "reading": reading,
     "chunk": chunk,
     "lengths": lengths,
     "forecast": forecast,

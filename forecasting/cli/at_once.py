@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from titans_seq.errors import UserError
 
+from ..bounds import cut_at_zero
 from ..data import (
     FrameOptions,
     SeriesData,
     TableOptions,
-    describe_series,
     load_series,
     own_names,
     read_series_batches,
@@ -26,7 +26,7 @@ from ..forecaster import Forecaster
 from ..inference import forecast_frame
 from ..inputs import read_like, with_known_future
 from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, starting_model, update_run
-from .tables import moment, score_text
+from .tables import moment, score_text, tell_pretrained
 from .train import frame_options, table_options
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
         frame = frame_options(options.columns, FrameOptions())
         further = read_series_batches(path, frame, table) if parts else iter([load_series(path, frame, table)])
         data = next(further)
-        _tell(data)
+        tell_pretrained(data)
         model = starting_model(None if weights is None else str(weights), frame)
         if calibrate:
             model = model.calibrated(data, options.horizon)
@@ -147,7 +147,8 @@ def predict(options: "Predict") -> None:
         for number, data in enumerate(itertools.chain([task.data], task.further)):
             if future is not None:
                 data = with_known_future(data, future, task.model.options, task.horizon)
-            plain = forecast_frame(data, chosen.forecast(data, task.horizon, levels))
+            forecast = chosen.forecast(data, task.horizon, levels)
+            plain = forecast_frame(data, cut_at_zero(forecast, data, options.non_negative or None))
             frame = own_names(plain, data)
             if writer is not None:
                 writer.write(frame)
@@ -225,12 +226,6 @@ def update(options: "Update") -> None:
     ends = sorted({moment(item.index[-1]) for item in data.items})
     print(f"{len(data.items):,} series up to {ends[-1]}: taken in, without training")
     _print_calibration(model)
-
-
-def _tell(data: SeriesData) -> None:
-    for line in describe_series(data, calendar=False):
-        print(line)
-    _print_notes(data.notes)
 
 
 def _print_calibration(model: "ZeroShotModel") -> None:

@@ -224,7 +224,9 @@ class Predict:
     known_future: Maybe[Path] = None
     """File with the future of the known covariates."""
     levels: Numbers = ()
-    """Quantiles to write, such as 0.05 0.5 0.95; those trained if not given."""
+    """Quantiles to write, such as 0.05 0.5 0.95; those trained if not given. Beyond 0.1 and 0.9 tails are Gaussian."""
+    non_negative: bool = False
+    """Cut forecasts off at 0, as is done unasked for series of counts."""
     model: Literal["run", "best"] = "run"
     """What forecasts: the model, or the best of it, AutoETS, AutoTheta and their mean, by forecasts from the past."""
     no_calibration: bool = False

@@ -1,10 +1,13 @@
-"""Scores as text for a terminal."""
+"""Scores, and what was read, as text for a terminal."""
 
 import math
 
 import pandas as pd
 
 from titans_seq.tables import align
+
+from ..data import SeriesData, describe_series
+from ..data.source import enumerate_some
 
 _TITLES = {
     "quantile_loss": "quantile loss",
@@ -49,3 +52,27 @@ def moment(time: object) -> str:
         ('2024-01-05', '2024-01-05 06:00:00', '7')
     """
     return str(time).removesuffix(" 00:00:00")
+
+
+def tell_series(data: SeriesData, calendar: bool) -> None:
+    """Say what is to be forecast, by which columns, and what reading found.
+
+    Args:
+        data: the series.
+        calendar: whether the model gets features of the calendar.
+    """
+    for line in describe_series(data, calendar):
+        print(line)
+    for note in data.notes:
+        print(f"note: {note}", flush=True)
+
+
+def tell_pretrained(data: SeriesData) -> None:
+    """Say the same before a forecaster that is pretrained, and which columns it leaves out."""
+    tell_series(data, calendar=False)
+    if data.past_names:
+        print(
+            f"note: {enumerate_some(data.past_names)}: known up to now alone, which pretrained forecasters do not use; "
+            "titans forecast train --init none does",
+            flush=True,
+        )

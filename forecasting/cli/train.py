@@ -1,5 +1,7 @@
 """`titans forecast train`: from the options of the command line to a trained run."""
 
+import contextlib
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,20 +16,27 @@ from titans_seq.experiment.record import DataRecord, read_config_file
 from titans_seq.registry import kind_of
 
 from ..config import ForecastConfig
-from ..data import FrameOptions, SeriesData, TableOptions, describe_series
+from ..data import FrameOptions, TableOptions
 from ..presets import find_preset, replace_mixer
 from ..runs.config import RunConfig
 from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, resume_fine_tuning
 from ..runs.runs import train_run
 from ..zero_shot.settings import FineTuningConfig
 from .options import ColumnOptions, NetworkOptions, TextOptions, Train
-from .tables import score_text
+from .tables import score_text, tell_pretrained, tell_series
 
 SHORTEST_CONTEXT = 32
 
 
 def train(options: Train) -> None:
-    """Train, and say what came of it and what to do next."""
+    """Train, and say what came of it and what to do next; of several processes the first one says it."""
+    from titans_seq.experiment.lightning_tools import is_first_process
+
+    with contextlib.nullcontext() if is_first_process() else contextlib.redirect_stdout(io.StringIO()):
+        _train(options)
+
+
+def _train(options: Train) -> None:
     run = options.run
     if _begins_pretrained(options):
         return _fine_tune(options)
@@ -50,7 +59,7 @@ def train(options: Train) -> None:
         progress=run.progress,
         hardware=options.hardware,
         logger=run.logger,
-        tell=tell,
+        tell=lambda data, config: tell_series(data, config.calendar),
     )
     for note in model.notes:
         if note not in model.context.notes:
@@ -97,10 +106,12 @@ def _fine_tune(options: Train) -> None:
         if run.dry_run:
             print(to_yaml(settings), end="")
             return
-        model = fine_tune_run(settings, run.out, overwrite=run.overwrite, **shared)
+        model = fine_tune_run(settings, run.out, overwrite=run.overwrite, tell=tell_pretrained, **shared)
     assert model.scores is not None
+    told = () if model.context is None or run.resume else model.context.notes
     for note in model.notes:
-        print(f"note: {note}")
+        if note not in told:
+            print(f"note: {note}")
     print(score_text(model.scores, (model.levels[0], model.levels[-1])))
     print(f"the run is in {run.out}; next:")
     for verb in ("predict", "backtest", "plot"):
@@ -130,14 +141,6 @@ def _fine_tuning_run(options: Train) -> FineTuningRun:
         DataRecord(str(path.resolve()), file_hash(path)),
         stored.init if options.init in (None, "pretrained") else options.init,
     )
-
-
-def tell(data: SeriesData, config: ForecastConfig) -> None:
-    """Say what will be forecast, and what reading found."""
-    for line in describe_series(data, config.calendar):
-        print(line)
-    for note in data.notes:
-        print(f"note: {note}", flush=True)
 
 
 def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOptions]:

@@ -73,6 +73,7 @@ def predict(options: Predict) -> None:
         options.out,
         known_future=options.known_future,
         levels=options.levels or None,
+        non_negative=options.non_negative or None,
         options=columns,
         table=table,
     )

@@ -313,9 +313,13 @@ def _find_targets(
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The columns to forecast, and why others are not."""
     why: dict[str, str] = {}
+    codes = frame.groupby(list(ids), sort=False, observed=True).ngroup().to_numpy() if ids else np.zeros(1, np.int64)
+    static = {name for name in rest if codes.max(initial=0) > 0 and _is_static(column_of(frame, name), codes)}
     for name in rest:
         column = column_of(frame, name)
-        if _is_text(column) and not any(map(_DIGIT.search, sample_of(column))):
+        if name in static and _is_text(column):
+            why[name] = "static: the same in all rows of a series, which no model here uses"
+        elif _is_text(column) and not any(map(_DIGIT.search, sample_of(column))):
             why[name] = "words, not numbers"
         elif time and looks_like_dates(column):
             why[name] = "dates, not numbers"
@@ -324,10 +328,11 @@ def _find_targets(
         elif time and _COUNTER_NAMES.fullmatch(name) and _counts(column):
             why[name] = "counts the rows"
     left = [name for name in rest if name not in why]
-    codes = pd.factorize(frame[ids[0]])[0] if len(ids) == 1 else np.zeros(0, dtype=np.int64)
-    static = [name for name in left if codes.max(initial=0) > 0 and _is_static(column_of(frame, name), codes)]
-    if len(static) < len(left):
-        why |= dict.fromkeys(static, "the same in all rows of a series; --target names it all the same")
+    numbers = [name for name in left if name in static]
+    if len(numbers) < len(left):
+        why |= dict.fromkeys(
+            numbers, "static: the same in all rows of a series, which no model here uses; --target forecasts it"
+        )
     return tuple(name for name in rest if name not in why), why
 
 

@@ -1,7 +1,7 @@
 """Conformal calibration: widen or narrow the quantiles about the median by what past forecasts came to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from .origins import Origin
 
 LEAST_ERRORS = 30
 """Past errors that a factor is taken from, at least; those of neighbouring steps are pooled for it."""
-TRUSTED_ERRORS = 10
-"""Errors from which a factor counts half: with few of them it is drawn towards 1."""
+TRUSTED_WINDOWS = 10
+"""Past windows from which a factor that narrows counts half: with few of them it is drawn towards 1."""
 TRUSTED_CUTOFFS = 0.5
 """Past cutoffs from which a factor counts half: errors of many series at one cutoff are of one time alone."""
 MOST = 4.0
@@ -86,8 +86,13 @@ def _scores(origin: Origin, forecast: Forecast) -> np.ndarray:
 
 
 def _factors(scores: np.ndarray, nominal: float, cutoffs: int) -> tuple[np.ndarray, int]:
-    """Factors `[H]`, and the fewest errors that one rests on."""
+    """Factors `[H]`, and the fewest errors that one rests on.
+
+    The errors of one window are much alike, so windows are the finite sample, not errors: where there are few,
+    intervals grow to the largest past errors, and are hardly narrowed.
+    """
     horizon = scores.shape[1]
+    windows = int(np.isfinite(scores).any(1).sum())
     factors, fewest = np.empty(horizon), scores.size
     for step in range(horizon):
         pooled = scores[:, :0]
@@ -98,9 +103,12 @@ def _factors(scores: np.ndarray, nominal: float, cutoffs: int) -> tuple[np.ndarr
                 break
         count = len(pooled)
         fewest = min(fewest, count)
-        # Outwards by one error in the finite sample, as conformal prediction has it.
-        found = np.quantile(pooled, min(1.0, nominal * (count + 1) / count))
-        trust = count / (count + TRUSTED_ERRORS) * cutoffs / (cutoffs + TRUSTED_CUTOFFS)
+        # Outwards by one window of the sample, as conformal prediction has it.
+        sample = min(count, windows)
+        found = np.quantile(pooled, min(1.0, nominal * (sample + 1) / sample))
+        trust = cutoffs / (cutoffs + TRUSTED_CUTOFFS)
+        if found < 1:
+            trust *= sample / (sample + TRUSTED_WINDOWS)
         factors[step] = np.clip(found, 1 / MOST, MOST) ** trust
     return factors, int(fewest)
 
@@ -116,17 +124,3 @@ def _left_out_coverage(scores: Sequence[np.ndarray], nominal: float) -> float:
         seen = np.isfinite(own)
         inside, count = inside + int(((own <= factors) & seen).sum()), count + int(seen.sum())
     return inside / count if count else float("nan")
-
-
-def at_least(forecast: Forecast, bound: float, rows: np.ndarray) -> Forecast:
-    """Cut mean and quantiles off from below.
-
-    Args:
-        forecast: of N items of V channels.
-        bound: the least value that there can be.
-        rows: bool `[N, V]`, for which series.
-    """
-    mine = rows[:, None]
-    mean = np.where(mine, np.maximum(forecast.mean, bound), forecast.mean)
-    quantiles = np.where(mine[..., None], np.maximum(forecast.quantiles, bound), forecast.quantiles)
-    return replace(forecast, mean=mean, quantiles=quantiles)

@@ -13,10 +13,11 @@ from gluonts.model.forecast import QuantileForecast
 from gluonts.model.predictor import RepresentablePredictor
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.beginning import model_folder
 
 from ..data.gluonts_io import from_gluonts
 from ..zero_shot.forecaster import ZeroShotForecaster
-from ..zero_shot.saving import load_network, weights_of
+from ..zero_shot.saving import load_network
 
 
 class ZeroShotPredictor(RepresentablePredictor):
@@ -54,7 +55,7 @@ class ZeroShotPredictor(RepresentablePredictor):
     def _forecaster(self) -> ZeroShotForecaster:
         if self.weights is None:
             return ZeroShotForecaster.shipped()
-        return ZeroShotForecaster(load_network(weights_of(Path(self.weights))))
+        return ZeroShotForecaster(load_network(model_folder(Path(self.weights))))
 
     def predict(self, dataset: Dataset, **_: Any) -> Iterator[QuantileForecast]:
         """Forecast every entry, in order.

@@ -9,6 +9,7 @@ forecast.csv    from `titans forecast predict`
 """
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -83,6 +84,7 @@ def fine_tune_run(
     hardware: Hardware = ONE_DEVICE,
     progress: Progress = "none",
     statistics: bool | None = None,
+    tell: Callable[[SeriesData], None] = lambda data: None,
 ) -> ZeroShotModel:
     """Train on a file from pretrained weights, into a run folder.
 
@@ -93,12 +95,14 @@ def fine_tune_run(
         hardware: what to train on.
         progress: what to show meanwhile.
         statistics: see `ZeroShotModel.fit`.
+        tell: is given the series before training begins.
 
     Raises:
         UserError: if the folder is taken, the data is refused or training does not stay finite.
     """
     data = load_series(run.data.path, run.options, run.table)
     with RUNS.started(Path(out), run, overwrite):
+        tell(data)
         return _train(run, data, Path(out), False, hardware, progress, statistics)
 
 
@@ -143,6 +147,11 @@ def _train(
         hardware=hardware,
         progress=progress,
     )
+    # Here, for who uses the model of a run needs no Lightning.
+    from titans_seq.experiment.lightning_tools import is_first_process
+
+    if not is_first_process():
+        return model
     assert model.scores is not None
     write_text(out / "metrics.csv", model.scores.to_csv(index=False))
     # The model comes last: a folder with one is a finished run.

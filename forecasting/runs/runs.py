@@ -130,6 +130,11 @@ def _train(
         hardware=hardware,
         logger=logger,
     )
+    # Here, for who uses the model of a run needs no Lightning.
+    from titans_seq.experiment.lightning_tools import is_first_process
+
+    if not is_first_process():
+        return model
     # The model comes last: a folder with one is a finished run.
     model.save(out / MODEL)
     shutil.rmtree(out / CHECKPOINTS)
@@ -255,6 +260,7 @@ def predict_run(
     *,
     known_future: Path | None = None,
     levels: tuple[float, ...] | None = None,
+    non_negative: bool | None = None,
     options: FrameOptions | None = None,
     table: TableOptions | None = None,
 ) -> Prediction:
@@ -268,6 +274,7 @@ def predict_run(
         target: the file to write, .csv or .parquet; None is forecast.csv in the run folder.
         known_future: a file with the known covariates of the steps to forecast.
         levels: quantile levels; None gives those trained for.
+        non_negative: whether to cut forecasts off at 0; None does so for series of counts.
         options: what the columns of the files mean; None as those of the run's own.
         table: how they are written; likewise.
 
@@ -286,7 +293,8 @@ def predict_run(
     else:
         data, notes = newest_rows(run, model, options, table)
     future = None if known_future is None else read_table(known_future, table)
-    forecast = own_names(model.predict(data, known_future=future, levels=levels, options=options), data)
+    made = model.predict(data, known_future=future, levels=levels, non_negative=non_negative, options=options)
+    forecast = own_names(made, data)
     write_frame(target, forecast)
     return Prediction(forecast, data, notes)
 

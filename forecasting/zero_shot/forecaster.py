@@ -53,7 +53,7 @@ class ZeroShotForecaster:
         Args:
             data: series of any length; a missing value at any place is left open.
             horizon: H, at least 1.
-            levels: increasing, between 0.1 and 0.9, which the network was trained for.
+            levels: increasing; beyond 0.1 and 0.9, which the network was trained for, the tails are Gaussian.
 
         Raises:
             UserError: if the horizon or a level is out of range, a series has no value at all, or its known covariates

@@ -51,11 +51,14 @@ def forecast_quantiles(
     """
     config = network.config
     groups: dict[_Shape, list[int]] = defaultdict(list)
+    readings = np.empty(len(histories))
     for number, history in enumerate(histories):
-        patch = patch_for(config, len(history), horizon)
-        tokens = min(-(-max(1, len(history)) // patch), config.tokens)
-        groups[_Shape(patch, tokens * patch)].append(number)
-    result = np.full((len(histories), horizon, config.output.size), np.nan)
+        patches = patches_for(config, len(history), horizon)
+        readings[number] = len(patches)
+        for patch in patches:
+            tokens = min(-(-max(1, len(history)) // patch), config.tokens)
+            groups[_Shape(patch, tokens * patch)].append(number)
+    result = np.zeros((len(histories), horizon, config.output.size))
     for shape, numbers in groups.items():
         ahead = -(-horizon // shape.patch)
         size = max(1, TOKENS_PER_BATCH // (shape.context // shape.patch + min(ahead, HORIZON_TOKENS)))
@@ -63,8 +66,8 @@ def forecast_quantiles(
             mine = numbers[begin : begin + size]
             values = _aligned([histories[i] for i in mine], shape.context)
             chosen = torch.tensor([periods[i] for i in mine], dtype=torch.int64)
-            result[mine] = _forecast(network, values, chosen, horizon, shape.patch)
-    return result
+            result[mine] += _forecast(network, values, chosen, horizon, shape.patch)
+    return result / readings[:, None, None]
 
 
 def patch_for(config: ZeroShotConfig, length: int, horizon: int) -> int:
@@ -81,6 +84,27 @@ def patch_for(config: ZeroShotConfig, length: int, horizon: int) -> int:
     """
     fits = (p for p in config.patches if length <= p * config.tokens and horizon <= p * HORIZON_TOKENS)
     return next(fits, config.patches[-1])
+
+
+def patches_for(config: ZeroShotConfig, length: int, horizon: int) -> tuple[int, ...]:
+    """Return the resolutions that are averaged: that of `patch_for`, and the next finer one if it cuts the context off.
+
+    The coarser one sees the whole context, the finer one its end in detail. Together they were better than the first
+    alone on past windows of the two Monash sets of many long series (fred_md by 4%, m4_hourly by 3% of MASE), and as
+    often worse as better on two single series.
+
+    Args:
+        config: of the network.
+        length: of the context.
+        horizon: H.
+
+    Example:
+        >>> [patches_for(ZeroShotConfig(), *sizes) for sizes in ((100, 12), (1000, 12), (100, 96), (10_000, 96))]
+        [(4,), (4, 16), (16,), (16, 64)]
+    """
+    patch = patch_for(config, length, horizon)
+    finer = config.patches[max(0, config.patches.index(patch) - 1)]
+    return (finer, patch) if finer != patch and horizon <= finer * HORIZON_TOKENS else (patch,)
 
 
 def _aligned(histories: Sequence[np.ndarray], context: int) -> np.ndarray:

@@ -13,11 +13,12 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
+from ..bounds import cut_at_zero
 from ..data import FrameOptions, SeriesData
 from ..data.joining import continued
 from ..data.steps import season_length
 from ..evaluation.best import choose_best
-from ..evaluation.conformal import Calibration, at_least, calibrate
+from ..evaluation.conformal import Calibration, calibrate
 from ..evaluation.origins import Comparison, Origin, Scores, compare, cut_origins, merit
 from ..evaluation.statistical import SeasonalNaive, Statistical
 from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster
@@ -42,6 +43,8 @@ MOST_WINDOWS = 5
 """Past cutoffs of a calibration that has values enough."""
 TELLING_VALUES = 100
 """Past values that a calibration looks at, if there are as many."""
+TELLING_WINDOWS = 15
+"""Past windows of all series that it looks at, likewise."""
 MOST_HELD_OUT = 3
 """Cutoffs whose futures are held out from training, at most."""
 SHARE_OF_PAST = 0.4
@@ -112,8 +115,9 @@ class ZeroShotModel:
             raise UserError(f"horizon must be at least 1 step, got {horizon}")
         series = as_series(data, self.options)
         # Few short forecasts say little: then more cutoffs are looked at.
-        one = horizon * len(series.items) * len(series.channels)
-        origins = past_origins(series, horizon, max(MOST_WINDOWS, -(-TELLING_VALUES // one)))
+        one = len(series.items) * len(series.channels)
+        most = max(MOST_WINDOWS, -(-TELLING_VALUES // (horizon * one)), -(-TELLING_WINDOWS // one))
+        origins = past_origins(series, horizon, most)
         if not origins:
             return replace(self, calibration=None)
         forecasts = [self.forecaster.forecast(origin.past, horizon, self.levels) for origin in origins]
@@ -198,7 +202,7 @@ class ZeroShotModel:
             resume=resume,
             progress=progress,
         )
-        return self.forecaster if network is None else replace(self.forecaster, network=network)
+        return replace(self.forecaster, network=network)
 
     def predict(
         self,
@@ -234,13 +238,7 @@ class ZeroShotModel:
         forecast = self.forecaster.forecast(data, horizon, self.levels)
         if self.calibration is not None:
             forecast = self.calibration.apply(forecast)
-        forecast = at_least(forecast, 0.0, self._bounded(data))
-        return forecast.at(levels)
-
-    def _bounded(self, data: SeriesData) -> np.ndarray:
-        if self.non_negative is not None:
-            return np.full((len(data.items), len(data.channels)), self.non_negative)
-        return np.stack([are_counts(item.values) for item in data.items])
+        return cut_at_zero(forecast.at(levels), data, self.non_negative)
 
     def backtest(
         self,
@@ -344,24 +342,6 @@ class ZeroShotModel:
                 raise UserError("the model has seen no data: give predict a frame or series")
             return self.context
         return as_series(data, self.options)
-
-
-def are_counts(values: np.ndarray) -> np.ndarray:
-    """Say of each channel whether it counts something: whole numbers of at least 0.
-
-    Args:
-        values: `[T, V]`, NaN where missing.
-
-    Returns:
-        Bool `[V]`.
-
-    Example:
-        >>> are_counts(np.array([[0.0, 1.5], [3.0, 2.0]])).tolist()
-        [True, False]
-    """
-    seen = np.isfinite(values)
-    whole = ~seen | ((values >= 0) & (values == np.floor(values)))
-    return whole.all(0) & seen.any(0)
 
 
 def past_origins(data: SeriesData, horizon: int, most: int = MOST_WINDOWS, series: int = MOST_SERIES) -> list[Origin]:

@@ -170,8 +170,9 @@ def _outcome(task: _Task, parts: Splits, title: str, notify: Callable[[str], obj
 def _named_training(config: TrainConfig) -> dict[str, Any]:
     """Settings of a training but for the seed; a patience that cannot be used up is none."""
     named = {name: value for name, value in to_dict(config).items() if name != "seed"}
-    endless = None not in (config.patience, config.epochs) and config.patience >= config.epochs
-    return named | ({"patience": None} if endless else {})
+    if config.patience is not None and config.epochs is not None and config.patience >= config.epochs:
+        named["patience"] = None
+    return named
 
 
 def _named(init: Path) -> str:

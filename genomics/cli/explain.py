@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Method = Literal["saliency", "mutagenesis"]
 
-_MOST_BASES = 20_000
+_MOST_BASES, _SHOWN = 20_000, 8
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Explain:
     out: Path
     """Folder for what is written."""
     record: Maybe[str] = None
-    """Name of the record; the first one if not given."""
+    """Name of the record, or its whole header line; the first one if not given."""
     all: bool = False
     """Explain every record."""
     target: Maybe[str] = None
@@ -93,17 +93,22 @@ def _methods(options: Explain) -> tuple[Method, ...]:
 def _chosen(options: Explain) -> "Iterator[Record]":
     from .records import records
 
-    found = False
+    found, seen = False, []
     with records([options.sequences], options.reading) as given:
         for record in given:
-            if options.all or options.record in (None, record.name):
+            if options.all or options.record is None or options.record.strip() in (record.name, record.title):
                 found = True
                 yield record
                 if not options.all:
                     break
-    if not found:
-        wanted = "record" if options.record is None else f"record named {options.record!r}"
-        raise UserError(f"{options.sequences}: has no {wanted}: check the file and the name")
+            if len(seen) <= _SHOWN:
+                seen.append(record.title or record.name)
+    if found:
+        return
+    if options.record is None:
+        raise UserError(f"{options.sequences}: has no record: check the file")
+    shown = ", ".join(map(repr, seen[:_SHOWN])) + (", ..." if len(seen) > _SHOWN else "")
+    raise UserError(f"{options.sequences}: has no record named {options.record!r}: its records are {shown}")
 
 
 def _target(model: "Predictor", records: "list[Record]", target: str | None) -> str:

@@ -79,7 +79,7 @@ def motifs(options: Motifs) -> None:
     found = discover(attributions, how)
     if not found:
         raise UserError(
-            f"no motif is shared by {options.fewest} of the {len(records):,} sequences: give more sequences of "
+            f"no motif is found {options.fewest} times in the {len(records):,} sequences: give more sequences of "
             f"class {target!r}, a smaller --fewest, or a model with better scores"
         )
     _write(options, _described(model, found, records, database), records, target)

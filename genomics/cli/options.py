@@ -27,26 +27,6 @@ class ComparisonOptions:
 
 
 @dataclass(frozen=True)
-class ReadingOptions:
-    """What is not given is found out, or refused with the remedy in the message."""
-
-    sequence: Maybe[str] = None
-    """Column of a table with the sequences; one named sequence, seq, ... if not given."""
-    label: Several = ()
-    """Column with labels, once for each; one named label, class, ... if not given."""
-    kind: Maybe[Literal["classes", "multilabel", "regression"]] = None
-    """What the labels are; classes for one column, multilabel (0 or 1) for several if not given."""
-    reference: Maybe[Path] = None
-    """FASTA file from which intervals (BED, peaks, GFF, or columns region, start, end) are cut."""
-    window: Maybe[int] = None
-    """Bases around the middle, or the summit, of each interval; the interval itself if not given."""
-    edges: Literal["refuse", "shift", "fill"] = "refuse"
-    """What becomes of a window that leaves its contig: refused, moved inward, or filled with N."""
-    skip_bad: bool = False
-    """Leave out records that cannot be used, and count them."""
-
-
-@dataclass(frozen=True)
 class RecordOptions:
     """What is not given is found out, or refused with the remedy in the message."""
 
@@ -60,6 +40,16 @@ class RecordOptions:
     """What becomes of a window that leaves its contig: refused, moved inward, or filled with N."""
     skip_bad: bool = False
     """Leave out records that cannot be used, and count them."""
+
+
+@dataclass(frozen=True)
+class ReadingOptions(RecordOptions):
+    """What is not given is found out, or refused with the remedy in the message."""
+
+    label: Several = ()
+    """Column with labels, once for each; one named label, class, ... if not given."""
+    kind: Maybe[Literal["classes", "multilabel", "regression"]] = None
+    """What the labels are; classes for one column, multilabel (0 or 1) for several if not given."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +101,7 @@ def encoder_of(options: EncoderOptions, init: "Path | None" = None) -> "tuple[En
     return encoder, new_tokenizer(options.kmer, options.stride)
 
 
-def load_options(options: ReadingOptions | RecordOptions) -> "LoadOptions":
+def load_options(options: RecordOptions) -> "LoadOptions":
     """Return how data is read; a reference is found again from any folder."""
     from ..sequences.options import LoadOptions
 

@@ -67,5 +67,5 @@ def final_training(training: TrainConfig, histories: Sequence[History]) -> Train
         >>> final_training(TrainConfig(epochs=7), [history]).epochs
         2
     """
-    best = [history.best_epoch for history in histories]
+    best = [history.best_epoch or len(history.epochs) for history in histories]
     return replace(training, epochs=max(1, round(float(np.median(best)))))

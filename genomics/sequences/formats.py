@@ -126,7 +126,8 @@ def parse(path: Path, form: Format, refuse: Refuse) -> Iterator[Record]:
                 raise broken_gzip(path, f"record {number}", error) from error
             if entry is None:
                 return
-            place = f"{path}, record {number}" + (f" ({entry.name})" if entry.name else "")
+            name = first_word(entry.title)
+            place = f"{path}, record {number}" + (f" ({name})" if name else "")
             try:
                 if entry.problem:
                     raise UserError(
@@ -137,7 +138,7 @@ def parse(path: Path, form: Format, refuse: Refuse) -> Iterator[Record]:
             except UserError as error:
                 refuse(error)
             else:
-                yield Record(entry.name or str(number), sequence, str(path), number)
+                yield Record(name or str(number), sequence, str(path), number, title=entry.title)
 
 
 _TITLES = {"fasta": "FASTA", "fastq": "FASTQ", "genbank": "GenBank", "plain": "plain"}
@@ -148,12 +149,12 @@ class Entry:
     """A record as it stands in a file.
 
     Args:
-        name: its identifier; empty if it has none.
+        title: its header line, whose first word is its identifier; empty if it has none.
         text: its sequence, not cleaned.
         problem: what breaks the format, in words; empty if nothing does.
     """
 
-    name: str
+    title: str
     text: str
     problem: str = ""
 
@@ -164,16 +165,16 @@ def fasta_entries(lines: Iterable[str]) -> Iterator[Entry]:
     Args:
         lines: of the file; the first that is not empty begins with ">".
     """
-    name, held = None, []
+    title, held = None, []
     for line in lines:
         if line.startswith(">"):
-            if name is not None:
-                yield Entry(name, "".join(held))
-            name, held = first_word(line[1:]), []
+            if title is not None:
+                yield Entry(title, "".join(held))
+            title, held = line[1:].strip(), []
         else:
             held.append(line)
-    if name is not None:
-        yield Entry(name, "".join(held))
+    if title is not None:
+        yield Entry(title, "".join(held))
 
 
 def first_word(title: str) -> str:
@@ -254,7 +255,7 @@ def _parsed(piece: str, form: Format) -> Entry:
     try:
         if form == "fastq":
             title, sequence, _ = next(FastqGeneralIterator(io.StringIO(piece)))
-            return Entry(first_word(title), sequence)
+            return Entry(title.strip(), sequence)
         with warnings.catch_warnings():
             # An odd header line is common and does no harm; an end that comes too early is a truncated file.
             warnings.simplefilter("ignore", BiopythonParserWarning)

@@ -8,7 +8,7 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
-from .formats import fasta_entries, find_format
+from .formats import fasta_entries, find_format, first_word
 from .opening import BROKEN_GZIP, broken_gzip, open_text
 from .values import Interval
 
@@ -165,6 +165,6 @@ def _contigs(reference: Path) -> Iterator[tuple[str, str]]:
     with open_text(reference) as stream:
         try:
             for entry in fasta_entries(line for line in stream if line.strip()):
-                yield entry.name, "".join(entry.text.split())
+                yield first_word(entry.title), "".join(entry.text.split())
         except BROKEN_GZIP as error:
             raise broken_gzip(reference, "while its contigs were read", error) from error

@@ -13,7 +13,7 @@ from Bio import SeqIO
 from titans_seq.errors import UserError
 
 from .alphabet import clean, reverse_complement
-from .formats import fasta_entries, find_format
+from .formats import fasta_entries, find_format, first_word
 from .opening import BROKEN_GZIP, broken_gzip, is_ordinary_gzip, open_text, read_start, regular_file
 
 _SHOWN = 8
@@ -154,9 +154,9 @@ class Reference:
         with open_text(self.path) as stream:
             try:
                 for entry in fasta_entries(line for line in stream if line.strip()):
-                    if entry.name in contigs:
-                        raise _unusable(self.path, f"Duplicate key '{entry.name}'")
-                    contigs[entry.name] = self._cleaned(entry.text, entry.name)
+                    if first_word(entry.title) in contigs:
+                        raise _unusable(self.path, f"Duplicate key '{first_word(entry.title)}'")
+                    contigs[first_word(entry.title)] = self._cleaned(entry.text, first_word(entry.title))
             except BROKEN_GZIP as error:
                 raise broken_gzip(self.path, f"record {len(contigs) + 1}", error) from error
         return contigs

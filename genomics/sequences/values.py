@@ -42,6 +42,7 @@ class Record:
         source: path of the file.
         number: its row in the file, from 1.
         interval: where it was cut from a reference; None of a sequence that stands in the file itself.
+        title: its whole header line, of which the name is the first word; empty where there is none.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Record:
     source: str
     number: int
     interval: Interval | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,7 +68,7 @@ class ClassifierModule(FitModule):
         if self.network.config.strands == "augment":
             batch = self._augmented(batch)
         if self.settings.mutations:
-            batch = self._mutated(batch)
+            batch = self._mutated(batch, self.settings.mutations)
         with write_cost(self.network, self.settings.write_cost) as cost:
             loss = self.loss(self.logits(batch), batch.labels)
         share = self._share(batch)
@@ -94,9 +94,9 @@ class ClassifierModule(FitModule):
         rows = torch.where(chosen[:, None], other, ids)
         return batch._replace(batch=replace(batch.batch, ids=rows))
 
-    def _mutated(self, batch: LabelledBatch) -> LabelledBatch:
+    def _mutated(self, batch: LabelledBatch, share: float) -> LabelledBatch:
         ids, bases = batch.batch.ids, self.network.config.tokenizer.unknown
-        chosen = (torch.rand(ids.shape) < self.settings.mutations).to(ids.device) & (ids < bases)
+        chosen = (torch.rand(ids.shape) < share).to(ids.device) & (ids < bases)
         drawn = torch.randint(bases, ids.shape).to(ids)
         return batch._replace(batch=replace(batch.batch, ids=torch.where(chosen, drawn, ids)))
 

@@ -21,7 +21,7 @@ COMMANDS: dict[str, Command] = {
         "train a model on token shards",
         (
             "--preset tiny-mac --data shards/ --out runs/y",
-            "--preset mag-170m --data shards/ --batch-tokens 524288 --rows 8 --precision bf16-mixed --out runs/big",
+            "--preset mag-340m --data fineweb-edu/ --strategy fsdp --devices 8 --out runs/big",
             "--resume --out runs/y",
         ),
     ),

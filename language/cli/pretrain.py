@@ -48,7 +48,7 @@ class Pretrain:
         if self.run.resume:
             return {}
         if self.run.config is not None:
-            return {"training": _stored(self.run.config).training}
+            return {"training": stored(self.run.config).training}
         return {"training": training_preset(self.preset or PRESET)}
 
 
@@ -111,28 +111,47 @@ def resolve(options: Pretrain) -> "RunConfig":
 
 
 def _model(options: Pretrain, vocabulary: int) -> "CausalLMConfig":
+    from titans_seq.models.presets import with_hard_gates
+
+    model = chosen_model(options.preset, options.init, options.run.config, vocabulary)
+    if options.gates == "sigmoid":
+        return model
+    try:
+        return with_hard_gates(model)
+    except ValueError as error:
+        raise UserError(f"--gates hard: {error}") from error
+
+
+def chosen_model(preset: str | None, init: Path | None, config: Path | None, vocabulary: int) -> "CausalLMConfig":
+    """Return the model that is named: by a preset, else that of another run, else that of a configuration.
+
+    Args:
+        preset: `VARIANT-SIZE`.
+        init: folder of a run whose model is taken.
+        config: a run's configuration, or its folder.
+        vocabulary: tokens of the tokenizer.
+
+    Raises:
+        UserError: if there is no such preset, run or configuration.
+    """
     from titans_seq.experiment.beginning import model_folder
     from titans_seq.models import language_model
-    from titans_seq.models.presets import with_hard_gates
     from titans_seq.models.saving import load_model
 
     try:
-        if options.preset is not None:
-            model = language_model(options.preset, vocabulary)
-        elif options.init is not None:
-            model = load_model(model_folder(options.init)).config
-        elif options.run.config is not None:
-            model = replace(_stored(options.run.config).model, vocabulary=vocabulary)
-        else:
-            model = language_model(PRESET, vocabulary)
-        return with_hard_gates(model) if options.gates == "hard" else model
+        if preset is None and init is not None:
+            return load_model(model_folder(init)).config
+        if preset is None and config is not None:
+            return replace(stored(config).model, vocabulary=vocabulary)
+        return language_model(preset or PRESET, vocabulary)
     except UserError:
         raise
     except ValueError as error:
         raise UserError(f"--preset: {error}") from error
 
 
-def _stored(path: Path) -> "RunConfig":
+def stored(path: Path) -> "RunConfig":
+    """Return the configuration of a run, or of a file."""
     from titans_seq.experiment.record import read_config_file
 
     from ..runs.config import RunConfig

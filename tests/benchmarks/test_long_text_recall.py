@@ -60,7 +60,7 @@ def test_what_has_a_row_is_not_run_again(arguments: Arguments, capsys: pytest.Ca
     main(replace(arguments, time=0))
     assert arguments.out.read_bytes() == before
     printed = capsys.readouterr().out
-    assert "### wikitext, nats a token" in printed
+    assert "### wikitext, 512 tokens of training: nats a token" in printed
     assert all(f"| {name} | 0.03M | " in printed for name in arguments.models)
     assert "| lmm, its memory shut | | | " in printed
     assert not list((arguments.texts.work / "wikitext").glob("lmm*"))

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -25,8 +24,8 @@ def seen_in(model: CausalLM, ids: Tensor = IDS) -> Inspection:
 
 
 @pytest.fixture(scope="module")
-def model() -> Iterator[CausalLM]:
-    yield model_of(LMMConfig(replace(MEMORY, persistent_tokens=3)), MACConfig(MEMORY, 2, segment=6))
+def model() -> CausalLM:
+    return model_of(LMMConfig(replace(MEMORY, persistent_tokens=3)), MACConfig(MEMORY, 2, segment=6))
 
 
 @pytest.fixture(scope="module")

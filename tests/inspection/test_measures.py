@@ -1,4 +1,4 @@
-"""Measures against their definitions: an explicit memory, token by token, with gradients by automatic differentiation."""
+"""Measures against their definitions: an explicit memory, token by token, differentiated automatically."""
 
 import math
 from dataclasses import replace

@@ -14,7 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.layers.configured import Configured
-from titans_seq.layers.documents import ReturnState, States, by_documents, laid_out, without_first, without_padding
+from titans_seq.layers.documents import (
+    ReturnState,
+    States,
+    borders_of,
+    by_documents,
+    laid_out,
+    without_first,
+    without_padding,
+)
 from titans_seq.layers.heads import HeadProjections, attend, rotated
 from titans_seq.layers.row_state import Ragged, RowState, check_state
 
@@ -24,8 +32,8 @@ _STEP = 64
 # Queries at a time where no window says how many: it bounds the masks.
 _BLOCK = 1024
 
-# Queries of packed documents at a time: it bounds the scores.
-_TOGETHER = 8192
+# Queries times keys of packed documents at a time: it bounds the scores.
+_SCORES = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -173,8 +181,7 @@ class CausalAttention(Configured):
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
         if cu_seqlens is not None or isinstance(state, Ragged):
-            near = self.config.window is not None or state is None and x.shape[1] <= _TOGETHER
-            together = self._together if near else None
+            together = self._together if self._is_near(x, state, cu_seqlens) else None
             return by_documents(self._forward, x, state, cu_seqlens, return_state, _STEP, together)
         return self._forward(x, state, return_state=bool(return_state))
 
@@ -202,6 +209,14 @@ class CausalAttention(Configured):
         # Copies, because views would keep the whole piece in memory for as long as the state lives.
         begins = None if begins is None else (begins - first).clamp(min=0)
         return y, AttentionState(k[:, :, first:].clone(), v[:, :, first:].clone(), begins)
+
+    def _is_near(self, x: Tensor, state: AttentionState | Ragged | None, cu_seqlens: Tensor | None) -> bool:
+        """Whether what a token of some documents may see is short enough for `_together`."""
+        if self.config.window is not None:
+            return True
+        if state is not None or cu_seqlens is None:
+            return False
+        return max(b - a for a, b in itertools.pairwise(borders_of(x, cu_seqlens))) <= _BLOCK
 
     def _together(
         self, x: Tensor, borders: Sequence[int], states: States, wanted: Sequence[int]
@@ -254,7 +269,7 @@ class CausalAttention(Configured):
         places = torch.arange(2 * block, device=laid.device)
         behind = places[block:, None] - places
         near = (behind >= 0) & (behind < reach)
-        prefix, outputs, at_once = self.heads.prefix(q[:1]), [], max(1, _TOGETHER // block)
+        prefix, outputs, at_once = self.heads.prefix(q[:1]), [], max(1, _SCORES // (2 * block**2))
         count = prefix[0].shape[2]
         parts = (part.split(at_once) for part in (q, k, v, own, seen_by))
         for queries, keys, values, document, other in zip(*parts, strict=True):

@@ -131,8 +131,9 @@ def by_documents(
             spans = [(borders[document], lengths[document]) for document in active]
             index, there = tokens_at(spans, [begin] * len(active), stop - begin)
             kept = there.flatten().nonzero().squeeze(1)
-            y, state = layer(tokens[index.to(x.device)], state, return_state=more)
-            outputs.append(y.flatten(0, 1)[kept.to(x.device)])
+            piece = tokens.index_select(0, index.flatten().to(x.device)).unflatten(0, index.shape)
+            y, state = layer(piece, state, return_state=more)
+            outputs.append(y.flatten(0, 1).index_select(0, kept.to(x.device)))
             places.append(index.flatten()[kept])
             done = [row for row, document in enumerate(active) if lengths[document] == stop and document in wanted]
             if done:
@@ -154,7 +155,8 @@ def laid_out(tokens: Tensor, borders: Sequence[int], before: Sequence[Sequence[i
         return tokens[: borders[-1]]
     pairs = zip(before, itertools.starmap(range, itertools.pairwise(borders)), strict=True)
     index = torch.tensor(list(itertools.chain(*itertools.chain.from_iterable(pairs))), dtype=torch.long)
-    return tokens[index.to(tokens.device)]
+    # Its derivative is faster than that of `tokens[index]`, which sorts.
+    return tokens.index_select(0, index.to(tokens.device))
 
 
 def without_first(x: Tensor, borders: Sequence[int], before: Sequence[int]) -> Tensor:
@@ -163,7 +165,7 @@ def without_first(x: Tensor, borders: Sequence[int], before: Sequence[int]) -> T
         return x
     moved = itertools.accumulate(before)
     index = (range(a + by, b + by) for by, (a, b) in zip(moved, itertools.pairwise(borders), strict=True))
-    return x[:, torch.tensor(list(itertools.chain(*index)), device=x.device)]
+    return x.index_select(1, torch.tensor(list(itertools.chain(*index)), device=x.device))
 
 
 def joined_rows(states: States, new: Callable[[int], Any]) -> Any:

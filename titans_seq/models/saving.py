@@ -25,6 +25,7 @@ def save_model(
         extra_files: further files by plain name, its tokenizer's for example.
 
     Raises:
+        TypeError: if what is given as the model is none, as PyTorch's own functions have it first.
         UserError: if `folder` exists and is no saved model.
         OSError: if it cannot be written.
 
@@ -39,6 +40,8 @@ def save_model(
         >>> torch.equal(model(ids)[0], again(ids)[0])
         True
     """
+    if not isinstance(model, CausalLM):
+        raise TypeError(f"expected save_model(folder, model, card), got a {type(model).__name__} as the model")
     save_folder(folder, {"language_model": to_dict(model.config)}, model.state_dict(), card, extra_files)
 
 

@@ -20,7 +20,7 @@ from titans_seq.ops.inputs import Scan
 
 Run = Callable[[Scan, bool], tuple[Tensor, MemoryState | None]]
 
-_FILLED = 8
+_FILLED = 12
 """A call for documents that end takes about as long as so many chunks of padding do."""
 
 _PER_TOKEN = ("q", "k", "v", "lr", "momentum", "decay", "threshold")

@@ -18,6 +18,8 @@ from titans_seq.ops.chunked import operator
 # What a memory does outside of its operators, the slow weights and MAC's retrieval, are products of batches of
 # matrices; no other layer has such.
 _BATCHED = (torch.ops.aten.bmm, torch.ops.aten.baddbmm)
+# PyTorch has formulas for those that write into a new tensor.
+_IN_PLACE = {torch.ops.aten.baddbmm_: torch.ops.aten.baddbmm, torch.ops.aten.addmm_: torch.ops.aten.addmm}
 
 
 @dataclass(frozen=True)
@@ -146,17 +148,23 @@ class _Counter(TorchDispatchMode):
         self.known: dict[Any, _Tally] = {} if known is None else known
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        packet = func._overloadpacket
+        kwargs, packet = kwargs or {}, func._overloadpacket
+        out = func(*args, **kwargs)
         if packet in _OPERATORS:
             inner = self._inside(packet, args)
             self.tally.flops["memory"] += inner.arithmetic.total
             self.tally.memory_calls += inner.calls
             self.tally.calls += inner.calls
             return out
-        if packet in flop_registry:
-            part = self.part or ("memory" if packet in _BATCHED else "matrices")
-            self.tally.flops[part] += flop_registry[packet](*args, **(kwargs or {}), out_val=out)
+        product = _IN_PLACE.get(packet, packet)
+        if product is torch.ops.aten.matmul:  # below automatic differentiation it comes as a whole
+            self.tally.flops["memory"] += 2 * out.numel() * args[0].shape[-1]
+        elif product is torch.ops.aten.convolution_backward:  # PyTorch's formula forgets the groups
+            gradient, _, weight, *_, wanted = args
+            self.tally.flops["matrices"] += 2 * gradient.numel() * weight[0].numel() * sum(wanted[:2])
+        elif product in flop_registry:
+            part = self.part or ("memory" if product in _BATCHED else "matrices")
+            self.tally.flops[part] += flop_registry[product](*args, **kwargs, out_val=out)
         self.tally.calls += not func._schema.name.startswith("prim") and not _is_view(func)
         return out
 

@@ -51,6 +51,18 @@ def test_a_file_is_forecast_at_once(data: Path, tmp_path: Path, capsys: pytest.C
     assert forecast["mean"].between(8, 12).all()
 
 
+def test_forecasts_are_cut_off_at_zero_where_asked(data: Path, tmp_path: Path) -> None:
+    near = pd.read_csv(data, dtype={"shop": str})
+    write_frame(tmp_path / "a.csv", near.assign(sold=near["sold"] - 9.9))
+    lows = []
+    for option in ([], ["--non-negative"]):
+        command = ["forecast", "predict", str(tmp_path / "a.csv"), *HORIZON, "--levels", "0.01", "0.5", *option]
+        assert main([*command, "--out", str(tmp_path / "f.csv")]) == 0
+        lows.append(pd.read_csv(tmp_path / "f.csv")["0.01"].min())
+    assert lows[0] < 0
+    assert lows[1] == 0
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_long_file_is_forecast_in_parts(
     tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -144,3 +156,20 @@ def test_what_cannot_be_done_is_one_message(
     said = capsys.readouterr()
     assert message in said.err
     assert "Traceback" not in said.err
+
+
+def test_train_says_what_it_will_forecast_and_which_columns_it_leaves_out(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    static = pd.read_csv(data, dtype={"shop": str})
+    static["city"] = static["shop"].map({"007": "Rome", "1E2": "Oslo"})
+    static["heat"] = np.arange(len(static)) % 3
+    write_frame(tmp_path / "a.csv", static)
+    command = ["forecast", "train", str(tmp_path / "a.csv"), *HORIZON, "--past", "heat", "--steps", "1"]
+    assert main([*command, "--out", str(tmp_path / "run"), "--progress", "none"]) == 0
+    said = capsys.readouterr().out
+    assert said.index("targets      sold") < said.index("the run is in")
+    assert "not used     city" in said
+    assert "not used: city (static: the same in all rows of a series, which no model here uses)" in said
+    assert "heat: known up to now alone, which pretrained forecasters do not use" in said
+    assert said.count("frequency D, inferred") == 1

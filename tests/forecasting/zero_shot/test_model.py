@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from forecasting import ForecastModel
+from forecasting.bounds import are_counts
 from forecasting.data import FrameOptions, from_frame
 from forecasting.evaluation.statistical import SeasonalNaive
 from forecasting.forecaster import DEFAULT_LEVELS
-from forecasting.zero_shot.model import ZeroShotModel, are_counts
+from forecasting.zero_shot.model import ZeroShotModel
 from forecasting.zero_shot.settings import FineTuningConfig
 from titans_seq.errors import UserError
 
@@ -45,6 +46,15 @@ def test_levels_between_the_trained_ones_are_interpolated(model) -> None:
     made = model.predict(frame(), horizon=2, levels=(0.15, 0.5))
     whole = model.predict(frame(), horizon=2)
     np.testing.assert_allclose(made["0.15"], (whole["0.1"] + whole["0.2"]) / 2)
+
+
+def test_levels_beyond_the_trained_ones_follow_a_gaussian_tail(model) -> None:
+    made = model.predict(frame(), horizon=2, levels=(0.025, 0.1, 0.5, 0.9, 0.975))
+    for outer, inner in (("0.025", "0.1"), ("0.975", "0.9")):
+        ratio = (made[outer] - made["0.5"]) / (made[inner] - made["0.5"])
+        np.testing.assert_allclose(ratio, 1.95996 / 1.28155, rtol=1e-4)
+    counts = frame().assign(sold=np.arange(60) % 2)
+    assert (model.predict(counts, horizon=9, levels=(0.001, 0.5))["0.001"] >= 0).all()
 
 
 def test_calibration_makes_past_intervals_hold_what_they_promise(model) -> None:
@@ -158,7 +168,7 @@ def test_a_backtest_has_a_verdict(model) -> None:
         (lambda m: m.predict(frame()), "no horizon is given"),
         (lambda m: m.predict(horizon=3), "seen no data"),
         (lambda m: m.predict(frame(), horizon=0), "at least 1 step"),
-        (lambda m: m.predict(frame(), horizon=2, levels=(0.01,)), "between those at hand, 0.1 and 0.9"),
+        (lambda m: m.predict(frame(), horizon=2, levels=(1.2,)), "between 0 and 1, got 1.2: write 0.9"),
         (lambda m: m.update(frame()), "no series to update"),
         (lambda m: m.backtest(frame(5), 7), "needs at least 10 rows"),
         (lambda m: m.predict(from_frame(frame()).select(["nothing"]), 3), "no series is called 'nothing'"),

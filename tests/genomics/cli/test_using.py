@@ -189,7 +189,7 @@ def test_explain_all_records(titans, run, fasta, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--record", "nobody"), "has no record named 'nobody'"),
+        (("--record", "nobody"), "has no record named 'nobody': its records are 'one', 'two', 'three'"),
         (("--target", "nothing"), "the model has no class or label 'nothing'"),
         (("--span", "5", "99"), "--span 5 99: expected first and last of the positions 1 to 10"),
     ],
@@ -199,6 +199,16 @@ def test_explain_refuses(titans, run, fasta, tmp_path, options, message):
     assert code == 2
     assert message in err
     assert not (tmp_path / "e").exists()
+
+
+def test_records_are_named_by_their_first_word_or_their_whole_header(titans, run, tmp_path):
+    (tmp_path / "named.fa").write_text("> s 0\nACGTACGTAC\n>s 1 of two\nGGTTGGTTGG\n")
+    options = ("--out", tmp_path / "e", "--method", "saliency", "--progress", "none")
+    for name in ("s 1 of two", "s#2"):
+        code, out, _ = titans("explain", run, tmp_path / "named.fa", "--record", name, *options)
+        assert (code, "s#2, 10 bases: " in out) == (0, True)
+    code, _, err = titans("explain", run, tmp_path / "named.fa", "--record", "s 2", *options)
+    assert (code, "has no record named 's 2': its records are 's 0', 's 1 of two'" in err) == (2, True)
 
 
 @pytest.fixture

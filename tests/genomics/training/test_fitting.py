@@ -230,7 +230,7 @@ def test_mutations_draw_bases_anew_and_leave_the_rest(monkeypatch):
     labels = torch.zeros(50, dtype=torch.int64)
     before = LabelledBatch(Batch(ids, torch.full((50,), 30)), labels, labels, 50)
     torch.manual_seed(0)
-    after = module._mutated(before).batch
+    after = module._mutated(before, 0.4).batch
     assert torch.equal(after.ids[:, 30:], ids[:, 30:])
     assert torch.equal(after.ids[:, :5], ids[:, :5])
     bases = after.ids[:, 5:30]
@@ -240,7 +240,7 @@ def test_mutations_draw_bases_anew_and_leave_the_rest(monkeypatch):
 
     asked = []
     original = ClassifierModule._mutated
-    monkeypatch.setattr(ClassifierModule, "_mutated", lambda self, batch: asked.append(1) or original(self, batch))
+    monkeypatch.setattr(ClassifierModule, "_mutated", lambda self, *given: asked.append(1) or original(self, *given))
     for share, expected in ((0.0, 0), (0.4, 6)):
         fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=8, mutations=share), hardware=CPU)
         assert len(asked) == expected  # batches of the training part alone

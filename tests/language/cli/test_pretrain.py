@@ -153,7 +153,7 @@ def test_a_failure_before_the_first_checkpoint_leaves_nothing(shards, tmp_path, 
     ("options", "message"),
     [
         ("--preset tiny-rnn", "--preset: unknown language model 'tiny-rnn'"),
-        ("--preset tiny-transformer --gates hard", "--preset: the model has no memory whose gates could be hard"),
+        ("--preset tiny-transformer --gates hard", "--gates hard: the model has no memory whose gates could be hard"),
         ("--preset tiny-window --write-cost 0.1", "a write cost of 0.1 for a model without memory: leave it out"),
         ("--max-steps 0", "steps must be at least 1"),
         ("--length 48 --batch-tokens 96", "the training length 48 is not a multiple of 32"),
@@ -284,3 +284,13 @@ def test_a_model_of_another_vocabulary_is_refused(shards):
     model = replace(language_model("tiny-lmm"), vocabulary=100)
     with pytest.raises(UserError, match="has 257 tokens, the model is of 100"):
         new_run(shards, model, PretrainConfig())
+
+
+@pytest.mark.parametrize("size", ["170m", "340m", "400m", "760m"])
+def test_the_papers_sizes_are_ready_to_run(size: str, shards: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = dry_run(capsys, shards, "--preset", f"mac-{size}", "--strategy", "fsdp", "--devices", "8")
+    batches = config.training.batches
+    assert (batches.length, batches.tokens) == (4096, 524_288)
+    assert batches.accumulate(8) == {"170m": 4, "340m": 8, "400m": 8, "760m": 16}[size]
+    assert config.training.precision == "bf16-mixed"
+    assert config.model.depth == (12 if size == "170m" else 24)

@@ -280,6 +280,7 @@ def test_what_cannot_be_carried_is_refused(config):
     ("change", "message"),
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"compile": True}, "for every batch of packed documents: add --no-pack"),
         ({"write_cost": -1.0}, "write_cost must be at least 0, got -1"),
         ({"write_cost": math.nan}, "write_cost must be at least 0, got nan"),
         ({"batches": {"rows": 0}}, "rows must be at least 1, got 0"),

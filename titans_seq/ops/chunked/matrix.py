@@ -108,7 +108,8 @@ class _Matrix(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, d_y: Tensor | None, d_after: Tensor | None, *_) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        inputs, kept = ctx.saved_tensors[:8], ctx.saved_tensors[8:]
+        saved = ctx.saved_tensors  # once: activation checkpointing gives them out a single time
+        inputs, kept = saved[:8], saved[8:]
         d_output = inputs[2].new_zeros(*inputs[0].shape[:-1], inputs[2].shape[-1]) if d_y is None else d_y
         if not torch.is_grad_enabled():
             return *_backward(inputs, kept, d_output, d_after), None, None

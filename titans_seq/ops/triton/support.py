@@ -67,12 +67,18 @@ def refused_by_machine(device: torch.device) -> str | None:
 
 def refused_by_triton(traits: Traits) -> str | None:
     """Say why the fused kernels cannot run a call; None if they can."""
-    rule = traits.rule
     return (
         refused_by_machine(traits.device)
         or ("fused kernels know reverse mode alone" if transformed() else None)
-        or (None if rule is None else _refused_rule(rule, traits.gates_per_layer))
-        or _refused_sizes(traits, None if rule is None else rule.architecture)
+        or refused_by_kernels(traits)
+    )
+
+
+def refused_by_kernels(traits: Traits) -> str | None:
+    """Say why there is no fused kernel for a memory of these traits, whatever the machine; None if there is one."""
+    rule = traits.rule
+    return (None if rule is None else _refused_rule(rule, traits.gates_per_layer)) or _refused_sizes(
+        traits, None if rule is None else rule.architecture
     )
 
 

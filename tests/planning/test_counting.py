@@ -1,0 +1,111 @@
+"""Counts against the same model run for real, and counted by PyTorch."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from titans_seq.blocks import AttentionBlockConfig, LMMConfig, MACConfig
+from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
+from titans_seq.memory import LinearMemory, MemoryRule
+from titans_seq.models import CausalLM, CausalLMConfig
+from titans_seq.ops.chunked import scan
+from titans_seq.ops.chunked.operator import run_chunks
+from titans_seq.planning import DEVICES, Assumptions, Budget, Cost, count_training, make_plan
+from titans_seq.planning.counting import _count
+
+MEMORY = NeuralMemoryConfig(heads=2, chunk_size=8, rule=MemoryRule(LinearMemory()), slow_weights=True)
+CONFIG = CausalLMConfig(
+    50,
+    32,
+    (LMMConfig(NeuralMemoryConfig(heads=2, chunk_size=8)), AttentionBlockConfig(AttentionConfig(2, window=16))),
+    2,
+)
+LENGTH = 48
+
+
+@pytest.fixture(scope="module")
+def cost() -> Cost:
+    return count_training(CONFIG, LENGTH, carried=False)
+
+
+@pytest.fixture(scope="module")
+def model() -> CausalLM:
+    torch.manual_seed(0)
+    return CausalLM(CONFIG)
+
+
+IDS = torch.zeros(1, LENGTH, dtype=torch.long)
+
+
+def test_parameters_are_exact(cost: Cost, model: CausalLM) -> None:
+    assert cost.parameters == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_arithmetic_is_what_pytorch_counts(cost: Cost, model: CausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    # PyTorch looks into no operator: the memory runs here as what the operator does.
+    monkeypatch.setattr(scan, "chunked_memory", run_chunks)
+    # Nor has it a formula for products that are added in place.
+    formulas = {torch.ops.aten.baddbmm_: lambda x, a, b, **_: 2 * a[0] * a[1] * a[2] * b[2]}
+    counter = FlopCounterMode(display=False, custom_mapping=formulas)
+    with counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        model(IDS, return_state=False)
+    assert cost.forward.total == counter.get_total_flops()
+    assert 0 < cost.forward.attention < cost.forward.memory < cost.forward.matrices
+    # In float32 the convolution's weights get their gradient by sums, not by a product.
+    assert cost.training.matrices == pytest.approx(3 * cost.forward.matrices, rel=0.01)
+    assert 3 * cost.forward.memory < cost.training.memory < 6 * cost.forward.memory
+
+
+def test_what_is_saved_is_what_a_real_pass_saves(cost: Cost, model: CausalLM) -> None:
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    saved: dict[int, torch.Tensor] = {}
+
+    def keep(x: torch.Tensor) -> torch.Tensor:
+        saved.setdefault(x.untyped_storage().data_ptr(), x)
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        logits, _ = model(IDS, return_state=False)
+        F.cross_entropy(logits.flatten(0, 1), IDS.flatten())
+    measured = sum(x.untyped_storage().nbytes() for pointer, x in saved.items() if pointer not in own)
+    assert cost.saved == pytest.approx(measured, rel=0.02)
+
+
+def test_half_precision_multiplies_as_much_and_keeps_less(cost: Cost) -> None:
+    half = count_training(CONFIG, LENGTH, carried=False, half=True)
+    assert half.forward == cost.forward
+    assert half.training.matrices == 3 * cost.forward.matrices
+    assert half.saved < cost.saved
+
+
+def test_blocks_that_are_alike_are_counted_once() -> None:
+    deep = replace(CONFIG, blocks=(MACConfig(MEMORY, 2, segment=16),), depth=3)
+    quick, whole = count_training(deep, 32), _count(deep, 32, True, False, 1)
+    assert (quick.parameters, quick.forward, quick.training) == (whole.parameters, whole.forward, whole.training)
+    assert (quick.state, quick.calls, quick.memory_calls) == (whole.state, whole.calls, whole.memory_calls)
+    assert quick.saved == pytest.approx(whole.saved, rel=1e-3)
+
+
+def test_a_plan_adds_up() -> None:
+    budget = Budget(LENGTH, rows=4, step=768, tokens=1e9, devices=2, carried=False)
+    plan = make_plan(CONFIG, budget, DEVICES["h100"])
+    assert plan.weights == 16 * plan.parameters / 2
+    assert plan.rate == pytest.approx(2 * 4 * LENGTH / max(plan.seconds))
+    assert plan.unfused is not None
+    assert "width of keys" in plan.unfused
+    faster = make_plan(CONFIG, budget, DEVICES["h100"], Assumptions(efficiency=0.8, memory_efficiency=0.2))
+    assert faster.seconds[0] == pytest.approx(plan.seconds[0] / 2)
+
+
+def test_persistent_tokens_cost_attention_alone() -> None:
+    with_prefix = replace(CONFIG, blocks=(AttentionBlockConfig(AttentionConfig(2, 16, persistent_tokens=5)),), depth=1)
+    without = replace(CONFIG, blocks=(AttentionBlockConfig(AttentionConfig(2, 16)),), depth=1)
+    budget = Budget(16, rows=1, step=16, tokens=1e6, carried=False)
+    one, other = (make_plan(config, budget, DEVICES["a100"]) for config in (with_prefix, without))
+    assert one.forward.attention - other.forward.attention == 4 * 32 * 5
+    assert one.parameters - other.parameters == 5 * 32
+    assert one.saved == other.saved
