@@ -34,6 +34,12 @@ INK, QUIET, CARD = "#2b2b2b", "#8a8578", "#fbfaf6"
 SURPRISE, GATE, MEMORY = "#d1495b", "#2e7d6b", "#30638e"
 
 
+def openness(scan: Scan) -> Tensor:
+    """The step as a share of the largest, `[B, T, H]`: where past surprise is kept, steps add up."""
+    assert scan.momentum is not None
+    return scan.lr / (1 - scan.momentum)
+
+
 class Reader(nn.Module):
     """Fixed random codes of characters, and gates that read them."""
 
@@ -94,7 +100,7 @@ def trained() -> Reader:
         foretold = foretold_by(scan)
         again = (foretold - scan.v).square().sum(-1)[:, -(10 - CONTEXT) :]
         optimiser.zero_grad()
-        (again.mean() + WRITE_COST * (scan.lr / (1 - scan.momentum)).mean()).backward()
+        (again.mean() + WRITE_COST * openness(scan).mean()).backward()
         optimiser.step()
     return reader
 
@@ -113,7 +119,7 @@ class Reading:
 def read(reader: Reader, text: str) -> Reading:
     scan = reader.scan(as_ids(text))
     seen = walk(scan)
-    gate = scan.lr / (1 - scan.momentum)
+    gate = openness(scan)
     return Reading(text, seen.surprise[0, :, 0].tolist(), gate[0, :, 0].tolist(), seen.norm[0, 1:, 0].tolist())
 
 

@@ -37,7 +37,8 @@ def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def blank(figure: Figure, file: Any, **options: Any) -> None:
         figure.clear()
-        save(figure, file, **(options | {"dpi": 5}))
+        options["dpi"] = 5
+        save(figure, file, **options)
 
     monkeypatch.setattr(Figure, "savefig", blank)
 

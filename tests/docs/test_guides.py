@@ -35,7 +35,8 @@ def shown_by(document: str) -> str:
 
 def run(document: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a document's Python as a script in a process of its own: kinds that it registers are global to a process."""
-    script = folder / f"{document.stem}.py"
+    # A name that nothing can import: inspect.md would stand before the module of that name.
+    script = folder / f"run-{document.stem}.py"
     script.write_text(script_of(document.read_text(encoding="utf-8")), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     return subprocess.run(

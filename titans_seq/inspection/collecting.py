@@ -73,16 +73,16 @@ def _scans(memories: dict[str, NeuralMemory]) -> Iterator[dict[str, list[Scan]]]
     """Collect what memories are asked, piece by piece, in the order of the model."""
     scans: dict[str, list[Scan]] = {}
 
-    def look(name: str, memory: NeuralMemory, x: Tensor, state: Any = None, **others: Any) -> None:
+    def look(name: str, x: Tensor, state: Any = None, **others: Any) -> None:
         if isinstance(state, Ragged) or any(others.get(key) is not None for key in ("cu_seqlens", "attention_mask")):
             raise ValueError(f"the memory {name} reads packed or padded documents: give it rows of one length")
         if state is None and name in scans:
             raise ValueError(f"the memory {name} reads several sequences one after the other: give one")
-        scans.setdefault(name, []).append(memory.scan(x, state))
+        scans.setdefault(name, []).append(memories[name].scan(x, state))
 
     hooks = [
         memory.register_forward_pre_hook(
-            lambda module, args, kwargs, name=name: look(name, module, *args, **kwargs), with_kwargs=True
+            lambda _, args, kwargs, name=name: look(name, *args, **kwargs), with_kwargs=True
         )
         for name, memory in memories.items()
     ]

@@ -39,7 +39,7 @@ def summary_rows(seen: Inspection) -> list[list[str]]:
     What the output owes to a memory is known of the whole layer, and stands in the rows of all its heads. A number that
     there is not, the decay of a rule without one for example, is left empty.
     """
-    rows = [list(COLUMNS)]
+    rows: list[list[str]] = [list(COLUMNS)]
     for memory in seen.memories:
         for head in range(memory.heads):
             numbers = (*_of_layer(memory), *_of_head(memory, head), memory.key_limit)

@@ -35,8 +35,8 @@ def refusal(path: Path) -> str:
 def test_fasta(tmp_path: Path, packing: str) -> None:
     path = write(tmp_path / f"a.fa{packing}", FASTA)
     assert list(read_all([path])) == [
-        Record("one", "ACGTACG", str(path), 1),
-        Record("two", "NNRY", str(path), 2),
+        Record("one", "ACGTACG", str(path), 1, title="one first"),
+        Record("two", "NNRY", str(path), 2, title="two"),
     ]
 
 

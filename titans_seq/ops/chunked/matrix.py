@@ -110,15 +110,15 @@ class _Matrix(torch.autograd.Function):
     def backward(ctx, d_y: Tensor | None, d_after: Tensor | None, *_) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         saved = ctx.saved_tensors  # once: activation checkpointing gives them out a single time
         inputs, kept = saved[:8], saved[8:]
-        if d_y is None:
-            d_y = inputs[2].new_zeros(*inputs[0].shape[:-1], inputs[2].shape[-1])
+        d_output = inputs[2].new_zeros(*inputs[0].shape[:-1], inputs[2].shape[-1]) if d_y is None else d_y
         if not torch.is_grad_enabled():
-            return *_backward(inputs, kept, d_y, d_after), None, None
+            return *_backward(inputs, kept, d_output, d_after), None, None
 
         def plain(q: Tensor, k: Tensor, v: Tensor, *rest: Tensor) -> list[Tensor]:
             return run_chunks(q, [k, v], list(rest[:4]), [rest[4]], [], ctx.rule, 1, 0, True, ctx.carry_out)
 
-        return *differentiable_gradients(plain, inputs, [d_y] if d_after is None else [d_y, d_after]), None, None
+        gradients = [d_output] if d_after is None else [d_output, d_after]
+        return *differentiable_gradients(plain, inputs, gradients), None, None
 
 
 def _backward(
