@@ -53,9 +53,9 @@ def read_series_batches(
         >>> frame = pd.concat([pd.DataFrame({"shop": shop, "day": days, "sold": 1.0}) for shop in "abcd"])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     frame.to_csv(Path(folder) / "sales.csv", index=False)
-        ...     parts = list(read_series_batches(Path(folder) / "sales.csv", rows=5))
+        ...     parts = list(read_series_batches(Path(folder) / "sales.csv", rows=6))
         >>> [[item.name for item in part.items] for part in parts]
-        [['a'], ['b', 'c'], ['d']]
+        [['a'], ['b'], ['c', 'd']]
     """
     path, options, table = Path(path), options or FrameOptions(), table or TableOptions()
     if rows < 1:

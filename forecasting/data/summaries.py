@@ -31,11 +31,11 @@ def data_rows(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.nda
         return kept, []
     times = column_of(frame, roles.time[0])
     undated = _undated(times)
-    empty = frame[[*roles.targets, *roles.known, *roles.past]].isna().all(axis=1).to_numpy() if undated.any() else kept
+    empty = np.asarray(frame[[*roles.targets, *roles.known, *roles.past]].isna()).all(1) if undated.any() else kept
     sums = undated & times.astype(object).map(is_summary).to_numpy(bool)
     blank = undated & times.isna().to_numpy()
     for name in (*roles.id, *roles.unused) if blank.any() else ():
-        cells = column_of(frame, name)[blank].astype(object).map(names_summary)
+        cells = column_of(frame, name).loc[blank].astype(object).map(names_summary)
         sums[np.flatnonzero(blank)[cells.to_numpy(bool)]] = True
     remarks = undated & empty & ~sums & (_at_end(undated & (empty | sums)) | (np.arange(len(frame)) == 0))
     remarks &= ~blank

@@ -6,7 +6,7 @@ import lzma
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from .text_tables import read_text_table
 
 _HEAD = 1 << 20
 """Bytes that tell how a text is written."""
-_OPEN: dict[str, Callable[[Path], IO[bytes]]] = {
+_OPEN: dict[str, Callable[[Path], Any]] = {
     ".gz": lambda path: gzip.open(path),
     ".bz2": lambda path: bz2.open(path),
     ".xz": lambda path: lzma.open(path),
