@@ -73,7 +73,8 @@ def foretold_by(scan: Scan) -> Tensor:
     Short sequences train faster so than in closed form, whose chunks are one token here.
     """
     memory = surprise = torch.zeros(len(scan.k), WIDTH, WIDTH)
-    assert scan.momentum is not None and scan.decay is not None
+    assert scan.momentum is not None
+    assert scan.decay is not None
     gates = (scan.lr.unsqueeze(-1), scan.momentum.unsqueeze(-1), scan.decay.unsqueeze(-1))
     said = []
     for k, v, lr, momentum, decay in zip(*(x.unbind(1) for x in (scan.k, scan.v, *gates)), strict=True):

@@ -11,7 +11,7 @@ is, and the next horizon is looked up. Cutoffs are one horizon apart and leave t
 
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +29,6 @@ from forecasting.zero_shot.settings import FineTuningConfig
 from titans_seq.errors import UserError, choose
 from titans_seq.experiment.rows import row_of
 from titans_seq.jsonl import read_rows
-from titans_seq.tables import align
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "intervals.jsonl"
@@ -130,26 +129,26 @@ def hits(origin: Origin, forecast: Forecast) -> int:
     return int(((low <= origin.actual) & (origin.actual <= high)).sum())
 
 
-def table(rows: Sequence[Mapping[str, Any]], part: str) -> str:
-    """Make the table of a part: coverage of the files, and their mean and least.
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Make the Markdown table: coverage of the files before and after calibration, and their mean and least.
 
     Args:
-        rows: as read; of the same file and model the latest counts.
-        part: test or validation.
+        rows: as read; of the same file, model and part the latest counts.
     """
-    cells: dict[str, dict[str, Mapping[str, Any]]] = {}
+    cells: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for row in rows:
-        if row["part"] == part:
-            cells.setdefault(row["model"], {})[row["file"]] = row
-    lines = [["model", "file", "horizon", "values", "before", "after"]]
-    for model, own in cells.items():
-        for name, row in own.items():
-            shares = [f"{row[key]:.0%}" for key in ("before", "after")]
-            lines.append([model, name, str(row["horizon"]), f"{row['values']:,}", *shares])
-        for label, reduce in (("mean", np.mean), ("least", np.min)):
-            shares = [f"{reduce([row[key] for row in own.values()]):.0%}" for key in ("before", "after")]
-            lines.append([model, label, "", "", *shares])
-    return align(lines)
+        cells.setdefault((row["model"], row["part"]), {})[row["file"]] = row
+    names = [name for name in HORIZONS if any(name in own for own in cells.values())]
+    lines = [f"| held of 80%, before / after | {' | '.join(names)} | mean | least |", "|---" * (len(names) + 3) + "|"]
+    for (model, part), own in cells.items():
+        shares = [_pair([own[name]], np.mean) if name in own else "-" for name in names]
+        whole = [_pair(list(own.values()), reduce) for reduce in (np.mean, np.min)]
+        lines.append(f"| {model}, {part} | {' | '.join([*shares, *whole])} |")
+    return "\n".join(lines)
+
+
+def _pair(rows: Sequence[Mapping[str, Any]], reduce: Callable[[list[float]], Any]) -> str:
+    return " / ".join(f"{float(reduce([row[key] for row in rows])):.0%}" for key in ("before", "after"))
 
 
 def main() -> int:
@@ -159,7 +158,7 @@ def main() -> int:
     try:
         if not arguments.table:
             run(arguments)
-        print(table(read_rows(arguments.results), arguments.part))
+        print(table(read_rows(arguments.results)))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

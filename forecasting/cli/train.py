@@ -1,5 +1,7 @@
 """`titans forecast train`: from the options of the command line to a trained run."""
 
+import contextlib
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,14 @@ SHORTEST_CONTEXT = 32
 
 
 def train(options: Train) -> None:
-    """Train, and say what came of it and what to do next."""
+    """Train, and say what came of it and what to do next; of several processes the first one says it."""
+    from titans_seq.experiment.lightning_tools import is_first_process
+
+    with contextlib.nullcontext() if is_first_process() else contextlib.redirect_stdout(io.StringIO()):
+        _train(options)
+
+
+def _train(options: Train) -> None:
     run = options.run
     if _begins_pretrained(options):
         return _fine_tune(options)

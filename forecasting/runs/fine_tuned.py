@@ -147,6 +147,11 @@ def _train(
         hardware=hardware,
         progress=progress,
     )
+    # Here, for who uses the model of a run needs no Lightning.
+    from titans_seq.experiment.lightning_tools import is_first_process
+
+    if not is_first_process():
+        return model
     assert model.scores is not None
     write_text(out / "metrics.csv", model.scores.to_csv(index=False))
     # The model comes last: a folder with one is a finished run.

@@ -130,6 +130,11 @@ def _train(
         hardware=hardware,
         logger=logger,
     )
+    # Here, for who uses the model of a run needs no Lightning.
+    from titans_seq.experiment.lightning_tools import is_first_process
+
+    if not is_first_process():
+        return model
     # The model comes last: a folder with one is a finished run.
     model.save(out / MODEL)
     shutil.rmtree(out / CHECKPOINTS)

@@ -1,6 +1,7 @@
 """Training a forecaster on series: split, scale, cut windows, run the trainer."""
 
 import copy
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, fit
 from titans_seq.experiment.history import History
+from titans_seq.experiment.lightning_tools import gather_ranks
 from titans_seq.experiment.recorder import Score
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
@@ -105,7 +107,7 @@ def fit_network(
     hardware: Hardware = ONE_DEVICE,
     logger: str | None = None,
 ) -> History:
-    """Train `network` in place and leave its best weights in it, on the CPU and in evaluation mode.
+    """Train `network` in place and leave its best weights in it, in all processes, on the CPU, in evaluation mode.
 
     See `titans_seq.experiment.fit.fit` for what is written and what a resumed run ends with.
 
@@ -118,11 +120,11 @@ def fit_network(
         folder: where log and checkpoints are written; None writes nothing.
         resume: go on from the last checkpoint in `folder`, if there is one.
         progress: a bar, one line an epoch on stderr, or nothing.
-        hardware: what to train on, a single process.
+        hardware: what to train on; several processes share the windows of each batch of a `WindowLoader`.
         logger: see `fit`.
 
     Raises:
-        UserError: if the loss is not finite, or the checkpoint is of another network.
+        UserError: if the loss is not finite, the checkpoint is of another network, or the strategy is fsdp.
 
     Example:
         >>> from forecasting.windows.arrays import ItemArrays
@@ -135,21 +137,27 @@ def fit_network(
         >>> history.rows[-1]["loss"] < history.rows[0]["loss"]
         True
     """
+    if hardware.strategy == "fsdp":
+        raise UserError("--strategy fsdp shares out parameters, of which a forecaster has few: use --strategy ddp")
     scores = (Score(f"validation_{config.monitor}"),)
     fitted = fit(
         ForecastModule(network.train(), config),
         FitPlan(epochs=config.epochs, seed=seed, keep_best=scores, patience=config.patience),
-        lambda rank, world: train,
-        None if validation is None else lambda rank, world: validation,
+        functools.partial(_of_process, train),
+        None if validation is None else functools.partial(_of_process, validation),
         folder=folder,
         resume=resume,
         hardware=hardware,
         progress=progress,
         logger=logger,
     )
-    assert fitted.weights is not None
-    network.cpu().eval().load_state_dict(fitted.weights)
+    weights = next(own for own in gather_ranks(fitted.weights) if own is not None)
+    network.cpu().eval().load_state_dict(weights)
     return fitted.history
+
+
+def _of_process(batches: Iterable[WindowBatch], rank: int, world: int) -> Iterable[WindowBatch]:
+    return batches.shared(rank, world) if isinstance(batches, WindowLoader) and world > 1 else batches
 
 
 def _scaling(data: SeriesData, split: Split, start: Trained | None) -> Scaling:

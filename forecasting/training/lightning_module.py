@@ -57,8 +57,14 @@ class ForecastModule(FitModule):
     def training_step(self, batch: WindowBatch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
         loss = self.network.output.loss(self.network(batch), batch.future, batch.future_observed)
-        self.note_loss(loss)
-        return loss
+        if self.trainer.world_size == 1:
+            self.note_loss(loss)
+            return loss
+        count = batch.future_observed.sum()
+        share = count / self.trainer.strategy.reduce(count.clone(), reduce_op="sum").clamp(min=1)
+        self.note_loss(loss * share, share)
+        # Processes average their gradients: this makes it the mean over the targets of all.
+        return loss * (share * self.trainer.world_size)
 
     def on_train_batch_end(self, outputs: Any, batch: WindowBatch, batch_idx: int) -> None:
         """Move the average."""
@@ -86,6 +92,8 @@ class ForecastModule(FitModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over all observed targets."""
-        sums = torch.stack(self._validation).sum(0)
+        sums = torch.stack(self._validation).sum(0).to(self.device)
+        if self.trainer.world_size > 1:
+            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
         loss, mse, mae = (sums[:3] / sums[3].clamp(min=1)).tolist()
         self.log_scores(validation_loss=loss, validation_mse=mse, validation_mae=mae)

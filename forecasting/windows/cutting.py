@@ -1,7 +1,8 @@
 """Context and horizon windows over series: cut once, gathered in batches by index."""
 
+import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -253,11 +254,25 @@ class WindowLoader:
         self.limit = limit
         self.least = least if shuffle else 0
         self.epoch = 0
+        self._rank, self._world = 0, 1
 
     @property
     def sampler(self) -> "WindowLoader":
         """The object whose `set_epoch` Lightning calls when an epoch starts."""
         return self
+
+    def shared(self, rank: int, world: int) -> "WindowLoader":
+        """Return the loader of one of several processes, which share the windows of each batch.
+
+        One without any has a window of which nothing is observed.
+
+        Args:
+            rank: number of the process, in [0, world).
+            world: number of processes.
+        """
+        mine = copy.copy(self)
+        mine._rank, mine._world = rank, world
+        return mine
 
     def set_epoch(self, epoch: int) -> None:
         """Select the order of epoch `epoch` (>= 0) for the next iteration."""
@@ -269,7 +284,12 @@ class WindowLoader:
 
     def __iter__(self) -> Iterator[WindowBatch]:
         for indices in self._order().split(self.batch_size):
-            yield self.windows.batch(indices)
+            mine = indices[self._rank :: self._world]
+            if len(mine):
+                yield self.windows.batch(mine)
+                continue
+            batch = self.windows.batch(indices[:1])
+            yield replace(batch, future_observed=torch.zeros_like(batch.future_observed))
 
     def _order(self) -> Tensor:
         count = len(self.windows)

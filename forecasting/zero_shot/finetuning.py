@@ -11,6 +11,7 @@ import torch
 from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, fit
 from titans_seq.experiment.history import History
+from titans_seq.experiment.lightning_tools import gather_ranks
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
@@ -120,7 +121,7 @@ def fine_tune(
     hardware: Hardware = ONE_DEVICE,
     resume: bool = False,
     progress: Progress = "none",
-) -> tuple[ZeroShotNetwork | None, History]:
+) -> tuple[ZeroShotNetwork, History]:
     """Train a copy of a network on with series.
 
     Args:
@@ -135,7 +136,7 @@ def fine_tune(
         progress: see `titans_seq.experiment.fit.fit`.
 
     Returns:
-        The trained network, in evaluation mode (None in all processes but the first), and the log.
+        The trained network, in evaluation mode, in all processes, and the log.
 
     Raises:
         UserError: if every series is too short, or training does not stay finite.
@@ -167,9 +168,9 @@ def fine_tune(
         resume=resume,
         progress=progress,
     )
-    if fitted.weights is None:
-        return None, fitted.history
+    # All processes go on with the same network: they choose by its forecasts whether there is more to train.
+    weights = next(own for own in gather_ranks(fitted.weights) if own is not None)
     trained, before = ZeroShotNetwork(network.config), network.state_dict()
-    blended = {name: torch.lerp(before[name].cpu(), x, config.blend) for name, x in fitted.weights.items()}
+    blended = {name: torch.lerp(before[name].cpu(), x, config.blend) for name, x in weights.items()}
     trained.load_state_dict(blended)
     return trained.eval(), fitted.history

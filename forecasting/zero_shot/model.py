@@ -202,7 +202,7 @@ class ZeroShotModel:
             resume=resume,
             progress=progress,
         )
-        return self.forecaster if network is None else replace(self.forecaster, network=network)
+        return replace(self.forecaster, network=network)
 
     def predict(
         self,

@@ -15,6 +15,7 @@ from .linear import Features, fit_linear
 from .values import loss
 
 _MOST_SEQUENCES, _MOST_LABELS, _LONGEST_END = 6_000, 4, 300
+_FEWEST, _FEWEST_OF_CLASS = 40, 8
 _SIZES = (1, 2, 3, 4, 5)
 _STRENGTHS = (1e-3, 1e-2, 1e-1)
 _HELD_OUT = 0.25
@@ -50,7 +51,8 @@ def measure_strandedness(train: LabelledSequences, seed: int = 0) -> Strandednes
     features of the reverse complement.
 
     Args:
-        train: the training part; at most 6,000 sequences and 4 labels of it are looked at.
+        train: the training part; at most 6,000 sequences, 4 labels and classes with at least 8 sequences of it are
+            looked at.
         seed: of what is held out.
 
     Returns:
@@ -62,8 +64,7 @@ def measure_strandedness(train: LabelledSequences, seed: int = 0) -> Strandednes
         True
     """
     data = _few(train, seed)
-    least = np.bincount(data.labels).min() if data.kind == "classes" else len(data)
-    if len(data) < 40 or least < 8:
+    if len(data) < _FEWEST or (data.kind == "classes" and len(data.classes) < 2):
         return None
     rest, held = (data.take(part) for part in stratified_split(data, _HELD_OUT, seed))
     losses = {both: min(_loss(features, rest, held) for features in _features(rest, both)) for both in (False, True)}
@@ -75,6 +76,11 @@ def _few(train: LabelledSequences, seed: int) -> LabelledSequences:
     if len(train) > _MOST_SEQUENCES:
         chosen = np.random.default_rng(seed).choice(len(train), _MOST_SEQUENCES, replace=False)
         data = train.take(np.sort(chosen))
+    if data.kind == "classes":
+        kept = np.flatnonzero(np.bincount(data.labels, minlength=len(data.classes)) >= _FEWEST_OF_CLASS)
+        data = data.take(np.flatnonzero(np.isin(data.labels, kept)))
+        names = tuple(data.classes[number] for number in kept)
+        data = replace(data, labels=np.searchsorted(kept, data.labels), classes=names)
     if data.kind == "multilabel" and len(data.classes) > _MOST_LABELS:
         # The most even labels tell most.
         even = np.sort(np.argsort(np.abs(data.labels.mean(0) - 0.5), kind="stable")[:_MOST_LABELS])

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PAPER_TOKENS = {"170m": 15e9, "340m": 15e9, "400m": 15e9, "760m": 30e9, "1.3b": 100e9}
 """Tokens that the papers train the sizes on."""
 LLAMA_2_VOCABULARY = 32_000
+USABLE = 0.9
+"""Share of a device's memory that a plan fills."""
 
 
 @dataclass(frozen=True)
@@ -154,37 +156,59 @@ def _device_table() -> str:
 
 
 def _text(made: "Planned", model: "CausalLMConfig", budget: "Budget", device: "Device", options: PlanOptions) -> str:
+    parts = (
+        [f"{made.parameters:,} parameters: {model.depth} blocks of width {model.dim}, vocabulary {model.vocabulary:,}"],
+        _arithmetic(made),
+        _memory(made, budget, device),
+        _time(made, budget),
+        _assumed(made, device, options),
+    )
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def _arithmetic(made: "Planned") -> list[str]:
     from titans_seq.tables import align
 
-    flops = [["MFLOPs a token", "forward", "training"]]
+    rows = [["MFLOPs a token", "forward", "training"]]
     for part in ("matrices", "attention", "memory", "total"):
-        flops.append([part, *(f"{getattr(one, part) / 1e6:,.1f}" for one in (made.forward, made.training))])
+        rows.append([part, *(f"{getattr(one, part) / 1e6:,.1f}" for one in (made.forward, made.training))])
+    return [align(rows), "products alone, counted from the code; attention without the saving of a mask"]
+
+
+def _memory(made: "Planned", budget: "Budget", device: "Device") -> list[str]:
+    most = max(0, int((USABLE * device.memory - made.weights) // (made.saved / budget.rows)))
+    fits = "" if most >= budget.rows else f": TOO MUCH, take --rows {most}" if most else ": TOO MUCH for any segment"
+    return [
+        f"on each of {budget.devices} {device.about}, {budget.rows} segments of {budget.length:,} tokens at once:",
+        f"  weights, gradients, AdamW  {made.weights / 1e9:8.2f} GB, in float32, shared out by FSDP2",
+        f"  saved activations          {made.saved / 1e9:8.2f} GB, counted; fused kernels keep others",
+        f"  together                   {made.needed / 1e9:8.2f} GB of {device.memory / 1e9:.0f}{fits}",
+        f"  segments that would fit    {most:8,} into {USABLE:.0%} of it",
+        f"  state carried a row        {made.state / 1e6:8.2f} MB",
+    ]
+
+
+def _time(made: "Planned", budget: "Budget") -> list[str]:
     busy, launching = made.seconds
     bound = "the number of kernels" if launching > busy else "arithmetic"
     hours = budget.tokens / made.rate / 3600
-    most = int((device.memory * 0.9 - made.weights) // (made.saved / budget.rows))
-    lines = [
-        f"{made.parameters:,} parameters: {model.depth} blocks of width {model.dim}, vocabulary {model.vocabulary:,}",
-        "",
-        align(flops),
-        "products alone, counted from the code; attention without the saving of a mask",
-        "",
-        f"on each of {budget.devices} {device.about}, {budget.rows} segments of {budget.length:,} tokens at once:",
-        f"  weights, gradients, AdamW  {made.weights / 1e9:8.2f} GB  (float32, shared out by FSDP2)",
-        f"  saved activations          {made.saved / 1e9:8.2f} GB  (counted; fused kernels keep others)",
-        f"  together                   {made.needed / 1e9:8.2f} GB  of {device.memory / 1e9:.0f}"
-        + ("" if made.needed < 0.9 * device.memory else ": TOO MUCH"),
-        f"  at most {max(0, most)} segments fit into 90% of it" if most != budget.rows else "",
-        f"  state carried a row        {made.state / 1e6:8.2f} MB",
-        "",
-        f"estimate, not measured: {made.rate:,.0f} tokens a second; {budget.tokens / 1e9:,.4g} billion tokens take "
-        f"{hours:,.1f} hours, {hours * budget.devices:,.0f} device hours, {budget.tokens / budget.step:,.0f} steps",
+    return [
+        f"estimate, not measured: {made.rate:,.0f} tokens a second; {budget.tokens / 1e9:,.4g} billion tokens are "
+        f"{budget.tokens / budget.step:,.0f} steps and take {hours:,.1f} hours",
         f"  bound by {bound}: {busy:.3g} s of arithmetic and {launching:.3g} s of kernels for a batch of "
         f"{budget.rows * budget.length:,} tokens",
-        f"  assumed: {options.efficiency:.0%} of {device.half / 1e12:,.0f} TFLOP/s for products and attention, "
-        f"{options.memory_efficiency:.0%} for the memory, 5 us a kernel; communication left out",
-        "  the memory runs in fused kernels"
-        if made.unfused is None
-        else f"  the memory has no fused kernel ({made.unfused}) and runs chunk by chunk in PyTorch",
     ]
-    return "\n".join(line for number, line in enumerate(lines) if line or number in (1, 4, 11))
+
+
+def _assumed(made: "Planned", device: "Device", options: PlanOptions) -> list[str]:
+    from titans_seq.planning import Assumptions
+
+    fused = "the memory runs in fused kernels"
+    unfused = f"the memory has no fused kernel ({made.unfused}) and runs chunk by chunk in PyTorch"
+    half, single = (f"{peak / 1e12:,.0f}" for peak in (device.half, device.single))
+    return [
+        f"assumed: {options.efficiency:.0%} of {half} TFLOP/s (bfloat16) or {single} (float32) for products and "
+        f"attention, {options.memory_efficiency:.0%} for the memory, {Assumptions().call * 1e6:.0f} us a kernel; "
+        "communication is left out",
+        fused if made.unfused is None else unfused,
+    ]

@@ -143,13 +143,16 @@ class PretrainConfig:
             require_at_least(self, steps=1)
 
 
+_ROWS = {"170m": 4, "340m": 2, "400m": 2}
+
+
 def training_preset(model: str) -> PretrainConfig:
     """Return how a model is trained unless told otherwise, by the model's name; see `titans_seq.models.presets`.
 
     Tiny models have a rate of 1e-3 and at most 100 steps of warm-up. Others are trained as the paper's: segments of 4K
-    tokens, half a million tokens a step (4 segments a device at once), a rate of 4e-4 after a warm-up over a billion
-    tokens, bfloat16 products. The NeurIPS version has higher rates, 3e-3 for 170M to 7e-4 for 1.3B. State is carried,
-    but for a transformer, whose state would grow without end.
+    tokens, half a million tokens a step, of which as many are read at once as `titans plan` says fit into 80 GB, a rate
+    of 4e-4 after a warm-up over a billion tokens, bfloat16 products. The NeurIPS version has higher rates, 3e-3 for
+    170M to 7e-4 for 1.3B. State is carried, but for a transformer, whose state would grow without end.
 
     Example:
         >>> training_preset("mag-170m").batches.tokens, training_preset("tiny-transformer").batches.mode
@@ -159,8 +162,9 @@ def training_preset(model: str) -> PretrainConfig:
     mode: Mode = "random" if "transformer" in words else "carry"
     if "tiny" in words:
         return PretrainConfig(batches=BatchConfig(mode=mode))
+    rows = next((rows for size, rows in _ROWS.items() if size in words), 1)
     return PretrainConfig(
         optimiser=OptimiserConfig(lr=4e-4, warmup=1907),
-        batches=BatchConfig(length=4096, rows=4, tokens=524_288, mode=mode),
+        batches=BatchConfig(length=4096, rows=rows, tokens=524_288, mode=mode),
         precision="bf16-mixed",
     )

@@ -97,7 +97,7 @@ WHY_REFUSED = (
 
 
 def keeps_the_laws(rule: MemoryRule, position: int | None) -> None:
-    """Forward, state and every gradient against the definition; splits; causality; a state dict's round trip."""
+    """Forward, state and every gradient against the definition; splits; causality."""
     case = Case(rule, batch=1, length=3, heads=1, key_dim=4, value_dim=4, chunk_size=2)
     inputs, state = draw_inputs(case), draw_state(case, position)
     results = run(case, inputs, state, "chunked")
@@ -111,7 +111,6 @@ def keeps_the_laws(rule: MemoryRule, position: int | None) -> None:
         future = {name: None if x is None else torch.cat([x[:, :2], 0.9 * x[:, 2:]], 1) for name, x in inputs.items()}
         changed, y = scan(future, state, rule, 2)[0], scan(inputs, state, rule, 2)[0]
         assert torch.equal(changed[:, :2], y[:, :2]), "the future changes the past"
-        survives_a_state_dict(rule)
 
 
 def survives_a_state_dict(rule: MemoryRule) -> None:
@@ -132,7 +131,7 @@ def walk(
 ) -> tuple[int, int]:
     """Try every (or every so many-th) combination from one on; return how many ran and how many were refused.
 
-    They start in turn as new memories and within an open chunk.
+    They start in turn as new memories and within an open chunk; a layer of every third goes through a state dict.
     """
     torch.manual_seed(0)
     ran = refused = 0
@@ -146,6 +145,8 @@ def walk(
             continue
         try:
             keeps_the_laws(rule, 1 if (ran // 2) % 2 else None)
+            if ran % 3 == 0:
+                survives_a_state_dict(rule)
         except AssertionError as error:
             raise AssertionError(f"{rule}: {error}") from error
         ran += 1
@@ -166,14 +167,14 @@ PAIRS = list(itertools.product(ARCHITECTURES, ALGORITHMS))
 
 @pytest.mark.parametrize(("architecture", "algorithm"), PAIRS)
 def test_the_axes_in_every_pairing(architecture: str, algorithm: str) -> None:
-    """Each architecture and algorithm with each retention and read, and a bias that changes from one to the next.
+    """Each architecture and algorithm with each retention, and a bias that changes from one to the next.
 
-    Every fifth of 5 x 9 x 2 combinations is one for each retention and read; each pair begins with another, so that
-    together they meet every bias. The whole product is walked by the slow tests.
+    Every tenth of 5 x 9 x 2 combinations is one for each retention; each pair begins with another, so that one reads
+    after the write and the next at the chunk's start. The whole product is walked by the slow tests.
     """
-    first = PAIRS.index((architecture, algorithm)) % 5
-    ran, refused = walk(ARCHITECTURES[architecture], ALGORITHMS[algorithm], BIASES, RETENTIONS, first, every=5)
-    assert ran + refused == len(RETENTIONS) * len(READS)
+    first = PAIRS.index((architecture, algorithm)) % 10
+    ran, refused = walk(ARCHITECTURES[architecture], ALGORITHMS[algorithm], BIASES, RETENTIONS, first, every=10)
+    assert ran + refused == len(RETENTIONS)
     assert (refused > 0) == (refusals(architecture, algorithm) > 0)
 
 
@@ -195,16 +196,20 @@ def test_the_product_with_every_option(architecture: str, algorithm: str) -> Non
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES | MORE_ARCHITECTURES)
 def test_every_option_at_least_once(architecture: str) -> None:
-    """A thin sample of the product with every option, which runs whole with the slow tests."""
-    algorithms = list((ALGORITHMS | MORE_ALGORITHMS).values())
-    for number, algorithm in enumerate(algorithms):
-        walk(
-            (ARCHITECTURES | MORE_ARCHITECTURES)[architecture],
-            algorithm,
-            (BIASES + MORE_BIASES)[number % 3 :],
-            RETENTIONS + MORE_RETENTIONS,
-            every=37,
-        )
+    """A thin sample of the product with every option, which runs whole with the slow tests.
+
+    Each algorithm begins with another combination, so that the architecture meets every bias, and every retention with
+    either read.
+    """
+    biases, retentions = BIASES + MORE_BIASES, RETENTIONS + MORE_RETENTIONS
+    combinations, met = list(itertools.product(range(len(biases)), range(len(retentions)), READS)), set()
+    for number, algorithm in enumerate((ALGORITHMS | MORE_ALGORITHMS).values()):
+        first = 11 * number % 47
+        walk((ARCHITECTURES | MORE_ARCHITECTURES)[architecture], algorithm, biases, retentions, first, every=47)
+        if not isinstance(algorithm, ImplicitGradientDescent):  # which refuses nearly all
+            met |= set(combinations[first::47])
+    assert {bias for bias, _, _ in met} == set(range(len(biases)))
+    assert len({(retention, read) for _, retention, read in met}) == 2 * len(retentions)
 
 
 @pytest.mark.parametrize("retention", [NoRetention(), WeightDecay(), ChannelDecay(), LqNormalisation()])

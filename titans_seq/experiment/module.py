@@ -93,8 +93,10 @@ class FitModule(pl.LightningModule):
         bad = ~(norm.isfinite() & loss.isfinite())
         if self.trainer.world_size > 1:
             bad = self.trainer.strategy.reduce(bad.float(), reduce_op="sum") > 0
-        self.gradient_norm, self.lr = norm.item(), optimizer.param_groups[0]["lr"]
-        if not bad:
+        # One transfer from the device, which the optimiser's step waits for: a bad one must not be taken.
+        left_out, self.gradient_norm, loss = torch.stack((bad.double(), norm.double(), loss.double())).tolist()
+        self.lr = optimizer.param_groups[0]["lr"]
+        if not left_out:
             self._skipped_in_a_row = 0
             self._window.append(sums)
             return
@@ -104,7 +106,7 @@ class FitModule(pl.LightningModule):
         self._skipped_in_a_row += 1
         self.on_step_skipped()
         if self._skipped_in_a_row > self.tolerated:
-            raise UserError(self._describe_divergence(loss.item()))
+            raise UserError(self._describe_divergence(loss))
 
     def on_step_skipped(self) -> None:
         """Forget what a step that is left out may have broken."""

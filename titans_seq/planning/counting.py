@@ -148,8 +148,8 @@ class _Counter(TorchDispatchMode):
         self.known: dict[Any, _Tally] = {} if known is None else known
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        packet = func._overloadpacket
+        kwargs, packet = kwargs or {}, func._overloadpacket
+        out = func(*args, **kwargs)
         if packet in _OPERATORS:
             inner = self._inside(packet, args)
             self.tally.flops["memory"] += inner.arithmetic.total
@@ -157,9 +157,14 @@ class _Counter(TorchDispatchMode):
             self.tally.calls += inner.calls
             return out
         product = _IN_PLACE.get(packet, packet)
-        if product in flop_registry:
+        if product is torch.ops.aten.matmul:  # below automatic differentiation it comes as a whole
+            self.tally.flops["memory"] += 2 * out.numel() * args[0].shape[-1]
+        elif product is torch.ops.aten.convolution_backward:  # PyTorch's formula forgets the groups
+            gradient, _, weight, *_, wanted = args
+            self.tally.flops["matrices"] += 2 * gradient.numel() * weight[0].numel() * sum(wanted[:2])
+        elif product in flop_registry:
             part = self.part or ("memory" if product in _BATCHED else "matrices")
-            self.tally.flops[part] += flop_registry[product](*args, **(kwargs or {}), out_val=out)
+            self.tally.flops[part] += flop_registry[product](*args, **kwargs, out_val=out)
         self.tally.calls += not func._schema.name.startswith("prim") and not _is_view(func)
         return out
 

@@ -58,6 +58,17 @@ def test_a_forecast_that_is_too_low_keeps_its_median_and_widens():
     assert found.before < 0.4 < 0.6 < found.after
 
 
+def test_few_windows_widen_to_the_largest_past_error_and_hardly_narrow():
+    origins = _normal_origins(8, series=1)
+    errors = np.abs(np.concatenate([origin.actual for origin in origins]))
+    wide, narrow = (calibrate(origins, _spread(origins, width)) for width in (0.4, 4.0))
+    assert wide is not None
+    assert narrow is not None
+    # Eight windows: 80% of nine is the 90% of eight, which lies among the two largest errors of a step and its like.
+    assert wide.factors.min() ** (8.5 / 8) * 0.4 * 1.2816 > np.quantile(errors, 0.8)
+    assert narrow.factors.min() > 0.25 ** (8 / 18)
+
+
 def test_errors_of_one_cutoff_are_trusted_less():
     origins = _normal_origins(8)
     forecasts = _spread(origins, 0.5)

@@ -41,3 +41,7 @@ def test_other_labels_and_too_few_sequences():
         assert measured is not None
         assert not measured.belongs_to_both
     assert measure_strandedness(data.take(np.arange(20))) is None
+    # A class of three sequences is left out, and the others are measured as without it.
+    rare = replace(data, labels=np.where(np.arange(240) < 3, 1, 2 * data.labels), classes=("a", "rare", "z"))
+    assert measure_strandedness(rare) == measure_strandedness(rare.take(np.arange(3, 240)))
+    assert measure_strandedness(replace(data, labels=0 * data.labels)) is None

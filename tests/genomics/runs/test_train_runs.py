@@ -14,6 +14,7 @@ from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import LabelledSequences, Splits
 from genomics.tokens import KMers, Nucleotides
 from genomics.training.config import PretrainConfig, TrainConfig
+from genomics.training.defaults import completed
 from genomics.training.module import ClassifierModule
 from tests.genomics.small import encoder, labelled, records, splits
 from titans_seq.errors import UserError
@@ -65,7 +66,8 @@ def test_what_a_run_holds(tmp_path):
     assert saved["dna_classifier"]["tokenizer"] == {"kind": "nucleotides"}
     assert all(tensor.isfinite().all() for tensor in load_file(out / "model" / "weights.safetensors").values())
     run = read_config(out, TrainRun)
-    assert (run.classifier, run.training, run.classes, run.plan) == (MODEL, CONFIG, model.classes, plan)
+    whole = completed(CONFIG, DATA.train, MODEL.tokenizer)
+    assert (run.classifier, run.training, run.classes, run.plan) == (MODEL, whole, model.classes, plan)
     assert (run.data.path, run.data.sha256) == ("/data/promoters", fingerprint((DATA.train, DATA.validation)))
     assert {"python", "torch", "titans-seq", "biopython"} <= set(run.origin.versions)
     of_class = {"background": 24, "motif": 24}
