@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from titans_seq.borders import borders_of
 from titans_seq.layers.configured import Configured
 from titans_seq.layers.documents import (
     ReturnState,
     States,
-    borders_of,
     by_documents,
     laid_out,
     without_first,
@@ -216,7 +216,7 @@ class CausalAttention(Configured):
             return True
         if state is not None or cu_seqlens is None:
             return False
-        return max(b - a for a, b in itertools.pairwise(borders_of(x, cu_seqlens))) <= _BLOCK
+        return max(b - a for a, b in itertools.pairwise(borders_of(cu_seqlens, *x.shape[:2]))) <= _BLOCK
 
     def _together(
         self, x: Tensor, borders: Sequence[int], states: States, wanted: Sequence[int]

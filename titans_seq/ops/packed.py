@@ -141,8 +141,8 @@ def _stops(chunks: Sequence[int], kept: set[int]) -> list[int]:
     """Return the numbers of chunks after which a call ends: where documents do, unless it is cheaper to fill them up.
 
     Example:
-        >>> _stops([1, 2, 2, 30, 40], kept=set()), _stops([1, 2, 2, 30, 40], kept={0})
-        ([2, 30, 40], [1, 2, 30, 40])
+        >>> _stops([1, 2, 2, 30, 50], kept=set()), _stops([1, 2, 2, 30, 50], kept={0})
+        ([2, 30, 50], [1, 2, 30, 50])
     """
     ending, stops, filled = Counter(chunks), [], 0
     counts = sorted(set(chunks) - {0})
