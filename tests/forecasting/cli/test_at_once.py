@@ -141,7 +141,7 @@ def test_a_run_forecasts_and_takes_new_rows_in(
         (["predict", "DATA", "--id", "shop"], "add --horizon"),
         (["predict", "DATA", "--horizon", "0", "--id", "shop"], "at least 1"),
         (["predict", "DATA", *HORIZON, "--out", "f.txt"], "written as .csv or .parquet"),
-        (["predict", "DATA", *HORIZON, "--levels", "0.01"], "between"),
+        (["predict", "DATA", *HORIZON, "--levels", "1.5"], "between"),
         (["predict", "DATA", *HORIZON, "--weights", "nowhere"], "no saved model"),
         (["train", "DATA", "--out", "x"], "add --horizon"),
         (["train", "DATA", *HORIZON, "--out", "x", "--init", "pretrained", "--context", "9"], "give --init none"),

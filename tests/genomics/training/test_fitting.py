@@ -157,7 +157,7 @@ def test_a_strand_is_drawn_in_training_alone_and_prediction_reads_both(monkeypat
 
     monkeypatch.setattr(Encoder, "forward", noted)
     model = new(strands="augment")
-    fit(model, DATA.train, DATA.validation, CONFIG, hardware=CPU)
+    fit(model, DATA.train, DATA.validation, replace(CONFIG, mutations=0.0), hardware=CPU)
     encode = model.config.tokenizer.encode
     assert DATA.validation is not None
 
