@@ -33,12 +33,14 @@ def scan_of(rule: MemoryRule, length: int = T, seed: int = 0) -> Scan:
 def explicit(scan: Scan) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Loss and gradient norm of each token, and the learning weights' lengths after each, row by row, head by head."""
     rule, first = scan.rule, scan.rule.architecture.first_learning
+    assert scan.decay is not None
+    assert scan.momentum is not None
     losses, norms = torch.zeros(B, T, H).double(), torch.zeros(B, T, H).double()
     lengths = [torch.zeros(B, H).double() for _ in range(T + 1)]
     for b in range(B):
         for h in range(H):
             weights = [w[h].clone() for w in scan.state.weights]
-            past = [torch.zeros_like(w) for w in weights]
+            past, anchor = [torch.zeros_like(w) for w in weights], weights
             lengths[0][b, h] = math.sqrt(sum(float(w.square().sum()) for w in weights[first:]))
             for t in range(T):
                 if t % CHUNK == 0:
@@ -49,11 +51,11 @@ def explicit(scan: Scan) -> tuple[Tensor, Tensor, list[Tensor]]:
                 leaves = [w.clone().requires_grad_(layer >= first) for layer, w in enumerate(anchor)]
                 read = apply_memory(rule.architecture, leaves, scan.k[b, t, h])
                 loss = 0.5 * (read - scan.v[b, t, h]).square().sum()
-                loss.backward()
+                steps = torch.autograd.grad(loss, leaves[first:])
                 losses[b, t, h] = loss.detach()
-                norms[b, t, h] = math.sqrt(sum(float(w.grad.square().sum()) for w in leaves[first:]))
-                for layer in range(first, len(weights)):
-                    past[layer] = scan.momentum[b, t, h] * past[layer] - scan.lr[b, t, h] * leaves[layer].grad
+                norms[b, t, h] = math.sqrt(sum(float(step.square().sum()) for step in steps))
+                for layer, step in enumerate(steps, first):
+                    past[layer] = scan.momentum[b, t, h] * past[layer] - scan.lr[b, t, h] * step
                     weights[layer] = keep * weights[layer] + past[layer]
                 lengths[t + 1][b, h] = math.sqrt(sum(float(w.square().sum()) for w in weights[first:]))
     return losses, norms, lengths

@@ -1,3 +1,5 @@
+from typing import Any
+
 """Files as strangers bring them: what they mean, or what the message says."""
 
 import gzip
@@ -479,7 +481,7 @@ def test_many_columns_are_read_as_numbers_at_once(tmp_path):
 def test_further_ways_of_writing_dates(tmp_path, labels, name, dates):
     rows = "".join(f"{label},{number}.5\n" for number, label in enumerate(labels))
     data = load_series(write(tmp_path, f"{name},v\n{rows}"), FrameOptions(holes="fill-missing"))
-    found = data.items[0].index[~np.isnan(data.items[0].values[:, 0])]
+    found = np.array(data.items[0].index, object)[~np.isnan(data.items[0].values[:, 0])]
     assert [str(time)[:16].removesuffix(" 00:00") for time in found[:3]] == [
         one.removesuffix(" 00:00") for one in dates
     ]
@@ -489,8 +491,9 @@ def test_further_ways_of_writing_dates(tmp_path, labels, name, dates):
 def test_short_names_of_zones(tmp_path, short, offset):
     rows = "".join(f"2024-01-01 {hour:02}:00 {short},{hour}.5\n" for hour in range(9))
     data = load_series(write(tmp_path, f"time,v\n{rows}"))
-    assert data.items[0].index[0].utcoffset() == pd.Timedelta(hours=offset)
-    assert str(data.items[0].index[0])[:16] == "2024-01-01 00:00"
+    first: Any = data.items[0].index[0]
+    assert first.utcoffset() == pd.Timedelta(hours=offset)
+    assert str(first)[:16] == "2024-01-01 00:00"
 
 
 def test_clocks_that_change_by_their_short_names(tmp_path):

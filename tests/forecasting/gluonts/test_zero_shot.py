@@ -72,7 +72,7 @@ def test_it_is_saved_loaded_and_scored_by_gluonts(tmp_path: Path):
     assert 0 < scores["MASE[0.5]"].item() < 3
 
 
-@pytest.mark.parametrize("argument", [{"prediction_length": 0}, {"prediction_length": 3, "batch_size": 0}])
-def test_what_does_not_fit_is_refused(argument: dict[str, int]):
+@pytest.mark.parametrize(("steps", "together"), [(0, 1), (3, 0)])
+def test_what_does_not_fit_is_refused(steps: int, together: int):
     with pytest.raises(UserError, match="at least 1"):
-        ZeroShotPredictor(**argument)
+        ZeroShotPredictor(prediction_length=steps, batch_size=together)

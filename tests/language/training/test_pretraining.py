@@ -118,7 +118,11 @@ def test_packed_documents_are_read_as_if_each_were_alone(train, config):
     network, cut = CarryingLM(model), common_length(model)
     batches = list(training_stream(changed(config, batches={"length": 32}), train, cut=cut))
     read, going, state = [], [], None  # ids and logits of all, and those that the next batch goes on with
+    packed: tuple[torch.Tensor, ...] = ()
     for number, batch in enumerate(batches):
+        assert batch.cu_seqlens is not None
+        assert batch.fresh is not None
+        assert batch.goes_on is not None
         logits, state = network(batch, state)
         if number == 0:
             loss, _ = summed_loss(logits, batch.targets)
@@ -136,12 +140,14 @@ def test_packed_documents_are_read_as_if_each_were_alone(train, config):
         ids, logits = map(torch.cat, zip(*text, strict=True))
         assert_close(logits, model(ids.unsqueeze(0))[0][0], 1e-5)
     first = batches[0]
+    assert first.cu_seqlens is not None
     targets = first.targets.tensor_split(first.cu_seqlens[1:-1], 1)
-    losses = (
+    losses = [
         summed_loss(model(ids)[0], wanted)[0]
         for ids, wanted in zip(first.ids.tensor_split(first.cu_seqlens[1:-1], 1), targets, strict=True)
-    )
-    for ours, alone in zip(packed, torch.autograd.grad(sum(losses), list(model.parameters())), strict=True):
+    ]
+    one_by_one = torch.autograd.grad(torch.stack(losses).sum(), list(model.parameters()))
+    for ours, alone in zip(packed, one_by_one, strict=True):
         assert_close(ours, alone, 1e-5 * float(alone.abs().max().clamp(min=1)))
 
 
