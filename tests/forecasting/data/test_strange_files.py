@@ -1,10 +1,9 @@
-from typing import Any
-
 """Files as strangers bring them: what they mean, or what the message says."""
 
 import gzip
 import io
 import zipfile
+from typing import Any
 
 import numpy as np
 import pandas as pd
