@@ -46,7 +46,7 @@ test-slow: setup  ## run the tests that take long
 docs: $(VENV)/.installed-docs  ## build all pages as a site in build/site, without a network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-guides: setup  ## run the four guides, and see whether their pages show what they print
+guides: setup  ## run the guides and other documents, and see whether they print what they show
 	$(ONE_THREAD) $(BIN)/pytest -m slow tests/docs $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-docs-forecasting-genomics-harness-kernels-language-test-lint  ## check style, types, import directions and spelling

@@ -84,6 +84,7 @@ def test_both_modes_of_the_peer_are_measured_beside_ours():
         assert forward[side]["ours_times_tokens_per_cpu_s"] == pytest.approx(ratio)
 
 
+@pytest.mark.slow
 def test_the_operator_alone_is_measured_by_hand_and_by_autograd() -> None:
     alone = dataclasses.replace(TINY, dim=64, chunk=16, alone=True)
     rows = suites.recompute(alone, 512, Limits(), options=(None, 0))
@@ -96,7 +97,7 @@ def test_the_operator_alone_is_measured_by_hand_and_by_autograd() -> None:
 
 
 def test_calls_over_a_limit_say_which():
-    with Worker(TINY, Limits(bytes=10_000_000)) as worker:
+    with Worker(TINY, Limits(seconds=1e6, bytes=10_000_000)) as worker:
         with pytest.raises(Unmeasurable, match="needs more than 0.01 GB"):
             worker.measure("forward", 200_000)
         assert worker.measure("forward", 16).cpu_s > 0

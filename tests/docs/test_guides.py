@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,13 +50,18 @@ def run(document: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def marked(document: Path) -> Any:
+    """Mark all but the README as slow: `make guides` runs them."""
+    return pytest.param(document, id=document.name, marks=[] if document.name == "README.md" else [pytest.mark.slow])
+
+
 def with_python() -> list[Path]:
     """Return the documents that hold Python to run, but for the guides, which are made from scripts."""
     written = [document for document in DOCUMENTS if document.parent.name != "guides"]
     return [document for document in written if script_of(document.read_text(encoding="utf-8")).strip()]
 
 
-@pytest.mark.parametrize("document", with_python(), ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [marked(document) for document in with_python()])
 def test_a_document_runs_and_prints_what_it_shows(document: Path, tmp_path: Path) -> None:
     done = run(document, tmp_path)
     assert done.returncode == 0, f"{document.name}: {done.stderr}"
