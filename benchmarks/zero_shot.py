@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
-import tyro
 
 from benchmarks.provenance import provenance
+from benchmarks.rows_command import run_rows_command
 from forecasting.data import SeriesData
 from forecasting.data.tsf import read_tsf
 from forecasting.evaluation.origins import compare, cut_origins
@@ -263,18 +262,12 @@ def _relative(own: Mapping[str, tuple[float, float | None]], naive: Mapping[str,
 
 def main() -> int:
     """Run the command line."""
-    arguments = tyro.cli(Arguments, description=__doc__)
-    torch.set_num_threads(1)
-    try:
-        if arguments.table:
-            rows = read_rows(arguments.results)
-            print(table(rows, arguments.part), coverage_table(rows, arguments.part), sep="\n\n")
-            return 0
-        run(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    def tables(arguments: Arguments) -> str:
+        rows = read_rows(arguments.results)
+        return f"{table(rows, arguments.part)}\n\n{coverage_table(rows, arguments.part)}"
+
+    return run_rows_command(Arguments, __doc__, run, tables)
 
 
 if __name__ == "__main__":

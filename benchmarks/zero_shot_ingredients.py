@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import tyro
 
 from benchmarks.provenance import provenance
+from benchmarks.rows_command import run_rows_command
 from benchmarks.zero_shot import DATA, SEVEN, score_set
 from forecasting.evaluation.statistical import SeasonalNaive
 from forecasting.network.mixers import AttentionMixer, GRUMixer, IdentityMixer, MemoryMixer
@@ -31,7 +31,7 @@ from forecasting.zero_shot.forecaster import ZeroShotForecaster
 from forecasting.zero_shot.network import ZeroShotConfig, ZeroShotNetwork, default_mixer
 from forecasting.zero_shot.pretraining import held_out_loss, new_network, pretrain
 from forecasting.zero_shot.settings import BatchConfig, PretrainingConfig
-from titans_seq.errors import UserError, choose
+from titans_seq.errors import choose
 from titans_seq.experiment.rows import find_row, row_of
 from titans_seq.jsonl import read_rows
 from titans_seq.memory import MLPMemory, preset
@@ -238,17 +238,7 @@ def _spread(values: Sequence[float]) -> str:
 
 def main() -> int:
     """Run the command line."""
-    arguments = tyro.cli(Arguments, description=__doc__)
-    torch.set_num_threads(1)
-    try:
-        if arguments.table:
-            print(table(read_rows(arguments.results)))
-            return 0
-        run(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_rows_command(Arguments, __doc__, run, lambda given: table(read_rows(given.results)))
 
 
 if __name__ == "__main__":

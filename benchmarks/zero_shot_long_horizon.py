@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import tyro
 from torch import Tensor
 
 from benchmarks.provenance import provenance
+from benchmarks.rows_command import run_rows_command
 from forecasting.benchmark.datasets import find_benchmark, load_benchmark
 from forecasting.benchmark.protocol import evaluate_windows, long_horizon_split
 from forecasting.windows.cutting import WindowBatch
@@ -28,7 +28,6 @@ from forecasting.zero_shot.network import ZeroShotNetwork
 from forecasting.zero_shot.saving import SHIPPED, load_network
 from forecasting.zero_shot.seasons import periods_of
 from titans_seq.checkpoint import WEIGHTS
-from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import model_folder
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.rows import row_of
@@ -117,17 +116,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def main() -> int:
     """Run the command line."""
-    arguments = tyro.cli(Arguments, description=__doc__)
-    torch.set_num_threads(1)
-    try:
-        if arguments.table:
-            print(table(read_rows(arguments.results)))
-            return 0
-        run(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_rows_command(Arguments, __doc__, run, lambda given: table(read_rows(given.results)))
 
 
 if __name__ == "__main__":

@@ -303,7 +303,9 @@ class ZeroShotModel:
         columns = [table[one.name] for one in fields(Scores)]
         ranks = [merit(Scores(*row)) for row in zip(*columns, strict=True)]
         name = str(table["model"].iloc[int(np.argmin(ranks))])
-        methods: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()} | _longer_seasons(data)
+        # Whatever stands in the table, though the series to forecast be shorter than those of the training.
+        methods: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()}
+        methods |= {f"seasonal naive {period}": SeasonalNaive(period) for period in periods_of(data.freq)}
         methods |= {method: Statistical(method) for method in STATISTICS}
         return name, methods.get(name, self), table, ()
 

@@ -88,7 +88,10 @@ class PretrainingModule(FitModule):
         """Return the loss of a batch."""
         loss, count = self._loss(batch)
         self.note_loss(loss * count, count)
-        return loss
+        if self.trainer.world_size == 1:
+            return loss
+        # Processes wait for the gradients of all parameters, and a batch is of one resolution alone.
+        return loss + 0.0 * torch.stack([weight.sum() for weight in self.network.parameters()]).sum()
 
     def on_validation_epoch_start(self) -> None:
         """Forget the sums of the validation before."""

@@ -16,14 +16,17 @@ OPTIONS = [
 
 
 def train(data: Path, out: Path, repository: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return titans(data.parent, repository, "train", str(data), "--horizon", "4", *options, "--out", str(out))
+
+
+def titans(folder: Path, repository: Path, *options: str) -> subprocess.CompletedProcess[str]:
     # The processes run the same command again, which needs a file.
-    script = data.parent / "titans.py"
+    script = folder / "titans.py"
     script.write_text("import sys\nfrom titans_seq.cli import main\nsys.exit(main())\n")
-    command = ["forecast", "train", data, "--horizon", "4", "--accelerator", "cpu", "--progress", "none", *options]
     environment = {"PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
     return subprocess.run(
-        [sys.executable, script, *command, "--out", out],
-        cwd=data.parent,
+        [sys.executable, script, "forecast", *options, "--accelerator", "cpu", "--progress", "none"],
+        cwd=folder,
         env=environment,
         timeout=500,
         capture_output=True,
@@ -53,3 +56,18 @@ def test_parameters_are_not_shared_out(tmp_path: Path, repository: Path) -> None
     done = train(data, tmp_path / "run", repository, *OPTIONS, "--strategy", "fsdp")
     assert done.returncode == 2
     assert "use --strategy ddp" in done.stderr
+
+
+@pytest.mark.slow
+def test_batches_of_one_resolution_train_in_two_processes(tmp_path: Path, repository: Path) -> None:
+    run = tmp_path / "p"
+    small = ("network.width=8", "training.batches.tokens=128", "training.validation_pools=1")
+    settings = [option for change in small for option in ("--set", change)]
+    made = titans(tmp_path, repository, "pretrain", "--out", str(run), "--steps", "4", "--devices", "2", *settings)
+    assert made.returncode == 0, made.stderr[-3000:]
+    data = tmp_path / "a.csv"
+    days = pd.date_range("2024-01-01", periods=60, freq="D")
+    pd.DataFrame({"day": days, "v": np.sin(np.arange(60.0))}).to_csv(data, index=False)
+    tuned = train(data, tmp_path / "t", repository, "--init", str(run), "--steps", "3", "--devices", "2")
+    assert tuned.returncode == 0, tuned.stderr[-3000:]
+    assert (tmp_path / "t" / "model").is_dir()

@@ -117,6 +117,10 @@ def test_a_fine_tuned_model_is_not_judged_by_what_it_has_seen(fitted) -> None:
     assert name == "seasonal naive"
     assert isinstance(forecaster, SeasonalNaive)
     assert "zero-shot" not in set(table["model"])
+    # The year before was best where the model was trained; these sixty days are forecast by it too, as is said.
+    yearly = better.replace({"model": {"seasonal naive": "seasonal naive 365"}})
+    name, forecaster, _, _ = replace(model, scores=yearly).best(from_frame(frame()), 7)
+    assert (name, forecaster) == ("seasonal naive 365", SeasonalNaive(365))
 
 
 def test_a_model_that_has_seen_nothing_may_be_judged_by_the_past(model) -> None:
