@@ -35,7 +35,8 @@ class Pretrain:
     weights: tuple[float, ...] = ()
     """Share of the tokens of each folder of a mixture, in any unit; by size if not given."""
     preset: Maybe[str] = None
-    """VARIANT-SIZE: mac (taken if not given), mag, mal, lmm, window, transformer; tiny (likewise), 170m, ..., 1.3b."""
+    """VARIANT-SIZE: mac (taken if not given), mag, mal, lmm, window, transformer; tiny (likewise), 170m, ..., 1.3b.
+    With -recall behind it, the memory looks up what followed tokens like the present one."""
     init: Maybe[Path] = None
     """Begin with the model of another run: fine-tuning, or continued pretraining."""
     gates: Literal["sigmoid", "hard"] = "sigmoid"
