@@ -15,6 +15,9 @@ is VARIANT, VARIANT:RULE, or either with `-no-memory` behind: the same model, pa
 learns. `hybrid` is blocks of memory alone and as the last one of each four (of all, if there are fewer) one of window
 attention. The `transformer`, with attention to everything, is the ceiling; it is trained on segments as long as a
 stream. A trained model with a memory is scored once more with its memory shut: nothing is written or forgotten.
+
+A name may have one of these behind: `+ahead`, values are stored under the key of the token before; `+zero`, a memory
+says nothing at first; `+foreign`, half of the documents of training begin with the state that another left.
 """
 
 import functools
@@ -50,7 +53,7 @@ from titans_seq.errors import UserError, choose
 from titans_seq.experiment.rows import find_row, row_of
 from titans_seq.experiment.settings import OptimiserConfig
 from titans_seq.jsonl import read_rows
-from titans_seq.layers import AttentionConfig, NeuralMemory, NeuralMemoryConfig
+from titans_seq.layers import AttentionConfig, FusionName, NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import PRESETS, LinearMemory, preset
 from titans_seq.models import CausalLMConfig, count_parameters, sized
 from titans_seq.training.writes import shut_memories
@@ -64,6 +67,7 @@ HEADS = 4
 RULE = "titans_linear"
 RULES = (RULE, "titans", "gated_deltanet", "deltanet")
 VARIANTS = ("mag", "mal", "mac", "lmm", "hybrid")
+OPTIONS = ("+ahead", "+zero", "+foreign")
 MODELS = (
     "window",
     "transformer",
@@ -146,7 +150,8 @@ def model_config(name: str, vocabulary: int, shape: Shape = Shape()) -> CausalLM
     Raises:
         UserError: if there is none of that name, or it cannot have so few parameters.
     """
-    variant, _, rule = name.removesuffix(NO_MEMORY).partition(":")
+    plain, option = _parts(name)
+    variant, _, rule = plain.partition(":")
     choose(variant, ("window", "transformer", *VARIANTS), "model")
     choose(rule or RULE, PRESETS, "rule")
     rule_ = preset(rule or RULE)
@@ -157,14 +162,17 @@ def model_config(name: str, vocabulary: int, shape: Shape = Shape()) -> CausalLM
         gates=replace(RECALL_GATES, max_step=shape.max_step),
         # What a carried memory was trained to know is forgotten with all else, but for a learned matrix beside it.
         slow_weights=isinstance(rule_.architecture, LinearMemory),
+        values_ahead=option == "+ahead",
+        zero_output=option == "+zero" and variant not in ("mag", "mac"),
     )
+    fusion: FusionName = "sum" if option == "+zero" else "mix"
     near = AttentionConfig(HEADS, shape.window)
     blocks: dict[str, tuple[BlockConfig, ...]] = {
         "window": (AttentionBlockConfig(near),),
         "transformer": (AttentionBlockConfig(AttentionConfig(HEADS, window=None)),),
-        "mag": (MAGConfig(near, memory),),
+        "mag": (MAGConfig(near, memory, fusion),),
         "mal": (MALConfig(memory, near),),
-        "mac": (MACConfig(memory, HEADS, shape.window),),
+        "mac": (MACConfig(memory, HEADS, shape.window, fusion=fusion),),
         "lmm": (LMMConfig(memory),),
         "hybrid": (LMMConfig(memory),) * (min(4, shape.depth) - 1) + (AttentionBlockConfig(near),),
     }
@@ -177,6 +185,12 @@ def model_config(name: str, vocabulary: int, shape: Shape = Shape()) -> CausalLM
         raise UserError(f"{name}: {error}") from error
 
 
+def _parts(name: str) -> tuple[str, str | None]:
+    """A model without `-no-memory` and option, and its option."""
+    plain, plus, option = name.removesuffix(NO_MEMORY).partition("+")
+    return plain, choose(plus + option, OPTIONS, "option") if plus else None
+
+
 def training_config(name: str, seed: int, arguments: Arguments) -> PretrainConfig:
     """Return how a model is trained: the transformer on segments as long as a stream, the others with state carried."""
     whole, training = name == "transformer", arguments.training
@@ -185,7 +199,12 @@ def training_config(name: str, seed: int, arguments: Arguments) -> PretrainConfi
     return PretrainConfig(
         steps=max(1, training.tokens // batch),
         optimiser=OptimiserConfig(lr=training.lr, warmup=min(100, training.tokens // batch // 10)),
-        batches=BatchConfig(length=length, tokens=batch, mode="random" if whole else "carry"),
+        batches=BatchConfig(
+            length=length,
+            tokens=batch,
+            mode="random" if whole else "carry",
+            foreign_starts=0.5 if _parts(name)[1] == "+foreign" else 0.0,
+        ),
         records=RecordConfig(validate_every=10**9, checkpoint_every=100, keep=1),
         seed=seed,
     )

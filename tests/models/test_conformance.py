@@ -115,6 +115,7 @@ MODULES |= {
     "attention_window_1": lambda: CausalAttention(replace(SEEN, window=1, rope_base=0), DIM),
     "mag": lambda: MemoryAsGate(MAGConfig(SEEN, replace(PLAIN, persistent_tokens=2)), DIM),
     "mag_product": lambda: MemoryAsGate(MAGConfig(SEEN, PLAIN, fusion="product"), DIM),
+    "mag_sum": lambda: MemoryAsGate(MAGConfig(SEEN, PLAIN, fusion="sum"), DIM),
     "mal": lambda: MALConfig(PLAIN, SEEN).build(DIM),
     "mac": lambda: MemoryAsContext(MACConfig(PLAIN, heads=2, segment=6, persistent_tokens=2), DIM),
     "mac_slow_weights": lambda: MemoryAsContext(MACConfig(replace(PLAIN, slow_weights=True), 2, segment=6), DIM),

@@ -31,7 +31,8 @@ class NeuralMemoryConfig:
             what came next after tokens like it. The write waits for that next token: nothing looks ahead. Not from the
             paper.
         zero_output: whether the last projection starts at zero, so that a memory added to a trained model changes
-            nothing at first. Not where a norm reads the memory alone (MAG's and MAC's fusion), which zeros stop.
+            nothing at first. Not where a norm reads the memory alone (MAG's and MAC's fusion), which zeros stop: there
+            `fusion="sum"` does it.
         backend: which implementation runs, see `titans_seq.ops.explain_backend`.
     """
 
