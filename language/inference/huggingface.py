@@ -145,13 +145,16 @@ def _of_bytes(library: Any) -> Any:
 
 
 def _of_pieces(library: Any, content: bytes) -> Any:
-    """What transformers makes of a SentencePiece model, byte-pair or unigram."""
+    """What transformers makes of a SentencePiece model of byte pairs."""
     load_optional("google.protobuf", "a SentencePiece model in a Hugging Face folder", extra="hf")
     description = load_optional("sentencepiece.sentencepiece_model_pb2", "a SentencePiece model").ModelProto()
     description.ParseFromString(content)
-    pieces = [(piece.piece, piece.score) for piece in description.pieces]
-    unigram = description.trainer_spec.model_type == description.trainer_spec.UNIGRAM
-    vocabulary = pieces if unigram else {piece: number for number, (piece, _) in enumerate(pieces)}
+    if description.trainer_spec.model_type != description.trainer_spec.BPE:
+        raise UserError(
+            "a SentencePiece model that is not of type bpe reads '</s>' in a text as its end in transformers: use "
+            "the run with titans lm, or train on bytes, a tokenizer.json or a SentencePiece model of type bpe"
+        )
+    vocabulary = {piece.piece: number for number, piece in enumerate(description.pieces)}
     converter = load_optional("transformers.convert_slow_tokenizer", "a Hugging Face folder", extra="hf").SpmConverter
     made = converter.build_tokenizer_from_spm_proto(description, vocabulary)
     control = [piece.piece for piece in description.pieces if piece.type == piece.CONTROL]

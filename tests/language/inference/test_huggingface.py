@@ -107,19 +107,28 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
             main(["export", *arguments])
 
 
-@pytest.mark.parametrize("options", [{}, {"model_type": "unigram", "vocab_size": 290}, {"eos_id": -1}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"eos_id": -1}], ids=str)
 def test_a_sentencepiece_model_gives_the_same_tokens_there_and_back(tmp_path: Path, options: dict[str, Any]) -> None:
     pytest.importorskip("google.protobuf", reason="needs protobuf: pip install 'titans-seq[hf]'")
     made = load_tokenizer(train_pieces(tmp_path / "tokenizer.model", **options))
     run = save_run(tmp_path / "run", small(tokenizer=made, dtype=torch.float32))
     assert main(["export", str(run)]) == 0
     there = transformers.AutoTokenizer.from_pretrained(run / "hf")
-    for text in (TEXT, " to be  or\n not</s> <s>", *(" ".join(CORPUS[:2])).split(" ")):
+    for text in (TEXT, " to be  or\n not</s> <s><0x41><unk>", *(" ".join(CORPUS[:2])).split(" ")):
         ids = there(text).input_ids
         assert ids == [made.end_of_document, *made.encode(text)]
         assert there.decode(ids, skip_special_tokens=True) == made.decode(made.encode(text))
     assert main(["export", str(run / "hf"), "--to", "titans", "--out", str(tmp_path / "back")]) == 0
     assert open_model(tmp_path / "back", "cpu").tokenizer.info == made.info
+
+
+def test_a_unigram_model_is_refused_by_name(tmp_path: Path) -> None:
+    pytest.importorskip("google.protobuf", reason="needs protobuf: pip install 'titans-seq[hf]'")
+    made = load_tokenizer(train_pieces(tmp_path / "tokenizer.model", model_type="unigram", vocab_size=284))
+    run = save_run(tmp_path / "run", small(tokenizer=made, dtype=torch.float32))
+    with pytest.raises(UserError, match="not of type bpe .* use the run with titans lm, or train on bytes"):
+        main(["export", str(run)])
+    assert not (run / "hf").exists()
 
 
 def test_what_a_sentencepiece_model_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
