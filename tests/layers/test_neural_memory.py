@@ -170,6 +170,7 @@ def test_a_silent_input_has_finite_gradients() -> None:
     ("changes", "message"),
     [
         ({"heads": 0}, "heads must be at least 1, got 0"),
+        ({"rule": "moneta"}, "rule must be a MemoryRule, got 'moneta': take titans_seq.memory.preset('moneta')"),
         ({"chunk_size": 0}, "chunk_size must be at least 1, got 0"),
         ({"convolution": -1}, "convolution must be at least 0, got -1"),
         ({"persistent_tokens": -1}, "persistent_tokens must be at least 0, got -1"),

@@ -49,6 +49,9 @@ class NeuralMemoryConfig:
     backend: Backend = "auto"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.rule, MemoryRule):
+            name = self.rule if isinstance(self.rule, str) else "titans"
+            raise ValueError(f"rule must be a MemoryRule, got {self.rule!r}: take titans_seq.memory.preset({name!r})")
         for name, least in (("heads", 1), ("chunk_size", 1), ("convolution", 0), ("persistent_tokens", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
