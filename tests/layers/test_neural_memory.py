@@ -185,7 +185,7 @@ def test_configuration_messages(changes: dict[str, Any], message: str) -> None:
         NeuralMemory(replace(CONFIG, **changes), 8)
 
 
-@pytest.mark.parametrize("shape", [(2, 0, 8), (2, 3, 7), (3, 8), (2, 1, 3, 8)])
+@pytest.mark.parametrize("shape", [(2, 0, 8), (0, 2, 8), (2, 3, 7), (3, 8), (2, 1, 3, 8)])
 def test_input_messages(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=re.escape(f"expected [B, T >= 1, 8], got {shape}")):
         NeuralMemory(CONFIG, 8)(torch.zeros(shape))

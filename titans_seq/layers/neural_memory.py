@@ -114,7 +114,7 @@ class NeuralMemory(Configured):
         Raises:
             ValueError: if x is empty or of another width, or the state is of another batch, dtype or model.
         """
-        if x.dim() != 3 or x.shape[1] == 0 or x.shape[2] != self.dim:
+        if x.dim() != 3 or 0 in x.shape[:2] or x.shape[2] != self.dim:
             raise ValueError(f"expected [B, T >= 1, {self.dim}], got {tuple(x.shape)}")
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
