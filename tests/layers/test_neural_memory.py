@@ -337,3 +337,14 @@ def test_inner_steps_are_scaled_while_training_begins() -> None:
     assert "gates.share" not in layer.state_dict()
     with pytest.raises(ValueError, match="must be at least 0, got -1"):
         scale_inner_steps(layer, -1)
+
+
+def test_layers_run_together_by_vmap_over_their_parameters() -> None:
+    layers, x = [NeuralMemory(CONFIG, 8) for _ in range(2)], torch.randn(2, 7, 8)
+    parameters, buffers = torch.func.stack_module_state(layers)  # type: ignore[arg-type]
+
+    def read(*weights: dict[str, Any]) -> torch.Tensor:
+        return torch.func.functional_call(layers[0], weights, (x,))[0]
+
+    for y, layer in zip(torch.func.vmap(read)(parameters, buffers), layers, strict=True):
+        assert_close(y, layer(x)[0], 1e-5)
