@@ -4,20 +4,20 @@
     python -m benchmarks.long_text_recall --corpora code --models window mag mag-no-memory lmm:gated_deltanet --time 120
     python -m benchmarks.long_text_recall --table                  # the tables of the rows that are there
 
-    # a small setting, some two minutes a run on a core of its own
-    python -m benchmarks.long_text_recall --corpora code --models window mag hybrid mag-no-memory --seeds 0 \\
-        --parameters 400000 --dim 64 --depth 2 --window 32 --vocabulary 1024 --corpus-bytes 3000000 --stream 4096 \\
-        --tokens 500000 --batch-tokens 4096 --length 256 --lr 4e-3 --test-tokens 60000 --work runs/small_recall
+    # a small setting, two to five minutes a run on a core of its own
+    python -m benchmarks.long_text_recall --corpora code --models window mag-no-memory mag mag+ahead \\
+        --parameters 400000 --dim 64 --depth 2 --heads 2 --head-dim 64 --window 32 --chunk 4 --max-step 2 \\
+        --vocabulary 1024 --corpus-bytes 3000000 --stream 4096 --tokens 1000000 --batch-tokens 1024 --length 256 \\
+        --lr 3e-3 --test-tokens 60000 --work runs/small_recall
 
 Models of the same size read the same number of tokens of WikiText's articles, books or Python code, state carried
 through long streams, and are scored on other streams, every token, from the start of each with state carried. A model
 is VARIANT, VARIANT:RULE, or either with `-no-memory` behind: the same model, parameter by parameter, whose memory never
-learns. `hybrid` is blocks of memory alone and as the last one of each four (of all, if there are fewer) one of window
-attention. The `transformer`, with attention to everything, is the ceiling; it is trained on segments as long as a
-stream. A trained model with a memory is scored once more with its memory shut: nothing is written or forgotten.
-
-A name may have one of these behind: `+ahead`, values are stored under the key of the token before; `+zero`, a memory
-says nothing at first; `+foreign`, half of the documents of training begin with the state that another left.
+learns. With `+ahead` behind VARIANT each value is stored under the key of the token before it, and nothing is convolved
+(`NeuralMemoryConfig.values_ahead`). `hybrid` is blocks of memory alone and as the last one of each four (of all, if
+there are fewer) one of window attention. The `transformer`, with attention to everything, is the ceiling; it is trained
+on segments as long as a stream. A trained model with a memory is scored once more with its memory shut: nothing is
+written or forgotten.
 """
 
 import functools
@@ -53,7 +53,7 @@ from titans_seq.errors import UserError, choose
 from titans_seq.experiment.rows import find_row, row_of
 from titans_seq.experiment.settings import OptimiserConfig
 from titans_seq.jsonl import read_rows
-from titans_seq.layers import AttentionConfig, FusionName, NeuralMemory, NeuralMemoryConfig
+from titans_seq.layers import AttentionConfig, NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import PRESETS, LinearMemory, preset
 from titans_seq.models import CausalLMConfig, count_parameters, sized
 from titans_seq.training.writes import shut_memories
@@ -63,16 +63,18 @@ RESULTS = HERE / "results" / "long_text_recall.jsonl"
 DATA = HERE.parents[1] / "shared" / "data" / "text"
 WORK = HERE.parent / "runs" / "long_text_recall"
 
-HEADS = 4
+AHEAD = "+ahead"
 RULE = "titans_linear"
 RULES = (RULE, "titans", "gated_deltanet", "deltanet")
+DECAY_BIAS = -2.99
+"""Start of the decay's gate, a hard sigmoid: a token forgets 0.2%, and the gate can still shut."""
 VARIANTS = ("mag", "mal", "mac", "lmm", "hybrid")
-OPTIONS = ("+ahead", "+zero", "+foreign")
 MODELS = (
     "window",
     "transformer",
     *VARIANTS,
     *(f"{name}{NO_MEMORY}" for name in VARIANTS),
+    *(f"{name}{AHEAD}" for name in ("mag", "mal", "lmm", "hybrid")),
     *(f"{name}:{rule}" for name in ("lmm", "mag") for rule in RULES[1:]),
 )
 
@@ -85,6 +87,8 @@ class Shape:
         parameters: of each, about.
         dim: width.
         depth: blocks.
+        heads: of attention and memories.
+        head_dim: width of a memory's keys and values; None for the width over the heads.
         window: tokens that attention sees.
         chunk: tokens of a memory's chunk.
         max_step: of a memory's gates. Above 2 a memory diverges where a chunk is one token over and over, as in rows of
@@ -95,6 +99,8 @@ class Shape:
     parameters: int = 3_000_000
     dim: int = 160
     depth: int = 4
+    heads: int = 4
+    head_dim: int | None = None
     window: int = 128
     chunk: int = 16
     max_step: float = 1.0
@@ -150,29 +156,29 @@ def model_config(name: str, vocabulary: int, shape: Shape = Shape()) -> CausalLM
     Raises:
         UserError: if there is none of that name, or it cannot have so few parameters.
     """
-    plain, option = _parts(name)
-    variant, _, rule = plain.partition(":")
-    choose(variant, ("window", "transformer", *VARIANTS), "model")
+    variant, _, rule = name.removesuffix(NO_MEMORY).partition(":")
+    ahead, variant = variant.endswith(AHEAD), variant.removesuffix(AHEAD)
+    choose(variant, VARIANTS if ahead or rule else ("window", "transformer", *VARIANTS), "model")
     choose(rule or RULE, PRESETS, "rule")
     rule_ = preset(rule or RULE)
     memory = NeuralMemoryConfig(
-        HEADS,
-        chunk_size=shape.chunk,
-        rule=rule_,
-        gates=replace(RECALL_GATES, max_step=shape.max_step),
+        shape.heads,
+        shape.head_dim,
+        shape.chunk,
+        rule_,
+        replace(RECALL_GATES, max_step=shape.max_step, decay_bias=DECAY_BIAS),
         # What a carried memory was trained to know is forgotten with all else, but for a learned matrix beside it.
         slow_weights=isinstance(rule_.architecture, LinearMemory),
-        values_ahead=option == "+ahead",
-        zero_output=option == "+zero" and variant not in ("mag", "mac"),
     )
-    fusion: FusionName = "sum" if option == "+zero" else "mix"
-    near = AttentionConfig(HEADS, shape.window)
+    if ahead:
+        memory = replace(memory, values_ahead=True, convolution=0)
+    near = AttentionConfig(shape.heads, shape.window)
     blocks: dict[str, tuple[BlockConfig, ...]] = {
         "window": (AttentionBlockConfig(near),),
-        "transformer": (AttentionBlockConfig(AttentionConfig(HEADS, window=None)),),
-        "mag": (MAGConfig(near, memory, fusion),),
+        "transformer": (AttentionBlockConfig(AttentionConfig(shape.heads, window=None)),),
+        "mag": (MAGConfig(near, memory),),
         "mal": (MALConfig(memory, near),),
-        "mac": (MACConfig(memory, HEADS, shape.window, fusion=fusion),),
+        "mac": (MACConfig(memory, shape.heads, shape.window),),
         "lmm": (LMMConfig(memory),),
         "hybrid": (LMMConfig(memory),) * (min(4, shape.depth) - 1) + (AttentionBlockConfig(near),),
     }
@@ -185,12 +191,6 @@ def model_config(name: str, vocabulary: int, shape: Shape = Shape()) -> CausalLM
         raise UserError(f"{name}: {error}") from error
 
 
-def _parts(name: str) -> tuple[str, str | None]:
-    """A model without `-no-memory` and option, and its option."""
-    plain, plus, option = name.removesuffix(NO_MEMORY).partition("+")
-    return plain, choose(plus + option, OPTIONS, "option") if plus else None
-
-
 def training_config(name: str, seed: int, arguments: Arguments) -> PretrainConfig:
     """Return how a model is trained: the transformer on segments as long as a stream, the others with state carried."""
     whole, training = name == "transformer", arguments.training
@@ -199,12 +199,7 @@ def training_config(name: str, seed: int, arguments: Arguments) -> PretrainConfi
     return PretrainConfig(
         steps=max(1, training.tokens // batch),
         optimiser=OptimiserConfig(lr=training.lr, warmup=min(100, training.tokens // batch // 10)),
-        batches=BatchConfig(
-            length=length,
-            tokens=batch,
-            mode="random" if whole else "carry",
-            foreign_starts=0.5 if _parts(name)[1] == "+foreign" else 0.0,
-        ),
+        batches=BatchConfig(length=length, tokens=batch, mode="random" if whole else "carry"),
         records=RecordConfig(validate_every=10**9, checkpoint_every=100, keep=1),
         seed=seed,
     )

@@ -71,10 +71,6 @@ def test_what_has_a_row_is_not_run_again(arguments: Arguments, capsys: pytest.Ca
 def test_all_models_are_of_a_size() -> None:
     for name in long_text_recall.MODELS:
         assert count_parameters(model_config(name, 4096)) == pytest.approx(3_000_000, rel=0.005)
-    for name in ("mag+zero", "mac+zero", "mal+zero", "lmm:gated_deltanet+ahead", "mag+foreign-no-memory"):
-        assert count_parameters(model_config(name, 4096)) == pytest.approx(3_000_000, rel=0.005)
-    with pytest.raises(UserError, match=r"option '\+zer'.*\+zero"):
-        model_config("mag+zer", 300)
     with pytest.raises(UserError, match="model 'magg'"):
         model_config("magg", 300)
     with pytest.raises(UserError, match="rule 'titan'"):
