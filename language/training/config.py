@@ -18,8 +18,8 @@ class BatchConfig:
 
     Attributes:
         length: Tokens of a segment, at least 1; back-propagation ends at its start.
-        rows: Segments that a device reads at once, at least 1; all of a step's if not given. Fewer take less memory, and
-            read the text in another order.
+        rows: Segments that a device reads at once, at least 1; all of a step's if not given. Fewer take less memory,
+            and read the text in another order.
         tokens: Tokens of an optimiser step, over all devices: a multiple of rows * length * devices, whose multiplier
             is how many batches are accumulated.
         mode: Read documents through and carry state from segment to segment, or read segments from anywhere.
