@@ -27,7 +27,7 @@ installed: run pip install 'titans-seq[language]'
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        if error.name != package:
+        if error.name is None or not f"{package}.".startswith(f"{error.name}."):
             raise
         raise UserError(
             f"{purpose} needs the package '{package}', which is not installed: run pip install 'titans-seq[{extra}]'"

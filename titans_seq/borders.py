@@ -10,12 +10,12 @@ def borders_of(cu_seqlens: Tensor, rows: int, length: int) -> list[int]:
     """Return the borders of packed documents.
 
     Args:
-        cu_seqlens: `[documents + 1]`, from 0 to the number of tokens; read on the host.
+        cu_seqlens: whole numbers `[documents + 1]`, from 0 to the number of tokens; read on the host.
         rows: of what they cut.
         length: tokens of a row.
 
     Raises:
-        ValueError: if there is more than one row, or the borders do not rise from 0 to its length.
+        ValueError: if there is more than one row, or the borders are not whole numbers that rise from 0 to its length.
 
     Example:
         >>> borders_of(torch.tensor([0, 2, 2, 5]), rows=1, length=5)
@@ -25,6 +25,10 @@ def borders_of(cu_seqlens: Tensor, rows: int, length: int) -> list[int]:
         raise ValueError(
             f"packed documents lie behind each other in one row, [1, N, ...], got {rows} rows: lay them end to end "
             f"with x.flatten(0, 1).unsqueeze(0)"
+        )
+    if cu_seqlens.is_floating_point():
+        raise ValueError(
+            f"cu_seqlens must be whole numbers, got {cu_seqlens.dtype}: convert them with cu_seqlens.long()"
         )
     borders = cu_seqlens.tolist()
     rising = cu_seqlens.dim() == 1 and all(a <= b for a, b in zip(borders, borders[1:], strict=False))

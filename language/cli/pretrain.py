@@ -59,9 +59,11 @@ def pretrain(options: Pretrain) -> None:
     from titans_seq.experiment.history import LOG, History, describe
     from titans_seq.experiment.lightning_tools import is_first_process
 
+    from ..runs.config import RUNS
     from ..runs.runs import pretrain_run, resume_run
 
     run = options.run
+    before = History.read(run.out / LOG) if run.resume and RUNS.is_finished(run.out) else None
     shared = {"hardware": options.hardware, "progress": run.progress, "logger": run.logger}
     if run.resume:
         steps = options.training.steps
@@ -80,7 +82,10 @@ def pretrain(options: Pretrain) -> None:
         pretrain_run(config, run.out, overwrite=run.overwrite, **shared)
     if not is_first_process():
         return
-    if text := describe(History.read(run.out / LOG).best, ("validation_loss", "perplexity", "bits_per_byte")):
+    history = History.read(run.out / LOG)
+    if history == before:
+        print("nothing was left to train; --resume with a larger --max-steps trains further")
+    if text := describe(history.best, ("validation_loss", "perplexity", "bits_per_byte")):
         print(text)
     print(f"the run is in {run.out}; next:\n  titans lm generate {run.out} --prompt ...")
 

@@ -10,7 +10,14 @@ from titans_seq.errors import UserError
 from titans_seq.models import save_model
 
 from ..optional import load_optional
-from ..tokenizers import ByteTokenizer, CharacterTokenizer, JSONTokenizer, Tokenizer, load_tokenizer
+from ..tokenizers import (
+    ByteTokenizer,
+    CharacterTokenizer,
+    JSONTokenizer,
+    SentencePieceTokenizer,
+    Tokenizer,
+    load_tokenizer,
+)
 from .opening import TrainedModel
 
 OWN_TOKENIZER = "titans_tokenizer"
@@ -104,14 +111,10 @@ def _fast_tokenizer(tokenizer: Tokenizer) -> Any:
         made = _of_bytes(library)
     elif isinstance(tokenizer, CharacterTokenizer):
         made = _of_characters(library, tokenizer.characters)
+    elif isinstance(tokenizer, SentencePieceTokenizer):
+        made = _of_pieces(library, tokenizer.files()[SentencePieceTokenizer.file])
     else:
-        content = tokenizer.files().get(JSONTokenizer.file)
-        if content is None:
-            raise UserError(
-                f"a {tokenizer.kind} tokenizer has no equal in a Hugging Face folder yet: train on a tokenizer.json, "
-                "bytes or characters"
-            )
-        made = library.Tokenizer.from_str(content.decode())
+        made = library.Tokenizer.from_str(tokenizer.files()[JSONTokenizer.file].decode())
         made.no_truncation()
         made.no_padding()
     end = tokenizer.end_of_document
@@ -138,6 +141,24 @@ def _of_bytes(library: Any) -> Any:
     made = library.Tokenizer(library.models.BPE(vocab=vocabulary, merges=[]))
     made.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     made.decoder = library.decoders.ByteLevel()
+    return made
+
+
+def _of_pieces(library: Any, content: bytes) -> Any:
+    """What transformers makes of a SentencePiece model of byte pairs."""
+    load_optional("google.protobuf", "a SentencePiece model in a Hugging Face folder", extra="hf")
+    description = load_optional("sentencepiece.sentencepiece_model_pb2", "a SentencePiece model").ModelProto()
+    description.ParseFromString(content)
+    if description.trainer_spec.model_type != description.trainer_spec.BPE:
+        raise UserError(
+            "a SentencePiece model that is not of type bpe reads '</s>' in a text as its end in transformers: use "
+            "the run with titans lm, or train on bytes, a tokenizer.json or a SentencePiece model of type bpe"
+        )
+    vocabulary = {piece.piece: number for number, piece in enumerate(description.pieces)}
+    converter = load_optional("transformers.convert_slow_tokenizer", "a Hugging Face folder", extra="hf").SpmConverter
+    made = converter.build_tokenizer_from_spm_proto(description, vocabulary)
+    control = [piece.piece for piece in description.pieces if piece.type == piece.CONTROL]
+    made.add_special_tokens([library.AddedToken(name, normalized=False, special=True) for name in control])
     return made
 
 

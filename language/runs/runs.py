@@ -55,19 +55,20 @@ def new_run(
     folders = [data] if isinstance(data, Path) else [*data]
     records = describe_data(folders, weights)
     corpus = open_corpus(records)
-    if corpus.tokenizer.vocabulary != model.vocabulary:
-        raise UserError(
-            f"the tokenizer of {folders[0]} has {corpus.tokenizer.vocabulary:,} tokens, the model is of "
-            f"{model.vocabulary:,}: give the model the tokenizer's vocabulary"
-        )
     start = None
     if init is not None:
         source = model_folder(init)
         if load_tokenizer(source).info != corpus.tokenizer:
             raise UserError(
-                f"the model in {init} has another tokenizer than the shards in {folders[0]}: prepare the text with it"
+                f"the model in {init} has another tokenizer than the shards in {folders[0]}: prepare the text with it, "
+                f"titans lm prepare --tokenizer {source}"
             )
         start = weights_record(source)
+    if corpus.tokenizer.vocabulary != model.vocabulary:
+        raise UserError(
+            f"the tokenizer of {folders[0]} has {corpus.tokenizer.vocabulary:,} tokens, the model is of "
+            f"{model.vocabulary:,}: give the model the tokenizer's vocabulary"
+        )
     config.batches.accumulate(hardware.processes)
     if config.steps is None:
         config = replace(config, steps=steps_of_an_epoch(config, corpus.train, hardware.processes))
@@ -161,7 +162,11 @@ def _untrained(run: RunConfig) -> CausalLM:
         raise UserError(
             f"the model in {source} has other weights than the configured one, {other} for one: leave out --preset"
         )
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"the model in {source} is not the configured one: {reason}; or leave out --set") from error
     return model
 
 

@@ -81,7 +81,10 @@ def build_task(name: str, split: Split, data: Path | str | None = None) -> Task:
         raise UserError(f"unknown task {name!r}; {hint}")
     recipe = TASKS[name]
     if recipe.needs_data and data is None:
-        raise UserError(f"{name} is made from files: give a data folder with babi, books and scan in it")
+        raise UserError(
+            f"{name} is made from files: give a data folder with babi, books and scan in it, that is {babi.SOURCE}; "
+            f"pg2701.txt and pg1342.txt of {books.SOURCE}; {scan.SOURCE}"
+        )
     return recipe.build(split, Path(data or "."))
 
 

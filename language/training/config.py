@@ -18,12 +18,16 @@ class BatchConfig:
 
     Attributes:
         length: Tokens of a segment, at least 1; back-propagation ends at its start.
-        rows: Segments that a device reads at once, at least 1; all of a step's if not given. Fewer take less memory.
+        rows: Segments that a device reads at once, at least 1; all of a step's if not given. Fewer take less memory,
+            and read the text in another order.
         tokens: Tokens of an optimiser step, over all devices: a multiple of rows * length * devices, whose multiplier
             is how many batches are accumulated.
         mode: Read documents through and carry state from segment to segment, or read segments from anywhere.
         pack: Documents fill segments end to end, each read as if it were alone; else a segment holds one document, and
             the rest of it is padding.
+        foreign_starts: Share of the documents, or of the segments from anywhere, that begin with the state that another
+            left rather than with nothing read, in [0, 1): what is read after training is longer than a segment, and
+            its state unlike a new one (Ruiz and Gu, arXiv 2507.02782).
 
     Raises:
         UserError: if a number is out of its range.
@@ -34,9 +38,15 @@ class BatchConfig:
     tokens: Annotated[int, arg(name="batch-tokens")] = 2048
     mode: Mode = "carry"
     pack: bool = True
+    foreign_starts: float = 0.0
 
     def __post_init__(self) -> None:
         require_at_least(self, length=1)
+        if not 0 <= self.foreign_starts < 1:
+            raise UserError(
+                f"foreign_starts must be at least 0 and below 1, for how to begin is learned too, "
+                f"got {self.foreign_starts}"
+            )
         if self.rows is not None:
             require_at_least(self, rows=1)
         choose(self.mode, get_args(Mode), "mode")
@@ -50,6 +60,11 @@ class BatchConfig:
             4
         """
         return max(1, self.tokens // (self.length * processes)) if self.rows is None else self.rows
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether training needs the state that a batch leaves."""
+        return self.mode == "carry" or self.foreign_starts > 0
 
     def accumulate(self, processes: int) -> int:
         """Return the batches that make an optimiser step.

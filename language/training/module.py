@@ -15,7 +15,7 @@ from titans_seq.experiment.throughput import Throughput, training_flops
 from titans_seq.models import BackboneState, CausalLM, map_state
 from titans_seq.models.packing import pack_state, unpack_state
 from titans_seq.state import select_rows
-from titans_seq.training.carry import reset_rows
+from titans_seq.training.carry import common_length, reset_rows
 from titans_seq.training.statistics import memory_statistics
 from titans_seq.training.writes import write_cost
 
@@ -33,11 +33,12 @@ class CarryingLM(nn.Module):
 
     Args:
         model: the language model.
+        foreign_starts: while training, the share of what begins anew that begins with the state of another.
     """
 
-    def __init__(self, model: CausalLM) -> None:
+    def __init__(self, model: CausalLM, foreign_starts: float = 0.0) -> None:
         super().__init__()
-        self.model = model
+        self.model, self._foreign_starts = model, foreign_starts
 
     def forward(
         self, batch: SegmentBatch, state: BackboneState | None, *, return_state: bool = True
@@ -50,19 +51,32 @@ class CarryingLM(nn.Module):
             return_state: pass False if nothing goes on.
         """
         if batch.cu_seqlens is None or batch.goes_on is None:
-            return self.model(batch.ids, reset_rows(self.model, state, batch.fresh), return_state=return_state)
+            fresh = batch.fresh & ~self._foreign(batch.fresh)
+            return self.model(batch.ids, reset_rows(self.model, state, fresh), return_state=return_state)
         carried = itertools.count()
         before = [-1 if state is None or fresh else next(carried) for fresh in batch.fresh.tolist()]
-        logits, after = self.model(
+        if state is not None:
+            foreign = (self._foreign(batch.fresh) & batch.fresh).nonzero().flatten().tolist()
+            for document, row in zip(foreign, torch.randint(state.batch, (len(foreign),)).tolist(), strict=True):
+                before[document] = row
+        return self.model(
             batch.ids,
             select_rows(state, before),
             cu_seqlens=batch.cu_seqlens,
-            return_state=batch.goes_on.nonzero().flatten().tolist() if return_state else False,
+            return_state=self._kept(batch.cu_seqlens, batch.goes_on) if return_state else False,
         )
-        if self.training and min(before) >= 0:
-            # Where no document begins, parameters of new memories take no part; several processes expect them to.
-            logits = logits + 0 * torch.stack([parameter.sum() for parameter in self.parameters()]).sum()
-        return logits, after
+
+    def _foreign(self, fresh: Tensor) -> Tensor:
+        """Which rows or documents would begin with the state of another, as `fresh`; none but while training."""
+        share = self._foreign_starts if self.training else 0.0
+        return (torch.rand(len(fresh)) < share).to(fresh.device) if share else torch.zeros_like(fresh)
+
+    def _kept(self, cu_seqlens: Tensor, goes_on: Tensor) -> list[int]:
+        """The documents of a packed batch whose state is kept."""
+        if self.training and self._foreign_starts and not goes_on.any():
+            # Others can begin with these. All are equally far in a chunk and segment, as one batch has to be.
+            goes_on = cu_seqlens.diff() % common_length(self.model) == 0
+        return goes_on.nonzero().flatten().tolist()
 
 
 def summed_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,7 +124,9 @@ class LanguageModule(FitModule):
     def __init__(
         self, model: CausalLM, config: PretrainConfig, *, tokens_per_byte: float | None = None, shard: bool = False
     ) -> None:
-        super().__init__(CarryingLM(model), config.optimiser, tolerated=MOST_SKIPPED - 1, shard=shard)
+        super().__init__(
+            CarryingLM(model, config.batches.foreign_starts), config.optimiser, tolerated=MOST_SKIPPED - 1, shard=shard
+        )
         self._settings, self._tokens_per_byte = config, tokens_per_byte
         self._carry = config.batches.mode == "carry"
         self._throughput = Throughput(training_flops(model, config.batches.length), config.records.peak_flops)
@@ -125,9 +141,9 @@ class LanguageModule(FitModule):
 
     def training_step(self, batch: SegmentBatch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        before = self._carried if self._carry else None
+        keep = self._settings.batches.keeps_state
         with write_cost(self.network, self._settings.write_cost) as cost:
-            logits, state = self.network(batch, before, return_state=self._carry)
+            logits, state = self.network(batch, self._carried if keep else None, return_state=keep)
         self._carried = map_state(state, Tensor.detach)
         total, count = summed_loss(logits, batch.targets)
         self.note_loss(total, count)

@@ -30,11 +30,11 @@ def new_model(model: CausalLMConfig, config: PretrainConfig) -> CausalLM:
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         built = CausalLM(model)
-    if config.batches.mode == "carry":
+    if config.batches.keeps_state:
         if any(isinstance(module, CausalAttention) and module.config.window is None for module in built.modules()):
             raise UserError(
                 "attention without a window sees everything before it, so that carried state grows without end: "
-                "train this model with --mode random"
+                "train this model with --mode random and no --foreign-starts"
             )
         check_length(built, config.batches.length)
     if config.write_cost and not any(isinstance(module, NeuralMemory) for module in built.modules()):

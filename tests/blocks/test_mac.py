@@ -41,7 +41,7 @@ def mac_by_definition(mixer: MemoryAsContext, x: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("length", [1, 5, 6, 7, 20])
-@pytest.mark.parametrize("fusion", ["mix", "product"])
+@pytest.mark.parametrize("fusion", ["mix", "product", "sum"])
 def test_mac_is_its_equations(fusion, length: int) -> None:
     torch.manual_seed(0)
     mixer = MemoryAsContext(replace(CONFIG, fusion=fusion), 8).double()

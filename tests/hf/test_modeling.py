@@ -53,6 +53,24 @@ def test_greedy_generation_of_unlike_prompts_is_our_own_of_each(block: Any) -> N
         assert row[-10:].tolist() == [int(token) for token, _ in drawn]
 
 
+def test_generate_goes_on_from_a_cache_without_reading_twice() -> None:
+    model, prompts = wrapped(), left_padded(PROMPTS)
+    settings = {"max_new_tokens": 4, "do_sample": False, "return_dict_in_generate": True, "output_logits": True}
+    first = model.generate(**prompts, **settings)
+    ids = torch.cat([first.sequences, torch.randint(2, 20, (3, 5))], 1)
+    mask = F.pad(prompts["attention_mask"], (0, ids.shape[1] - prompts["attention_mask"].shape[1]), value=1)
+    anew = model.generate(ids, attention_mask=mask, **settings)
+    on = model.generate(ids, attention_mask=mask, cache=first.past_key_values, **settings)
+    assert torch.equal(on.sequences, anew.sequences)
+    for ours, expected in zip(on.logits, anew.logits, strict=True):
+        assert_close(ours, expected, 1e-5)
+    chunked = {"prefill_chunk_size": 4, "cache": hf.TitansCache()}
+    in_chunks = model.generate(ids, attention_mask=mask, **chunked, **settings)
+    assert torch.equal(in_chunks.sequences, anew.sequences)
+    given = model.generate(inputs_embeds=model.get_input_embeddings()(ids), attention_mask=mask, **settings)
+    assert torch.equal(given.sequences, anew.sequences[:, -4:])
+
+
 def best_of_beams(model: CausalLM, prompt: Tensor, beams: int, steps: int) -> list[int]:
     """Beam search by our own model, reading every hypothesis again from its start."""
     found = [(0.0, prompt.tolist())]

@@ -26,10 +26,10 @@ def train_pieces(path: Path, **options: object) -> Path:
     library = pytest.importorskip("sentencepiece", reason="needs sentencepiece: pip install 'titans-seq[language]'")
     model = io.BytesIO()
     defaults = {"normalization_rule_name": "identity", "remove_extra_whitespaces": False, "vocab_size": 300}
+    defaults |= {"model_type": "bpe", "byte_fallback": True}
     library.SentencePieceTrainer.train(
-        sentence_iterator=iter(CORPUS), model_writer=model, model_type="bpe", byte_fallback=True, minloglevel=2,
-        **defaults | options,
-    )  # fmt: skip
+        sentence_iterator=iter(CORPUS), model_writer=model, minloglevel=2, **defaults | options
+    )
     path.write_bytes(model.getvalue())
     return path
 

@@ -107,3 +107,14 @@ def test_mix_lets_either_speak_and_product_multiplies() -> None:
     assert_close(mix(y, m), mix.attention_norm(y))
     product = Fusion("product", 8)
     assert_close(product(y, m), product.attention_norm(y) * torch.nn.functional.silu(product.memory_norm(m)))
+
+
+def test_a_sum_starts_as_attention_alone_and_lets_the_memory_in() -> None:
+    y, m = torch.randn(2, 2, 3, 8)
+    fusion = Fusion("sum", 8)
+    assert torch.equal(fusion(y, m), y)
+    assert fusion.scale is not None
+    (gradient,) = torch.autograd.grad(fusion(y, m).sum(), fusion.scale)
+    assert_close(gradient, fusion.memory_norm(m).sum((0, 1)))
+    fusion.scale.data.fill_(0.5)
+    assert_close(fusion(y, m), y + 0.5 * fusion.memory_norm(m))

@@ -156,6 +156,9 @@ def test_documents_without_tokens() -> None:
         ({"cu_seqlens": torch.tensor([0, 5]), "return_state": [1]}, "return_state must name documents of 0 .. 0"),
         ({"attention_mask": torch.ones(1, 4)}, "attention_mask must be (1, 5) as the tokens, got (1, 4)"),
         ({"attention_mask": torch.zeros(1, 5)}, "attention_mask shows no token at all"),
+        ({"attention_mask": torch.tensor([[0, 1, 1, 2, 2]])}, "attention_mask must be 1 at tokens and 0 at padding"),
+        ({"attention_mask": torch.tensor([[-torch.inf, 0, 0, 0, 0]])}, "attention_mask must be 1 at tokens"),
+        ({"cu_seqlens": torch.tensor([0.0, 5.0])}, "cu_seqlens must be whole numbers, got torch.float32"),
         ({"attention_mask": torch.ones(1, 5), "cu_seqlens": torch.tensor([0, 5])}, "not both"),
     ],
 )

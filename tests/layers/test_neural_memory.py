@@ -170,6 +170,7 @@ def test_a_silent_input_has_finite_gradients() -> None:
     ("changes", "message"),
     [
         ({"heads": 0}, "heads must be at least 1, got 0"),
+        ({"rule": "moneta"}, "rule must be a MemoryRule, got 'moneta': take titans_seq.memory.preset('moneta')"),
         ({"chunk_size": 0}, "chunk_size must be at least 1, got 0"),
         ({"convolution": -1}, "convolution must be at least 0, got -1"),
         ({"persistent_tokens": -1}, "persistent_tokens must be at least 0, got -1"),
@@ -184,7 +185,7 @@ def test_configuration_messages(changes: dict[str, Any], message: str) -> None:
         NeuralMemory(replace(CONFIG, **changes), 8)
 
 
-@pytest.mark.parametrize("shape", [(2, 0, 8), (2, 3, 7), (3, 8), (2, 1, 3, 8)])
+@pytest.mark.parametrize("shape", [(2, 0, 8), (0, 2, 8), (2, 3, 7), (3, 8), (2, 1, 3, 8)])
 def test_input_messages(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=re.escape(f"expected [B, T >= 1, 8], got {shape}")):
         NeuralMemory(CONFIG, 8)(torch.zeros(shape))
@@ -348,3 +349,14 @@ def test_inner_steps_are_scaled_while_training_begins() -> None:
     assert "gates.share" not in layer.state_dict()
     with pytest.raises(ValueError, match="must be at least 0, got -1"):
         scale_inner_steps(layer, -1)
+
+
+def test_layers_run_together_by_vmap_over_their_parameters() -> None:
+    layers, x = [NeuralMemory(CONFIG, 8) for _ in range(2)], torch.randn(2, 7, 8)
+    parameters, buffers = torch.func.stack_module_state(layers)  # type: ignore[arg-type]
+
+    def read(*weights: dict[str, Any]) -> torch.Tensor:
+        return torch.func.functional_call(layers[0], weights, (x,))[0]
+
+    for y, layer in zip(torch.func.vmap(read)(parameters, buffers), layers, strict=True):
+        assert_close(y, layer(x)[0], 1e-5)

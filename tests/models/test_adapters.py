@@ -2,11 +2,13 @@
 
 import copy
 import warnings
+from collections import Counter
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize, prune
 
 from tests.tolerances import assert_close
 from titans_seq.blocks import AttentionBlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
@@ -113,6 +115,36 @@ def test_forward_hooks_on_every_linear_map_take_part(model: CausalLM) -> None:
 
         hooked.get_submodule(name).register_forward_hook(add)
     assert_close(hooked(IDS)[0], merged(model, changes)(IDS)[0], 1e-9)
+
+
+def test_backward_hooks_see_every_call_of_a_linear_map(model: CausalLM) -> None:
+    found = []
+    for register in ("register_forward_hook", "register_full_backward_hook"):
+        watched, calls = copy.deepcopy(model), Counter[str]()
+        for _, name, child in linears(watched):
+            getattr(child, register)(lambda *_, name=name, calls=calls: calls.update([name]))
+        watched(IDS)[0].sum().backward()
+        found.append(calls)
+    assert found[0] == found[1]
+
+
+def test_pruned_and_reparametrised_maps_are_what_they_stand_for(model: CausalLM) -> None:
+    changed = copy.deepcopy(model)
+    for number, (_, _, child) in enumerate(linears(changed)):
+        if number % 2:
+            prune.l1_unstructured(child, "weight", amount=0.4)
+            child.get_parameter("weight_orig").data.mul_(1.5)  # the weight itself follows when the layer is called
+        else:
+            parametrizations.weight_norm(child)
+            child.get_parameter("parametrizations.weight.original0").data.mul_(1.5)
+    y = changed(IDS)[0]
+    for number, (_, _, child) in enumerate(linears(changed)):
+        if number % 2:
+            prune.remove(child, "weight")
+        else:
+            parametrize.remove_parametrizations(child, "weight")
+    assert_close(changed(IDS)[0], y, 1e-9)
+    assert (model(IDS)[0] - y).abs().max() > 1e-2
 
 
 def test_a_quantised_model_runs_close_to_its_own(model: CausalLM) -> None:

@@ -74,6 +74,13 @@ def block(config: NeuralMemoryConfig) -> nn.Module:
     return LMMConfig(config).build(DIM)
 
 
+def opened(mixer: MemoryAsGate) -> MemoryAsGate:
+    """As after some training: at first the memory has no part in a sum."""
+    assert mixer.fusion.scale is not None
+    mixer.fusion.scale.data.fill_(0.5)
+    return mixer
+
+
 MODULES: dict[str, Callable[[], nn.Module]] = {
     "convolution": lambda: CausalConvolution(DIM),
     "convolution_width_2": lambda: CausalConvolution(DIM, 2),
@@ -115,6 +122,7 @@ MODULES |= {
     "attention_window_1": lambda: CausalAttention(replace(SEEN, window=1, rope_base=0), DIM),
     "mag": lambda: MemoryAsGate(MAGConfig(SEEN, replace(PLAIN, persistent_tokens=2)), DIM),
     "mag_product": lambda: MemoryAsGate(MAGConfig(SEEN, PLAIN, fusion="product"), DIM),
+    "mag_sum": lambda: opened(MemoryAsGate(MAGConfig(SEEN, PLAIN, fusion="sum"), DIM)),
     "mal": lambda: MALConfig(PLAIN, SEEN).build(DIM),
     "mac": lambda: MemoryAsContext(MACConfig(PLAIN, heads=2, segment=6, persistent_tokens=2), DIM),
     "mac_slow_weights": lambda: MemoryAsContext(MACConfig(replace(PLAIN, slow_weights=True), 2, segment=6), DIM),

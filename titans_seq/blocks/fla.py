@@ -67,7 +67,7 @@ class FlaLayer(nn.Module):
         super().__init__()
         block = block or LMMConfig()
         self.layer_idx = layer_idx
-        self.mixer = (block or LMMConfig()).build(hidden_size).mixer
+        self.mixer = block.build(hidden_size).mixer
 
     def forward(
         self,

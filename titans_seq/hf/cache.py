@@ -29,6 +29,11 @@ class TitansCache(Cache):
         return False
 
     @property
+    def is_linear(self) -> list[bool]:
+        """Return what `generate` asks of layers: unless all are linear, it leaves out the tokens that were read."""
+        return [False]
+
+    @property
     def is_initialized(self) -> bool:
         """Return True: nothing is set up before the first token."""
         return True

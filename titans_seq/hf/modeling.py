@@ -18,6 +18,10 @@ from titans_seq.models import CausalLM
 class TitansForCausalLM(PreTrainedModel, GenerationMixin):
     """A `CausalLM` for transformers: `generate`, `Trainer`, `from_pretrained`, peft.
 
+    `generate` goes on from the cache of an earlier call, given the whole text again; with `prefill_chunk_size` it needs
+    one from the start, `cache=TitansCache()`. What has to take tokens back (assisted generation) is refused by the
+    library.
+
     Args:
         config: the model.
 

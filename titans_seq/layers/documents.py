@@ -38,7 +38,7 @@ def without_padding(
         module: takes `x, state, cu_seqlens, return_state`.
         x: `[B, T, ...]`.
         state: one row a sequence, or None.
-        attention_mask: `[B, T]`, not zero where there is a token; padding may lie anywhere.
+        attention_mask: `[B, T]`, 1 where there is a token and 0 at padding, which may lie anywhere.
         cu_seqlens: None; who packs documents has no padding.
         return_state: as the module has it.
 
@@ -46,7 +46,7 @@ def without_padding(
         Outputs `[B, T, ...]`, zero at padding, and the state after each row's last token.
 
     Raises:
-        ValueError: if the mask has another shape than x or shows no token, or there are borders too.
+        ValueError: if the mask has another shape than x, other numbers or no token, or there are borders too.
     """
     if cu_seqlens is not None:
         raise ValueError("give attention_mask or cu_seqlens, not both: packed documents have no padding")
@@ -55,6 +55,11 @@ def without_padding(
             f"attention_mask must be {tuple(x.shape[:2])} as the tokens, got {tuple(attention_mask.shape)}"
         )
     kept = attention_mask.bool()
+    if not (attention_mask == kept).all():
+        raise ValueError(
+            "attention_mask must be 1 at tokens and 0 at padding, got other numbers: give a mask that is added to "
+            "scores as mask == 0, and documents in one row by cu_seqlens"
+        )
     if kept.all():
         return module(x, state, return_state=return_state)
     if not kept.any():

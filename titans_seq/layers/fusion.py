@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from titans_seq.layers.norm import RMSNorm
 
-FusionName = Literal["product", "mix"]
+FusionName = Literal["product", "mix", "sum"]
 
 
 class Fusion(nn.Module):
-    """Join attention's output y and the memory's m, both normalised with learned vectors (Titans eq. 25 and 28).
+    """Join attention's output y and the memory's m (Titans eq. 25 and 28).
 
     The paper normalises both "with learnable vector-valued weights", applies "a non-linearity", and leaves the rest
     open. Two readings, neither of which has a matrix:
@@ -21,8 +21,11 @@ class Fusion(nn.Module):
     * `mix`: `g * norm(y) + (1 - g) * norm(m)` with `g = sigmoid(a * norm(y) + b * norm(m) + c)` and learned vectors
       a, b and c, where either can speak alone.
 
+    A third is not from the paper: `sum`, `y + s * norm(m)` with a learned vector s that starts at zero, so that the
+    block starts as its attention alone.
+
     Args:
-        form: which of the two.
+        form: which of the three.
         dim: width.
 
     Example:
@@ -32,12 +35,16 @@ class Fusion(nn.Module):
 
     def __init__(self, form: FusionName, dim: int) -> None:
         super().__init__()
-        self.attention_norm, self.memory_norm = RMSNorm(dim), RMSNorm(dim)
+        self.attention_norm = nn.Identity() if form == "sum" else RMSNorm(dim)
+        self.memory_norm = RMSNorm(dim)
+        self.scale = nn.Parameter(torch.zeros(dim)) if form == "sum" else None
         self.gate = nn.Parameter(torch.zeros(3, dim)) if form == "mix" else None
 
     def forward(self, y: Tensor, m: Tensor) -> Tensor:
         """Return a tensor shaped like both, `[..., dim]`."""
         y, m = self.attention_norm(y), self.memory_norm(m)
+        if self.scale is not None:
+            return y + self.scale.to(y.dtype) * m
         if self.gate is None:
             return y * F.silu(m)
         a, b, c = self.gate.to(y.dtype)

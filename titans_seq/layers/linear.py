@@ -11,17 +11,23 @@ from torch.func import functional_call
 def some_outputs(linear: nn.Module, x: Tensor, begin: int, end: int) -> Tensor:
     """Return the outputs begin .. end of a linear map without bias.
 
-    A plain `nn.Linear` computes no more than these. Whatever else stands in its place (LoRA, a quantised layer), or has
-    hooks, is called, and the rest of what it returns is dropped.
+    A plain `nn.Linear` computes no more than these. Whatever else stands in its place (LoRA, a quantised layer), has
+    hooks or another `forward` (accelerate's offloading), is called, and the rest of what it returns is dropped.
 
     Example:
         >>> linear, x = nn.Linear(3, 4, bias=False), torch.randn(2, 3)
         >>> torch.allclose(some_outputs(linear, x, 1, 3), linear(x)[:, 1:3], atol=1e-6)
         True
     """
-    if type(linear) is nn.Linear and not (linear._forward_hooks or linear._forward_pre_hooks):
+    if type(linear) is nn.Linear and not _changed(linear):
         return F.linear(x, linear.weight[begin:end])
     return linear(x)[..., begin:end]
+
+
+def _changed(module: nn.Module) -> bool:
+    """Whether a call does, or sets off, more than the class says."""
+    before = module._forward_pre_hooks or module._backward_pre_hooks
+    return bool(before or module._forward_hooks or module._backward_hooks or "forward" in vars(module))
 
 
 def in_full_precision(linear: nn.Module, x: Tensor) -> Tensor:

@@ -124,14 +124,20 @@ class NeuralMemory(Configured):
         Raises:
             ValueError: if x is empty or of another width, or the state is of another batch, dtype or model.
         """
-        if x.dim() != 3 or x.shape[1] == 0 or x.shape[2] != self.dim:
+        if x.dim() != 3 or 0 in x.shape[:2] or x.shape[2] != self.dim:
             raise ValueError(f"expected [B, T >= 1, {self.dim}], got {tuple(x.shape)}")
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
         if cu_seqlens is not None or isinstance(state, Ragged):
             step = self.config.chunk_size
-            return by_documents(self._forward, x, state, cu_seqlens, return_state, step, self._together)
-        return self._forward(x, state, return_state=bool(return_state))
+            y, after = by_documents(self._forward, x, state, cu_seqlens, return_state, step, self._together)
+        else:
+            y, after = self._forward(x, state, return_state=bool(return_state))
+        if state is not None and self.training and torch.is_grad_enabled():
+            # Where no sequence begins, a new memory's parameters have no part; but processes wait for all gradients.
+            begin = [*self.initial] if self.persistent is None else [*self.initial, self.persistent]
+            y = y + 0 * torch.stack([parameter.sum() for parameter in begin]).sum().to(y.dtype)
+        return y, after
 
     def _forward(self, x: Tensor, state: NeuralMemoryState | None, *, return_state: bool) -> tuple[Tensor, Any]:
         """Write and read for rows in step."""

@@ -32,7 +32,8 @@ class NeuralMemoryConfig:
             keys then begin alike, without which a small model learned none of it. Not from the paper;
             `benchmarks.long_text_recall` has what it is worth.
         zero_output: whether the last projection starts at zero, so that a memory added to a trained model changes
-            nothing at first. Not where a norm reads the memory alone (MAG's and MAC's fusion), which zeros stop.
+            nothing at first. Not where a norm reads the memory alone (MAG's and MAC's fusion), which zeros stop: there
+            `fusion="sum"` does it.
         backend: which implementation runs, see `titans_seq.ops.explain_backend`.
     """
 
@@ -49,6 +50,9 @@ class NeuralMemoryConfig:
     backend: Backend = "auto"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.rule, MemoryRule):
+            name = self.rule if isinstance(self.rule, str) else "titans"
+            raise ValueError(f"rule must be a MemoryRule, got {self.rule!r}: take titans_seq.memory.preset({name!r})")
         for name, least in (("heads", 1), ("chunk_size", 1), ("convolution", 0), ("persistent_tokens", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import is_fake
 
+from titans_seq.autodiff import transformed
 from titans_seq.state import State
 
 
@@ -16,8 +17,9 @@ def _is_zero(tensor: Tensor) -> bool:
     if any(stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1):
         return False
     # Elsewhere than on a CPU, reading the number would make everything wait for it; and where only shapes are followed
-    # there is none.
-    readable = tensor.device.type == "cpu" and not torch.compiler.is_compiling() and not is_fake(tensor)
+    # there is none, or inside vmap many.
+    followed = torch.compiler.is_compiling() or is_fake(tensor) or transformed()
+    readable = tensor.device.type == "cpu" and not followed
     return not (readable and tensor.numel() and tensor.flatten()[0].item())
 
 

@@ -11,6 +11,7 @@ from language import load_tokenizer, prepare
 from language.cli.main import main
 from language.runs.config import RunConfig
 from language.runs.runs import new_run
+from language.tokenizers import CharacterTokenizer
 from language.training.config import PretrainConfig
 from titans_seq.blocks import LMMConfig
 from titans_seq.config import from_yaml, to_yaml
@@ -99,7 +100,9 @@ def test_a_run_that_was_stopped_is_finished_with_resume(shards, run, tmp_path, c
     titans("--resume", "--out", out)
     for name, tensor in load_model(run).state_dict().items():
         assert torch.equal(tensor, load_model(out).state_dict()[name]), name
-    titans("--resume", "--out", out)  # finished: nothing is left to do
+    assert "nothing was left to train" not in capsys.readouterr().out
+    titans("--resume", "--out", out)
+    assert "nothing was left to train; --resume with a larger --max-steps" in capsys.readouterr().out
 
 
 def test_resume_takes_no_other_settings(run):
@@ -210,6 +213,16 @@ def test_a_run_begins_with_the_model_of_another_one(shards, run, tmp_path):
         torch.testing.assert_close(load_model(tmp_path / "x").state_dict()[name], tensor, msg=name)
     with pytest.raises(UserError, match="has other weights than the configured one"):
         titans("--data", shards, "--out", tmp_path / "y", "--init", run, "--preset", "tiny-mac")
+    with pytest.raises(UserError, match="not the configured one: .*chunk_size was 32, is 8.*; or leave out --set"):
+        titans(
+            *("--data", shards, "--out", tmp_path / "y", "--init", run, "--length", 32, "--batch-tokens", 64),
+            *("--max-steps", 1, "--set", "model.blocks.0.memory.chunk_size=8"),
+        )
+    (tmp_path / "a.txt").write_text("some text")
+    prepare([tmp_path / "a.txt"], CharacterTokenizer.build(["some text"]), tmp_path / "others")
+    with pytest.raises(UserError, match="another tokenizer .* titans lm prepare --tokenizer .*model"):
+        titans("--data", tmp_path / "others", "--out", tmp_path / "y", "--init", run)
+    assert not (tmp_path / "y").exists()
 
 
 def test_a_finished_run_is_trained_further_on_shards_that_were_moved(shards, run, tmp_path):

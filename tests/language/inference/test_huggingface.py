@@ -1,5 +1,6 @@
 """A run as a Hugging Face folder: the same tokens and numbers there, in the harness, and back here."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from language.cli.main import main
 from language.evaluation.harness import Answers
 from language.inference.opening import open_model
 from language.tokenizers import CharacterTokenizer, Tokenizer, load_tokenizer
-from tests.language.making import train_pieces
+from tests.language.making import CORPUS, train_pieces
 from tests.language.small_models import save_run, small
 from titans_seq.errors import UserError
 
@@ -106,9 +107,33 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
             main(["export", *arguments])
 
 
-def test_a_sentencepiece_model_is_refused_by_name(tmp_path: Path) -> None:
-    tokenizer = load_tokenizer(train_pieces(tmp_path / "tokenizer.model"))
-    run = save_run(tmp_path / "run", small(tokenizer=tokenizer, dtype=torch.float32))
-    with pytest.raises(UserError, match="a sentencepiece tokenizer has no equal in a Hugging Face folder"):
+@pytest.mark.parametrize("options", [{}, {"eos_id": -1}], ids=str)
+def test_a_sentencepiece_model_gives_the_same_tokens_there_and_back(tmp_path: Path, options: dict[str, Any]) -> None:
+    pytest.importorskip("google.protobuf", reason="needs protobuf: pip install 'titans-seq[hf]'")
+    made = load_tokenizer(train_pieces(tmp_path / "tokenizer.model", **options))
+    run = save_run(tmp_path / "run", small(tokenizer=made, dtype=torch.float32))
+    assert main(["export", str(run)]) == 0
+    there = transformers.AutoTokenizer.from_pretrained(run / "hf")
+    for text in (TEXT, " to be  or\n not</s> <s><0x41><unk>", *(" ".join(CORPUS[:2])).split(" ")):
+        ids = there(text).input_ids
+        assert ids == [made.end_of_document, *made.encode(text)]
+        assert there.decode(ids, skip_special_tokens=True) == made.decode(made.encode(text))
+    assert main(["export", str(run / "hf"), "--to", "titans", "--out", str(tmp_path / "back")]) == 0
+    assert open_model(tmp_path / "back", "cpu").tokenizer.info == made.info
+
+
+def test_a_unigram_model_is_refused_by_name(tmp_path: Path) -> None:
+    pytest.importorskip("google.protobuf", reason="needs protobuf: pip install 'titans-seq[hf]'")
+    made = load_tokenizer(train_pieces(tmp_path / "tokenizer.model", model_type="unigram", vocab_size=284))
+    run = save_run(tmp_path / "run", small(tokenizer=made, dtype=torch.float32))
+    with pytest.raises(UserError, match="not of type bpe .* use the run with titans lm, or train on bytes"):
+        main(["export", str(run)])
+    assert not (run / "hf").exists()
+
+
+def test_what_a_sentencepiece_model_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.protobuf", None)
+    run = save_run(tmp_path / "run", small(tokenizer=load_tokenizer(train_pieces(tmp_path / "tokenizer.model"))))
+    with pytest.raises(UserError, match=r"needs the package 'google.protobuf'.*pip install 'titans-seq\[hf\]'"):
         main(["export", str(run)])
     assert not (run / "hf").exists()

@@ -93,7 +93,7 @@ def test_unknown_names_suggest_close_ones():
 @pytest.mark.parametrize("name", [name for name, recipe in TASKS.items() if recipe.needs_data])
 def test_missing_files_are_named_with_where_to_get_them(name, tmp_path):
     with pytest.raises(
-        UserError, match=f"{name} is made from files: give a data folder with babi, books and scan in it"
+        UserError, match=f"{name} is made from files: give a data folder with babi, books and scan in it.* github"
     ):
         build_task(name, "train")
     with pytest.raises(UserError, match=rf"is missing: no {tmp_path}/.* plain or with .gz; get it from"):

@@ -17,7 +17,7 @@ from language.training.config import PretrainConfig
 from language.training.data import training_stream
 from language.training.module import MOST_SKIPPED, CarryingLM, LanguageModule, summed_loss
 from language.training.pretraining import new_model, pretrain_model
-from tests.language.training.conftest import MODEL
+from tests.language.training.conftest import MODEL, VOCABULARY
 from tests.tolerances import assert_close
 from titans_seq.blocks import AttentionBlockConfig
 from titans_seq.config import to_yaml
@@ -162,11 +162,41 @@ def test_every_parameter_takes_part_where_no_document_begins(train, config):
     assert all(gradient is not None for gradient in gradients)
 
 
-@pytest.mark.parametrize(("mode", "pack"), [("carry", True), ("random", True), ("carry", False)])
+def test_a_document_begins_with_what_another_left(config, monkeypatch):
+    model = new_model(MODEL, config)
+    network, (one, two, three) = CarryingLM(model, foreign_starts=0.5), torch.randint(VOCABULARY, (3, 1, 16))
+
+    def packed(pieces, fresh):
+        ids, borders = torch.cat(pieces, 1), torch.tensor([0, *(piece.shape[1] for piece in pieces)]).cumsum(0)
+        return SegmentBatch(ids, ids, torch.tensor(fresh), borders, torch.tensor([False] * len(fresh)))
+
+    monkeypatch.setattr(torch, "rand", lambda count: torch.arange(count) / 2)  # the first piece begins with a state
+    first = packed([one[:, :5], two], [True, True])
+    _, state = network(first, None)
+    assert state is not None
+    assert state.batch == 1  # of the piece that is a whole number of chunks
+    logits, _ = network(packed([three, three], [True, True]), state)
+    together = model(torch.cat([two, three], 1))[0][0]
+    assert_close(logits[0, :16], together[16:], 1e-5)
+    assert_close(logits[0, 16:], model(three)[0][0], 1e-5)
+
+    rows = SegmentBatch(torch.cat([one, two]), torch.cat([one, two]), torch.tensor([True, True]))
+    _, state = network(rows, None)
+    logits, _ = network(rows._replace(ids=torch.cat([three, three])), state)
+    assert_close(logits[0], model(torch.cat([one, three], 1))[0][0, 16:], 1e-5)
+    assert_close(logits[1], model(three)[0][0], 1e-5)
+    logits, _ = network.eval()(rows._replace(ids=torch.cat([three, three])), state)
+    assert_close(logits[0], logits[1], 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("mode", "pack", "foreign"),
+    [("carry", True, 0.0), ("random", True, 0.0), ("carry", False, 0.0), ("random", True, 0.5)],
+)
 def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(
-    tmp_path, train, validation, config, mode, pack, monkeypatch
+    tmp_path, train, validation, config, mode, pack, foreign, monkeypatch
 ):
-    config = changed(config, batches={"mode": mode, "pack": pack}, steps=8)
+    config = changed(config, batches={"mode": mode, "pack": pack, "foreign_starts": foreign}, steps=8)
     expected = pretrained(config, train, validation, tmp_path / "whole")
 
     class PowerCut(BaseException):
@@ -279,6 +309,8 @@ def test_what_cannot_be_carried_is_refused(config):
         new_model(everything, config)
     without = changed(config, batches={"mode": "random"})
     new_model(everything, without)
+    with pytest.raises(UserError, match="--mode random and no --foreign-starts"):
+        new_model(everything, changed(without, batches={"foreign_starts": 0.5}))
     with pytest.raises(UserError, match="a write cost of 0.1 for a model without memory: leave it out"):
         new_model(everything, replace(without, write_cost=0.1))
 
@@ -291,6 +323,7 @@ def test_what_cannot_be_carried_is_refused(config):
         ({"write_cost": -1.0}, "write_cost must be at least 0, got -1"),
         ({"write_cost": math.nan}, "write_cost must be at least 0, got nan"),
         ({"batches": {"rows": 0}}, "rows must be at least 1, got 0"),
+        ({"batches": {"foreign_starts": 1.0}}, "foreign_starts must be at least 0 and below 1"),
         ({"batches": {"tokens": 100}}, "a step of 100 tokens cannot be made of batches of 2 rows of 16 .* such as 96"),
         ({"batches": {"tokens": 16}}, "a multiple of 32, such as 32"),
         ({"records": {"peak_flops": 0.0}}, "peak_flops must be above 0"),
