@@ -1,19 +1,16 @@
 """A scan along contigs or intervals, as `titans dna predict` writes it with --stride or to a track."""
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from titans_seq.errors import UserError
 
 from .options import load_options
-
-if TYPE_CHECKING:
-    from .predict import Predict
+from .predict_options import Predict
 
 _TRACKS = (".bed", ".bedgraph", ".bw", ".bigwig", ".tsv")
 
 
-def is_scan(options: "Predict") -> bool:
+def is_scan(options: Predict) -> bool:
     """Return whether windows are asked for: by --stride, a track, or --window for sequences that are no intervals.
 
     Raises:
@@ -28,23 +25,21 @@ def is_scan(options: "Predict") -> bool:
     return not all(holds_intervals(path) for path in options.sequences)
 
 
-def scan_files(options: "Predict") -> None:
+def scan_files(options: Predict) -> None:
     """Write a track, or a table with a row a window."""
     from ..explain import target_column, target_names
-    from ..runs.members import member_runs
-    from ..runs.train_runs import training_range
     from ..scan import ScanOptions, Target, check_track, open_track, scan, stretches, windows_of
     from ..scan.tracks import sizes_of
     from ..scan.windows import window_count
     from ..sequences.bad_records import Refuse
-    from .predict import load
+    from .predict_models import known_range, load
     from .progress import Counter as ShownCounter
     from .progress import print_left_out, print_notes
 
     check_track(options.out)
     if not options.sequences:
         raise UserError("no file of sequences is given: name at least one")
-    known = training_range(next(iter(member_runs(options.run)), options.run))
+    known = known_range(options.run)
     window = options.reading.window
     if window is None:
         if known is None:
@@ -61,7 +56,7 @@ def scan_files(options: "Predict") -> None:
     left_out: list[str] = []
     notes: Counter[str] = Counter()
     refuse = Refuse(options.reading.skip_bad, left_out, notes)
-    count = total = 0
+    count = total = left = 0
     try:
         found = list(stretches(options.sequences, load_options(options.reading), refuse))
         held = [source.stretch for _, sources in found for source in sources]
@@ -72,7 +67,7 @@ def scan_files(options: "Predict") -> None:
             ShownCounter(options.progress, "windows scored", total) as counter,
         ):
             for one in counter.count(scan(model, windows, target, how.strand)):
-                write(one)
+                left += not write(one)
                 count += 1
             if not count:
                 raise UserError("there is no usable sequence in what is given, so nothing is written: check the files")
@@ -80,6 +75,10 @@ def scan_files(options: "Predict") -> None:
         print_left_out(left_out)
         print_notes(notes)
     print(f"written: {options.out}, {count:,} windows of {how.window:,} bases, one each {how.stride:,}: {target.name}")
+    if left and options.out.suffix.lower() == ".bed":
+        print(f"note: {left:,} of them have less than {threshold:.4g} and no line (--threshold)")
+    elif left:
+        print(f"note: {left:,} of them have no place, as they overlap others: a .tsv or .bed file holds all")
     if count < total:
         print(f"note: {total - count:,} windows are mostly unknown (N) and have no score")
     if known is not None and known.outside(how.window, 0):
