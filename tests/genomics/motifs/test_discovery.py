@@ -83,7 +83,8 @@ def test_the_report(tmp_path: Path) -> None:
         **{"name": "motif_1", "consensus": "TGAC", "width": "4", "information": "", "seqlets": "1", "effect": "0.5"},
         **{"sequences_no": "2", "sequences_yes": "5", "match": "AP1 & co", "match_p_value": "0.001"},
     }
-    write_sites(found, [Record("r", "A" * 20, "a.fa", 1, Interval("r", "chr1", 100, 120, "-"))], tmp_path / "a.bed")
+    place = Interval("r", "chr1", 100, 120, "-")
+    write_sites(found, [Record("r", "A" * 20, "a.fa", 1, place, place)], tmp_path / "a.bed")
     assert (tmp_path / "a.bed").read_text() == "chr1\t114\t118\tmotif_1\t0\t+\t0.5\n"
     draw_logo(motif, tmp_path / "a.svg")
     write_page(found, [tmp_path / "a.svg"], "motifs", tmp_path / "a.html")
