@@ -47,13 +47,17 @@ def decide(model: Model, validation: LabelledSequences, rule: Rule, calibrate: b
     """
     if model.kind != "classes" or len(model.classes) != 2:
         raise UserError(
-            f"a threshold is for models of two classes, this one is of {len(model.classes)} ({model.kind}): its "
-            "predictions are the likeliest class, or the probability of each label"
+            f"a threshold is for models of two classes, this one {_described(model)}: its predictions are used as they "
+            "are"
         )
     logits = model.logits(list(validation.sequences))
     temperature = fit_temperature(logits, validation.labels, model.kind) if calibrate else 1.0
     positive = probabilities(logits / temperature, model.kind)[:, 1]
     return Decision(choose_threshold(positive, validation.labels == 1, rule), temperature, str(rule))
+
+
+def _described(model: Model) -> str:
+    return "is a regression" if model.kind == "regression" else f"has {len(model.classes)} ({model.kind})"
 
 
 class Calibrated:
