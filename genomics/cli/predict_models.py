@@ -22,7 +22,7 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
         UserError: if there is no such model, or a threshold is given and there are not two classes.
     """
     from ..runs.config import member_runs
-    from ..runs.decision import Calibrated, Decision, read_decision
+    from ..runs.decision import Decision, calibrated, read_decision
     from ..runs.members import Members, load_members
     from ..runs.saving import load_classifier
 
@@ -34,8 +34,8 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
     elif member_runs(options.run):
         model = load_members(options.run, device)
     else:
-        model, decision = load_classifier(options.run, device), read_decision(options.run)
-        model = model if decision.temperature == 1 else Calibrated(model, decision.temperature)
+        decision = read_decision(options.run)
+        model = calibrated(load_classifier(options.run, device), decision)
     if options.threshold is not None:
         if model.kind != "classes" or len(model.classes) != 2:
             raise UserError("--threshold is for models of two classes, which this one is not: leave it out")

@@ -89,6 +89,11 @@ class Calibrated:
             yield replace(one, logits=logits, probabilities=probabilities(logits[None], self.kind)[0])
 
 
+def calibrated(model: Predictor, decision: Decision) -> Predictor | Calibrated:
+    """Return a model with the temperature of a decision."""
+    return model if decision.temperature == 1 else Calibrated(model, decision.temperature)
+
+
 def write_decision(run: Path, decision: Decision) -> None:
     """Keep a decision in a run's folder."""
     write_text(Path(run) / DECISION, json.dumps(asdict(decision), indent=2) + "\n")

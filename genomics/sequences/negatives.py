@@ -77,15 +77,13 @@ def matched_negatives(
     if not positives:
         raise UserError(f"none of the intervals is on {reference}: give the reference of the same assembly")
     lengths = np.array([interval.end - interval.start for interval in positives])
-    random = np.random.default_rng(seed)
-    contigs = list(sizes)
-    room = np.array([max(size - int(lengths.max()) + 1, 0) for size in sizes.values()], dtype=np.float64)
+    contigs, bases = list(sizes), np.array(list(sizes.values()))
+    room = np.maximum(bases - lengths.max() + 1, 0).astype(np.float64)
     if not room.sum():
         raise UserError(f"{reference}: no contig is as long as the longest interval ({int(lengths.max()):,} bases)")
+    random = np.random.default_rng(seed)
     drawn = random.choice(len(contigs), (len(positives), candidates), p=room / room.sum())
-    starts = (random.random(drawn.shape) * np.array([sizes[contigs[at]] for at in range(len(contigs))])[drawn]).astype(
-        int
-    )
+    starts = (random.random(drawn.shape) * bases[drawn]).astype(int)
     compositions: list[Composition | None] = [None] * len(positives)
     shares = np.full((*drawn.shape, 3), np.nan)
     for number, (name, text) in enumerate(_contigs(reference)):
