@@ -163,7 +163,8 @@ def _about_several(part: PartSummary) -> list[str]:
     """Name classes that may be several labels in one cell: `A;B` and `A;C`."""
     pieces = {held.name: [piece.strip() for piece in re.split("[;|]", held.name)] for held in part.classes}
     counts = Counter(piece for held in pieces.values() for piece in held)
-    name = next((name for name, held in pieces.items() if len(held) > 1 and max(map(counts.get, held)) > 1), None)
+    shared = (name for name, held in pieces.items() if len(held) > 1 and max(counts[piece] for piece in held) > 1)
+    name = next(shared, None)
     if name is None:
         return []
     return [
