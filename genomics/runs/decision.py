@@ -82,8 +82,8 @@ class Calibrated:
         """Return calibrated probabilities, `[N, C]`."""
         return probabilities(self.logits(sequences), self.kind)
 
-    def predictions(self, records: Iterable[Record]) -> Iterator[Prediction]:
-        """Predict records in their order."""
+    def predictions(self, records: Iterable[Record | str]) -> Iterator[Prediction]:
+        """Predict records, or bare sequences, in their order."""
         for one in self.model.predictions(records):
             logits = one.logits / self.temperature
             yield replace(one, logits=logits, probabilities=probabilities(logits[None], self.kind)[0])
