@@ -20,9 +20,10 @@ from .models.classifier import Classifier
 from .runs.building import AUTO, PRESET, chosen_strands, classifier_for, new_encoder
 from .runs.card import classifier_card
 from .runs.comparison import with_classes
+from .runs.decision import Decision, calibrated, read_decision, write_decision
 from .runs.final import final_training, train_final
 from .runs.plan import Plan, divided, whole
-from .runs.predictor import Predictor
+from .runs.predictor import Predictor, prediction_row
 from .runs.saving import load_classifier, save_classifier
 from .runs.train_runs import IN_MEMORY, new_run, train_run
 from .sequences.loading import load_splits, read_all
@@ -50,6 +51,7 @@ class DNAClassifier(Predictor):
         card: a short description, as Markdown, which is saved beside the weights.
         history: of its training, where that is known.
         parts: what it was trained, validated and may be tested on, where that is known.
+        decision: threshold and temperature of `predict`, see `titans dna decide`; None for the likeliest class.
 
     Example:
         >>> import tempfile
@@ -73,9 +75,10 @@ class DNAClassifier(Predictor):
         card: str = "# DNA classifier\n",
         history: History | None = None,
         parts: Splits | None = None,
+        decision: Decision | None = None,
     ) -> None:
         super().__init__(model, classes, device, card=card)
-        self.history, self.parts = history, parts
+        self.history, self.parts, self.decision = history, parts, decision or Decision()
 
     @classmethod
     def fit(
@@ -156,7 +159,7 @@ class DNAClassifier(Predictor):
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], device: str | None = None) -> Self:
-        """Return a saved classifier.
+        """Return a saved classifier; of a run folder with the threshold and temperature that are kept there.
 
         Args:
             folder: what `save` wrote, or a run folder.
@@ -165,11 +168,11 @@ class DNAClassifier(Predictor):
         Raises:
             UserError: if there is no whole classifier; the message names the file and says what to do.
         """
-        return cls._of(load_classifier(folder, device))
+        return cls._of(load_classifier(folder, device), decision=read_decision(Path(folder)))
 
     @classmethod
-    def _of(cls, trained: Predictor, parts: Splits | None = None, history: History | None = None) -> Self:
-        return cls(trained.model, trained.classes, trained.device, card=trained.card, history=history, parts=parts)
+    def _of(cls, trained: Predictor, **known: Any) -> Self:
+        return cls(trained.model, trained.classes, trained.device, card=trained.card, **known)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the classifier as a whole folder, in place of an earlier one.
@@ -179,6 +182,8 @@ class DNAClassifier(Predictor):
             OSError: if it cannot be written.
         """
         save_classifier(folder, self.model, self.classes, self.card)
+        if self.decision != Decision():
+            write_decision(Path(folder), self.decision)
 
     def predict(self, sequences: Sequences, reading: LoadOptions | None = None) -> pd.DataFrame:
         """Predict sequences: the likeliest class and the probability of each, or a regression's value.
@@ -193,7 +198,8 @@ class DNAClassifier(Predictor):
         Raises:
             UserError: if a sequence is empty or no DNA, naming it.
         """
-        rows = [self.row(prediction) for prediction in self.predictions(_records(sequences, reading))]
+        found = calibrated(self, self.decision).predictions(_records(sequences, reading))
+        rows = [prediction_row(one, self.kind, self.classes, self.decision.threshold) for one in found]
         return pd.DataFrame(rows, columns=pd.Index(self.columns))
 
     def evaluate(

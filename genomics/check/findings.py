@@ -1,6 +1,8 @@
 """Say what of a report a user should know before training, in sentences."""
 
 import math
+import re
+from collections import Counter
 
 from .report import CheckReport, LengthScore, Overlap, PartSummary
 
@@ -12,6 +14,7 @@ _NOTED = 0.01
 _LOPSIDED = 0.1
 _GC = 0.05
 _FEW = 10
+_LIKE_MISSING = ("none", "null", "nil", ".", "?", "<na>", "#n/a", "missing")
 
 
 def findings(report: CheckReport) -> tuple[str, ...]:
@@ -137,15 +140,36 @@ def _about_part(part: PartSummary) -> list[str]:
 
 
 def _about_names(part: PartSummary) -> list[str]:
-    """Name classes that are most likely one: `yes` and `Yes`, `1` and `1.0`."""
+    """Name classes that are most likely one, `yes` and `Yes`, or none, `NULL`."""
     alike: dict[str, list[str]] = {}
     for held in part.classes:
         alike.setdefault(_plain(held.name), []).append(repr(held.name))
-    return [
+    missing = [held.name for held in part.classes if held.name.casefold() in _LIKE_MISSING]
+    found = [
+        f"The class {name!r} reads like a missing label: if it is one, leave its cells empty (--skip-bad leaves such "
+        "rows out) or remove the rows."
+        for name in missing
+    ]
+    found += [
         f"The classes {' and '.join(names)} differ only in case, in blanks or in how a number is written: if they are "
         "one class, write them alike."
         for names in alike.values()
         if len(names) > 1
+    ]
+    return found + _about_several(part)
+
+
+def _about_several(part: PartSummary) -> list[str]:
+    """Name classes that may be several labels in one cell: `A;B` and `A;C`."""
+    pieces = {held.name: [piece.strip() for piece in re.split("[;|]", held.name)] for held in part.classes}
+    counts = Counter(piece for held in pieces.values() for piece in held)
+    shared = (name for name, held in pieces.items() if len(held) > 1 and max(counts[piece] for piece in held) > 1)
+    name = next(shared, None)
+    if name is None:
+        return []
+    return [
+        f"The class {name!r} has a part in common with another: if a cell holds several labels, give each label a "
+        "column of 0 and 1 (--label once for each)."
     ]
 
 

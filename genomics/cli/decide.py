@@ -34,7 +34,7 @@ class Decide:
 
 def decide(options: Decide) -> None:
     """Choose, keep and print."""
-    from ..evaluation.deciding import Rule
+    from ..evaluation.deciding import HOTTEST, Rule
     from ..runs.decision import decide, write_decision
     from ..runs.saving import load_classifier
     from ..runs.train_runs import own_parts
@@ -50,4 +50,9 @@ def decide(options: Decide) -> None:
     write_decision(options.run, found)
     print(f"called {model.classes[1]} from a probability of {found.threshold:.4g} on ({found.rule}, on validation)")
     print(f"temperature {found.temperature:.3f}: above 1 the model was surer than it was right")
+    if found.temperature > 0.99 * HOTTEST:
+        print(
+            f"warning: on the {len(parts.validation):,} validation sequences its probabilities say nothing: train "
+            "longer or on more, and look at the scores of the run first"
+        )
     print(f"kept in {options.run}; next:\n  titans dna predict {options.run} new.fa --out scores.csv")

@@ -12,9 +12,10 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
-from .options import ComparisonOptions, Device, ReadingOptions, load_options
+from .options import Baselines, ComparisonOptions, Device, ReadingOptions, load_options
 
 if TYPE_CHECKING:
+    from ..evaluation import Model
     from ..runs.config import TrainRun
     from ..sequences.values import LabelledSequences, Splits
 
@@ -28,7 +29,7 @@ class Evaluate:
     """
 
     run: Positional[Path]
-    """Folder of a trained run."""
+    """Folder of a trained run, or of those of several seeds, whose mean is scored; on other data also of folds."""
     data: Positional[Maybe[Path]] = None
     """Other labelled sequences, all of which are scored; its own data if not given."""
     part: Literal["validation", "test"] = "test"
@@ -47,7 +48,6 @@ def evaluate(options: Evaluate) -> None:
     """Score, print the table, and write it."""
     from ..evaluation import BootstrapOptions
     from ..runs.comparison import like_network, with_classes
-    from ..runs.saving import load_classifier
     from ..runs.train_runs import own_parts
     from ..sequences.loading import load_splits
     from .evaluation import Request, compare_and_show
@@ -57,14 +57,14 @@ def evaluate(options: Evaluate) -> None:
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     device = Hardware(options.device).device()
-    model = load_classifier(options.run, device)
+    model, first = _model(options, device)
     left_out: list[str] = []
     notes: Counter[str] = Counter()
     warnings: tuple[str, ...] = ()
     if options.data is None:
         if options.reading != ReadingOptions():
             raise UserError("options on how data is read are for other data: the run knows how its own is read")
-        run, parts = own_parts(options.run)
+        run, parts = own_parts(first)
         data = parts.test if options.part == "test" else parts.validation
         if data is None:
             raise UserError(f"the data of {options.run} has no {options.part} part: give --part, or labelled sequences")
@@ -74,7 +74,7 @@ def evaluate(options: Evaluate) -> None:
         if splits.test is None and splits.validation is not None:
             raise UserError(f"{options.data}: has several parts and no test part: name the file to score")
         data, tested = with_classes(splits.test or splits.train, model), str(options.data)
-        run, parts, warnings = _trained_on(options, data)
+        run, parts, warnings = _trained_on(first, options.comparison.baselines, data)
     print_left_out(left_out)
     print_notes(notes)
     network = like_network(run, device)
@@ -82,7 +82,22 @@ def evaluate(options: Evaluate) -> None:
     compare_and_show([(model, parts, data)], request, tested, options.out, warnings)
 
 
-def _trained_on(options: Evaluate, data: "LabelledSequences") -> "tuple[TrainRun, Splits, tuple[str, ...]]":
+def _model(options: Evaluate, device: str) -> "tuple[Model, Path]":
+    """Return what is scored, and the run whose parts it is compared on."""
+    from ..runs.config import member_runs
+    from ..runs.members import load_members
+    from ..runs.saving import load_classifier
+
+    members = member_runs(options.run)
+    # Each fold has another test part, which the others were trained on.
+    if not members or (options.data is None and members[0].name.startswith("fold")):
+        return load_classifier(options.run, device), options.run
+    return load_members(options.run, device), members[0]
+
+
+def _trained_on(
+    first: Path, baselines: Baselines, data: "LabelledSequences"
+) -> "tuple[TrainRun, Splits, tuple[str, ...]]":
     """The run, the parts that it was trained on, and what it has seen of other data.
 
     Without baselines the parts may be gone.
@@ -95,13 +110,13 @@ def _trained_on(options: Evaluate, data: "LabelledSequences") -> "tuple[TrainRun
     from ..sequences.values import Splits
 
     try:
-        run, parts = own_parts(options.run)
+        run, parts = own_parts(first)
     except UserError as error:
-        if options.comparison.baselines != "none":
+        if baselines != "none":
             raise UserError(
                 f"{error} (the baselines are fitted on what the run was trained on; leave them out with "
                 "--baselines none)"
             ) from error
         unknown = f"Whether the model has seen these sequences in training is not known: {error}"
-        return read_config(options.run, TrainRun), Splits(data), (unknown,)
+        return read_config(first, TrainRun), Splits(data), (unknown,)
     return run, parts, check_scored(parts.train, data)

@@ -7,10 +7,9 @@ from pathlib import Path
 from titans_seq.progress import Progress
 
 from ..baselines import SmallCNN
-from ..evaluation import BootstrapOptions, Evaluation, class_table, table
+from ..evaluation import BootstrapOptions, Evaluation, Model, class_table, table
 from ..evaluation.writing import PREDICTIONS, write_evaluations, write_predictions
 from ..runs.comparison import Comparison, chosen_baselines, compare
-from ..runs.predictor import Predictor
 from ..sequences.values import LabelledSequences, Splits
 from .options import ComparisonOptions
 from .progress import note
@@ -37,7 +36,7 @@ class Request:
 
 
 def compare_and_show(
-    runs: Sequence[tuple[Predictor, Splits, LabelledSequences]],
+    runs: Sequence[tuple[Model, Splits, LabelledSequences]],
     request: Request,
     tested: str,
     out: Path | None,

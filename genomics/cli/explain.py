@@ -1,7 +1,7 @@
 """`titans dna explain`: which bases of sequences a prediction rests on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -240,11 +240,7 @@ def _write_big_wig(options: Explain, records: "list[Record]", attributions: "lis
 
     places, sizes = [], {}
     for record in records:
-        at = record.interval or Interval(record.name, record.name, 0, len(record.sequence), "+")
-        middle = (at.start + at.end) // 2 if at.summit is None else at.summit
-        if len(record.sequence) != at.end - at.start:  # a window about its centre was read
-            begin = middle - len(record.sequence) // 2
-            at = replace(at, start=begin, end=begin + len(record.sequence))
+        at = record.place or Interval(record.name, record.name, 0, len(record.sequence), "+")
         places.append(at)
         sizes[at.contig] = at.end
     if options.reading.reference is not None and any(record.interval for record in records):

@@ -36,7 +36,7 @@ COMMANDS: dict[str, Command] = {
         ("runs/z", "runs/z independent.csv --out runs/z/independent"),
     ),
     "predict": Command(
-        "genomics.cli.predict:Predict",
+        "genomics.cli.predict_options:Predict",
         "genomics.cli.predict:predict",
         "predictions for any number of sequences of any length",
         (

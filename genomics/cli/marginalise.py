@@ -59,6 +59,8 @@ def marginalise(options: Marginalise) -> None:
 
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
+    if options.most < 1:
+        raise UserError(f"--most must be at least 1, got {options.most}")
     distances = parse_spacing(options.spacing)
     model = load_classifier(options.run, Hardware(options.device).device())
     backgrounds = _backgrounds(options)

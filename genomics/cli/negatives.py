@@ -72,7 +72,7 @@ def _regions(options: Negatives, reading, refuse) -> None:  # noqa: ANN001 - of 
     positives = list(intervals_of(options.positives, Reading(reading, None, refuse)))
     if not positives:
         raise UserError(f"{options.positives}: holds no usable interval: expected contig, start and end")
-    found = matched_negatives(positives, options.reference, options.seed)
+    found = matched_negatives(positives, options.reference, options.seed, refuse=refuse)
     if not found:
         raise UserError(f"{options.reference}: no region is like the positives and free of them: is the genome whole?")
     rows = [

@@ -101,7 +101,7 @@ def _resume(options: Train) -> None:
 
     from ..check import check, render
     from ..evaluation.writing import DATA
-    from ..runs.config import TrainRun, TrainSettings, fold_folder, has_folds
+    from ..runs.config import TrainRun, TrainSettings, member_runs
     from ..runs.plan import divided
     from ..runs.train_runs import plan_of
     from ..sequences.loading import load_splits
@@ -117,9 +117,9 @@ def _resume(options: Train) -> None:
     if (out / EVALUATION / DATA).is_file():
         print(f"nothing is left to do: the run in {out} is trained and evaluated")
         return
-    first = fold_folder(out, 1) if has_folds(out) else out
+    first = next(iter(member_runs(out)), out)
     stored = read_config(first, TrainRun)
-    plan = replace(plan_of(stored, first), fold=None)
+    plan = replace(plan_of(stored, first), fold=None, member=None)
     splits = load_splits(plan.data, plan.reading)
     settings = TrainSettings(stored.classifier, stored.training)
     init = None if stored.init is None else Path(stored.init)
@@ -141,7 +141,7 @@ def _train_and_evaluate(
     from titans_seq.files import write_text
 
     from ..runs.comparison import like_network
-    from ..runs.config import CHECK, TrainRun, fold_folder
+    from ..runs.config import CHECK, TrainRun, member_folder
     from ..runs.final import train_final
     from ..runs.folds import train_parts, trained_parts
     from .evaluation import Request, compare_and_show
@@ -162,7 +162,7 @@ def _train_and_evaluate(
         notify=lambda text: note(text, run.progress),
     )
     plan, device = parts[0][0], options.hardware.device()
-    folders = [fold_folder(run.out, each.fold) for each, _ in parts]
+    folders = [member_folder(run.out, each) for each, _ in parts]
     to_use = run.out
     if plan.parts.final:
         note("training on all parts together", run.progress)
@@ -175,6 +175,8 @@ def _train_and_evaluate(
     tested = "test part" if parts[0][1].test is not None else "validation part, which also chose the epoch"
     if plan.fold is not None:
         tested = f"{len(parts)} folds, each held out once"
+    if plan.member is not None:
+        tested += f", by the mean of {len(parts)} seeds"
     network = like_network(read_config(folders[0], TrainRun), device)
     request = Request(options.comparison, plan.seed, network, run.progress)
     result = compare_and_show(runs, request, tested, run.out / EVALUATION, warnings)
@@ -206,7 +208,7 @@ def _plan(options: Train) -> "Plan":
         raise UserError("no data is given: name a table, or a folder of tables or of one file a class")
     seed = options.training.seed
     if options.data is None and stored is not None:
-        return replace(stored, parts=options.parts, seed=seed, fold=None)
+        return replace(stored, parts=options.parts, seed=seed, fold=None, member=None)
     assert options.data is not None
     if is_pipe(options.data):
         raise UserError(f"{options.data}: a run reads its data again, for --resume and evaluate: write it to a file")

@@ -15,7 +15,8 @@ from .metrics import confusion, mcc
 
 RULES = ("mcc", "f1", "recall", "precision")
 
-_HOTTEST = 20.0
+HOTTEST = 20.0
+"""Largest temperature; at it probabilities say nothing."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.name not in RULES or (self.least is None) != (self.name in ("mcc", "f1")):
-            raise UserError(f"a threshold is chosen by mcc, f1, recall=0.9 or precision=0.9, got {self}")
+            raise UserError(f"a threshold is chosen by mcc, f1, recall=0.9 or precision=0.9, got {self} (--by)")
         if self.least is not None and not 0 < self.least <= 1:
             raise UserError(f"the {self.name} asked for must be in (0, 1], got {self.least}")
 
@@ -56,9 +57,10 @@ class Rule:
         """
         name, _, least = text.partition("=")
         try:
-            return cls(name, float(least) if least else None)
+            number = float(least) if least else None
         except ValueError as error:
-            raise UserError(f"--threshold {text}: expected mcc, f1, recall=0.9 or precision=0.9") from error
+            raise UserError(f"--by {text}: expected mcc, f1, recall=0.9 or precision=0.9") from error
+        return cls(name, number)
 
 
 def choose_threshold(probabilities: np.ndarray, labels: np.ndarray, rule: Rule) -> float:
@@ -135,6 +137,6 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, kind: Kind) -> float
         inside = np.clip(expit(scaled), 1e-12, 1 - 1e-12)
         return float(-(labels * np.log(inside) + (1 - labels) * np.log1p(-inside)).mean())
 
-    edge = np.log(_HOTTEST)
+    edge = np.log(HOTTEST)
     best: Any = minimize_scalar(loss, bounds=(-edge, edge), method="bounded")
     return float(np.exp(best.x))

@@ -78,7 +78,8 @@ def write_big_wig(
     with atomic_path(path) as temporary, big_wig(temporary, dict(sorted(sizes.items()))) as add:
         for contig, begin, values in held:
             for place, value in enumerate(values, begin):
-                add(contig, place, place + 1, float(value))
+                if 0 <= place < sizes[contig]:  # a window that was filled with N reaches beyond its contig
+                    add(contig, place, place + 1, float(value))
 
 
 def mean_importance(attributions: Sequence[Attribution]) -> np.ndarray:

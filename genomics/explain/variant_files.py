@@ -51,7 +51,8 @@ def open_writer(
 
     CSV has the columns `COLUMNS`, then for each target `log_odds_change_NAME`, `log_odds_alternative_NAME` and
     `log_odds_reference_NAME`; for a regression `value_change`, `value_alternative` and `value_reference`. A VCF file
-    has the lines of `calls` with INFO fields of these names after `TITANS_`, one number an alternative.
+    has the lines of `calls` with INFO fields of these names after `TITANS_`, one number an alternative, in place of
+    earlier ones of the same names.
 
     Args:
         out: ends in .csv or .vcf.
@@ -102,7 +103,7 @@ class _VcfWriter:
     """Collect the alternatives of a line, and write it when the next one begins."""
 
     def __init__(self, stream: TextIO, names: list[str]) -> None:
-        self._stream, self._names = stream, names
+        self._stream, self._names, self._width = stream, names, 0
         self._held: list[AlleleScore] = []
 
     def header(self, lines: list[str], kind: Kind, targets: tuple[str, ...]) -> None:
@@ -120,7 +121,10 @@ class _VcfWriter:
         columns = next((line for line in lines if line.startswith("#CHROM")), "\t".join(_HEADER))
         if len(columns.split("\t")) <= _INFO:
             columns = "\t".join(_HEADER)
-        above = [line for line in lines if line.startswith("##")] or ["##fileformat=VCFv4.2"]
+        self._width = len(columns.split("\t"))
+        own = tuple(f"##INFO=<ID={name}," for name in self._names)
+        above = [line for line in lines if line.startswith("##") and not line.startswith(own)]
+        above = above or ["##fileformat=VCFv4.2"]
         self._stream.write("\n".join([*above, *infos, columns]) + "\n")
 
     def add(self, score: AlleleScore) -> None:
@@ -138,8 +142,9 @@ class _VcfWriter:
             fields = [
                 f"{name}={','.join(column)}" for name, column in zip(self._names, zip(*rows, strict=True), strict=True)
             ]
-            cells[_INFO] = ";".join([*([] if cells[_INFO] in (".", "") else [cells[_INFO]]), *fields])
-        self._stream.write("\t".join(cells) + "\n")
+            kept = [held for held in cells[_INFO].split(";") if held.split("=")[0] not in (".", "", *self._names)]
+            cells[_INFO] = ";".join([*kept, *fields])
+        self._stream.write("\t".join(cells[: self._width]) + "\n")  # samples need names in the header
         self._held = []
 
 

@@ -89,7 +89,7 @@ class VariantReport:
         """Count an allele that has no score."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
         seen = self.lines.setdefault(reason, [])
-        if len(seen) < _REMEMBERED:
+        if len(seen) < _REMEMBERED and line not in seen:
             seen.append(line)
 
 
@@ -159,10 +159,12 @@ def _check(calls: Path | str, reference: Reference, options: VariantOptions) -> 
     count, bad, first = 0, 0, ""
     for variant in read_vcf(calls, Refuse(True, broken)):
         count += 1
-        problem = _problem(variant, reference, options)
+        problem = reference_problem(variant, reference)
         if problem is not None:
             first = first or f"{calls}, line {variant.line}: {problem}"
             bad += 1
+        elif not options.normalise and not options.skip_bad:
+            _check_normal(variant, reference, options, f"{calls}, line {variant.line}")
     if broken and (not count or not options.skip_bad):
         more = f" ({len(broken):,} such lines)" if len(broken) > 1 else ""
         skip = ", or leave such lines out (--skip-bad)" if count else ""
@@ -176,18 +178,17 @@ def _check(calls: Path | str, reference: Reference, options: VariantOptions) -> 
         )
 
 
-def _problem(variant: Variant, reference: Reference, options: VariantOptions) -> str | None:
-    """Return why a variant cannot be scored on a reference, in words; None if all is well."""
-    problem = reference_problem(variant, reference)
-    if problem is not None or options.normalise:
-        return problem
+def _check_normal(variant: Variant, reference: Reference, options: VariantOptions, place: str) -> None:
+    """Refuse alleles that are not written in their normal form."""
     contig = reference.contig(variant.contig)
     for allele in variant.alternatives:
         if is_telomere(variant, len(contig)) or allele_problem(variant, allele, options.window) is not None:
             continue
         if normal := _normal_text(variant, allele, normalised(variant, allele, contig)):
-            return f"{variant.reference}>{allele} is not in its normal form {normal}; leave out --no-normalise"
-    return None
+            raise UserError(
+                f"{place}: {variant.reference}>{allele} is not in its normal form {normal}: leave out --no-normalise "
+                "to have it normalised, or leave such alleles out (--skip-bad)"
+            )
 
 
 def _normal_text(variant: Variant, allele: str, normal: Variant) -> str:

@@ -69,12 +69,17 @@ def read_vcf(path: Path | str, refuse: Refuse | None = None) -> Iterator[Variant
     """
     refuse = refuse or Refuse()
     for number, line in _lines(Path(path)):
-        if line.startswith("#"):
+        if line.startswith("#") or _is_header(line):
             continue
         try:
             yield _parse(line.split("\t"), number, f"{path}, line {number}")
         except UserError as error:
             refuse(error)
+
+
+def _is_header(line: str) -> bool:
+    """Return whether a line names the columns without the sign that should stand before them."""
+    return tuple(cell.strip().upper() for cell in line.split("\t")[:2]) == _COLUMNS[:2]
 
 
 def read_header(path: Path | str) -> list[str]:

@@ -153,6 +153,8 @@ def discover(attributions: Sequence[Attribution], options: MotifOptions | None =
     found: list[Motif] = []
     for held, name in zip(patterns, ("motif", "against"), strict=True):
         motifs = _joined([realigned(_trimmed(pattern, margin), attributions) for pattern in held or ()])
+        # What is left of a cluster once its sites are aligned may be too little to be one.
+        motifs = [motif for motif in motifs if len(motif.sites) >= options.fewest]
         motifs.sort(key=lambda motif: -len(motif.sites))
         found += [
             Motif(f"{name}_{number}", motif.matrix, motif.contributions, motif.sites)

@@ -67,16 +67,12 @@ def write_sites(found: Sequence[Described], records: Sequence[Record], path: Pat
 
 
 def _place(site: Site, record: Record) -> tuple[str, int, int, str]:
-    at, size = record.interval, len(record.sequence)
-    start, end = max(site.start, 0), min(site.end, size)
+    at, start, end = record.place, max(site.start, 0), min(site.end, len(record.sequence))
     if at is None:
         return record.name, start, end, site.strand
-    # A window about the centre may have been cut in place of the interval.
-    middle = (at.start + at.end) // 2 if at.summit is None else at.summit
-    first = at.start if size == at.end - at.start else middle - size // 2
     if at.strand != "-":
-        return at.contig, first + start, first + end, site.strand
-    return at.contig, first + size - end, first + size - start, "+" if site.strand == "-" else "-"
+        return at.contig, at.start + start, at.start + end, site.strand
+    return at.contig, at.end - end, at.end - start, "+" if site.strand == "-" else "-"
 
 
 def draw_logo(motif: Motif, path: Path) -> None:

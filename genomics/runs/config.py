@@ -1,4 +1,4 @@
-"""What runs of classifiers and encoders keep in their folders, and the folders of a cross-validation."""
+"""What runs of classifiers and encoders keep in their folders, and the folders of several runs."""
 
 import hashlib
 from collections.abc import Iterable
@@ -173,11 +173,18 @@ def describe_part(part: LabelledSequences | None) -> dict[str, Any] | None:
     return described | {"of_class": dict(zip(part.classes, counts, strict=True))}
 
 
-def fold_folder(out: Path, fold: int | None) -> Path:
-    """Return the folder of the run of one fold of a cross-validation, from 1; without folds the folder itself."""
-    return Path(out) if fold is None else Path(out) / f"fold-{fold}"
+def member_folder(out: Path, plan: Plan) -> Path:
+    """Return the folder of the run of one fold, or of one of several seeds; of a single run the folder itself.
+
+    Example:
+        >>> str(member_folder(Path("z"), Plan("/data", fold=2))), str(member_folder(Path("z"), Plan("/data", member=0)))
+        ('z/fold-2', 'z/seed-0')
+    """
+    if plan.fold is not None:
+        return Path(out) / f"fold-{plan.fold}"
+    return Path(out) if plan.member is None else Path(out) / f"seed-{plan.member}"
 
 
-def has_folds(out: Path) -> bool:
-    """Say whether a folder holds runs of a cross-validation."""
-    return bool(RUNS.folds_of(Path(out)))
+def member_runs(out: Path) -> list[Path]:
+    """Return the runs of folds (fold-1, ...) or seeds (seed-0, ...) in a folder, in the order of their numbers."""
+    return sorted(RUNS.folds_of(Path(out)), key=lambda path: int(path.name.partition("-")[2]))

@@ -47,13 +47,17 @@ def decide(model: Model, validation: LabelledSequences, rule: Rule, calibrate: b
     """
     if model.kind != "classes" or len(model.classes) != 2:
         raise UserError(
-            f"a threshold is for models of two classes, this one is of {len(model.classes)} ({model.kind}): its "
-            "predictions are the likeliest class, or the probability of each label"
+            f"a threshold is for models of two classes, this one {_described(model)}: its predictions are used as they "
+            "are"
         )
     logits = model.logits(list(validation.sequences))
     temperature = fit_temperature(logits, validation.labels, model.kind) if calibrate else 1.0
     positive = probabilities(logits / temperature, model.kind)[:, 1]
     return Decision(choose_threshold(positive, validation.labels == 1, rule), temperature, str(rule))
+
+
+def _described(model: Model) -> str:
+    return "is a regression" if model.kind == "regression" else f"has {len(model.classes)} ({model.kind})"
 
 
 class Calibrated:
@@ -78,11 +82,16 @@ class Calibrated:
         """Return calibrated probabilities, `[N, C]`."""
         return probabilities(self.logits(sequences), self.kind)
 
-    def predictions(self, records: Iterable[Record]) -> Iterator[Prediction]:
-        """Predict records in their order."""
+    def predictions(self, records: Iterable[Record | str]) -> Iterator[Prediction]:
+        """Predict records, or bare sequences, in their order."""
         for one in self.model.predictions(records):
             logits = one.logits / self.temperature
             yield replace(one, logits=logits, probabilities=probabilities(logits[None], self.kind)[0])
+
+
+def calibrated(model: Predictor, decision: Decision) -> Predictor | Calibrated:
+    """Return a model with the temperature of a decision."""
+    return model if decision.temperature == 1 else Calibrated(model, decision.temperature)
 
 
 def write_decision(run: Path, decision: Decision) -> None:

@@ -33,7 +33,7 @@ def train_final(
     good it is: the scores of the runs do that.
 
     Args:
-        runs: folders of the run, or of the runs of a cross-validation.
+        runs: folders of the run, or of those of folds or seeds.
         splits: the data set, as it was read.
         out: folder that holds them.
         hardware: see `train_run`, like the others.
@@ -53,7 +53,7 @@ def train_final(
     elif not RUNS.is_finished(folder):
         run = read_config(runs[0], TrainRun)
         training = final_training(run.training, [History.read(one / LOG) for one in runs])
-        plan = None if run.plan is None else replace(run.plan, fold=None, whole=True)
+        plan = None if run.plan is None else replace(run.plan, fold=None, member=None, whole=True)
         init = None if run.init is None else Path(run.init)
         train_run(data, folder, run.classifier, training, plan=plan, init=init, chosen=run.chosen, **shared)
     return folder

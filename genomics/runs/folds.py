@@ -1,7 +1,8 @@
-"""One training, or one a fold: train all parts of a data set, and find the trained models again."""
+"""One training, or one a fold or a seed: train them all, and find the trained models again."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from titans_seq.experiment.history import LOG, History
@@ -12,7 +13,8 @@ from titans_seq.progress import Progress
 
 from ..sequences.values import LabelledSequences, Splits
 from ..training.overfitting import overfitting
-from .config import RUNS, TrainSettings, fold_folder
+from .config import RUNS, TrainSettings, member_folder
+from .members import Members
 from .plan import Plan
 from .predictor import Predictor
 from .saving import load_classifier
@@ -36,11 +38,11 @@ def train_parts(
     logger: str | None = None,
     notify: Callable[[str], object] = lambda text: None,
 ) -> bool:
-    """Train a run, or all runs of a cross-validation, in a folder; what is finished already is left as it is.
+    """Train a run, or those of all folds or seeds, in a folder; what is finished already is left as it is.
 
     Args:
         parts: of the data.
-        out: folder of the run, or of the folds' runs.
+        out: folder of the run, or of the runs.
         settings: of models and training.
         init: see `train_run`, like the next.
         chosen: for the record.
@@ -49,7 +51,7 @@ def train_parts(
         hardware: see `train_run`, like the next two.
         progress: see `train_run`.
         logger: see `train_run`.
-        notify: called with a line about each fold before it begins.
+        notify: called with a line about each fold or seed before it begins.
 
     Returns:
         Whether this is the process that goes on to use the models.
@@ -61,17 +63,19 @@ def train_parts(
     shared = {"hardware": hardware, "progress": progress, "logger": logger}
     with _whole(out, parts, resume, overwrite):
         for plan, part in parts:
-            folder = fold_folder(out, plan.fold)
+            folder, training = member_folder(out, plan), settings.training
             if plan.fold is not None:
                 notify(f"fold {plan.fold} of {plan.parts.folds}")
+            if plan.member is not None:
+                notify(f"seed {plan.member + 1} of {plan.parts.seeds}")
+                training = replace(training, seed=training.seed + plan.member)
             if resume and (folder / CONFIG).is_file():
                 found = resume_run(folder, part, **shared)
             else:
-                classifier, training = settings.classifier, settings.training
                 found = train_run(
                     part,
                     folder,
-                    classifier,
+                    settings.classifier,
                     training,
                     plan=plan,
                     init=init,
@@ -87,8 +91,8 @@ def train_parts(
 
 @contextmanager
 def _whole(out: Path, parts: Parts, resume: bool, overwrite: bool) -> Iterator[None]:
-    """A cross-validation takes the place of an earlier run as a whole, or not at all."""
-    if resume or parts[0][0].fold is None or not is_first_process():
+    """Several runs take the place of an earlier one as a whole, or not at all."""
+    if resume or member_folder(out, parts[0][0]) == out or not is_first_process():
         yield
         return
     with RUNS.claim(out, overwrite):
@@ -97,17 +101,23 @@ def _whole(out: Path, parts: Parts, resume: bool, overwrite: bool) -> Iterator[N
 
 def trained_parts(
     parts: Parts, out: Path, device: str
-) -> tuple[list[tuple[Predictor, Splits, LabelledSequences]], list[str]]:
+) -> tuple[list[tuple[Predictor | Members, Splits, LabelledSequences]], list[str]]:
     """Return each trained model with its parts and what it is tested on, and what a reader of scores should know.
 
-    What it is tested on is the test part, or without one the validation part.
+    What it is tested on is the test part, or without one the validation part. Models of several seeds are one, their
+    mean.
     """
-    runs, warnings = [], []
+    runs: list[tuple[Predictor | Members, Splits, LabelledSequences]] = []
+    models: list[Predictor] = []
+    warnings = []
     for plan, part in parts:
         held = part.validation if part.test is None else part.test
         assert held is not None
-        folder = fold_folder(out, plan.fold)
-        runs.append((load_classifier(folder, device), part, held))
+        folder = member_folder(out, plan)
+        models.append(load_classifier(folder, device))
+        runs.append((models[-1], part, held))
         if warning := overfitting(History.read(folder / LOG)):
-            warnings.append(warning if plan.fold is None else f"Fold {plan.fold}: {warning}")
+            warnings.append(warning if folder == out else f"{folder.name}: {warning}")
+    if parts[0][0].member is not None:
+        runs = [(Members(models), *runs[0][1:])]
     return runs, warnings

@@ -11,6 +11,7 @@ from titans_seq.errors import UserError
 from ..baselines.values import log_odds_form
 from ..evaluation.values import Model
 from ..sequences.values import Kind, Record
+from .config import member_runs
 from .predictor import Prediction
 from .saving import load_classifier
 
@@ -89,7 +90,7 @@ def load_members(folder: Path, device: str | None = None) -> Members:
     """Load the models of a folder of runs, those of folds or of seeds, as one.
 
     Args:
-        folder: with run folders in it.
+        folder: with run folders in it, as `titans dna train --folds` and `--seeds` leave it.
         device: see `load_classifier`.
 
     Raises:
@@ -99,10 +100,3 @@ def load_members(folder: Path, device: str | None = None) -> Members:
     if not runs:
         raise UserError(f"{folder}: holds no runs of folds or seeds: name the folder of a run")
     return Members([load_classifier(run, device) for run in runs])
-
-
-def member_runs(folder: Path) -> list[Path]:
-    """Return the runs of folds (fold-1, ...) or seeds (seed-0, ...) in a folder, in the order of their numbers."""
-    found = [path for kind in ("fold", "seed") for path in Path(folder).glob(f"{kind}-*") if path.is_dir()]
-    numbered = [(path.name.split("-")[1], path) for path in found]
-    return [path for _, path in sorted((int(number), path) for number, path in numbered if number.isdecimal())]

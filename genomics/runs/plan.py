@@ -24,6 +24,7 @@ class Plan:
         fold: which of the folds is held out, from 1; None for all of them, or without folds.
         seed: of every choice.
         whole: whether all parts together are the training part, and nothing is held out.
+        member: which of several seeds it is trained with, from 0; None for all of them, or without `parts.seeds`.
     """
 
     data: str
@@ -32,10 +33,11 @@ class Plan:
     fold: int | None = None
     seed: int = 0
     whole: bool = False
+    member: int | None = None
 
 
 def divided(splits: Splits, plan: Plan) -> Iterator[tuple[Plan, Splits]]:
-    """The parts of each run: one, or those of a cross-validation.
+    """The parts of each run: one, those of a cross-validation, or the same for each of several seeds.
 
     A part that is not given is taken from the training part. In a cross-validation training and validation parts are
     divided together, the fold that is held out is the test part, and a test part that is given is left alone.
@@ -45,7 +47,7 @@ def divided(splits: Splits, plan: Plan) -> Iterator[tuple[Plan, Splits]]:
         plan: how it is divided.
 
     Yields:
-        The plan, with the number of the fold, and the parts.
+        The plan, with the number of the fold or of the seed, and the parts.
 
     Raises:
         UserError: if the data cannot be divided so.
@@ -60,7 +62,9 @@ def divided(splits: Splits, plan: Plan) -> Iterator[tuple[Plan, Splits]]:
         yield plan, Splits(whole(splits))
         return
     if plan.parts.folds is None:
-        yield plan, _parts(splits, plan)
+        parts = _parts(splits, plan)
+        members = range(plan.parts.seeds) if plan.parts.seeds and plan.member is None else [plan.member]
+        yield from ((replace(plan, member=member), parts) for member in members)
         return
     data = whole(Splits(splits.train, splits.validation))
     groups = near_duplicate_groups(data.sequences) if plan.parts.groups else None

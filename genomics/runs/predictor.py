@@ -74,12 +74,8 @@ class Predictor:
 
     @property
     def columns(self) -> list[str]:
-        """Names of what a table of predictions holds of each sequence; see `row`."""
+        """Names of what a table of predictions holds of each sequence; see `prediction_row`."""
         return prediction_columns(self.kind, self.classes)
-
-    def row(self, prediction: Prediction) -> list[str | float]:
-        """What a table of predictions holds of one sequence."""
-        return prediction_row(prediction, self.kind, self.classes)
 
     @property
     def reads_both_strands(self) -> bool:

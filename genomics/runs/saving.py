@@ -18,7 +18,7 @@ from ..models.encoder import EncoderConfig
 from ..tokens import Tokenizer
 from ..training.fitting import new_classifier
 from ..training.pretraining import PretrainModel
-from .config import RUNS, fold_folder, has_folds
+from .config import RUNS, member_runs
 from .predictor import Predictor
 
 _CLASSIFIER, _ENCODER = "dna_classifier", "dna_encoder"
@@ -132,9 +132,9 @@ def _open(folder: str | os.PathLike[str]) -> tuple[Path, Mapping[str, Any], dict
         source = source / MODEL
     elif (source / RUN_CONFIG).is_file() and not (source / WEIGHTS).exists():
         raise UserError(RUNS.describe_unfinished(source))
-    elif has_folds(source):
+    elif members := member_runs(source):
         raise UserError(
-            f"{source} holds the runs of a cross-validation, not one model: name one of them, such as "
-            f"{fold_folder(source, 1)}"
+            f"{source} holds {len(members)} runs, not one model: name one of them, such as {members[0]} (titans dna "
+            "predict takes the mean of all)"
         )
     return source, *load_folder(source)

@@ -1,9 +1,10 @@
 """Scans as files: BED, bedGraph and bigWig for genome browsers, TSV for everything else."""
 
+import csv
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
@@ -32,12 +33,13 @@ def check_track(path: Path) -> None:
 @contextmanager
 def open_track(
     path: Path, sizes: dict[str, int], target: Target, stride: int, threshold: float | None = None
-) -> Iterator[Callable[[Scan], object]]:
-    """Open a track, which is written whole or not at all.
+) -> Iterator[Callable[[Scan], bool]]:
+    """Open a track, which is written whole or not at all; what is given says of each window whether it is in it.
 
-    BED has a line a window, with the target for its name and 1000 times the score as its score; the score itself is a
-    seventh column. bedGraph and bigWig have no place for windows that overlap: the score of a window stands at the
-    `stride` bases in its middle, which tile the contig. TSV and CSV have a row a window.
+    BED has a line a window, with the interval's name, or the target where a contig is scanned, and 1000 times the score
+    as its score (0 of a regression); the score itself is a seventh column. bedGraph and bigWig have no place for
+    windows that overlap: the score of a window stands at the `stride` bases in its middle, which tile the contig; where
+    intervals overlap, the first has the base. TSV and CSV have a row a window.
 
     Args:
         path: ends in one of `SUFFIXES`.
@@ -57,17 +59,20 @@ def open_track(
                 yield _middles(stride, add)
             return
         with temporary.open("w", encoding="utf-8", newline="") as stream:
-            if suffix == ".bedgraph":
-                stream.write(f'track type=bedGraph name="{target.name}"\n')
-                yield _middles(stride, lambda *row: stream.write("\t".join(map(_text, row)) + "\n"))
-                return
-            if suffix == ".bed":
-                yield lambda one: _bed_line(stream, one, target, threshold)
-                return
-            mark = "\t" if suffix == ".tsv" else ","
-            score = "value" if target.name == "value" else f"probability_{target.name}"
-            stream.write(mark.join([*COLUMNS, score]) + "\n")
-            yield lambda one: stream.write(mark.join(map(_text, [*_place(one), one.score])) + "\n")
+            yield _text_writer(stream, suffix, target, stride, threshold)
+
+
+def _text_writer(
+    stream: TextIO, suffix: str, target: Target, stride: int, threshold: float | None
+) -> Callable[[Scan], bool]:
+    if suffix == ".bedgraph":
+        stream.write(f'track type=bedGraph name="{target.name}"\n')
+        return _middles(stride, lambda *row: stream.write("\t".join(map(_text, row)) + "\n"))
+    if suffix == ".bed":
+        return lambda one: _bed_line(stream, one, target, threshold)
+    writer = csv.writer(stream, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n")
+    writer.writerow([*COLUMNS, "value" if target.name == "value" else f"probability_{target.name}"])
+    return lambda one: bool(writer.writerow(map(_text, [*_place(one), one.score])))
 
 
 def sizes_of(stretches: Iterable[Stretch]) -> dict[str, int]:
@@ -83,20 +88,21 @@ def _text(value: str | int | float) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _bed_line(stream: Any, one: Scan, target: Target, threshold: float | None) -> None:
+def _bed_line(stream: TextIO, one: Scan, target: Target, threshold: float | None) -> bool:
     if threshold is not None and one.score < threshold:
-        return
-    thousandths = min(max(round(1000 * one.score), 0), 1000)
-    row = [one.stretch.contig, one.start, one.end, target.name, thousandths, one.strand, one.score]
-    stream.write("\t".join(map(_text, row)) + "\n")
+        return False
+    thousandths = 0 if target.name == "value" else min(max(round(1000 * one.score), 0), 1000)
+    name = target.name if one.stretch.name == one.stretch.contig else one.stretch.name
+    row = [one.stretch.contig, one.start, one.end, name, thousandths, one.strand, one.score]
+    return bool(stream.write("\t".join(map(_text, row)) + "\n"))
 
 
-def _middles(stride: int, add: Callable[[str, int, int, float], object]) -> Callable[[Scan], None]:
+def _middles(stride: int, add: Callable[[str, int, int, float], object]) -> Callable[[Scan], bool]:
     """Give contig, start, end and score of the middle of each window, none of which overlaps the one before it."""
     last = ("", 0)
     seen: set[str] = set()
 
-    def put(one: Scan) -> None:
+    def put(one: Scan) -> bool:
         nonlocal last
         contig = one.stretch.contig
         if contig != last[0] and contig in seen:
@@ -105,9 +111,11 @@ def _middles(stride: int, add: Callable[[str, int, int, float], object]) -> Call
         width = min(stride, one.end - one.start)
         start = one.start + (one.end - one.start - width) // 2
         begin = max(start, last[1]) if contig == last[0] else start
-        if begin < start + width:
-            add(contig, begin, start + width, one.score)
-            last = (contig, start + width)
+        if begin >= start + width:
+            return False
+        add(contig, begin, start + width, one.score)
+        last = (contig, start + width)
+        return True
 
     return put
 

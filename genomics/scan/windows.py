@@ -1,6 +1,6 @@
 """Windows along contigs and intervals, read piece by piece, so that memory does not grow with a contig."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -98,7 +98,8 @@ def windows_of(path: Path, sources: list[Source], window: int, stride: int) -> I
     """Cut windows out of the stretches of a file, in their order.
 
     The first begins with the stretch, each next `stride` bases later, and one more ends with the stretch if bases would
-    be left over. A stretch shorter than a window is one.
+    be left over. A stretch shorter than a window is one. Windows of the other strand are those of its sequence, and
+    come last to first, so that places on the contig rise.
 
     Args:
         path: the file.
@@ -109,7 +110,8 @@ def windows_of(path: Path, sources: list[Source], window: int, stride: int) -> I
     held = {source.stretch.name: source.stretch for source in sources if source.sequence is None}
     for source in sources:
         if source.sequence is not None:
-            yield from cut_windows(source.stretch, [source.sequence], window, stride)
+            cut = cut_windows(source.stretch, [source.sequence], window, stride)
+            yield from cut if source.stretch.strand != "-" else reversed(list(cut))
     for name, pieces in _fasta_pieces(path) if held else ():
         if name in held:
             yield from cut_windows(held.pop(name), pieces, window, stride)
@@ -167,15 +169,13 @@ def _records(path: Path, options: LoadOptions, refuse: Refuse) -> Iterator[Sourc
     reference = None if options.reference is None else Path(options.reference)
     records = list(read_all([path], options, refuse.left_out, refuse.notes))
     # Tracks go along a contig once.
-    records.sort(
-        key=lambda record: ("", 0) if record.interval is None else (record.interval.contig, record.interval.start)
-    )
+    records.sort(key=lambda record: ("", 0) if record.place is None else (record.place.contig, record.place.start))
     if reference is not None:
         with Reference(reference) as opened:
-            for contig in {record.interval.contig for record in records if record.interval is not None}:
+            for contig in {record.place.contig for record in records if record.place is not None}:
                 sizes[contig] = len(opened.contig(contig))
     for record in records:
-        at, size = record.interval, len(record.sequence)
+        at, size = record.place, len(record.sequence)
         if at is None:
             yield Source(Stretch(record.name, record.name, 0, size, ".", size), record.sequence)
         else:
@@ -186,7 +186,7 @@ def _records(path: Path, options: LoadOptions, refuse: Refuse) -> Iterator[Sourc
 def _contigs(path: Path, refuse: Refuse) -> Iterator[Stretch]:
     """Measure the contigs of a FASTA file; one that cannot be used is left out whole."""
     seen: set[str] = set()
-    for name, pieces in _fasta_pieces(path):
+    for name, pieces in _fasta_pieces(path, refuse.note):
         try:
             size = sum(map(len, pieces))
             if name in seen:
@@ -202,7 +202,7 @@ def _contigs(path: Path, refuse: Refuse) -> Iterator[Stretch]:
             yield Stretch(name, name, 0, size, ".", size)
 
 
-def _fasta_pieces(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
+def _fasta_pieces(path: Path, note: Callable[[str], object] = lambda what: None) -> Iterator[tuple[str, Iterator[str]]]:
     """Give each contig of a FASTA file with its clean sequence, some ten thousand bases at a time."""
     with open_text(path) as stream:
         lines = _lines(stream, path)
@@ -219,13 +219,15 @@ def _fasta_pieces(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
                 held.append(line)
                 size += len(line)
                 if size >= _PIECE:
-                    yield _cleaned("".join(held), path, name)
+                    yield _cleaned("".join(held), path, name, note)
                     held, size = [], 0
             if "".join(held).strip():
-                yield _cleaned("".join(held), path, name)
+                yield _cleaned("".join(held), path, name, note)
 
+        number = 0
         while header:
-            name, header = first_word(header[1:]), ""
+            number += 1
+            name, header = first_word(header[1:]) or str(number), ""
             yield name, pieces(name)
             if not header:
                 # What was not read, to find the next header: of a contig that was left out, perhaps.
@@ -239,11 +241,11 @@ def _lines(stream: TextIO, path: Path) -> Iterator[str]:
         raise broken_gzip(path, "while its contigs were read", error) from error
 
 
-def _cleaned(text: str, path: Path, name: str) -> str:
+def _cleaned(text: str, path: Path, name: str, note: Callable[[str], object]) -> str:
     gap = next((letter for letter in "-." if letter in text), None)
     if gap is not None:
         raise UserError(
             f"{path} ({name}): has a gap {gap!r}, where no base stands, so that positions behind it would be wrong: "
             "give the genome itself, not an alignment"
         )
-    return clean(text, f"{path} ({name})")
+    return clean(text, f"{path} ({name})", note)

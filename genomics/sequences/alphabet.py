@@ -18,6 +18,7 @@ _OPPOSITE = str.maketrans(IUPAC, "TGCAYRSWMKVHDBN")
 
 _SPACE = b" \t\n\r\v\f"
 _INNER_BLANK = re.compile(r"[^\s][ \t\v\f]+[^\s]")
+_PLACE = re.compile(r"\S+:\d[\d,]*-\d[\d,]*(\([+-]\))?")
 _CERTAIN = 8
 _BASES = b"ACGTN"
 _GAPS = b"-."
@@ -137,6 +138,8 @@ def _refused(text: str, name: str) -> UserError:
     hint = ""
     if seen <= _PROTEIN and len(seen - set(IUPAC)) > 1:
         hint = " (it looks like a protein: give the nucleotide sequence)"
+    if _PLACE.fullmatch(text.strip()):
+        hint = " (it looks like a place on a genome: write places as BED, and give --reference)"
     return UserError(
         f"{name}: {letters[letter_at]!r} at position {letter_at + 1} is no letter of DNA{hint}: expected A, C, G, T, "
         "U, N or another IUPAC code (gaps are removed); correct or remove the record"

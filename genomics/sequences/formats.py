@@ -74,6 +74,8 @@ def find_format(path: Path) -> Format:
         return "fasta"
     if first.startswith(_SAM):
         raise UserError(f"{path}: is a SAM file or a list of intervals with its header: convert it to FASTQ or BED")
+    if first.startswith("##fileformat=VCF"):
+        raise UserError(f"{path}: holds variants (VCF), not sequences: score them with titans dna variants")
     if first.startswith("@"):
         return "fastq"
     if first.startswith("LOCUS"):
@@ -86,14 +88,16 @@ def find_format(path: Path) -> Format:
         return "table"
     if name.endswith(_FASTA) or any(line.startswith(">") for line in lines):
         number = head.split("\n").index(first) + 1
+        remedy = "remove the comment or other text before the first record"
+        if not any(line.startswith(">") for line in lines):
+            remedy = "put a line '>name' above each sequence, or name a file of one sequence a line .txt"
         raise UserError(
-            f"{path}, line {number}, before record 1: a FASTA file begins with '>', got {_shorten(first)!r}: remove "
-            "the comment or other text before the first record"
+            f"{path}, line {number}, before record 1: a FASTA file begins with '>', got {_shorten(first)!r}: {remedy}"
         )
     if name.endswith((*_FASTQ, *_GENBANK)):
         begin = "@" if name.endswith(_FASTQ) else "LOCUS"
         raise UserError(f"{path}, line 1: expected a line that begins with '{begin}', got {_shorten(first)!r}")
-    if any(mark in first for mark in "\t,;"):
+    if any(mark in first for mark in "\t,;") or names_columns(first.split(" ")):
         return "table"
     if first.strip().isalpha() or name.endswith(_PLAIN):
         return "plain"
@@ -267,6 +271,17 @@ def _parsed(piece: str, form: Format) -> Entry:
         return Entry(record.id or "", str(record.seq))
     except UndefinedSequenceError:  # the file states a length and no bases
         return Entry(record.id or "", "")
+
+
+def names_columns(cells: list[str]) -> bool:
+    """Return whether cells are the header of a table of sequences or intervals whose cells stand between blanks.
+
+    Example:
+        >>> names_columns(['"sequence"', '"label"']), names_columns(["ACGT", "ACGT"])
+        (True, False)
+    """
+    names = {cell.strip('"').lower() for cell in cells}
+    return len(cells) > 1 and not names.isdisjoint({"sequence", "seq", "seqnames", "chrom", "start"})
 
 
 def _is_bed(lines: list[str]) -> bool:

@@ -152,8 +152,10 @@ def around_centre(interval: Interval, window: int) -> Interval:
     return replace(interval, start=start, end=start + window)
 
 
-def cut(interval: Interval, reference: Reference, options: LoadOptions, place: str, refuse: Refuse) -> str:
-    """Return the sequence of an interval, or of the window around its centre, on its own strand.
+def cut(
+    interval: Interval, reference: Reference, options: LoadOptions, place: str, refuse: Refuse
+) -> tuple[str, Interval]:
+    """Return the sequence of an interval, or of the window around its centre, on its own strand; and where it lies.
 
     Args:
         interval: where.
@@ -170,16 +172,17 @@ def cut(interval: Interval, reference: Reference, options: LoadOptions, place: s
         size = len(reference.contig(at.contig))
         on_contig = 0 <= at.start and at.end <= size
         if on_contig or not (interval.start < size and interval.end > 0):
-            return reference.window(at.contig, at.start, at.end, at.strand)
+            return reference.window(at.contig, at.start, at.end, at.strand), at
         if options.edges == "fill":
             refuse.note("filled with N where it leaves its contig")
             inside = reference.window(at.contig, max(at.start, 0), min(at.end, size))
             filled = "N" * max(-at.start, 0) + inside + "N" * max(at.end - size, 0)
-            return reverse_complement(filled) if at.strand == "-" else filled
+            return (reverse_complement(filled) if at.strand == "-" else filled), at
         if options.edges == "shift" and at.end - at.start <= size:
             refuse.note("shifted inward where it left its contig")
             start = min(max(at.start, 0), size - (at.end - at.start))
-            return reference.window(at.contig, start, start + at.end - at.start, at.strand)
+            at = replace(at, start=start, end=start + at.end - at.start)
+            return reference.window(at.contig, at.start, at.end, at.strand), at
     except UserError as error:
         raise UserError(f"{place} ({interval.name}): {error}") from error
     what = "the interval" if options.window is None else f"the window of {options.window:,} bases around it"
@@ -198,7 +201,7 @@ def _is_header(cells: list[str]) -> bool:
 def _bed_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[Interval, dict[str, str]]:
     if len(cells) < _BED_COLUMNS:
         shown = "\t".join(cells)[:40]
-        raise UserError(f"{place}: expected contig, start and end with tabs between, got {shown!r}")
+        raise UserError(f"{place}: expected contig, start and end with tabs between, got {shown!r}: correct the line")
     # A tenth column is the summit of a narrowPeak file, whatever its name.
     known = columns if len(cells) <= len(columns) else BED
     named = dict(zip(known, cells, strict=False))
@@ -207,7 +210,10 @@ def _bed_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[I
     peak = named.get("peak", "-1")
     if peak != "-1":
         if not peak.isdecimal() or interval.start + int(peak) >= interval.end:
-            raise UserError(f"{place}: summit {peak!r} in column 10: expected bases from the start on, or -1 for none")
+            raise UserError(
+                f"{place}: summit {peak!r} in column 10: expected bases from the start on, or -1 for none: "
+                "correct or remove the line"
+            )
         interval = replace(interval, summit=interval.start + int(peak))
     return interval, named
 
@@ -227,10 +233,11 @@ def _checked(name: str, contig: str, start: str, end: str, strand: str, place: s
     whole = start.isdecimal() and end.isdecimal()
     if not (whole and first <= int(start) < int(end) + first):
         raise UserError(
-            f"{place}: start {start!r} and end {end!r}: expected whole numbers from {first}, the start smaller"
+            f"{place}: start {start!r} and end {end!r}: expected whole numbers from {first}, the start smaller: "
+            "correct or remove the line"
         )
     if strand not in _STRANDS:
-        raise UserError(f"{place}: strand {strand!r}: expected '+', '-', '.', '*' or nothing")
+        raise UserError(f"{place}: strand {strand!r}: expected '+', '-', '.', '*' or nothing: correct the line")
     at = int(start) - first
     shown = name if name not in ("", ".") else f"{contig}:{at}-{end}"
     return Interval(shown, contig, at, int(end), _STRANDS[strand])

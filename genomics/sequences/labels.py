@@ -15,6 +15,7 @@ from .values import Kind, LabelledSequences, Record, Splits
 
 _MISSING = ("", "nan", "NaN", "NA", "N/A")
 _SEPARATOR = re.compile(r"\s*[;|,]\s*")
+_LIST = re.compile(r"\[[^][]*[,; ][^][]*\]|\([^()]*,[^()]*\)|\{[^{}]*,[^{}]*\}")
 _SHOWN = 20
 _BITS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
 
@@ -113,6 +114,11 @@ def _classes(train: Sequence[Labelled], source: str, to_train: bool) -> tuple[st
         fraction = next(name for name, number in zip(classes, numbers, strict=True) if not number.is_integer())
         raise UserError(
             f"{source}: labels such as {fraction!r} are numbers, not names of classes: give --kind regression"
+        )
+    listed = next((name for name in classes if _LIST.fullmatch(name)), None)
+    if listed is not None:
+        raise UserError(
+            f"{source}: the label {listed!r} is a list: give each label a column of 0 and 1 (--label once for each)"
         )
     several = next((name for name in classes if set(_SEPARATOR.split(name)) & set(classes) - {name}), None)
     if several is not None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
+from .bad_records import Refuse
 from .formats import fasta_entries, find_format, first_word
 from .opening import BROKEN_GZIP, broken_gzip, open_text
 from .values import Interval
@@ -46,7 +47,11 @@ class Negative:
 
 
 def matched_negatives(
-    positives: Sequence[Interval], reference: Path, seed: int = 0, candidates: int = _CANDIDATES
+    positives: Sequence[Interval],
+    reference: Path,
+    seed: int = 0,
+    candidates: int = _CANDIDATES,
+    refuse: Refuse | None = None,
 ) -> list[Negative]:
     """Choose for each interval a region of the genome of its length, with like GC content and share of repeats.
 
@@ -54,29 +59,31 @@ def matched_negatives(
     their lengths; regions with more unknown bases than the positive are left out.
 
     Args:
-        positives: intervals on the reference, at least one.
+        positives: intervals on the reference, at least one of them.
         reference: FASTA file, plain or gzip, with repeats in lower case if they are to be matched.
         seed: of the choice.
         candidates: regions that are looked at for each positive, at least 1.
+        refuse: what to do about a positive that is not on the reference; None raises the error.
 
     Returns:
         One for each positive that has one, in their order.
 
     Raises:
-        UserError: if a positive is not on the reference, or it cannot be read.
+        UserError: if the reference cannot be read, or no positive is on it; from `refuse` also if one is not.
     """
     sizes = {name: len(text) for name, text in _contigs(reference)}
-    names = {interval.contig: _name_in(interval, sizes, reference) for interval in positives}
+    names: dict[str, str] = {}
+    positives = list(_on_reference(positives, sizes, names, reference, refuse or Refuse()))
+    if not positives:
+        raise UserError(f"none of the intervals is on {reference}: give the reference of the same assembly")
     lengths = np.array([interval.end - interval.start for interval in positives])
-    random = np.random.default_rng(seed)
-    contigs = list(sizes)
-    room = np.array([max(size - int(lengths.max()) + 1, 0) for size in sizes.values()], dtype=np.float64)
+    contigs, bases = list(sizes), np.array(list(sizes.values()))
+    room = np.maximum(bases - lengths.max() + 1, 0).astype(np.float64)
     if not room.sum():
         raise UserError(f"{reference}: no contig is as long as the longest interval ({int(lengths.max()):,} bases)")
+    random = np.random.default_rng(seed)
     drawn = random.choice(len(contigs), (len(positives), candidates), p=room / room.sum())
-    starts = (random.random(drawn.shape) * np.array([sizes[contigs[at]] for at in range(len(contigs))])[drawn]).astype(
-        int
-    )
+    starts = (random.random(drawn.shape) * bases[drawn]).astype(int)
     compositions: list[Composition | None] = [None] * len(positives)
     shares = np.full((*drawn.shape, 3), np.nan)
     for number, (name, text) in enumerate(_contigs(reference)):
@@ -146,14 +153,27 @@ def _covered(size: int, intervals: Sequence[Interval]) -> np.ndarray:
     return np.cumsum(covered, dtype=np.int32)
 
 
+def _on_reference(
+    positives: Sequence[Interval], sizes: dict[str, int], names: dict[str, str], reference: Path, refuse: Refuse
+) -> Iterator[Interval]:
+    """Give the intervals that are on the reference, and note what it calls their contigs."""
+    for interval in positives:
+        try:
+            names[interval.contig] = _name_in(interval, sizes, reference)
+        except UserError as error:
+            refuse(error)
+        else:
+            yield interval
+
+
 def _name_in(interval: Interval, sizes: dict[str, int], reference: Path) -> str:
     bare = interval.contig.removeprefix("chr")
     name = next((name for name in (interval.contig, bare, f"chr{bare}") if name in sizes), None)
     if name is None or interval.end > sizes[name]:
-        there = "is not in it" if name is None else f"has {sizes[name]:,} bases there"
+        there = "is not in it" if name is None else f"has {sizes[name]:,} bases"
         raise UserError(
             f"{interval.name}: {interval.contig}:{interval.start:,}-{interval.end:,} is not on {reference}: the contig "
-            f"{there}; give the reference of the same assembly"
+            f"{there}; give the reference of the same assembly, or leave such intervals out (--skip-bad)"
         )
     return name
 

@@ -15,7 +15,7 @@ from .intervals import IntervalColumns, cut, interval_columns, interval_of, read
 from .labels import Labelled, check_labels
 from .options import LoadOptions
 from .reference import Reference
-from .tables import LABEL, NAME, Table, open_table
+from .tables import LABEL, NAME, ROW_NUMBER, Table, open_table
 from .values import Interval, Kind, Record
 
 LabelsOf = Callable[[Sequence[str], str], tuple[str, ...]]
@@ -208,9 +208,10 @@ def _labelled_lines(path: Path, form: Literal["bed", "gff"], reading: Reading) -
             rows.append(_Row(line.number, line.interval, labels))
     found = Counter(row.labels for row in rows)
     if not names or (not reading.options.labels and 2 * len(found) > len(rows)):
+        seen = f" ({len(found):,} different names in column 4 of {len(rows):,} intervals)" if names else ""
         raise UserError(
-            f"{path}: holds no labels ({len(found):,} different names in column 4 of {len(rows):,} intervals): give a "
-            "folder with a file a class, such as pos.bed and neg.bed, or name the column that holds them (--label)"
+            f"{path}: holds no labels{seen}: give a folder with a file a class, such as pos.bed and neg.bed, or name "
+            "the column that holds them (--label)"
         )
     if not reading.options.labels:
         reading.refuse.note("has its class in column 4")
@@ -244,7 +245,8 @@ def _content(table: Table, options: LoadOptions) -> int | IntervalColumns:
 
 def _label_columns(table: Table, content: int | IntervalColumns, options: LoadOptions) -> LabelColumns:
     numbers = tuple(table.column(name) for name in options.labels)
-    others = tuple(number for number in range(len(table.columns)) if number != content and number != table.find(NAME))
+    named = (content, table.find(NAME), table.find(ROW_NUMBER))
+    others = tuple(number for number in range(len(table.columns)) if number not in named)
     if not numbers and table.headed and options.kind != "multilabel":
         found = table.find(LABEL)
         numbers = () if found is None else (found,)
@@ -297,10 +299,11 @@ def _cut_all(path: Path, unit: str, rows: Iterable[_Row], reading: Reading) -> I
     # One contig after the other, since the reference holds a few at a time.
     for row in sorted(rows, key=lambda row: row.interval.contig):
         try:
-            sequence = cut(row.interval, reference, reading.options, f"{path}, {unit} {row.number}", reading.refuse)
+            where = f"{path}, {unit} {row.number}"
+            sequence, place = cut(row.interval, reference, reading.options, where, reading.refuse)
         except UserError as error:
             reading.refuse(error)
         else:
-            record = Record(row.interval.name, sequence, str(path), row.number, row.interval)
+            record = Record(row.interval.name, sequence, str(path), row.number, row.interval, place)
             found[row.number] = Labelled(record, row.labels)
     yield from (found[number] for number in sorted(found))

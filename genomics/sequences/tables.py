@@ -10,8 +10,11 @@ from titans_seq.errors import UserError
 
 from .alphabet import IUPAC
 from .bad_records import Refuse
+from .formats import names_columns
 from .opening import BROKEN_GZIP, broken_gzip, open_text, read_head
 
+ROW_NUMBER = ("", "unnamed: 0", "index", "row.names")
+"""Names of the column with the numbers of the rows, as pandas and R write it."""
 SEQUENCE = ("sequence", "seq", "dna_sequence", "dna", "text")
 LABEL = ("label", "labels", "class", "target", "y")
 NAME = ("id", "name", "record", "seq_id", "sequence_id")
@@ -43,7 +46,8 @@ class Table:
     Args:
         path: the file.
         separator: what stands between two cells.
-        columns: names from the header; "column 1" and so on if the first line already holds a sequence.
+        columns: names from the header; "column 1" and so on if the first line already holds a sequence. The name of
+            what R writes before each row, without a name in the header, is empty.
         headed: whether there is a header.
         first: the first row of data of a table without a header.
     """
@@ -115,7 +119,7 @@ class Table:
 
 
 def open_table(path: Path) -> Table:
-    """Look at the first line of a table: its separator (tab, comma or semicolon), its columns, whether they are named.
+    """Look at the first lines of a table: its separator (tab, comma, semicolon, blank), its columns, whether named.
 
     Raises:
         UserError: if the file cannot be opened, is empty, or names a column twice.
@@ -124,13 +128,21 @@ def open_table(path: Path) -> Table:
     if not lines:
         raise UserError(f"{path}: the file is empty: expected a header with a column 'sequence', and rows")
     separator = max("\t,;", key=lines[0].count)
+    if separator not in lines[0] and names_columns(lines[0].split(" ")):
+        separator = " "  # as R's write.table has it
     first = tuple(cell.strip() for cell in next(csv.reader(lines[:1], delimiter=separator)))
     if any(map(_is_sequence, first)):
         return Table(path, separator, tuple(f"column {number}" for number in range(1, len(first) + 1)), False, first)
     twice = sorted({name for name in first if first.count(name) > 1})
     if twice:
         raise UserError(f"{path}: column {twice[0]!r} occurs {first.count(twice[0])} times in the header: rename one")
-    return Table(path, separator, first, True, ())
+    return Table(path, separator, ("", *first) if _row_names(lines, separator) else first, True, ())
+
+
+def _row_names(lines: Sequence[str], separator: str) -> bool:
+    """Return whether rows begin with a cell that the header does not name, as R writes the names of rows."""
+    header, *rows = csv.reader(lines[:3], delimiter=separator)
+    return bool(rows) and all(len(row) == len(header) + 1 and row[-1] and not _is_sequence(row[0]) for row in rows)
 
 
 def _is_sequence(cell: str) -> bool:

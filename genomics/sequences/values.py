@@ -41,7 +41,9 @@ class Record:
         sequence: upper-case letters A, C, G, T, N and the other IUPAC codes; see `alphabet.clean`.
         source: path of the file.
         number: its row in the file, from 1.
-        interval: where it was cut from a reference; None of a sequence that stands in the file itself.
+        interval: as the file has it, if it was cut from a reference; None of a sequence that stands in the file itself.
+        place: the bases of the reference that the sequence is of: the interval, or the window about its centre, which
+            may reach beyond the contig where it was filled with N; None without an interval.
         title: its whole header line, of which the name is the first word; empty where there is none.
     """
 
@@ -50,6 +52,7 @@ class Record:
     source: str
     number: int
     interval: Interval | None = None
+    place: Interval | None = None
     title: str = ""
 
 

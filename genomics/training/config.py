@@ -19,6 +19,8 @@ class PartConfig:
 
     Attributes:
         folds: Cross-validate: N runs, at least 2, each tested on another part; a test part of the data is left alone.
+        seeds: Train N models, at least 2, with the seeds from seed on, on the same parts; their mean is what is tested,
+            and what titans dna predict uses.
         groups: Keep near-duplicates (40 bases in common, on either strand) in one part.
         test_share: Share for testing where the data has no test part, in [0, 1); 0 tests on the validation part.
         validation_share: Share for validation where the data has no such part, in (0, 1).
@@ -30,6 +32,7 @@ class PartConfig:
     """
 
     folds: Annotated[int | None, arg(help_behavior_hint="")] = None
+    seeds: Annotated[int | None, arg(help_behavior_hint="")] = None
     groups: bool = False
     test_share: float = 0.1
     validation_share: float = 0.1
@@ -42,6 +45,10 @@ class PartConfig:
             raise UserError(f"the validation share must be in (0, 1), got {self.validation_share}")
         if self.folds is not None and self.folds < 2:
             raise UserError(f"the number of folds must be at least 2, got {self.folds}")
+        if self.seeds is not None and self.seeds < 2:
+            raise UserError(f"the number of seeds must be at least 2, got {self.seeds}")
+        if self.folds is not None and self.seeds is not None:
+            raise UserError("the runs of --folds differ by their parts, those of --seeds do not: leave out one")
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def seeds(out: Path) -> dict[str, int]:
 
 def test_a_cross_validation_is_replaced_as_a_whole_or_not_at_all(folded: Path) -> None:
     assert seeds(folded) == {"fold-1": 0, "fold-10": 0, "fold-2": 0}
-    with pytest.raises(UserError, match="already holds a cross-validation: .* finish it with --resume"):
+    with pytest.raises(UserError, match="already holds several runs: .* finish it with --resume"):
         FOLDED.check_free(folded, overwrite=False)
     with pytest.raises(PowerCut), FOLDED.claim(folded, overwrite=True):
         raise PowerCut

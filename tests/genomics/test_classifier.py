@@ -9,6 +9,7 @@ import pytest
 from genomics import DNAClassifier
 from genomics.evaluation import BootstrapOptions
 from genomics.runs.config import TrainRun
+from genomics.runs.decision import Decision, write_decision
 from genomics.synthetic import planted_motifs
 from genomics.training.config import PartConfig, TrainConfig
 from titans_seq.errors import UserError
@@ -51,6 +52,18 @@ def test_the_final_model_has_seen_every_part(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="this classifier has no test part, as it was loaded or trained on all parts"):
         alone.evaluate()
+
+
+def test_a_kept_decision_is_used_and_saved(model: DNAClassifier, tmp_path: Path) -> None:
+    model.save(tmp_path / "a")
+    write_decision(tmp_path / "a", Decision(threshold=0.0, temperature=2.0))
+    loaded = DNAClassifier.load(tmp_path / "a", "cpu")
+    found = loaded.predict(["ACGTACGT"])
+    assert found["predicted"].tolist() == ["motif"]
+    softened = 1 / (1 + np.exp(-np.diff(model.logits(["ACGTACGT"])[0]) / 2))
+    np.testing.assert_allclose(found["probability_motif"], softened, rtol=1e-5)
+    loaded.save(tmp_path / "b")
+    assert DNAClassifier.load(tmp_path / "b", "cpu").decision == Decision(0.0, 2.0)
 
 
 def test_predictions_of_tables_files_and_sequences_are_the_same(model: DNAClassifier, tmp_path: Path) -> None:

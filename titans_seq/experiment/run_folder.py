@@ -21,7 +21,7 @@ EVALUATION = "evaluation"
 # Folders in a run's own: for the earlier run that it replaces, whole, until it is finished; and for what is on its way
 # there or back, and belongs into the run's folder if a process is killed meanwhile.
 _PREVIOUS, _MOVING = ".previous", ".previous.moving"
-_FOLD = re.compile(r"fold-[1-9][0-9]*")
+_FOLD = re.compile(r"(?:fold-[1-9]|seed-[0-9])[0-9]*")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class RunLayout:
     Attributes:
         others: names of what else runs write, or once wrote. Anything with another name belongs to the user.
         finish: what finishes a run that was stopped; `{out}` stands for its folder.
-        folds: whether the folder may hold a cross-validation, whose folds are runs in folders fold-1, fold-2, ...
+        folds: whether the folder may hold several runs: those of a cross-validation in folders fold-1, fold-2, ..., or
+            of several seeds in seed-0, seed-1, ...
 
     Example:
         >>> import tempfile
@@ -63,7 +64,7 @@ class RunLayout:
         )
 
     def folds_of(self, out: Path) -> list[Path]:
-        """The folders of a cross-validation's runs; none if there is none."""
+        """The folders of a cross-validation's runs, or of several seeds'; none if there is none."""
         if not self.folds or not out.is_dir():
             return []
         return sorted(path for path in out.iterdir() if _FOLD.fullmatch(path.name) and (path / CONFIG).is_file())
@@ -87,7 +88,7 @@ class RunLayout:
             return
         if folds:
             raise UserError(
-                f"{out} already holds a cross-validation: give another folder, finish it with "
+                f"{out} already holds several runs: give another folder, finish it with "
                 f"{self.finish.format(out=out)}, or train anew with --overwrite"
             )
         if not self.is_finished(out):

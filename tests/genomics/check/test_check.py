@@ -125,6 +125,18 @@ class TestOneFault:
         assert found[1] == "5.7% of the letters of train are not A, C, G or T."
 
     @pytest.mark.parametrize(
+        ("names", "found"),
+        [
+            (("NULL", "x"), "The class 'NULL' reads like a missing label"),
+            (("A;B", "A;C"), "The class 'A;B' has a part in common with another"),
+        ],
+    )
+    def test_classes_that_are_none_or_several(self, names: tuple[str, str], found: str) -> None:
+        data = made([text(50) for _ in range(40)], [n % 2 for n in range(40)])
+        (said,) = findings(check(Splits(replace(data, classes=names))))
+        assert said.startswith(found)
+
+    @pytest.mark.parametrize(
         ("names", "alike"),
         [
             (("TRUE", "True"), "'TRUE' and 'True'"),

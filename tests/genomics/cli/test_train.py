@@ -131,7 +131,7 @@ def test_folds_are_runs_of_their_own_and_one_evaluation(titans, table, tmp_path)
     assert "mean and standard deviation over the 2 folds\nthis model: accuracy 0." in printed
     assert set(models(out)["folds"]["this model"]["mcc"]) == {"mean", "deviation", "count"}
     code, _, err = titans("train", table, "--out", out, *TINY, "--folds", "3")
-    assert (code, "already holds a cross-validation" in err) == (2, True)
+    assert (code, "already holds several runs" in err) == (2, True)
     shutil.rmtree(out / "evaluation")
     shutil.rmtree(out / "fold-2")
     code, again, _ = titans("train", "--resume", "--out", out, "--baselines", "none", "--progress", "none")
@@ -142,6 +142,27 @@ def test_folds_are_runs_of_their_own_and_one_evaluation(titans, table, tmp_path)
     assert code == 0
     code, *_ = titans("train", table, "--out", out, *TINY, "--folds", "3", "--overwrite", "--baselines", "none")
     assert names(out)[2:] == ["fold-1", "fold-2", "fold-3"]
+
+
+def test_seeds_are_runs_on_the_same_parts_and_their_mean_is_tested(titans, table, tmp_path):
+    out = tmp_path / "z"
+    options = ("--seeds", "2", "--seed", "4", "--baselines", "none")
+    code, printed, _ = titans("train", table, "--out", out, *TINY, *options)
+    assert code == 0
+    assert names(out) == ["check.txt", "evaluation", "seed-0", "seed-1"]
+    assert "test part, by the mean of 2 seeds: 6 sequences" in printed
+    first, second = (read_config(out / f"seed-{number}", TrainRun) for number in (0, 1))
+    assert (first.training.seed, second.training.seed) == (4, 5)
+    assert first.data.sha256 == second.data.sha256
+    scores = [line for line in printed.splitlines() if line.startswith("this model")]
+    code, again, _ = titans("evaluate", out, "--baselines", "none", "--progress", "none")
+    assert (code, [line for line in again.splitlines() if line.startswith("this model")]) == (0, scores)
+    shutil.rmtree(out / "evaluation")
+    shutil.rmtree(out / "seed-1")
+    code, again, _ = titans("train", "--resume", "--out", out, "--baselines", "none", "--progress", "none")
+    assert (code, [line for line in again.splitlines() if line.startswith("this model")]) == (0, scores)
+    code, _, err = titans("train", table, "--out", tmp_path / "y", *TINY, "--seeds", "2", "--folds", "2")
+    assert (code, "leave out one" in err) == (2, True)
 
 
 def test_a_cross_validation_that_fails_leaves_the_earlier_one(titans, table, tmp_path):

@@ -123,7 +123,8 @@ def test_a_threshold_is_chosen_on_validation_and_used(titans, run, fasta, tmp_pa
         assert row[7] == ("motif" if float(row[-1]) >= threshold else "background")
     titans("predict", kept, fasta, "--threshold", "0", "--out", tmp_path / "a.csv", "--progress", "none")
     assert {row[7] for row in read(tmp_path / "a.csv")[1:]} == {"motif"}
-    assert "expected mcc, f1" in titans("decide", kept, "--by", "speed")[2]
+    assert "mcc, f1, recall=0.9 or precision=0.9, got speed (--by)" in titans("decide", kept, "--by", "speed")[2]
+    assert "asked for must be in (0, 1], got 1.5" in titans("decide", kept, "--by", "recall=1.5")[2]
 
 
 def test_embed_writes_features_of_sequences_and_of_steps(titans, run, fasta, tmp_path):

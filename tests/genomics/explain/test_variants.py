@@ -274,8 +274,18 @@ def test_scores_go_into_the_calls(reference: Path, tmp_path: Path) -> None:
     assert scored[7].startswith(f"DP=3;TITANS_log_odds_change_yes={change},.;TITANS_log_odds_alternative_yes=")
     assert scored[8:] == ["GT", "0/1"]
     assert skipped[7] == "."
+    score(tmp_path / "out.vcf", reference, tmp_path / "again.vcf")  # what was scored before is replaced
+    assert (tmp_path / "again.vcf").read_text() == (tmp_path / "out.vcf").read_text()
     path = calls(tmp_path, ("chr1", 20, CONTIG[19], "N"))
     score(path, reference, tmp_path / "short.vcf")
     assert (tmp_path / "short.vcf").read_text().splitlines()[-1].split("\t")[5:7] == [".", "."]
     with pytest.raises(UserError, match=r"expected the name of a file that ends in \.csv or \.vcf"):
         score(path, reference, tmp_path / "out.bcf")
+
+
+def test_a_header_without_its_sign_and_samples_without_names(reference: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.vcf"
+    path.write_text(f"CHROM\tPOS\tID\tREF\tALT\nchr1\t20\t.\t{CONTIG[19]}\tN\t5\tPASS\t.\tGT\t0/1\n")
+    score(path, reference, tmp_path / "out.vcf")
+    *_, names, row = (line.split("\t") for line in (tmp_path / "out.vcf").read_text().splitlines())
+    assert len(names) == len(row) == 8

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from genomics.runs.predictor import Predictor
-from genomics.scan import ScanOptions, Stretch, Target, Window, open_track, scan
+from genomics.scan import ScanOptions, Stretch, Target, Window, open_track, scan, stretches, windows_of
 from genomics.scan.tracks import sizes_of
 from genomics.sequences.alphabet import reverse_complement
+from genomics.sequences.bad_records import Refuse
+from genomics.sequences.options import LoadOptions
+from tests.genomics.sequences.making import write
 from tests.genomics.small import classifier, random_sequence
 from titans_seq.errors import UserError
 
@@ -94,3 +97,19 @@ def test_what_cannot_be_written_or_scanned_is_refused(tmp_path: Path) -> None:
         pass
     with pytest.raises(UserError, match="--stride must be at least 1 base, got 0"):
         ScanOptions(10, 0)
+
+
+def test_a_track_holds_all_windows_of_an_interval_on_either_strand(tmp_path: Path) -> None:
+    """Places on the contig rise whatever the strand; of intervals that overlap the first has the bases."""
+    genome = write(tmp_path / "g.fa", f">chr1\n{SEQUENCE}\n")
+    for strand in "+-":
+        bed = write(tmp_path / "a.bed", f"chr1\t0\t90\tx\t0\t{strand}\nchr1\t30\t60\ty\n")
+        ((_, found),) = stretches([bed], LoadOptions(reference=str(genome)), Refuse())
+        scans = list(scan(model(), windows_of(bed, found, 30, 30), TARGET))
+        with open_track(tmp_path / "a.bedGraph", {"chr1": 95}, TARGET, 30) as add:
+            assert [add(one) for one in scans] == [True, True, True, False]
+        lines = [line.split("\t") for line in (tmp_path / "a.bedGraph").read_text().splitlines()[1:]]
+        assert [(line[1], line[2]) for line in lines] == [("0", "30"), ("30", "60"), ("60", "90")]
+        with open_track(tmp_path / "b.bed", {"chr1": 95}, TARGET, 30) as add:
+            assert all([add(one) for one in scans])
+        assert [line.split("\t")[3] for line in (tmp_path / "b.bed").read_text().splitlines()] == ["x", "x", "x", "y"]

@@ -49,9 +49,13 @@ def test_intervals_are_scanned_on_their_strand(tmp_path: Path) -> None:
     genome = write(tmp_path / "g.fa", FASTA)
     bed = write(tmp_path / "a.bed", "chr1\t100\t150\tx\t0\t-\n")
     found = cut(bed, 20, 15, reference=str(genome))
-    assert [(start, end) for _, start, end, _ in found] == [(130, 150), (115, 135), (100, 120)]
+    assert [(start, end) for _, start, end, _ in found] == [(100, 120), (115, 135), (130, 150)]
     for contig, start, end, sequence in found:
         assert sequence == reverse_complement(CONTIGS[contig][start:end])
+
+
+def test_contigs_without_a_name_have_their_number(tmp_path: Path) -> None:
+    assert [row[0] for row in cut(write(tmp_path / "g.fa", ">\nACGT\n>\nGGCC\n"), 4, 4)] == ["1", "2"]
 
 
 def test_what_would_move_positions_is_refused_before_anything_is_computed(tmp_path: Path) -> None:

@@ -228,6 +228,15 @@ class TestIntervals:
         path = write(tmp_path / "a.bed", "chr2\t3\t7\tone\t0\t-\n")
         (record,) = read_all([path], LoadOptions(reference=str(genome), window=2))
         assert record.interval == Interval("one", "chr2", 3, 7, "-")
+        assert record.place == Interval("one", "chr2", 4, 6, "-")
+
+    @pytest.mark.parametrize(("edges", "start"), [("shift", 0), ("fill", -1)])
+    def test_the_place_of_a_window_that_left_its_contig(
+        self, tmp_path: Path, genome: Path, edges: Edges, start: int
+    ) -> None:
+        path = write(tmp_path / "a.bed", "chr2\t0\t4\tone\n")
+        (record,) = read_all([path], LoadOptions(reference=str(genome), window=6, edges=edges))
+        assert record.place == Interval("one", "chr2", start, start + 6, ".")
 
     def test_intervals_need_a_reference(self, tmp_path: Path) -> None:
         write(tmp_path / "a.bed", "chr1\t0\t4\n")

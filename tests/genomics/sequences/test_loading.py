@@ -73,6 +73,27 @@ class TestTables:
             assert data.labels.dtype == np.float32
             assert data.labels.tolist() == [[1, 0], [1, 1]]
 
+    def test_labels_that_are_lists_are_refused(self, tmp_path: Path) -> None:
+        for one, other in (("[0, 1]", "[1, 1]"), ("(0, 1)", "(1, 0)"), ("A;B", "A")):
+            path = write(tmp_path / "a.tsv", f"seq\tlabel\nACGT\t{one}\nGGTT\t{other}\n")
+            with pytest.raises(UserError, match="give each label a column of 0 and 1"):
+                load_splits(path)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '"","sequence","label"\n"1","ACGTACGT",0\n"2","GGGGTTTT",1\n',
+            '"sequence","label"\n"1","ACGTACGT",0\n"2","GGGGTTTT",1\n',
+            '"sequence" "label"\n"1" "ACGTACGT" 0\n"2" "GGGGTTTT" 1\n',
+            '"sequence"\t"label"\n"1"\t"ACGTACGT"\t0\n"2"\t"GGGGTTTT"\t1\n',
+        ],
+    )
+    def test_tables_as_r_writes_them(self, tmp_path: Path, text: str) -> None:
+        data = load_splits(write(tmp_path / "a.txt", text)).train
+        assert (data.sequences, data.labels.tolist()) == (("ACGTACGT", "GGGGTTTT"), [0, 1])
+        data = load_splits(tmp_path / "a.txt", LoadOptions(kind="multilabel")).train
+        assert data.classes == ("label",)
+
     def test_numbers_to_predict(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.csv", "seq,label\nAC,0.5\nGG,-1e2\n")
         data = load_splits(path, LoadOptions(kind="regression")).train

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genomics.sequences.bad_records import Refuse
 from genomics.sequences.negatives import matched_negatives
 from genomics.sequences.shuffling import dinucleotide_shuffle
 from genomics.sequences.values import Interval
@@ -52,5 +53,9 @@ def test_what_has_no_place_is_refused(tmp_path: Path) -> None:
     reference = genome(tmp_path)
     with pytest.raises(UserError, match=r"chr9:5-9 is not on .*: the contig is not in it"):
         matched_negatives([Interval("x", "chr9", 5, 9, "+")], reference)
-    with pytest.raises(UserError, match="has 12,000 bases there"):
+    with pytest.raises(UserError, match=r"the contig has 12,000 bases; give .* \(--skip-bad\)"):
         matched_negatives([Interval("x", "chr1", 5, 12_001, "+")], reference)
+    left_out: list[str] = []
+    both = [Interval("x", "chr9", 5, 9, "+"), Interval("y", "chr1", 5, 105, "+")]
+    assert [one.interval.name for one in matched_negatives(both, reference, refuse=Refuse(True, left_out))] == ["y"]
+    assert len(left_out) == 1

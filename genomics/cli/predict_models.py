@@ -1,0 +1,63 @@
+"""What predicts in `titans dna predict`: a run, the mean of its folds, or a simple model; and how it decides."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from titans_seq.errors import UserError
+from titans_seq.experiment.settings import Hardware
+
+from .predict_options import Predict
+
+if TYPE_CHECKING:
+    from ..evaluation.values import Model
+    from ..runs.decision import Decision
+    from ..runs.training_range import TrainingRange
+    from ..scan import Scanner
+
+
+def load(options: Predict) -> "tuple[Scanner, Decision]":
+    """Return what predicts, and how it decides.
+
+    Raises:
+        UserError: if there is no such model, or a threshold is given and there are not two classes.
+    """
+    from ..runs.config import member_runs
+    from ..runs.decision import Decision, calibrated, read_decision
+    from ..runs.members import Members, load_members
+    from ..runs.saving import load_classifier
+
+    device = Hardware(options.device).device()
+    decision = Decision()
+    model: Any
+    if options.model != "trained":
+        model = Members([_baseline(run, options.model, device) for run in member_runs(options.run) or [options.run]])
+    elif member_runs(options.run):
+        model = load_members(options.run, device)
+    else:
+        decision = read_decision(options.run)
+        model = calibrated(load_classifier(options.run, device), decision)
+    if options.threshold is not None:
+        if model.kind != "classes" or len(model.classes) != 2:
+            raise UserError("--threshold is for models of two classes, which this one is not: leave it out")
+        decision = Decision(options.threshold, decision.temperature)
+    return model, decision
+
+
+def _baseline(folder: Path, name: str, device: str) -> "Model":
+    from ..runs.comparison import PREDICTING, chosen_baselines, like_network
+    from ..runs.train_runs import own_parts
+
+    run, parts = own_parts(folder)
+    if parts.validation is None:
+        raise UserError(f"the data of {folder} has no validation part, on which --model {name} is chosen")
+    baselines = chosen_baselines("all", run.classifier.kind, like_network(run, device))
+    baseline = next(one for one in baselines if PREDICTING.get(one.name) == name)
+    return baseline.fit(parts.train, parts.validation, run.training.seed)
+
+
+def known_range(run: Path) -> "TrainingRange | None":
+    """Return what the run, or the first of its members, was trained on; None if it does not say."""
+    from ..runs.config import member_runs
+    from ..runs.train_runs import training_range
+
+    return training_range(next(iter(member_runs(run)), run))
