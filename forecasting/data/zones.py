@@ -66,6 +66,23 @@ def fixed_zone(minutes: int) -> str:
     return f"UTC{sign}{ahead // 60:02}:{ahead % 60:02}"
 
 
+def midnight_zone(index: pd.DatetimeIndex) -> str | None:
+    """The zone whose midnights times in UTC are, where its clock is changed between them; None where there is none.
+
+    Example:
+        >>> index = pd.DatetimeIndex(["2024-03-30 23:00", "2024-03-31 22:00"]).tz_localize("UTC")
+        >>> midnight_zone(index), midnight_zone(index[:1])
+        ('Europe/Berlin', None)
+    """
+    if str(index.tz) != "UTC" or not 2 <= len(np.unique((index - index.normalize()).to_numpy())) <= 3:
+        return None
+    for name in _FIRST:
+        local = index.tz_convert(name)
+        if bool((local == local.normalize()).all()):
+            return name
+    return None
+
+
 def check_zone(name: str) -> str:
     """The name, where there is such a zone.
 
