@@ -158,7 +158,8 @@ def predict(options: "Predict") -> None:
             times += [plain["time"].min(), plain["time"].max()]
             if number:
                 print(f"... {count:,} series are forecast", flush=True)
-    print(f"... {max(0, rows - 5):,} more rows; {count:,} series, {moment(min(times))} to {moment(max(times))}")
+    more = f"... {rows - 5:,} more rows; " if rows > 5 else ""
+    print(f"{more}{count:,} series, {moment(min(times))} to {moment(max(times))}")
     print(f"written: {target}" if target is not None else "nothing is written: add --out forecast.csv")
 
 

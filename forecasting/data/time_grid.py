@@ -233,9 +233,7 @@ def dates_from(start: str, length: int, freq: str, zone: str | None, source: Sou
     read = [Times(fine_index(one.times), one.written, one.label, one.fields) for one in readings]
     days = [date_at(one.index, 0) for one in read]
     if days[0] != days[-1]:
-        raise UserError(
-            f"--start {start!r} can be {days[0].date()} or {days[-1].date()}: write it as one of these"
-        )
+        raise UserError(f"--start {start!r} can be {days[0].date()} or {days[-1].date()}: write it as one of these")
     named = period_dates(read[0], settle_frequency(freq, pd.DatetimeIndex([])))
     first = date_at(read[0].index if named is None else named, 0)
     if without_offset(start.strip()) != start.strip():

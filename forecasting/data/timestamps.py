@@ -84,7 +84,11 @@ def looks_like_dates(column: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return False
     texts = sample_of(column)
-    if texts and re.match(r"\d{4}|\d\d?[-/.]\d{4}|'?\d\d$", texts[0]) and named_periods(_different(column), str(column.name)):
+    if (
+        texts
+        and re.match(r"\d{4}|\d\d?[-/.]\d{4}|'?\d\d$", texts[0])
+        and named_periods(_different(column), str(column.name))
+    ):
         return True
     if not texts or _share_of_numbers(texts) > 0.5:
         return False

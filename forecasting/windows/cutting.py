@@ -194,8 +194,8 @@ def _target_starts(
         needed = starts[-1][-1] + horizon if len(starts[-1]) else 0
         if item.known.shape[1] and needed > len(item.known):
             raise UserError(
-                f"{item.name}: the known covariates have {len(item.known) - item.length} rows after the last value, the "
-                f"horizon of {horizon} steps needs {needed - item.length}: give their file with --known-future, or add "
+                f"{item.name}: the known covariates have {len(item.known) - length} rows after the last value, the "
+                f"horizon of {horizon} steps needs {needed - length}: give their file with --known-future, or add "
                 "these rows to the data"
             )
     return starts

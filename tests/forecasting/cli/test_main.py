@@ -129,7 +129,7 @@ def test_every_verb_has_options_and_a_handler():
 def test_from_file_to_forecast(data: Path, tmp_path: Path, output: Answer):
     out = tmp_path / "run"
     said = output("train", data, "--out", out, *TINY)
-    assert "trained 1 epochs, the best was epoch 1: validation mse" in said
+    assert "trained 1 epoch, the best was epoch 1: validation mse" in said
     assert f"titans forecast predict {out}" in said
 
     said = output("evaluate", out, "--season", 7)

@@ -721,7 +721,9 @@ def test_a_row_a_year_with_numbered_months_or_quarters(tmp_path, head, freq, len
 
 def test_a_row_a_day_with_a_column_an_hour(tmp_path):
     head = ",".join(f"HE{hour:02}" for hour in range(1, 25))
-    rows = "".join(f"2024-01-{day:02}," + ",".join(f"{day}.{hour:02}" for hour in range(24)) + "\n" for day in (1, 2, 3))
+    rows = "".join(
+        f"2024-01-{day:02}," + ",".join(f"{day}.{hour:02}" for hour in range(24)) + "\n" for day in (1, 2, 3)
+    )
     data = load_series(write(tmp_path, f"date,{head}\n{rows}"))
     assert (data.freq, data.total_length, str(data.items[0].index[-1])) == ("h", 72, "2024-01-04 00:00:00")
     assert data.items[0].values[24, 0] == 2.0
