@@ -318,7 +318,11 @@ def _find_targets(
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The columns to forecast, and why others are not."""
     why: dict[str, str] = {}
-    codes = frame.groupby(list(ids), sort=False, observed=True).ngroup().to_numpy() if ids else np.zeros(1, np.int64)
+    codes = (
+        frame.groupby(list(ids), sort=False, observed=True, dropna=False).ngroup().to_numpy()
+        if ids
+        else np.zeros(1, np.int64)
+    )
     static = {name for name in rest if ids and _is_static(column_of(frame, name), codes)}
     for name in rest:
         column = column_of(frame, name)
