@@ -271,10 +271,11 @@ def _read_excel(path: Path, raw: bytes, options: TableOptions) -> Table:
             sheet = options.sheet or sheets[0]
             if sheet not in sheets:
                 raise UserError(f"{path}: no sheet {sheet!r}: expected one of {enumerate_some(sheets)}")
-            for sheet in [options.sheet] if options.sheet else sheets:
-                cells: Any = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
-                if min(cells.dropna(how="all").shape) > 1:  # else a sheet of remarks
+            cells = _cells(book, sheet)
+            for other in () if options.sheet else sheets[1:]:
+                if min(cells.dropna(how="all").shape) > 1:
                     break
+                sheet, cells = other, _cells(book, other)  # The one before holds remarks.
     except ImportError as error:
         raise UserError(
             f"{path}: reading Excel needs openpyxl: pip install openpyxl, or save the sheet as CSV"
@@ -297,6 +298,10 @@ def _read_excel(path: Path, raw: bytes, options: TableOptions) -> Table:
     if frame.empty:
         raise UserError(f"{path}: sheet {sheet!r} holds a header and no rows of data")
     return Table(frame.infer_objects(), Source(str(path), "row", header + 2), NumberStyle(), tuple(notes))
+
+
+def _cells(book: pd.ExcelFile, sheet: str) -> Any:
+    return book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
 
 
 def _name(cell: object) -> str:

@@ -172,7 +172,7 @@ def _by_step(frame: pd.DataFrame, source: Source) -> Unpivoted | None:
     held = np.logical_or.accumulate(filled[:, ::-1], axis=1)[:, ::-1].ravel()
     lines = [line for line, one in zip(source.lines or (), held, strict=True) if one]
     note = f"columns {next(iter(steps))!r} to {list(steps)[-1]!r} are steps: a row each"
-    kept = table[held].reset_index(drop=True)
+    kept = table.loc[held].reset_index(drop=True)
     return kept, Source(source.name, source.unit, source.first, lines), (note,)
 
 

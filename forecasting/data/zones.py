@@ -74,11 +74,10 @@ def midnight_zone(index: pd.DatetimeIndex) -> str | None:
         >>> midnight_zone(index), midnight_zone(index[:1])
         ('Europe/Berlin', None)
     """
-    if str(index.tz) != "UTC" or not 2 <= len(np.unique((index - index.normalize()).to_numpy())) <= 3:
+    if str(index.tz) != "UTC" or not 2 <= len(np.unique(_clock(index))) <= 3:
         return None
     for name in _FIRST:
-        local = index.tz_convert(name)
-        if bool((local == local.normalize()).all()):
+        if not _clock(index.tz_convert(name)).any():
             return name
     return None
 
@@ -116,6 +115,11 @@ def localize(times: pd.DatetimeIndex, zone: str) -> tuple[pd.DatetimeIndex, pd.D
         moved = times.tz_localize(zone, ambiguous=which, nonexistent="shift_forward")
         both.append(pd.DatetimeIndex(strict.where(~midnight, moved)))
     return both[0], both[1]
+
+
+def _clock(index: pd.DatetimeIndex) -> np.ndarray:
+    """Microseconds after midnight, as the clocks of the zone show them."""
+    return _micros(index.tz_localize(None).to_numpy()) % (86_400 * 10**6)
 
 
 @lru_cache(maxsize=1)

@@ -670,7 +670,8 @@ def test_the_fifteenth_and_the_last_day_of_each_month(tmp_path):
     dates = sorted([*(months + pd.Timedelta(days=14)), *(months + pd.offsets.MonthEnd())])
     data = load_series(write(tmp_path, labelled([f"{date:%Y-%m-%d}" for date in dates])))
     assert data.freq == "M[15,31]"
-    assert future_index(data.items[0].index, data.freq, 2).strftime("%m-%d").tolist() == ["03-15", "03-31"]
+    ahead = future_index(data.items[0].index, data.freq, 2)
+    assert [str(date)[5:10] for date in ahead] == ["03-15", "03-31"]
 
 
 @pytest.mark.parametrize(
