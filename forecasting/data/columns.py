@@ -147,7 +147,7 @@ def _check_names(frame: pd.DataFrame, options: FrameOptions, source: Source) -> 
 
 def _is_leftover(column: pd.Series, name: str) -> bool:
     """An empty column, or a nameless one that counts rows (a saved frame index)."""
-    if column.isna().all():
+    if column.iloc[:100].isna().all() and column.isna().all():
         return True
     if not name.startswith("Unnamed: "):
         return False

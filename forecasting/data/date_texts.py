@@ -56,9 +56,10 @@ def clean(text: str) -> str:
         text = unicodedata.normalize("NFKC", text)
         text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     text = re.sub(r"^'(?=\d{3}|\d+\D)", "", " ".join(text.split()))  # by which spreadsheets keep text
-    text = _WEEKDAY.sub("", text)
-    text = re.sub(r"(?<=\d)([./]) (?=\d+(?![:\d]))", r"\1", text)  # "3. 1. 2024"
-    text = re.sub(r"^(\d\d/\w{3}/\d{4}):(?=\d\d:)", r"\1 ", text)  # as web servers log
+    if text[4:5] != "-" or text[-1:] == ")":  # Most begin with a year and a dash, and need none of this.
+        text = _WEEKDAY.sub("", text)
+        text = re.sub(r"(?<=\d)([./]) (?=\d+(?![:\d]))", r"\1", text)  # "3. 1. 2024"
+        text = re.sub(r"^(\d\d/\w{3}/\d{4}):(?=\d\d:)", r"\1 ", text)  # as web servers log
     return re.sub(r"(?<=[\d.])(?:T|,? (?:um |at |à |às |a las )?|,)(?=\d{1,2}[:h]\d\d)", " ", text)
 
 

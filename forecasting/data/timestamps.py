@@ -54,6 +54,8 @@ def parse_times(
         >>> times.index[0].date().isoformat(), times.written
         ('2020-01-02', 'written as %m/%d/%Y')
     """
+    if isinstance(values.dtype, pd.StringDtype):
+        values = pd.Index(values.to_numpy(dtype=object), dtype=object)  # whose elements are reached faster
     if date_format is None and isinstance(values[0], str):
         plain, named = without_zone([str(value).strip() for value in values])
         values, zone = pd.Index(plain, dtype=object) if named else values, zone or named
