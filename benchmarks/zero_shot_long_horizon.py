@@ -22,7 +22,7 @@ from benchmarks.provenance import provenance
 from benchmarks.rows_command import run_rows_command
 from forecasting.benchmark.datasets import find_benchmark, load_benchmark
 from forecasting.benchmark.protocol import evaluate_windows, long_horizon_split
-from forecasting.windows.cutting import WindowBatch
+from forecasting.network.batch import WindowBatch
 from forecasting.zero_shot.inference import forecast_quantiles
 from forecasting.zero_shot.network import ZeroShotNetwork
 from forecasting.zero_shot.saving import SHIPPED, load_network

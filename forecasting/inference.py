@@ -10,15 +10,15 @@ from torch import Tensor
 
 from titans_seq.errors import UserError
 
-from .bounds import cut_at_zero
 from .config import ForecastConfig
 from .data import SeriesData, future_index
 from .data.series import join_indexes
-from .forecaster import DEFAULT_LEVELS, Forecast
+from .forecaster import DEFAULT_LEVELS, Forecast, cut_at_zero
+from .network.batch import WindowBatch
 from .network.outputs import Point, Quantiles
 from .network.simba_network import SimbaNetwork, build_network
 from .windows.arrays import ItemArrays
-from .windows.cutting import WindowBatch, Windows
+from .windows.cutting import Windows
 from .windows.preparation import Scaling, calendar_width, prepare
 from .windows.scaling import Scaler
 

@@ -13,7 +13,7 @@ from titans_seq.experiment.history import History
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
-from .config import ForecastConfig
+from .config import ForecastConfig, OptimiserConfig
 from .data import FrameOptions, SeriesData, Table
 from .evaluation.backtesting import Backtest, Cutoffs, backtest
 from .evaluation.every_window import Evaluation, Part, evaluate
@@ -21,9 +21,8 @@ from .inference import Trained, check_levels, forecast_future, series_names
 from .inputs import as_series, matching_series, with_known_future
 from .network.simba_network import SimbaNetwork
 from .storage import load_model, save_model
-from .training.optimiser import OptimiserConfig
 from .zero_shot.model import ZeroShotModel
-from .zero_shot.storage import is_zero_shot, load_zero_shot
+from .zero_shot.storage import is_zero_shot
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +273,7 @@ class ForecastModel:
             UserError: if the folder is not a whole saved forecaster.
         """
         if is_zero_shot(folder):
-            return load_zero_shot(folder)
+            return ZeroShotModel.load(folder)
         return cls(*load_model(folder))
 
     @staticmethod

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -17,15 +15,13 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.history import History
 
 from .config import ForecastConfig
-from .data import FrameOptions, Item, SeriesData
-from .data.date_parts import date_at, dates_at
-from .data.frequency import fine_index, walk
+from .data import FrameOptions, SeriesData
+from .data.saving import STATE, describe_context, read_state, rebuild_context
 from .inference import Trained, new_network
 from .model_card import model_card
 from .windows.preparation import Scaling
 from .windows.scaling import Scaler
 
-STATE = "state.json"
 FORMAT = "titans-forecaster"
 VERSION = 2
 """Version 1, with one column of dates and one of names, is read too."""
@@ -104,78 +100,6 @@ def load_model(
         ) from error
 
 
-def describe_context(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Names and first times as plain values, numbers as float64 tensors laid end to end."""
-    described = {
-        "layout": data.layout,
-        "id_columns": list(data.id_columns),
-        "time_columns": list(data.time_columns),
-        "unused": list(data.unused),
-        "freq": data.freq,
-        "channels": list(data.channels),
-        "known_names": list(data.known_names),
-        "past_names": list(data.past_names),
-        "items": [
-            {
-                "name": item.name,
-                "ids": list(item.ids),
-                "rows": item.length,
-                "future_rows": item.future_rows,
-                **_first(item),
-            }
-            for item in data.items
-        ],
-    }
-    tensors = {
-        f"context.{part}": torch.from_numpy(np.concatenate([getattr(item, part) for item in data.items]))
-        for part in ("values", "known", "past")
-    }
-    return described, tensors
-
-
-def rebuild_context(described: dict[str, Any], tensors: dict[str, Tensor]) -> SeriesData:
-    """What `describe_context` took apart."""
-    values, known, past = (tensors[f"context.{part}"].numpy() for part in ("values", "known", "past"))
-    items, row, known_row = [], 0, 0
-    for one in described["items"]:
-        rows, known_rows = one["rows"], one["rows"] + one["future_rows"]
-        items.append(
-            Item(
-                one["name"],
-                _index(one, described["freq"]),
-                values[row : row + rows].copy(),
-                known[known_row : known_row + known_rows].copy(),
-                past[row : row + rows].copy(),
-                tuple(one["ids"]),
-            )
-        )
-        row, known_row = row + rows, known_row + known_rows
-    names = {
-        key: tuple(described[key])
-        for key in ("channels", "known_names", "past_names", "id_columns", "time_columns", "unused")
-    }
-    return SeriesData(tuple(items), described["freq"], layout=described["layout"], notes=(), **names)
-
-
-def _first(item: Item) -> dict[str, Any]:
-    if isinstance(item.index, pd.DatetimeIndex):
-        zone = None if item.index.tz is None else str(item.index.tz)
-        first = dates_at(item.index, slice(1))
-        first = first if zone is None else first.tz_convert("UTC").tz_localize(None)
-        return {"first": str(first.to_numpy()[0]), "zone": zone}
-    return {"first": item.index.start, "step": item.index.step}
-
-
-def _index(described: dict[str, Any], freq: str | None) -> pd.DatetimeIndex | pd.RangeIndex:
-    first, rows = described["first"], described["rows"]
-    if freq is None:
-        return pd.RangeIndex(first, first + rows * described["step"], described["step"])
-    start = fine_index(np.array([first], dtype="datetime64[us]"))
-    if described["zone"] is not None:
-        start = start.tz_localize("UTC").tz_convert(described["zone"])
-    return walk(date_at(start, 0), rows, freq)
-
-
 def _describe_scaling(scaling: Scaling) -> tuple[list[str], dict[str, Tensor]]:
     """The names of the scaled series, and the numbers of all scalers as float64 tensors."""
     tensors = {}
@@ -217,18 +141,3 @@ def _upgraded(state: dict[str, Any]) -> dict[str, Any]:
     items = [item | {"ids": [] if column is None else [item["name"]]} for item in series["items"]]
     series = series | {"items": items, "time_columns": [], "unused": []}
     return state | {"log": log, "series": series | {"id_columns": [] if column is None else [column]}}
-
-
-def read_state(folder: Path) -> dict[str, Any]:
-    """The plain values of a saved model.
-
-    Raises:
-        UserError: if the file is missing or damaged.
-    """
-    path = folder / STATE
-    if not path.is_file():
-        raise UserError(f"no whole saved forecaster at {folder}: {STATE} is missing: save the model again")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: damaged ({error}): restore it or train again") from error

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from titans_seq.errors import UserError
 
+from ..network.batch import WindowBatch
 from ..windows.arrays import ItemArrays
-from ..windows.cutting import WindowBatch, Windows
+from ..windows.cutting import Windows
 from ..windows.scaling import Scaler
 from .datasets import SplitKind, find_benchmark
 

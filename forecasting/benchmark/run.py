@@ -14,10 +14,11 @@ from titans_seq.experiment.rows import made_by
 from titans_seq.progress import Progress
 
 from ..evaluation.baselines import standard_baselines
+from ..network.batch import WindowBatch
 from ..network.simba_network import build_network
 from ..presets import Recipe, benchmark_recipe, with_mixer
 from ..training.fitting import fit_network
-from ..windows.cutting import WindowBatch, WindowLoader, Windows
+from ..windows.cutting import WindowLoader, Windows
 from .datasets import find_benchmark, load_benchmark
 from .protocol import LongHorizonSplit, Predict, evaluate_windows, long_horizon_split, standard_context
 

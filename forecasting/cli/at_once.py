@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from titans_seq.errors import UserError
 
-from ..bounds import cut_at_zero
 from ..data import (
     FrameOptions,
     SeriesData,
@@ -24,7 +23,7 @@ from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
 from ..data.source import counted
 from ..data.writing import TableWriter, write_frame
-from ..forecaster import Forecaster
+from ..forecaster import Forecaster, cut_at_zero
 from ..inference import forecast_frame
 from ..inputs import read_like, with_known_future
 from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, starting_model, update_run

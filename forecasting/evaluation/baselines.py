@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from titans_seq.errors import UserError
 
-from ..windows.cutting import WindowBatch, WindowLoader, Windows
+from ..network.batch import WindowBatch
+from ..windows.cutting import WindowLoader, Windows
 
 
 class Baseline(Protocol):

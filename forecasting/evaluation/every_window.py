@@ -72,7 +72,7 @@ def evaluate(
     config = trained.config
     if batch_size is not None and batch_size < 1:
         raise UserError(f"batch_size must be at least 1, got {batch_size}")
-    split = split_data(data, config)
+    split = split_data(data, config.context, config.horizon, config.shares)
     scalers = trained.scaling.of(data, split.train_end.tolist())
     items = trained.prepare(data, scalers)
     windows = split.part_windows(items, config.context, config.horizon, part)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..inference import channel_numbers
-from ..windows.cutting import WindowBatch, Windows
+from ..network.batch import WindowBatch
+from ..windows.cutting import Windows
 from ..windows.scaling import Scaler
 
 Forecast = Callable[[WindowBatch], tuple[Tensor, Tensor | None]]

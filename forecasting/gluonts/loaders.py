@@ -9,8 +9,9 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
+from ..network.batch import WindowBatch
 from ..windows.arrays import ItemArrays
-from ..windows.cutting import WindowBatch, WindowLoader, Windows
+from ..windows.cutting import WindowLoader, Windows
 
 logger = logging.getLogger(__name__)
 

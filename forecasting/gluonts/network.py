@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from titans_seq.config import from_dict
 
+from ..network.batch import WindowBatch
 from ..network.outputs import Quantiles, StudentT
 from ..network.simba_network import NetworkConfig, build_network
 from ..training.lightning_module import ForecastModule
-from ..windows.cutting import WindowBatch
 
 
 class GluonTSNetwork(nn.Module):

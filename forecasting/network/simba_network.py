@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from titans_seq.errors import require_at_least
 
-from ..windows.cutting import WindowBatch
+from .batch import WindowBatch
 from .cycle import CycleConfig, LearnedCycle
 from .einfft import EinFFTConfig
 from .heads import FutureCovariates, Head, HeadConfig

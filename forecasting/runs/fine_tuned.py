@@ -27,7 +27,6 @@ from titans_seq.progress import Progress
 from ..data import FrameOptions, SeriesData, TableOptions, load_series
 from ..zero_shot.model import ZeroShotModel
 from ..zero_shot.settings import FineTuningConfig
-from ..zero_shot.storage import load_zero_shot
 from .config import RUNS
 
 
@@ -72,7 +71,7 @@ def starting_model(init: str | None, options: FrameOptions = FrameOptions()) -> 
     Raises:
         UserError: if the folder holds no zero-shot model.
     """
-    model = ZeroShotModel.pretrained() if init is None else load_zero_shot(model_folder(Path(init)))
+    model = ZeroShotModel.pretrained() if init is None else ZeroShotModel.load(model_folder(Path(init)))
     return ZeroShotModel(model.forecaster, options=options)
 
 
@@ -169,7 +168,7 @@ def open_fine_tuned(out: Path) -> ZeroShotModel:
     """
     if not RUNS.is_finished(Path(out)):
         raise UserError(RUNS.describe_unfinished(Path(out)))
-    return load_zero_shot(Path(out) / MODEL)
+    return ZeroShotModel.load(Path(out) / MODEL)
 
 
 def update_run(out: Path, data: SeriesData, path: Path) -> ZeroShotModel:

@@ -15,17 +15,17 @@ from titans_seq.experiment.recorder import Score
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
-from ..config import ForecastConfig
+from ..config import ForecastConfig, OptimiserConfig
 from ..data import SeriesData
 from ..data.source import counted
 from ..data.steps import step_number
 from ..inference import Trained, new_network
+from ..network.batch import WindowBatch
 from ..network.simba_network import SimbaNetwork
-from ..windows.cutting import WindowBatch, WindowLoader, Windows
+from ..windows.cutting import WindowLoader, Windows
 from ..windows.preparation import Scaling, fit_scaling, prepare, series_key
 from ..windows.splitting import Split, split_data
 from .lightning_module import ForecastModule
-from .optimiser import OptimiserConfig
 
 LEAST_BATCHES = 50
 """Batches an epoch of a short series has, by reading its windows again: otherwise it would be a step or two."""
@@ -61,7 +61,7 @@ def fit_series(
         UserError: if the series are too short, a channel has no value in its training part, or the loss is
             not finite.
     """
-    split = split_data(data, config)
+    split = split_data(data, config.context, config.horizon, config.shares)
     scaling = _scaling(data, split, start)
     scalers = scaling.of(data, split.train_end.tolist())
     items = prepare(data, scaling, scalers, config.calendar, config.horizon)

@@ -6,7 +6,6 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
-from ..config import ForecastConfig
 from ..data import SeriesData
 from .arrays import ItemArrays
 from .cutting import Windows
@@ -48,8 +47,14 @@ class Split:
         return Windows(items, context, horizon, first=begin.tolist(), last=last.tolist())
 
 
-def split_data(data: SeriesData, config: ForecastConfig) -> Split:
-    """Divide every series by the config's shares; a part that is kept at all holds at least one horizon.
+def split_data(data: SeriesData, context: int, horizon: int, shares: tuple[float, float]) -> Split:
+    """Divide every series by shares; a part that is kept at all holds at least one horizon.
+
+    Args:
+        data: the series.
+        context: L, rows that a window reads.
+        horizon: H, rows that it forecasts.
+        shares: of the rows that are kept for validation and, after it, for the test.
 
     Raises:
         UserError: if no series is long enough for a whole training window and the other parts.
@@ -58,18 +63,18 @@ def split_data(data: SeriesData, config: ForecastConfig) -> Split:
         >>> import pandas as pd
         >>> from forecasting.data import from_frame
         >>> data = from_frame(pd.DataFrame({"sold": range(100)}))
-        >>> split = split_data(data, ForecastConfig(context=8, horizon=4))
+        >>> split = split_data(data, context=8, horizon=4, shares=(0.1, 0.2))
         >>> split.train_end.tolist(), split.val_end.tolist(), split.rows.tolist()
         ([70], [80], [100])
     """
     rows = np.array([item.length for item in data.items])
-    val = _kept(rows, config.shares[0], config.horizon)
-    test = _kept(rows, config.shares[1], config.horizon)
+    val = _kept(rows, shares[0], horizon)
+    test = _kept(rows, shares[1], horizon)
     train = rows - val - test
-    whole_window = config.context + config.horizon
+    whole_window = context + horizon
     if train.max() < whole_window:
-        raise UserError(_too_short(data, rows, config))
-    divided = train >= config.horizon + 1
+        raise UserError(_too_short(rows, context, horizon, shares))
+    divided = train >= horizon + 1
     train_end = np.where(divided, train, rows)
     notes = []
     undivided = int((~divided).sum())
@@ -82,8 +87,7 @@ def _kept(rows: np.ndarray, share: float, horizon: int) -> np.ndarray:
     return np.maximum((rows * share).astype(np.int64), horizon) if share else np.zeros_like(rows)
 
 
-def _too_short(data: SeriesData, rows: np.ndarray, config: ForecastConfig) -> str:
-    context, horizon, shares = config.context, config.horizon, config.shares
+def _too_short(rows: np.ndarray, context: int, horizon: int, shares: tuple[float, float]) -> str:
     needed = context + horizon
     while needed - sum(int(_kept(np.array([needed]), share, horizon)[0]) for share in shares) < context + horizon:
         needed += 1

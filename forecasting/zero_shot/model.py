@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -13,58 +13,34 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware
 from titans_seq.progress import Progress
 
-from ..bounds import cut_at_zero
-from ..data import FrameOptions, SeriesData
+from ..data import SeriesData
 from ..data.joining import continued
-from ..data.steps import season_length
 from ..evaluation.best import choose_best
-from ..evaluation.conformal import Calibration, calibrate
-from ..evaluation.origins import Comparison, Origin, Scores, compare, cut_origins, merit
-from ..evaluation.statistical import SeasonalNaive, Statistical
-from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster
+from ..evaluation.conformal import calibrate
+from ..evaluation.origins import Comparison, Scores, compare, cut_origins, merit
+from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster, cut_at_zero
 from ..inference import forecast_frame, series_names
 from ..inputs import as_series, matching_series, with_known_future
+from .baselines import baselines, every_baseline
+from .cutoffs import MOST_WINDOWS, past_origins
 from .forecaster import ZeroShotForecaster
-from .seasons import periods_of
 from .settings import FineTuningConfig
+from .state import ZeroShotState
+from .storage import load_zero_shot, save_zero_shot
 
 OURS = ("zero-shot", "fine-tuned")
 """What the tables call the network as it came, and trained on."""
-STATISTICS: tuple[Any, ...] = ("AutoETS", "AutoTheta")
-"""Methods that stand beside it where there are few enough values."""
-LARGEST_FOR_STATISTICS = 20_000
-"""Values of all series times cutoffs, up to which methods of statistics are fitted unasked: about half a minute.
-
-7 series of 4,000 hours from three cutoffs, 84,000 values, took AutoETS and AutoTheta 59 s of one core.
-"""
-MOST_SERIES = 500
-"""Series that a calibration looks at, at most, evenly chosen."""
-MOST_WINDOWS = 5
-"""Past cutoffs of a calibration that has values enough."""
 TELLING_VALUES = 100
 """Past values that a calibration looks at, if there are as many."""
 TELLING_WINDOWS = 15
 """Past windows of all series that it looks at, likewise."""
 MOST_HELD_OUT = 3
 """Cutoffs whose futures are held out from training, at most."""
-SHARE_OF_PAST = 0.4
-"""Share of the shortest series that cutoffs of a calibration reach back, at most."""
 
 
 @dataclass(frozen=True, eq=False)
-class ZeroShotModel:
-    """A forecaster that needs no training, and can be trained on.
-
-    Attributes:
-        forecaster: the network with its seasons.
-        options: how frames are read.
-        horizon: steps to forecast unless others are asked for; None for a model that has seen no data.
-        context: the latest rows of the series it was fitted on, which `predict` continues; None likewise.
-        calibration: of its quantiles; None where too little of the past could be looked at.
-        scores: what each candidate and baseline came to on the rows held out, with `used`; None without training.
-        levels: of the quantiles.
-        non_negative: whether forecasts are cut off at 0; None does so for series of counts.
-        notes: what was decided, one sentence each.
+class ZeroShotModel(ZeroShotState):
+    """A forecaster that needs no training, and can be trained on; `ZeroShotState` says what it holds.
 
     Example:
         >>> days = pd.date_range("2024-01-01", periods=60, freq="D")
@@ -75,16 +51,6 @@ class ZeroShotModel:
         >>> len(forecast), forecast["time"].iloc[0].date().isoformat()
         (7, '2024-03-01')
     """
-
-    forecaster: ZeroShotForecaster
-    options: FrameOptions = field(default_factory=FrameOptions)
-    horizon: int | None = None
-    context: SeriesData | None = None
-    calibration: Calibration | None = None
-    scores: pd.DataFrame | None = None
-    levels: tuple[float, ...] = DEFAULT_LEVELS
-    non_negative: bool | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def is_fine_tuned(self) -> bool:
@@ -100,6 +66,16 @@ class ZeroShotModel:
     def pretrained(cls) -> Self:
         """Return the model with the weights that come with the package."""
         return cls(ZeroShotForecaster.shipped())
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote, or a network that `titans forecast pretrain` made.
+
+        Raises:
+            UserError: if the folder is neither, or a damaged one.
+        """
+        state = load_zero_shot(folder)
+        return cls(**{one.name: getattr(state, one.name) for one in fields(state)})
 
     def calibrated(self, data: pd.DataFrame | SeriesData, horizon: int) -> Self:
         """Return the model with its quantiles calibrated on past cutoffs of series.
@@ -304,10 +280,7 @@ class ZeroShotModel:
         ranks = [merit(Scores(*row)) for row in zip(*columns, strict=True)]
         name = str(table["model"].iloc[int(np.argmin(ranks))])
         # Whatever stands in the table, though the series to forecast be shorter than those of the training.
-        methods: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()}
-        methods |= {f"seasonal naive {period}": SeasonalNaive(period) for period in periods_of(data.freq)}
-        methods |= {method: Statistical(method) for method in STATISTICS}
-        return name, methods.get(name, self), table, ()
+        return name, every_baseline(data.freq).get(name, self), table, ()
 
     def update(self, data: pd.DataFrame | SeriesData) -> Self:
         """Take new rows into the context without training, and into the calibration.
@@ -327,9 +300,12 @@ class ZeroShotModel:
         return updated if self.is_fine_tuned else updated.calibrated(series, self.horizon)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the model to a folder, in place of an earlier one; `ForecastModel.load` reads it."""
-        from .storage import save_zero_shot
+        """Write the model to a folder, in place of an earlier one; `load` reads it.
 
+        Raises:
+            UserError: if the folder holds other things.
+            OSError: if it cannot be written; an earlier model is then as it was.
+        """
         save_zero_shot(folder, self)
 
     def _steps(self, horizon: int | None) -> int:
@@ -344,57 +320,6 @@ class ZeroShotModel:
                 raise UserError("the model has seen no data: give predict a frame or series")
             return self.context
         return as_series(data, self.options)
-
-
-def past_origins(data: SeriesData, horizon: int, most: int = MOST_WINDOWS, series: int = MOST_SERIES) -> list[Origin]:
-    """Cut past cutoffs one horizon apart, in the last 40% of the series.
-
-    Args:
-        data: the series.
-        horizon: H.
-        most: cutoffs, at most.
-        series: of so many series, evenly chosen.
-
-    Returns:
-        The cutoffs, the earliest first; none where the series are too short.
-    """
-    items = data.items[:: max(1, len(data.items) // series)]
-    some = replace(data, items=items)
-    typical = int(np.median([item.length for item in items]))
-    windows = max(1, min(most, int(SHARE_OF_PAST * typical) // horizon))
-    try:
-        return cut_origins(some, horizon, windows=windows)
-    except UserError:
-        return []
-
-
-def baselines(
-    data: SeriesData, origins: Sequence[Origin], statistics: bool | None = None
-) -> tuple[dict[str, Forecaster], list[str]]:
-    """Choose the baselines to stand beside a model, and say which are left out.
-
-    Args:
-        data: the series.
-        origins: the cutoffs that they are to forecast from.
-        statistics: whether to fit AutoETS and AutoTheta; None does where there are few enough values.
-    """
-    chosen: dict[str, Forecaster] = {"seasonal naive": SeasonalNaive()} | _longer_seasons(data)
-    values = sum(item.values.size for origin in origins for item in origin.past.items)
-    if statistics or (statistics is None and values <= LARGEST_FOR_STATISTICS):
-        return chosen | {name: Statistical(name) for name in STATISTICS}, []
-    if statistics is None:
-        left = " and ".join(STATISTICS)
-        return chosen, [
-            f"{left} left out: {values:,} values would take a minute or more; ask for them with --statistics"
-        ]
-    return chosen, []
-
-
-def _longer_seasons(data: SeriesData) -> dict[str, Forecaster]:
-    """Seasonal naive forecasts of the weeks and years that MASE does not count in, where a series has two of them."""
-    longest = max(item.length for item in data.items)
-    periods = [one for one in periods_of(data.freq) if season_length(data.freq) < one <= longest // 2]
-    return {f"seasonal naive {period}": SeasonalNaive(period) for period in periods}
 
 
 def _describe_choice(comparison: Comparison, used: str, refit: bool) -> str:

@@ -1,4 +1,4 @@
-"""A `ZeroShotModel` as a folder: network, calibration, the rows it continues, scores."""
+"""A zero-shot model as a folder: network, calibration, the rows it continues, scores."""
 
 import json
 import os
@@ -15,21 +15,20 @@ from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
 
 from ..data import FrameOptions
+from ..data.saving import STATE, describe_context, read_state, rebuild_context
 from ..evaluation.conformal import Calibration
-from ..storage import describe_context, read_state, rebuild_context
 from .forecaster import ZeroShotForecaster
-from .model import ZeroShotModel
 from .network import ZeroShotConfig, ZeroShotNetwork
 from .saving import FORMAT as NETWORK_FORMAT
 from .saving import load_network
+from .state import ZeroShotState
 
 FORMAT = "titans-zero-shot-model"
 VERSION = 1
-STATE = "state.json"
 _NETWORK, _FACTORS = "network.", "calibration.factors"
 
 
-def save_zero_shot(folder: str | os.PathLike[str], model: ZeroShotModel) -> None:
+def save_zero_shot(folder: str | os.PathLike[str], model: ZeroShotState) -> None:
     """Write a model to a folder, in place of an earlier one.
 
     Raises:
@@ -69,7 +68,7 @@ def is_zero_shot(folder: str | os.PathLike[str]) -> bool:
     )
 
 
-def load_zero_shot(folder: str | os.PathLike[str]) -> ZeroShotModel:
+def load_zero_shot(folder: str | os.PathLike[str]) -> ZeroShotState:
     """Read what `save_zero_shot` wrote, or a network that `titans forecast pretrain` made.
 
     Raises:
@@ -77,7 +76,7 @@ def load_zero_shot(folder: str | os.PathLike[str]) -> ZeroShotModel:
     """
     saved, tensors = load_folder(folder)
     if saved.get("format") == NETWORK_FORMAT:
-        return ZeroShotModel(ZeroShotForecaster(load_network(folder)))
+        return ZeroShotState(ZeroShotForecaster(load_network(folder)))
     if saved.get("format") != FORMAT or saved.get("version") != VERSION:
         raise UserError(
             f"{folder} is not a zero-shot model of version {VERSION} (format {saved.get('format')!r}, version "
@@ -95,7 +94,7 @@ def load_zero_shot(folder: str | os.PathLike[str]) -> ZeroShotModel:
             before, after = (np.nan if kept[name] is None else kept[name] for name in ("before", "after"))
             calibration = Calibration(tensors[_FACTORS].numpy(), kept["errors"], before, after)
         scores = None if state["scores"] is None else pd.DataFrame(state["scores"])
-        return ZeroShotModel(
+        return ZeroShotState(
             ZeroShotForecaster(network.eval(), tuple(saved["periods"])),
             options=from_dict(saved["options"], FrameOptions),
             horizon=saved["horizon"],
@@ -121,7 +120,7 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def _card(model: ZeroShotModel) -> str:
+def _card(model: ZeroShotState) -> str:
     lines = ["# Forecaster", "", "A zero-shot network of titans-seq, pretrained on made-up series."]
     if model.context is not None:
         names = len(model.context.items) * len(model.context.channels)

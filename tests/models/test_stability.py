@@ -169,9 +169,12 @@ def train_on_correlated_keys(rule: str, chunk_size: int, tokens: int, max_step: 
 LARGEST_NORM = 50.0
 
 
-@pytest.mark.parametrize("chunk_size", [16, 64, 256])
+TRAINED = [(rule, chunk_size) for rule in RULES for chunk_size in (16, 64, 256)]
+QUICK = [("titans", 64), ("linear", 16), ("linear", 64), ("linear", 256)]
+
+
 @pytest.mark.parametrize(
-    "rule", ["titans", "linear", *(pytest.param(name, marks=pytest.mark.slow) for name in list(RULES)[2:])]
+    ("rule", "chunk_size"), [pytest.param(*pair, marks=[] if pair in QUICK else pytest.mark.slow) for pair in TRAINED]
 )
 def test_training_through_50_000_tokens_of_correlated_keys(rule: str, chunk_size: int) -> None:
     norm, loss = train_on_correlated_keys(rule, chunk_size, tokens=50_000)

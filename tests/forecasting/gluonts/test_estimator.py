@@ -28,10 +28,10 @@ from forecasting.data.frames import from_frame
 from forecasting.data.gluonts_io import to_gluonts
 from forecasting.gluonts.estimator import ForecastEstimator
 from forecasting.gluonts.network import GluonTSNetwork, standardise
+from forecasting.network.batch import WindowBatch
 from forecasting.network.mixers import GRUMixer, Memory, MemoryMixer
 from forecasting.network.simba_network import NetworkConfig
 from forecasting.network.tokens import PatchConfig
-from forecasting.windows.cutting import WindowBatch
 from titans_seq.config import to_dict
 from titans_seq.errors import UserError
 from titans_seq.layers import NeuralMemoryConfig

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from forecasting.network.batch import WindowBatch
 from forecasting.network.cycle import CycleConfig
 from forecasting.network.heads import Head, HeadConfig
 from forecasting.network.mixers import AttentionMixer, GRUMixer, IdentityMixer, MemoryMixer
@@ -10,7 +11,6 @@ from forecasting.network.normalise import NormaliseConfig
 from forecasting.network.outputs import Output, Point, Quantiles, StudentT
 from forecasting.network.simba_network import NetworkConfig, SimbaNetwork, build_network
 from forecasting.network.tokens import PatchConfig, VariateConfig
-from forecasting.windows.cutting import WindowBatch
 
 CONTEXT, HORIZON, CHANNELS = 32, 6, 3
 SMALL = NetworkConfig(mixer=GRUMixer(), width=8, layers=1)

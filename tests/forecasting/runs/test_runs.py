@@ -49,6 +49,14 @@ def run(csv, tiny_config, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def whole(csv, tiny_config, tmp_path_factory) -> Path:
+    """A run of two epochs that nothing stopped."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    train_run(csv, out, tiny_config(epochs=2))
+    return out
+
+
 def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
@@ -168,13 +176,11 @@ def stop_after(epoch, monkeypatch):
     monkeypatch.setattr(ForecastModule, "training_step", dying)
 
 
-@pytest.mark.parametrize("stopped_after", [1, 2])
-def test_a_killed_run_resumed_ends_bit_for_bit_the_same(csv, tiny_config, tmp_path, monkeypatch, stopped_after):
-    config = tiny_config(epochs=3)
-    train_run(csv, tmp_path / "whole", config)
+def test_a_killed_run_resumed_ends_bit_for_bit_the_same(csv, whole, tiny_config, tmp_path, monkeypatch):
+    config = tiny_config(epochs=2)
     out = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        stop_after(stopped_after, patch)
+        stop_after(1, patch)
         with pytest.raises(Killed):
             train_run(csv, out, config)
     assert last_checkpoint(out / "checkpoints") is not None
@@ -182,14 +188,13 @@ def test_a_killed_run_resumed_ends_bit_for_bit_the_same(csv, tiny_config, tmp_pa
         with pytest.raises(UserError, match=r"was not finished \(it has no model/\).*train --resume --out"):
             use(out)
     resumed = train_run(None, out, None, resume=True)
-    assert weights(out) == weights(tmp_path / "whole")
+    assert weights(out) == weights(whole)
     assert files(out) == TRAINED
-    assert (out / "log.jsonl").read_bytes() == (tmp_path / "whole" / "log.jsonl").read_bytes()
-    pd.testing.assert_frame_equal(resumed.predict(), open_run(tmp_path / "whole").predict(), check_exact=True)
+    assert (out / "log.jsonl").read_bytes() == (whole / "log.jsonl").read_bytes()
+    pd.testing.assert_frame_equal(resumed.predict(), open_run(whole).predict(), check_exact=True)
 
 
-def test_a_run_killed_before_its_first_checkpoint_starts_again(csv, tiny_config, tmp_path, monkeypatch):
-    train_run(csv, tmp_path / "whole", tiny_config(epochs=2))
+def test_a_run_killed_before_its_first_checkpoint_starts_again(csv, whole, tiny_config, tmp_path, monkeypatch):
     out = tmp_path / "killed"
     with monkeypatch.context() as patch:
         stop_after(1, patch)
@@ -197,13 +202,12 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(csv, tiny_config,
             train_run(csv, out, tiny_config(epochs=2))
     shutil.rmtree(out / "checkpoints")
     train_run(None, out, None, resume=True)
-    assert weights(out) == weights(tmp_path / "whole")
+    assert weights(out) == weights(whole)
     assert files(out) == TRAINED
 
 
-def test_a_full_disk_at_the_end_loses_nothing(csv, tiny_config, tmp_path, monkeypatch):
+def test_a_full_disk_at_the_end_loses_nothing(csv, whole, tiny_config, tmp_path, monkeypatch):
     config = tiny_config(epochs=2)
-    train_run(csv, tmp_path / "whole", config)
 
     def full(*arguments, **keywords):
         raise OSError(28, "No space left on device")
@@ -217,7 +221,7 @@ def test_a_full_disk_at_the_end_loses_nothing(csv, tiny_config, tmp_path, monkey
     with pytest.raises(UserError, match="was not finished"):
         open_run(out)
     train_run(csv, out, config, resume=True)
-    assert weights(out) == weights(tmp_path / "whole")
+    assert weights(out) == weights(whole)
     assert files(out) == TRAINED
 
 

@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecasting.network.batch import WindowBatch
 from forecasting.windows.arrays import ItemArrays
-from forecasting.windows.cutting import WindowBatch, WindowLoader, Windows
+from forecasting.windows.cutting import WindowLoader, Windows
 from titans_seq.errors import UserError
 
 

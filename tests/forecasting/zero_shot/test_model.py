@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 
 from forecasting import ForecastModel
-from forecasting.bounds import are_counts
 from forecasting.data import FrameOptions, from_frame
 from forecasting.evaluation.statistical import SeasonalNaive
-from forecasting.forecaster import DEFAULT_LEVELS
+from forecasting.forecaster import DEFAULT_LEVELS, are_counts
 from forecasting.zero_shot.model import ZeroShotModel
 from forecasting.zero_shot.settings import FineTuningConfig
 from titans_seq.errors import UserError

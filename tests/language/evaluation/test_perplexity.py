@@ -62,8 +62,9 @@ def test_every_token_counts_once_both_ways(tmp_path: Path, name: str) -> None:
     ("length", "piece"), [(1, 8), (24, 1), (24, 5), (24, 24), (32, 8), (32, 64), (32, 100), (500, 7), (500, 64)]
 )
 def test_the_sums_do_not_depend_on_the_pieces(tmp_path: Path, length: int, piece: int) -> None:
-    whole = evaluate(tmp_path, TEXT, SHORT, length=length)
-    result = evaluate(tmp_path, TEXT, SHORT, length=length, piece=piece)
+    texts = TEXT[:130], SHORT
+    whole = evaluate(tmp_path, *texts, length=length)
+    result = evaluate(tmp_path, *texts, length=length, piece=piece)
     assert result.carried == pytest.approx(whole.carried, rel=1e-10)
     assert result.cut == pytest.approx(whole.cut, rel=1e-10)
     for got, expected in zip(result.by_position, whole.by_position, strict=True):
