@@ -118,7 +118,8 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
     if options.target is not None and unused:
         notes.append(f"columns not used: {enumerate_some(unused)}")
     if not targets:
-        other = sorted(named | {*time, *ids, *unused})
+        why |= dict.fromkeys(dropped, "row numbers or nothing at all")
+        other = sorted(named | {*time, *ids, *unused, *dropped})
         used = enumerate_some([f"{name} ({why[name]})" if name in why else name for name in other])
         raise UserError(
             f"{source.name}: no column is left to forecast beside {used}: add one, or name it with --target"

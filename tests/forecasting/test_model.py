@@ -330,7 +330,7 @@ def test_without_validation_and_test(make_wide, tiny_config):
 
 def test_nan_everywhere(make_wide, tiny_config):
     with pytest.raises(UserError, match="column 'b' has no value at all"):
-        ForecastModel.fit(make_wide(100).assign(b=np.nan), tiny_config())
+        ForecastModel.fit(make_wide(100).assign(b=np.nan), tiny_config(), options=FrameOptions(target=("a", "b")))
     late = make_wide(100)
     late.loc[late.index[:90], "b"] = np.nan
     with pytest.raises(UserError, match="channel 'b' has no observed value in the 70 training rows"):

@@ -249,7 +249,7 @@ BAD_FILES = {
     ),
     "an empty file": ("", [], "empty"),
     "a header alone": ("day,a\n", [], "row"),
-    "NaN everywhere": ("day,a\n" + "".join(f"2024-01-{i:02},\n" for i in range(1, 32)), [], "value"),
+    "NaN everywhere": ("day,a\n" + "".join(f"2024-01-{i:02},\n" for i in range(1, 32)), [], "nothing at all"),
 }
 
 
