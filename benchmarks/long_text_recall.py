@@ -4,17 +4,20 @@
     python -m benchmarks.long_text_recall --corpora code --models window mag mag-no-memory lmm:gated_deltanet --time 120
     python -m benchmarks.long_text_recall --table                  # the tables of the rows that are there
 
-    # a small setting, some two minutes a run on a core of its own
-    python -m benchmarks.long_text_recall --corpora code --models window mag hybrid mag-no-memory --seeds 0 \\
-        --parameters 400000 --dim 64 --depth 2 --window 32 --vocabulary 1024 --corpus-bytes 3000000 --stream 4096 \\
-        --tokens 500000 --batch-tokens 4096 --length 256 --lr 4e-3 --test-tokens 60000 --work runs/small_recall
+    # a small setting, two to five minutes a run on a core of its own
+    python -m benchmarks.long_text_recall --corpora code --models window mag-no-memory mag mag+ahead \\
+        --parameters 400000 --dim 64 --depth 2 --heads 2 --head-dim 64 --window 32 --chunk 4 --max-step 2 \\
+        --vocabulary 1024 --corpus-bytes 3000000 --stream 4096 --tokens 1000000 --batch-tokens 1024 --length 256 \\
+        --lr 3e-3 --test-tokens 60000 --work runs/small_recall
 
 Models of the same size read the same number of tokens of WikiText's articles, books or Python code, state carried
 through long streams, and are scored on other streams, every token, from the start of each with state carried. A model
 is VARIANT, VARIANT:RULE, or either with `-no-memory` behind: the same model, parameter by parameter, whose memory never
-learns. `hybrid` is blocks of memory alone and as the last one of each four (of all, if there are fewer) one of window
-attention. The `transformer`, with attention to everything, is the ceiling; it is trained on segments as long as a
-stream. A trained model with a memory is scored once more with its memory shut: nothing is written or forgotten.
+learns. With `+ahead` behind VARIANT each value is stored under the key of the token before it, and nothing is convolved
+(`NeuralMemoryConfig.values_ahead`). `hybrid` is blocks of memory alone and as the last one of each four (of all, if
+there are fewer) one of window attention. The `transformer`, with attention to everything, is the ceiling; it is trained
+on segments as long as a stream. A trained model with a memory is scored once more with its memory shut: nothing is
+written or forgotten.
 """
 
 import functools
@@ -60,15 +63,18 @@ RESULTS = HERE / "results" / "long_text_recall.jsonl"
 DATA = HERE.parents[1] / "shared" / "data" / "text"
 WORK = HERE.parent / "runs" / "long_text_recall"
 
-HEADS = 4
+AHEAD = "+ahead"
 RULE = "titans_linear"
 RULES = (RULE, "titans", "gated_deltanet", "deltanet")
+DECAY_BIAS = -2.99
+"""Start of the decay's gate, a hard sigmoid: a token forgets 0.2%, and the gate can still shut."""
 VARIANTS = ("mag", "mal", "mac", "lmm", "hybrid")
 MODELS = (
     "window",
     "transformer",
     *VARIANTS,
     *(f"{name}{NO_MEMORY}" for name in VARIANTS),
+    *(f"{name}{AHEAD}" for name in ("mag", "mal", "lmm", "hybrid")),
     *(f"{name}:{rule}" for name in ("lmm", "mag") for rule in RULES[1:]),
 )
 
@@ -81,6 +87,8 @@ class Shape:
         parameters: of each, about.
         dim: width.
         depth: blocks.
+        heads: of attention and memories.
+        head_dim: width of a memory's keys and values; None for the width over the heads.
         window: tokens that attention sees.
         chunk: tokens of a memory's chunk.
         max_step: of a memory's gates. Above 2 a memory diverges where a chunk is one token over and over, as in rows of
@@ -91,6 +99,8 @@ class Shape:
     parameters: int = 3_000_000
     dim: int = 160
     depth: int = 4
+    heads: int = 4
+    head_dim: int | None = None
     window: int = 128
     chunk: int = 16
     max_step: float = 1.0
@@ -147,24 +157,28 @@ def model_config(name: str, vocabulary: int, shape: Shape = Shape()) -> CausalLM
         UserError: if there is none of that name, or it cannot have so few parameters.
     """
     variant, _, rule = name.removesuffix(NO_MEMORY).partition(":")
-    choose(variant, ("window", "transformer", *VARIANTS), "model")
+    ahead, variant = variant.endswith(AHEAD), variant.removesuffix(AHEAD)
+    choose(variant, VARIANTS if ahead or rule else ("window", "transformer", *VARIANTS), "model")
     choose(rule or RULE, PRESETS, "rule")
     rule_ = preset(rule or RULE)
     memory = NeuralMemoryConfig(
-        HEADS,
-        chunk_size=shape.chunk,
-        rule=rule_,
-        gates=replace(RECALL_GATES, max_step=shape.max_step),
+        shape.heads,
+        shape.head_dim,
+        shape.chunk,
+        rule_,
+        replace(RECALL_GATES, max_step=shape.max_step, decay_bias=DECAY_BIAS),
         # What a carried memory was trained to know is forgotten with all else, but for a learned matrix beside it.
         slow_weights=isinstance(rule_.architecture, LinearMemory),
     )
-    near = AttentionConfig(HEADS, shape.window)
+    if ahead:
+        memory = replace(memory, values_ahead=True, convolution=0)
+    near = AttentionConfig(shape.heads, shape.window)
     blocks: dict[str, tuple[BlockConfig, ...]] = {
         "window": (AttentionBlockConfig(near),),
-        "transformer": (AttentionBlockConfig(AttentionConfig(HEADS, window=None)),),
+        "transformer": (AttentionBlockConfig(AttentionConfig(shape.heads, window=None)),),
         "mag": (MAGConfig(near, memory),),
         "mal": (MALConfig(memory, near),),
-        "mac": (MACConfig(memory, HEADS, shape.window),),
+        "mac": (MACConfig(memory, shape.heads, shape.window),),
         "lmm": (LMMConfig(memory),),
         "hybrid": (LMMConfig(memory),) * (min(4, shape.depth) - 1) + (AttentionBlockConfig(near),),
     }

@@ -316,6 +316,18 @@ def test_values_ahead_are_stored_under_the_key_before() -> None:
         plain.load_state_dict(ahead.state_dict())
 
 
+@pytest.mark.parametrize("convolution", [0, 4])
+def test_with_values_ahead_a_token_finds_what_followed_its_like_from_the_first_step(convolution: int) -> None:
+    torch.manual_seed(0)
+    layer = NeuralMemory(replace(CONFIG, values_ahead=True, convolution=convolution), 8).double()
+    tokens = torch.randn(1, 8, 8, dtype=torch.float64)
+    q, k, *_ = layer._memory_inputs(torch.cat([tokens, tokens], 1), None)
+    # Token t was stored as the key of step t + 1, where its successor is the value.
+    like = torch.einsum("thd,shd->hts", q[0, 11:15], k[0, 1:9])
+    assert torch.equal(like.argmax(-1), torch.tensor([3, 4, 5, 6]).expand(len(like), -1))
+    assert_close(like.amax(-1), torch.ones_like(like.amax(-1)), 1e-6)
+
+
 def test_a_memory_with_zero_output_changes_nothing_at_first_and_learns() -> None:
     layer, x = NeuralMemory(replace(CONFIG, zero_output=True), 8), torch.randn(2, 7, 8)
     y, _ = layer(x)

@@ -89,6 +89,16 @@ class NeuralMemory(Configured):
         self.output = nn.Linear(inner, dim, bias=False)
         if config.zero_output:
             nn.init.zeros_(self.output.weight)
+        if config.values_ahead:
+            self._begin_alike()
+
+    @torch.no_grad()
+    def _begin_alike(self) -> None:
+        """Let queries begin as keys, so that a token finds what was stored under its like from the first step on."""
+        inner = self.config.heads * self.head_dim
+        for part in (self.project, self.convolution):
+            if part is not None:
+                part.weight[inner : 2 * inner] = part.weight[:inner]
 
     def forward(
         self,

@@ -28,8 +28,9 @@ class NeuralMemoryConfig:
             all else: a carried memory has lost what training taught them after some hundred tokens. A matrix memory
             that begins empty beside S is a matrix that decays towards its initial weights rather than to nothing.
         values_ahead: whether each value is stored under the key of the token before it, so that a token's query finds
-            what came next after tokens like it. The write waits for that next token: nothing looks ahead. Not from the
-            paper.
+            what came next after tokens like it. The write waits for that next token: nothing looks ahead. Queries and
+            keys then begin alike, without which a small model learned none of it. Not from the paper;
+            `benchmarks.long_text_recall` has what it is worth.
         zero_output: whether the last projection starts at zero, so that a memory added to a trained model changes
             nothing at first. Not where a norm reads the memory alone (MAG's and MAC's fusion), which zeros stop.
         backend: which implementation runs, see `titans_seq.ops.explain_backend`.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
-from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
+from titans_seq.layers import AttentionConfig, GateConfig, NeuralMemoryConfig
 from titans_seq.memory import Architecture, ChannelDecay, LinearMemory, MemoryRule, MLPMemory, WeightDecay
 from titans_seq.models.causal_lm import CausalLM, CausalLMConfig
 
@@ -67,6 +67,9 @@ VARIANTS: dict[str, Callable[[Size], BlockConfig]] = {
 }
 
 
+_RECALL = "recall"
+_RECALL_WIDTH = 64
+"""Width of a head's keys, which bounds how much a matrix can tell apart."""
 _WITH_MEMORY = (MACConfig, MAGConfig, MALConfig, LMMConfig)
 
 
@@ -93,7 +96,8 @@ def language_model(name: str, vocabulary: int = 32_000) -> CausalLMConfig:
 
     Args:
         name: `variant-size` or `size-variant`, e.g. `mac-170m` or `tiny-lmm`; a size alone is MAC's. Besides the
-            paper's mac, mag, mal and lmm there are `transformer` and `window`, the controls.
+            paper's mac, mag, mal and lmm there are `transformer` and `window`, the controls. `recall` as a third word
+            is `with_recall`.
         vocabulary: number of token ids; the sizes count 32,000.
 
     Raises:
@@ -104,15 +108,17 @@ def language_model(name: str, vocabulary: int = 32_000) -> CausalLMConfig:
         4
     """
     parts = name.lower().split("-")
+    recall, parts = _RECALL in parts, [part for part in parts if part != _RECALL]
     sizes, variants = [p for p in parts if p in SIZES], [p for p in parts if p in VARIANTS]
     if len(sizes) != 1 or len(sizes) + len(variants) != len(parts) or len(variants) > 1:
         raise ValueError(
             f"unknown language model {name!r}: expected VARIANT-SIZE with a variant of {', '.join(VARIANTS)} and a "
-            f"size of {', '.join(SIZES)}"
+            f"size of {', '.join(SIZES)}, or VARIANT-SIZE-{_RECALL}"
         )
     size = SIZES[sizes[0]]
     block = VARIANTS[variants[0] if variants else "mac"](size)
     config = CausalLMConfig(vocabulary, size.dim, (block,), size.depth)
+    config = with_recall(config) if recall else config
     if size.parameters is None:
         return config
     return replace(sized(replace(config, vocabulary=32_000), size.parameters), vocabulary=vocabulary)
@@ -136,6 +142,45 @@ def with_hard_gates(config: CausalLMConfig) -> CausalLMConfig:
     if blocks == config.blocks:
         raise ValueError("the model has no memory whose gates could be hard")
     return replace(config, blocks=blocks)
+
+
+def with_recall(config: CausalLMConfig) -> CausalLMConfig:
+    """Return a model whose memories look up what followed tokens like the present one, anywhere in what was read.
+
+    Not from the paper. A matrix memory stores each value under the key of the token before it, in few wide heads. Its
+    steps are large, so that one writing is enough, in chunks so short that they stay stable. It forgets 0.2% a token at
+    first, and its gates can shut. `benchmarks.long_text_recall` has what each of these is worth.
+
+    Raises:
+        ValueError: if the model has no memory.
+
+    Example:
+        >>> memory = with_recall(language_model("tiny-mag")).blocks[0].memory
+        >>> memory.values_ahead, memory.heads, memory.head_dim, memory.chunk_size
+        (True, 2, 64, 4)
+    """
+    blocks = tuple(_recalling(block, config.dim) for block in config.blocks)
+    if blocks == config.blocks:
+        raise ValueError("the model has no memory that could recall")
+    return replace(config, blocks=blocks)
+
+
+def _recalling(block: BlockConfig, dim: int) -> BlockConfig:
+    if not isinstance(block, _WITH_MEMORY):
+        return block
+    memory = replace(
+        block.memory,
+        heads=max(1, dim // _RECALL_WIDTH),
+        head_dim=_RECALL_WIDTH,
+        chunk_size=4,
+        rule=MemoryRule(LinearMemory()),
+        # The largest step that a chunk of equal keys can take; one token is written with up to half of its value.
+        gates=GateConfig(2.0, -1.0, -3.0, -2.99, form="hard", source="convolved"),
+        convolution=0,
+        slow_weights=True,
+        values_ahead=True,
+    )
+    return replace(block, memory=memory)
 
 
 def with_paper_gates(config: CausalLMConfig) -> CausalLMConfig:
