@@ -13,6 +13,7 @@ from ..data import (
     FrameOptions,
     SeriesData,
     TableOptions,
+    describe_series,
     load_series,
     own_names,
     read_series_batches,
@@ -20,6 +21,7 @@ from ..data import (
 )
 from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
+from ..data.source import counted
 from ..data.writing import TableWriter, write_frame
 from ..forecaster import Forecaster, cut_at_zero
 from ..inference import forecast_frame
@@ -157,7 +159,8 @@ def predict(options: "Predict") -> None:
             times += [plain["time"].min(), plain["time"].max()]
             if number:
                 print(f"... {count:,} series are forecast", flush=True)
-    print(f"... {max(0, rows - 5):,} more rows; {count:,} series, {moment(min(times))} to {moment(max(times))}")
+    more = f"... {rows - 5:,} more rows; " if rows > 5 else ""
+    print(f"{more}{count:,} series, {moment(min(times))} to {moment(max(times))}")
     print(f"written: {target}" if target is not None else "nothing is written: add --out forecast.csv")
 
 
@@ -187,7 +190,35 @@ def evaluate(options: "Evaluate") -> None:
         raise UserError(
             f"{options.run} is a data file: titans forecast backtest compares forecasts of it with baselines"
         )
-    model = open_fine_tuned(options.run)
+    if options != type(options)(options.run):
+        raise UserError(
+            f"the scores of {options.run} are of the rows that were held out in training: leave the other options out; "
+            f"titans forecast backtest {options.run} scores forecasts of other rows, or of another file with --data"
+        )
+    _print_scores(open_fine_tuned(options.run))
+
+
+def info(path: Path) -> None:
+    """Describe a run that began with pretrained weights."""
+    from titans_seq.experiment.record import read_config
+
+    run, model = read_config(path, FineTuningRun), open_fine_tuned(path)
+    assert model.context is not None
+    facts = {
+        "data": f"{run.data.path} (sha256 {run.data.sha256[:12]}...)",
+        "forecasts": counted(run.horizon, "step"),
+        "training": f"{counted(run.fine_tuning.steps, 'step')} from {run.init or 'the weights of the package'}",
+        "made with": ", ".join(f"{name} {number}" for name, number in run.origin.versions.items()),
+        "commit": run.origin.commit or "not known",
+    }
+    for name, value in facts.items():
+        print(f"{name:<12} {value}")
+    for line in describe_series(model.context, calendar=False):
+        print(line)
+    _print_scores(model)
+
+
+def _print_scores(model: "ZeroShotModel") -> None:
     assert model.scores is not None
     print("rows held out at the end of the series:")
     print(score_text(model.scores, (model.levels[0], model.levels[-1])))

@@ -17,6 +17,7 @@ from titans_seq.registry import kind_of
 
 from ..config import ForecastConfig
 from ..data import FrameOptions, TableOptions
+from ..data.source import counted
 from ..presets import find_preset, replace_mixer
 from ..runs.config import RunConfig
 from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, resume_fine_tuning
@@ -66,7 +67,7 @@ def _train(options: Train) -> None:
             print(f"note: {note}")
     history = model.history
     scores = describe(history.best, ("validation_mse", "validation_mae"))
-    print(f"trained {len(history.epochs)} epochs, the best was epoch {history.best_epoch}", end="")
+    print(f"trained {counted(len(history.epochs), 'epoch')}, the best was epoch {history.best_epoch}", end="")
     print(f": validation {scores}" if scores else "")
     print(f"the run is in {run.out}; next:")
     for verb in ("evaluate", "predict", "plot"):
@@ -130,7 +131,7 @@ def _fine_tuning_run(options: Train) -> FineTuningRun:
     else:
         nothing = DataRecord("", "")
         stored = FineTuningRun(options.horizon, FineTuningConfig(), True, FrameOptions(), TableOptions(), nothing, None)
-    path = Path(options.data or stored.data.path)
+    path = options.data or _stored_data(stored.data)
     tuning = stored.fine_tuning if options.steps is None else replace(stored.fine_tuning, steps=options.steps)
     return FineTuningRun(
         options.horizon or stored.horizon,
@@ -152,7 +153,7 @@ def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOp
     if options.run.config is not None:
         run = read_config_file(options.run.config, RunConfig)
         base, frame, table = run.forecast, run.options, run.table
-        data = options.data or Path(run.data.path)
+        data = options.data or _stored_data(run.data)
     else:
         base, frame, table = _from_preset(options), FrameOptions(), TableOptions()
         if options.data is None:
@@ -167,6 +168,18 @@ def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOp
         short["calendar"] = False
     config = override(config, short | parse_changes(options.run.set))
     return data, config, frame_options(options.columns, frame), table_options(options.text, table)
+
+
+def _stored_data(data: DataRecord) -> Path:
+    """The data file of a stored configuration.
+
+    Raises:
+        UserError: if it is gone.
+    """
+    path = Path(data.path)
+    if not path.is_file():
+        raise UserError(f"{path}, the data file of --config, is gone: name the file to train on before the options")
+    return path
 
 
 def _check_output(options: NetworkOptions, config: ForecastConfig) -> None:

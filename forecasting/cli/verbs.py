@@ -9,6 +9,7 @@ from titans_seq.experiment.record import read_config
 from titans_seq.tables import align
 
 from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series
+from ..data.source import counted
 from ..model import ForecastModel
 from ..runs.config import RunConfig
 from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run
@@ -130,6 +131,8 @@ def info(options: Info) -> None:
     if options.path.is_dir():
         if options.columns != ColumnOptions() or options.text != TextOptions():
             raise UserError(f"{options.path} is a run folder: options on columns and text are for a data file")
+        if at_once.applies(options.path):
+            return at_once.info(options.path)
         _describe_run(options)
     else:
         columns = frame_options(options.columns, FrameOptions())
@@ -146,7 +149,7 @@ def _describe_run(options: Info) -> None:
         "forecasts": f"{config.horizon} steps from {config.context}, {type(config.output).__name__}",
         "network": f"{type(config.network.mixer).__name__}, width {config.network.width}, "
         f"layers {config.network.layers}, {_parameters(model):,} parameters",
-        "training": f"{epochs} epochs, best {best}, seed {config.seed}",
+        "training": f"{counted(epochs, 'epoch')}, best {best}, seed {config.seed}",
         "made with": ", ".join(f"{name} {number}" for name, number in run.origin.versions.items()),
         "commit": run.origin.commit or "not known",
     }

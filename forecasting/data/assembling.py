@@ -25,6 +25,7 @@ class Repairs:
 
     merged: int = 0
     inserted: int = 0
+    filled: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,21 +72,23 @@ def assemble(
     """
     items: list[Item] = []
     faults: list[str] = []
-    merged = inserted = 0
+    done = Repairs()
     shared: dict[tuple[object, object, int], pd.Index] = {}
     even = _even(rows, freq)
     for at, name in enumerate(rows.names):
         one = rows.of(at)
         place = source if not roles.id else replace(source, name=f"{source.name}, series {name!r}")
         try:
-            if even[at]:
+            if even[at] and (options.holes == "refuse" or not np.isnan(one.numbers[:, len(roles.targets) :]).any()):
                 index = one.index if isinstance(one.index, pd.DatetimeIndex) else _range(one.index)
                 # Series of the same dates share one index: making and checking one takes longer than all else.
                 index = shared.setdefault((index[0], index[-1], len(index)), index)
                 whole = Rows(index, one.numbers, one.positions)
             else:
-                whole, done = _repair(one, freq, roles, options, place)
-                merged, inserted = merged + done.merged, inserted + done.inserted
+                whole, one_done = _repair(one, freq, roles, options, place)
+                done = Repairs(
+                    done.merged + one_done.merged, done.inserted + one_done.inserted, done.filled + one_done.filled
+                )
             items.append(_part(name, rows.ids[at] if rows.ids else (), whole, roles, place))
         except UserError as error:
             faults.append(str(error))
@@ -93,7 +96,7 @@ def assemble(
         left = len(faults) - _FAULTS_SHOWN
         more = [f"{left} more series {'is' if left == 1 else 'are'} refused"] if left > 0 else []
         raise UserError("\n".join(faults[:_FAULTS_SHOWN] + more))
-    return tuple(items), Repairs(merged, inserted)
+    return tuple(items), done
 
 
 def _even(rows: SeriesRows, freq: str | None) -> np.ndarray:
@@ -151,7 +154,8 @@ def _repair(rows: Rows, freq: str | None, roles: Roles, options: FrameOptions, s
     if found:
         raise UserError(f"{source.name}: {'. Also, '.join(found)}")
     whole = fill_holes(once, grid, options.holes, len(roles.targets))
-    repairs = Repairs(merged=len(rows.index) - len(once.index), inserted=len(whole.index) - len(once.index))
+    empty = int(np.isnan(once.numbers[:, len(roles.targets) :]).sum()) if options.holes != "refuse" else 0
+    repairs = Repairs(len(rows.index) - len(once.index), len(whole.index) - len(once.index), empty)
     return Rows(grid, whole.numbers, whole.positions), repairs
 
 

@@ -43,6 +43,8 @@ _PERIOD_NAMES = re.compile(
 _DIGIT = re.compile(r"\d")
 _LEAST_YEARS = 5
 """Rows that a column of another name must have, to be taken for years or dates in numbers."""
+_LEAST_STEPS = 10
+"""Numbers that a first column of any name must have, to be taken for step numbers."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
     if options.target is not None and unused:
         notes.append(f"columns not used: {enumerate_some(unused)}")
     if not targets:
-        other = sorted(named | {*time, *ids, *unused})
+        why |= dict.fromkeys(dropped, "row numbers or nothing at all")
+        other = sorted(named | {*time, *ids, *unused, *dropped})
         used = enumerate_some([f"{name} ({why[name]})" if name in why else name for name in other])
         raise UserError(
             f"{source.name}: no column is left to forecast beside {used}: add one, or name it with --target"
@@ -144,11 +147,11 @@ def _check_names(frame: pd.DataFrame, options: FrameOptions, source: Source) -> 
 
 
 def _is_leftover(column: pd.Series, name: str) -> bool:
-    """A nameless column: empty (a separator at the line's end) or counting rows (a saved frame index)."""
+    """An empty column, or a nameless one that counts rows (a saved frame index)."""
+    if column.iloc[:100].isna().all() and column.isna().all():
+        return True
     if not name.startswith("Unnamed: "):
         return False
-    if column.isna().all():
-        return True
     texts = sample_of(column, 3)
     if not all(re.fullmatch(r"\d+", text) for text in texts) or texts[0] not in ("0", "1"):
         return False
@@ -182,6 +185,8 @@ def _find_time(frame: pd.DataFrame, free: Sequence[str], options: FrameOptions, 
         if _is_undated(column_of(frame, name), name):
             # Left out as a time that is not read, where rows are steps.
             return (name if options.rows_are_steps else _check_steps(column_of(frame, name), name, source),)
+    if len(free) > 1 and _counts_evenly(column_of(frame, free[0]), _LEAST_STEPS):
+        return (free[0],)
     return tuple(name for name in free if _COUNTER_NAMES.fullmatch(name) and _counts_evenly(column_of(frame, name)))[:1]
 
 
@@ -233,13 +238,13 @@ def _is_undated(column: pd.Series, name: str) -> bool:
     """Whether a column is called as times are, or as a period and holds text with a number."""
     if _DATE_NAMES.fullmatch(name):
         return True
-    return bool(_PERIOD_NAMES.fullmatch(name)) and _is_text(column) and all(map(_DIGIT.search, sample_of(column)))
+    return bool(_PERIOD_NAMES.fullmatch(name)) and is_text(column) and all(map(_DIGIT.search, sample_of(column)))
 
 
-def _counts_evenly(column: pd.Series) -> bool:
+def _counts_evenly(column: pd.Series, least: int = _LEAST_YEARS) -> bool:
     """Whether the different values of a column count on, by any step."""
     values = _numbers(column)
-    if values is None or len(values) < _LEAST_YEARS:
+    if values is None or len(values) < least:
         return False
     steps = np.diff(values)
     return bool(steps[0] > 0 and (steps == steps[0]).all() and not (values % 1).any())
@@ -264,7 +269,7 @@ def _check_steps(column: pd.Series, name: str, source: Source) -> str:
 
 
 def _find_ids(frame: pd.DataFrame, rest: Sequence[str], time: Sequence[str], source: Source) -> tuple[str, ...]:
-    texts = [name for name in rest if _is_text(column_of(frame, name))]
+    texts = [name for name in rest if is_text(column_of(frame, name))]
     by_name = [name for name in rest if name.lower() in _ID_NAMES]
     asked = list(dict.fromkeys(by_name + texts))
     if time and asked:
@@ -300,7 +305,8 @@ def _repeats(codes: dict[str, np.ndarray], names: Sequence[str]) -> bool:
     return len(pd.unique(key)) < len(key)
 
 
-def _is_text(column: pd.Series) -> bool:
+def is_text(column: pd.Series) -> bool:
+    """Whether a column holds words, and neither numbers nor dates by its type."""
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype):
         return False
     texts = sample_of(column)
@@ -313,19 +319,25 @@ def _find_targets(
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The columns to forecast, and why others are not."""
     why: dict[str, str] = {}
-    codes = frame.groupby(list(ids), sort=False, observed=True).ngroup().to_numpy() if ids else np.zeros(1, np.int64)
-    static = {name for name in rest if codes.max(initial=0) > 0 and _is_static(column_of(frame, name), codes)}
+    codes = (
+        frame.groupby(list(ids), sort=False, observed=True, dropna=False).ngroup().to_numpy()
+        if ids
+        else np.zeros(1, np.int64)
+    )
+    static = {name for name in rest if ids and _is_static(column_of(frame, name), codes)}
     for name in rest:
         column = column_of(frame, name)
-        if name in static and _is_text(column):
+        if name in static and is_text(column):
             why[name] = "static: the same in all rows of a series, which no model here uses"
-        elif _is_text(column) and not any(map(_DIGIT.search, sample_of(column))):
+        elif is_text(column) and not any(map(_DIGIT.search, sample_of(column))):
             why[name] = "words, not numbers"
         elif time and looks_like_dates(column):
             why[name] = "dates, not numbers"
         elif time and is_part(column, name):
             why[name] = "a part of the date"
-        elif time and _COUNTER_NAMES.fullmatch(name) and _counts(column):
+        elif (time and _COUNTER_NAMES.fullmatch(name) and _counts(column)) or (
+            not time and name == frame.columns[0] and len(rest) > 1 and _rises_evenly(column)
+        ):
             why[name] = "counts the rows"
     left = [name for name in rest if name not in why]
     numbers = [name for name in left if name in static]
@@ -341,9 +353,20 @@ def _counts(column: pd.Series) -> bool:
     return values is not None and len(values) > 1 and bool((np.diff(values) == 1).all())
 
 
+def _rises_evenly(column: pd.Series) -> bool:
+    """Whether the values of a column rise by one step from row to row, which may be a fraction."""
+    values = _numbers(column)
+    if values is None or len(values) < max(_LEAST_STEPS, len(column)):
+        return False
+    steps = np.diff(values)
+    return bool(steps.min() > 0 and np.ptp(steps) < 1e-3 * steps[0])
+
+
 def _is_static(column: pd.Series, codes: np.ndarray) -> bool:
-    """Whether a column that varies is constant within every series."""
+    """Whether a column is constant within every series, and varies among them where there are several."""
     values = pd.factorize(column)[0]
+    if codes.max() == 0:
+        return len(codes) > 2 and values.max(initial=0) == 0 and values.min() == 0
     first = np.full(int(codes.max()) + 1, -1)
     first[codes[::-1]] = values[::-1]
     return bool(values.max(initial=0) > 0 and len(codes) > 2 * len(first) and (first[codes] == values).all())

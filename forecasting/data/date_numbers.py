@@ -24,6 +24,10 @@ _EXCEL = (20_000, 80_000)
 """Serial days of Excel from 1954 to 2119."""
 
 
+_LEAST_DECIMAL = 5
+"""Numbers that there must be, to be taken for years with a fraction."""
+
+
 _DATE_WORDS = r"dat|fecha|日|day|tag|jour|jul|doy"
 
 
@@ -40,6 +44,7 @@ class Times:
         label: the period that each names as a whole, None where they name days or times.
         fields: year and number in the year of each label.
         second: where a time zone was given to clock times: what each means the second time a clock shows it.
+        universal: whether the index, which has no zone, is in UTC.
     """
 
     index: pd.Index
@@ -47,6 +52,7 @@ class Times:
     label: Label | None = None
     fields: tuple[np.ndarray, np.ndarray] | None = None
     second: pd.DatetimeIndex | None = None
+    universal: bool = False
 
 
 def date_numbers(values: np.ndarray, name: str) -> Times | None:
@@ -69,6 +75,8 @@ def date_numbers(values: np.ndarray, name: str) -> Times | None:
     whole = bool((values == np.round(values)).all())
     if whole and low >= 1700 and high <= 2261:
         return _years(values.astype(np.int64))
+    if not whole and low >= 1700 and high < 2262 and len(values) >= _LEAST_DECIMAL:
+        return _decimal_years(values)
     if whole and low >= 170001 and high <= 226112:
         return _months_or_weeks(values.astype(np.int64), name)
     speaks = functools.partial(re.search, string=name, flags=re.IGNORECASE)
@@ -86,7 +94,7 @@ def date_numbers(values: np.ndarray, name: str) -> Times | None:
         if least <= low and high <= most:
             names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
             times = epoch_times(values, unit)
-            return Times(fine_index(times), f"Unix {names[unit]}, in UTC")
+            return Times(fine_index(times), f"Unix {names[unit]}, in UTC", universal=True)
     if _EXCEL[0] <= low and high <= _EXCEL[1] and speaks(_DATE_WORDS if whole else _TIME_WORDS):
         days = np.round(values * 86400).astype(np.int64) * np.timedelta64(1, "s")
         return Times(fine_index(np.datetime64("1899-12-30", "us") + days), "serial days of Excel")
@@ -96,6 +104,18 @@ def date_numbers(values: np.ndarray, name: str) -> Times | None:
 def _years(years: np.ndarray) -> Times:
     first = (years - 1970).astype("datetime64[Y]")
     return Times(fine_index(first.astype("datetime64[D]")), "written as %Y", "Y", (years, np.zeros_like(years)))
+
+
+def _decimal_years(values: np.ndarray) -> Times | None:
+    """Years with a fraction, such as 1958.042 or 1958.083: months by their beginning or their middle."""
+    months = values * 12
+    for middle in (0.0, 0.5):
+        whole = np.round(months - middle)
+        if np.abs(months - middle - whole).max() < 0.07 and len(np.unique(whole)) == len(values):
+            number = whole.astype(np.int64)
+            times = (number - 1970 * 12).astype("datetime64[M]").astype("datetime64[us]")
+            return Times(fine_index(times), "years with a fraction, read as months", "M", (number // 12, number % 12))
+    return None
 
 
 def _months_or_weeks(numbers: np.ndarray, name: str) -> Times | None:

@@ -56,6 +56,6 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     (r"(?P<y>\d{4})(?:[-/. :]M?|M)(?P<m>\d{1,2})", "year, month"),
     (r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:[T ]?(?P<H>\d{2})(?:(?P<M>\d{2})(?P<S>\d{2})?)?)?", "year, month, day"),
     (r"(?P<y>\d{4})(?P<m>\d{2})", "year, month"),
-    (r"(?:FY|YR|AD|CY) ?(?P<y>\d{4})|(?P<y2>\d{4}) \[YR\d{4}\]", "years"),
+    (r"(?:FY|YR|AD|CY) ?(?P<y>\d{4}|'?\d{2})|(?P<y2>\d{4}) (?:\[YR\d{4}\]|AD|CE|n\. ?Chr\.?)", "years"),
     (r"(?P<y>\d{4})", "years"),
 )

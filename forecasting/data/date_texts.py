@@ -17,8 +17,10 @@ Label = Literal["Y", "H", "Q", "M", "W"]
 _CHINESE = {"一": "1", "二": "2", "三": "3", "四": "4"}
 
 _NUMBERED = re.compile(r"(\d{1,4})([-/.])(\d{1,2})\2(\d{4}|\d{2})( .*)?")
-CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H.%M")
-_RANGE = re.compile(r"(\S.*?)(?: [-–—~/] | to | bis | – |–|~|/)(\S.*)")
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H.%M", " %I%p", " %I %p")
+_WEEKDAY = re.compile(r"^[^\W\d_]{1,12}[.,]{0,2} (?=\d{1,4}[-/.] ?\d{1,2}[-/.])|(?<=\d|\w) ?\([^\W\d_]{1,9}\.?\)$")
+"""The day of the week before a date in numbers, or in brackets behind it."""
+_RANGE = re.compile(r"(\S.*?)(?: [-–—~/] | to | bis | – |–|~|/|(?<=[./]\d{4})-(?=\d))(\S.*)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,10 @@ def clean(text: str) -> str:
         text = unicodedata.normalize("NFKC", text)
         text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     text = re.sub(r"^'(?=\d{3}|\d+\D)", "", " ".join(text.split()))  # by which spreadsheets keep text
+    if text[4:5] != "-" or text[-1:] == ")":  # Most begin with a year and a dash, and need none of this.
+        text = _WEEKDAY.sub("", text)
+        text = re.sub(r"(?<=\d)([./]) (?=\d+(?![:\d]))", r"\1", text)  # "3. 1. 2024"
+        text = re.sub(r"^(\d\d/\w{3}/\d{4}):(?=\d\d:)", r"\1 ", text)  # as web servers log
     return re.sub(r"(?<=[\d.])(?:T|,? (?:um |at |à |às |a las )?|,)(?=\d{1,2}[:h]\d\d)", " ", text)
 
 
@@ -74,7 +80,7 @@ def read_dates(texts: Sequence[str]) -> list[Reading]:
     """
     cleaned = [clean(text) for text in texts]
     whole, late = without_24(cleaned)
-    tried = [*_iso(whole), *_numbered(whole)]
+    tried = [*_iso(whole), *_numbered(whole), *_day_of_year(whole)]
     if not tried or min(reading.failures for reading in tried):
         tried += _by_pattern(whole)
     if not tried or min(reading.failures for reading in tried) == len(texts):
@@ -107,6 +113,14 @@ def _iso(texts: list[str]) -> list[Reading]:
     times = parse_column(dashed, "ISO8601")
     months = all(text is not None and len(text) == 7 for text in dashed)
     return [label_months(times, "", "M" if months else None)]
+
+
+def _day_of_year(texts: list[str]) -> list[Reading]:
+    """Year and day of the year: 2022-032."""
+    if not re.fullmatch(r"\d{4}[-.]\d{3}", texts[0]):
+        return []
+    days = [text[:4] + text[5:] if re.fullmatch(r"\d{4}[-.]\d{3}", text) else None for text in texts]
+    return [Reading(parse_column(days, "%Y%j"), "written as year, day of the year")]
 
 
 def _numbered(texts: list[str]) -> list[Reading]:
@@ -144,7 +158,7 @@ def _by_pattern(texts: list[str]) -> list[Reading]:
 
 def _seasons(texts: list[str]) -> Reading | None:
     """Years that begin in one and end in the next: 2007/08."""
-    found = [re.fullmatch(r"(\d{4})[-/](\d{2}|\d{4})", text) for text in texts]
+    found = [re.fullmatch(r"(?:FY ?)?(\d{4})[-/](\d{2}|\d{4})", text, re.IGNORECASE) for text in texts]
     if len(texts) < 2 or not all(m and int(m[2]) in (int(m[1]) + 1, (int(m[1]) + 1) % 100) for m in found):
         return None
     years = np.array([int(m[1]) for m in found if m])

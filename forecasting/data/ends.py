@@ -67,7 +67,7 @@ def describe_ends(items: tuple[Item, ...], roles: Roles, freq: str | None) -> li
         shown = enumerate_some(
             [f"{name!r} since {show_time(since)} ({counted(run, 'step')})" for name, run, since in ended], 4
         )
-        others = "; a column known ahead is named with --known" if not roles.id and len(roles.targets) > 1 else ""
+        others = "; a column known ahead is named with --known" if len(roles.targets) > 1 else ""
         notes.append(
             f"no value at the end, where others have one: {shown}. Their forecasts follow the last step all the same, "
             f"from older values{others}"

@@ -245,4 +245,6 @@ def _repair_notes(repairs: Repairs, options: FrameOptions) -> list[str]:
         notes.append(f"{counted(repairs.merged, 'row')} of a time seen before merged ({options.duplicates})")
     if repairs.inserted:
         notes.append(f"{counted(repairs.inserted, 'missing time step')} inserted ({options.holes})")
+    if repairs.filled:
+        notes.append(f"{counted(repairs.filled, 'empty cell')} of covariates filled ({options.holes})")
     return notes

@@ -142,11 +142,10 @@ def _month_days(times: np.ndarray) -> MonthDays | None:
     """A few days in each month, such as the 1st and 15th, or the 1st, 11th and 21st."""
     months = times.astype("datetime64[M]")
     day = (times.astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64) + 1
-    ends = day == ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)
-    if (day[day >= 28] == 28).any() or not (day >= 28).any():
-        kept = day
-    else:
-        kept = np.where(ends, 31, day)
+    length = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)
+    # A day that a shorter month does not have is its last one there.
+    late, top = day >= 28, int(day.max())
+    kept = np.where(late, top, day) if (day[late] == np.minimum(top, length[late])).all() else day
     days, counts = np.unique(kept, return_counts=True)
     passed = int((months[-1] - months[0]).astype(np.int64)) + 1
     if not 2 <= len(days) <= _MOST_DAYS or passed < 3 or counts.min() < passed / 2:

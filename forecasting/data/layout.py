@@ -46,6 +46,8 @@ def find_layout(path: str, raw: bytes, options: TableOptions) -> Layout:
         if end < 0:
             break
     lines = (raw if end < 0 else raw[:end]).decode("utf-8").splitlines()
+    if options.separator == " ":
+        lines = [" ".join(line.split()) for line in lines]
     notes: list[str] = []
     first = options.skip_rows or 0
     declared = re.fullmatch(r'"?sep=(.)"?;*', lines[first].strip(), re.IGNORECASE) if first < len(lines) else None
@@ -64,7 +66,8 @@ def find_layout(path: str, raw: bytes, options: TableOptions) -> Layout:
         notes.append(
             f"{counted(header - bool(declared), 'line')} above the header {'is' if header == 1 else 'are'} left out"
         )
-    names = [name.strip() for name in next(csv.reader([lines[header]], delimiter=separator))]
+    line = " ".join(lines[header].split()) if separator == " " else lines[header]
+    names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
     _check_header(path, names, header)
     if separator != ",":
         notes.append(f"cells are separated by {separator!r}")
@@ -93,6 +96,9 @@ def _separator(lines: Sequence[str], given: str | None = None) -> tuple[str, int
     if score == (0.0, 1) and not given and lines:
         # No separator cuts the lines alike: the header alone says which it is.
         best = max((",", ";", "\t", "|"), key=lines[best_header].count)
+        blanks = [len(line.split()) for line in lines if line.strip() and not line.startswith("#")]
+        if not lines[best_header].count(best) and len(blanks) > 2 and min(blanks) == max(blanks) > 1:
+            return " ", best_header
     return best, best_header
 
 
@@ -104,6 +110,9 @@ def _header(rows: Sequence[Sequence[str]], widths: Sequence[int], width: int) ->
     names = [at for at in wide if at < values and all(cells[at])]
     if names:
         return names[-1]
+    said = next((at for at in wide if not cells[at][0].endswith(":")), wide[0])
+    if said != wide[0] and all(cells[said]) and not any(map(_is_value, cells[said])):
+        return said  # Lines such as "station:,12" stand above it.
     if all(_is_value(cell) for cell in cells[wide[0]] if cell):
         before = [at for at in range(wide[0]) if widths[at] > 1]
         return before[-1] if before else wide[0]

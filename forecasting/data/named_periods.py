@@ -5,9 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .date_texts import year_of
+
 _WEEKS = re.compile(r"week|woche|^kw|^cw|semaine|semana|settimana|周|週|wk", re.IGNORECASE)
+_YEARS = re.compile(r"years?|jahr|ann[ée]e|año|anno|rok|år|jaar|год|年", re.IGNORECASE)
 _QUARTERS = re.compile(r"quarter|qtr|quartal|trimestre|kwartał|四半期|季度", re.IGNORECASE)
 _LABEL = re.compile(r"(1[789]\d\d|2[012]\d\d)([-/.:_ ]?)(\d{1,2})")
+_TURNED = re.compile(r"^(\d{1,2})[-/.](\d{4})$")
 _LEAST = 5
 """Labels that must follow each other, to be taken for quarters or months without a name that says so."""
 
@@ -30,6 +34,10 @@ def named_periods(texts: Sequence[str], name: str) -> list[str] | None:
         >>> named_periods(["2005.1", "2005.2", "2005.3", "2005.4", "2006.1"], "x")[-1], named_periods(["2005.1"], "x")
         ('2006-Q1', None)
     """
+    texts = [_TURNED.sub(r"\2-\1", text) for text in texts] if speaks_of_weeks(name) else texts
+    if _YEARS.fullmatch(name) and all(re.fullmatch(r"'?\d\d", text) for text in texts):
+        years = [year_of({"y": text}) for text in texts]
+        return [str(year) for year in years] if len(years) >= _LEAST and (np.diff(years) == 1).all() else None
     found = [_LABEL.fullmatch(text) for text in texts]
     if not found or not all(found):
         return None

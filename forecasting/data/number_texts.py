@@ -11,7 +11,10 @@ from titans_seq.errors import UserError
 
 from .source import Source
 
-NO_VALUE = ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "-NaN", "-nan", "null", "NULL", "None", "<NA>", "#N/A", "NaT")
+NO_VALUE = (
+    *("", "NA", "na", "N/A", "n/a", "NaN", "nan", "NAN", "Nan", "-NaN", "-nan", "null", "NULL", "Null"),
+    *("None", "none", "NONE", "<NA>", "#N/A", "#n/a", "#NA", "NaT"),
+)
 
 
 """Words that mean that there is no value, in a column of numbers."""
@@ -53,6 +56,13 @@ class NumberStyle:
     def plain(self) -> bool:
         """Whether numbers may be as a program writes them."""
         return self.decimal in (None, ".") and self.thousands is None
+
+
+_FLAGS = tuple(
+    (yes, no)
+    for yes, no in (word.split("/") for word in ("true/false", "yes/no", "y/n", "ja/nein", "oui/non", "sí/no", "si/no"))
+)
+"""Words for 1 and 0."""
 
 
 def is_numeric(texts: Sequence[str]) -> bool:
@@ -128,8 +138,9 @@ def _fitting(texts: Sequence[str], style: NumberStyle) -> list[tuple[str, str | 
 
 def read_numbers(texts: list[str], name: str, source: Source, style: NumberStyle) -> tuple[np.ndarray, str]:
     """The numbers of texts, NaN for one that is none, and how they are written."""
-    if {text.casefold() for text in texts} <= {"true", "false"}:
-        return np.array([float(text.casefold() == "true") for text in texts]), ""
+    for yes, no in _FLAGS if texts else ():
+        if {text.casefold() for text in texts} <= {yes, no}:
+            return np.array([float(text.casefold() == yes) for text in texts]), "" if yes == "true" else f"{yes} is 1"
     bare, factors, scales = _scaled(texts)
     stripped, affix = _affixes(bare)
     fits = _fitting(stripped, style)

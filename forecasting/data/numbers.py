@@ -50,7 +50,7 @@ def to_numbers(
     for at, name in enumerate(names):
         column = column_of(frame, name)
         if _is_text(column):
-            values, worded, how = _text_column(column, name, words, source, style)
+            values, worded, how = _text_column(column, name, words, source, style, frame.shape[1] == 1)
             marked += worded
             if how:
                 told.setdefault(how, []).append(name)
@@ -104,7 +104,7 @@ def _refuse_huge(values: np.ndarray, positions: pd.Index, name: str, source: Sou
 
 
 def _text_column(
-    column: pd.Series, name: str, words: set[str], source: Source, style: NumberStyle
+    column: pd.Series, name: str, words: set[str], source: Source, style: NumberStyle, alone: bool
 ) -> tuple[np.ndarray, int, str]:
     """The numbers of a column, how many cells are a marker written as a word, and how the numbers are written."""
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -136,7 +136,7 @@ def _text_column(
     wrong[[at for at, value in zip(kept, numbers, strict=True) if np.isnan(value)]] = True
     at = np.flatnonzero(wrong[codes])
     if len(at):
-        _refuse_text(column, name, at, source)
+        _refuse_text(column, name, at, source, alone)
     return table[codes], int(np.array([*marked, False])[codes].sum()), how
 
 
@@ -164,11 +164,26 @@ def _all_groups(cells: pa.LargeStringArray, sign: str) -> bool:
     return len(signed) > 0 and bool(pc.all(groups).as_py())
 
 
-def _refuse_text(column: pd.Series, name: str, wrong: np.ndarray, source: Source) -> None:
+def _units(column: pd.Series) -> list[str]:
+    """The different signs of money or units about the numbers of a column, none where a cell is no such number."""
+    texts = [str(text) for text in column.dropna().unique()[:50]]
+    found = [re.fullmatch(r"(\D*?)[-+]?\d[\d.,]*(\D*)", text.strip()) for text in texts]
+    return sorted({(match[1] or match[2]).strip() for match in found if match}) if all(found) else []
+
+
+def _refuse_text(column: pd.Series, name: str, wrong: np.ndarray, source: Source, alone: bool) -> None:
     whole = len(wrong) == column.notna().sum()
     cell = str(column.iloc[wrong[0]])
-    if whole:
-        remedy = "name the columns to forecast with --target, or this one with --id if it tells series apart"
+    units = _units(column)
+    if whole and alone:
+        remedy = "if the column is several, name what parts them with --separator"
+    elif whole and len(units) > 1:
+        remedy = f"the cells bear different signs or units ({enumerate_some(units, 3)}): bring them to one"
+    elif whole:
+        remedy = (
+            "name the columns to forecast with --target, or this one with --id if it tells series apart; words as a "
+            "covariate need a column of 0 and 1 each"
+        )
     else:
         given = f" (--missing-value={cell})" if cell.startswith("-") else ""
         remedy = f"correct the cell, or give it as --missing-value if it means that there is no value{given}"

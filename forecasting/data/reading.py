@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -236,7 +237,26 @@ def _read_parquet(path: Path, raw: bytes) -> pd.DataFrame:
     return frame
 
 
+_OTHER_KINDS = (
+    (rb"PK\x03\x04", "an Excel file or an archive", "call it .xlsx or .zip"),
+    (rb"\x1f\x8b", "a gzip file", "let its name end in .gz"),
+    (rb"PAR1", "a Parquet file", "let its name end in .parquet"),
+    (rb"\xd0\xcf\x11\xe0", "an old Excel file", "save it as .xlsx or CSV"),
+    (rb"%PDF", "a PDF", "get the table as CSV"),
+    (rb'\s*(\{\s*"|\[\s*[\[{])', "JSON", "save the table as CSV or Parquet"),
+    (rb"(?i)\s*<(!doctype|html|\?xml|table|head|body)", "a web page or XML", "get the table as CSV"),
+)
+"""How files begin that are no text tables, whatever they are called."""
+
+
+def _refuse_other_kind(path: Path, raw: bytes) -> None:
+    for begins, kind, remedy in _OTHER_KINDS:
+        if re.match(begins, raw):
+            raise UserError(f"{path}: the file holds {kind}, not a text table: {remedy}")
+
+
 def _read_text(path: Path, raw: bytes, options: TableOptions) -> Table:
+    _refuse_other_kind(path, raw)
     text, notes = decode(path, raw, options.encoding)
     table = read_text_table(str(path), text, options)
     style = NumberStyle(options.decimal, options.thousands, semicolons=table.layout.separator == ";")
@@ -251,7 +271,11 @@ def _read_excel(path: Path, raw: bytes, options: TableOptions) -> Table:
             sheet = options.sheet or sheets[0]
             if sheet not in sheets:
                 raise UserError(f"{path}: no sheet {sheet!r}: expected one of {enumerate_some(sheets)}")
-            cells: Any = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
+            cells = _cells(book, sheet)
+            for other in () if options.sheet else sheets[1:]:
+                if min(cells.dropna(how="all").shape) > 1:
+                    break
+                sheet, cells = other, _cells(book, other)  # The one before holds remarks.
     except ImportError as error:
         raise UserError(
             f"{path}: reading Excel needs openpyxl: pip install openpyxl, or save the sheet as CSV"
@@ -274,6 +298,10 @@ def _read_excel(path: Path, raw: bytes, options: TableOptions) -> Table:
     if frame.empty:
         raise UserError(f"{path}: sheet {sheet!r} holds a header and no rows of data")
     return Table(frame.infer_objects(), Source(str(path), "row", header + 2), NumberStyle(), tuple(notes))
+
+
+def _cells(book: pd.ExcelFile, sheet: str) -> Any:
+    return book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
 
 
 def _name(cell: object) -> str:

@@ -1,6 +1,6 @@
 """Rows in order of series and time."""
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,8 @@ from .time_grid import TimeGrid
 
 def plain_index(values: object) -> pd.Index:
     """Different values as an index of their own kind."""
-    index = cast(pd.Index, pd.Index(values))
+    found: Any = values
+    index = cast(pd.Index, pd.Index(np.asarray(found) if found.dtype == object else found))
     return pd.Index(np.asarray(index, dtype=object)) if isinstance(index, pd.CategoricalIndex) else index
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 _SUMMARY = (
-    r"(grand|sub|overall|column|row)?[ -]?totals?|sums?|mean|average|avg\.?|median|std|min(imum)?|max(imum)?|count|"
+    r"(grand|sub|overall|column|row|annual|year(ly)?)?[ -]?totals?|annual|yearly|full year|j-d|d-n|sums?|mean|"
+    r"average|avg\.?|median|std|min(imum)?|max(imum)?|count|"
     r"(gesamt|end|zwischen)?summe|gesamt|insgesamt|durchschnitt|mittelwert|mittel|total général|somme|moyenne|suma|"
     r"promedio|media|média|totale|somma|totaal|gemiddelde|razem|średnia|toplam|ortalama|итого|всего|сумма|среднее|"
     r"合計|合计|总计|總計|平均|계|합계|평균"

@@ -37,14 +37,19 @@ def data_rows(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.nda
     for name in (*roles.id, *roles.unused) if blank.any() else ():
         cells = column_of(frame, name).loc[blank].astype(object).map(names_summary)
         sums[np.flatnonzero(blank)[cells.to_numpy(bool)]] = True
+    repeated = undated & (times.astype(object) == roles.time[0]).to_numpy(bool)
     remarks = undated & empty & ~sums & (_at_end(undated & (empty | sums)) | (np.arange(len(frame)) == 0))
-    remarks &= ~blank
+    remarks &= ~blank & ~repeated
     notes = [
         f"{source.places(np.flatnonzero(rows).tolist())} {said if rows.sum() > 1 else one}: left out"
-        for rows, one, said in ((sums, "sums up others", "sum up others"), (remarks, "holds words", "hold words"))
+        for rows, one, said in (
+            (sums, "sums up others", "sum up others"),
+            (repeated, "repeats the header", "repeat the header"),
+            (remarks, "holds words", "hold words"),
+        )
         if rows.any()
     ]
-    return ~(sums | remarks), notes
+    return ~(sums | repeated | remarks), notes
 
 
 def _is_text(column: pd.Series) -> bool:

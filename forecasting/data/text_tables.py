@@ -66,6 +66,9 @@ def read_text_table(path: str, raw: bytes, options: TableOptions) -> TextTable:
         raw = raw.replace(b"\r", b"\n")
     layout = find_layout(path, raw, options)
     begin = _line_start(raw, layout.header + 1)
+    if layout.separator == " ":
+        raw = re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", raw[begin:])
+        raw, begin = re.sub(rb"[ \t]+", b" ", raw), 0
     if not raw[begin : begin + 4096].strip() and not raw[begin:].strip():
         raise UserError(f"{path}: the file holds a header and no rows of data")
     if _IRREGULAR.search(raw, max(begin - 1, 0)):

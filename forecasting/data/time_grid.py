@@ -12,11 +12,25 @@ from titans_seq.errors import UserError
 from .calendars import DAY, Months, Ticks, calendar_of, micros
 from .date_numbers import Times
 from .date_parts import date_at, dates_at
-from .frequency import anchor, anchor_of, base_times, dated, on_anchor, period_of, settle_frequency, snap, walk
+from .date_texts import read_dates
+from .frequency import (
+    anchor,
+    anchor_of,
+    base_times,
+    dated,
+    fine_index,
+    on_anchor,
+    period_of,
+    settle_frequency,
+    snap,
+    walk,
+)
 from .inferring import infer_frequency, infer_round_step
 from .options import FrameOptions
 from .source import Source, counted, enumerate_some, show_time
 from .timestamps import period_dates
+from .zone_texts import without_offset
+from .zones import midnight_zone
 
 _ASKED = 200
 """Series whose dates are asked for their step, at most."""
@@ -72,6 +86,12 @@ def settle_times(
     if options.rows_are_steps:
         codes, index = _sorted(codes, index)
         return TimeGrid(codes, index, None, ())
+    zone = midnight_zone(index) if options.time_zone is None else None
+    if zone is not None:
+        raise UserError(
+            f"{source.name}: the times are in UTC, and midnights of {zone} there: give --time-zone {zone} to read them "
+            "as its days, or --rows-are-steps"
+        )
     if options.round and freq is None:
         freq = infer_round_step(index.sort_values().unique())
         if freq is None:
@@ -196,21 +216,31 @@ def _is_rough(index: pd.DatetimeIndex, freq: str) -> bool:
 def dates_from(start: str, length: int, freq: str, zone: str | None, source: Source) -> pd.DatetimeIndex:
     """The dates of rows that have none, from the first on.
 
+    A period ("2020-Q1", "2020") begins with the date that the frequency names it by.
+
     Raises:
-        UserError: if the start is no date, or not one of the frequency.
+        UserError: if the start is no date, can be two, or is not one of the frequency.
 
     Example:
         >>> [str(day.date()) for day in dates_from("2020-01-31", 2, "ME", None, Source.of(None))]
         ['2020-01-31', '2020-02-29']
+        >>> str(dates_from("2020-Q1", 1, "QE", None, Source.of(None))[0].date())
+        '2020-03-31'
     """
-    try:
-        first = cast(pd.Timestamp, pd.Timestamp(start, tz=zone))
-    except ValueError as error:
-        raise UserError(
-            f"--start {start!r} is not a date: give one such as 2020-01-31 or '2020-01-31 06:00'"
-        ) from error
-    if first is pd.NaT:
-        raise UserError("--start is empty: give a date such as 2020-01-31")
+    readings = [reading for reading in read_dates([without_offset(start.strip())]) if not reading.failures]
+    if not readings:
+        raise UserError(f"--start {start!r} is not a date: give one such as 2020-01-31 or '2020-01-31 06:00'")
+    read = [Times(fine_index(one.times), one.written, one.label, one.fields) for one in readings]
+    days = [date_at(one.index, 0) for one in read]
+    if days[0] != days[-1]:
+        raise UserError(f"--start {start!r} can be {days[0].date()} or {days[-1].date()}: write it as one of these")
+    named = period_dates(read[0], settle_frequency(freq, pd.DatetimeIndex([])))
+    first = date_at(read[0].index if named is None else named, 0)
+    if without_offset(start.strip()) != start.strip():
+        first = cast(pd.Timestamp, pd.Timestamp(start))
+        first = first if zone is None else first.tz_convert(zone)
+    elif zone is not None:
+        first = first.tz_localize(zone)
     settled = settle_frequency(freq, pd.DatetimeIndex([first]))
     index = walk(first, length, settled)
     if index[0] != first or not snap(dates_at(index, slice(1)), settled).equals(index[:1]):

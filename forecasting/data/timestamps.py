@@ -19,11 +19,9 @@ from .frequency import anchor_of, fine_index
 from .inferring import regularity
 from .named_periods import named_periods
 from .source import Source, as_numbers
-from .zones import ABBREVIATED, check_zone, localize, zone_of_offsets
+from .zone_texts import offsets, without_offset, without_zone
+from .zones import check_zone, localize, zone_of_offsets
 
-_OFFSET = re.compile(
-    rf"(.*\d\d?:\d\d.*?) ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?|(?<= )(?:{'|'.join(ABBREVIATED)}))", re.IGNORECASE
-)
 _REGULAR = 0.9
 """Share of a grid that dates fill which are taken for regular."""
 _CLEARLY = 0.3
@@ -56,14 +54,22 @@ def parse_times(
         >>> times.index[0].date().isoformat(), times.written
         ('2020-01-02', 'written as %m/%d/%Y')
     """
+    if isinstance(values.dtype, pd.StringDtype):
+        values = pd.Index(values.to_numpy(dtype=object), dtype=object)  # whose elements are reached faster
+    if date_format is None and isinstance(values[0], str):
+        plain, named = without_zone([str(value).strip() for value in values])
+        values, zone = pd.Index(plain, dtype=object) if named else values, zone or named
     if zone is not None:
         check_zone(zone)
     times = _read(values, name, source, positions, date_format, zone)
-    if zone is None or not isinstance(times.index, pd.DatetimeIndex):
+    index = times.index
+    if zone is None or not isinstance(index, pd.DatetimeIndex):
         return times
-    if times.index.tz is not None:
-        return replace(times, index=times.index.tz_convert(zone), written=f"in the time zone {zone}")
-    first, second = localize(times.index, zone)
+    if times.universal:
+        index = index.tz_localize("UTC")
+    if index.tz is not None:
+        return replace(times, index=index.tz_convert(zone), written=f"in the time zone {zone}")
+    first, second = localize(index, zone)
     never = np.flatnonzero(first.isna())
     if len(never):
         raise UserError(
@@ -80,11 +86,15 @@ def looks_like_dates(column: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return False
     texts = sample_of(column)
-    if texts and re.match(r"\d{4}", texts[0]) and named_periods(_different(column), str(column.name)):
+    if (
+        texts
+        and re.match(r"\d{4}|\d\d?[-/.]\d{4}|'?\d\d$", texts[0])
+        and named_periods(_different(column), str(column.name))
+    ):
         return True
     if not texts or _share_of_numbers(texts) > 0.5:
         return False
-    best = read_dates([_without_offset(clean(text)) for text in texts])
+    best = read_dates([without_offset(clean(text)) for text in without_zone(texts)[0]])
     return bool(best) and 2 * best[0].failures <= len(texts)
 
 
@@ -158,15 +168,21 @@ def _read(
             return Times(fine_index(reading.times), reading.written, reading.label, reading.fields)
     if date_format is None and _share_of_numbers(texts) == 1:
         return _numbers(pd.Index(np.array(texts, dtype=np.float64)), name, source, positions)
-    local = [_without_offset(text) for text in texts] if date_format is None else texts
-    readings = read_dates(local) if date_format is None else [read_with_format(texts, date_format)]
+    if date_format is None:
+        if not re.match(r"\d{4}-\d\d-\d\d", texts[0]):
+            texts = [clean(text) for text in texts]
+        local = [without_offset(text) for text in texts]
+        readings = read_dates(local)
+    else:
+        local, readings = texts, [read_with_format(texts, date_format)]
     wrong = np.flatnonzero(np.isnat(readings[0].times)) if readings else np.arange(1)
     if len(wrong):
         raise _no_date(texts, int(wrong[0]), readings, name, source, positions)
     reading = readings[0] if len(readings) == 1 else _choose(readings, texts, name, source)
-    ahead = _offsets(texts, local) if date_format is None else None
+    ahead = offsets(texts, local, name, source, positions)
     if ahead is None:
-        return Times(fine_index(reading.times), reading.written, reading.label, reading.fields)
+        universal = date_format is not None and ("%z" in date_format or date_format in ("%s", "%Q"))
+        return Times(fine_index(reading.times), reading.written, reading.label, reading.fields, universal=universal)
     return _in_zone(reading.times, ahead, name, source, zone)
 
 
@@ -213,27 +229,6 @@ def _objects(values: pd.Index, name: str, source: Source, zone: str | None) -> T
         raise UserError(f"{source.name}: only some dates in column {name!r} have a time zone: give all of them one")
     ahead = np.array([int(offset.total_seconds()) // 60 for offset in offsets if offset is not None])
     return _in_zone(times + ahead * np.timedelta64(1, "m"), ahead, name, source, zone)
-
-
-def _without_offset(text: str) -> str:
-    found = _OFFSET.fullmatch(text)
-    return found[1] if found else text
-
-
-def _offsets(texts: Sequence[str], local: Sequence[str]) -> np.ndarray | None:
-    """Minutes ahead of UTC of each text, None where none says so."""
-    ends = [text[len(rest) :].strip().upper() for text, rest in zip(texts, local, strict=True)]
-    if not any(ends):
-        return None
-    minutes = {end: ABBREVIATED[end] if end in ABBREVIATED else _minutes(end) for end in set(ends)}
-    return np.array([minutes[end] for end in ends])
-
-
-def _minutes(offset: str) -> int:
-    if offset in ("", "Z", "UTC", "GMT"):
-        return 0
-    digits = offset[1:].replace(":", "").ljust(4, "0")
-    return (-1 if offset[0] == "-" else 1) * (int(digits[:2]) * 60 + int(digits[2:]))
 
 
 def _in_zone(times: np.ndarray, ahead: np.ndarray, name: str, source: Source, zone: str | None) -> Times:

@@ -66,6 +66,22 @@ def fixed_zone(minutes: int) -> str:
     return f"UTC{sign}{ahead // 60:02}:{ahead % 60:02}"
 
 
+def midnight_zone(index: pd.DatetimeIndex) -> str | None:
+    """The zone whose midnights times in UTC are, where its clock is changed between them; None where there is none.
+
+    Example:
+        >>> index = pd.DatetimeIndex(["2024-03-30 23:00", "2024-03-31 22:00"]).tz_localize("UTC")
+        >>> midnight_zone(index), midnight_zone(index[:1])
+        ('Europe/Berlin', None)
+    """
+    if str(index.tz) != "UTC" or not 2 <= len(np.unique(_clock(index))) <= 3:
+        return None
+    for name in _FIRST:
+        if not _clock(index.tz_convert(name)).any():
+            return name
+    return None
+
+
 def check_zone(name: str) -> str:
     """The name, where there is such a zone.
 
@@ -99,6 +115,11 @@ def localize(times: pd.DatetimeIndex, zone: str) -> tuple[pd.DatetimeIndex, pd.D
         moved = times.tz_localize(zone, ambiguous=which, nonexistent="shift_forward")
         both.append(pd.DatetimeIndex(strict.where(~midnight, moved)))
     return both[0], both[1]
+
+
+def _clock(index: pd.DatetimeIndex) -> np.ndarray:
+    """Microseconds after midnight, as the clocks of the zone show them."""
+    return _micros(index.tz_localize(None).to_numpy()) % (86_400 * 10**6)
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from titans_seq.progress import Progress
 
 from ..config import ForecastConfig, OptimiserConfig
 from ..data import SeriesData
+from ..data.source import counted
 from ..data.steps import step_number
 from ..inference import Trained, new_network
 from ..network.batch import WindowBatch
@@ -187,5 +188,5 @@ def _until(data: SeriesData, split: Split, start: Trained | None) -> dict[str, i
 
 
 def _describe(train: Windows, validation: Windows | None) -> str:
-    kept = "no validation part" if validation is None else f"{len(validation)} validation windows"
-    return f"{len(train)} training windows, {kept}"
+    kept = "no validation part" if validation is None else counted(len(validation), "validation window")
+    return f"{counted(len(train), 'training window')}, {kept}"

@@ -161,8 +161,9 @@ def _target_starts(
         needed = starts[-1][-1] + horizon if len(starts[-1]) else 0
         if item.known.shape[1] and needed > len(item.known):
             raise UserError(
-                f"{item.name}: the known covariates have {len(item.known)} rows, the horizon of {horizon} "
-                f"steps needs {needed}; add the rows of the future steps or shorten the horizon"
+                f"{item.name}: the known covariates have {len(item.known) - length} rows after the last value, the "
+                f"horizon of {horizon} steps needs {needed - length}: give their file with --known-future, or add "
+                "these rows to the data"
             )
     return starts
 

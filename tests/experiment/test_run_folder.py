@@ -64,6 +64,13 @@ def test_what_was_stopped_after_a_checkpoint_stays(tmp_path: Path) -> None:
         LAYOUT.check_free(tmp_path / "x", overwrite=False)
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_saved_model_is_no_folder_for_a_run(run: Path, overwrite: bool) -> None:
+    (run / "model" / "weights.safetensors").touch()
+    with pytest.raises(UserError, match="holds a saved model and no run"):
+        LAYOUT.check_free(run / "model", overwrite)
+
+
 @pytest.mark.parametrize("left", [None, "checkpoints/.step-1.ckpt.new"])
 def test_what_failed_before_its_first_whole_checkpoint_leaves_nothing(tmp_path: Path, left: str | None) -> None:
     stop(tmp_path / "x", left)

@@ -249,7 +249,7 @@ def test_known_and_past_covariates(covariate_frame, covariate_model, tmp_path):
 
 def test_missing_known_covariates_are_named(covariate_frame, covariate_model, wide_model):
     past = covariate_frame.head(120)
-    with pytest.raises(UserError, match="the known covariates have 14 rows, the horizon of 7 steps needs 21"):
+    with pytest.raises(UserError, match="0 rows after the last value, the horizon of 7 steps needs 7"):
         covariate_model.predict(past)
     future = covariate_frame[["day", "price"]].tail(7)
     with pytest.raises(UserError, match="no row for 2024-04-30 of series .*the 7 steps from 2024-04-30 to 2024-05-06"):
@@ -317,7 +317,7 @@ def test_too_few_rows(make_wide, tiny_config, rows, changes, message):
 
 def test_the_number_of_rows_said_to_be_needed_is_exact(make_wide, tiny_config):
     model = ForecastModel.fit(make_wide(35), tiny_config())
-    assert "1 training windows, 1 validation windows" in model.notes
+    assert "1 training window, 1 validation window" in model.notes
 
 
 def test_without_validation_and_test(make_wide, tiny_config):
@@ -330,7 +330,7 @@ def test_without_validation_and_test(make_wide, tiny_config):
 
 def test_nan_everywhere(make_wide, tiny_config):
     with pytest.raises(UserError, match="column 'b' has no value at all"):
-        ForecastModel.fit(make_wide(100).assign(b=np.nan), tiny_config())
+        ForecastModel.fit(make_wide(100).assign(b=np.nan), tiny_config(), options=FrameOptions(target=("a", "b")))
     late = make_wide(100)
     late.loc[late.index[:90], "b"] = np.nan
     with pytest.raises(UserError, match="channel 'b' has no observed value in the 70 training rows"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from titans_seq.checkpoint import CONFIG as MODEL_CONFIG
+from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG
 from titans_seq.experiment.record import CONFIG, write_config
@@ -82,6 +83,8 @@ class RunLayout:
         folds = self.folds_of(out)
         if not folds and not any((out / name).exists() for name in (CONFIG, _PREVIOUS, _MOVING)):
             raise UserError(f"{out} holds other files and no run: give the name of a new or empty folder")
+        if (out / WEIGHTS).is_file():
+            raise UserError(f"{out} holds a saved model and no run: give the name of a new folder")
         if overwrite:
             for path in (path for fold in folds for path in self._foreign(fold)):
                 raise UserError(f"{path} was written by no run, and would be lost with the one beside it: move it away")

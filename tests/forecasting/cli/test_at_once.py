@@ -118,6 +118,22 @@ def test_training_begins_with_the_shipped_weights(run: Path, capsys: pytest.Capt
     assert "fine-tuned" in capsys.readouterr().out
 
 
+def test_info_describes_such_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["forecast", "info", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "forecasts    5 steps" in said
+    assert "identifiers  shop: 2 series (007 and 1E2)" in said
+    assert "rows held out" in said
+
+
+@pytest.mark.parametrize("options", [["--data", "other.csv"], ["--part", "validation"], ["--season", "3"]])
+def test_evaluate_does_not_leave_options_out_of_account(
+    run: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["forecast", "evaluate", str(run), *options]) == 2
+    assert f"titans forecast backtest {run}" in capsys.readouterr().err
+
+
 def test_a_run_forecasts_and_takes_new_rows_in(
     run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

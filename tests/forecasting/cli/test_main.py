@@ -129,7 +129,7 @@ def test_every_verb_has_options_and_a_handler():
 def test_from_file_to_forecast(data: Path, tmp_path: Path, output: Answer):
     out = tmp_path / "run"
     said = output("train", data, "--out", out, *TINY)
-    assert "trained 1 epochs, the best was epoch 1: validation mse" in said
+    assert "trained 1 epoch, the best was epoch 1: validation mse" in said
     assert f"titans forecast predict {out}" in said
 
     said = output("evaluate", out, "--season", 7)
@@ -249,7 +249,7 @@ BAD_FILES = {
     ),
     "an empty file": ("", [], "empty"),
     "a header alone": ("day,a\n", [], "row"),
-    "NaN everywhere": ("day,a\n" + "".join(f"2024-01-{i:02},\n" for i in range(1, 32)), [], "value"),
+    "NaN everywhere": ("day,a\n" + "".join(f"2024-01-{i:02},\n" for i in range(1, 32)), [], "nothing at all"),
 }
 
 

@@ -132,7 +132,7 @@ PRICED = daily(3, sold=[1, 2, 3], p=[1, np.nan, 3])
         (daily(3, sold=["x1", "y", "z"]), {}, "row 0, column 'sold': 'x1' is not a number .and 2 more in this"),
         (daily(3, sold=["x", "y", "z"]), {}, "no column is left to forecast beside day and sold .words, not numbers"),
         (daily(2, sold=[1, np.inf]), {}, "row 1, column 'sold': infinite value"),
-        (daily(3, a=[1, 2, 3], b=[np.nan] * 3), {}, "column 'b' has no value at all: leave it out of --target"),
+        (daily(3, a=[1, 2, 3], b=[np.nan] * 3), {"target": ("a", "b")}, "column 'b' has no value at all: leave it out"),
         (daily(3, a=[1, 2, 3], d=pd.to_timedelta([1, 2, 3])), {}, "column 'd' holds timedelta64"),
         (TWO_TIMES, {}, "columns begin and end all hold dates: name one of them with --time"),
         (NO_DATE, {}, "row 2: 'x' in the time column 'day' is not a date"),

@@ -131,3 +131,11 @@ def test_filled_holes_stand_where_rows_were_dropped(dropped, freq):
     assert set(np.flatnonzero(np.isnan(item.values[:, 0]))) == dropped
     line = from_frame(frame, FrameOptions(holes="interpolate")).items[0]
     np.testing.assert_allclose(line.values[:, 0], np.arange(30.0), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("holes", "filled"), [("fill-missing", 1.0), ("interpolate", 2.0)])
+def test_empty_cells_of_covariates_are_filled_where_no_row_is_missing(holes, filled):
+    frame = pd.DataFrame({"n": range(5), "v": [1.0] * 5, "price": [1.0, 1.0, np.nan, 3.0, 3.0]})
+    data = from_frame(frame, FrameOptions(time="n", target=("v",), known=("price",), holes=holes))
+    assert data.items[0].known[2, 0] == filled
+    assert f"1 empty cell of covariates filled ({holes})" in data.notes

@@ -590,3 +590,210 @@ def test_labels_that_are_no_dates_can_be_left_out(tmp_path, cells):
 
 def test_utf_32_is_read(tmp_path):
     assert load_series(write(tmp_path, daily().encode("utf-32"))).total_length == 30
+
+
+# More ways of writing dates
+
+
+def labelled(labels, header: str = "date,v") -> str:
+    return header + "\n" + "".join(f"{label},{number}.5\n" for number, label in enumerate(labels))
+
+
+@pytest.mark.parametrize(
+    ("labels", "header", "first", "freq"),
+    [
+        ([f"FY{year}/{(year + 1) % 100:02}" for year in range(1995, 2007)], "date,v", "1995-01-01", "YS-JAN"),
+        ([f"FY{year % 100:02}" for year in range(1995, 2007)], "date,v", "1995-01-01", "YS-JAN"),
+        ([f"'{year % 100:02}" for year in range(1995, 2007)], "year,v", "1995-01-01", "YS-JAN"),
+        ([f"{year} AD" for year in range(1900, 1912)], "year,v", "1900-01-01", "YS-JAN"),
+        ([f"{week}/2021" for week in range(1, 40)], "week,v", "2021-01-04", "W-MON"),
+        ([f"{year + month / 12:.3f}" for year in (1958, 1959) for month in range(12)], "date,v", "1958-01-01", "MS"),
+        ([f"{1958 + (n + 0.5) / 12:.3f}" for n in range(24)], "decimal date,v", "1958-01-01", "MS"),
+        ([f"{day:%Y-%j}" for day in DAYS], "date,v", "2024-01-01", "D"),
+        ([f"{day:%d}. {day:%m}. {day.year}" for day in DAYS], "date,v", "2024-01-01", "D"),
+        ([f"Mo {day:%d.%m.%Y}" for day in DAYS], "date,v", "2024-01-01", "D"),
+        ([f"{day:%Y年%m月%d日}(月)" for day in DAYS], "date,v", "2024-01-01", "D"),
+        ([f"{day:%d.%m.%Y}-{day + pd.Timedelta(days=6):%d.%m.%Y}" for day in DAYS[::7]], "w,v", "2024-01-01", "W-MON"),
+        ([f"1/31/2024 {hour}am" for hour in range(1, 11)], "date,v", "2024-01-31 01:00", "h"),
+    ],
+)
+def test_dates_as_people_write_them(tmp_path, labels, header, first, freq):
+    data = load_series(write(tmp_path, labelled(labels, header)))
+    assert (data.items[0].index[0], data.freq, data.channels) == (pd.Timestamp(first), freq, ("v",))
+
+
+@pytest.mark.parametrize(
+    ("written", "zone"),
+    [
+        ("%Y%m%dT%H%M%SZ", "UTC"),
+        ("%d/%b/%Y:%H:%M:%S +0000", "UTC"),
+        ("%a %b %d %Y %H:%M:%S GMT+0100 (CET)", "UTC+01:00"),
+        ("%Y-%m-%d %H:%M Asia/Tokyo", "Asia/Tokyo"),
+        ("%Y-%m-%dT%H:%M:%S+01:00[Europe/Paris]", "Europe/Paris"),
+    ],
+)
+def test_zones_behind_clock_times(tmp_path, written, zone):
+    hours = pd.date_range("2024-01-05", periods=30, freq="h")
+    data = load_series(write(tmp_path, labelled(hours.strftime(written))))
+    first = data.items[0].index[0]
+    assert (data.zone, data.freq, first) == (zone, "h", pd.Timestamp("2024-01-05", tz=zone))
+
+
+def test_unix_times_are_universal_whatever_zone_is_asked_for(tmp_path):
+    midnights = pd.date_range("2024-03-20", periods=30, freq="D", tz="Europe/Berlin")
+    text = labelled(midnights.as_unit("s").asi8)
+    for given in (FrameOptions(time_zone="Europe/Berlin"), FrameOptions(time_zone="Europe/Berlin", date_format="%s")):
+        data = load_series(write(tmp_path, text), given)
+        assert data.items[0].index.equals(midnights.as_unit("ns"))
+        assert data.freq == "D"
+
+
+def test_an_offset_at_only_some_times_is_refused(tmp_path):
+    hours = pd.date_range("2024-01-05", periods=30, freq="h")
+    text = labelled([f"{hour:%Y-%m-%d %H:%M}{'Z' * (number % 2)}" for number, hour in enumerate(hours)])
+    with pytest.raises(UserError, match=r"line 2: '2024-01-05 00:00' .* has no offset from UTC, .*line 3"):
+        load_series(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("freq", ["D", "MS"])
+def test_midnights_in_universal_time_are_read_in_their_zone(tmp_path, freq):
+    local = pd.date_range("2024-01-01", periods=200 if freq == "D" else 30, freq=freq, tz="America/New_York")
+    path = write(tmp_path, labelled(local.tz_convert("UTC").strftime("%Y-%m-%dT%H:%M:%SZ")))
+    with pytest.raises(UserError, match="--time-zone America/New_York"):
+        load_series(path)
+    data = load_series(path, FrameOptions(time_zone="America/New_York"))
+    assert data.items[0].index.equals(local.as_unit("ns"))
+
+
+def test_the_fifteenth_and_the_last_day_of_each_month(tmp_path):
+    months = pd.date_range("2023-01-01", periods=14, freq="MS")
+    dates = sorted([*(months + pd.Timedelta(days=14)), *(months + pd.offsets.MonthEnd())])
+    data = load_series(write(tmp_path, labelled([f"{date:%Y-%m-%d}" for date in dates])))
+    assert data.freq == "M[15,31]"
+    ahead = future_index(data.items[0].index, data.freq, 2)
+    assert [str(date)[5:10] for date in ahead] == ["03-15", "03-31"]
+
+
+@pytest.mark.parametrize(
+    ("start", "freq", "first"),
+    [("02.01.2024", "D", "2024-01-02"), ("2024-Q1", "QE", "2024-03-31"), ("2024", "YE", "2024-12-31")],
+)
+def test_a_start_is_read_as_dates_in_files_are(tmp_path, start, freq, first):
+    data = load_series(write(tmp_path, "v\n" + "1.5\n" * 9), FrameOptions(start=start, freq=freq))
+    assert data.items[0].index[0] == pd.Timestamp(first)
+
+
+def test_a_start_that_can_be_two_dates_is_asked_for(tmp_path):
+    with pytest.raises(UserError, match="2024-02-01 or 2024-01-02"):
+        load_series(write(tmp_path, "v\n" + "1.5\n" * 9), FrameOptions(start="02/01/2024", freq="D"))
+
+
+# More layouts
+
+
+@pytest.mark.parametrize("prefix", ["X", "Y", "pop_", "value."])
+def test_a_column_a_year_behind_letters(tmp_path, prefix):
+    head = ",".join(f"{prefix}{year}" for year in range(1990, 2010))
+    data = load_series(write(tmp_path, f"country,{head}\nA,{','.join(map(str, range(20)))}\n"))
+    assert (data.freq, data.total_length, data.items[0].name) == ("YS-JAN", 20, "A")
+    assert "are dates: a row each" in data.notes[0]
+
+
+def test_a_row_a_series_with_a_column_a_step(tmp_path):
+    head = ",".join(f"d_{step}" for step in range(1, 13))
+    rows = f"a,x,{','.join(map(str, range(12)))}\nb,x,{','.join(map(str, range(8)))},,,,\n"
+    data = load_series(write(tmp_path, f"item,dept,{head}\n{rows}"))
+    assert [(item.name, item.length, item.index[-1]) for item in data.items] == [("a", 12, 12), ("b", 8, 8)]
+    assert data.unused == ("dept",)
+
+
+@pytest.mark.parametrize(
+    ("head", "freq", "length"),
+    [
+        (",".join(map(str, range(1, 13))) + ",J-D", "MS", 48),
+        ("Q1,Q2,Q3,Q4,Annual", "QS-JAN", 16),
+    ],
+)
+def test_a_row_a_year_with_numbered_months_or_quarters(tmp_path, head, freq, length):
+    rows = "".join(f"{year}," + ",".join(map(str, range(head.count(",")))) + ",9\n" for year in range(2018, 2022))
+    data = load_series(write(tmp_path, f"Year,{head}\n{rows}"))
+    assert (data.freq, data.total_length, data.channels) == (freq, length, ("value",))
+
+
+def test_a_row_a_day_with_a_column_an_hour(tmp_path):
+    head = ",".join(f"HE{hour:02}" for hour in range(1, 25))
+    rows = "".join(
+        f"2024-01-{day:02}," + ",".join(f"{day}.{hour:02}" for hour in range(24)) + "\n" for day in (1, 2, 3)
+    )
+    data = load_series(write(tmp_path, f"date,{head}\n{rows}"))
+    assert (data.freq, data.total_length, str(data.items[0].index[-1])) == ("h", 72, "2024-01-04 00:00:00")
+    assert data.items[0].values[24, 0] == 2.0
+
+
+def test_columns_parted_by_blanks(tmp_path):
+    data = load_series(write(tmp_path, daily(separator="   "), "a.txt"))
+    assert (data.channels, data.total_length) == (("v",), 30)
+
+
+def test_a_separator_that_is_not_known_is_asked_for(tmp_path):
+    with pytest.raises(UserError, match="--separator"):
+        load_series(write(tmp_path, daily(separator="~")))
+    assert load_series(write(tmp_path, daily(separator="~")), table=TableOptions(separator="~")).total_length == 30
+
+
+def test_settings_above_the_header(tmp_path):
+    assert load_series(write(tmp_path, "station:,12\nunit:,mm\n" + daily())).total_length == 30
+
+
+def test_a_header_that_is_repeated_is_left_out(tmp_path):
+    data = load_series(write(tmp_path, daily() + "date,v\n2024-01-31,3\n"))
+    assert data.total_length == 31
+    assert "line 32 repeats the header: left out" in data.notes
+
+
+@pytest.mark.parametrize(
+    ("begins", "kind"), [(b'{"a": 1}', "JSON"), (b"<!DOCTYPE html>\n<p>", "web page"), (b"PK\3\4..", "Excel")]
+)
+def test_other_kinds_of_files_are_named(tmp_path, begins, kind):
+    with pytest.raises(UserError, match=kind):
+        load_series(write(tmp_path, begins))
+
+
+# Columns that are not forecast
+
+
+@pytest.mark.parametrize("first", [738_000, 2_459_580, 1])
+def test_a_first_column_that_counts_is_the_time(tmp_path, first):
+    text = "x,v\n" + "".join(f"{first + number},{number % 3}.5\n" for number in range(30))
+    data = load_series(write(tmp_path, text))
+    assert (data.channels, data.items[0].index[0]) == (("v",), first)
+
+
+def test_a_first_column_that_rises_by_fractions_is_not_forecast(tmp_path):
+    text = "x,v\n" + "".join(f"{number / 10:.1f},{number % 3}.5\n" for number in range(1, 31))
+    data = load_series(write(tmp_path, text))
+    assert (data.channels, data.unused) == (("v",), ("x",))
+
+
+def test_a_column_without_a_value_is_left_out_and_said_to_be(tmp_path):
+    data = load_series(write(tmp_path, daily(header="date,v,w", cells=lambda number: f"{number}.5,")))
+    assert data.channels == ("v",)
+    assert any(note.startswith("left out 'w'") for note in data.notes)
+
+
+def test_words_for_one_and_zero_are_covariates(tmp_path):
+    text = daily(header="date,v,open", cells=lambda number: f"{number}.5,{('yes', 'no')[number % 2]}")
+    data = load_series(write(tmp_path, text), FrameOptions(target=("v",), known=("open",)))
+    assert data.items[0].known[:3, 0].tolist() == [1, 0, 1]
+
+
+def test_columns_of_one_series_that_stay_the_same_are_static(tmp_path):
+    text = "shop,region,size,date,v\n" + "".join(f"a,north,3,{day:%Y-%m-%d},{n}.5\n" for n, day in enumerate(DAYS))
+    data = load_series(write(tmp_path, text))
+    assert (data.channels, data.unused) == (("v",), ("region", "size"))
+
+
+def test_units_that_differ_are_named(tmp_path):
+    text = daily(cells=lambda number: f"{number} {('kWh', 'MWh')[number % 2]}")
+    with pytest.raises(UserError, match=r"different signs or units \(MWh and kWh\)"):
+        load_series(write(tmp_path, text))

@@ -147,7 +147,7 @@ def test_known_covariates_of_a_run(wide_frame, tiny_config, tmp_path):
     frame.to_csv(tmp_path / "data.csv", index=False)
     options = FrameOptions(known=("price",))
     train_run(tmp_path / "data.csv", tmp_path / "run", tiny_config(), options)
-    with pytest.raises(UserError, match="the horizon of 7 steps needs 21"):
+    with pytest.raises(UserError, match="the horizon of 7 steps needs 7"):
         predict_run(tmp_path / "run")
     days = pd.date_range("2024-05-20", periods=7)
     pd.DataFrame({"day": days, "price": 1.0}).to_csv(tmp_path / "future.csv", index=False)

@@ -149,7 +149,7 @@ def test_ranges_out_of_bounds_are_refused():
         Windows([item], context=4, horizon=2, first=0)
     with pytest.raises(ValueError, match="last must be at most 11 for 'a' of 10 rows, got 12"):
         Windows([item], context=4, horizon=2, last=12)
-    with pytest.raises(UserError, match="a: the known covariates have 10 rows, .* 2 steps needs 12"):
+    with pytest.raises(UserError, match="a: the known covariates have 0 rows after the last value, .* 2 steps needs 2"):
         Windows([item], context=4, horizon=2, first=10, last=11)
 
 
