@@ -9,7 +9,6 @@ from titans_seq.experiment.overrides import override
 from titans_seq.layers import GateConfig, NeuralMemoryConfig
 from titans_seq.memory import LinearMemory, MemoryRule
 
-from .config import OptimiserConfig
 from .network.cycle import CycleConfig
 from .network.heads import HeadConfig
 from .network.mixers import AttentionMixer, Direction, GRUMixer, IdentityMixer, MemoryMixer
@@ -18,6 +17,7 @@ from .network.outputs import Output, Point, Quantiles
 from .network.simba import MLPConfig
 from .network.simba_network import NetworkConfig
 from .network.tokens import PatchConfig, VariateConfig
+from .optimiser import OptimiserConfig
 
 
 @dataclass(frozen=True)

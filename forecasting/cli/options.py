@@ -12,7 +12,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
-from ..config import OptimiserConfig
+from ..optimiser import OptimiserConfig
 
 Numbers = Annotated[tuple[float, ...], arg(help_behavior_hint="")]
 

@@ -23,11 +23,11 @@ from gluonts.transform import Transformation
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
 
-from ..config import OptimiserConfig
 from ..network.batch import WindowBatch
 from ..network.mixers import MemoryMixer
 from ..network.outputs import Quantiles
 from ..network.simba_network import NetworkConfig
+from ..optimiser import OptimiserConfig
 from .entries import ARRAYS, WINDOW_FIELDS, EntryToArrays, LastWindow, calendar
 from .loaders import Epochs, training_loader, validation_loader
 from .network import GluonTSModule, GluonTSNetwork

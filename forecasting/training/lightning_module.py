@@ -8,9 +8,9 @@ from torch import Tensor
 
 from titans_seq.experiment.module import FitModule
 
-from ..config import OptimiserConfig
 from ..network.batch import WindowBatch
 from ..network.simba_network import SimbaNetwork
+from ..optimiser import OptimiserConfig
 
 
 class ForecastModule(FitModule):

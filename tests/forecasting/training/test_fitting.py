@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from forecasting.config import OptimiserConfig
 from forecasting.network.heads import HeadConfig
 from forecasting.network.mixers import GRUMixer
 from forecasting.network.outputs import Point
 from forecasting.network.simba_network import NetworkConfig, SimbaNetwork, build_network
+from forecasting.optimiser import OptimiserConfig
 from forecasting.training.fitting import fit_network
 from forecasting.training.lightning_module import ForecastModule
 from forecasting.windows.arrays import ItemArrays
