@@ -9,8 +9,10 @@ from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
 from titans_seq.layers.gates import GateConfig
 from titans_seq.memory import preset
 from titans_seq.models import CausalLMConfig, sized
+from titans_seq.models.presets import with_recall
 
 NO_MEMORY = "-no-memory"
+RECALL = "-recall"
 # A sigmoid so far from zero is zero exactly, and so is its derivative: training cannot bring the step back.
 _NEVER = -1e4
 # Every model of a trial has so many parameters a block, in squares of its width, and the embedding. An attention block
@@ -85,15 +87,18 @@ _BLOCKS: dict[str, Callable[[ModelOptions], BlockConfig]] = {
     "transformer": lambda o: AttentionBlockConfig(AttentionConfig(o.heads, window=None)),
 }
 
-MODELS = (*_BLOCKS, *(f"{name}{NO_MEMORY}" for name in ("mac", "mag", "mal", "lmm")))
-"""Names of models: the four variants, attention over a window and over everything, and the four without memory."""
+_WITH_MEMORY = ("mac", "mag", "mal", "lmm")
+MODELS = (*_BLOCKS, *(f"{name}{end}" for end in (NO_MEMORY, RECALL) for name in _WITH_MEMORY))
+"""Names of models: the four variants, attention over a window and over everything, the four without memory, and the
+four with one that looks up what followed tokens like the present one."""
 
 
 def trial_model(name: str, vocabulary: int, options: ModelOptions | None = None) -> CausalLMConfig:
     """Return a model by name; all of one vocabulary and options have about equally many parameters.
 
     A `-no-memory` model is the same model, parameter by parameter, whose memory never learns: its step is zero, and so
-    is what its gate forgets. What is left of it is a fixed map behind a short convolution.
+    is what its gate forgets. What is left of it is a fixed map behind a short convolution. A `-recall` model has the
+    memory of `titans_seq.models.presets.with_recall`, whatever the options say of memories.
 
     Args:
         name: one of `MODELS`.
@@ -110,10 +115,12 @@ def trial_model(name: str, vocabulary: int, options: ModelOptions | None = None)
     """
     choose(name, MODELS, "model")
     options = options or ModelOptions()
-    block = _BLOCKS[name.removesuffix(NO_MEMORY)](options)
+    block = _BLOCKS[name.removesuffix(NO_MEMORY).removesuffix(RECALL)](options)
     if name.endswith(NO_MEMORY):
         block = without_memory(block)
     config = CausalLMConfig(vocabulary, options.dim, (block,), options.depth)
+    if name.endswith(RECALL):
+        config = with_recall(config)
     try:
         return sized(config, vocabulary * options.dim + _SQUARES_A_BLOCK * options.dim**2 * options.depth)
     except ValueError as error:

@@ -182,9 +182,12 @@ def test_what_cannot_be_done_is_refused(model, call, message: str) -> None:
         call(model)
 
 
-def test_a_series_without_a_value_is_named(model) -> None:
-    with pytest.raises(UserError, match="empty"):
-        model.predict(frame().assign(empty=np.nan), horizon=3)
+def test_a_series_without_a_value_is_left_out_and_named(model) -> None:
+    data = from_frame(frame().assign(empty=np.nan))
+    assert any("'empty'" in note for note in data.notes)
+    assert set(model.predict(data, horizon=3)["series"]) == {"sold"}
+    with pytest.raises(UserError, match="'empty' has no value at all"):
+        from_frame(frame().assign(empty=np.nan), FrameOptions(target=("empty",)))
 
 
 def test_the_shipped_weights_beat_the_seasonal_naive_forecast_on_a_clear_series() -> None:
