@@ -117,7 +117,7 @@ def trained_parts(
         models.append(load_classifier(folder, device))
         runs.append((models[-1], part, held))
         if warning := overfitting(History.read(folder / LOG)):
-            warnings.append(warning if folder == out else f"{folder.name.replace('-', ' ')}: {warning}")
+            warnings.append(warning if folder == out else f"{folder.name.replace('-', ' ').capitalize()}: {warning}")
     if parts[0][0].member is not None:
         runs = [(Members(models), *runs[0][1:])]
     return runs, warnings
