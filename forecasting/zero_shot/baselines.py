@@ -50,7 +50,8 @@ def every_baseline(freq: str | None) -> dict[str, Forecaster]:
 
 
 def _naive(periods: Sequence[int]) -> dict[str, Forecaster]:
-    return {NAIVE: SeasonalNaive()} | {f"{NAIVE} {period}": SeasonalNaive(period) for period in periods}
+    longer: dict[str, Forecaster] = {f"{NAIVE} {period}": SeasonalNaive(period) for period in periods}
+    return {NAIVE: SeasonalNaive(), **longer}
 
 
 def _of_statistics() -> dict[str, Forecaster]:

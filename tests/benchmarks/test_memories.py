@@ -136,7 +136,7 @@ def test_rows_are_written_one_by_one_in_order(committed, tmp_path):
 def test_a_row_that_fails_leaves_the_others(committed, tmp_path, monkeypatch):
     out = tmp_path / "memories.json"
     monkeypatch.setitem(memories.ROWS, "broken", "not a rule")
-    with pytest.raises(AttributeError):
+    with pytest.raises(ValueError, match="rule must be a MemoryRule"):
         run(out, "deltanet", "broken")
     assert [row["name"] for row in json.loads(out.read_text())["rows"]] == ["deltanet"]
     assert [path.name for path in tmp_path.iterdir()] == ["memories.json"]
