@@ -18,7 +18,7 @@ import tyro
 
 from language.tasks import TASKS
 from language.trials import Plan, Summary, default_settings, markdown, run_trials, summarise
-from language.trials.models import NO_MEMORY
+from language.trials.models import NO_MEMORY, RECALL
 from language.trials.progress import shown
 from titans_seq.errors import UserError
 from titans_seq.jsonl import read_rows
@@ -58,13 +58,13 @@ PARTS = (
     Part("mqar-256-16", ("lmm",), 3, 4),
     Part("babilong-qa1", ("mag",), 3, 16),
     Part("babilong-qa1", (f"mag{NO_MEMORY}", "window"), 1, 16),
-    Part("mqar-512-64", ("lmm",), 1, 1),
+    Part("mqar-512-64", ("lmm", f"lmm{RECALL}"), 1, 1),
 )
 
 
 VARIANTS = ("lmm", "mac", "mag", "mal")
 ROLES = {
-    "with its memory": VARIANTS,
+    "with its memory": (*VARIANTS, *(f"{name}{RECALL}" for name in VARIANTS)),
     "the same without": tuple(f"{name}{NO_MEMORY}" for name in VARIANTS),
     "attention to everything": ("transformer",),
     "attention in a window": ("window",),

@@ -264,7 +264,7 @@ def identity(corpus: str, data: Corpus, name: str, model: CausalLMConfig, config
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Means over seeds: the loss in nats of all tokens, by how far back the pair was last seen, and of rare pairs."""
+    """Means over seeds: the loss in nats of all tokens (range), by how far back the pair was seen, of rare pairs."""
     lines = []
     for corpus, data, tokens in dict.fromkeys(map(_setting, rows)):
         held = [row for row in rows if _setting(row) == (corpus, data, tokens)]
@@ -292,7 +292,8 @@ def _setting(row: Mapping[str, Any]) -> tuple[str, str, int]:
 
 
 def _cells(rows: Sequence[Mapping[str, Any]], ranges: Sequence[Mapping[str, Any]]) -> list[str]:
-    cells = [_mean([row["loss"] for row in rows])]
+    losses = [row["loss"] for row in rows if row["loss"] is not None]
+    cells = [_mean(losses) + (f" ({min(losses):.3f} to {max(losses):.3f})" if len(losses) > 1 else "")]
     for one in ranges:
         cells.append(_mean([_loss(row, "all", one["first"], one["first"]) for row in rows]))
     return [*cells, _mean([_loss(row, "rare", row.get("window", 0) + 1, math.inf) for row in rows])]

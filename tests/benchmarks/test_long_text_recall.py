@@ -120,7 +120,7 @@ def test_a_table_of_rows() -> None:
     rows = [same | {"model": "lmm", "loss": loss, "by_recency": parts} for loss in (2, 3)]
     rows.append(same | {"model": "mal", "loss": None, "by_recency": []})
     assert "| mal | 3.00M | 1, 1 of them diverged | - | - | - | - | - |" in table(rows)
-    assert "| lmm | 3.00M | 2 | 2.500 | 5.000 | 1.000 | 2.000 | 2.000 |" in table(rows)
+    assert "| lmm | 3.00M | 2 | 2.500 (2.000 to 3.000) | 5.000 | 1.000 | 2.000 | 2.000 |" in table(rows)
 
 
 def test_a_model_that_diverges_has_a_row_without_a_loss(arguments: Arguments, monkeypatch: pytest.MonkeyPatch) -> None:
