@@ -161,7 +161,7 @@ def with_recall(config: CausalLMConfig) -> CausalLMConfig:
     """
     blocks = tuple(_recalling(block, config.dim) for block in config.blocks)
     if blocks == config.blocks:
-        raise ValueError("the model has no memory that could recall")
+        raise ValueError("the model has no memory that could recall: take a variant of mac, mag, mal or lmm")
     return replace(config, blocks=blocks)
 
 
