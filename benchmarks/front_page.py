@@ -43,7 +43,7 @@ def front_page(texts: Mapping[str, str]) -> str:
     """The table, from the texts of the tables that it needs."""
     tables = {name: Table.of(texts[name]) for name in NEEDS}
     # Of several corpora.
-    tables["textrecall"] = Table.of(texts["textrecall"].partition("### code")[2])
+    tables["textrecall"] = Table.of(texts["textrecall"].partition("### code")[2].partition("### ")[0])
     lines = [
         *_language(tables),
         *_forecasting(tables["summary"]),
