@@ -58,8 +58,9 @@ class TaskTrial:
     """Train small models of equal size on a task, and test them at many times the length.
 
     Models: mac, mag, mal and lmm; transformer (attention over everything) and window (over the last tokens), the
-    controls; mac-no-memory and so on, the same models with a memory that never learns. Finished runs are not run again
-    when the same command is given again.
+    controls; mac-no-memory and so on, the same models with a memory that never learns; mac-recall and so on, with one
+    that looks up what followed tokens like the present one. Finished runs are not run again when the same command is
+    given again.
     """
 
     name: Positional[Maybe[str]] = None
