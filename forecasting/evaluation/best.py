@@ -7,7 +7,7 @@ from ..data import SeriesData
 from ..forecaster import DEFAULT_LEVELS, Forecaster
 from .ensemble import Ensemble
 from .origins import Comparison, compare, cut_origins
-from .statistical import Statistical
+from .statistical import STATISTICS, Statistical
 
 WINDOWS = 3
 """Past cutoffs that the choice rests on, at most."""
@@ -49,7 +49,7 @@ def choose_best(
         UserError: if the series are too short for a forecast from the past.
     """
     if others is None:
-        others = {"AutoETS": Statistical("AutoETS"), "AutoTheta": Statistical("AutoTheta")}
+        others = {name: Statistical(name) for name in STATISTICS}
     shortest = min(item.length for item in data.items)
     windows = max(1, min(WINDOWS, shortest // (3 * horizon)))
     candidates: dict[str, Forecaster] = {"model": model, **others}

@@ -16,6 +16,8 @@ from ..data.steps import season_length
 from ..forecaster import DEFAULT_LEVELS, Forecast
 
 Method = Literal["AutoETS", "AutoTheta", "AutoARIMA"]
+STATISTICS: tuple[Method, ...] = ("AutoETS", "AutoTheta")
+"""Methods that stand beside a model unasked."""
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from ..data import SeriesData
 from ..data.steps import season_length
 from ..evaluation.origins import Origin
-from ..evaluation.statistical import Method, SeasonalNaive, Statistical
+from ..evaluation.statistical import STATISTICS, SeasonalNaive, Statistical
 from ..forecaster import Forecaster
 from .seasons import periods_of
 
-STATISTICS: tuple[Method, ...] = ("AutoETS", "AutoTheta")
-"""Methods of statistics that are fitted where there are few enough values."""
 LARGEST_FOR_STATISTICS = 20_000
-"""Values of all series times cutoffs, up to which they are fitted unasked: about half a minute.
+"""Values of all series times cutoffs, up to which methods of statistics are fitted unasked: about half a minute.
 
 7 series of 4,000 hours from three cutoffs, 84,000 values, took AutoETS and AutoTheta 59 s of one core.
 """

@@ -149,7 +149,8 @@ def with_recall(config: CausalLMConfig) -> CausalLMConfig:
 
     Not from the paper. A matrix memory stores each value under the key of the token before it, in few wide heads. Its
     steps are large, so that one writing is enough, in chunks so short that they stay stable. It forgets 0.2% a token at
-    first, and its gates can shut. `benchmarks.long_text_recall` has what each of these is worth.
+    first, and its gates can shut. `benchmarks.long_text_recall` has what this is worth. The fused kernels do not run
+    it: their chunks have 16 tokens at least.
 
     Raises:
         ValueError: if the model has no memory.
