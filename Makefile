@@ -15,13 +15,13 @@ help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 demo: $(VENV)/.installed-forecasting  ## forecast a real series at once, train on it and compare
-	$(ONE_THREAD) $(BIN)/python -m forecasting.demo --out runs/demo
+	$(ONE_THREAD) $(BIN)/titans forecast demo --out runs/demo
 
 demo-lm: $(VENV)/.installed-language  ## train a language model on Python's documentation and let it write
-	$(ONE_THREAD) $(BIN)/python -m language.demo --out runs/demo-lm
+	$(ONE_THREAD) $(BIN)/titans lm demo --out runs/demo-lm
 
 demo-dna: $(VENV)/.installed-genomics  ## train a DNA classifier on made-up motifs, compare and explain it
-	$(ONE_THREAD) $(BIN)/python -m genomics.demo --out runs/demo-dna
+	$(ONE_THREAD) $(BIN)/titans dna demo --out runs/demo-dna
 
 setup: $(VENV)/.installed-docs-forecasting-genomics-harness-kernels-language-test  ## install what the tests need
 

@@ -143,7 +143,7 @@ def lengths() -> None:
 
 def forecast() -> None:
     """Two years of weekly CO2 at once, with the weights of the package: what `titans forecast plot` draws."""
-    from forecasting.demo import write_co2
+    from forecasting.cli.demo import write_co2
 
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "co2.csv"
@@ -154,11 +154,8 @@ def forecast() -> None:
 
 def dna() -> None:
     """Which bases a prediction rests on: what `make demo-dna` draws last."""
-    from genomics import demo
-
     with tempfile.TemporaryDirectory() as folder:
-        if demo.main(["--out", folder]):
-            raise SystemExit("the demonstration failed")
+        _run("dna", "demo", "--out", folder)
         shutil.copy(Path(folder) / "explained" / "mutagenesis.png", IMAGES / "dna.png")
     _shrink(IMAGES / "dna.png")
 
