@@ -208,14 +208,14 @@ def _save(figure: Any, name: str) -> None:
 
 
 def _shrink(path: Path, width: int = 920) -> None:
-    """Bring a picture to a page's width and to 128 colours, enough for lines."""
+    """Bring a picture to a page's width. Fewer colours would make it smaller, and change those of thin lines."""
     from PIL import Image
 
     with Image.open(path) as picture:
         small = picture.convert("RGB")
         if small.width > width:
             small = small.resize((width, round(small.height * width / small.width)), Image.Resampling.LANCZOS)
-        small.quantize(128).save(path, optimize=True)
+        small.save(path, optimize=True)
 
 
 def _run(*arguments: str) -> None:
