@@ -153,7 +153,7 @@ def forecast() -> None:
 
 
 def dna() -> None:
-    """Which bases a prediction rests on: what `make demo-dna` draws last."""
+    """Which bases a prediction rests on: what `titans dna demo` draws last."""
     with tempfile.TemporaryDirectory() as folder:
         _run("dna", "demo", "--out", folder)
         shutil.copy(Path(folder) / "explained" / "mutagenesis.png", IMAGES / "dna.png")

@@ -14,9 +14,11 @@ from tests.conftest import REPOSITORY
 from tests.memory import paper_models
 from titans_seq.cli import GROUPS as ALL_GROUPS
 from titans_seq.commands import _parse
+from titans_seq.inspecting import COMMAND as INSPECT
+from titans_seq.plans import COMMANDS as PLAN
 
 README = REPOSITORY / "README.md"
-GROUPS = {"forecast": FORECAST, "dna": DNA, "lm": LM}
+GROUPS = {"forecast": FORECAST, "dna": DNA, "lm": LM, "plan": PLAN, "inspect": {"inspect": INSPECT}}
 BLOCK = re.compile(r"^```\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PAGES = sorted([README, REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/**/*.md")])
 
@@ -42,6 +44,10 @@ def understand(line: str) -> None:
     """Parse a command line as the program does; what it refuses ends the test."""
     _, group, *arguments = shlex.split(line, comments=True)
     assert group in ALL_GROUPS
+    if group == "inspect":
+        arguments = ["inspect", *arguments]
+    if group == "plan" and arguments[0].startswith("-"):
+        arguments = ["lm", *arguments]
     if group in GROUPS:
         verb, *rest = arguments
         _parse(GROUPS[group][verb], rest, f"titans {group} {verb}")
