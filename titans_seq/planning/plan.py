@@ -234,8 +234,8 @@ def _seconds(batch: Batch, device: Device, assumed: Assumptions) -> Seconds:
 
 def unfused_memory(config: CausalLMConfig, half: bool) -> str | None:
     """Say why a model's memory has no fused kernel, whatever the machine; None if it has one, or there is none."""
-    memories = [(block.memory, config.dim) for block in config.blocks if hasattr(block, "memory")]
-    return unfused(memories, half)
+    memories = (getattr(block, "memory", None) for block in config.blocks)
+    return unfused(((memory, config.dim) for memory in memories if memory is not None), half)
 
 
 def unfused(memories: Iterable[tuple[NeuralMemoryConfig, int]], half: bool) -> str | None:
