@@ -78,12 +78,19 @@ def begins_pretrained(options: Train) -> bool:
     """Say whether training begins with pretrained weights: unasked, where no option is for a network of its own."""
     if options.run.resume:
         return is_fine_tuned(options.run.out)
-    if options.run.config is not None:
-        return is_fine_tuned(options.run.config)
+    config = options.run.config
+    if config is not None and not is_fine_tuned(config):
+        return False
     plain = Train(options.run, horizon=options.horizon, **options.defaults())
     parts = ("context", "preset", "network", "training", "optimiser")
     own = [part for part in parts if getattr(options, part) != getattr(plain, part)]
     own += ["set"] if options.run.set else []
+    if config is not None and (own or options.init == "none"):
+        given = f"options of {', '.join(own)}" if own else "--init none"
+        raise UserError(
+            f"--config {config} is of a training from pretrained weights, and {given} of a network of its own: leave "
+            "out one of the two"
+        )
     if options.init is None:
         if own:
             print(f"note: options of {', '.join(own)} are for a network of its own: trained from scratch (--init none)")

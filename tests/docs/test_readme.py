@@ -14,6 +14,7 @@ from tests.conftest import REPOSITORY
 from tests.memory import paper_models
 from titans_seq.cli import GROUPS as ALL_GROUPS
 from titans_seq.commands import _parse
+from titans_seq.errors import UserError
 from titans_seq.inspecting import COMMAND as INSPECT
 from titans_seq.plans import COMMANDS as PLAN
 
@@ -50,7 +51,11 @@ def understand(line: str) -> None:
         arguments = ["lm", *arguments]
     if group in GROUPS:
         verb, *rest = arguments
-        _parse(GROUPS[group][verb], rest, f"titans {group} {verb}")
+        try:
+            _parse(GROUPS[group][verb], rest, f"titans {group} {verb}")
+        except UserError as error:  # a run of the reader's, whose settings are asked for
+            if "no such run folder" not in str(error):
+                raise
 
 
 @pytest.mark.parametrize("line", commands("make"))

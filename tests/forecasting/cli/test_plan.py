@@ -34,6 +34,22 @@ def test_a_network_of_its_own(data: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "12 batches of 5 are 12 steps" in said
 
 
+def test_the_settings_of_a_training_from_pretrained_weights(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    line = f"forecast train {data} --horizon 6 --steps 10 --out {tmp_path / 'run'} --dry-run"
+    assert main(line.split()) == 0
+    config.write_text(capsys.readouterr().out)
+    assert main(["plan", "forecast", "--config", str(config)]) == 0
+    assert "2 times 10 steps" in capsys.readouterr().out
+    for own in ("--lr 0.1", "--init none"):
+        assert (
+            main([*f"forecast train --config {config} --out {tmp_path / 'run'} --dry-run".split(), *own.split()]) == 2
+        )
+        assert "is of a training from pretrained weights" in capsys.readouterr().err
+
+
 def test_what_is_missing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "forecast", "--horizon", "6"]) == 2
     assert "no data file is given" in capsys.readouterr().err
