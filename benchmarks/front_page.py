@@ -62,7 +62,7 @@ def _language(tables: Mapping[str, Table]) -> list[tuple[str, ...]]:
 
     def line(text: str, task: str, length: str, other: str, column: str) -> tuple[str, ...]:
         scores = (asked(kind, task, length) for kind in ("with its memory", "the same without"))
-        return (text, *scores, f"{other} {asked(column, task, length)}" if other else "-")
+        return (text, *scores, f"{other} {asked(column, task, length)}")
 
     loss = "validation loss, mean and range of seeds"
     code = tables["textrecall"]
@@ -81,7 +81,6 @@ def _language(tables: Mapping[str, Table]) -> list[tuple[str, ...]]:
             "window attention",
             "attention in a window",
         ),
-        line("64 pairs in 512 tokens (MQAR): % right", "mqar-512-64, trained at 512", "512", "", ""),
         (
             "Python code, packages not trained on: nats a token",
             code.cell("all", "mag+ahead"),

@@ -19,7 +19,7 @@ LENGTH = 60
 class Demo:
     """Train a classifier on made-up DNA with a motif on either strand, compare it, and explain a prediction.
 
-    Each step is a command that is printed first. Nothing is downloaded. It takes about two minutes of computing.
+    Each step is a command that is printed first. Nothing is downloaded. It takes about a minute of computing.
     """
 
     out: Path = Path("runs/demo-dna")

@@ -18,7 +18,8 @@ READ_LAST = "with"
 class Demo:
     """Train a byte model on Python's own documentation, let it read a page, and let it write.
 
-    Each step is a command that is printed first. Nothing is downloaded: the text is that of Python's help().
+    Each step is a command that is printed first. Nothing is downloaded: the text is that of
+    Python's help(). It takes about five minutes of computing.
     """
 
     out: Path = Path("runs/demo-lm")

@@ -32,7 +32,7 @@ def commands(program: str) -> list[str]:
 
 def test_it_is_short_and_narrow() -> None:
     lines = README.read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 118
+    assert len(lines) <= 119
     assert [line for line in lines if len(line) > 120] == []
 
 
