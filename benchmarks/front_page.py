@@ -83,8 +83,8 @@ def _language(tables: Mapping[str, Table]) -> list[tuple[str, ...]]:
         ),
         (
             "Python code, packages not trained on: nats a token",
-            code.cell("all", "mag+ahead"),
-            code.cell("all", "mag-no-memory"),
+            code.cell("all", "mag-recall"),
+            code.cell("all", "mag-recall-no-memory"),
             f"the paper's MAG {code.cell('all', 'mag')}, window attention {code.cell('all', 'window')}",
         ),
         (
