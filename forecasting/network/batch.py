@@ -10,7 +10,8 @@ from torch import Tensor
 class WindowBatch:
     """Everything a forecasting network sees of B windows.
 
-    Letters: B windows, L context steps, H horizon steps, V channels, F known and P past-only covariates.
+    Letters: B windows, L context steps, H horizon steps, V channels, F known and P past-only covariates, S numbers that
+    hold for a whole series.
 
     Args:
         past: float32 [B, L, V], scaled values, 0 where not observed.
@@ -20,6 +21,7 @@ class WindowBatch:
         phase: int64 [B], absolute number of the first context step (negative inside left padding).
         future: float32 [B, H, V], target values, 0 where not observed.
         future_observed: bool [B, H, V].
+        static: float32 [B, S], what holds for the series of a window; None where there is no such.
     """
 
     past: Tensor
@@ -29,11 +31,14 @@ class WindowBatch:
     phase: Tensor
     future: Tensor
     future_observed: Tensor
+    static: Tensor | None = None
 
     def __len__(self) -> int:
         return self.past.shape[0]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "WindowBatch":
         """Copy of the batch on `device` (tensors already there are shared)."""
-        moved = {f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)}
-        return WindowBatch(**moved)
+        held = {f.name: getattr(self, f.name) for f in fields(self)}
+        return WindowBatch(
+            **{name: x if x is None else x.to(device, non_blocking=non_blocking) for name, x in held.items()}
+        )

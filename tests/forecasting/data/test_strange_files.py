@@ -90,7 +90,7 @@ def test_columns_that_are_no_series_are_not_forecast():
         ]
     )
     data = from_frame(frame, FrameOptions(id="shop"))
-    assert (data.channels, set(data.unused)) == (("v",), {"size", "city", "month"})
+    assert (data.channels, set(data.unused), data.static_names) == (("v",), {"city", "month"}, ("size",))
     assert from_frame(frame, FrameOptions(id="shop", target=("v", "size"))).channels == ("v", "size")
 
 
