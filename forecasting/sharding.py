@@ -16,6 +16,14 @@ from titans_seq.extras import needing
 from .data import SeriesData
 from .forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 
+LOCAL = {
+    # A process that died here, for lack of memory mostly, would die again of the same shard.
+    "distributed.scheduler.allowed-failures": 0,
+    # It does not listen while it loads PyTorch for its first shard, which takes long where cores are busy.
+    "distributed.comm.timeouts.tcp": "600s",
+    "distributed.comm.timeouts.connect": "120s",
+}
+"""Settings of Dask for processes on this machine."""
 SHARDS_PER_WORKER = 2
 """Shards of a table for each worker: with more than one, a fast worker does not wait for a slow one."""
 
@@ -74,9 +82,10 @@ class Sharded:
             # What a few series do not allow, all of them may: then a forecast in one piece says the same as ever.
             return self.forecaster.forecast(data, horizon, levels)
         except Exception as error:  # whatever ends a worker, or is lost with it
+            said = str(error).partition(". ")[0]
             raise UserError(
-                f"a worker of --engine dask failed ({type(error).__name__}: {error}): see its log; fewer --workers "
-                "leave more memory to each, and without --engine the same is computed here"
+                f"a worker of --engine dask failed ({type(error).__name__}: {said}): fewer --workers leave more "
+                "memory to each, and without --engine the same is computed in this process"
             ) from error
         mean, quantiles = (np.concatenate([getattr(one, name) for one in made], axis) for name in ("mean", "quantiles"))
         return Forecast(mean, quantiles, made[0].levels)
@@ -128,15 +137,14 @@ def dask_engine(workers: int | None = None, cluster: str | None = None) -> Itera
     if workers is not None and workers < 1:
         raise UserError(f"--workers must be at least 1, got {workers}")
     with needing("--engine dask", "dask"):
+        import dask
         import distributed
     with contextlib.ExitStack() as stack:
         if cluster is None:
-            started = distributed.LocalCluster(
-                n_workers=workers or os.cpu_count(),
-                threads_per_worker=1,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
+            # No dashboard: without an address there is none.
+            plain: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+            stack.enter_context(dask.config.set(LOCAL))
+            started = distributed.LocalCluster(n_workers=workers or os.cpu_count(), threads_per_worker=1, **plain)
             target: Any = stack.enter_context(started)
         else:
             target = cluster

@@ -33,6 +33,11 @@ class Hierarchy:
     summing: sparse.csr_array
     levels: tuple[str, ...]
 
+    @property
+    def series(self) -> int:
+        """M, the number of series that the table holds."""
+        return sum(level == self.levels[-1] for level in self.levels)
+
     def mark(self, frame: pd.DataFrame, times: int = 1) -> pd.DataFrame:
         """Say in a column `level`, behind the identifiers, which level each row of a forecast is of.
 

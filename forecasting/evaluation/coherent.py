@@ -62,7 +62,7 @@ class Coherent:
         if self.method == "none":
             return cut_at_zero(own, data, self.non_negative)
         summing = self.hierarchy.summing
-        nodes, series = summing.shape
+        series = self.hierarchy.series
         below = own.mean[-series:] if self.method == "bottom-up" else self._weighed(data, own.mean)
         counts = np.stack([self._bounded(item.values) for item in data.items])[:, None]
         below = np.where(counts[-series:], np.maximum(below, 0.0), below)
@@ -76,7 +76,7 @@ class Coherent:
 
     def _weighed(self, data: SeriesData, mean: np.ndarray) -> np.ndarray:
         """The means of the series, `[M, H, V]`, that all levels together speak for."""
-        nodes, series = self.hierarchy.summing.shape
+        nodes, series = len(self.hierarchy.levels), self.hierarchy.series
         if nodes > MOST_NODES:
             raise UserError(
                 f"MinT inverts a matrix of all nodes, and {nodes:,} are too many (at most {MOST_NODES:,}): take "

@@ -38,7 +38,5 @@ class WindowBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "WindowBatch":
         """Copy of the batch on `device` (tensors already there are shared)."""
-        held = {f.name: getattr(self, f.name) for f in fields(self)}
-        return WindowBatch(
-            **{name: x if x is None else x.to(device, non_blocking=non_blocking) for name, x in held.items()}
-        )
+        held = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        return WindowBatch(**{name: x.to(device, non_blocking=non_blocking) for name, x in held.items()})
