@@ -1,5 +1,6 @@
 """Columns that are the same in all rows of a series: a region, a category, a size."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -56,7 +57,8 @@ def read_static(
                 f"{labels[at]!r} has {pair} in it: name it with --known or --past, or leave it out"
             )
         found: list[Static] = [str(value).strip() for value in values]
-        if is_text(cells):
+        # A code such as 007 is a label, as it is in identifiers.
+        if is_text(cells) or any(isinstance(text, str) and re.fullmatch(r"0\d+", text) for text in found):
             found = [None if text in {*map(str, options.missing_values), ""} else text for text in found]
         else:
             rows = pd.DataFrame({name: cells.iloc[[int(np.argmax(codes == code)) for code in range(len(values))]]})
