@@ -367,7 +367,7 @@ def test_what_will_be_forecast_is_said():
     )
     lines = describe_series(from_frame(frame, FrameOptions(id="shop", known=("price",), time_zone="Europe/Rome")))
     assert [line.split(maxsplit=1)[0] for line in lines] == [
-        *("targets", "identifiers", "times", "time", "frequency", "season", "covariates", "not")
+        *("targets", "identifiers", "times", "time", "frequency", "season", "covariates", "static", "not")
     ]
     text = "\n".join(lines)
     for part in (

@@ -113,6 +113,21 @@ def _shrunk(residuals: np.ndarray) -> np.ndarray:
     return np.where(off, (1 - share) * covariance, covariance)
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e12])
+def test_mint_knows_no_units(scale: float) -> None:
+    pytest.importorskip("hierarchicalforecast")
+    plain, scaled = (add_totals(read(sales(scale=size))) for size in (1.0, scale))
+    made, other = (Coherent(SeasonalNaive(), one, "mint").forecast(one.data, 4) for one in (plain, scaled))
+    np.testing.assert_allclose(other.mean / scale, made.mean, rtol=1e-6)
+
+
+def test_mint_without_errors_is_refused() -> None:
+    pytest.importorskip("hierarchicalforecast")
+    hierarchy = add_totals(read(sales().assign(sold=0.0)))
+    with pytest.raises(UserError, match="nearly all of these were exact"):
+        Coherent(SeasonalNaive(), hierarchy, "mint").forecast(hierarchy.data, 4)
+
+
 def test_counts_stay_counts_and_add_up() -> None:
     frame = sales()
     frame["sold"] = (frame["sold"] > 14).astype(float)
