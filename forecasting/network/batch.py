@@ -21,7 +21,7 @@ class WindowBatch:
         phase: int64 [B], absolute number of the first context step (negative inside left padding).
         future: float32 [B, H, V], target values, 0 where not observed.
         future_observed: bool [B, H, V].
-        static: float32 [B, S], what holds for the series of a window; None where there is no such.
+        static: float32 [B, S], what holds for the whole series of a window (S may be 0).
     """
 
     past: Tensor
@@ -31,12 +31,12 @@ class WindowBatch:
     phase: Tensor
     future: Tensor
     future_observed: Tensor
-    static: Tensor | None = None
+    static: Tensor
 
     def __len__(self) -> int:
         return self.past.shape[0]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "WindowBatch":
         """Copy of the batch on `device` (tensors already there are shared)."""
-        held = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-        return WindowBatch(**{name: x.to(device, non_blocking=non_blocking) for name, x in held.items()})
+        moved = {f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)}
+        return WindowBatch(**moved)

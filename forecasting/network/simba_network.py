@@ -93,7 +93,7 @@ class SimbaNetwork(nn.Module):
         >>> network = SimbaNetwork(NetworkConfig(width=8), shape, Point())
         >>> past, future = torch.randn(3, 32, 2), torch.randn(3, 4, 2)
         >>> batch = WindowBatch(past, past.isfinite(), torch.zeros(3, 36, 0), torch.zeros(3, 32, 0),
-        ...                     torch.zeros(3, dtype=torch.int64), future, future.isfinite())
+        ...                     torch.zeros(3, dtype=torch.int64), future, future.isfinite(), torch.zeros(3, 0))
         >>> network(batch).shape
         torch.Size([3, 4, 2, 1])
     """
@@ -136,7 +136,7 @@ class SimbaNetwork(nn.Module):
             shift = shift + self.skip(past.transpose(1, 2)).transpose(1, 2)
         covariates = torch.cat((batch.known[:, :context], batch.past_only), dim=-1)
         tokens = self.tokens(past, batch.observed, covariates)
-        if self.static is not None and batch.static is not None:
+        if self.static is not None:
             tokens = tokens + self.static(batch.static)[:, None, None]
         mixed = self.blocks(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
         if isinstance(self.tokens, VariateTokens):

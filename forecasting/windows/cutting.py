@@ -117,7 +117,7 @@ class Windows:
             phase=self._phase[index],
             future=values[:, cut:],
             future_observed=observed[:, cut:],
-            static=self._static[self.item[index]] if self._static.shape[1] else None,
+            static=self._static[self.item[index]],
         )
 
     @staticmethod

@@ -151,7 +151,6 @@ def test_forecast_and_gradient_depend_on_it_for_every_kind_of_token() -> None:
     values = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
     items = [ItemArrays(values, static=np.array([number, 1], np.float32)) for number in range(2)]
     batch = Windows(items, context=16, horizon=4).batch([0, 11])
-    assert batch.static is not None
     assert batch.static.tolist() == [[0, 1], [1, 1]]
     for tokens in ("patches", "variates"):
         config = NetworkConfig(tokens=_tokens(tokens), width=8, layers=1)
