@@ -137,7 +137,7 @@ def dask_engine(workers: int | None = None, cluster: str | None = None) -> Itera
     if workers is not None and workers < 1:
         raise UserError(f"--workers must be at least 1, got {workers}")
     with needing("--engine dask", "dask"):
-        import dask
+        import dask.config
         import distributed
     with contextlib.ExitStack() as stack:
         if cluster is None:
