@@ -141,10 +141,13 @@ def dask_engine(workers: int | None = None, cluster: str | None = None) -> Itera
         import distributed
     with contextlib.ExitStack() as stack:
         if cluster is None:
-            # No dashboard: without an address there is none.
-            plain: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
             stack.enter_context(dask.config.set(LOCAL))
-            started = distributed.LocalCluster(n_workers=workers or os.cpu_count(), threads_per_worker=1, **plain)
+            started = distributed.LocalCluster(
+                n_workers=workers or os.cpu_count(),
+                threads_per_worker=1,
+                dashboard_address="127.0.0.1:0",  # any free port; without an address Dask asks for 8787
+                silence_logs=logging.CRITICAL,
+            )
             target: Any = stack.enter_context(started)
         else:
             target = cluster

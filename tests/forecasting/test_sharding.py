@@ -37,7 +37,7 @@ def data() -> SeriesData:
 def engine() -> Iterator[Engine]:
     """Two workers that are threads of this process, which costs no second import."""
     distributed = pytest.importorskip("distributed")
-    local = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    local = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     with distributed.LocalCluster(**local) as cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield Engine(client)
 
