@@ -63,6 +63,7 @@ COMMANDS: dict[str, Command] = {
         (
             "data.csv --horizon 24 --out forecast.csv",
             "runs/x --out forecast.csv --levels 0.1 0.5 0.9",
+            "sales.csv --id region --id shop --horizon 12 --hierarchy mint --out forecast.csv",
             "runs/x new.csv --out forecast.csv",
             "data.csv --horizon 24 --model best --out forecast.csv",
         ),

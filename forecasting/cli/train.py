@@ -60,7 +60,7 @@ def _train(options: Train) -> None:
         progress=run.progress,
         hardware=options.hardware,
         logger=run.logger,
-        tell=lambda data, config: tell_series(data, config.calendar),
+        tell=lambda data, config: tell_series(data if config.static else data.with_static(()), config.calendar),
     )
     for note in model.notes:
         if note not in model.context.notes:
@@ -178,6 +178,8 @@ def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOp
     short = changes(options) | changes(options.network) | changes(options.training)
     if options.training.no_calendar:
         short["calendar"] = False
+    if options.training.no_static:
+        short["static"] = False
     config = override(config, short | parse_changes(options.run.set))
     return data, config, frame_options(options.columns, frame), table_options(options.text, table)
 
@@ -226,6 +228,7 @@ def frame_options(columns: ColumnOptions, base: FrameOptions) -> FrameOptions:
         target=columns.target or None,
         known=columns.known or None,
         past=columns.past or None,
+        static=columns.static or None,
         freq=columns.freq,
         holes=columns.holes,
         duplicates=columns.duplicates,

@@ -70,7 +70,7 @@ def fit_series(
         _check_validation(data, split)
     # Batches are gathered where they are used: on a GPU that saves a copy of each from the CPU.
     device = hardware.device()
-    network = copy.deepcopy(start.network) if start else new_network(data, config)
+    network = copy.deepcopy(start.network) if start else new_network(data, config, scaling.static.width)
     history = fit_network(
         network,
         _loader(train.to(device), config),
@@ -183,7 +183,7 @@ def _scaling(data: SeriesData, split: Split, start: Trained | None) -> Scaling:
     if start is None:
         return fitted
     # The weights are used to the scales they were trained on, so these stay.
-    return Scaling(fitted.values | start.scaling.values, start.scaling.known, start.scaling.past)
+    return Scaling(fitted.values | start.scaling.values, start.scaling.known, start.scaling.past, start.scaling.static)
 
 
 def _check_validation(data: SeriesData, split: Split) -> None:
