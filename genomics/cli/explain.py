@@ -17,6 +17,7 @@ from .options import Device, RecordOptions
 if TYPE_CHECKING:
     from ..explain import Attribution
     from ..explain.spans import Context
+    from ..runs.members import Members
     from ..runs.predictor import Predictor
     from ..sequences.values import Record
 
@@ -36,7 +37,7 @@ class Explain:
     """
 
     run: Positional[Path]
-    """Folder of a trained run."""
+    """Folder of a trained run, or of those of folds or seeds, whose mean is explained."""
     sequences: Positional[Path]
     """File with the sequences, see titans dna predict."""
     out: Path
@@ -62,13 +63,13 @@ class Explain:
 
 def explain(options: Explain) -> None:
     """Compute, then write the tables and the pictures."""
-    from ..runs.saving import load_classifier
+    from ..runs.members import load_model
 
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     if options.all and (options.record is not None or options.span is not None):
         raise UserError("--all explains whole records: leave out --record and --span")
-    model = load_classifier(options.run, Hardware(options.device).device())
+    model = load_model(options.run, Hardware(options.device).device())
     records = list(_chosen(options))
     target = _target(model, records, options.target)
     for record in records[:1] if not options.all else ():
@@ -111,7 +112,7 @@ def _chosen(options: Explain) -> "Iterator[Record]":
     raise UserError(f"{options.sequences}: has no record named {options.record!r}: its records are {shown}")
 
 
-def _target(model: "Predictor", records: "list[Record]", target: str | None) -> str:
+def _target(model: "Predictor | Members", records: "list[Record]", target: str | None) -> str:
     from ..explain import target_column, target_names
 
     names = target_names(model)
@@ -140,7 +141,7 @@ def _contexts(options: Explain, record: "Record") -> "list[Context]":
     return list(contexts(size, first - 1, last, window))
 
 
-def _print_prediction(options: Explain, model: "Predictor", record: "Record") -> None:
+def _print_prediction(options: Explain, model: "Predictor | Members", record: "Record") -> None:
     from ..explain import target_names
 
     first, *more = _contexts(options, record)
@@ -157,7 +158,7 @@ def _print_prediction(options: Explain, model: "Predictor", record: "Record") ->
 
 
 def _attributions(
-    options: Explain, model: "Predictor", records: "list[Record]", target: str, method: Method
+    options: Explain, model: "Predictor | Members", records: "list[Record]", target: str, method: Method
 ) -> "list[Attribution]":
     from ..explain import mutagenesis, saliency
     from ..explain.spans import explain_span

@@ -10,6 +10,7 @@ from titans_seq.errors import UserError
 
 from ..explain.exports import one_hot_bases
 from ..explain.mutagenesis import Attribution
+from ..explain.scores import spread_of
 from ..sequences.alphabet import reverse_complement
 
 _CORE = 0.3
@@ -161,6 +162,25 @@ def discover(attributions: Sequence[Attribution], options: MotifOptions | None =
             for number, motif in enumerate(motifs, 1)
         ]
     return found
+
+
+def effect_spread(motif: Motif, attributions: Sequence[Attribution]) -> float | None:
+    """Return the standard deviation of a motif's mean effect over the members of an ensemble; None of another model.
+
+    Args:
+        motif: with its sites.
+        attributions: that it was found in.
+    """
+    effects = []
+    for site in motif.sites:
+        one, here = attributions[site.sequence], slice(max(site.start, 0), site.end)
+        if one.members is None:
+            return None
+        changes = one.members[:, here]
+        contributions = changes - changes.mean(2, keepdims=True)
+        effects.append((contributions * one_hot_bases(one.sequence[here])).sum((1, 2)))
+    spread = spread_of(np.mean(effects, axis=0)) if effects else None
+    return None if spread is None else float(spread)
 
 
 def _package() -> Any:

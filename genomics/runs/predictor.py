@@ -27,13 +27,18 @@ class Prediction:
         name: of the record.
         logits: float64 `[C]`.
         probabilities: of the classes or labels, float64 `[C]`; of a regression its value, `[1]`.
-        spread: standard deviation of the latter over several models, `[C]`; None of a single one.
+        members: the latter by each member of an ensemble, `[M, C]`; None of another model.
     """
 
     name: str
     logits: np.ndarray
     probabilities: np.ndarray
-    spread: np.ndarray | None = None
+    members: np.ndarray | None = None
+
+    @property
+    def spread(self) -> np.ndarray | None:
+        """Standard deviation of the probabilities over the members, `[C]`; None of a single model."""
+        return None if self.members is None or len(self.members) < 2 else self.members.std(0, ddof=1)
 
 
 @dataclass(frozen=True, eq=False)
