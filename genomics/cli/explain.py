@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Method = Literal["saliency", "mutagenesis"]
 
-_MOST_BASES, _SHOWN = 20_000, 8
+_MOST_BASES, _SHOWN, _LONG_NAME = 20_000, 8, 60
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _print_prediction(options: Explain, model: "Predictor | Members", record: "R
         else f" of {len(record.sequence):,}, in a window from {first.window_start + 1:,}"
     )
     others = f" (the first of {len(more) + 1:,} windows)" if more else ""
-    print(f"{record.name}, {size:,} bases{part}: {shown}{others}")
+    print(f"{_short(record.name)}, {size:,} bases{part}: {shown}{others}")
 
 
 def _attributions(
@@ -224,10 +224,14 @@ def _write(options: Explain, records: "list[Record]", attributions: "list[Attrib
         elif len(attributions[0].sequence) > MOST:
             print(f"note: a picture holds at most {MOST:,} bases: give --span for one")
         else:
-            title = f"{records[0].name}: {method}, {_class_text(attributions[0])}"
+            title = f"{_short(records[0].name)}: {method}, {_class_text(attributions[0])}"
             draw_attribution(attributions[0], path(form), title)
     for each in written:
         print(f"written: {each}")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONG_NAME else f"{name[:_LONG_NAME]}..."
 
 
 def _class_text(attribution: "Attribution") -> str:
