@@ -218,7 +218,11 @@ class Predictor:
                 else:
                     padded: Batch = pad([one.ids for one in batch], self.model.config.tokenizer.pad).to(self.device)
                     rows = whole(padded.ids, padded.lengths)
-                return [(one.name, _finite(row, one.name)) for one, row in zip(batch, rows, strict=True)]
+                values = np.stack([row.cpu().numpy() for row in rows]) if isinstance(rows, list) else rows.cpu().numpy()
+                bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))
+                if len(bad):
+                    raise _damaged(batch[bad[0]].name)
+                return [(one.name, row) for one, row in zip(batch, values, strict=True)]
 
         return in_order(sequences, lambda one: len(one.ids), run, rows=_ROWS, tokens=PIECE)
 
@@ -282,5 +286,9 @@ def _target_logit(logits: Tensor, column: int, kind: Kind) -> Tensor:
 
 def _finite(x: Tensor, name: str) -> np.ndarray:
     if not x.isfinite().all():
-        raise UserError(f"{name}: the model's answer is not finite: its weights are damaged, restore or train it again")
+        raise _damaged(name)
     return x.detach().cpu().numpy()
+
+
+def _damaged(name: str) -> UserError:
+    return UserError(f"{name}: the model's answer is not finite: its weights are damaged, restore or train it again")
