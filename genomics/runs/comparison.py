@@ -75,12 +75,34 @@ class Comparison:
 
     def better(self) -> Evaluation | None:
         """The best of the baselines that score above the model, by MCC or R2; None if none does."""
-        ours, others = self.evaluations[0], self.evaluations[1 + self.members :]
-        score = next((name for name in MAIN_SCORES if name in ours.scores), None)
+        ours, others, score = self.evaluations[0], self.evaluations[1 + self.members :], self._score
         if score is None:
             return None
         best = max(others, key=lambda one: one.scores.get(score, -np.inf), default=ours)
         return best if best.scores.get(score, -np.inf) > ours.scores[score] else None
+
+    def chance(self) -> float:
+        """The MCC that sequences without any signal reach once in twenty times or so; an R2 of 0 for a regression.
+
+        Example:
+            >>> import numpy as np
+            >>> one = Evaluation("a", "classes", ("n", "y"), np.zeros(400), np.zeros(1), {}, {}, None, {}, ())
+            >>> Comparison((one,)).chance()
+            0.1
+        """
+        ours = self.evaluations[0]
+        return 0.0 if ours.kind == "regression" else 2 / max(len(ours.labels), 1) ** 0.5
+
+    def best(self) -> tuple[Evaluation, str] | None:
+        """The model with the largest MCC or R2, and which of them it is; None if our model has neither."""
+        score = self._score
+        if score is None:
+            return None
+        return max(self.evaluations, key=lambda one: one.scores.get(score, -np.inf)), score
+
+    @property
+    def _score(self) -> str | None:
+        return next((name for name in MAIN_SCORES if name in self.evaluations[0].scores), None)
 
     def spreads(self) -> dict[str, dict[str, "Spread"]]:
         """Of each model's scores the mean and deviation over the folds, where all folds define the score."""
