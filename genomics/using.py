@@ -16,8 +16,10 @@ from .runs.comparison import with_classes
 from .runs.decision import Decision, calibrated
 from .runs.members import Members
 from .runs.predictor import Predictor, prediction_row
+from .sequences.alphabet import IUPAC
 from .sequences.loading import load_splits, read_all
 from .sequences.options import LoadOptions
+from .sequences.tables import NAME
 from .sequences.values import LabelledSequences, Record, Splits
 
 if TYPE_CHECKING:
@@ -25,8 +27,22 @@ if TYPE_CHECKING:
 
 Labelled = str | os.PathLike[str] | pd.DataFrame | LabelledSequences | Splits
 """Labelled sequences: a path that `load_splits` reads, a table, or what was read before."""
-Sequences = str | os.PathLike[str] | pd.DataFrame | Iterable[Record | str]
-"""Sequences without labels: a file (FASTA and others), a table, or the sequences themselves."""
+Sequences = str | os.PathLike[str] | pd.DataFrame | pd.Series | Iterable[Record | str]
+"""Sequences without labels: a file (FASTA and others), a table, or the sequences themselves.
+
+Records of a table or series have the names of an `id` or `name` column, or else of an index that is no row number.
+"""
+
+
+_ARGUMENTS = {
+    "--kind regression": "reading=LoadOptions(kind='regression')",
+    "--sequence": "reading=LoadOptions(sequence=...)",
+    "--label once for each": "reading=LoadOptions(labels=(...))",
+    "--label": "reading=LoadOptions(labels=(...))",
+    "--reference": "reading=LoadOptions(reference=...)",
+    "--skip-bad": "reading=LoadOptions(skip_bad=True)",
+}
+"""What stands in Python for options that messages name."""
 
 
 class Using:
@@ -153,6 +169,11 @@ def _records(sequences: Sequences, reading: LoadOptions | None) -> Iterable[Reco
     if isinstance(sequences, pd.DataFrame):
         with _table(sequences) as path:
             return list(read_all([path], reading))
+    if isinstance(sequences, pd.Series):
+        return _records(sequences.to_frame("sequence"), reading)
+    if isinstance(sequences, str) and len(sequences) > 1 and set(sequences.upper()) <= set(f"{IUPAC}U"):
+        if not Path(sequences).exists():
+            raise UserError(f"{sequences[:20]!r} is a sequence, not a file: give a list of sequences, even of one")
     if isinstance(sequences, (str, os.PathLike)):
         return read_all([sequences], reading)
     return sequences
@@ -163,10 +184,14 @@ def _table(frame: pd.DataFrame) -> Iterator[Path]:
     """A table as a file, whose name in messages is "the DataFrame"."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frame.csv"
+        named = any(str(name).lower() in NAME for name in frame.columns)
+        if not named and frame.index.nlevels == 1 and not pd.api.types.is_integer_dtype(frame.index):
+            frame = frame.rename_axis("id").reset_index()
         frame.to_csv(path, index=False)
         try:
             yield path
         except UserError as error:
-            raise UserError(
-                str(error).replace(str(path), "the DataFrame").replace(path.name, "the DataFrame")
-            ) from error
+            text = str(error).replace(str(path), "the DataFrame").replace(path.name, "the DataFrame")
+            for option, argument in _ARGUMENTS.items():
+                text = text.replace(option, argument)
+            raise UserError(text) from error

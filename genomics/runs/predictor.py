@@ -190,6 +190,9 @@ class Predictor:
                 sequence = clean(record, name)
                 yield _Encoded(name, tokenizer.encode(sequence).astype(small), len(sequence))
                 continue
+            if not isinstance(record, Record):
+                kind = type(record).__name__
+                raise UserError(f"sequence {number}: expected text or a record, got {kind}: leave it out")
             try:
                 ids = tokenizer.encode(record.sequence).astype(small)
                 yield _Encoded(record.name, ids, len(record.sequence))
