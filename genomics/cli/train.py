@@ -187,16 +187,31 @@ def _next(result: "Comparison", out: Path, to_use: Path, tested: str) -> str:
     """Say what to do with a run: predict by the model to use, or by a simple one that scores above it."""
     from ..runs.comparison import MAIN_SCORES, PREDICTING
 
-    better = result.better()
+    better, doubt = result.better(), _doubt(result, tested)
     if better is None:
-        return f"next:\n  titans dna predict {to_use} new.fa --out scores.csv"
+        return f"{doubt}next:\n  titans dna predict {to_use} new.fa --out scores.csv"
     score = next(name for name in MAIN_SCORES if name in better.scores)
     ours = result.evaluations[0].scores[score]
-    said = f"{better.name} is better on the {tested}: {score.upper()} {better.scores[score]:.3f} against {ours:.3f}"
+    said = (
+        f"{doubt}{better.name} is better on the {tested}: {score.upper()} {better.scores[score]:.3f} against {ours:.3f}"
+    )
     if better.name not in PREDICTING:
         return f"{said}, so there is no use in predicting by it: see the whole of titans dna check for why"
     command = f"titans dna predict {out} new.fa --out scores.csv --model {PREDICTING[better.name]}"
     return f"{said}; to predict by that:\n  {command}"
+
+
+def _doubt(result: "Comparison", tested: str) -> str:
+    """Say that no model is better than chance, if none is; else nothing."""
+    found = result.best()
+    if found is None or found[0].scores[found[1]] > result.chance():
+        return ""
+    model, score = found
+    return (
+        f"no model is surely above chance on the {tested}: the best, {model.name}, has {score.upper()} "
+        f"{model.scores[score]:.3f} on {len(model.labels):,} sequences, where chance alone gives up to "
+        f"{result.chance():.3f}: check the labels (titans dna check), and give more sequences; "
+    )
 
 
 def data_plan(options: Train) -> "Plan":
