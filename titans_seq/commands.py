@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import inspect
 import io
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
@@ -148,6 +149,28 @@ def run_command(commands: Mapping[str, Command], summary: str, argv: Sequence[st
         return end.code if isinstance(end.code, int) else 2
     _load(command.handler)(options)
     return 0
+
+
+def run_in_turn(commands: Mapping[str, Command], lines: Sequence[str], prog: str) -> None:
+    """Show and run some command lines of a group, one after the other.
+
+    Args:
+        commands: the group's commands, by name.
+        lines: what follows the program's name, as it would be written in a shell.
+        prog: the program name.
+
+    Raises:
+        UserError: one of them was refused; those after it do not run.
+
+    Example:
+        >>> run_in_turn({}, ["--help"], "titans none")  # doctest: +ELLIPSIS
+        <BLANKLINE>
+        1. titans none --help
+        usage: titans none COMMAND ...
+    """
+    for number, line in enumerate(lines, 1):
+        print(f"\n{number}. {prog} {line}", flush=True)
+        run_command(commands, "", shlex.split(line), prog)
 
 
 def _refusal(end: BaseException) -> UserError | None:

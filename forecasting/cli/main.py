@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from titans_seq.commands import Command, run_command
 
 COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "forecasting.cli.demo:Demo",
+        "forecasting.cli.demo:demo",
+        "see it on a real series, without a file of your own",
+        ("--out runs/demo",),
+    ),
     "train": Command(
         "forecasting.cli.options:Train",
         "forecasting.cli.train:train",

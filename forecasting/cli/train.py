@@ -39,7 +39,7 @@ def train(options: Train) -> None:
 
 def _train(options: Train) -> None:
     run = options.run
-    if _begins_pretrained(options):
+    if begins_pretrained(options):
         return _fine_tune(options)
     if run.resume:
         _refuse_with_resume(options)
@@ -74,16 +74,23 @@ def _train(options: Train) -> None:
         print(f"  titans forecast {verb} {run.out}")
 
 
-def _begins_pretrained(options: Train) -> bool:
+def begins_pretrained(options: Train) -> bool:
     """Say whether training begins with pretrained weights: unasked, where no option is for a network of its own."""
     if options.run.resume:
         return is_fine_tuned(options.run.out)
-    if options.run.config is not None:
-        return is_fine_tuned(options.run.config)
+    config = options.run.config
+    if config is not None and not is_fine_tuned(config):
+        return False
     plain = Train(options.run, horizon=options.horizon, **options.defaults())
     parts = ("context", "preset", "network", "training", "optimiser")
     own = [part for part in parts if getattr(options, part) != getattr(plain, part)]
     own += ["set"] if options.run.set else []
+    if config is not None and (own or options.init == "none"):
+        given = f"options of {', '.join(own)}" if own else "--init none"
+        raise UserError(
+            f"--config {config} is of a training from pretrained weights, and {given} of a network of its own: leave "
+            "out one of the two"
+        )
     if options.init is None:
         if own:
             print(f"note: options of {', '.join(own)} are for a network of its own: trained from scratch (--init none)")
@@ -103,7 +110,7 @@ def _fine_tune(options: Train) -> None:
     if run.resume:
         model = resume_fine_tuning(run.out, **shared)
     else:
-        settings = _fine_tuning_run(options)
+        settings = fine_tuning_run(options)
         if run.dry_run:
             print(to_yaml(settings), end="")
             return
@@ -119,7 +126,12 @@ def _fine_tune(options: Train) -> None:
         print(f"  titans forecast {verb} {run.out}")
 
 
-def _fine_tuning_run(options: Train) -> FineTuningRun:
+def fine_tuning_run(options: Train) -> FineTuningRun:
+    """Return the training from pretrained weights that options and --config name.
+
+    Raises:
+        UserError: if data or horizon is missing.
+    """
     if options.run.config is not None:
         stored = read_config_file(options.run.config, FineTuningRun)
     elif options.data is None:

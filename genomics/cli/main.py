@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from titans_seq.commands import Command, run_command
 
 COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "genomics.cli.demo:Demo",
+        "genomics.cli.demo:demo",
+        "see it on made-up sequences with a motif, without files of your own",
+        ("--out runs/demo-dna",),
+    ),
     "fetch": Command(
         "genomics.cli.fetch:Fetch",
         "genomics.cli.fetch:fetch",

@@ -77,12 +77,12 @@ def _start(options: Train) -> None:
     from ..sequences.loading import load_splits
     from .progress import note, print_left_out, print_notes
 
-    plan = _plan(options)
+    plan = data_plan(options)
     left_out: list[str] = []
     notes: Counter[str] = Counter()
     splits = load_splits(plan.data, plan.reading, left_out, notes)
     parts = list(divided(splits, plan))
-    settings, chosen = _settings(options, parts[0][1].train)
+    settings, chosen = train_settings(options, parts[0][1].train)
     if options.run.dry_run:
         print(to_yaml({"settings": settings, "plan": plan}), end="")
         return
@@ -214,7 +214,12 @@ def _doubt(result: "Comparison", tested: str) -> str:
     )
 
 
-def _plan(options: Train) -> "Plan":
+def data_plan(options: Train) -> "Plan":
+    """Return what is read, and how it is divided: what --config says, changed by the options.
+
+    Raises:
+        UserError: if no data is named, or it can be read only once.
+    """
     from ..runs.plan import Plan
     from ..sequences.opening import is_pipe
 
@@ -230,7 +235,7 @@ def _plan(options: Train) -> "Plan":
     return Plan(str(options.data.resolve()), load_options(options.reading), options.parts, seed=seed)
 
 
-def _settings(options: Train, train: "LabelledSequences") -> "tuple[TrainSettings, tuple[str, ...]]":
+def train_settings(options: Train, train: "LabelledSequences") -> "tuple[TrainSettings, tuple[str, ...]]":
     """Return the settings, and what the training part chose of them, in sentences."""
     from titans_seq.experiment.overrides import override, parse_changes
 

@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from titans_seq.commands import Command, run_command
 
 COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "language.cli.demo:Demo",
+        "language.cli.demo:demo",
+        "see it on Python's documentation, without text of your own",
+        ("--out runs/demo-lm",),
+    ),
     "prepare": Command(
         "language.cli.prepare:Prepare",
         "language.cli.prepare:prepare",
