@@ -120,11 +120,14 @@ def _own(train: Train) -> _Training:
     from ..data import load_series
     from ..inference import new_network
     from ..training.fitting import training_batches
+    from ..windows.static import StaticEncoding
     from .train import resolve
 
     path, config, frame, table = resolve(train)
     data = load_series(path, frame, table)
-    network, batches, epochs = new_network(data, config), training_batches(data, config), config.optimiser.epochs
+    data = data if config.static else data.with_static(())
+    network = new_network(data, config, StaticEncoding.fit(data).width)
+    batches, epochs = training_batches(data, config), config.optimiser.epochs
     batch = next(iter(batches))
     described = f"{config.network.layers} blocks of width {config.network.width}, at most {epochs} epochs"
     return _Training(
