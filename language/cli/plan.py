@@ -1,13 +1,13 @@
 """`titans plan`: what the training of a language model costs, before it starts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, arg
 
-from titans_seq.commands import Command, Maybe, Several, run_command
+from titans_seq.commands import Command, Maybe, Several
 from titans_seq.errors import UserError, choose, require_at_least
 
 from ..training.config import PretrainConfig, training_preset
@@ -82,25 +82,6 @@ COMMAND = Command(
         "--device list",
     ),
 )
-
-
-def main(argv: Sequence[str], prog: str = "titans plan") -> int:
-    """Run the command and return its exit code.
-
-    Args:
-        argv: the arguments after the command's name.
-        prog: the program name to show in the help.
-
-    Raises:
-        UserError: the input is wrong; the message says what to do.
-
-    Example:
-        >>> main(["--help"])  # doctest: +ELLIPSIS
-        usage: titans plan ...
-        0
-    """
-    before, name = prog.rsplit(" ", 1)
-    return run_command({name: COMMAND}, "", [name, *argv], before)
 
 
 def plan(options: PlanOptions) -> None:
