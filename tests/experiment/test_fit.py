@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from titans_seq.experiment.lightning_tools import last_checkpoint
 from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.recorder import Score
 from titans_seq.experiment.run_folder import CHECKPOINTS
-from titans_seq.experiment.settings import Hardware, OptimiserConfig
+from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
-CPU = Hardware("cpu")
+CPU = Runtime(Hardware("cpu"))
 LOSS = Score("validation_loss")
 EPOCHS = FitPlan(epochs=4, keep_best=(LOSS,), seed=3)
 STEPS = FitPlan(steps=8, accumulate=2, validate_every=4, checkpoint_every=2, log_every=2, keep=2, seed=3)
@@ -79,10 +80,13 @@ class Sums(FitModule):
 
 
 def fitted(plan: FitPlan, folder: Path | None, batches: int = 3, validation: bool = True, **options: Any) -> Fitted:
-    how = {name: options.pop(name) for name in ("resume", "progress", "logger") if name in options}
+    resume = options.pop("resume", False)
+    runtime = replace(CPU, **{name: options.pop(name) for name in ("progress", "logger") if name in options})
     length = batches if plan.epochs else (plan.steps or 0) * plan.accumulate
     held_out = (lambda *_: Loader(1)) if validation else None
-    return fit(Sums(**options), plan, lambda *_: Loader(length), held_out, folder=folder, hardware=CPU, **how)
+    return fit(
+        Sums(**options), plan, lambda *_: Loader(length), held_out, folder=folder, resume=resume, runtime=runtime
+    )
 
 
 def same(first: Fitted, second: Fitted) -> bool:
@@ -146,7 +150,7 @@ def test_a_validation_that_is_not_finite_ends_the_training() -> None:
     module = Sums()
     module.validations = [math.nan]
     with pytest.raises(UserError, match="the validation loss became nan after step 3"):
-        fit(module, EPOCHS, lambda *_: Loader(3), lambda *_: Loader(1), hardware=CPU)
+        fit(module, EPOCHS, lambda *_: Loader(3), lambda *_: Loader(1), runtime=CPU)
 
 
 def test_lines_name_epochs_and_steps(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,16 +25,17 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.lightning_tools import last_checkpoint
 from titans_seq.experiment.run_folder import CHECKPOINTS
-from titans_seq.experiment.settings import Hardware
+from titans_seq.experiment.settings import Hardware, Runtime
 from titans_seq.layers import AttentionConfig
 from titans_seq.models import CausalLM, map_state
 from titans_seq.training.carry import common_length
 
-CPU = Hardware("cpu")
+CPU = Runtime(Hardware("cpu"))
 
 
-def pretrained(config, train, validation, folder, **options) -> CausalLM:
-    trained, _ = pretrain_model(new_model(MODEL, config), config, train, validation, folder, hardware=CPU, **options)
+def pretrained(config, train, validation, folder, *, progress="none", **options) -> CausalLM:
+    runtime = replace(CPU, progress=progress)
+    trained, _ = pretrain_model(new_model(MODEL, config), config, train, validation, folder, runtime=runtime, **options)
     assert trained is not None
     return trained
 
@@ -217,7 +218,7 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(
     assert sorted(path.name for path in (tmp_path / "cut" / CHECKPOINTS).iterdir())[-1] == "step-00000004.ckpt"
     torch.manual_seed(99)
     model = new_model(MODEL, replace(config, seed=99))  # whose weights must not matter
-    resumed, _ = pretrain_model(model, config, train, validation, tmp_path / "cut", hardware=CPU, resume=True)
+    resumed, _ = pretrain_model(model, config, train, validation, tmp_path / "cut", runtime=CPU, resume=True)
     assert resumed is not None
     assert same(resumed, expected)
     logs = [
@@ -233,12 +234,12 @@ torch.set_num_threads(1)
 from pathlib import Path
 from tests.language.training.conftest import MODEL, documents
 from titans_seq.config import from_yaml
-from titans_seq.experiment.settings import Hardware
+from titans_seq.experiment.settings import Hardware, Runtime
 from language.training.config import PretrainConfig
 from language.training.pretraining import new_model, pretrain_model
 config = from_yaml(sys.argv[2], PretrainConfig)
 train, folder = documents(60, seed=0), Path(sys.argv[1])
-pretrain_model(new_model(MODEL, config), config, train, None, folder, hardware=Hardware("cpu"))
+pretrain_model(new_model(MODEL, config), config, train, None, folder, runtime=Runtime(Hardware("cpu")))
 """
 
 
@@ -284,7 +285,7 @@ def test_too_many_steps_that_are_not_finite_end_the_training(tmp_path, train, co
         model.embedding.weight.fill_(math.inf)
     config = replace(config, steps=50)
     with pytest.raises(UserError, match=f"{MOST_SKIPPED} steps in a row up to step {MOST_SKIPPED} .* learning rate"):
-        pretrain_model(model, config, train, None, tmp_path, hardware=CPU)
+        pretrain_model(model, config, train, None, tmp_path, runtime=CPU)
 
 
 def test_how_many_batches_make_a_step(config):
@@ -296,7 +297,7 @@ def test_a_checkpoint_of_another_model_or_other_data_is_refused(tmp_path, train,
     pretrained(replace(config, steps=2), train, None, tmp_path)
     other = new_model(replace(MODEL, depth=3), config)
     with pytest.raises(UserError, match="is of another model"):
-        pretrain_model(other, config, train, None, tmp_path, hardware=CPU, resume=True)
+        pretrain_model(other, config, train, None, tmp_path, runtime=CPU, resume=True)
     with pytest.raises(UserError, match="other token shards"):
         pretrained(config, validation, None, tmp_path, resume=True)
 
