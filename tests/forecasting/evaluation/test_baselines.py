@@ -140,6 +140,7 @@ def test_reproduces_the_published_scores(shared_data, name, baseline, horizon, p
     assert (round(score["mse"], 3), round(score["mae"], 3)) == published
 
 
+@pytest.mark.slow
 def test_dropping_the_last_batch_flatters_on_real_data(shared_data):
     values = load_benchmark("ETTh1", shared_data / "forecasting").values
     split = long_horizon_split("ETTh1", values, 96, 720)

@@ -100,8 +100,7 @@ def test_stops_early_and_keeps_what_came_before():
     assert score(net) == pytest.approx(result.best["validation_mse"], rel=1e-5)
 
 
-@pytest.mark.parametrize("averaging", [0.0, 0.9])
-@pytest.mark.parametrize("stop_after", [1, 3])
+@pytest.mark.parametrize(("averaging", "stop_after"), [(0.0, 1), (0.9, 3)])
 def test_a_resumed_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, averaging, stop_after):
     config = OptimiserConfig(lr=1e-2, epochs=4, averaging=averaging, warmup=0.2)
     whole = network()

@@ -98,7 +98,7 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, strands, mo
     with torch.no_grad():
         for parameter in resumed.parameters():
             parameter.zero_()  # these weights must not matter
-    options = {"folder": folder, "resume": True, "progress": "lines", "hardware": CPU}
+    options = {"folder": folder, "resume": True, "runtime": replace(CPU, progress="lines")}
     result = fit(resumed, DATA.train, DATA.validation, config, **options)
     assert result == expected
     assert same(resumed, whole)

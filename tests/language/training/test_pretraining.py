@@ -3,8 +3,6 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -17,10 +15,10 @@ from language.training.config import PretrainConfig
 from language.training.data import training_stream
 from language.training.module import MOST_SKIPPED, CarryingLM, LanguageModule, summed_loss
 from language.training.pretraining import new_model, pretrain_model
+from tests.forked import ended, forked
 from tests.language.training.conftest import MODEL, VOCABULARY
 from tests.tolerances import assert_close
 from titans_seq.blocks import AttentionBlockConfig
-from titans_seq.config import to_yaml
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.lightning_tools import last_checkpoint
@@ -228,31 +226,14 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(
     assert logs[0] == logs[1]
 
 
-KILLED = """
-import sys, torch
-torch.set_num_threads(1)
-from pathlib import Path
-from tests.language.training.conftest import MODEL, documents
-from titans_seq.config import from_yaml
-from titans_seq.experiment.settings import Hardware, Runtime
-from language.training.config import PretrainConfig
-from language.training.pretraining import new_model, pretrain_model
-config = from_yaml(sys.argv[2], PretrainConfig)
-train, folder = documents(60, seed=0), Path(sys.argv[1])
-pretrain_model(new_model(MODEL, config), config, train, None, folder, runtime=Runtime(Hardware("cpu")))
-"""
-
-
-def test_a_killed_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, train, config, repository):
+def test_a_killed_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, train, config):
     config = changed(config, records={"checkpoint_every": 1, "keep": 1}, steps=12)
-    process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "cut", to_yaml(config)], cwd=repository)
+    process = forked(lambda: pretrained(config, train, None, tmp_path / "cut") and None)
     until = time.monotonic() + 120
-    while (
-        last_checkpoint(tmp_path / "cut" / CHECKPOINTS) is None and process.poll() is None and time.monotonic() < until
-    ):
+    while last_checkpoint(tmp_path / "cut" / CHECKPOINTS) is None and time.monotonic() < until:
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    os.kill(process, signal.SIGKILL)
+    assert ended(process) == -signal.SIGKILL
     (left,) = (tmp_path / "cut" / CHECKPOINTS).glob("step-*")
     stopped_at = int(left.stem.removeprefix("step-"))
     assert 1 <= stopped_at < 12
