@@ -87,8 +87,8 @@ COMPILED = ABLATIONS | {
 }
 
 
-# One of each path by default (the plain rule is compiled below, and with gradients in tests/layers). A new memory and one
-# within a chunk take the same but for their first chunk.
+# One of each path by default; the plain rule is compiled below, and with gradients in tests/layers. A new memory and
+# one within a chunk take the same path but for their first chunk.
 QUICK = [("gated_deltanet", None), ("channels", 3), ("yaad", 3), ("atlas", 3)]
 STARTS = [
     pytest.param(rule, position, marks=[] if (rule, position) in QUICK else pytest.mark.slow)

@@ -185,8 +185,8 @@ def test_the_product_with_every_option(architecture: str, algorithm: str) -> Non
 def test_every_option_at_least_once(architecture: str) -> None:
     """A thin sample of the product with every option, which runs whole with the slow tests.
 
-    Each architecture meets each algorithm, and each algorithm begins with another combination, so that the architecture meets every bias, and every retention with
-    either read.
+    Each architecture meets each algorithm. Each algorithm begins with another combination, so that the architecture
+    meets every bias, and every retention with either read.
     """
     biases, retentions = BIASES + MORE_BIASES, RETENTIONS + MORE_RETENTIONS
     combinations, met = list(itertools.product(range(len(biases)), range(len(retentions)), READS)), set()
