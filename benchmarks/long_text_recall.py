@@ -5,7 +5,7 @@
     python -m benchmarks.long_text_recall --table                  # the tables of the rows that are there
 
     # a small setting, two to five minutes a run on a core of its own
-    python -m benchmarks.long_text_recall --corpora code --models window mag-no-memory mag mag+ahead \\
+    python -m benchmarks.long_text_recall --corpora code --models window mag mag-recall mag-recall-no-memory \\
         --parameters 400000 --dim 64 --depth 2 --heads 2 --head-dim 64 --window 32 --chunk 4 --max-step 2 \\
         --vocabulary 1024 --corpus-bytes 3000000 --stream 4096 --tokens 1000000 --batch-tokens 1024 --length 256 \\
         --lr 3e-3 --test-tokens 60000 --work runs/small_recall
@@ -13,11 +13,11 @@
 Models of the same size read the same number of tokens of WikiText's articles, books or Python code, state carried
 through long streams, and are scored on other streams, every token, from the start of each with state carried. A model
 is VARIANT, VARIANT:RULE, or either with `-no-memory` behind: the same model, parameter by parameter, whose memory never
-learns. With `+ahead` behind VARIANT each value is stored under the key of the token before it, and nothing is convolved
-(`NeuralMemoryConfig.values_ahead`). `hybrid` is blocks of memory alone and as the last one of each four (of all, if
-there are fewer) one of window attention. The `transformer`, with attention to everything, is the ceiling; it is trained
-on segments as long as a stream. A trained model with a memory is scored once more with its memory shut: nothing is
-written or forgotten.
+learns. VARIANT may end in `-recall`, which makes it a model of `titans_seq.models.presets.with_recall`. `hybrid` is
+blocks of memory alone and as the last one of each four (of all, if there are fewer) one of window attention. The
+`transformer`, with attention to everything, is the ceiling; it is trained on segments as long as a stream. A trained
+model with a memory is scored once more with its memory shut: nothing is written or forgotten. Rows of `mag+ahead` are
+of an earlier `-recall`, at the commits that they name: heads of 64, forgetting 0.2% a token at first, no convolution.
 """
 
 import functools
@@ -45,7 +45,7 @@ from language.inference.opening import TrainedModel
 from language.inference.text import TextTokens
 from language.training.config import BatchConfig, PretrainConfig, RecordConfig
 from language.training.pretraining import new_model, pretrain_model
-from language.trials.models import NO_MEMORY, without_memory
+from language.trials.models import NO_MEMORY, RECALL, without_memory
 from language.trials.settings import RECALL_GATES
 from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.config import to_dict
@@ -56,6 +56,7 @@ from titans_seq.jsonl import read_rows
 from titans_seq.layers import AttentionConfig, NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import PRESETS, LinearMemory, preset
 from titans_seq.models import CausalLMConfig, count_parameters, sized
+from titans_seq.models.presets import with_recall
 from titans_seq.training.writes import shut_memories
 
 HERE = Path(__file__).resolve().parent
@@ -63,7 +64,6 @@ RESULTS = HERE / "results" / "long_text_recall.jsonl"
 DATA = HERE.parents[1] / "shared" / "data" / "text"
 WORK = HERE.parent / "runs" / "long_text_recall"
 
-AHEAD = "+ahead"
 RULE = "titans_linear"
 RULES = (RULE, "titans", "gated_deltanet", "deltanet")
 DECAY_BIAS = -2.99
@@ -74,8 +74,9 @@ MODELS = (
     "transformer",
     *VARIANTS,
     *(f"{name}{NO_MEMORY}" for name in VARIANTS),
-    *(f"{name}{AHEAD}" for name in ("mag", "mal", "lmm", "hybrid")),
-    *(f"{name}:{rule}" for name in ("lmm", "mag") for rule in RULES[1:]),
+    *(f"{name}{RECALL}" for name in VARIANTS),
+    *(f"{name}{RECALL}{NO_MEMORY}" for name in VARIANTS),
+    *(f"{name}:{rule}" for name in ("lmm", "mag", f"lmm{RECALL}", f"mag{RECALL}") for rule in RULES[1:]),
 )
 
 
@@ -157,8 +158,8 @@ def model_config(name: str, vocabulary: int, shape: Shape = Shape()) -> CausalLM
         UserError: if there is none of that name, or it cannot have so few parameters.
     """
     variant, _, rule = name.removesuffix(NO_MEMORY).partition(":")
-    ahead, variant = variant.endswith(AHEAD), variant.removesuffix(AHEAD)
-    choose(variant, VARIANTS if ahead or rule else ("window", "transformer", *VARIANTS), "model")
+    recall, variant = variant.endswith(RECALL), variant.removesuffix(RECALL)
+    choose(variant, VARIANTS if recall or rule else ("window", "transformer", *VARIANTS), "model")
     choose(rule or RULE, PRESETS, "rule")
     rule_ = preset(rule or RULE)
     memory = NeuralMemoryConfig(
@@ -170,8 +171,6 @@ def model_config(name: str, vocabulary: int, shape: Shape = Shape()) -> CausalLM
         # What a carried memory was trained to know is forgotten with all else, but for a learned matrix beside it.
         slow_weights=isinstance(rule_.architecture, LinearMemory),
     )
-    if ahead:
-        memory = replace(memory, values_ahead=True, convolution=0)
     near = AttentionConfig(shape.heads, shape.window)
     blocks: dict[str, tuple[BlockConfig, ...]] = {
         "window": (AttentionBlockConfig(near),),
@@ -182,11 +181,13 @@ def model_config(name: str, vocabulary: int, shape: Shape = Shape()) -> CausalLM
         "lmm": (LMMConfig(memory),),
         "hybrid": (LMMConfig(memory),) * (min(4, shape.depth) - 1) + (AttentionBlockConfig(near),),
     }
-    chosen = blocks[variant]
+    model = CausalLMConfig(vocabulary, shape.dim, blocks[variant], shape.depth)
+    if recall:
+        model = with_recall(model, rule_)
     if name.endswith(NO_MEMORY):
-        chosen = tuple(map(without_memory, chosen))
+        model = replace(model, blocks=tuple(map(without_memory, model.blocks)))
     try:
-        return sized(CausalLMConfig(vocabulary, shape.dim, chosen, shape.depth), shape.parameters)
+        return sized(model, shape.parameters)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
 

@@ -20,7 +20,11 @@ from titans_seq.models import Backbone
 DIM = 8
 MEMORY = NeuralMemoryConfig(heads=2, chunk_size=4, rule=MemoryRule(LinearMemory()), persistent_tokens=3)
 ATLAS = NeuralMemoryConfig(
-    heads=2, chunk_size=4, rule=replace(preset("atlas"), architecture=LinearMemory()), values_ahead=True
+    heads=2,
+    chunk_size=4,
+    rule=replace(preset("atlas"), architecture=LinearMemory()),
+    values_ahead=True,
+    slow_weights=True,
 )
 WINDOW = AttentionConfig(heads=2, window=5, persistent_tokens=2)
 MAC = MACConfig(MEMORY, heads=2, segment=6, persistent_tokens=2)

@@ -19,6 +19,7 @@ from titans_seq.memory import (
     NoRetention,
 )
 from titans_seq.ops import memory_scan
+from titans_seq.ops.reference import memory_scan_reference
 
 CONFIG = NeuralMemoryConfig(heads=2, chunk_size=4)
 
@@ -80,14 +81,15 @@ def test_beside_slow_weights_a_matrix_decays_towards_them() -> None:
     assert not layer.initial[0].any()
     x = torch.randn(1, 6, 8, dtype=torch.float64)
     y, state = layer(x)
-    q, k, left, values, _ = layer._memory_inputs(x, None)
-    assert values["decay"] is not None
-    v = left + torch.einsum("bthi,hoi->btho", k, layer.slow)
+    told = layer.scan(x)
+    q, k, lr, decay = told.q, told.k, told.lr, told.decay
+    assert decay is not None
+    v = told.v + torch.einsum("bthi,hoi->btho", k, layer.slow)
     weights, reads = layer.slow, []
     for t in range(6):
         error = torch.einsum("hoi,hi->ho", weights, k[0, t]) - v[0, t]
-        kept = 1 - values["decay"][0, t, :, None, None]
-        step = values["lr"][0, t, :, None, None] * error[:, :, None] * k[0, t, :, None, :]
+        kept = 1 - decay[0, t, :, None, None]
+        step = lr[0, t, :, None, None] * error[:, :, None] * k[0, t, :, None, :]
         weights = layer.slow + kept * (weights - layer.slow) - step
         reads.append(torch.einsum("hoi,hi->ho", weights, q[0, t]))
     read = layer.norm(torch.stack(reads)[None]).flatten(-2) * F.silu(layer.output_gate(x))
@@ -102,15 +104,13 @@ def test_slow_weights_answer_where_the_memory_is_empty() -> None:
     layer, x = NeuralMemory(never, 8), torch.randn(2, 9, 8)
     y, _ = layer(x)
     assert y.abs().max() > 0.01
-    q, *_ = layer._memory_inputs(x, None)
     assert layer.slow is not None
-    read = layer.norm(torch.einsum("bthi,hoi->btho", q, layer.slow)).flatten(-2)
+    read = layer.norm(torch.einsum("bthi,hoi->btho", layer.scan(x).q, layer.slow)).flatten(-2)
     assert_close(y, layer.output(read * F.silu(layer.output_gate(x))), 1e-6)
     # What is retrieved without writing answers alike.
     plain = NeuralMemory(replace(never, convolution=0), 8)
-    q, *_ = plain._memory_inputs(x, None)
     assert plain.slow is not None
-    read = plain.norm(torch.einsum("bthi,hoi->btho", q, plain.slow)).flatten(-2)
+    read = plain.norm(torch.einsum("bthi,hoi->btho", plain.scan(x).q, plain.slow)).flatten(-2)
     empty = [torch.zeros(2, 2, 4, 4)]
     assert_close(plain.retrieve(x, empty), plain.output(read), 1e-6)
 
@@ -305,11 +305,10 @@ def test_values_ahead_are_stored_under_the_key_before() -> None:
     plain = NeuralMemory(replace(CONFIG, convolution=0), 8).double()
     plain.load_state_dict(dict(ahead.state_dict()))
     x = torch.randn(2, 7, 8, dtype=torch.float64)
-    q, k, v, gates, _ = plain._memory_inputs(x, None)
+    told = plain.scan(x)
+    k = told.k
     before = torch.cat([torch.zeros_like(k[:, :1]), k[:, :-1]], 1)
-    read, _ = memory_scan(
-        q, before, v, **gates, state=plain.initial_state(), rule=CONFIG.rule, chunk_size=CONFIG.chunk_size
-    )
+    read, _ = memory_scan_reference(replace(told, k=before))
     y, state = ahead(x)
     assert_close(y, plain.output(plain.norm(read).flatten(-2) * F.silu(plain.output_gate(x))))
     assert torch.equal(state.key, k[:, -1:])
@@ -320,13 +319,35 @@ def test_values_ahead_are_stored_under_the_key_before() -> None:
 @pytest.mark.parametrize("convolution", [0, 4])
 def test_with_values_ahead_a_token_finds_what_followed_its_like_from_the_first_step(convolution: int) -> None:
     torch.manual_seed(0)
-    layer = NeuralMemory(replace(CONFIG, values_ahead=True, convolution=convolution), 8).double()
+    layer = NeuralMemory(replace(CONFIG, values_ahead=True, convolution=convolution, slow_weights=True), 8).double()
     tokens = torch.randn(1, 8, 8, dtype=torch.float64)
-    q, k, *_ = layer._memory_inputs(torch.cat([tokens, tokens], 1), None)
-    # Token t was stored as the key of step t + 1, where its successor is the value.
-    like = torch.einsum("thd,shd->hts", q[0, 11:15], k[0, 1:9])
-    assert torch.equal(like.argmax(-1), torch.tensor([3, 4, 5, 6]).expand(len(like), -1))
+    told = layer.scan(torch.cat([tokens, tokens], 1))
+    # Token t was stored as the key of step t + 1, where its successor is the value. What stood before it is no matter.
+    like = torch.einsum("thd,shd->hts", told.q[0, 8:15], told.k[0, 1:9])
+    assert torch.equal(like.argmax(-1), torch.arange(7).expand(len(like), -1))
     assert_close(like.amax(-1), torch.ones_like(like.amax(-1)), 1e-6)
+
+
+def test_with_values_ahead_the_convolution_serves_the_gates_and_the_slow_weights() -> None:
+    torch.manual_seed(0)
+    gates = GateConfig(form="hard", source="convolved")
+    config = replace(CONFIG, values_ahead=True, slow_weights=True, gates=gates)
+    layer, x = NeuralMemory(config, 8).double(), torch.randn(2, 7, 8, dtype=torch.float64)
+    plain = NeuralMemory(replace(config, convolution=0), 8).double()
+    plain.load_state_dict({name: part for name, part in layer.state_dict().items() if "convolution" not in name})
+    near, _ = layer.convolution(layer.project(x))
+    told, alone = layer.scan(x), plain.scan(x)
+    for name in ("q", "k", "v"):
+        assert_close(getattr(told, name), getattr(alone, name))
+    assert_close(told.lr, layer.gates(F.silu(near))["lr"])
+    q = F.normalize(F.silu(near[..., :8]).unflatten(-1, (CONFIG.heads, -1)), dim=-1)
+    read = memory_scan_reference(told)[0] + torch.einsum("bthi,hoi->btho", q, layer.slow)
+    assert_close(layer(x)[0], layer.output(layer.norm(read).flatten(-2) * F.silu(layer.output_gate(x))))
+
+
+def test_a_convolution_that_would_serve_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="pass convolution=0, slow_weights=True"):
+        replace(CONFIG, values_ahead=True)
 
 
 def test_a_memory_with_zero_output_changes_nothing_at_first_and_learns() -> None:

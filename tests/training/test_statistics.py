@@ -18,9 +18,9 @@ def test_surprise_is_the_inner_loss_at_the_chunk_s_first_weights():
     surprise = layer.inspect(x)["surprise"]
     # Three persistent tokens open the first chunk, so that tokens 1 to 4 are a chunk of their own.
     _, state = layer(x[:, :1])
-    _, k, v, _, _ = layer._memory_inputs(x[:, 1:5], None)
-    read = read_memory(config.rule.architecture, config.rule.current_weights(state.memory), k.transpose(1, 2))
-    expected = 0.5 * (read.transpose(1, 2) - v).square().sum(-1)
+    told = layer.scan(x[:, 1:5], state)
+    read = read_memory(config.rule.architecture, config.rule.current_weights(state.memory), told.k.transpose(1, 2))
+    expected = 0.5 * (read.transpose(1, 2) - told.v).square().sum(-1)
     torch.testing.assert_close(surprise[:, 1:5], expected)
     torch.testing.assert_close(layer.inspect(x[:, 1:], state)["surprise"], surprise[:, 1:])
 

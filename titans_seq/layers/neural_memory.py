@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,6 +33,25 @@ from titans_seq.ops.inputs import Scan
 
 # A longer sequence runs in pieces of so many tokens, which gives the same numbers with temporaries of bounded size.
 TOKENS_PER_PIECE = 16384
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What the memory is asked at each token.
+
+    Attributes:
+        q: queries, `[B, T, H, D]`.
+        k: keys, likewise.
+        v: values, likewise.
+        gates: of the memory.
+        slow: what the slow weights are asked, like q.
+    """
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    gates: GateValues
+    slow: Tensor
 
 
 class NeuralMemory(Configured):
@@ -96,9 +115,7 @@ class NeuralMemory(Configured):
     def _begin_alike(self) -> None:
         """Let queries begin as keys, so that a token finds what was stored under its like from the first step on."""
         inner = self.config.heads * self.head_dim
-        for part in (self.project, self.convolution):
-            if part is not None:
-                part.weight[inner : 2 * inner] = part.weight[:inner]
+        self.project.weight[inner : 2 * inner] = self.project.weight[:inner]
 
     def forward(
         self,
@@ -175,9 +192,10 @@ class NeuralMemory(Configured):
         first = list(map(len, before))
         pairs = zip(first, itertools.pairwise(borders), strict=True)
         ends = list(itertools.accumulate(b - a + more for more, (a, b) in pairs))
-        qkv, recent = self._convolved(self.project(begun), [0, *ends], states, wanted)
-        q, k, v, gates = self._mixed_inputs(begun, qkv)
-        key = None
+        projected = self.project(begun)
+        convolved, recent = self._convolved(projected, [0, *ends], states, wanted)
+        inputs = self._inputs(begun, projected, convolved)
+        k, key = inputs.k, None
         if self.config.values_ahead:
             key = k[0, [ends[i] - 1 for i in wanted]].unsqueeze(1)
             waiting = k.new_zeros(documents, *k.shape[2:])
@@ -189,10 +207,10 @@ class NeuralMemory(Configured):
         stored = [(None if state is None else state.memory, members) for state, members in states]
         carried = any(memory is not None for memory, _ in stored)
         read, memory = memory_scan(
-            q,
+            inputs.q,
             k,
-            self._unknown(k, v),
-            **gates,
+            self._unknown(k, inputs.v),
+            **inputs.gates,
             state=joined_rows(stored, self.initial_state().spread) if carried else self.initial_state(),
             rule=self.config.rule,
             chunk_size=self.config.chunk_size,
@@ -200,7 +218,7 @@ class NeuralMemory(Configured):
             cu_seqlens=torch.tensor([0, *ends]),
             return_state=list(wanted),
         )
-        y = self._answer(*(without_first(part, borders, first) for part in (begun, q, read)))
+        y = self._answer(*(without_first(part, borders, first) for part in (begun, inputs.slow, read)))
         if memory is None:
             return y, []
         places: dict[int, list[int]] = {}
@@ -261,9 +279,10 @@ class NeuralMemory(Configured):
             A call of the memory over T tokens, behind the persistent ones where a sequence starts. Values are those
             that the slow weights do not know.
         """
-        q, k, v, gates, _ = self._memory_inputs(self._begun(x, state), state)
+        inputs, _ = self._memory_inputs(self._begun(x, state), state)
         before = self.initial_state() if state is None else state.memory
-        return Scan(q, k, v, **gates, state=before, rule=self.config.rule, chunk_size=self.config.chunk_size)
+        options = {"state": before, "rule": self.config.rule, "chunk_size": self.config.chunk_size}
+        return Scan(inputs.q, inputs.k, inputs.v, **inputs.gates, **options)
 
     def inspect(self, x: Tensor, state: NeuralMemoryState | None = None) -> dict[str, Tensor]:
         """Return what happens at each token of a piece: its gates, and how much it surprises.
@@ -306,12 +325,12 @@ class NeuralMemory(Configured):
         self, x: Tensor, state: NeuralMemoryState | None, return_state: bool
     ) -> tuple[Tensor, NeuralMemoryState | None]:
         length, x = x.shape[1], self._begun(x, state)
-        q, k, v, gates, (recent, key) = self._memory_inputs(x, state)
+        inputs, (recent, key) = self._memory_inputs(x, state)
         y, memory = memory_scan(
-            q,
-            k,
-            v,
-            **gates,
+            inputs.q,
+            inputs.k,
+            inputs.v,
+            **inputs.gates,
             state=self.initial_state() if state is None else state.memory,
             rule=self.config.rule,
             chunk_size=self.config.chunk_size,
@@ -319,39 +338,48 @@ class NeuralMemory(Configured):
             return_state=return_state,
         )
         # The persistent tokens were there to be written; what they read is no output.
-        y = self._answer(x[:, -length:], q[:, -length:], y[:, -length:])
+        y = self._answer(x[:, -length:], inputs.slow[:, -length:], y[:, -length:])
         return y, None if memory is None else NeuralMemoryState(memory, recent, key)
 
     def _memory_inputs(
         self, x: Tensor, state: NeuralMemoryState | None
-    ) -> tuple[Tensor, Tensor, Tensor, GateValues, tuple[Tensor | None, Tensor | None]]:
-        """Queries, keys that values are stored under, values, gates; and the inputs and key to pass on."""
-        qkv, recent = self.project(x), None
+    ) -> tuple[_Inputs, tuple[Tensor | None, Tensor | None]]:
+        """Keys that values are stored under, values that the slow weights do not know; and what to pass on."""
+        projected = convolved = self.project(x)
+        recent = key = None
         if self.convolution is not None:
-            qkv, recent = self.convolution(qkv, None if state is None else state.recent)
-        q, k, v, gates = self._mixed_inputs(x, qkv)
-        key = None
+            convolved, recent = self.convolution(projected, None if state is None else state.recent)
+        inputs = self._inputs(x, projected, convolved)
+        k = inputs.k
         if self.config.values_ahead:
             # Nothing waits for the first token's value: a key of zero writes nothing.
             before = k.new_zeros(k[:, :1].shape) if state is None or state.key is None else state.key
             # A copy, because a view would keep the whole piece in memory for as long as the state lives.
             k, key = torch.cat([before, k[:, :-1]], 1), k[:, -1:].clone()
-        return q, k, self._unknown(k, v), gates, (recent, key)
+        return replace(inputs, k=k, v=self._unknown(k, inputs.v)), (recent, key)
 
-    def _mixed_inputs(self, x: Tensor, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor, GateValues]:
-        """Queries, keys, values and gates of what the convolution returned."""
-        qkv = F.silu(qkv)
-        gates = self.gates(x if self.config.gates.source == "input" else qkv)
-        return *unit_queries_and_keys(qkv.unflatten(-1, (3, self.config.heads, self.head_dim))), gates
+    def _inputs(self, x: Tensor, projected: Tensor, convolved: Tensor) -> _Inputs:
+        """What tokens x are to ask of the memory, with keys under the tokens that they belong to."""
+        near = F.silu(convolved)
+        gates = self.gates(x if self.config.gates.source == "input" else near)
+        q, k, v = slow = self._split(near)
+        if self.config.values_ahead and self.convolution is not None:
+            # A token must find its like whatever stands around it.
+            q, k, v = self._split(F.silu(projected))
+        return _Inputs(q, k, v, gates, slow[0])
+
+    def _split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values a head."""
+        return unit_queries_and_keys(qkv.unflatten(-1, (3, self.config.heads, self.head_dim)))
 
     def _unknown(self, k: Tensor, v: Tensor) -> Tensor:
         """What the slow weights do not know of the values."""
         return v if self.slow is None else v - self._slow(k)
 
-    def _answer(self, x: Tensor, q: Tensor, read: Tensor) -> Tensor:
-        """Outputs of what was read at tokens x, all `[B, T, ...]`."""
+    def _answer(self, x: Tensor, slow: Tensor, read: Tensor) -> Tensor:
+        """Outputs of what was read at tokens x, all `[B, T, ...]`; the slow weights are asked here."""
         if self.slow is not None:
-            read = read + self._slow(q)
+            read = read + self._slow(slow)
         return self.output(self.norm(read).flatten(-2) * F.silu(self.output_gate(x)))
 
     def _slow(self, keys: Tensor) -> Tensor:

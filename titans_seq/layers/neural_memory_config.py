@@ -21,7 +21,8 @@ class NeuralMemoryConfig:
         chunk_size: tokens whose gradients share their weights; part of the model (`memory_scan`).
         rule: the memory's four choices.
         gates: ranges and starts of the gates.
-        convolution: width of the causal convolution on q, k and v; 0 leaves it out.
+        convolution: width of the causal convolution on q, k and v; 0 leaves it out. With `values_ahead` it serves the
+            gates and what the slow weights are asked alone.
         persistent_tokens: learned tokens written before a sequence's first (Titans eq. 19).
         slow_weights: whether a learned matrix S a head stands beside the memory: read with it, and the memory stores
             what S does not know, `v - S k`. Not from the paper, whose decay forgets the learned initial weights with
@@ -29,8 +30,9 @@ class NeuralMemoryConfig:
             that begins empty beside S is a matrix that decays towards its initial weights rather than to nothing.
         values_ahead: whether each value is stored under the key of the token before it, so that a token's query finds
             what came next after tokens like it. The write waits for that next token: nothing looks ahead. Queries and
-            keys then begin alike, without which a small model learned none of it. Not from the paper;
-            `benchmarks.long_text_recall` has what it is worth.
+            keys then begin alike, without which a small model learned none of it. They are not convolved, so that a
+            token finds its like whatever stands around it. Not from the paper; `benchmarks.long_text_recall` has what
+            it is worth.
         zero_output: whether the last projection starts at zero, so that a memory added to a trained model changes
             nothing at first. Not where a norm reads the memory alone (MAG's and MAC's fusion), which zeros stop: there
             `fusion="sum"` does it.
@@ -58,3 +60,9 @@ class NeuralMemoryConfig:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.head_dim is not None and self.head_dim < 1:
             raise ValueError(f"head_dim must be at least 1, or None for the width over the heads, got {self.head_dim}")
+        served = self.slow_weights or self.gates.source == "convolved" or not self.values_ahead
+        if self.convolution and not served:
+            raise ValueError(
+                "with values_ahead the convolution serves slow weights and gates of convolved source, and there are "
+                f"none: pass convolution=0, slow_weights=True or gates with source 'convolved'; got {self.convolution}"
+            )

@@ -68,8 +68,9 @@ VARIANTS: dict[str, Callable[[Size], BlockConfig]] = {
 
 
 _RECALL = "recall"
-_RECALL_WIDTH = 64
+_RECALL_WIDTH = 128
 """Width of a head's keys, which bounds how much a matrix can tell apart."""
+_MATRIX = MemoryRule(LinearMemory())
 _WITH_MEMORY = (MACConfig, MAGConfig, MALConfig, LMMConfig)
 
 
@@ -144,13 +145,18 @@ def with_hard_gates(config: CausalLMConfig) -> CausalLMConfig:
     return replace(config, blocks=blocks)
 
 
-def with_recall(config: CausalLMConfig) -> CausalLMConfig:
+def with_recall(config: CausalLMConfig, rule: MemoryRule = _MATRIX) -> CausalLMConfig:
     """Return a model whose memories look up what followed tokens like the present one, anywhere in what was read.
 
-    Not from the paper. A matrix memory stores each value under the key of the token before it, in few wide heads. Its
-    steps are large, so that one writing is enough, in chunks so short that they stay stable. It forgets 0.2% a token at
-    first, and its gates can shut. `benchmarks.long_text_recall` has what this is worth. The fused kernels do not run
-    it: their chunks have 16 tokens at least.
+    Not from the paper. The memory stores each value under the key of the token before it, in few wide heads. Its steps
+    are large, so that one writing is enough, in chunks so short that they stay stable. It forgets next to nothing at
+    first, and its gates can shut. Beside it the slow weights read through a short convolution.
+    `benchmarks.long_text_recall` has what this is worth. The fused kernels do not run it: their chunks have 16 tokens
+    at least.
+
+    Args:
+        config: a model.
+        rule: of the memories.
 
     Raises:
         ValueError: if the model has no memory.
@@ -158,15 +164,15 @@ def with_recall(config: CausalLMConfig) -> CausalLMConfig:
     Example:
         >>> memory = with_recall(language_model("tiny-mag")).blocks[0].memory
         >>> memory.values_ahead, memory.heads, memory.head_dim, memory.chunk_size
-        (True, 2, 64, 4)
+        (True, 1, 128, 4)
     """
-    blocks = tuple(_recalling(block, config.dim) for block in config.blocks)
+    blocks = tuple(_recalling(block, config.dim, rule) for block in config.blocks)
     if blocks == config.blocks:
         raise ValueError("the model has no memory that could recall: take a variant of mac, mag, mal or lmm")
     return replace(config, blocks=blocks)
 
 
-def _recalling(block: BlockConfig, dim: int) -> BlockConfig:
+def _recalling(block: BlockConfig, dim: int, rule: MemoryRule) -> BlockConfig:
     if not isinstance(block, _WITH_MEMORY):
         return block
     memory = replace(
@@ -174,10 +180,10 @@ def _recalling(block: BlockConfig, dim: int) -> BlockConfig:
         heads=max(1, dim // _RECALL_WIDTH),
         head_dim=_RECALL_WIDTH,
         chunk_size=4,
-        rule=MemoryRule(LinearMemory()),
+        rule=rule,
         # The largest step that a chunk of equal keys can take; one token is written with up to half of its value.
-        gates=GateConfig(2.0, -1.0, -3.0, -2.99, form="hard", source="convolved"),
-        convolution=0,
+        gates=GateConfig(2.0, -1.0, -3.0, -2.998, form="hard", source="convolved"),
+        convolution=4,
         slow_weights=True,
         values_ahead=True,
     )
