@@ -124,7 +124,7 @@ def fit_network(
         >>> series = ItemArrays(np.sin(np.arange(200))[:, None].astype(np.float32))
         >>> loader = WindowLoader(Windows([series], context=16, horizon=4), batch_size=32, shuffle=True)
         >>> network = build_network(NetworkConfig(width=8), Point(), channels=1, context=16, horizon=4)
-        >>> history = fit_network(network, loader, None, OptimiserConfig(lr=1e-2, epochs=2), hardware=Hardware("cpu"))
+        >>> history = fit_network(network, loader, None, OptimiserConfig(lr=1e-2, epochs=2))
         >>> history.rows[-1]["loss"] < history.rows[0]["loss"]
         True
     """

@@ -16,7 +16,7 @@ from language.training.data import training_stream
 from language.training.module import MOST_SKIPPED, CarryingLM, LanguageModule, summed_loss
 from language.training.pretraining import new_model, pretrain_model
 from tests.forked import ended, forked
-from tests.language.training.conftest import MODEL, VOCABULARY
+from tests.language.training.conftest import MODEL, VOCABULARY, documents
 from tests.tolerances import assert_close
 from titans_seq.blocks import AttentionBlockConfig
 from titans_seq.errors import UserError
@@ -113,8 +113,8 @@ def test_leaves_random_numbers_and_terminal_alone(tmp_path, train, config, capfd
     assert kept == ["step-00000004.ckpt", "step-00000006.ckpt"]
 
 
-def test_packed_documents_are_read_as_if_each_were_alone(train, config):
-    model = new_model(MODEL, config)
+def test_packed_documents_are_read_as_if_each_were_alone(config):
+    train, model = documents(24, seed=0), new_model(MODEL, config)
     network, cut = CarryingLM(model), common_length(model)
     batches = list(training_stream(changed(config, batches={"length": 32}), train, cut=cut))
     read, going, state = [], [], None  # ids and logits of all, and those that the next batch goes on with
@@ -134,7 +134,7 @@ def test_packed_documents_are_read_as_if_each_were_alone(train, config):
             (going if goes_on else read).append(text)
         state = map_state(state, torch.Tensor.detach)
     assert not going
-    assert len(read) >= 60
+    assert len(read) >= 24
     assert max(map(len, read)) >= 3
     for text in read:
         ids, logits = map(torch.cat, zip(*text, strict=True))
@@ -190,12 +190,12 @@ def test_a_document_begins_with_what_another_left(config, monkeypatch):
 
 @pytest.mark.parametrize(
     ("mode", "pack", "foreign"),
-    [("carry", True, 0.0), ("random", True, 0.0), ("carry", False, 0.0), ("random", True, 0.5)],
+    [("carry", True, 0.0), ("carry", False, 0.0), ("random", True, 0.5)],
 )
 def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(
     tmp_path, train, validation, config, mode, pack, foreign, monkeypatch
 ):
-    config = changed(config, batches={"mode": mode, "pack": pack, "foreign_starts": foreign}, steps=8)
+    config = changed(config, batches={"mode": mode, "pack": pack, "foreign_starts": foreign})
     expected = pretrained(config, train, validation, tmp_path / "whole")
 
     class PowerCut(BaseException):
@@ -205,7 +205,7 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(
 
     def broken(self, batch, batch_idx):
         # In the middle of a step's accumulation, one step after a checkpoint.
-        if self.global_step == 5 and batch_idx % 2:
+        if self.global_step == 3 and batch_idx % 2:
             raise PowerCut
         return original(self, batch, batch_idx)
 
@@ -213,7 +213,7 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(
         patch.setattr(LanguageModule, "training_step", broken)
         with pytest.raises(PowerCut):
             pretrained(config, train, validation, tmp_path / "cut")
-    assert sorted(path.name for path in (tmp_path / "cut" / CHECKPOINTS).iterdir())[-1] == "step-00000004.ckpt"
+    assert sorted(path.name for path in (tmp_path / "cut" / CHECKPOINTS).iterdir())[-1] == "step-00000002.ckpt"
     torch.manual_seed(99)
     model = new_model(MODEL, replace(config, seed=99))  # whose weights must not matter
     resumed, _ = pretrain_model(model, config, train, validation, tmp_path / "cut", runtime=CPU, resume=True)
