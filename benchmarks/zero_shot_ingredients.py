@@ -91,6 +91,7 @@ VARIANTS: Mapping[str, Callable[[], Variant]] = {
     "GRU": lambda: Variant(of_equal_size(GRUMixer())),
     "attention": lambda: Variant(of_equal_size(AttentionMixer())),
     "no mixer": lambda: Variant(of_equal_size(IdentityMixer())),
+    "one wide head": lambda: Variant(of_equal_size(_memory(heads=1, chunk_size=32))),
     "chunks of 16": lambda: Variant(ZeroShotConfig(mixer=_memory(chunk_size=16))),
     "both directions in turn": lambda: Variant(ZeroShotConfig(mixer=replace(default_mixer(), direction="alternating"))),
     "no periods told": lambda: _trained_on(no_hint=1.0, wrong_hint=0.0),
