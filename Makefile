@@ -9,19 +9,19 @@ comma := ,
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-dna demo-lm setup test test-kernels test-gpu sanitize-gpu test-slow docs guides lint format clean
+.PHONY: help demo demo-dna demo-lm setup test test-kernels test-gpu sanitize-gpu test-slow test-wheel docs guides lint format clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 demo: $(VENV)/.installed-forecasting  ## forecast a real series at once, train on it and compare
-	$(ONE_THREAD) $(BIN)/python -m forecasting.demo --out runs/demo
+	$(ONE_THREAD) $(BIN)/titans forecast demo --out runs/demo
 
 demo-lm: $(VENV)/.installed-language  ## train a language model on Python's documentation and let it write
-	$(ONE_THREAD) $(BIN)/python -m language.demo --out runs/demo-lm
+	$(ONE_THREAD) $(BIN)/titans lm demo --out runs/demo-lm
 
 demo-dna: $(VENV)/.installed-genomics  ## train a DNA classifier on made-up motifs, compare and explain it
-	$(ONE_THREAD) $(BIN)/python -m genomics.demo --out runs/demo-dna
+	$(ONE_THREAD) $(BIN)/titans dna demo --out runs/demo-dna
 
 setup: $(VENV)/.installed-docs-forecasting-genomics-harness-kernels-language-test  ## install what the tests need
 
@@ -42,6 +42,9 @@ sanitize-gpu: setup  ## look for races and reads of what was never written, in s
 
 test-slow: setup  ## run the tests that take long
 	$(ONE_THREAD) $(BIN)/pytest -m slow $(PYTEST_ARGS)
+
+test-wheel: setup  ## install the built wheel in an empty environment, and run the demonstrations there
+	$(ONE_THREAD) $(BIN)/pytest -m slow tests/test_wheel.py $(PYTEST_ARGS)
 
 docs: $(VENV)/.installed-docs  ## build all pages as a site in build/site, without a network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -24,6 +24,7 @@ class ForecastConfig:
         shares: parts of the time axis kept for validation (early stopping) and, after it, for the test; each
             in [0, 1), together below 1. A share above 0 keeps at least one horizon; 0 keeps nothing.
         calendar: whether calendar features (hour of the day, day of the week, ...) are known covariates.
+        static: whether static columns (a region, a size) are used.
         seed: of the initial weights, the order of the windows and the dropout.
 
     Raises:
@@ -44,6 +45,7 @@ class ForecastConfig:
     batches_per_epoch: int | None = None
     shares: tuple[float, float] = (0.1, 0.2)
     calendar: bool = True
+    static: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

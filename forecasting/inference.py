@@ -45,8 +45,13 @@ class Trained:
         return prepare(data, self.scaling, scalers, self.config.calendar, self.config.horizon)
 
 
-def new_network(data: SeriesData, config: ForecastConfig) -> SimbaNetwork:
+def new_network(data: SeriesData, config: ForecastConfig, static: int) -> SimbaNetwork:
     """The untrained network that a config and the widths of data ask for.
+
+    Args:
+        data: the series.
+        config: all settings.
+        static: numbers that the static columns make.
 
     Raises:
         UserError: if the config's parts do not fit together.
@@ -61,6 +66,7 @@ def new_network(data: SeriesData, config: ForecastConfig) -> SimbaNetwork:
             horizon=config.horizon,
             known=calendar + len(data.known_names),
             past=len(data.past_names),
+            static=static,
             seed=config.seed,
         )
     except (ValueError, TypeError) as error:

@@ -71,6 +71,13 @@ def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: 
     series = as_series(data, options)
     if series.layout == like.layout == "wide" and set(like.channels) <= set(series.channels):
         series = series.select(like.channels)
+    lacking = [name for name in like.static_names if name not in series.static_names]
+    if lacking:
+        raise UserError(
+            f"the model was trained with the static column {lacking[0]!r}, which the data does not have: add it, with "
+            "the same value in all rows of a series, or name it with --static"
+        )
+    series = series.with_static(like.static_names)
     check_matches(series, len(like.channels), like.known_names, like.past_names)
     if not same_step(series.freq, like.freq):
         raise UserError(
@@ -87,7 +94,9 @@ def _as_before(frame: pd.DataFrame, like: SeriesData, options: FrameOptions) -> 
         options = replace(options, id=like.id_columns)
     if not options.time and like.time_columns and held >= set(like.time_columns):
         options = replace(options, time=like.time_columns)
-    taken = {*options.time, *options.id, *options.known, *options.past}
+    if options.static is None:
+        options = replace(options, static=tuple(name for name in like.static_names if name in held))
+    taken = {*options.time, *options.id, *options.known, *options.past, *(options.static or ())}
     if options.target is None and held >= set(like.channels) and not taken & set(like.channels):
         options = replace(options, target=like.channels)
     few = len(frame) <= _FEW_ROWS * max(1, len(like.items)) and len(frame) <= 100
@@ -125,7 +134,7 @@ def with_known_future(
             f"known_future has no column {lacking[0]!r}, a known covariate of the model: its columns are "
             f"{enumerate_some([str(name) for name in frame.columns])}"
         )
-    options = replace(options, target=data.known_names, known=(), past=())
+    options = replace(options, target=data.known_names, known=(), past=(), static=())
     options = _as_before(frame, data, options)
     if data.freq is not None and options.freq is None:
         options = replace(options, freq=without_anchor(data.freq))

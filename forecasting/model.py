@@ -109,6 +109,8 @@ class ForecastModel:
         from .training.fitting import fit_series  # it loads Lightning, which forecasting does without
 
         series = as_series(data, options)
+        if not config.static:
+            series = series.with_static(())
         trained, history, notes = fit_series(
             series,
             config,
@@ -139,7 +141,7 @@ class ForecastModel:
         """
         from .training.fitting import fit_series
 
-        series = matching_series(data, self.context, self.options)
+        series = self.matching(data)
         config = replace(self.config, optimiser=optimiser or self.config.optimiser)
         trained, history, notes = fit_series(series, config, start=self.trained, runtime=Runtime(hardware, progress))
         return replace(
@@ -149,6 +151,22 @@ class ForecastModel:
             history=history,
             notes=(*series.notes, *notes),
         )
+
+    def matching(self, data: pd.DataFrame | SeriesData, options: FrameOptions | None = None) -> SeriesData:
+        """Return series as this model takes them; see `inputs.matching_series`.
+
+        Args:
+            data: a frame, or series that have been read.
+            options: how a frame is read; None as those of training.
+
+        Raises:
+            UserError: if the data does not fit the model.
+        """
+        return matching_series(data, self.context, options or self.options)
+
+    def strangers(self, data: SeriesData) -> tuple[str, ...]:
+        """Return a note for each static column with labels that did not occur in training."""
+        return self.trained.scaling.static.strangers(data)
 
     def predict(
         self,
@@ -179,7 +197,7 @@ class ForecastModel:
         """
         wanted = check_levels(self.config, levels)
         options = options or self.options
-        series = self.context if data is None else matching_series(data, self.context, options)
+        series = self.context if data is None else self.matching(data, options)
         if known_future is not None:
             series = with_known_future(series, known_future, options, self.config.horizon)
         return forecast_future(self.trained, series, wanted, non_negative)
@@ -205,8 +223,9 @@ class ForecastModel:
         """
         if part not in ("test", "validation"):
             raise UserError(f"part must be 'test' or 'validation', got {part!r}")
-        series = matching_series(data, self.context, self.options)
-        return evaluate(self.trained, series, part, season, batch_size)
+        series = self.matching(data)
+        result = evaluate(self.trained, series, part, season, batch_size)
+        return replace(result, notes=(*result.notes, *self.strangers(series)))
 
     def backtest(
         self,
@@ -233,7 +252,7 @@ class ForecastModel:
         """
         if refit < 0:
             raise UserError(f"refit must be true, false or a number of cutoffs, got {refit}")
-        series = matching_series(data, self.context, self.options)
+        series = self.matching(data)
         # What lies after a cutoff is the test.
         config = replace(self.config, shares=(self.config.shares[0], 0.0))
 
@@ -243,7 +262,7 @@ class ForecastModel:
             return fit_series(before, config, runtime=Runtime(progress=progress))[0]
 
         cutoffs = Cutoffs(windows, self.config.horizon if step is None else step, self.config.horizon)
-        return backtest(
+        result = backtest(
             self.trained,
             series,
             cutoffs,
@@ -251,6 +270,7 @@ class ForecastModel:
             every=int(refit) or 1,
             season=season,
         )
+        return replace(result, notes=(*result.notes, *(() if refit else self.strangers(series))))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model to a folder, in place of an earlier one; `load` reads it.

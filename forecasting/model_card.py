@@ -34,6 +34,7 @@ Forecasts {config.horizon} {step} ahead from the last {config.context}, as {outp
 - {counted(len(names), "series")}: {enumerate_some(names)}
 - last rows: {min(last)}{f" to {max(last)}" if len(last) > 1 else ""}
 - known covariates: {enumerate_some(covariates)}; past covariates: {enumerate_some(list(context.past_names))}
+- static columns: {enumerate_some(context.static_names)}
 - sequence mixer: {type(config.network.mixer).__name__}; {parameters:,} parameters
 - training: {epochs}, seed {config.seed}
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from .inference import Trained, new_network
 from .model_card import model_card
 from .windows.preparation import Scaling
 from .windows.scaling import Scaler
+from .windows.static import StaticEncoding
 
 FORMAT = "titans-forecaster"
 VERSION = 2
@@ -56,6 +58,7 @@ def save_model(
     state = {
         "series": series,
         "scaled": scaled,
+        "static": to_dict(trained.scaling.static),
         "until": trained.until,
         "log": list(history.rows),
         "notes": list(notes),
@@ -86,10 +89,12 @@ def load_model(
         config = from_dict(saved["forecast"], ForecastConfig)
         options = from_dict(saved["options"], FrameOptions)
         context = rebuild_context(state["series"], tensors)
-        network = new_network(context, config)
+        # Earlier models know no static columns.
+        static = from_dict(state.get("static", {}), StaticEncoding)
+        network = new_network(context, config, static.width)
         weights = {name.removeprefix(_NETWORK): t for name, t in tensors.items() if name.startswith(_NETWORK)}
         network.load_state_dict(weights)
-        scaling = _rebuild_scaling(state["scaled"], tensors)
+        scaling = replace(_rebuild_scaling(state["scaled"], tensors), static=static)
         trained = Trained(config, network.eval(), scaling, state["until"])
         return trained, options, context, History(tuple(state["log"])), tuple(state["notes"])
     except UserError:

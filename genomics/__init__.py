@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .classifier import DNAClassifier
+    from .ensemble import DNAEnsemble
 
-_HOMES = {"DNAClassifier": ".classifier"}
+_HOMES = {"DNAClassifier": ".classifier", "DNAEnsemble": ".ensemble"}
 
-__all__ = ["DNAClassifier"]
+__all__ = ["DNAClassifier", "DNAEnsemble"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,47 +1,33 @@
 """`DNAClassifier`: a classifier of DNA from labelled sequences, in Python."""
 
 import os
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
-
-import pandas as pd
+from typing import Any, Self
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware, Runtime
 from titans_seq.progress import Progress
 
-from .evaluation import BootstrapOptions, Evaluation, evaluate
 from .models.classifier import Classifier
 from .runs.building import AUTO, PRESET, chosen_strands, classifier_for, new_encoder
 from .runs.card import classifier_card
-from .runs.comparison import with_classes
-from .runs.decision import Decision, calibrated, read_decision, write_decision
+from .runs.decision import Decision, read_decision, write_decision
 from .runs.final import final_training, train_final
 from .runs.plan import Plan, divided, whole
-from .runs.predictor import Predictor, prediction_row
+from .runs.predictor import Predictor
 from .runs.saving import load_classifier, save_classifier
 from .runs.train_runs import IN_MEMORY, new_run, train_run
-from .sequences.loading import load_splits, read_all
 from .sequences.options import LoadOptions
-from .sequences.values import LabelledSequences, Record, Splits
+from .sequences.values import Splits
 from .training.config import PartConfig, TrainConfig
 from .training.fitting import fit
-
-if TYPE_CHECKING:
-    from .explain import Attribution
-
-Labelled = str | os.PathLike[str] | pd.DataFrame | LabelledSequences | Splits
-"""Labelled sequences: a path that `load_splits` reads, a table, or what was read before."""
-Sequences = str | os.PathLike[str] | pd.DataFrame | Iterable[Record | str]
-"""Sequences without labels: a file (FASTA and others), a table, or the sequences themselves."""
+from .using import Labelled, Using, read_labelled
 
 
-class DNAClassifier(Predictor):
+class DNAClassifier(Using, Predictor):
     """A trained classifier that fits, predicts, evaluates, explains, saves and loads.
 
     Args:
@@ -182,123 +168,3 @@ class DNAClassifier(Predictor):
         save_classifier(folder, self.model, self.classes, self.card)
         if self.decision != Decision():
             write_decision(Path(folder), self.decision)
-
-    def predict(self, sequences: Sequences, reading: LoadOptions | None = None) -> pd.DataFrame:
-        """Predict sequences: the likeliest class and the probability of each, or a regression's value.
-
-        Args:
-            sequences: of any number and length.
-            reading: what files and tables do not say.
-
-        Returns:
-            One row a sequence, in their order: `name`, `predicted` (for classes), and `probability_...` or `value`.
-
-        Raises:
-            UserError: if a sequence is empty or no DNA, naming it.
-        """
-        found = calibrated(self, self.decision).predictions(_records(sequences, reading))
-        rows = [prediction_row(one, self.kind, self.classes, self.decision.threshold) for one in found]
-        return pd.DataFrame(rows, columns=pd.Index(self.columns))
-
-    def evaluate(
-        self,
-        data: Labelled | Literal["validation", "test"] = "test",
-        reading: LoadOptions | None = None,
-        bootstrap: BootstrapOptions | None = None,
-    ) -> Evaluation:
-        """Score the classifier on labelled sequences, or on a part of the data that it was fitted on.
-
-        Args:
-            data: labelled sequences, of which the test part is scored if there is one; or the name of a part.
-            reading: what paths and tables do not say.
-            bootstrap: how intervals are made.
-
-        Raises:
-            UserError: if there is no such part, or labels are not the classifier's.
-        """
-        own = isinstance(data, str) and data in ("validation", "test")
-        if own and self.parts is not None:
-            part = self.parts.test if data == "test" else self.parts.validation
-            if part is None:
-                raise UserError(f"the data it was fitted on has no {data} part: give labelled sequences")
-        elif own:
-            raise UserError(
-                f"this classifier has no {data} part, as it was loaded or trained on all parts: give labelled sequences"
-            )
-        else:
-            splits = read_labelled(data, reading, to_train=False)
-            part = with_classes(splits.test or splits.train, self)
-        return evaluate(self, part, bootstrap)
-
-    def explain(
-        self,
-        sequence: str,
-        target: str | None = None,
-        method: Literal["saliency", "mutagenesis"] = "saliency",
-    ) -> "Attribution":
-        """Say what each base contributes to a prediction.
-
-        Args:
-            sequence: of any length.
-            target: class or label; the second of two classes, the likeliest of several if None.
-            method: every base replaced by each of the others, or an estimate of that by one gradient.
-
-        Raises:
-            UserError: if there is no such class, or the sequence is empty or no DNA.
-        """
-        from .explain import mutagenesis, saliency, target_column, target_names
-
-        names = target_names(self)
-        if target is None and len(names) > 2:
-            target = names[int(self.logits([sequence])[0].argmax())]
-        chosen = names[target_column(self, target)]
-        return mutagenesis(self, sequence, chosen) if method == "mutagenesis" else saliency(self, sequence, chosen)
-
-
-def read_labelled(data: Labelled, reading: LoadOptions | None = None, *, to_train: bool = True) -> Splits:
-    """Return labelled sequences in their parts.
-
-    Args:
-        data: see `Labelled`.
-        reading: what paths and tables do not say.
-        to_train: refuse data of one class, on which nothing can be trained.
-
-    Raises:
-        UserError: see `load_splits`.
-
-    Example:
-        >>> table = pd.DataFrame({"sequence": ["ACGT", "GGCC"], "label": ["a", "b"]})
-        >>> read_labelled(table).train.classes
-        ('a', 'b')
-    """
-    if isinstance(data, Splits):
-        return data
-    if isinstance(data, LabelledSequences):
-        return Splits(data)
-    if isinstance(data, pd.DataFrame):
-        with _table(data) as path:
-            return load_splits(path, reading, to_train=to_train)
-    return load_splits(data, reading, to_train=to_train)
-
-
-def _records(sequences: Sequences, reading: LoadOptions | None) -> Iterable[Record | str]:
-    if isinstance(sequences, pd.DataFrame):
-        with _table(sequences) as path:
-            return list(read_all([path], reading))
-    if isinstance(sequences, (str, os.PathLike)):
-        return read_all([sequences], reading)
-    return sequences
-
-
-@contextmanager
-def _table(frame: pd.DataFrame) -> Iterator[Path]:
-    """A table as a file, whose name in messages is "the DataFrame"."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "frame.csv"
-        frame.to_csv(path, index=False)
-        try:
-            yield path
-        except UserError as error:
-            raise UserError(
-                str(error).replace(str(path), "the DataFrame").replace(path.name, "the DataFrame")
-            ) from error

@@ -74,6 +74,8 @@ class Tokenizer(ABC):
         if not sequence:
             raise UserError("a sequence has no bases: expected at least one; leave the record out")
         bases = encode(sequence)
+        if self.width == self.step == 1:
+            return bases
         tokens = (len(bases) - self.width) // self.step + 1
         if tokens < 1:
             return np.array([self.unknown])

@@ -39,11 +39,7 @@ GROUPS: dict[str, Group] = {
     "lm": Group("language.cli.main:GROUP", "train, read with, evaluate and talk to language models", extra="language"),
     "dna": Group("genomics.cli.main:GROUP", "train, evaluate, use and explain classifiers of DNA", extra="genomics"),
     "inspect": Group("titans_seq.inspecting:COMMAND", "see whether the memories of any run are used, and how"),
-    "plan": Group(
-        "language.cli.plan:COMMAND",
-        "what a model costs: parameters, FLOPs, memory, hours on a device",
-        extra="language",
-    ),
+    "plan": Group("titans_seq.plans:main", "what a training costs: parameters, FLOPs, memory, hours on a device"),
     "env": Group("titans_seq.env:main", "show versions, devices and the backend that would run"),
 }
 
@@ -56,6 +52,7 @@ examples:
   titans dna train data/ --out runs/z
   titans inspect runs/y book.txt --out seen/
   titans plan --preset mac-340m --device h100
+  titans plan dna data/
   titans env --json"""
 
 

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import inspect
 import io
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
@@ -169,6 +170,28 @@ def changes(options: Any) -> dict[str, Any]:
     flags = [one for one in fields(options) if "sets" in one.metadata]
     given = {one.metadata["sets"]: (getattr(options, one.name), one.metadata["values"]) for one in flags}
     return {path: values.get(value, value) for path, (value, values) in given.items() if value is not None}
+
+
+def run_in_turn(group: CommandGroup, lines: Sequence[str], prog: str) -> None:
+    """Show and run some command lines of a group, one after the other.
+
+    Args:
+        group: the group.
+        lines: what follows the program's name, as it would be written in a shell.
+        prog: the program name.
+
+    Raises:
+        UserError: one of them was refused; those after it do not run.
+
+    Example:
+        >>> run_in_turn(CommandGroup("", {}), ["--help"], "titans none")  # doctest: +ELLIPSIS
+        <BLANKLINE>
+        1. titans none --help
+        usage: titans none COMMAND ...
+    """
+    for number, line in enumerate(lines, 1):
+        print(f"\n{number}. {prog} {line}", flush=True)
+        group(shlex.split(line), prog)
 
 
 def _refusal(end: BaseException) -> UserError | None:

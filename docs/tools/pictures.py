@@ -143,7 +143,7 @@ def lengths() -> None:
 
 def forecast() -> None:
     """Two years of weekly CO2 at once, with the weights of the package: what `titans forecast plot` draws."""
-    from forecasting.demo import write_co2
+    from forecasting.cli.demo import write_co2
 
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "co2.csv"
@@ -153,12 +153,9 @@ def forecast() -> None:
 
 
 def dna() -> None:
-    """Which bases a prediction rests on: what `make demo-dna` draws last."""
-    from genomics import demo
-
+    """Which bases a prediction rests on: what `titans dna demo` draws last."""
     with tempfile.TemporaryDirectory() as folder:
-        if demo.main(["--out", folder]):
-            raise SystemExit("the demonstration failed")
+        _run("dna", "demo", "--out", folder)
         shutil.copy(Path(folder) / "explained" / "mutagenesis.png", IMAGES / "dna.png")
     _shrink(IMAGES / "dna.png")
 
@@ -211,14 +208,14 @@ def _save(figure: Any, name: str) -> None:
 
 
 def _shrink(path: Path, width: int = 920) -> None:
-    """Bring a picture to a page's width and to 128 colours, enough for lines."""
+    """Bring a picture to a page's width. Fewer colours would make it smaller, and change those of thin lines."""
     from PIL import Image
 
     with Image.open(path) as picture:
         small = picture.convert("RGB")
         if small.width > width:
             small = small.resize((width, round(small.height * width / small.width)), Image.Resampling.LANCZOS)
-        small.quantize(128).save(path, optimize=True)
+        small.save(path, optimize=True)
 
 
 def _run(*arguments: str) -> None:

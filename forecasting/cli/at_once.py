@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,20 +19,23 @@ from ..data import (
     read_series_batches,
     read_table,
 )
+from ..data.hierarchies import Hierarchy, add_totals
 from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
 from ..data.source import counted
 from ..data.writing import TableWriter, write_frame
+from ..evaluation.coherent import Coherent, Reconciliation
 from ..forecaster import Forecaster, cut_at_zero
 from ..inference import forecast_frame
 from ..inputs import read_like, with_known_future
 from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, starting_model, update_run
+from ..sharding import dask_engine
 from .tables import moment, score_text, tell_pretrained
 from .train import frame_options, table_options
 
 if TYPE_CHECKING:
     from ..zero_shot.model import ZeroShotModel
-    from .options import BacktestOptions, Evaluate, Plot, Predict, Update
+    from .options import BacktestOptions, EngineOptions, Evaluate, Plot, Predict, Update
 
 
 def applies(path: Path) -> bool:
@@ -57,6 +60,7 @@ class _Task:
         run: the run folder; None for a data file.
         table: how another file is written.
         further: parts of a long file that come after `data`.
+        hierarchy: whose nodes the series are, where one is asked for.
     """
 
     model: "ZeroShotModel"
@@ -65,6 +69,13 @@ class _Task:
     run: Path | None
     table: TableOptions
     further: Iterator[SeriesData] = field(default_factory=lambda: iter(()))
+    hierarchy: Hierarchy | None = None
+
+    def coherent(self, forecaster: Forecaster, method: Reconciliation | None, non_negative: bool = False) -> Forecaster:
+        """Make the forecasts of a hierarchy add up; a forecaster of anything else is returned as it is."""
+        if self.hierarchy is None or method is None:
+            return forecaster
+        return Coherent(forecaster, self.hierarchy, method, non_negative or None)
 
 
 def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: bool = False) -> _Task:
@@ -78,7 +89,7 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
     """
     from titans_seq.experiment.record import read_config
 
-    path, weights = options.run, getattr(options, "weights", None)
+    path, weights, method = options.run, getattr(options, "weights", None), getattr(options, "hierarchy", None)
     if path.is_file():
         if file is not None:
             raise UserError(f"{path} is a data file, and {file} another one: give one of them")
@@ -86,13 +97,16 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
             raise UserError("no horizon is given: add --horizon with the number of steps to forecast")
         table = table_options(options.text, TableOptions())
         frame = frame_options(options.columns, FrameOptions())
-        further = read_series_batches(path, frame, table) if parts else iter([load_series(path, frame, table)])
+        in_parts = parts and method is None
+        further = read_series_batches(path, frame, table) if in_parts else iter([load_series(path, frame, table)])
         data = next(further)
         tell_pretrained(data)
+        hierarchy = _hierarchy(data, method)
+        data = data if hierarchy is None else hierarchy.data
         model = starting_model(None if weights is None else str(weights), frame)
         if calibrate:
             model = model.calibrated(data, options.horizon)
-        return _Task(model, data, options.horizon, None, table, further)
+        return _Task(model, data, options.horizon, None, table, further, hierarchy)
     if weights is not None:
         raise UserError(f"--weights are for a data file, and {path} is a run with weights of its own: leave them out")
     run, model = read_config(path, FineTuningRun), open_fine_tuned(path)
@@ -108,7 +122,23 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
         data = read_like(file, model.context, frame, table)
     else:
         data = _newest(run, model, frame, table)
-    return _Task(model, data, options.horizon or run.horizon, path, table)
+    hierarchy = _hierarchy(data, method)
+    data = data if hierarchy is None else hierarchy.data
+    return _Task(model, data, options.horizon or run.horizon, path, table, hierarchy=hierarchy)
+
+
+def _hierarchy(data: SeriesData, method: Reconciliation | None) -> Hierarchy | None:
+    if method is None:
+        return None
+    found = add_totals(data)
+    said = {
+        "none": "each forecast by itself, so that means do not add up",
+        "bottom-up": "means are added up from the bottom",
+        "mint": "means add up by MinT, from the errors of past forecasts",
+    }
+    moved = "" if method == "none" else "; quantiles are each one's own, moved with its mean"
+    print(f"hierarchy    {found.describe()}: {said[method]}{moved}")
+    return found
 
 
 def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, table: TableOptions) -> SeriesData:
@@ -126,6 +156,18 @@ def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, tab
     return continued(model.context, read_like(path, model.context, frame, table))
 
 
+@contextlib.contextmanager
+def _workers(options: "EngineOptions") -> Iterator[Callable[[Forecaster], Forecaster]]:
+    """What makes a forecaster forecast on the workers that are asked for; without any it stays as it is."""
+    if options.engine is None:
+        if options.workers is not None or options.cluster is not None:
+            raise UserError("--workers and --cluster are for --engine dask, which shares the series out: add it")
+        yield lambda forecaster: forecaster
+        return
+    with dask_engine(options.workers, options.cluster) as engine:
+        yield engine.spread
+
+
 def predict(options: "Predict") -> None:
     """Write the forecast, a part of a long file at a time, and show its first rows."""
     target = options.out
@@ -133,6 +175,7 @@ def predict(options: "Predict") -> None:
         target = options.run / "forecast.csv"
     with contextlib.ExitStack() as stack:
         writer = None if target is None else stack.enter_context(TableWriter(target))
+        spread = stack.enter_context(_workers(options.sharding))
         task = _task(options, options.new, calibrate=not options.no_calibration, parts=True)
         chosen: Forecaster = task.model
         if options.model == "best":
@@ -142,6 +185,8 @@ def predict(options: "Predict") -> None:
             print(f"{name} is used")
         if chosen is task.model:
             _print_calibration(task.model)
+            chosen = task.model.alone()
+        chosen = task.coherent(spread(chosen), options.hierarchy, options.non_negative)
         future = None if options.known_future is None else read_table(options.known_future, task.table)
         levels = tuple(options.levels) or task.model.levels
         rows, count, times = 0, 0, []
@@ -149,8 +194,11 @@ def predict(options: "Predict") -> None:
             if future is not None:
                 data = with_known_future(data, future, task.model.options, task.horizon)
             forecast = chosen.forecast(data, task.horizon, levels)
-            plain = forecast_frame(data, cut_at_zero(forecast, data, options.non_negative or None))
+            if task.hierarchy is None:
+                forecast = cut_at_zero(forecast, data, options.non_negative or None)
+            plain = forecast_frame(data, forecast)
             frame = own_names(plain, data)
+            frame = frame if task.hierarchy is None else task.hierarchy.mark(frame)
             if writer is not None:
                 writer.write(frame)
             if not number:
@@ -166,21 +214,37 @@ def predict(options: "Predict") -> None:
 
 def backtest(options: "BacktestOptions") -> None:
     """Compare forecasts from past cutoffs with baselines."""
+    with _workers(options.sharding) as spread:
+        _backtest(options, spread)
+
+
+def _backtest(options: "BacktestOptions", spread: Callable[[Forecaster], Forecaster]) -> None:
     task = _task(options, options.data, calibrate=False)
     if options.refit:
         raise UserError("--refit trains anew at each cutoff, which a run that began with pretrained weights does not")
     statistics = True if options.statistics else None
+    ours = options.hierarchy if options.hierarchy not in (None, "none") else "model"
+    more = {} if ours == "model" else {ours: task.coherent(spread(task.model.uncalibrated()), options.hierarchy)}
     result = task.model.backtest(
-        task.data, task.horizon, windows=options.windows, step=options.step, statistics=statistics
+        task.data,
+        task.horizon,
+        windows=options.windows,
+        step=options.step,
+        statistics=statistics,
+        more=more,
+        spread=spread,
     )
     print(f"{len(result.origins)} cutoffs, horizon {task.horizon}, {len(task.data.items):,} series")
     print(score_text(result.table, (task.model.levels[0], task.model.levels[-1])))
     _print_notes(result.notes)
-    if not task.model.is_fine_tuned:
-        print(result.verdict("model"))
+    if ours != "model" and result.best() == "model":
+        print(f"each level by itself (model) is best here, but its means do not add up; those of {ours} do")
+    elif not task.model.is_fine_tuned:
+        print(result.verdict(ours))
     target = options.out or (None if task.run is None else task.run / "backtest.csv")
     if target is not None:
-        write_frame(target, result.frame("model"))
+        frame = result.frame(ours)
+        write_frame(target, frame if task.hierarchy is None else task.hierarchy.mark(frame, len(result.origins)))
         print(f"written: {target}")
 
 

@@ -3,6 +3,12 @@
 from titans_seq.commands import Command, CommandGroup
 
 COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "forecasting.cli.demo:Demo",
+        "forecasting.cli.demo:demo",
+        "see it on a real series, without a file of your own",
+        ("--out runs/demo",),
+    ),
     "train": Command(
         "forecasting.cli.options:Train",
         "forecasting.cli.train:train",
@@ -55,6 +61,7 @@ COMMANDS: dict[str, Command] = {
         (
             "data.csv --horizon 24 --out forecast.csv",
             "runs/x --out forecast.csv --levels 0.1 0.5 0.9",
+            "sales.csv --id region --id shop --horizon 12 --hierarchy mint --out forecast.csv",
             "runs/x new.csv --out forecast.csv",
             "data.csv --horizon 24 --model best --out forecast.csv",
         ),

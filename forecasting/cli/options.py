@@ -31,6 +31,8 @@ class ColumnOptions:
     """Column whose future is known, such as a price plan."""
     past: Several = ()
     """Column known only up to now."""
+    static: Several = ()
+    """Column that is the same in all rows of a series, such as a region; found if none is named."""
     freq: Maybe[str] = None
     """Step of the dates: h, 15min, D, B, W, MS as pandas writes it, M[15], D[MON-SAT], 15min[MON-FRI 09:30-16:00]."""
     holes: Maybe[Literal["refuse", "fill-missing", "interpolate"]] = None
@@ -67,6 +69,18 @@ class TextOptions:
     """Lines before the header."""
     sheet: Maybe[str] = None
     """Sheet of an Excel file; the first if not given."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """For many series: forecasts are made on several processes or machines, and are the same."""
+
+    engine: Maybe[Literal["dask"]] = None
+    """Share the series out among workers of Dask."""
+    workers: Maybe[int] = None
+    """Processes to start on this machine; one for each core if not given."""
+    cluster: Maybe[str] = None
+    """Address of the scheduler of a cluster that runs, such as tcp://10.0.0.1:8786, in place of --workers."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +125,8 @@ class TrainingOptions:
     """Share at the end, for `evaluate` (0.2 by default)."""
     no_calendar: bool = False
     """Leave out the calendar features, which are covariates otherwise."""
+    no_static: bool = False
+    """Leave out static columns, which a network of its own uses otherwise."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +176,10 @@ class Train:
             from titans_seq.experiment.record import read_config_file
 
             from ..runs.config import RunConfig
+            from ..runs.fine_tuned import is_fine_tuned
 
+            if is_fine_tuned(self.run.config):
+                return {}  # its training has settings of its own
             return {"optimiser": read_config_file(self.run.config, RunConfig).forecast.optimiser}
         return {"optimiser": find_preset(self.preset or "default").optimiser}
 
@@ -205,8 +224,11 @@ class BacktestOptions:
     """Fit AutoETS and AutoTheta too, however long it takes; where there are few values they are fitted unasked."""
     horizon: Maybe[int] = None
     """Steps to forecast; those of the run if not given."""
+    hierarchy: Maybe[Literal["none", "bottom-up", "mint"]] = None
+    """Score the totals at every level of --id too, and forecasts that this makes add up, beside those by themselves."""
     weights: Maybe[Path] = None
     """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
+    sharding: OmitArgPrefixes[EngineOptions] = field(default_factory=EngineOptions)
     columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
     text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 
@@ -233,8 +255,11 @@ class Predict:
     """Leave the intervals as the network gives them; else past forecasts say how wide they must be."""
     horizon: Maybe[int] = None
     """Steps to forecast; those of the run if not given."""
+    hierarchy: Maybe[Literal["none", "bottom-up", "mint"]] = None
+    """Forecast the totals at every level of --id too (the coarsest first), and how their means are made to add up."""
     weights: Maybe[Path] = None
     """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
+    sharding: OmitArgPrefixes[EngineOptions] = field(default_factory=EngineOptions)
     columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
     text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
 

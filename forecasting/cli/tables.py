@@ -69,7 +69,13 @@ def tell_series(data: SeriesData, calendar: bool) -> None:
 
 def tell_pretrained(data: SeriesData) -> None:
     """Say the same before a forecaster that is pretrained, and which columns it leaves out."""
-    tell_series(data, calendar=False)
+    tell_series(data.with_static(()), calendar=False)
+    if data.static_names:
+        print(
+            f"note: {enumerate_some(data.static_names)}: the same in all rows of a series, which pretrained "
+            "forecasters do not use; titans forecast train --init none does",
+            flush=True,
+        )
     if data.past_names:
         print(
             f"note: {enumerate_some(data.past_names)}: known up to now alone, which pretrained forecasters do not use; "

@@ -40,7 +40,7 @@ def train(options: Train) -> None:
 
 def _train(options: Train) -> None:
     run = options.run
-    if _begins_pretrained(options):
+    if begins_pretrained(options):
         return _fine_tune(options)
     if run.resume:
         _refuse_with_resume(options)
@@ -59,7 +59,7 @@ def _train(options: Train) -> None:
         resume=run.resume,
         overwrite=run.overwrite,
         runtime=Runtime(options.hardware, run.progress, run.logger),
-        tell=lambda data, config: tell_series(data, config.calendar),
+        tell=lambda data, config: tell_series(data if config.static else data.with_static(()), config.calendar),
     )
     for note in model.notes:
         if note not in model.context.notes:
@@ -73,16 +73,23 @@ def _train(options: Train) -> None:
         print(f"  titans forecast {verb} {run.out}")
 
 
-def _begins_pretrained(options: Train) -> bool:
+def begins_pretrained(options: Train) -> bool:
     """Say whether training begins with pretrained weights: unasked, where no option is for a network of its own."""
     if options.run.resume:
         return is_fine_tuned(options.run.out)
-    if options.run.config is not None:
-        return is_fine_tuned(options.run.config)
+    config = options.run.config
+    if config is not None and not is_fine_tuned(config):
+        return False
     plain = Train(options.run, horizon=options.horizon, **options.defaults())
     parts = ("context", "preset", "network", "training", "optimiser")
     own = [part for part in parts if getattr(options, part) != getattr(plain, part)]
     own += ["set"] if options.run.set else []
+    if config is not None and (own or options.init == "none"):
+        given = f"options of {', '.join(own)}" if own else "--init none"
+        raise UserError(
+            f"--config {config} is of a training from pretrained weights, and {given} of a network of its own: leave "
+            "out one of the two"
+        )
     if options.init is None:
         if own:
             print(f"note: options of {', '.join(own)} are for a network of its own: trained from scratch (--init none)")
@@ -102,7 +109,7 @@ def _fine_tune(options: Train) -> None:
     if run.resume:
         model = resume_fine_tuning(run.out, **shared)
     else:
-        settings = _fine_tuning_run(options)
+        settings = fine_tuning_run(options)
         if run.dry_run:
             print(to_yaml(settings), end="")
             return
@@ -118,7 +125,12 @@ def _fine_tune(options: Train) -> None:
         print(f"  titans forecast {verb} {run.out}")
 
 
-def _fine_tuning_run(options: Train) -> FineTuningRun:
+def fine_tuning_run(options: Train) -> FineTuningRun:
+    """Return the training from pretrained weights that options and --config name.
+
+    Raises:
+        UserError: if data or horizon is missing.
+    """
     if options.run.config is not None:
         stored = read_config_file(options.run.config, FineTuningRun)
     elif options.data is None:
@@ -165,6 +177,8 @@ def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOp
     short = changes(options) | changes(options.network) | changes(options.training)
     if options.training.no_calendar:
         short["calendar"] = False
+    if options.training.no_static:
+        short["static"] = False
     config = override(config, short | parse_changes(options.run.set))
     return data, config, frame_options(options.columns, frame), table_options(options.text, table)
 
@@ -213,6 +227,7 @@ def frame_options(columns: ColumnOptions, base: FrameOptions) -> FrameOptions:
         target=columns.target or None,
         known=columns.known or None,
         past=columns.past or None,
+        static=columns.static or None,
         freq=columns.freq,
         holes=columns.holes,
         duplicates=columns.duplicates,

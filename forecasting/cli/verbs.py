@@ -14,7 +14,7 @@ from ..model import ForecastModel
 from ..runs.config import RunConfig
 from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run
 from . import at_once
-from .options import BacktestOptions, ColumnOptions, Evaluate, Info, Plot, Predict, TextOptions
+from .options import BacktestOptions, ColumnOptions, EngineOptions, Evaluate, Info, Plot, Predict, TextOptions
 from .tables import moment, score_text
 from .train import frame_options, table_options
 
@@ -40,6 +40,7 @@ def backtest(options: BacktestOptions) -> None:
     """Print the scores of forecasts from past cutoffs."""
     if at_once.applies(options.run):
         return at_once.backtest(options)
+    _refuse_options(options)
     frame, table = _reading(options, options.data)
     result = backtest_run(
         options.run,
@@ -67,6 +68,7 @@ def predict(options: Predict) -> None:
     """Write the forecast, and show its first rows."""
     if at_once.applies(options.run):
         return at_once.predict(options)
+    _refuse_options(options)
     columns, table = _reading(options, options.new or options.known_future)
     forecast = predict_run(
         options.run,
@@ -107,6 +109,15 @@ def plot(options: Plot) -> None:
     )
     for path in paths:
         print(f"written: {path}")
+
+
+def _refuse_options(options: BacktestOptions | Predict) -> None:
+    given = [("--hierarchy", options.hierarchy is not None), ("--engine", options.sharding != EngineOptions())]
+    for name in [name for name, is_given in given if is_given]:
+        raise UserError(
+            f"{name} is for a data file, or a run that began with pretrained weights, and {options.run} has a "
+            "network of its own: name the data file, with --id and --horizon"
+        )
 
 
 def _reading(
@@ -154,7 +165,9 @@ def _describe_run(options: Info) -> None:
         "commit": run.origin.commit or "not known",
     }
     for name, value in facts.items():
-        print(f"{name:<10} {value}")
+        print(f"{name:<12} {value}")
+    for line in describe_series(model.context, config.calendar):
+        print(line)
     _print_notes(model.notes)
     metrics = options.path / "metrics.csv"
     if metrics.is_file():

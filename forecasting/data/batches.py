@@ -76,7 +76,9 @@ def read_series_batches(
         first = first or data
         _check_alike(path, part.source, first, data)
         seen |= {item.ids for item in data.items}
-        options = replace(options, time=data.time_columns, id=data.id_columns, target=data.channels)
+        options = replace(
+            options, time=data.time_columns, id=data.id_columns, target=data.channels, static=data.static_names
+        )
         if options.freq is None and not options.rows_are_steps and data.freq is not None:
             options = replace(options, freq=without_anchor(data.freq))
         yield data

@@ -27,6 +27,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         "年",
         "年份",
     ),
+    "half": ("half", "half-year", "halfyear", "halbjahr", "semester", "semestre", "semestr"),
     "quarter": ("quarter", "qtr", "quartal", "trimestre", "kwartał", "四半期", "季度"),
     "month": (
         "month",
@@ -65,8 +66,28 @@ _OTHER_PARTS = (
     "week_of_year",
     "wochentag",
 )
-_RANGES = {"quarter": (1, 4), "month": (1, 12), "week": (1, 53), "day": (1, 31), "hour": (0, 24), "minute": (0, 59)}
-_CLOCK = re.compile(r"\d{1,2}[:.h]\d{2}([:.]\d{2}(\.\d+)?)?( ?[ap]\.?m\.?)?", re.IGNORECASE)
+_RANGES = {
+    "half": (1, 2),
+    "quarter": (1, 4),
+    "month": (1, 12),
+    "week": (1, 53),
+    "day": (1, 31),
+    "hour": (0, 24),
+    "minute": (0, 59),
+}
+_CLOCK = re.compile(r"\d{1,2}([:.h]\d{2}([:.]\d{2}(\.\d+)?)?( ?[ap]\.?m\.?)?| ?[ap]\.?m\.?)", re.IGNORECASE)
+_SPAN = re.compile(r"(?<=\d)\s*(?:-|–|to)\s*\d{1,2}[:.]\d{2}$")
+"""The end of a span of time ("13:00-14:00")."""
+_LETTERS = {
+    "half": r"(h|s|half) ?",
+    "quarter": r"(q|qtr|quarter|t|k) ?",
+    "month": r"m",
+    "week": r"(w|wk|kw|cw|week) ?",
+    "hour": r"he ?",
+}
+"""What stands before the number of a part: an hour that ends ("HE01"), a quarter ("Q1")."""
+_PERIODS = {"M": "month", "Q": "quarter", "S": "half"}
+"""The parts that a column called period numbers, by their letter ("M01")."""
 
 
 def find_joined(frame: pd.DataFrame, free: Sequence[str], dated: Sequence[str]) -> tuple[str, ...]:
@@ -98,6 +119,7 @@ def find_joined(frame: pd.DataFrame, free: Sequence[str], dated: Sequence[str]) 
         ("month", "day", "hour"),
         ("month", "day"),
         ("month",),
+        ("half",),
         ("quarter",),
         ("week",),
     ):
@@ -137,8 +159,10 @@ def is_part(column: pd.Series, name: str) -> bool:
 def _part_of(column: pd.Series, name: str) -> str | None:
     part = next((part for part, names in PARTS.items() if name.lower() in names), None)
     if part is None:
-        return None
-    texts = [_bare(text) for text in sample_of(column)]
+        letters = {text[:1] for text in sample_of(column) if re.fullmatch(r"[MQS]\d{1,2}", text)} or {""}
+        numbered = name.lower() in ("period", "periode", "periodo") and len(letters) == 1
+        return _PERIODS.get(letters.pop()) if numbered else None
+    texts = [_bare(text, part) for text in sample_of(column)]
     if part == "month" and texts and all(re.fullmatch(r"[^\W\d_]{3,}\.?", text) for text in texts):
         return part
     if not texts or not all(re.fullmatch(r"\d{1,4}", text) for text in texts):
@@ -147,17 +171,17 @@ def _part_of(column: pd.Series, name: str) -> str | None:
     return part if all(low <= int(text) <= high for text in texts) else None
 
 
-def _bare(text: str) -> str:
-    """A part of a date without the point that a program added, or the letters of an hour that ends ("HE01")."""
-    return re.sub(r"^HE ?(?=\d)", "", text.removesuffix(".0"))
+def _bare(text: str, part: str) -> str:
+    """The number of a part of a date, without the point that a program added or the letters before it."""
+    return re.sub(rf"^{_LETTERS.get(part, '')}(?=\d)", "", text.removesuffix(".0"), flags=re.IGNORECASE)
 
 
 def _is_clock(column: pd.Series) -> bool:
-    texts = sample_of(column)
+    texts = [_SPAN.sub("", text) for text in sample_of(column)]
     return (
         bool(texts)
         and all(_CLOCK.fullmatch(text) for text in texts)
-        and any(":" in text or "h" in text for text in texts)
+        and any(re.search("[:hm]", text, re.IGNORECASE) for text in texts)
     )
 
 
@@ -169,14 +193,19 @@ def _has_no_clock(column: pd.Series) -> bool:
 
 def _join(cells: Sequence[object], names: Sequence[str | None]) -> str:
     texts = [str(cell).strip() for cell in cells]
-    texts = [_bare(text) if name else text for text, name in zip(texts, names, strict=True)]
+    texts = [_bare(text, name) if name else text for text, name in zip(texts, names, strict=True)]
     if names[0] != "year":
         day = texts[0].removesuffix(" 00:00:00")
-        clock = texts[1] if names[1] is None else f"{texts[1]:0>2}:{texts[2] if len(texts) > 2 else '00':0>2}"
+        if names[1] is None:
+            clock = re.sub(r"^(\d{1,2}) ?(?=[ap]\.?m)", r"\1:00 ", _SPAN.sub("", texts[1]), flags=re.IGNORECASE)
+        else:
+            clock = f"{texts[1]:0>2}:{texts[2] if len(texts) > 2 else '00':0>2}"
         return f"{day} {clock}"
     year, rest = texts[0], texts[1:]
+    if names[1] == "half":
+        return f"{year}-{6 * int(rest[0]) - 5}"
     if names[1] == "quarter":
-        return f"{year}-Q{rest[0]}"
+        return f"{year}-Q{int(rest[0])}"
     if names[1] == "week":
         return f"{year}-W{rest[0]:0>2}"
     date = "-".join([year, *(part if not part.isdigit() or len(rest) == 1 else part.zfill(2) for part in rest[:2])])

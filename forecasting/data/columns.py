@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +59,7 @@ class Roles:
         past: past covariates.
         unused: columns without a part.
         notes: what was found rather than told.
+        static: columns that are the same in all rows of a series.
     """
 
     time: tuple[str, ...]
@@ -68,6 +69,7 @@ class Roles:
     past: tuple[str, ...]
     unused: tuple[str, ...]
     notes: tuple[str, ...]
+    static: tuple[str, ...] = ()
 
 
 def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Roles:
@@ -111,12 +113,20 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
         elif ids:
             notes.append(f"column {ids[0]!r} tells the series apart")
     rest = [name for name in rest if name not in ids]
-    targets, why = (options.target, {}) if options.target is not None else _find_targets(frame, rest, time, ids)
-    unused = tuple(name for name in rest if name not in targets)
+    told = options.static is not None and options.target is not None
+    found, why = ((), dict[str, str]()) if told else _find_static(frame, rest, ids)
+    static = found if options.static is None else options.static
+    why |= dict.fromkeys([name for name in found if name not in static], "static, and not named with --static")
+    targets = options.target
+    if targets is None:
+        targets, others = _find_targets(frame, rest, time, {*static, *why})
+        why = {name: reason for name, reason in (why | others).items() if name not in targets}
+    static = tuple(name for name in static if name not in targets)
+    unused = tuple(name for name in rest if name not in targets and name not in static)
     for reason in dict.fromkeys(why.values()):
         notes.append(f"not used: {enumerate_some([name for name in why if why[name] == reason])} ({reason})")
-    if options.target is not None and unused:
-        notes.append(f"columns not used: {enumerate_some(unused)}")
+    if options.target is not None and set(unused) - set(why):
+        notes.append(f"columns not used: {enumerate_some([name for name in unused if name not in why])}")
     if not targets:
         why |= dict.fromkeys(dropped, "row numbers or nothing at all")
         other = sorted(named | {*time, *ids, *unused, *dropped})
@@ -124,12 +134,12 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
         raise UserError(
             f"{source.name}: no column is left to forecast beside {used}: add one, or name it with --target"
         )
-    return Roles(time, ids, targets, options.known, options.past, unused, tuple(notes))
+    return Roles(time, ids, targets, options.known, options.past, unused, tuple(notes), static)
 
 
 def _check_names(frame: pd.DataFrame, options: FrameOptions, source: Source) -> set[str]:
     part_of: dict[str, str] = {}
-    for part in ("time", "id", "target", "known", "past"):
+    for part in ("time", "id", "target", "known", "past", "static"):
         for name in getattr(options, part) or ():
             if name not in frame.columns:
                 close = difflib.get_close_matches(name, list(frame.columns), n=1)
@@ -314,22 +324,33 @@ def is_text(column: pd.Series) -> bool:
     return bool(texts) and not flags and not any(is_numeric([text]) for text in texts)
 
 
-def _find_targets(
-    frame: pd.DataFrame, rest: Sequence[str], time: Sequence[str], ids: Sequence[str]
+def _find_static(
+    frame: pd.DataFrame, rest: Sequence[str], ids: Sequence[str]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The columns to forecast, and why others are not."""
+    """The columns that say something of whole series, and why others that do not change are not used."""
+    if not ids:
+        return (), {}
+    codes = frame.groupby(list(ids), sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    found = [name for name in rest if _is_static(column_of(frame, name), codes)]
     why: dict[str, str] = {}
-    codes = (
-        frame.groupby(list(ids), sort=False, observed=True, dropna=False).ngroup().to_numpy()
-        if ids
-        else np.zeros(1, np.int64)
-    )
-    static = {name for name in rest if ids and _is_static(column_of(frame, name), codes)}
-    for name in rest:
+    for name in found:
         column = column_of(frame, name)
-        if name in static and is_text(column):
-            why[name] = "static: the same in all rows of a series, which no model here uses"
-        elif is_text(column) and not any(map(_DIGIT.search, sample_of(column))):
+        if codes.max() == 0:
+            why[name] = "the same in all rows"
+        elif is_text(column) and column.nunique() == codes.max() + 1:
+            why[name] = "static, with another label for every series: a name, from which nothing is learnt"
+    return tuple(name for name in found if name not in why), why
+
+
+def _find_targets(
+    frame: pd.DataFrame, rest: Sequence[str], time: Sequence[str], still: Set[str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The columns to forecast, and why others are not; those that never change (`still`) where there are no others."""
+    why: dict[str, str] = {}
+    changing = [name for name in rest if name not in still]
+    for name in changing:
+        column = column_of(frame, name)
+        if is_text(column) and not any(map(_DIGIT.search, sample_of(column))):
             why[name] = "words, not numbers"
         elif time and looks_like_dates(column):
             why[name] = "dates, not numbers"
@@ -339,13 +360,8 @@ def _find_targets(
             not time and name == frame.columns[0] and len(rest) > 1 and _rises_evenly(column)
         ):
             why[name] = "counts the rows"
-    left = [name for name in rest if name not in why]
-    numbers = [name for name in left if name in static]
-    if len(numbers) < len(left):
-        why |= dict.fromkeys(
-            numbers, "static: the same in all rows of a series, which no model here uses; --target forecasts it"
-        )
-    return tuple(name for name in rest if name not in why), why
+    left = tuple(name for name in changing if name not in why)
+    return left or tuple(name for name in rest if name in still and not is_text(column_of(frame, name))), why
 
 
 def _counts(column: pd.Series) -> bool:

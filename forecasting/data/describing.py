@@ -21,7 +21,7 @@ _PERIODS = {
 
 
 def describe_series(data: SeriesData, calendar: bool = True) -> tuple[str, ...]:
-    """One line each on targets, identifiers, times, time zone, frequency, season, covariates and unused columns.
+    """One line each on targets, identifiers, times, zone, frequency, season, covariates, static and unused columns.
 
     Args:
         data: the series.
@@ -41,6 +41,7 @@ def describe_series(data: SeriesData, calendar: bool = True) -> tuple[str, ...]:
         frequency    D (daily)
         season       7 steps
         covariates   known ahead: the calendar (day_of_week, day_of_month, day_of_year)
+        static       none
         not used     none
     """
     rows = {
@@ -51,6 +52,7 @@ def describe_series(data: SeriesData, calendar: bool = True) -> tuple[str, ...]:
         "frequency": "none: steps without dates" if data.freq is None else f"{data.freq} ({_spoken(data.freq)})",
         "season": _season(data.freq),
         "covariates": _covariates(data, calendar),
+        "static": _static(data),
         "not used": enumerate_some(data.unused) if data.unused else "none",
     }
     return tuple(f"{name:<12} {value}" for name, value in rows.items())
@@ -101,6 +103,14 @@ def _unit(freq: str) -> str:
 def _season(freq: str | None) -> str:
     season = season_length(freq)
     return "none" if season == 1 else counted(season, "step")
+
+
+def _static(data: SeriesData) -> str:
+    parts = []
+    for at, name in enumerate(data.static_names):
+        labels = {item.static[at] for item in data.items if isinstance(item.static[at], str)}
+        parts.append(f"{name} ({counted(len(labels), 'label') if labels else 'a number'})")
+    return enumerate_some(parts) or "none"
 
 
 def _covariates(data: SeriesData, calendar: bool) -> str:

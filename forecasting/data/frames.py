@@ -20,6 +20,7 @@ from .reading import Table
 from .row_order import number_series, order_rows, plain_index, without_empty_series
 from .series import SeriesData
 from .source import Source, column_of, counted
+from .static import read_static
 from .summaries import data_rows
 from .time_grid import dates_from, settle_times
 from .timestamps import Times, format_with_clock, parse_times, sample_of
@@ -101,6 +102,8 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> SeriesData:
     labels = pd.Index(["/".join(own) for own in ids] if ids else [source.stem])
     if not labels.is_unique:
         labels = pd.Index([" | ".join(own) for own in ids])
+    static, told = read_static(frame, roles.static, series, labels.tolist(), options, table)
+    notes += told
     grid = settle_times(times, codes, series, labels, options, source)
     notes += grid.notes
     rows = order_rows(grid, series, numbers, frame.index.to_numpy(), labels, ids)
@@ -113,6 +116,7 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> SeriesData:
     rows, told = future_rows(rows, roles, freq)
     notes += told
     items, repairs = assemble(rows, freq, roles, options, source)
+    items = tuple(replace(item, static=static[item.name]) for item in items) if static else items
     notes += _repair_notes(repairs, options) + describe_ends(items, roles, freq)
     return SeriesData(
         items,
@@ -125,6 +129,7 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> SeriesData:
         roles.id,
         roles.time,
         roles.unused,
+        roles.static,
     )
 
 

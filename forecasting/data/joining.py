@@ -34,6 +34,8 @@ def continued(known: SeriesData, new: SeriesData) -> SeriesData:
         >>> continued(*rows).items[0].values.ravel().tolist()
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     """
+    shared = [name for name in new.static_names if name in known.static_names]
+    known, new = known.with_static(shared), new.with_static(shared)
     if new.layout == "wide":
         pairs = [(known.items[0], new.items[0])]
     else:
@@ -68,6 +70,7 @@ def _joined(known: Item, new: Item, freq: str | None) -> Item:
         np.concatenate((before.known, new.known)),
         np.concatenate((before.past, new.past)),
         new.ids,
+        new.static,
     )
 
 

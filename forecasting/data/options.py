@@ -73,6 +73,7 @@ class FrameOptions:
         rows_are_steps: take the rows, in order of their dates, as steps, whatever their dates are.
         round: take each time to the nearest step: stamps that come a little late.
         start: the date of the first row of a table without dates; needs `freq`.
+        static: columns that are the same in all rows of a series (a region, a size). None finds them; () takes none.
 
     Raises:
         UserError: for an unknown choice, or a bare string where a tuple of names is meant.
@@ -96,6 +97,7 @@ class FrameOptions:
     rows_are_steps: bool = False
     round: bool = False
     start: str | None = None
+    static: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for field in ("time", "id"):
@@ -104,7 +106,7 @@ class FrameOptions:
         for field, choices in (("holes", get_args(Holes)), ("duplicates", get_args(Duplicates))):
             if getattr(self, field) not in choices:
                 raise UserError(f"{field} must be one of {', '.join(choices)}, got {getattr(self, field)!r}")
-        for field in ("target", "known", "past", "missing_values"):
+        for field in ("target", "known", "past", "missing_values", "static"):
             if isinstance(getattr(self, field), str):
                 given = getattr(self, field)
                 raise UserError(f"{field} must be a tuple, got {given!r}: write ({given!r},)")

@@ -30,10 +30,12 @@ def describe_context(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor
         "channels": list(data.channels),
         "known_names": list(data.known_names),
         "past_names": list(data.past_names),
+        "static_names": list(data.static_names),
         "items": [
             {
                 "name": item.name,
                 "ids": list(item.ids),
+                "static": list(item.static),
                 "rows": item.length,
                 "future_rows": item.future_rows,
                 **_first(item),
@@ -62,13 +64,12 @@ def rebuild_context(described: dict[str, Any], tensors: dict[str, Tensor]) -> Se
                 known[known_row : known_row + known_rows].copy(),
                 past[row : row + rows].copy(),
                 tuple(one["ids"]),
+                tuple(one.get("static", ())),  # Earlier models have none.
             )
         )
         row, known_row = row + rows, known_row + known_rows
-    names = {
-        key: tuple(described[key])
-        for key in ("channels", "known_names", "past_names", "id_columns", "time_columns", "unused")
-    }
+    keys = ("channels", "known_names", "past_names", "id_columns", "time_columns", "unused", "static_names")
+    names = {key: tuple(described.get(key, ())) for key in keys}
     return SeriesData(tuple(items), described["freq"], layout=described["layout"], notes=(), **names)
 
 

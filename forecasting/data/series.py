@@ -9,6 +9,9 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
+Static = str | float | None
+"""What a static column says of a series: a label, a number, or nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Item:
@@ -22,6 +25,7 @@ class Item:
         known: float64 [T + E, F] covariates known ahead; E >= 0 rows lie after the last step. All finite.
         past: float64 [T, P] covariates known only up to now. All finite.
         ids: what tells the series apart in a long table, a text for each identifier column; empty elsewhere.
+        static: what holds for the whole series, a label or a number for each static column.
 
     Raises:
         ValueError: if the shapes do not agree, times do not increase, or a value is infinite.
@@ -39,6 +43,7 @@ class Item:
     known: np.ndarray
     past: np.ndarray
     ids: tuple[str, ...] = ()
+    static: tuple[Static, ...] = ()
 
     def __post_init__(self) -> None:
         for field in ("values", "known", "past"):
@@ -104,6 +109,7 @@ class SeriesData:
         id_columns: the columns that told the series of a long table apart, where they come from one.
         time_columns: the columns that held the time, none where there is no such.
         unused: the columns that were left out.
+        static_names: names of the static columns.
 
     Raises:
         ValueError: if there is no item, two share a name, or widths differ from the names.
@@ -126,18 +132,19 @@ class SeriesData:
     id_columns: tuple[str, ...] = ()
     time_columns: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    static_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.items:
             raise ValueError("series data must hold at least one item")
         if len({item.name for item in self.items}) != len(self.items):
             raise ValueError("two items share a name")
-        expected = (len(self.channels), len(self.known_names), len(self.past_names))
+        expected = (len(self.channels), len(self.known_names), len(self.past_names), len(self.static_names))
         for item in self.items:
-            widths = (item.values.shape[1], item.known.shape[1], item.past.shape[1])
+            widths = (item.values.shape[1], item.known.shape[1], item.past.shape[1], len(item.static))
             if widths != expected:
                 raise ValueError(
-                    f"item {item.name!r}: widths {widths} of values, known, past; the names give {expected}"
+                    f"item {item.name!r}: widths {widths} of values, known, past, static; the names give {expected}"
                 )
             if isinstance(item.index, pd.DatetimeIndex) != (self.freq is not None):
                 raise ValueError(
@@ -158,6 +165,19 @@ class SeriesData:
     def tail(self, context: int) -> "SeriesData":
         """The last `context` steps of every item, with the known rows after them."""
         return replace(self, items=tuple(item.tail(context) for item in self.items))
+
+    def with_static(self, names: Sequence[str]) -> "SeriesData":
+        """Keep some of the static columns, in the order given; the others are left out.
+
+        Args:
+            names: of columns that there are.
+        """
+        if tuple(names) == self.static_names:
+            return self
+        at = [self.static_names.index(name) for name in names]
+        gone = [name for name in self.static_names if name not in names]
+        items = tuple(replace(item, static=tuple(item.static[i] for i in at)) for item in self.items)
+        return replace(self, items=items, static_names=tuple(names), unused=(*self.unused, *gone))
 
     def select(self, names: Sequence[str]) -> "SeriesData":
         """The named series in the order given: channels of wide data, items of long data.

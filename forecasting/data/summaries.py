@@ -34,7 +34,7 @@ def data_rows(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.nda
     empty = np.asarray(frame[[*roles.targets, *roles.known, *roles.past]].isna()).all(1) if undated.any() else kept
     sums = undated & times.astype(object).map(is_summary).to_numpy(bool)
     blank = undated & times.isna().to_numpy()
-    for name in (*roles.id, *roles.unused) if blank.any() else ():
+    for name in (*roles.id, *roles.static, *roles.unused) if blank.any() else ():
         cells = column_of(frame, name).loc[blank].astype(object).map(names_summary)
         sums[np.flatnonzero(blank)[cells.to_numpy(bool)]] = True
     repeated = undated & (times.astype(object) == roles.time[0]).to_numpy(bool)

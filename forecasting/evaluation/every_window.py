@@ -135,6 +135,8 @@ def fit_baselines(train: Windows, context: int, season: int) -> tuple[dict[str, 
             fitted[name] = baseline.fit(train)
         except UserError as error:
             notes.append(f"{name} left out: {error}")
+    if season > context:
+        notes.append(f"seasonal naive {season} left out: its season is longer than the context of {context} steps")
     return fitted, notes
 
 

@@ -94,7 +94,8 @@ class GluonTSNetwork(nn.Module):
         """
         future = past.new_zeros(len(past), self.prediction_length, self.target_dim)
         none = past.new_zeros(*past.shape[:2], 0)
-        batch = WindowBatch(past, observed, known, none, phase, future, torch.zeros_like(future, dtype=torch.bool))
+        unseen = torch.zeros_like(future, dtype=torch.bool)
+        batch = WindowBatch(past, observed, known, none, phase, future, unseen, past.new_zeros(len(past), 0))
         batch, loc, scale = standardise(batch)
         parameters = self.network(batch)
         if self.target_dim == 1:
@@ -136,7 +137,7 @@ def standardise(batch: WindowBatch) -> tuple[WindowBatch, Float[Tensor, "B 1 V"]
         >>> past, future = torch.tensor([[[1.0], [3.0]]]), torch.tensor([[[4.0]]])
         >>> empty = torch.zeros(1, 2, 0)
         >>> known, phase = torch.zeros(1, 3, 0), torch.zeros(1, dtype=torch.int64)
-        >>> batch = WindowBatch(past, past > 0, known, empty, phase, future, future > 0)
+        >>> batch = WindowBatch(past, past > 0, known, empty, phase, future, future > 0, torch.zeros(1, 0))
         >>> batch, loc, scale = standardise(batch)
         >>> batch.past.flatten().tolist(), batch.future.item(), loc.item(), scale.item()
         ([-1.0, 1.0], 2.0, 2.0, 1.0)
@@ -157,5 +158,6 @@ def standardise(batch: WindowBatch) -> tuple[WindowBatch, Float[Tensor, "B 1 V"]
         phase=batch.phase,
         future=torch.where(batch.future_observed, (batch.future - loc) / scale, 0.0),
         future_observed=batch.future_observed,
+        static=batch.static,
     )
     return scaled, loc, scale

@@ -10,7 +10,8 @@ from torch import Tensor
 class WindowBatch:
     """Everything a forecasting network sees of B windows.
 
-    Letters: B windows, L context steps, H horizon steps, V channels, F known and P past-only covariates.
+    Letters: B windows, L context steps, H horizon steps, V channels, F known and P past-only covariates, S numbers that
+    hold for a whole series.
 
     Args:
         past: float32 [B, L, V], scaled values, 0 where not observed.
@@ -20,6 +21,7 @@ class WindowBatch:
         phase: int64 [B], absolute number of the first context step (negative inside left padding).
         future: float32 [B, H, V], target values, 0 where not observed.
         future_observed: bool [B, H, V].
+        static: float32 [B, S], what holds for the whole series of a window (S may be 0).
     """
 
     past: Tensor
@@ -29,6 +31,7 @@ class WindowBatch:
     phase: Tensor
     future: Tensor
     future_observed: Tensor
+    static: Tensor
 
     def __len__(self) -> int:
         return self.past.shape[0]

@@ -62,6 +62,7 @@ class DataShape:
         horizon: number of steps H to forecast, at least 1.
         known: number F of covariates known for the future.
         past: number P of covariates known for the past only.
+        static: number S of numbers that hold for a whole series.
     """
 
     channels: int
@@ -69,9 +70,11 @@ class DataShape:
     horizon: int
     known: int = 0
     past: int = 0
+    static: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("channels", 1), ("context", 1), ("horizon", 1), ("known", 0), ("past", 0)):
+        for name in ("channels", "context", "horizon", "known", "past", "static"):
+            least = 1 if name in ("channels", "context", "horizon") else 0
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
@@ -90,7 +93,7 @@ class SimbaNetwork(nn.Module):
         >>> network = SimbaNetwork(NetworkConfig(width=8), shape, Point())
         >>> past, future = torch.randn(3, 32, 2), torch.randn(3, 4, 2)
         >>> batch = WindowBatch(past, past.isfinite(), torch.zeros(3, 36, 0), torch.zeros(3, 32, 0),
-        ...                     torch.zeros(3, dtype=torch.int64), future, future.isfinite())
+        ...                     torch.zeros(3, dtype=torch.int64), future, future.isfinite(), torch.zeros(3, 0))
         >>> network(batch).shape
         torch.Size([3, 4, 2, 1])
     """
@@ -118,6 +121,8 @@ class SimbaNetwork(nn.Module):
         self.head = Head(config.head, per_channel, config.width, shape.horizon, output.size)
         self.skip = nn.Linear(shape.context, shape.horizon) if config.head.skip else None
         self.future = FutureCovariates(shape.known, per_channel, config.width, output.size) if shape.known else None
+        # Behind all others: the same seed gives a network without static columns the same weights.
+        self.static = nn.Linear(shape.static, config.width, bias=False) if shape.static else None
 
     def forward(self, batch: WindowBatch) -> Float[Tensor, "B H V P"]:
         """Return the output's parameters on the scale of `batch.past`."""
@@ -131,6 +136,8 @@ class SimbaNetwork(nn.Module):
             shift = shift + self.skip(past.transpose(1, 2)).transpose(1, 2)
         covariates = torch.cat((batch.known[:, :context], batch.past_only), dim=-1)
         tokens = self.tokens(past, batch.observed, covariates)
+        if self.static is not None:
+            tokens = tokens + self.static(batch.static)[:, None, None]
         mixed = self.blocks(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
         if isinstance(self.tokens, VariateTokens):
             mixed = mixed.transpose(1, 2)[:, -self.shape.channels :]
@@ -149,6 +156,7 @@ def build_network(
     horizon: int,
     known: int = 0,
     past: int = 0,
+    static: int = 0,
     seed: int = 0,
 ) -> SimbaNetwork:
     """Build a network whose initial weights depend on `seed` alone.
@@ -161,6 +169,7 @@ def build_network(
         horizon: number of steps H to forecast, at least 1.
         known: number F of covariates known for the future.
         past: number P of covariates known for the past only.
+        static: number S of numbers that hold for a whole series.
         seed: of the initial weights; the global random state is left as it was.
 
     Raises:
@@ -173,7 +182,7 @@ def build_network(
         >>> all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters()))
         True
     """
-    shape = DataShape(channels=channels, context=context, horizon=horizon, known=known, past=past)
+    shape = DataShape(channels=channels, context=context, horizon=horizon, known=known, past=past, static=static)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return SimbaNetwork(config, shape, output)

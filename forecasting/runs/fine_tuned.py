@@ -56,8 +56,8 @@ class FineTuningRun:
 
 
 def is_fine_tuned(out: Path) -> bool:
-    """Say whether a folder is a run that begins with pretrained weights."""
-    path = Path(out) / CONFIG
+    """Say whether a folder is a run that begins with pretrained weights, or a file the settings of one."""
+    path = Path(out) if Path(out).is_file() else Path(out) / CONFIG
     return path.is_file() and "fine_tuning" in parse_yaml(path.read_text(encoding="utf-8"), str(path))
 
 

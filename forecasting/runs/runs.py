@@ -36,7 +36,7 @@ from ..data.source import show_time
 from ..data.writing import check_table_file, write_frame
 from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part
-from ..inputs import matching_series, read_like
+from ..inputs import read_like
 from ..model import ForecastModel
 from .config import RUNS, RunConfig, new_run_config
 
@@ -280,10 +280,11 @@ def predict_run(
     options, table = options or run.options, table or run.table
     data, notes = model.context, ()
     if new is not None:
-        data = matching_series(read_like(Path(new), model.context, options, table), model.context, options)
+        data = model.matching(read_like(Path(new), model.context, options, table), options)
         notes = data.notes
     else:
         data, notes = newest_rows(run, model, options, table)
+    notes = (*notes, *model.strangers(data))
     future = None if known_future is None else read_table(known_future, table)
     made = model.predict(data, known_future=future, levels=levels, non_negative=non_negative, options=options)
     forecast = own_names(made, data)
@@ -308,7 +309,7 @@ def newest_rows(
     if file_hash(path) == run.data.sha256:
         return model.context, ()
     try:
-        data = matching_series(read_like(path, model.context, options, table), model.context, options)
+        data = model.matching(read_like(path, model.context, options, table), options)
     except UserError as error:
         raise UserError(
             f"the run's data file was changed since training, and no longer fits the model ({error}): restore it, or "

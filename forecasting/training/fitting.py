@@ -59,26 +59,16 @@ def fit_series(
     """
     split = split_data(data, config.context, config.horizon, config.shares)
     scaling = _scaling(data, split, start)
-    scalers = scaling.of(data, split.train_end.tolist())
-    items = prepare(data, scaling, scalers, config.calendar, config.horizon)
-    train = split.train_windows(items, config.context, config.horizon)
-    validation = split.part_windows(items, config.context, config.horizon, "validation")
+    train, validation = _windows(data, config, split, scaling)
     notes = (*split.notes, _describe(train, validation))
     if validation is not None:
         _check_validation(data, split)
     # Batches are gathered where they are used: on a GPU that saves a copy of each from the CPU.
     device = runtime.hardware.device()
-    network = copy.deepcopy(start.network) if start else new_network(data, config)
+    network = copy.deepcopy(start.network) if start else new_network(data, config, scaling.static.width)
     history = fit_network(
         network,
-        WindowLoader(
-            train.to(device),
-            config.batch_size,
-            shuffle=True,
-            seed=config.seed,
-            limit=config.batches_per_epoch,
-            least=min(LEAST_BATCHES, config.batches_per_epoch or LEAST_BATCHES),
-        ),
+        _loader(train.to(device), config),
         None if validation is None else WindowLoader(validation.to(device), config.batch_size),
         config.optimiser,
         seed=config.seed,
@@ -87,6 +77,32 @@ def fit_series(
         runtime=runtime,
     )
     return Trained(config, network.eval(), scaling, _until(data, split, start)), history, notes
+
+
+def training_batches(data: SeriesData, config: ForecastConfig) -> WindowLoader:
+    """Return the batches that `fit_series` trains on.
+
+    Raises:
+        UserError: if the series are too short, or a channel has no value in its training part.
+    """
+    split = split_data(data, config.context, config.horizon, config.shares)
+    return _loader(_windows(data, config, split, _scaling(data, split, None))[0], config)
+
+
+def _windows(
+    data: SeriesData, config: ForecastConfig, split: Split, scaling: Scaling
+) -> tuple[Windows, Windows | None]:
+    """Windows of the training part, and of the validation part if there is one."""
+    scalers = scaling.of(data, split.train_end.tolist())
+    items = prepare(data, scaling, scalers, config.calendar, config.horizon)
+    train = split.train_windows(items, config.context, config.horizon)
+    return train, split.part_windows(items, config.context, config.horizon, "validation")
+
+
+def _loader(train: Windows, config: ForecastConfig) -> WindowLoader:
+    limit = config.batches_per_epoch
+    least = min(LEAST_BATCHES, limit or LEAST_BATCHES)
+    return WindowLoader(train, config.batch_size, shuffle=True, seed=config.seed, limit=limit, least=least)
 
 
 def fit_network(
@@ -154,7 +170,7 @@ def _scaling(data: SeriesData, split: Split, start: Trained | None) -> Scaling:
     if start is None:
         return fitted
     # The weights are used to the scales they were trained on, so these stay.
-    return Scaling(fitted.values | start.scaling.values, start.scaling.known, start.scaling.past)
+    return Scaling(fitted.values | start.scaling.values, start.scaling.known, start.scaling.past, start.scaling.static)
 
 
 def _check_validation(data: SeriesData, split: Split) -> None:

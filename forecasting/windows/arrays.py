@@ -11,6 +11,10 @@ def _no_columns() -> np.ndarray:
     return np.zeros((0, 0), dtype=np.float32)
 
 
+def _no_numbers() -> np.ndarray:
+    return np.zeros(0, dtype=np.float32)
+
+
 @dataclass(frozen=True)
 class ItemArrays:
     """The arrays of one item: one series, or the aligned channels of a wide file.
@@ -21,6 +25,7 @@ class ItemArrays:
         past: [T, P]; without columns when there are none.
         start_step: absolute step number of row 0.
         name: used in error messages.
+        static: [S], what holds for the whole series.
 
     Raises:
         UserError: a value is infinite, or a covariate is missing or infinite.
@@ -36,6 +41,7 @@ class ItemArrays:
     past: np.ndarray = field(default_factory=_no_columns)
     start_step: int = 0
     name: str = "series"
+    static: np.ndarray = field(default_factory=_no_numbers)
 
     def __post_init__(self) -> None:
         for label, array in (("values", self.values), ("known", self.known), ("past", self.past)):

@@ -85,6 +85,7 @@ class Windows:
         self._observed = ~torch.isnan(values)
         self._values = values.nan_to_num_(0.0)
         self._known = _lay_out([item.known for item in items], offsets, context, fill=0.0)
+        self._static = torch.from_numpy(np.stack([item.static for item in items]).astype(np.float32))
         self._past = _lay_out([item.past for item in items], offsets, context, fill=0.0)
 
     def __len__(self) -> int:
@@ -116,6 +117,7 @@ class Windows:
             phase=self._phase[index],
             future=values[:, cut:],
             future_observed=observed[:, cut:],
+            static=self._static[self.item[index]],
         )
 
     @staticmethod
@@ -130,11 +132,11 @@ class Windows:
 def _check_widths(items: Sequence[ItemArrays]) -> None:
     if not items:
         raise ValueError("windows need at least one item")
-    widths = [(item.values.shape[1], item.known.shape[1], item.past.shape[1]) for item in items]
+    widths = [(item.values.shape[1], item.known.shape[1], item.past.shape[1], len(item.static)) for item in items]
     for item, width in zip(items, widths, strict=True):
         if width != widths[0]:
             raise ValueError(
-                f"{item.name!r} has {width} value, known and past columns, "
+                f"{item.name!r} has {width} value, known, past and static columns, "
                 f"{items[0].name!r} has {widths[0]}: all items need the same"
             )
 

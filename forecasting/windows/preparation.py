@@ -13,6 +13,7 @@ from ..data.series import join_indexes
 from ..data.steps import step_number
 from .arrays import ItemArrays
 from .scaling import Scaler
+from .static import StaticEncoding
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +24,13 @@ class Scaling:
         values: the scaler of each item, by `series_key`.
         known: of the known-future covariates, one for all items.
         past: of the past covariates, one for all items.
+        static: of the static columns.
     """
 
     values: dict[str, Scaler]
     known: Scaler
     past: Scaler
+    static: StaticEncoding = StaticEncoding()
 
     def of(self, data: SeriesData, rows: Sequence[int]) -> list[Scaler]:
         """The scaler of every item: the one learnt, or for a new series one fitted on its first `rows` rows.
@@ -69,6 +72,7 @@ def fit_scaling(data: SeriesData, rows: Sequence[int]) -> Scaling:
         values={series_key(data, item): fit_scaler(data, item, count) for item, count in pairs},
         known=Scaler.fit(np.concatenate([item.known[:count] for item, count in pairs])),
         past=Scaler.fit(np.concatenate([item.past[:count] for item, count in pairs])),
+        static=StaticEncoding.fit(data),
     )
 
 
@@ -84,7 +88,7 @@ def prepare(
 
     Args:
         data: the series.
-        scaling: of the covariates.
+        scaling: of the covariates and static columns.
         scalers: of the values, one an item.
         calendar: whether to add calendar features.
         horizon: rows of calendar beyond the end, where no other known covariate says how far they go.
@@ -103,6 +107,7 @@ def prepare(
                 scaling.past.transform(item.past).astype(np.float32),
                 step_number(item.index, data.freq),
                 item.name,
+                scaling.static.encode(item),
             )
         )
     return items

@@ -1,7 +1,7 @@
 """`ZeroShotModel`: forecast at once, train on from there, calibrate, compare, update, save and load."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
@@ -14,8 +14,10 @@ from titans_seq.experiment.settings import ONE_DEVICE, Hardware, Runtime
 from titans_seq.progress import Progress
 
 from ..data import SeriesData
+from ..data.hierarchies import add_totals
 from ..data.joining import continued
 from ..evaluation.best import choose_best
+from ..evaluation.coherent import Coherent, Reconciliation
 from ..evaluation.conformal import calibrate
 from ..evaluation.origins import Comparison, Scores, compare, cut_origins, merit
 from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster, cut_at_zero
@@ -145,7 +147,7 @@ class ZeroShotModel(ZeroShotState):
             self,
             forecaster=chosen,
             horizon=horizon,
-            context=series.tail(chosen.network.config.longest),
+            context=series.with_static(()).tail(chosen.network.config.longest),
             scores=comparison.table.assign(used=[name == used for name in comparison.scores]),
             notes=(*series.notes, *notes, *comparison.notes, _describe_choice(comparison, used, refit)),
         )
@@ -185,6 +187,7 @@ class ZeroShotModel(ZeroShotState):
         *,
         known_future: pd.DataFrame | None = None,
         levels: Sequence[float] | None = None,
+        hierarchy: Reconciliation | None = None,
     ) -> pd.DataFrame:
         """Forecast the steps after the end of every series.
 
@@ -194,9 +197,11 @@ class ZeroShotModel(ZeroShotState):
             known_future: times (and ids, for long data) and known covariates of the steps to forecast, where `data`
                 itself does not hold them.
             levels: quantile levels; None takes the model's.
+            hierarchy: forecast the totals at every level of the identifiers too, and make the means add up by this
+                method; see `evaluation.coherent.Coherent`.
 
         Returns:
-            Columns `series`, `time`, `mean`, then one a level, named "0.1" and so on.
+            Columns `series`, `time`, `mean`, then one a level, named "0.1" and so on; of a hierarchy also `level`.
 
         Raises:
             UserError: if there is nothing to forecast, or the data, the horizon or a level does not fit.
@@ -205,7 +210,12 @@ class ZeroShotModel(ZeroShotState):
         series = self._series(data)
         if known_future is not None:
             series = with_known_future(series, known_future, self.options, steps)
-        return forecast_frame(series, self.forecast(series, steps, self.levels if levels is None else levels))
+        wanted = self.levels if levels is None else levels
+        if hierarchy is None:
+            return forecast_frame(series, self.forecast(series, steps, wanted))
+        whole = add_totals(series)
+        forecast = Coherent(self, whole, hierarchy, self.non_negative).forecast(whole.data, steps, wanted)
+        return whole.mark(forecast_frame(whole.data, forecast))
 
     def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
         """Forecast series, calibrated and within their bounds; see `Forecaster`."""
@@ -222,6 +232,8 @@ class ZeroShotModel(ZeroShotState):
         windows: int = 3,
         step: int | None = None,
         statistics: bool | None = None,
+        more: Mapping[str, Forecaster] | None = None,
+        spread: Callable[[Forecaster], Forecaster] = lambda forecaster: forecaster,
     ) -> Comparison:
         """Forecast from past cutoffs, and compare with baselines.
 
@@ -234,6 +246,8 @@ class ZeroShotModel(ZeroShotState):
             windows: cutoffs, the latest one horizon before the end.
             step: steps between them; None is the horizon.
             statistics: see `fit`.
+            more: other forecasters to compare with, by name.
+            spread: is given the model and the baselines, and returns what forecasts in their place (`sharding.Engine`).
 
         Raises:
             UserError: if no series is long enough.
@@ -242,11 +256,18 @@ class ZeroShotModel(ZeroShotState):
         series = self._series(data)
         origins = cut_origins(series, steps, windows=windows, step=step)
         others, notes = baselines(series, origins, statistics)
-        comparison = compare(origins, {"model": self._uncalibrated()} | others, steps, self.levels)
+        candidates = {"model": spread(self.uncalibrated()), **(more or {})}
+        candidates |= {name: spread(one) for name, one in others.items()}
+        comparison = compare(origins, candidates, steps, self.levels)
         return replace(comparison, notes=(*self._seen(), *notes, *comparison.notes))
 
-    def _uncalibrated(self) -> Self:
-        return replace(self, calibration=None)
+    def uncalibrated(self) -> Self:
+        """Return the model with the quantiles that its network gives, and without its series."""
+        return replace(self.alone(), calibration=None)
+
+    def alone(self) -> Self:
+        """Return the model without its series: what forecasts others."""
+        return replace(self, context=None)
 
     def _seen(self) -> tuple[str, ...]:
         if not self.is_fine_tuned:
@@ -269,7 +290,7 @@ class ZeroShotModel(ZeroShotState):
             The name, the forecaster, the scores of all, and notes.
         """
         if self.scores is None or not self.is_fine_tuned:
-            choice = choose_best(self._uncalibrated(), data, horizon, self.levels)
+            choice = choose_best(self.uncalibrated(), data, horizon, self.levels)
             chosen = self if choice.name == "model" else choice.forecaster
             return choice.name, chosen, choice.comparison.table, choice.comparison.notes
         stands = self.scores["used"] | ~self.scores["model"].isin(OURS)

@@ -75,6 +75,6 @@ def _score(scored_on: str, labels: np.ndarray, predicted: np.ndarray, train: Len
         scored_on=scored_on,
         count=len(labels),
         accuracy=float(accuracy_score(labels, predicted)),
-        mcc=float(matthews_corrcoef(labels, predicted)),
+        mcc=float(matthews_corrcoef(labels, predicted)) if len(np.union1d(labels, predicted)) > 1 else 0.0,
         majority=float(np.mean(labels == largest)),
     )

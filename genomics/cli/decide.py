@@ -16,12 +16,13 @@ from .options import Device
 class Decide:
     """Choose a threshold and calibrate probabilities, on the validation part of a run of two classes.
 
-    Both are kept in the run, and titans dna predict uses them. Probabilities are those of logits divided by a
-    temperature, which makes them as sure as they are right and changes no order. The test part is not looked at.
+    Both are kept in the run, and titans dna predict uses them; of several seeds they are those of the mean.
+    Probabilities are those of logits divided by a temperature, which makes them as sure as they are right and changes
+    no order. The test part is not looked at.
     """
 
     run: Positional[Path]
-    """Folder of a trained run."""
+    """Folder of a trained run, or of those of several seeds."""
     by: str = "mcc"
     """What is to be largest, mcc or f1; or what is to be reached: recall=0.9 or precision=0.9."""
     no_calibration: bool = False
@@ -35,14 +36,21 @@ class Decide:
 def decide(options: Decide) -> None:
     """Choose, keep and print."""
     from ..evaluation.deciding import HOTTEST, Rule
+    from ..runs.config import member_runs
     from ..runs.decision import decide, write_decision
-    from ..runs.saving import load_classifier
+    from ..runs.members import load_model
     from ..runs.train_runs import own_parts
     from .progress import note
 
     rule = Rule.parse(options.by)
-    model = load_classifier(options.run, Hardware(options.device).device())
-    _, parts = own_parts(options.run)
+    first = next(iter(member_runs(options.run)), options.run)
+    if first.name.startswith("fold") and first != options.run:
+        raise UserError(
+            f"{options.run}: each fold was trained on what the others hold out, so that nothing is left on which a "
+            f"threshold of their mean could be chosen: name one of them, such as {first}, or train with --seeds"
+        )
+    model = load_model(options.run, Hardware(options.device).device())
+    _, parts = own_parts(first)
     if parts.validation is None:
         raise UserError(f"the data of {options.run} has no validation part, on which a threshold is chosen")
     note(f"predicting {len(parts.validation):,} validation sequences", options.progress)

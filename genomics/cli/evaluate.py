@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     from ..runs.config import TrainRun
     from ..sequences.values import LabelledSequences, Splits
 
+    Scored = tuple[Model, Splits, LabelledSequences]
+
 
 @dataclass(frozen=True)
 class Evaluate:
     """Score a trained classifier on a part of its own data, or on other labelled sequences.
 
-    Beside it stand the baselines, fitted on the parts that the classifier was trained on. Other data is compared with
-    these first: sequences that the classifier has seen are counted.
+    Of several seeds, and on other data of folds, the mean is scored, with each model beside it; on their own data folds
+    are scored where each holds data out. Beside it stand the baselines, fitted on the parts that the classifier was
+    trained on. Other data is compared with these first: sequences that the classifier has seen are counted.
     """
 
     run: Positional[Path]
-    """Folder of a trained run, or of those of several seeds, whose mean is scored; on other data also of folds."""
+    """Folder of a trained run, or of those of folds or seeds."""
     data: Positional[Maybe[Path]] = None
     """Other labelled sequences, all of which are scored; its own data if not given."""
     part: Literal["validation", "test"] = "test"
@@ -48,7 +51,8 @@ def evaluate(options: Evaluate) -> None:
     """Score, print the table, and write it."""
     from ..evaluation import BootstrapOptions
     from ..runs.comparison import like_network, with_classes
-    from ..runs.train_runs import own_parts
+    from ..runs.config import member_runs
+    from ..runs.members import load_model
     from ..sequences.loading import load_splits
     from .evaluation import Request, compare_and_show
     from .progress import print_left_out, print_notes
@@ -57,42 +61,45 @@ def evaluate(options: Evaluate) -> None:
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     device = Hardware(options.device).device()
-    model, first = _model(options, device)
+    folders = member_runs(options.run) or [options.run]
     left_out: list[str] = []
     notes: Counter[str] = Counter()
     warnings: tuple[str, ...] = ()
     if options.data is None:
         if options.reading != ReadingOptions():
             raise UserError("options on how data is read are for other data: the run knows how its own is read")
-        run, parts = own_parts(first)
-        data = parts.test if options.part == "test" else parts.validation
-        if data is None:
-            raise UserError(f"the data of {options.run} has no {options.part} part: give --part, or labelled sequences")
-        tested = f"{options.part} part"
+        runs, run, tested = _own(options, folders, device)
     else:
+        model = load_model(options.run, device)
         splits = load_splits(options.data, load_options(options.reading), left_out, notes, to_train=False)
         if splits.test is None and splits.validation is not None:
             raise UserError(f"{options.data}: has several parts and no test part: name the file to score")
         data, tested = with_classes(splits.test or splits.train, model), str(options.data)
-        run, parts, warnings = _trained_on(first, options.comparison.baselines, data)
+        run, parts, warnings = _trained_on(folders[0], options.comparison.baselines, data)
+        runs = [(model, parts, data)]
     print_left_out(left_out)
     print_notes(notes)
     network = like_network(run, device)
     request = Request(options.comparison, run.training.seed, network, options.progress)
-    compare_and_show([(model, parts, data)], request, tested, options.out, warnings)
+    compare_and_show(runs, request, tested, options.out, warnings)
 
 
-def _model(options: Evaluate, device: str) -> "tuple[Model, Path]":
-    """Return what is scored, and the run whose parts it is compared on."""
-    from ..runs.config import member_runs
-    from ..runs.members import load_members
-    from ..runs.saving import load_classifier
+def _own(options: Evaluate, folders: list[Path], device: str) -> "tuple[list[Scored], TrainRun, str]":
+    """Return what is scored on a part of its own data: one model, or each fold on the part of its own."""
+    from ..runs.members import load_model
+    from ..runs.train_runs import own_parts
 
-    members = member_runs(options.run)
-    # Each fold has another test part, which the others were trained on.
-    if not members or (options.data is None and members[0].name.startswith("fold")):
-        return load_classifier(options.run, device), options.run
-    return load_members(options.run, device), members[0]
+    of_folds = len(folders) > 1 and folders[0].name.startswith("fold")
+    runs, first = [], None
+    for folder in folders if of_folds else folders[:1]:
+        run, parts = own_parts(folder)
+        first = first or run
+        data = parts.test if options.part == "test" else parts.validation
+        if data is None:
+            raise UserError(f"the data of {options.run} has no {options.part} part: give --part, or labelled sequences")
+        runs.append((load_model(folder if of_folds else options.run, device), parts, data))
+    assert first is not None
+    return runs, first, f"{options.part} parts of {len(runs)} folds" if of_folds else f"{options.part} part"
 
 
 def _trained_on(

@@ -17,12 +17,13 @@ from .options import Device, RecordOptions
 if TYPE_CHECKING:
     from ..explain import Attribution
     from ..explain.spans import Context
+    from ..runs.members import Members
     from ..runs.predictor import Predictor
     from ..sequences.values import Record
 
 Method = Literal["saliency", "mutagenesis"]
 
-_MOST_BASES, _SHOWN = 20_000, 8
+_MOST_BASES, _SHOWN, _LONG_NAME = 20_000, 8, 60
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Explain:
     """
 
     run: Positional[Path]
-    """Folder of a trained run."""
+    """Folder of a trained run, or of those of folds or seeds, whose mean is explained."""
     sequences: Positional[Path]
     """File with the sequences, see titans dna predict."""
     out: Path
@@ -62,13 +63,13 @@ class Explain:
 
 def explain(options: Explain) -> None:
     """Compute, then write the tables and the pictures."""
-    from ..runs.saving import load_classifier
+    from ..runs.members import load_model
 
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     if options.all and (options.record is not None or options.span is not None):
         raise UserError("--all explains whole records: leave out --record and --span")
-    model = load_classifier(options.run, Hardware(options.device).device())
+    model = load_model(options.run, Hardware(options.device).device())
     records = list(_chosen(options))
     target = _target(model, records, options.target)
     for record in records[:1] if not options.all else ():
@@ -111,7 +112,7 @@ def _chosen(options: Explain) -> "Iterator[Record]":
     raise UserError(f"{options.sequences}: has no record named {options.record!r}: its records are {shown}")
 
 
-def _target(model: "Predictor", records: "list[Record]", target: str | None) -> str:
+def _target(model: "Predictor | Members", records: "list[Record]", target: str | None) -> str:
     from ..explain import target_column, target_names
 
     names = target_names(model)
@@ -140,7 +141,7 @@ def _contexts(options: Explain, record: "Record") -> "list[Context]":
     return list(contexts(size, first - 1, last, window))
 
 
-def _print_prediction(options: Explain, model: "Predictor", record: "Record") -> None:
+def _print_prediction(options: Explain, model: "Predictor | Members", record: "Record") -> None:
     from ..explain import target_names
 
     first, *more = _contexts(options, record)
@@ -153,11 +154,11 @@ def _print_prediction(options: Explain, model: "Predictor", record: "Record") ->
         else f" of {len(record.sequence):,}, in a window from {first.window_start + 1:,}"
     )
     others = f" (the first of {len(more) + 1:,} windows)" if more else ""
-    print(f"{record.name}, {size:,} bases{part}: {shown}{others}")
+    print(f"{_short(record.name)}, {size:,} bases{part}: {shown}{others}")
 
 
 def _attributions(
-    options: Explain, model: "Predictor", records: "list[Record]", target: str, method: Method
+    options: Explain, model: "Predictor | Members", records: "list[Record]", target: str, method: Method
 ) -> "list[Attribution]":
     from ..explain import mutagenesis, saliency
     from ..explain.spans import explain_span
@@ -223,10 +224,14 @@ def _write(options: Explain, records: "list[Record]", attributions: "list[Attrib
         elif len(attributions[0].sequence) > MOST:
             print(f"note: a picture holds at most {MOST:,} bases: give --span for one")
         else:
-            title = f"{records[0].name}: {method}, {_class_text(attributions[0])}"
+            title = f"{_short(records[0].name)}: {method}, {_class_text(attributions[0])}"
             draw_attribution(attributions[0], path(form), title)
     for each in written:
         print(f"written: {each}")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONG_NAME else f"{name[:_LONG_NAME]}..."
 
 
 def _class_text(attribution: "Attribution") -> str:

@@ -3,6 +3,12 @@
 from titans_seq.commands import Command, CommandGroup
 
 COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "genomics.cli.demo:Demo",
+        "genomics.cli.demo:demo",
+        "see it on made-up sequences with a motif, without files of your own",
+        ("--out runs/demo-dna",),
+    ),
     "fetch": Command(
         "genomics.cli.fetch:Fetch",
         "genomics.cli.fetch:fetch",

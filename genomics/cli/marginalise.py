@@ -26,7 +26,7 @@ class Marginalise:
     """
 
     run: Positional[Path]
-    """Folder of a trained run."""
+    """Folder of a trained run, or of those of folds or seeds, whose mean is measured."""
     motif: str
     """Bases of the motif, such as TGACTCA."""
     out: Path
@@ -54,7 +54,7 @@ def marginalise(options: Marginalise) -> None:
     """Measure and write."""
     from ..motifs import MarginalOptions, marginalise, spacings
     from ..motifs.report import draw_spacings, write_marginals, write_spacings
-    from ..runs.saving import load_classifier
+    from ..runs.members import load_model
     from .progress import note
 
     if options.out.exists() and not options.out.is_dir():
@@ -62,7 +62,7 @@ def marginalise(options: Marginalise) -> None:
     if options.most < 1:
         raise UserError(f"--most must be at least 1, got {options.most}")
     distances = parse_spacing(options.spacing)
-    model = load_classifier(options.run, Hardware(options.device).device())
+    model = load_model(options.run, Hardware(options.device).device())
     backgrounds = _backgrounds(options)
     how = MarginalOptions(options.target, seed=options.seed)
     effects = marginalise(model, options.motif, backgrounds, how)
@@ -72,7 +72,9 @@ def marginalise(options: Marginalise) -> None:
         pairs = spacings(model, options.motif, options.other, distances, backgrounds, how)
     write_marginals(effects, options.out / "effects.csv")
     for one in effects:
-        print(f"{options.motif} {one.what}: {one.mean:+.4g} [{one.low:.4g}, {one.high:.4g}], {one.count:,} backgrounds")
+        spread = "" if one.spread is None else f", spread of the models {one.spread:.2g}"
+        interval = f"[{one.low:.4g}, {one.high:.4g}], {one.count:,} backgrounds{spread}"
+        print(f"{options.motif} {one.what}: {one.mean:+.4g} {interval}")
     print(f"written: {options.out / 'effects.csv'}")
     if pairs is not None:
         write_spacings(pairs, options.out / "spacing.csv")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..explain import Attribution
     from ..motifs import Motif
     from ..motifs.report import Described
+    from ..runs.members import Members
     from ..runs.predictor import Predictor
     from ..sequences.values import Record
 
@@ -31,7 +32,7 @@ class Motifs:
     """
 
     run: Positional[Path]
-    """Folder of a trained run."""
+    """Folder of a trained run, or of those of folds or seeds, whose mean is explained."""
     sequences: Positional[tuple[Path, ...]]
     """Files with the sequences, see titans dna predict."""
     out: Path
@@ -60,7 +61,7 @@ def motifs(options: Motifs) -> None:
     from ..explain import target_column, target_names
     from ..motifs import MotifOptions, discover
     from ..motifs.matching import read_database
-    from ..runs.saving import load_classifier
+    from ..runs.members import load_model
     from .progress import note
 
     if options.out.exists() and not options.out.is_dir():
@@ -69,7 +70,7 @@ def motifs(options: Motifs) -> None:
         raise UserError(f"--most must be at least 1, got {options.most}")
     how = MotifOptions(fewest=options.fewest)
     database = None if options.database is None else read_database(options.database)
-    model = load_classifier(options.run, Hardware(options.device).device())
+    model = load_model(options.run, Hardware(options.device).device())
     column = target_column(model, options.target)
     target = target_names(model)[column]
     records = _records(options)
@@ -82,7 +83,7 @@ def motifs(options: Motifs) -> None:
             f"no motif is found {options.fewest} times in the {len(records):,} sequences: give more sequences of "
             f"class {target!r}, a smaller --fewest, or a model with better scores"
         )
-    _write(options, _described(model, found, records, database), records, target)
+    _write(options, _described(model, found, attributions, records, database), records, target)
 
 
 def _records(options: Motifs) -> "list[Record]":
@@ -105,18 +106,24 @@ def _records(options: Motifs) -> "list[Record]":
     return held
 
 
-def _attributions(model: "Predictor", records: "list[Record]", target: str, method: str) -> "list[Attribution]":
-    from ..explain import Attribution, mutagenesis, target_names
+def _attributions(
+    model: "Predictor | Members", records: "list[Record]", target: str, method: str
+) -> "list[Attribution]":
+    from ..explain import mutagenesis, saliencies
 
     if method == "mutagenesis":
         return [mutagenesis(model, record.sequence, target) for record in records]
-    changes = model.substitutions(records, target_names(model).index(target))
-    return [Attribution(one.sequence, 0, target, held) for one, held in zip(records, changes, strict=True)]
+    return list(saliencies(model, [record.sequence for record in records], target))
 
 
 def _described(
-    model: "Predictor", found: "list[Motif]", records: "list[Record]", database: "dict | None"
+    model: "Predictor | Members",
+    found: "list[Motif]",
+    attributions: "list[Attribution]",
+    records: "list[Record]",
+    database: "dict | None",
 ) -> "list[Described]":
+    from ..motifs import effect_spread
     from ..motifs.matching import match, occurrences
     from ..motifs.report import Described
 
@@ -128,7 +135,12 @@ def _described(
         groups = {"all": [True] * len(records)}
     matches = match(found, database) if database else [[] for _ in found]
     return [
-        Described(motif, tuple(held), {name: int((row & chosen).sum()) for name, chosen in groups.items()})
+        Described(
+            motif,
+            tuple(held),
+            {name: int((row & chosen).sum()) for name, chosen in groups.items()},
+            effect_spread(motif, attributions),
+        )
         for motif, held, row in zip(found, matches, counts, strict=True)
     ]
 

@@ -28,15 +28,16 @@ def predict(options: Predict) -> None:
         scan_files(options)
         return
     from ..runs.predictor import prediction_columns
+    from ..runs.train_runs import training_range
     from ..scan import check_track
-    from .predict_models import known_range, load
+    from .predict_models import load
     from .records import csv_rows, records
 
     check_track(options.out)
     model, decision = load(options)
     _, *columns = prediction_columns(model.kind, model.classes)
     spreads = _spread_names(model)
-    rows = _Rows(options, model, decision, known_range(options.run))
+    rows = _Rows(options, model, decision, training_range(options.run))
     with records(options.sequences, options.reading) as given:
         header = ["name", *PLACE, *columns, *spreads]
         count = csv_rows(options.out, header, rows.of(given), options.progress, "sequences predicted")
@@ -46,9 +47,9 @@ def predict(options: Predict) -> None:
 
 
 def _spread_names(model: "Scanner") -> list[str]:
-    from ..runs.members import Members
+    from .predict_models import trained_members
 
-    if not isinstance(model, Members) or len(model.models) < 2:
+    if len(trained_members(model)) < 2:
         return []
     return [f"spread_{name}" for name in model.classes or ("value",)]
 
@@ -57,9 +58,10 @@ class _Rows:
     """Rows of predictions, and a count of what is out of the model's depth."""
 
     def __init__(self, options: Predict, model: "Scanner", decision: "Decision", known: "TrainingRange | None") -> None:
+        from .predict_models import token_width
+
         self._options, self._model, self._decision, self._known = options, model, decision, known
-        tokenizer = getattr(getattr(getattr(model, "model", None), "config", None), "tokenizer", None)
-        self._width = 1 if tokenizer is None else tokenizer.width
+        self._width = token_width(model)
         self.outside = self.short = self.scanned = 0
 
     def of(self, given: "Iterator[Record]") -> Iterator[list[str]]:

@@ -11,7 +11,6 @@ from .predict_options import Predict
 if TYPE_CHECKING:
     from ..evaluation.values import Model
     from ..runs.decision import Decision
-    from ..runs.training_range import TrainingRange
     from ..scan import Scanner
 
 
@@ -23,19 +22,16 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
     """
     from ..runs.config import member_runs
     from ..runs.decision import Decision, calibrated, read_decision
-    from ..runs.members import Members, load_members
-    from ..runs.saving import load_classifier
+    from ..runs.members import Members, load_model
 
     device = Hardware(options.device).device()
     decision = Decision()
     model: Any
     if options.model != "trained":
         model = Members([_baseline(run, options.model, device) for run in member_runs(options.run) or [options.run]])
-    elif member_runs(options.run):
-        model = load_members(options.run, device)
     else:
         decision = read_decision(options.run)
-        model = calibrated(load_classifier(options.run, device), decision)
+        model = calibrated(load_model(options.run, device), decision)
     if options.threshold is not None:
         if model.kind != "classes" or len(model.classes) != 2:
             raise UserError("--threshold is for models of two classes, which this one is not: leave it out")
@@ -55,9 +51,17 @@ def _baseline(folder: Path, name: str, device: str) -> "Model":
     return baseline.fit(parts.train, parts.validation, run.training.seed)
 
 
-def known_range(run: Path) -> "TrainingRange | None":
-    """Return what the run, or the first of its members, was trained on; None if it does not say."""
-    from ..runs.config import member_runs
-    from ..runs.train_runs import training_range
+def trained_members(model: "Model") -> "tuple[Model, ...]":
+    """Return the members of what predicts, or itself alone, whether calibrated or not."""
+    from ..evaluation.values import members_of
+    from ..runs.decision import Calibrated
 
-    return training_range(next(iter(member_runs(run)), run))
+    return members_of(model.model if isinstance(model, Calibrated) else model)
+
+
+def token_width(model: "Model") -> int:
+    """Return the bases of the longest token that a model, or one of its members, reads; 1 where it reads none."""
+    from ..runs.predictor import Predictor
+
+    trained = [one for one in trained_members(model) if isinstance(one, Predictor)]
+    return max((one.model.config.tokenizer.width for one in trained), default=1)

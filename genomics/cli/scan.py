@@ -34,13 +34,14 @@ def is_scan(options: Predict) -> bool:
 
 def scan_files(options: Predict) -> None:
     """Write a track, or a table with a row a window."""
+    from ..runs.train_runs import training_range
     from ..scan import check_track
-    from .predict_models import known_range, load
+    from .predict_models import load
 
     check_track(options.out)
     if not options.sequences:
         raise UserError("no file of sequences is given: name at least one")
-    known = known_range(options.run)
+    known = training_range(options.run)
     how = _how(options, known)
     model, decision = load(options)
     target, threshold = _target(options, model, decision)

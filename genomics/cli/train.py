@@ -77,12 +77,12 @@ def _start(options: Train) -> None:
     from ..sequences.loading import load_splits
     from .progress import note, print_left_out, print_notes
 
-    plan = _plan(options)
+    plan = data_plan(options)
     left_out: list[str] = []
     notes: Counter[str] = Counter()
     splits = load_splits(plan.data, plan.reading, left_out, notes)
     parts = list(divided(splits, plan))
-    settings, chosen = _settings(options, parts[0][1].train)
+    settings, chosen = train_settings(options, parts[0][1].train)
     if options.run.dry_run:
         print(to_yaml({"settings": settings, "plan": plan}), end="")
         return
@@ -185,19 +185,39 @@ def _next(result: "Comparison", out: Path, to_use: Path, tested: str) -> str:
     """Say what to do with a run: predict by the model to use, or by a simple one that scores above it."""
     from ..runs.comparison import MAIN_SCORES, PREDICTING
 
-    better = result.better()
+    better, doubt = result.better(), _doubt(result, tested)
     if better is None:
-        return f"next:\n  titans dna predict {to_use} new.fa --out scores.csv"
+        return f"{doubt}next:\n  titans dna predict {to_use} new.fa --out scores.csv"
     score = next(name for name in MAIN_SCORES if name in better.scores)
     ours = result.evaluations[0].scores[score]
-    said = f"{better.name} is better on the {tested}: {score.upper()} {better.scores[score]:.3f} against {ours:.3f}"
+    said = (
+        f"{doubt}{better.name} is better on the {tested}: {score.upper()} {better.scores[score]:.3f} against {ours:.3f}"
+    )
     if better.name not in PREDICTING:
         return f"{said}, so there is no use in predicting by it: see the whole of titans dna check for why"
     command = f"titans dna predict {out} new.fa --out scores.csv --model {PREDICTING[better.name]}"
     return f"{said}; to predict by that:\n  {command}"
 
 
-def _plan(options: Train) -> "Plan":
+def _doubt(result: "Comparison", tested: str) -> str:
+    """Say that no model is better than chance, if none is; else nothing."""
+    found = result.best()
+    if found is None or found[0].scores[found[1]] > result.chance():
+        return ""
+    model, score = found
+    return (
+        f"no model is surely above chance on the {tested}: the best, {model.name}, has {score.upper()} "
+        f"{model.scores[score]:.3f} on {len(model.labels):,} sequences, where chance alone gives up to "
+        f"{result.chance():.3f}: check the labels (titans dna check), and give more sequences; "
+    )
+
+
+def data_plan(options: Train) -> "Plan":
+    """Return what is read, and how it is divided: what --config says, changed by the options.
+
+    Raises:
+        UserError: if no data is named, or it can be read only once.
+    """
     from ..runs.plan import Plan
     from ..sequences.opening import is_pipe
 
@@ -213,7 +233,7 @@ def _plan(options: Train) -> "Plan":
     return Plan(str(options.data.resolve()), load_options(options.reading), options.parts, seed=seed)
 
 
-def _settings(options: Train, train: "LabelledSequences") -> "tuple[TrainSettings, tuple[str, ...]]":
+def train_settings(options: Train, train: "LabelledSequences") -> "tuple[TrainSettings, tuple[str, ...]]":
     """Return the settings, and what the training part chose of them, in sentences."""
     from titans_seq.experiment.overrides import override, parse_changes
 

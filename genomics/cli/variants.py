@@ -23,7 +23,7 @@ class Variants:
     """
 
     run: Positional[Path]
-    """Folder of a trained run."""
+    """Folder of a trained run, or of those of folds or seeds: the mean of their scores, with its spread."""
     calls: Positional[Path]
     """VCF file, plain, gzip or bgzip."""
     reference: Path
@@ -48,13 +48,13 @@ def variants(options: Variants) -> None:
     """Write the scores."""
     from ..explain import VariantOptions, score_variants
     from ..explain.variant_files import check_name
-    from ..runs.saving import load_classifier
+    from ..runs.members import load_model
     from ..runs.train_runs import training_range
     from ..sequences.reference import Reference
     from .progress import Counter, print_left_out
 
     check_name(options.out)
-    model = load_classifier(options.run, Hardware(options.device).device())
+    model = load_model(options.run, Hardware(options.device).device())
     known = training_range(options.run)
     if known is None and options.window is None:
         raise UserError(f"{options.run} does not say what length it was trained on: give --window")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -31,6 +31,21 @@ class Model(Protocol):
     def logits(self, sequences: list[str]) -> np.ndarray:
         """Float64 `[N, C]`: what the probabilities are the softmax (classes) or the sigmoid (labels) of."""
         ...
+
+
+@runtime_checkable
+class Ensemble(Protocol):
+    """A model that predicts the mean of what others predict, as `runs.members.Members` does."""
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Its members, at least one."""
+        ...
+
+
+def members_of(model: Model) -> tuple[Model, ...]:
+    """Return the members of an ensemble; of another model itself alone."""
+    return model.models if isinstance(model, Ensemble) else (model,)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Why a classifier says what it says: mutagenesis, saliency, and the scores of variants; `pictures` draws letters."""
 
-from .mutagenesis import Attribution, agreement, mutagenesis, saliency
+from .mutagenesis import Attribution, agreement, mutagenesis, saliencies, saliency
 from .scores import target_column, target_names, target_scores
 from .tables import write_attribution
 from .variants import VariantOptions, VariantReport, score_variants
@@ -14,6 +14,7 @@ __all__ = [
     "agreement",
     "mutagenesis",
     "read_vcf",
+    "saliencies",
     "saliency",
     "score_variants",
     "target_column",

@@ -1,16 +1,16 @@
 """Effects of each substitution on a prediction: measured (in-silico mutagenesis), or estimated by a gradient."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from titans_seq.errors import UserError
 
-from ..evaluation.values import Model
+from ..evaluation.values import Model, members_of
 from ..sequences.alphabet import clean
-from .scores import target_column, target_names, target_scores
+from .scores import member_scores, spread_of, target_column, target_names
 
 BASES = "ACGT"
 
@@ -24,19 +24,31 @@ class Attribution:
         start: where it begins in the whole sequence, from 0.
         target: class, label or "value" that the numbers speak of.
         changes: float64 `[T, 4]`, score with A, C, G or T at a position minus the score as given; 0 for the base that
-            is there. Measured by mutagenesis, or estimated by a gradient.
+            is there. Measured by mutagenesis, or estimated by a gradient. Of an ensemble the mean of its members'.
+        members: the changes of each member of an ensemble, `[M, T, 4]`; None of another model.
     """
 
     sequence: str
     start: int
     target: str
     changes: np.ndarray
+    members: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, sequence: str, start: int, target: str, changes: Iterable[np.ndarray]) -> "Attribution":
+        """Return the attribution of a model, or of an ensemble, by the changes `[T, 4]` of each member."""
+        held = np.stack(list(changes))
+        return cls(sequence, start, target, held.mean(0), held if len(held) > 1 else None)
 
     @property
     def importance(self) -> np.ndarray:
         """Minus the mean change of the substitutions, `[T]`: a base that supports the target is above 0."""
-        substitutions = np.array([sum(base != letter for base in BASES) for letter in self.sequence])
-        return -self.changes.sum(1) / np.maximum(substitutions, 1)
+        return self._importance(self.changes)
+
+    @property
+    def spread(self) -> np.ndarray | None:
+        """Standard deviation of the importance over the members of an ensemble, `[T]`; None of another model."""
+        return None if self.members is None else spread_of(self._importance(self.members))
 
     @property
     def contributions(self) -> np.ndarray:
@@ -46,6 +58,10 @@ class Attribution:
         doi 10.1186/s13059-023-02956-3). TF-MoDISco calls these hypothetical contributions.
         """
         return self.changes - self.changes.mean(1, keepdims=True)
+
+    def _importance(self, changes: np.ndarray) -> np.ndarray:
+        substitutions = np.array([sum(base != letter for base in BASES) for letter in self.sequence])
+        return -changes.sum(-1) / np.maximum(substitutions, 1)
 
 
 def agreement(one: Attribution, other: Attribution) -> float:
@@ -94,17 +110,17 @@ def mutagenesis(
     cells = [
         (place, number) for place in range(start, stop) for number, base in enumerate(BASES) if sequence[place] != base
     ]
-    given = target_scores(model, [sequence])[0, column]
-    changes = np.zeros((stop - start, len(BASES)))
+    given = member_scores(model, [sequence])[:, 0, column]
+    changes = np.zeros((len(given), stop - start, len(BASES)))
     # In portions, because all mutants of a long sequence together are its length squared.
     step = max(1, min(512, (1 << 20) // len(sequence)))
     for begin in range(0, len(cells), step):
         part = cells[begin : begin + step]
         mutants = [sequence[:place] + BASES[number] + sequence[place + 1 :] for place, number in part]
-        for (place, number), score in zip(part, target_scores(model, mutants)[:, column], strict=True):
-            changes[place - start, number] = score - given
+        for (place, number), scores in zip(part, member_scores(model, mutants)[:, :, column].T, strict=True):
+            changes[:, place - start, number] = scores - given
         progress(begin + len(part))
-    return Attribution(sequence[start:stop], start, target_names(model)[column], changes)
+    return Attribution.of(sequence[start:stop], start, target_names(model)[column], changes)
 
 
 class Gradients(Model, Protocol):
@@ -116,7 +132,7 @@ class Gradients(Model, Protocol):
 
 
 def saliency(
-    model: Gradients, sequence: str, target: str | None = None, window: tuple[int, int] | None = None
+    model: Model, sequence: str, target: str | None = None, window: tuple[int, int] | None = None
 ) -> Attribution:
     """Estimate the changes of `mutagenesis` from one gradient with respect to one-hot bases.
 
@@ -124,7 +140,7 @@ def saliency(
     mutagenesis.
 
     Args:
-        model: see `Gradients`.
+        model: see `Gradients`; or an ensemble of such models.
         sequence: of L letters; cleaned as files are.
         target: see `mutagenesis`.
         window: see `mutagenesis`.
@@ -135,8 +151,23 @@ def saliency(
     sequence = clean(sequence, "the sequence to explain")
     start, stop = _bounds(sequence, window)
     column = target_column(model, target)
-    (changes,) = model.substitutions([sequence], column)
-    return Attribution(sequence[start:stop], start, target_names(model)[column], changes[start:stop])
+    (found,) = saliencies(model, [sequence], target_names(model)[column])
+    members = None if found.members is None else found.members[:, start:stop]
+    return Attribution(sequence[start:stop], start, found.target, found.changes[start:stop], members)
+
+
+def saliencies(model: Model, sequences: Sequence[str], target: str) -> Iterator[Attribution]:
+    """Give `saliency` of each of many clean sequences, in batches.
+
+    Args:
+        model: see `saliency`.
+        sequences: of any lengths.
+        target: class, label or "value".
+    """
+    column = target_column(model, target)
+    each = [cast(Gradients, member).substitutions(sequences, column) for member in members_of(model)]
+    for sequence, *changes in zip(sequences, *each, strict=True):
+        yield Attribution.of(sequence, 0, target, changes)
 
 
 def _bounds(sequence: str, window: tuple[int, int] | None) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 
 from titans_seq.errors import UserError
 
-from ..evaluation.values import Model, checked_outputs
+from ..evaluation.values import Model, checked_outputs, members_of
 
 _MOST_BASES = 1 << 20
 _MOST_SEQUENCES = 512
@@ -50,17 +50,35 @@ def target_scores(model: Model, sequences: Sequence[str]) -> np.ndarray:
         sequences: of any lengths; the model sees them in portions.
 
     Returns:
-        Float64 `[N, C]`, finite.
+        Float64 `[N, C]`, finite; of an ensemble the mean of its members' scores.
 
     Raises:
         ValueError: if the model's outputs have another shape or are not finite.
     """
+    return member_scores(model, sequences).mean(0)
+
+
+def member_scores(model: Model, sequences: Sequence[str]) -> np.ndarray:
+    """Return `target_scores` of each member of an ensemble, `[M, N, C]`; M is 1 for another model."""
     columns = len(target_names(model))
-    parts = [np.empty((0, columns))]
-    for portion in portions(sequences):
-        logits = checked_outputs(model.logits(portion), len(portion), columns, "the model")
-        parts.append(log_odds(logits) if model.kind == "classes" else logits)
-    return np.concatenate(parts)
+    found = []
+    for member in members_of(model):
+        parts = [np.empty((0, columns))]
+        for portion in portions(sequences):
+            logits = checked_outputs(member.logits(portion), len(portion), columns, "the model")
+            parts.append(log_odds(logits) if model.kind == "classes" else logits)
+        found.append(np.concatenate(parts))
+    return np.stack(found)
+
+
+def spread_of(values: np.ndarray) -> np.ndarray | None:
+    """Return the standard deviation over the first axis, the members of an ensemble; None of a single one.
+
+    Example:
+        >>> spread_of(np.array([[1.0], [3.0]])), spread_of(np.array([[1.0]]))
+        (array([1.41421356]), None)
+    """
+    return values.std(0, ddof=1) if len(values) > 1 else None
 
 
 def portions(sequences: Sequence[str]) -> Iterator[list[str]]:

@@ -62,4 +62,6 @@ def explain_span(
     ]
     letters = sequence[parts[0].start : parts[-1].end]
     changes = np.concatenate([one.changes for one in found])
-    return replace(found[0], sequence=letters, start=parts[0].start, changes=changes)
+    held = [one.members for one in found if one.members is not None]
+    members = np.concatenate(held, 1) if held else None
+    return replace(found[0], sequence=letters, start=parts[0].start, changes=changes, members=members)

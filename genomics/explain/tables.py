@@ -30,6 +30,8 @@ def write_mean(attributions: Sequence[Attribution], path: Path | str) -> None:
 def write_attribution(attribution: Attribution, path: Path | str) -> None:
     """Write one row a position: `position` (from 1), `base`, `importance`, and the changes to `A`, `C`, `G`, `T`.
 
+    Of an ensemble `spread` follows, the standard deviation of the importance over its members.
+
     Args:
         attribution: what to write.
         path: the CSV file.
@@ -44,10 +46,11 @@ def write_attribution(attribution: Attribution, path: Path | str) -> None:
         position,base,importance,A,C,G,T
         1,A,0.5,0,-1,-0.5,0
     """
-    importance = attribution.importance
+    importance, spread = attribution.importance, attribution.spread
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["position", "base", "importance", *BASES])
+        writer.writerow(["position", "base", "importance", *BASES, *(() if spread is None else ("spread",))])
         for place, base in enumerate(attribution.sequence):
-            numbers = [importance[place], *attribution.changes[place]]
+            own = [] if spread is None else [spread[place]]
+            numbers = [importance[place], *attribution.changes[place], *own]
             writer.writerow([attribution.start + place + 1, base, *(f"{number:.6g}" for number in numbers)])

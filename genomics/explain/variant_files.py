@@ -19,6 +19,8 @@ from .vcf import Variant, read_header
 COLUMNS = ("line", "contig", "position", "id", "ref", "alt", "normalised", "note")
 NUMBERS = ("change", "alternative", "reference")
 """What stands in the file for each target, in this order."""
+SPREAD = "change_spread"
+"""What comes after them for an ensemble: the standard deviation of the change over its members."""
 
 _INFO = 7
 _HEADER = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
@@ -31,7 +33,7 @@ class AlleleScore:
     Attributes:
         variant: its line.
         allele: the alternative as the line has it.
-        values: float64 `[targets, 3]` in the order of `NUMBERS`; None if there is no score.
+        values: float64, a row a target, in the order of `NUMBERS` and `SPREAD`; None if there is no score.
         normal: its normal form, contig:position:ref>alt, where the line has another; else empty.
         note: why there is no score; else empty.
     """
@@ -45,7 +47,7 @@ class AlleleScore:
 
 @contextmanager
 def open_writer(
-    out: Path, calls: Path, kind: Kind, targets: tuple[str, ...]
+    out: Path, calls: Path, kind: Kind, targets: tuple[str, ...], numbers: tuple[str, ...] = NUMBERS
 ) -> Iterator[Callable[[AlleleScore], object]]:
     """Open a file of scores, which is written whole or not at all.
 
@@ -59,14 +61,15 @@ def open_writer(
         calls: the file of the variants, whose header a VCF file takes.
         kind: of the model.
         targets: names of what is scored.
+        numbers: what each has.
 
     Raises:
         UserError: if the name ends otherwise.
     """
     check_name(out)
-    names = [f"value_{what}" for what in NUMBERS]
+    names = [f"value_{what}" for what in numbers]
     if kind != "regression":
-        names = [f"log_odds_{what}_{target}" for target in targets for what in NUMBERS]
+        names = [f"log_odds_{what}_{target}" for target in targets for what in numbers]
     with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         if out.suffix.lower() == ".csv":
             writer = csv.writer(stream, lineterminator="\n")
@@ -74,7 +77,7 @@ def open_writer(
             yield lambda score: writer.writerow(_cells(score, len(names)))
             return
         vcf = _VcfWriter(stream, [f"TITANS_{re.sub('[^0-9A-Za-z_.]', '_', name)}" for name in names])
-        vcf.header(read_header(calls), kind, targets)
+        vcf.header(read_header(calls), kind, [(target, what) for target in targets for what in numbers])
         yield vcf.add
         vcf.flush()
 
@@ -106,26 +109,27 @@ class _VcfWriter:
         self._stream, self._names, self._width = stream, names, 0
         self._held: list[AlleleScore] = []
 
-    def header(self, lines: list[str], kind: Kind, targets: tuple[str, ...]) -> None:
+    def header(self, lines: list[str], kind: Kind, columns: list[tuple[str, str]]) -> None:
         unit = "value" if kind == "regression" else "log odds"
         about = {
             "change": f"{unit} with the alternative minus {unit} with the reference",
             "alternative": f"{unit} with the alternative",
             "reference": f"{unit} with the reference",
+            SPREAD: "standard deviation of the change over the models of an ensemble",
         }
-        described = [(target, about[what]) for target in targets for what in NUMBERS]
         infos = [
-            f'##INFO=<ID={name},Number=A,Type=Float,Description="{_quoted(target)}: {text}, by titans dna variants">'
-            for name, (target, text) in zip(self._names, described, strict=True)
+            f"##INFO=<ID={name},Number=A,Type=Float,"
+            f'Description="{_quoted(target)}: {about[what]}, by titans dna variants">'
+            for name, (target, what) in zip(self._names, columns, strict=True)
         ]
-        columns = next((line for line in lines if line.startswith("#CHROM")), "\t".join(_HEADER))
-        if len(columns.split("\t")) <= _INFO:
-            columns = "\t".join(_HEADER)
-        self._width = len(columns.split("\t"))
+        names = next((line for line in lines if line.startswith("#CHROM")), "\t".join(_HEADER))
+        if len(names.split("\t")) <= _INFO:
+            names = "\t".join(_HEADER)
+        self._width = len(names.split("\t"))
         own = tuple(f"##INFO=<ID={name}," for name in self._names)
         above = [line for line in lines if line.startswith("##") and not line.startswith(own)]
         above = above or ["##fileformat=VCFv4.2"]
-        self._stream.write("\n".join([*above, *infos, columns]) + "\n")
+        self._stream.write("\n".join([*above, *infos, names]) + "\n")
 
     def add(self, score: AlleleScore) -> None:
         if self._held and self._held[0].variant.line != score.variant.line:

@@ -9,12 +9,12 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
-from ..evaluation.values import Model
+from ..evaluation.values import Model, members_of
 from ..sequences.bad_records import Refuse
 from ..sequences.reference import Reference
 from .alleles import Pair, allele_problem, cut_pair, is_telomere, normalised, reference_problem
-from .scores import target_column, target_names, target_scores
-from .variant_files import AlleleScore, open_writer
+from .scores import member_scores, spread_of, target_column, target_names
+from .variant_files import NUMBERS, SPREAD, AlleleScore, open_writer
 from .vcf import Variant, read_vcf
 
 _MOST_ROWS = 256
@@ -113,8 +113,9 @@ def score_variants(
     """Score every alternative allele of a VCF file and write them, in the order of the file, as CSV or VCF.
 
     Scores are log odds of each target (values for regression, see `scores.target_scores`) with the alternative, with
-    the reference, and the change from the latter to the former; `variant_files` names the columns. All lines are
-    compared with the reference before the model runs. Any number of variants is read in bounded memory.
+    the reference, and the change from the latter to the former; `variant_files` names the columns. Those of an ensemble
+    are means over its members, with the spread of the change. All lines are compared with the reference before the
+    model runs. Any number of variants is read in bounded memory.
 
     Args:
         model: see `evaluation.Model`.
@@ -131,7 +132,8 @@ def score_variants(
     columns = _target_columns(model, options.targets)
     _check(calls, reference, options)
     report = VariantReport()
-    with open_writer(Path(out), Path(calls), model.kind, tuple(columns)) as write:
+    numbers = (*NUMBERS, SPREAD) if len(members_of(model)) > 1 else NUMBERS
+    with open_writer(Path(out), Path(calls), model.kind, tuple(columns), numbers) as write:
         waiting: list[_Row] = []
         bases = 0
         for row in _rows(calls, reference, options, report):
@@ -225,10 +227,12 @@ def _rows(calls: Path | str, reference: Reference, options: VariantOptions, repo
 def _score(rows: list[_Row], model: Model, columns: list[int], write: Callable[[AlleleScore], object]) -> None:
     # Alternatives of one line share their reference.
     sequences = list(dict.fromkeys(sequence for row in rows if row.pair is not None for sequence in row.pair))
-    scores = dict(zip(sequences, target_scores(model, sequences), strict=True))
+    scores = dict(zip(sequences, member_scores(model, sequences).swapaxes(0, 1), strict=True))
     for row in rows:
         values = None
         if row.pair is not None:
-            before, after = scores[row.pair.reference][columns], scores[row.pair.alternative][columns]
-            values = np.stack([after - before, after, before], 1)
+            before, after = (scores[one][:, columns] for one in (row.pair.reference, row.pair.alternative))
+            means = [(after - before).mean(0), after.mean(0), before.mean(0)]
+            spread = spread_of(after - before)
+            values = np.stack(means if spread is None else [*means, spread], 1)
         write(AlleleScore(row.variant, row.allele, values, row.normal, row.note))

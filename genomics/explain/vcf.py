@@ -103,8 +103,6 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 raise broken_gzip(path, f"line {number}", error) from error
             if not line:
                 return
-            if number == 1 and line.startswith("BCF"):
-                raise UserError(f"{path}: is a BCF file: convert it to VCF with 'bcftools view'")
             if line.strip():
                 yield number, line.rstrip("\n")
 

@@ -10,6 +10,9 @@ from titans_seq.errors import UserError
 
 from .masked_norm import MaskedNorm
 
+_AT_ONCE = 1 << 20
+"""Numbers of a layer that prediction on a CPU computes at once: four megabytes."""
+
 
 @dataclass(frozen=True)
 class StemConfig:
@@ -75,7 +78,7 @@ class Stem(nn.Module):
 
     def __init__(self, config: StemConfig, dim: int) -> None:
         super().__init__()
-        self.pool = config.pool
+        self.pool, self.dim = config.pool, dim
         sizes = (config.embedding, *[dim] * (len(config.widths) - 1))
         self.convolutions = nn.ModuleList(
             nn.Conv1d(size, dim, width, padding=width // 2, bias=False)
@@ -93,6 +96,13 @@ class Stem(nn.Module):
         Returns:
             `[B, ceil(T / window), dim]`; zeros at windows that hold padding alone.
         """
+        rows = max(_AT_ONCE // (x.shape[1] * self.dim), 1)
+        if self.training or len(x) <= rows or x.device.type != "cpu":
+            return self._read(x, lengths)
+        # In prediction rows do not see each other, and what a few of them need is kept near the processor.
+        return torch.cat([self._read(*part) for part in zip(x.split(rows), lengths.split(rows), strict=True)])
+
+    def _read(self, x: Tensor, lengths: Tensor) -> Tensor:
         x = x.transpose(1, 2)
         valid = torch.arange(x.shape[2], device=x.device) < lengths[:, None]
         padded = not bool(valid.all())  # without padding there is nothing to hide, and hiding it takes time

@@ -1,6 +1,6 @@
 """What motifs a classifier reads: discovery from attributions, matches to a database, and what inserting them does."""
 
-from .discovery import Motif, MotifOptions, Site, discover
+from .discovery import Motif, MotifOptions, Site, discover, effect_spread
 from .marginal import Marginal, MarginalOptions, marginalise, spacings
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "MotifOptions",
     "Site",
     "discover",
+    "effect_spread",
     "marginalise",
     "spacings",
 ]

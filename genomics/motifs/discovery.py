@@ -10,7 +10,7 @@ from titans_seq.errors import UserError
 
 from ..explain.exports import one_hot_bases
 from ..explain.mutagenesis import Attribution
-from ..sequences.alphabet import reverse_complement
+from ..explain.scores import spread_of
 
 _CORE = 0.3
 _PSEUDO = 0.01
@@ -18,6 +18,7 @@ _FITTING = 0.5
 _TRIMMED = 20
 _GROWN = 5
 _CLUSTERINGS = 5
+_ALIKE = 0.85
 _BASES = "ACGT"
 
 
@@ -152,7 +153,8 @@ def discover(attributions: Sequence[Attribution], options: MotifOptions | None =
     )
     found: list[Motif] = []
     for held, name in zip(patterns, ("motif", "against"), strict=True):
-        motifs = _joined([realigned(_trimmed(pattern, margin), attributions) for pattern in held or ()])
+        motifs = [realigned(_trimmed(pattern, margin), attributions) for pattern in held or ()]
+        motifs = joined([motif for motif in motifs if motif.sites], attributions)
         # What is left of a cluster once its sites are aligned may be too little to be one.
         motifs = [motif for motif in motifs if len(motif.sites) >= options.fewest]
         motifs.sort(key=lambda motif: -len(motif.sites))
@@ -161,6 +163,25 @@ def discover(attributions: Sequence[Attribution], options: MotifOptions | None =
             for number, motif in enumerate(motifs, 1)
         ]
     return found
+
+
+def effect_spread(motif: Motif, attributions: Sequence[Attribution]) -> float | None:
+    """Return the standard deviation of a motif's mean effect over the members of an ensemble; None of another model.
+
+    Args:
+        motif: with its sites.
+        attributions: that it was found in.
+    """
+    effects = []
+    for site in motif.sites:
+        one, here = attributions[site.sequence], slice(max(site.start, 0), site.end)
+        if one.members is None:
+            return None
+        changes = one.members[:, here]
+        contributions = changes - changes.mean(2, keepdims=True)
+        effects.append((contributions * one_hot_bases(one.sequence[here])).sum((1, 2)))
+    spread = spread_of(np.mean(effects, axis=0)) if effects else None
+    return None if spread is None else float(spread)
 
 
 def _package() -> Any:
@@ -184,7 +205,7 @@ def realigned(motif: Motif, attributions: Sequence[Attribution], slack: int = 4)
     weights = np.log2(np.maximum(motif.matrix, _PSEUDO) / 0.25)
     least = _FITTING * float(weights.max(1).sum())
     sites: dict[tuple[int, int], Site] = {}
-    counts = np.zeros_like(motif.matrix)
+    counts, contributions = np.zeros_like(motif.matrix), np.zeros_like(motif.matrix)
     for site in motif.sites:
         one = attributions[site.sequence]
         bases = one_hot_bases(one.sequence)
@@ -192,13 +213,15 @@ def realigned(motif: Motif, attributions: Sequence[Attribution], slack: int = 4)
         if fit < least or (site.sequence, start) in sites:
             continue
         here = slice(start, start + len(weights))
-        effect = float((bases[here] * one.contributions[here]).sum())
-        sites[site.sequence, start] = Site(site.sequence, start, start + len(weights), strand, effect)
-        counts += bases[here] if strand == "+" else bases[here][::-1, ::-1]
+        held = bases[here] * one.contributions[here]
+        sites[site.sequence, start] = Site(site.sequence, start, start + len(weights), strand, float(held.sum()))
+        turn = slice(None, None, 1 if strand == "+" else -1)
+        counts += bases[here][turn, turn]
+        contributions += held[turn, turn]
     if not sites:
         return motif
     matrix = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    return Motif(motif.name, matrix, motif.contributions, tuple(sites.values()))
+    return Motif(motif.name, matrix, contributions / len(sites), tuple(sites.values()))
 
 
 def _best_place(weights: np.ndarray, bases: np.ndarray, first: int, last: int) -> tuple[float, int, str]:
@@ -221,26 +244,72 @@ def _best_place(weights: np.ndarray, bases: np.ndarray, first: int, last: int) -
     return max(places, default=(-np.inf, 0, "+"))
 
 
-def _joined(motifs: Sequence[Motif]) -> list[Motif]:
-    """Put together motifs of one consensus, on either strand, into which the clustering divided one motif."""
-    found: dict[str, Motif] = {}
-    for motif in motifs:
-        turned = reverse_complement(motif.consensus.upper())
-        if turned in found:
-            sites = tuple(replace(site, strand="+" if site.strand == "-" else "-") for site in motif.sites)
-            motif = Motif("", motif.matrix[::-1, ::-1], motif.contributions[::-1, ::-1], sites)
-        key = motif.consensus.upper()
-        if key in found:
-            motif = _mean(found[key], motif)
-        found[key] = motif
-    return list(found.values())
+@dataclass(frozen=True)
+class Likeness:
+    """How like two motifs are where they fit best.
+
+    Attributes:
+        value: correlation of the matrices about 1/4, from -1 to 1; 1 for copies. What one has beside the other counts
+            as unlike.
+        offset: position in the first at which the second begins.
+        turned: whether the second fits on the other strand.
+    """
+
+    value: float
+    offset: int
+    turned: bool
 
 
-def _mean(one: Motif, other: Motif) -> Motif:
-    share = len(one.sites) / max(len(one.sites) + len(other.sites), 1)
-    matrix = share * one.matrix + (1 - share) * other.matrix
-    contributions = share * one.contributions + (1 - share) * other.contributions
-    return Motif("", matrix, contributions, (*one.sites, *other.sites))
+def likeness(one: np.ndarray, other: np.ndarray) -> Likeness:
+    """Compare two matrices, `[W, 4]` and `[V, 4]`, at every offset and on both strands.
+
+    Example:
+        >>> word = np.eye(4)[[3, 2, 0, 1, 3]]
+        >>> likeness(word, word[::-1, ::-1]), likeness(word, word[1:]).offset
+        (Likeness(value=1.0, offset=0, turned=True), 1)
+    """
+    one, other = one - 0.25, other - 0.25
+    scale = max(float(np.sqrt((one**2).sum() * (other**2).sum())), 1e-12)
+    best = Likeness(-1.0, 0, False)
+    for turned in (False, True):
+        turn = slice(None, None, -1 if turned else 1)
+        for offset in range(1 - len(other), len(one)):
+            first, last = max(offset, 0), min(offset + len(other), len(one))
+            part = other[turn, turn][first - offset : last - offset]
+            value = float((one[first:last] * part).sum()) / scale
+            if value > best.value + 1e-9:
+                best = Likeness(value, offset, turned)
+    return best
+
+
+def joined(motifs: Sequence[Motif], attributions: Sequence[Attribution], alike: float = _ALIKE) -> list[Motif]:
+    """Put together motifs that are near-copies, on either strand, into which the clustering divided one motif.
+
+    The sites of a copy are moved to where the more frequent motif stands, and its matrix is made of all of them.
+
+    Args:
+        motifs: with their sites.
+        attributions: that they were found in.
+        alike: least `likeness` of copies. Of ten exact bases it allows one to differ, or two to be missing.
+    """
+    found: list[Motif] = []
+    for motif in sorted(motifs, key=lambda motif: -len(motif.sites)):
+        likest = [likeness(one.matrix, motif.matrix) for one in found]
+        best = max(range(len(found)), key=lambda number: likest[number].value, default=None)
+        if best is None or likest[best].value < alike:
+            found.append(motif)
+            continue
+        width = len(found[best].matrix)
+        moved = tuple(_moved(site, likest[best], width) for site in motif.sites)
+        found[best] = realigned(replace(found[best], sites=(*found[best].sites, *moved)), attributions)
+    return found
+
+
+def _moved(site: Site, at: Likeness, width: int) -> Site:
+    """Return where the first of two motifs stands that has the second at a site."""
+    strand = site.strand if not at.turned else "-" if site.strand == "+" else "+"
+    start = site.start - at.offset if strand == "+" else site.end + at.offset - width
+    return replace(site, start=start, end=start + width, strand=strand)
 
 
 def _trimmed(pattern: Any, margin: int) -> Motif:

@@ -8,7 +8,7 @@ import numpy as np
 from titans_seq.errors import UserError
 
 from ..evaluation.values import Model
-from ..explain.scores import target_column, target_scores
+from ..explain.scores import member_scores, spread_of, target_column
 from ..sequences.alphabet import clean, reverse_complement
 from ..sequences.shuffling import dinucleotide_shuffle
 
@@ -40,6 +40,7 @@ class Marginal:
         low: lower end of its interval.
         high: upper end of its interval.
         count: backgrounds.
+        spread: standard deviation of the mean effect over the members of an ensemble; None of another model.
     """
 
     what: str
@@ -47,6 +48,7 @@ class Marginal:
     low: float
     high: float
     count: int
+    spread: float | None = None
 
 
 def marginalise(
@@ -84,7 +86,7 @@ def marginalise(
     held = [(one, _without(one, motif, random)) for one in backgrounds]
     changed = [number for number, (one, other) in enumerate(held) if one != other]
     if changed:
-        effects["shuffled out"] = score([held[number][1] for number in changed]) - base[changed]
+        effects["shuffled out"] = score([held[number][1] for number in changed]) - base[:, changed]
     return [_summary(what, changes, options, random) for what, changes in effects.items()]
 
 
@@ -149,7 +151,7 @@ def checked_motif(motif: str) -> str:
 
 def _scorer(model: Model, options: MarginalOptions):  # noqa: ANN202 - a function of sequences
     column = target_column(model, options.target)
-    return lambda sequences: target_scores(model, sequences)[:, column]
+    return lambda sequences: member_scores(model, sequences)[:, :, column]
 
 
 def _check_room(backgrounds: Sequence[str], size: int, what: str) -> None:
@@ -194,7 +196,11 @@ def _without(sequence: str, motif: str, random: np.random.Generator) -> str:
 
 
 def _summary(what: str, changes: np.ndarray, options: MarginalOptions, random: np.random.Generator) -> Marginal:
-    count = len(changes)
-    draws = changes[random.integers(count, size=(options.draws, count))].mean(1)
+    """Summarise the changes of backgrounds by each member of a model, `[M, N]`."""
+    means, count = changes.mean(0), changes.shape[1]
+    draws = means[random.integers(count, size=(options.draws, count))].mean(1)
     low, high = np.quantile(draws, (0.5 - options.level / 2, 0.5 + options.level / 2))
-    return Marginal(what, float(changes.mean()), float(low), float(high), count)
+    spread = spread_of(changes.mean(1))
+    return Marginal(
+        what, float(means.mean()), float(low), float(high), count, None if spread is None else float(spread)
+    )

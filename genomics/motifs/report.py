@@ -27,24 +27,27 @@ class Described:
         motif: it.
         matches: in a database, the likest first.
         sequences: that hold it, by the class that the model predicts; "all" for a model without classes.
+        spread: standard deviation of its mean effect over the members of an ensemble; None of another model.
     """
 
     motif: Motif
     matches: tuple[Match, ...]
     sequences: Mapping[str, int]
+    spread: float | None = None
 
 
 def write_table(found: Sequence[Described], path: Path) -> None:
     """Write a row a motif, with tabs between.
 
     Columns: `name`, `consensus`, `width`, `information` (bits), `seqlets` (sites it was made from), `effect` (their
-    mean contribution), `sequences_CLASS` (that hold it, at p < 1e-4, by predicted class), `match` and `match_p_value`.
+    mean contribution), of an ensemble `spread` (of the effect over its members), `sequences_CLASS` (that hold it, at
+    p < 1e-4, by predicted class), `match` and `match_p_value`.
     """
     classes = list(found[0].sequences)
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         counted = [f"sequences_{name}" for name in classes]
-        head = ["name", "consensus", "width", "information", "seqlets", "effect"]
+        head = ["name", "consensus", "width", "information", "seqlets", "effect", *_spread_name(found)]
         writer.writerow([*head, *counted, "match", "match_p_value"])
         for one in found:
             writer.writerow([*_cells(one), *(one.sequences[name] for name in classes), *_match(one)])
@@ -101,7 +104,8 @@ def write_page(found: Sequence[Described], logos: Sequence[Path], title: str, pa
         path: the file.
     """
     classes = list(found[0].sequences)
-    head = ["motif", "logo", "consensus", "width", "bits", "seqlets", "effect", *classes, "like", "p-value"]
+    spread = _spread_name(found)
+    head = ["motif", "logo", "consensus", "width", "bits", "seqlets", "effect", *spread, *classes, "like", "p-value"]
     rows = []
     for one, logo in zip(found, logos, strict=True):
         kind = "svg+xml" if logo.suffix == ".svg" else "png"
@@ -122,14 +126,15 @@ def write_page(found: Sequence[Described], logos: Sequence[Path], title: str, pa
 
 
 def write_marginals(effects: Sequence[Marginal], path: Path) -> None:
-    """Write mean effects and their intervals as CSV."""
-    _write(path, ["what", "effect", "low", "high", "backgrounds"], [[one.what, *_numbers(one)] for one in effects])
+    """Write mean effects and their intervals as CSV; of an ensemble with the spread over its members."""
+    _write(path, ["what", *_numbers_of(effects[0])], [[one.what, *_numbers(one)] for one in effects])
 
 
 def write_spacings(effects: Mapping[int, tuple[Marginal, Marginal]], path: Path) -> None:
-    """Write the effects of pairs by distance as CSV."""
+    """Write the effects of pairs by distance as CSV, see `write_marginals`."""
     rows = [[distance, one.what, *_numbers(one)] for distance, held in effects.items() for one in held]
-    _write(path, ["spacing", "what", "effect", "low", "high", "backgrounds"], rows)
+    first = next(one for held in effects.values() for one in held)
+    _write(path, ["spacing", "what", *_numbers_of(first)], rows)
 
 
 def draw_spacings(effects: Mapping[int, tuple[Marginal, Marginal]], title: str, path: Path) -> None:
@@ -155,16 +160,26 @@ def draw_spacings(effects: Mapping[int, tuple[Marginal, Marginal]], title: str, 
 
 def _cells(one: Described) -> list[str | int]:
     motif = one.motif
-    numbers = [f"{motif.information:.2f}", len(motif.sites), f"{motif.effect:.4g}"]
+    spread = [] if one.spread is None else [f"{one.spread:.4g}"]
+    numbers = [f"{motif.information:.2f}", len(motif.sites), f"{motif.effect:.4g}", *spread]
     return [motif.name, motif.consensus, len(motif.matrix), *numbers]
+
+
+def _spread_name(found: Sequence[Described]) -> list[str]:
+    return [] if found[0].spread is None else ["spread"]
 
 
 def _match(one: Described) -> list[str]:
     return [one.matches[0].name, f"{one.matches[0].p_value:.2g}"] if one.matches else ["", ""]
 
 
+def _numbers_of(one: Marginal) -> list[str]:
+    return ["effect", "low", "high", "backgrounds", *([] if one.spread is None else ["spread"])]
+
+
 def _numbers(one: Marginal) -> list[str | int]:
-    return [f"{one.mean:.6g}", f"{one.low:.6g}", f"{one.high:.6g}", one.count]
+    spread = [] if one.spread is None else [f"{one.spread:.6g}"]
+    return [f"{one.mean:.6g}", f"{one.low:.6g}", f"{one.high:.6g}", one.count, *spread]
 
 
 def _write(path: Path, header: list[str], rows: Sequence[Sequence[object]]) -> None:

@@ -12,6 +12,7 @@ from ..baselines import Baseline, SmallCNN, standard_baselines
 from ..evaluation import BootstrapOptions, Evaluation, Model, checked_outputs, evaluate_outputs
 from ..sequences.values import Kind, LabelledSequences, Splits
 from .config import TrainRun
+from .members import Members
 
 BaselineSet = Literal["all", "quick", "none"]
 
@@ -62,21 +63,46 @@ class Comparison:
     """A model beside the baselines.
 
     Attributes:
-        evaluations: of the model, then of each baseline, on all that was predicted.
+        evaluations: of the model, of each member if it is an ensemble, then of each baseline, on all that was
+            predicted.
         folds: the same for each fold of a cross-validation; empty without one.
+        members: how many members there are among them.
     """
 
     evaluations: tuple[Evaluation, ...]
     folds: tuple[tuple[Evaluation, ...], ...] = ()
+    members: int = 0
 
     def better(self) -> Evaluation | None:
         """The best of the baselines that score above the model, by MCC or R2; None if none does."""
-        ours, *others = self.evaluations
-        score = next((name for name in MAIN_SCORES if name in ours.scores), None)
+        ours, others, score = self.evaluations[0], self.evaluations[1 + self.members :], self._score
         if score is None:
             return None
         best = max(others, key=lambda one: one.scores.get(score, -np.inf), default=ours)
         return best if best.scores.get(score, -np.inf) > ours.scores[score] else None
+
+    def chance(self) -> float:
+        """The MCC that sequences without any signal reach once in twenty times or so; an R2 of 0 for a regression.
+
+        Example:
+            >>> import numpy as np
+            >>> one = Evaluation("a", "classes", ("n", "y"), np.zeros(400), np.zeros(1), {}, {}, None, {}, ())
+            >>> Comparison((one,)).chance()
+            0.1
+        """
+        ours = self.evaluations[0]
+        return 0.0 if ours.kind == "regression" else 2 / max(len(ours.labels), 1) ** 0.5
+
+    def best(self) -> tuple[Evaluation, str] | None:
+        """The model with the largest MCC or R2, and which of them it is; None if our model has neither."""
+        score = self._score
+        if score is None:
+            return None
+        return max(self.evaluations, key=lambda one: one.scores.get(score, -np.inf)), score
+
+    @property
+    def _score(self) -> str | None:
+        return next((name for name in MAIN_SCORES if name in self.evaluations[0].scores), None)
 
     def spreads(self) -> dict[str, dict[str, "Spread"]]:
         """Of each model's scores the mean and deviation over the folds, where all folds define the score."""
@@ -114,12 +140,12 @@ def compare(
     pooled = {each: np.concatenate([one[each] for one in outputs]) for each in outputs[0]}
     labels = np.concatenate([one.labels for one in data])
     evaluations = _scored(pooled, labels, data[0], bootstrap)
+    members = len(evaluations) - 1 - len(baselines)
     if len(runs) == 1:
-        return Comparison(evaluations)
+        return Comparison(evaluations, members=members)
     plain = BootstrapOptions(repeats=0)
-    return Comparison(
-        evaluations, tuple(_scored(one, part.labels, part, plain) for one, part in zip(outputs, data, strict=True))
-    )
+    folds = tuple(_scored(one, part.labels, part, plain) for one, part in zip(outputs, data, strict=True))
+    return Comparison(evaluations, folds, members)
 
 
 def _outputs(
@@ -131,16 +157,21 @@ def _outputs(
     seed: int,
     notify: Callable[[str], object],
 ) -> dict[str, np.ndarray]:
-    models: dict[str, Model] = {name: model}
+    models: dict[str, Model] = {}
     for baseline in baselines:
         if parts.validation is None:
             raise UserError("there is no validation part on which baselines are chosen: leave them out")
         notify(baseline.name)
         models[baseline.name] = baseline.fit(parts.train, parts.validation, seed)
-    columns, sequences = max(1, len(data.classes)), list(data.sequences)
-    return {
-        each: checked_outputs(one.predict_proba(sequences), len(data), columns, each) for each, one in models.items()
-    }
+    sequences = list(data.sequences)
+    if isinstance(model, Members):
+        each = model.each(sequences)
+        found = {f"mean of {len(each)} models": each.mean(0), **dict(zip(model.names, each, strict=True))}
+    else:
+        found = {name: model.predict_proba(sequences)}
+    found |= {baseline: one.predict_proba(sequences) for baseline, one in models.items()}
+    columns = max(1, len(data.classes))
+    return {one: checked_outputs(values, len(data), columns, one) for one, values in found.items()}
 
 
 def _scored(

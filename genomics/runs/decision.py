@@ -10,12 +10,13 @@ import numpy as np
 from titans_seq.errors import UserError
 from titans_seq.files import write_text
 
+from ..baselines.values import log_odds_form
 from ..evaluation.deciding import Rule, choose_threshold, fit_temperature
 from ..evaluation.values import Model
 from ..sequences.values import Kind, LabelledSequences, Record
+from .config import DECISION
+from .members import Members
 from .predictor import Prediction, Predictor, probabilities
-
-DECISION = "decision.json"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Calibrated:
         temperature: above 0.
     """
 
-    def __init__(self, model: Predictor, temperature: float) -> None:
+    def __init__(self, model: Predictor | Members, temperature: float) -> None:
         self.model, self.temperature = model, temperature
         self.kind: Kind = model.kind
         self.classes = model.classes
@@ -80,16 +81,20 @@ class Calibrated:
 
     def predict_proba(self, sequences: list[str]) -> np.ndarray:
         """Return calibrated probabilities, `[N, C]`."""
-        return probabilities(self.logits(sequences), self.kind)
+        return self._calibrated(self.model.logits(sequences))
 
     def predictions(self, records: Iterable[Record | str]) -> Iterator[Prediction]:
         """Predict records, or bare sequences, in their order."""
         for one in self.model.predictions(records):
+            members = None if one.members is None else self._calibrated(log_odds_form(one.members, self.kind))
             logits = one.logits / self.temperature
-            yield replace(one, logits=logits, probabilities=probabilities(logits[None], self.kind)[0])
+            yield replace(one, logits=logits, probabilities=self._calibrated(one.logits[None])[0], members=members)
+
+    def _calibrated(self, logits: np.ndarray) -> np.ndarray:
+        return probabilities(logits / self.temperature, self.kind)
 
 
-def calibrated(model: Predictor, decision: Decision) -> Predictor | Calibrated:
+def calibrated(model: Predictor | Members, decision: Decision) -> Predictor | Members | Calibrated:
     """Return a model with the temperature of a decision."""
     return model if decision.temperature == 1 else Calibrated(model, decision.temperature)
 

@@ -102,16 +102,15 @@ def trained_parts(
     mean.
     """
     runs: list[tuple[Predictor | Members, Splits, LabelledSequences]] = []
-    models: list[Predictor] = []
     warnings = []
     for plan, part in parts:
         held = part.validation if part.test is None else part.test
         assert held is not None
         folder = member_folder(out, plan)
-        models.append(load_classifier(folder, device))
-        runs.append((models[-1], part, held))
+        runs.append((load_classifier(folder, device), part, held))
         if warning := overfitting(History.read(folder / LOG)):
             warnings.append(warning if folder == out else f"{folder.name.replace('-', ' ').capitalize()}: {warning}")
     if parts[0][0].member is not None:
-        runs = [(Members(models), *runs[0][1:])]
+        names = [member_folder(out, plan).name for plan, _ in parts]
+        runs = [(Members([model for model, _, _ in runs], names), *runs[0][1:])]
     return runs, warnings

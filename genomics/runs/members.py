@@ -1,6 +1,7 @@
 """Several models as one: the mean of their probabilities, and how far they lie apart."""
 
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ..baselines.values import log_odds_form
 from ..evaluation.values import Model
 from ..sequences.values import Kind, Record
 from .config import member_runs
-from .predictor import Prediction
+from .predictor import Prediction, Predictor, prediction_columns
 from .saving import load_classifier
 
 _AT_ONCE = 1024
@@ -23,6 +24,7 @@ class Members:
 
     Args:
         models: at least one; of one kind and with the same classes.
+        names: of each, for tables; "model 1", ... if not given.
 
     Raises:
         UserError: if there is none, or they do not predict the same.
@@ -35,10 +37,11 @@ class Members:
         [[0.3, 0.7]]
     """
 
-    def __init__(self, models: Sequence[Model]) -> None:
+    def __init__(self, models: Sequence[Model], names: Sequence[str] = ()) -> None:
         if not models:
             raise UserError("there is no model to take the mean of: name at least one")
         self.models = tuple(models)
+        self.names = tuple(names) or tuple(f"model {number}" for number in range(1, len(models) + 1))
         first = self.models[0]
         odd = next(
             (one for one in models if (one.kind, tuple(one.classes)) != (first.kind, tuple(first.classes))), None
@@ -66,23 +69,30 @@ class Members:
 
     def predict_proba(self, sequences: list[str]) -> np.ndarray:
         """Return the mean of the members' probabilities, or values, float64 `[N, C]`."""
-        return self._each(sequences).mean(0)
+        return self.each(sequences).mean(0)
 
     def logits(self, sequences: list[str]) -> np.ndarray:
         """Return the logits of `predict_proba`, `[N, C]`."""
         return log_odds_form(self.predict_proba(sequences), self.kind)
 
-    def predictions(self, records: Iterable[Record]) -> Iterator[Prediction]:
-        """Predict a stream of records, in their order, each with the members' standard deviation."""
-        stream = iter(records)
-        while block := list(itertools.islice(stream, _AT_ONCE)):
-            each = self._each([record.sequence for record in block])
-            means = each.mean(0)
-            spreads = each.std(0, ddof=1) if len(each) > 1 else [None] * len(block)
-            for record, mean, spread in zip(block, means, spreads, strict=True):
-                yield Prediction(record.name, log_odds_form(mean[None], self.kind)[0], mean, spread)
+    @property
+    def columns(self) -> list[str]:
+        """Names of what a table of predictions holds of each sequence, see `prediction_row`, and of the spreads."""
+        spreads = [f"spread_{name}" for name in self.classes or ("value",)] if len(self.models) > 1 else []
+        return [*prediction_columns(self.kind, self.classes), *spreads]
 
-    def _each(self, sequences: list[str]) -> np.ndarray:
+    def predictions(self, records: Iterable[Record | str]) -> Iterator[Prediction]:
+        """Predict a stream of records, or bare sequences, in their order, each with what the members predict."""
+        stream = enumerate(records, 1)
+        while block := list(itertools.islice(stream, _AT_ONCE)):
+            names = [f"sequence {number}" if isinstance(one, str) else one.name for number, one in block]
+            each = self.each([one if isinstance(one, str) else one.sequence for _, one in block])
+            for place, name in enumerate(names):
+                mean = each[:, place].mean(0)
+                yield Prediction(name, log_odds_form(mean[None], self.kind)[0], mean, each[:, place])
+
+    def each(self, sequences: list[str]) -> np.ndarray:
+        """Return what each member predicts, `[M, N, C]`; see `predict_proba`."""
         return np.stack([model.predict_proba(sequences) for model in self.models])
 
 
@@ -99,4 +109,17 @@ def load_members(folder: Path, device: str | None = None) -> Members:
     runs = member_runs(folder)
     if not runs:
         raise UserError(f"{folder}: holds no runs of folds or seeds: name the folder of a run")
-    return Members([load_classifier(run, device) for run in runs])
+    return Members([load_classifier(run, device) for run in runs], [run.name for run in runs])
+
+
+def load_model(folder: str | os.PathLike[str], device: str | None = None) -> Predictor | Members:
+    """Load the model of a run, or those of a folder of runs as one.
+
+    Args:
+        folder: see `load_classifier` and `load_members`.
+        device: where it computes; None is a GPU if there is one.
+
+    Raises:
+        UserError: if there is none.
+    """
+    return load_members(Path(folder), device) if member_runs(Path(folder)) else load_classifier(folder, device)

@@ -27,13 +27,18 @@ class Prediction:
         name: of the record.
         logits: float64 `[C]`.
         probabilities: of the classes or labels, float64 `[C]`; of a regression its value, `[1]`.
-        spread: standard deviation of the latter over several models, `[C]`; None of a single one.
+        members: the latter by each member of an ensemble, `[M, C]`; None of another model.
     """
 
     name: str
     logits: np.ndarray
     probabilities: np.ndarray
-    spread: np.ndarray | None = None
+    members: np.ndarray | None = None
+
+    @property
+    def spread(self) -> np.ndarray | None:
+        """Standard deviation of the probabilities over the members, `[C]`; None of a single model."""
+        return None if self.members is None or len(self.members) < 2 else self.members.std(0, ddof=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +190,9 @@ class Predictor:
                 sequence = clean(record, name)
                 yield _Encoded(name, tokenizer.encode(sequence).astype(small), len(sequence))
                 continue
+            if not isinstance(record, Record):
+                kind = type(record).__name__
+                raise UserError(f"sequence {number}: expected text or a record, got {kind}: leave it out")
             try:
                 ids = tokenizer.encode(record.sequence).astype(small)
                 yield _Encoded(record.name, ids, len(record.sequence))
@@ -213,7 +221,11 @@ class Predictor:
                 else:
                     padded: Batch = pad([one.ids for one in batch], self.model.config.tokenizer.pad).to(self.device)
                     rows = whole(padded.ids, padded.lengths)
-                return [(one.name, _finite(row, one.name)) for one, row in zip(batch, rows, strict=True)]
+                values = np.stack([row.cpu().numpy() for row in rows]) if isinstance(rows, list) else rows.cpu().numpy()
+                bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))
+                if len(bad):
+                    raise _damaged(batch[bad[0]].name)
+                return [(one.name, row) for one, row in zip(batch, values, strict=True)]
 
         return in_order(sequences, lambda one: len(one.ids), run, rows=_ROWS, tokens=PIECE)
 
@@ -277,5 +289,9 @@ def _target_logit(logits: Tensor, column: int, kind: Kind) -> Tensor:
 
 def _finite(x: Tensor, name: str) -> np.ndarray:
     if not x.isfinite().all():
-        raise UserError(f"{name}: the model's answer is not finite: its weights are damaged, restore or train it again")
+        raise _damaged(name)
     return x.detach().cpu().numpy()
+
+
+def _damaged(name: str) -> UserError:
+    return UserError(f"{name}: the model's answer is not finite: its weights are damaged, restore or train it again")

@@ -109,8 +109,13 @@ def load_embedder(folder: str | os.PathLike[str], device: str | None = None) -> 
         device: where it computes; None is a GPU if there is one.
 
     Raises:
-        UserError: if there is neither.
+        UserError: if there is neither, or there are several runs.
     """
+    if members := member_runs(Path(folder)):
+        raise UserError(
+            f"{folder} holds {len(members)} runs: each has features of its own, which have no mean; name one of them, "
+            f"such as {members[0]}"
+        )
     if _ENCODER not in _open(folder)[1]:
         return load_classifier(folder, device)
     pretrained, config, tokenizer = load_encoder(folder)
@@ -134,7 +139,7 @@ def _open(folder: str | os.PathLike[str]) -> tuple[Path, Mapping[str, Any], dict
         raise UserError(RUNS.describe_unfinished(source))
     elif members := member_runs(source):
         raise UserError(
-            f"{source} holds {len(members)} runs, not one model: name one of them, such as {members[0]} (titans dna "
-            "predict takes the mean of all)"
+            f"{source} holds {len(members)} runs, not one model: name one of them, such as {members[0]} (the mean of "
+            "all is a genomics.DNAEnsemble in Python)"
         )
     return source, *load_folder(source)

@@ -25,7 +25,7 @@ from ..training.config import TrainConfig
 from ..training.defaults import completed
 from ..training.fitting import fit, new_classifier
 from .card import classifier_card
-from .config import RUNS, TrainRun, describe_part, fingerprint
+from .config import RUNS, TrainRun, describe_part, fingerprint, member_runs
 from .plan import Plan, divided
 from .predictor import Predictor
 from .saving import load_classifier, load_encoder, save_classifier
@@ -157,8 +157,11 @@ def training_range(run: Path) -> TrainingRange | None:
     """Return what the sequences were like that a run was trained on; None where its folder does not say.
 
     Args:
-        run: a run folder, or that of a model alone.
+        run: a run folder, or that of a model alone; or of several runs, of which one must have seen a sequence.
     """
+    if members := member_runs(run):
+        known = [one for one in map(training_range, members) if one is not None]
+        return TrainingRange.joined(known) if known else None
     try:
         held = read_config(run, TrainRun).data.options["parts"]["train"]
         median = int(held["median_length"])

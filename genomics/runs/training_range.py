@@ -1,5 +1,6 @@
 """The lengths and unknown bases that a classifier was trained on: beyond them its answers are guesses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,21 @@ class TrainingRange:
         lengths = [len(sequence) for sequence in data.sequences]
         unknown = max(unknown_bases(sequence) / len(sequence) for sequence in data.sequences)
         return cls(min(lengths), int(np.median(lengths)), max(lengths), unknown)
+
+    @classmethod
+    def joined(cls, ranges: Sequence["TrainingRange"]) -> "TrainingRange":
+        """Return what at least one of some ranges holds, with the middle one of their medians.
+
+        Example:
+            >>> TrainingRange.joined([TrainingRange(2, 3, 4), TrainingRange(3, 5, 9, 0.5)])
+            TrainingRange(shortest=2, median=4, longest=9, unknown=0.5)
+        """
+        return cls(
+            min(one.shortest for one in ranges),
+            int(np.median([one.median for one in ranges])),
+            max(one.longest for one in ranges),
+            max(one.unknown for one in ranges),
+        )
 
     def outside(self, length: int, unknown: int) -> bool:
         """Return whether a sequence is shorter, longer or less known than all that the model was trained on.

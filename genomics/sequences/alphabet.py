@@ -77,6 +77,8 @@ U, N or another IUPAC code (gaps are removed); correct or remove the record
             f"{name}: most of its letters are no bases but codes such as {_first_code(raw)!r} (it looks like a "
             "protein: give the nucleotide sequence); correct or remove the record"
         )
+    if any(gap in text for gap in "-."):
+        notify("had gaps of an alignment, which were removed")
     if any(blank in text for blank in " \t\v\f") and _INNER_BLANK.search(text):
         raw = _joined(text, name, notify).encode()
     return raw.decode()

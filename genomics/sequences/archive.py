@@ -17,7 +17,7 @@ from .alphabet import clean
 from .bad_records import Refuse
 from .folders import Part, part_of
 from .labels import Labelled
-from .opening import regular_file
+from .opening import refuse_workbook, regular_file
 from .values import Record
 
 ADDRESS = "https://zenodo.org"
@@ -109,6 +109,8 @@ def read_archive(path: Path, refuse: Refuse) -> dict[Part, list[Labelled]]:
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise UserError(f"{path}: not a whole zip file ({error}): download it again") from error
     if "train" not in parts:
+        with regular_file(path).open("rb") as stream:
+            refuse_workbook(path, stream.read(4096))
         raise UserError(f"{path}: no entries such as name/train/positive/12.txt: expected a GenomicsBenchmarks archive")
     return parts
 

@@ -1,11 +1,12 @@
 """Folders of data: which files are the train, validation and test part, and which class each file is of."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from titans_seq.errors import UserError
 
-from .formats import base_name, is_sequence_file
+from .formats import base_name, is_sequence_file, is_table
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -23,6 +24,9 @@ _PART_NAMES: dict[str, Part] = {
     "test": "test",
     "testing": "test",
 }
+
+_ANY_PART = "|".join(_PART_NAMES)
+_PART_AND_CLASS = re.compile(rf"(?:(?P<before>{_ANY_PART})[-_. ].+|.+[-_. ](?P<after>{_ANY_PART}))", re.IGNORECASE)
 
 
 def part_of(name: str) -> Part | None:
@@ -74,6 +78,13 @@ def find_classes(folder: Path) -> Classes:
         if name in classes:
             raise UserError(f"{folder}: two files or folders are named {name!r}, one class each: rename or join them")
         classes[name] = files
+    cut = [_PART_AND_CLASS.fullmatch(name) for name in classes]
+    several = len({part_of(found["before"] or found["after"]) for found in cut if found}) > 1
+    if several and all(cut) and not any(is_table(file) for files in classes.values() for file in files):
+        raise UserError(
+            f"{folder}: names such as {next(iter(classes))!r} hold a part and a class: make folders train, dev and "
+            "test, with one file a class in each"
+        )
     if not classes:
         raise UserError(
             f"{folder}: nothing to read: expected train.csv and test.csv, or one file or folder of sequences a class, "

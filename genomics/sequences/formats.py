@@ -1,8 +1,9 @@
-"""Sequence files: FASTA, FASTQ, GenBank and plain lines, one record at a time, told apart by their content."""
+"""Sequence files: FASTA, FASTQ, GenBank, EMBL and plain lines, one record at a time, told apart by their content."""
 
 import io
+import re
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,21 +20,34 @@ from .bad_records import Refuse
 from .opening import BROKEN_GZIP, broken_gzip, open_text, read_head
 from .values import Record
 
-Format = Literal["fasta", "fastq", "genbank", "plain", "table", "bed", "gff"]
+Format = Literal["fasta", "fastq", "genbank", "embl", "plain", "table", "bed", "gff"]
 
 PACKED = (".gz", ".bgz")
 _OTHERWISE_PACKED = (".bz2", ".xz", ".zst", ".zip")
 _FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas", ".fsa", ".frn")
 _FASTQ = (".fq", ".fastq")
 _GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
+_EMBL = (".embl",)
 _PLAIN = (".txt", ".seq")
 _TABLE = (".csv", ".tsv")
 _BED = (".bed", ".narrowpeak", ".broadpeak", ".gappedpeak", ".bedgraph", ".bdg")
 _GFF = (".gff", ".gff3", ".gff2", ".gtf")
-SUFFIXES = (*_FASTA, *_FASTQ, *_GENBANK, *_PLAIN, *_TABLE, *_BED, *_GFF)
+SUFFIXES = (*_FASTA, *_FASTQ, *_GENBANK, *_EMBL, *_PLAIN, *_TABLE, *_BED, *_GFF)
 """Endings of files with sequences or intervals, without that of the compression."""
 
 _SAM = ("@HD\t", "@SQ\t", "@RG\t", "@PG\t")
+_SAM_LINE = re.compile(r"[^\t]+\t\d+\t[^\t]+\t\d+\t\d+\t(?:\*|(?:\d+[MIDNSHP=X])+)\t.*")
+_OTHER_TEXT = {
+    "CLUSTAL": "an alignment: write its sequences as FASTA",
+    "##maf": "an alignment: write its sequences as FASTA",
+    "# STOCKHOLM": "an alignment: write its sequences as FASTA",
+    "#NEXUS": "an alignment: write its sequences as FASTA",
+    "MEME version": "a file of motifs, which titans dna motifs takes as --database",
+    "fixedStep": "a track of numbers (WIG) without sequences",
+    "variableStep": "a track of numbers (WIG) without sequences",
+    "{": "JSON: write a table (CSV) with a column of sequences",
+    "[": "JSON: write a table (CSV) with a column of sequences",
+}
 BED_HEADS = ("#", "track", "browser")
 _SHOWN = 40
 
@@ -58,6 +72,11 @@ def is_sequence_file(path: Path) -> bool:
     return name.endswith(SUFFIXES) and not name.startswith(("readme", "license", "."))
 
 
+def is_table(path: Path) -> bool:
+    """Whether the name of a file is that of a table."""
+    return unpacked(path).lower().endswith(_TABLE)
+
+
 def find_format(path: Path) -> Format:
     """Which kind of file it is, by its first line, and by its name where the line leaves a choice.
 
@@ -72,7 +91,10 @@ def find_format(path: Path) -> Format:
     first, name = lines[0], unpacked(path).lower()
     if first.startswith(">"):
         return "fasta"
-    if first.startswith(_SAM):
+    other = next((kind for start, kind in _OTHER_TEXT.items() if first.lstrip().startswith(start)), None)
+    if other is not None:
+        raise UserError(f"{path}: is {other}")
+    if first.startswith(_SAM) or _SAM_LINE.fullmatch(first):
         raise UserError(f"{path}: is a SAM file or a list of intervals with its header: convert it to FASTQ or BED")
     if first.startswith("##fileformat=VCF"):
         raise UserError(f"{path}: holds variants (VCF), not sequences: score them with titans dna variants")
@@ -80,6 +102,8 @@ def find_format(path: Path) -> Format:
         return "fastq"
     if first.startswith("LOCUS"):
         return "genbank"
+    if first.startswith("ID   "):
+        return "embl"
     if name.endswith(_GFF) or first.startswith("##gff-version"):
         return "gff"
     if name.endswith(_BED) or _is_bed(lines):
@@ -94,9 +118,10 @@ def find_format(path: Path) -> Format:
         raise UserError(
             f"{path}, line {number}, before record 1: a FASTA file begins with '>', got {_shorten(first)!r}: {remedy}"
         )
-    if name.endswith((*_FASTQ, *_GENBANK)):
-        begin = "@" if name.endswith(_FASTQ) else "LOCUS"
+    if name.endswith((*_FASTQ, *_GENBANK, *_EMBL)):
+        begin = "@" if name.endswith(_FASTQ) else "LOCUS" if name.endswith(_GENBANK) else "ID"
         raise UserError(f"{path}, line 1: expected a line that begins with '{begin}', got {_shorten(first)!r}")
+    first = next((line for line in lines if not is_remark(line)), first)
     if any(mark in first for mark in "\t,;") or names_columns(first.split(" ")):
         return "table"
     if first.strip().isalpha() or name.endswith(_PLAIN):
@@ -112,14 +137,15 @@ def parse(path: Path, form: Format, refuse: Refuse) -> Iterator[Record]:
 
     Args:
         path: the file.
-        form: "fasta", "fastq", "genbank", or "plain", which has one sequence a line; empty lines are left out.
+        form: "fasta", "fastq", "genbank", "embl", or "plain", which has one sequence a line; empty lines are left out.
         refuse: what to do about a record that cannot be used.
 
     Raises:
         UserError: if the file is cut short; from `refuse` also if a record breaks the format, or its sequence is
             missing or no DNA, naming the record.
     """
-    number = 0
+    number = width = 0
+    widths: Counter[int] = Counter()
     with open_text(path) as stream:
         entries = _entries(stream, form)
         while True:
@@ -129,7 +155,14 @@ def parse(path: Path, form: Format, refuse: Refuse) -> Iterator[Record]:
             except BROKEN_GZIP as error:
                 raise broken_gzip(path, f"record {number}", error) from error
             if entry is None:
+                if form == "plain" and len(widths) == 2 and number > 3 and min(widths) == width and widths[width] == 1:
+                    refuse.note(
+                        "is shorter than all before it, which are as long as each other: lines are read as a sequence "
+                        "each; if they are one, put a line '>name' above"
+                    )
                 return
+            width = len(entry.text.strip())
+            widths[width] += 1
             name = first_word(entry.title)
             place = f"{path}, record {number}" + (f" ({name})" if name else "")
             try:
@@ -145,7 +178,7 @@ def parse(path: Path, form: Format, refuse: Refuse) -> Iterator[Record]:
                 yield Record(name or str(number), sequence, str(path), number, title=entry.title)
 
 
-_TITLES = {"fasta": "FASTA", "fastq": "FASTQ", "genbank": "GenBank", "plain": "plain"}
+_TITLES = {"fasta": "FASTA", "fastq": "FASTQ", "genbank": "GenBank", "embl": "EMBL", "plain": "plain"}
 
 
 @dataclass(frozen=True)
@@ -243,7 +276,7 @@ def _fastq_pieces(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _genbank_pieces(lines: Iterable[str]) -> Iterator[str]:
-    """Cut a GenBank file at the lines "//" that end its records."""
+    """Cut a GenBank or EMBL file at the lines "//" that end its records."""
     held: list[str] = []
     for line in lines:
         held.append(line)
@@ -271,6 +304,16 @@ def _parsed(piece: str, form: Format) -> Entry:
         return Entry(record.id or "", str(record.seq))
     except UndefinedSequenceError:  # the file states a length and no bases
         return Entry(record.id or "", "")
+
+
+def is_remark(line: str) -> bool:
+    """Return whether a line above a table is a comment, or Excel's word on the separator.
+
+    Example:
+        >>> is_remark("# by MACS"), is_remark("sep=;"), is_remark("sequence;label")
+        (True, True, False)
+    """
+    return line.startswith("#") or bool(re.fullmatch(r'"?sep=."?', line.strip()))
 
 
 def names_columns(cells: list[str]) -> bool:

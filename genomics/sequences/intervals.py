@@ -1,6 +1,7 @@
 """Intervals of a genome: BED, peak and GFF files, tables of intervals, and their sequences in a reference."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,8 @@ REGION = ("region", "chrom", "chr", "chromosome", "contig", "seqname", "seqnames
 START = ("start", "chromstart", "chrom_start")
 END = ("end", "chromend", "chrom_end", "stop")
 STRAND = ("strand",)
-WIDTH = ("width",)
+WIDTH = ("width", "length")
+SUMMIT = ("abs_summit",)
 
 BED = ("chrom", "start", "end", "name", "score", "strand")
 NARROW_PEAK = (*BED, "signalValue", "pValue", "qValue", "peak")
@@ -29,14 +31,14 @@ BEDGRAPH = ("chrom", "start", "end", "value")
 GFF = ("seqid", "source", "type", "start", "end", "score", "strand", "phase", "attributes")
 
 _FROM_ONE = "seqnames"
-_BED_COLUMNS = 3
+_BED_COLUMNS, _BED12, _BLOCKS = 3, 12, 9
 _STRANDS = {"": ".", ".": ".", "*": ".", "+": "+", "-": "-", "1": "+", "+1": "+", "-1": "-"}
 _GFF_NAME = re.compile(r"(?:^|;\s*)(?:ID|Name|gene_id|transcript_id)[= ]\"?([^\";]+)")
 
 
 @dataclass(frozen=True)
 class IntervalColumns:
-    """Numbers of the columns of a table of intervals; `name`, `strand` and `width` may be missing.
+    """Numbers of the columns of a table of intervals; `name`, `strand`, `width` and `summit` may be missing.
 
     `first` is the number of a contig's first base, 0 or 1; where it is 1, `end` is part of the interval.
     """
@@ -47,6 +49,7 @@ class IntervalColumns:
     end: int
     strand: int | None
     width: int | None
+    summit: int | None
     first: int
 
 
@@ -54,15 +57,14 @@ def interval_columns(table: Table) -> IntervalColumns | None:
     """Return where a table holds intervals; None if it holds none.
 
     Coordinates count from 0 and `end` is not part of the interval, as in BED, but for tables with a column `seqnames`:
-    those of R's GRanges count from 1, and `end` is part of it.
+    those of R's GRanges count from 1, and `end` is part of it. A column `width` or `length` tells, as in MACS's tables.
     """
     contig, start, end = table.find(REGION), table.find(START), table.find(END)
     if contig is None or start is None or end is None:
         return None
     first = int(table.columns[contig].lower() == _FROM_ONE)
-    return IntervalColumns(
-        table.find(NAME), contig, start, end, table.find(STRAND), table.find(WIDTH) if first else None, first
-    )
+    name, strand, width, summit = (table.find(names) for names in (NAME, STRAND, WIDTH, SUMMIT))
+    return IntervalColumns(name, contig, start, end, strand, width, summit, first)
 
 
 def interval_of(row: Row, columns: IntervalColumns, place: str, refuse: Refuse) -> Interval:
@@ -84,10 +86,13 @@ def interval_of(row: Row, columns: IntervalColumns, place: str, refuse: Refuse) 
     start, end = cell(columns.start), cell(columns.end)
     first = columns.first
     if columns.width is not None and start.isdecimal() and end.isdecimal():
-        first = int(cell(columns.width) != str(int(end) - int(start)))
+        size = int(end) - int(start)
+        first = {str(size): 0, str(size + 1): 1}.get(cell(columns.width), first)
     if first:
-        refuse.note("coordinates of the column seqnames taken to count from 1, end included, as R's GRanges do")
-    return _checked(cell(columns.name), cell(columns.contig), start, end, cell(columns.strand), place, first)
+        refuse.note("coordinates taken to count from 1, end included, as R's GRanges and MACS's tables do")
+    found = _checked(cell(columns.name), cell(columns.contig), start, end, cell(columns.strand), place, first)
+    summit = cell(columns.summit)
+    return replace(found, summit=int(summit) - first) if summit.isdecimal() else found
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,7 @@ def read_intervals(path: Path, form: Literal["bed", "gff"], refuse: Refuse) -> I
         UserError: if the file is cut short; from `refuse` also if a line is no interval.
     """
     number = 0
+    types: Counter[str] = Counter()
     parse = _gff_line if form == "gff" else _bed_line
     columns = BEDGRAPH if unpacked(path).lower().endswith((".bedgraph", ".bdg")) else NARROW_PEAK
     with open_text(path) as stream:
@@ -131,11 +137,19 @@ def read_intervals(path: Path, form: Literal["bed", "gff"], refuse: Refuse) -> I
                     continue
                 number += 1
                 try:
-                    yield Line(number, *parse(cells, columns, f"{path}, record {number}"))
+                    parsed = Line(number, *parse(cells, columns, f"{path}, record {number}"))
                 except UserError as error:
                     refuse(error)
+                    continue
+                if form == "bed" and len(cells) >= _BED12 and cells[_BLOCKS] not in ("0", "1"):
+                    refuse.note("has several blocks (BED12), and is read whole, with what lies between them")
+                types[parsed.cells.get("type", "")] += 1
+                yield parsed
         except BROKEN_GZIP as error:
             raise broken_gzip(path, f"record {number + 1}", error) from error
+    if len(types) > 1:
+        for kind in types.elements():
+            refuse.note(f"is a feature of type {kind!r}: all types are read, each feature by itself")
 
 
 def around_centre(interval: Interval, window: int) -> Interval:

@@ -4,19 +4,21 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from titans_seq.errors import UserError
 
 from .bad_records import Refuse
-from .folders import Part
+from .folders import PARTS, Part, part_of
 from .values import Kind, LabelledSequences, Record, Splits
 
 _MISSING = ("", "nan", "NaN", "NA", "N/A")
 _SEPARATOR = re.compile(r"\s*[;|,]\s*")
 _LIST = re.compile(r"\[[^][]*[,; ][^][]*\]|\([^()]*,[^()]*\)|\{[^{}]*,[^{}]*\}")
 _SHOWN = 20
+_NOT_UTF8 = "\ufffd"
 _BITS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
 
 
@@ -27,10 +29,12 @@ class Labelled:
     Args:
         record: the record.
         labels: one text, or one for each of several labels.
+        part: of the data set, as a column of the file says; empty if there is none.
     """
 
     record: Record
     labels: tuple[str, ...]
+    part: str = ""
 
 
 def check_labels(labels: Sequence[str], columns: Sequence[str], kind: Kind, place: str) -> None:
@@ -49,6 +53,11 @@ def check_labels(labels: Sequence[str], columns: Sequence[str], kind: Kind, plac
         if text in _MISSING:
             several = "; of several labels each has a column of 0 and 1" if kind == "classes" else ""
             raise UserError(f"{place}: no label in column {column!r}: fill the cell or remove the row{several}")
+        if _NOT_UTF8 in text:
+            raise UserError(
+                f"{place}: label {text!r} in column {column!r} holds letters that are not UTF-8, so that labels could "
+                "be mixed up: save the file as UTF-8"
+            )
         if kind == "multilabel" and text not in _BITS:
             raise UserError(f"{place}: label {text!r} in column {column!r}: of several labels each must be 0 or 1")
         if kind == "regression" and not math.isfinite(_number(text)):
@@ -66,6 +75,38 @@ def class_names(labels: Sequence[str]) -> tuple[str, ...]:
     if all(math.isfinite(_number(label)) for label in different):
         different.sort(key=_number)
     return tuple(different)
+
+
+def divided_by_column(held: Sequence[Labelled], path: Path, refuse: Refuse) -> dict[Part, list[Labelled]]:
+    """Divide the records of one file into the parts that a column of it names; all are for training if none does.
+
+    Args:
+        held: the records.
+        path: of the file, for messages.
+        refuse: is told of records that were put into their part.
+
+    Raises:
+        UserError: if the column names parts and other things, or no training part.
+    """
+    parts: dict[Part, list[Labelled]] = {}
+    unknown = ""
+    for one in held:
+        part = part_of(one.part)
+        if part is None:
+            unknown = unknown or repr(one.part)
+        else:
+            parts.setdefault(part, []).append(one)
+    if not parts:
+        return {"train": list(held)}
+    if unknown or "train" not in parts:
+        what = f"{unknown} as well" if unknown else "no training part"
+        raise UserError(
+            f"{path}: a column names parts ({', '.join(parts)}) and {what}: name each row's train, validation or test, "
+            "or rename the column if it means something else"
+        )
+    for _ in held:
+        refuse.note("is in the part that a column names (train, validation or test)")
+    return {part: parts[part] for part in PARTS if part in parts}
 
 
 def assemble(
@@ -93,6 +134,11 @@ def assemble(
     if kind == "classes" and parts["train"]:
         classes = _classes(parts["train"], source, to_train)
         parts = {part: list(_known(held, classes, part, refuse)) for part, held in parts.items()}
+    if kind == "regression" and to_train and len({float(held.labels[0]) for held in parts["train"]}) == 1:
+        raise UserError(
+            f"{source}: all {len(parts['train']):,} training records have the same label "
+            f"({parts['train'][0].labels[0]}): expected at least two different ones; check the column of labels"
+        )
     for part, held in parts.items():
         if not held:
             raise UserError(f"{source}: no usable record in its {part} part: expected sequences with labels")

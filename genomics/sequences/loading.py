@@ -11,7 +11,8 @@ from titans_seq.errors import UserError
 from .archive import is_archive, read_archive
 from .bad_records import Refuse
 from .folders import Part, find_classes, find_parts
-from .labels import Labelled, assemble
+from .formats import find_format
+from .labels import Labelled, assemble, divided_by_column
 from .opening import is_pipe
 from .options import LoadOptions
 from .reference import Reference
@@ -77,6 +78,8 @@ def load_splits(
                     f"{source}: its labels are {', '.join(found.names)}, those of training are "
                     f"{', '.join(columns.names)}: use the same columns in each part"
                 )
+    if len(sources) == 1:
+        parts = divided_by_column(parts["train"], path, refuse)
     return assemble(parts, columns.kind, columns.names, str(path), refuse, to_train)
 
 
@@ -119,8 +122,22 @@ def _read(source: Path, reading: Reading) -> tuple[list[Labelled], LabelColumns]
     if kind not in (None, "classes"):
         raise UserError(f"{source}: a folder gives classes by the names of its files, kind {kind!r} needs a table")
     labelled: list[Labelled] = []
-    for name, files in find_classes(source).items():
+    classes = find_classes(source)
+    _check_alike([file for files in classes.values() for file in files])
+    for name, files in classes.items():
         for file in files:
             refuse_labels(file)
             labelled += [Labelled(record, (name,)) for record in records_of(file, reading)]
     return labelled, _BY_NAME
+
+
+def _check_alike(files: list[Path]) -> None:
+    """Refuse intervals beside whole sequences, such as the genome that they lie on, which is no class."""
+    forms = {file: find_format(file) for file in files}
+    intervals = next((file for file, form in forms.items() if form in ("bed", "gff")), None)
+    other = next((file for file, form in forms.items() if form not in ("bed", "gff", "table")), None)
+    if intervals is not None and other is not None:
+        raise UserError(
+            f"{other.parent}: {intervals.name} holds intervals and {other.name} sequences, and each file is a class: "
+            f"if {other.name} is the genome, move it elsewhere and name it by --reference"
+        )

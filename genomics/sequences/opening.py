@@ -24,14 +24,28 @@ _GZIP = b"\x1f\x8b"
 _EXTRA = 4
 _BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _HEAD = 65_536
+_CONVERT = "convert it"
+_SAVE = "save the sheet as CSV"
 _OTHERS = {
-    b"PK\x03\x04": "a zip archive",
-    b"BZh": "compressed with bzip2",
-    b"\xfd7zXZ": "compressed with xz",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
+    b"PK\x03\x04": ("a zip archive", _CONVERT),
+    b"BZh": ("compressed with bzip2", _CONVERT),
+    b"\xfd7zXZ": ("compressed with xz", _CONVERT),
+    b"\x28\xb5\x2f\xfd": ("compressed with zstd", _CONVERT),
+    b"\xff\xfe": ("UTF-16 text", _CONVERT),
+    b"\xfe\xff": ("UTF-16 text", _CONVERT),
+    b"BAM\x01": ("a BAM file of aligned reads", "convert it with 'samtools fastq' (or 'bedtools bamtobed')"),
+    b"CRAM": ("a CRAM file of aligned reads", "convert it with 'samtools fastq'"),
+    b"BCF": ("a BCF file of variants", "convert it to VCF with 'bcftools view'"),
+    b"\x43\x27\x41\x1a": ("a .2bit genome", "convert it to FASTA with 'twoBitToFa'"),
+    b"\x1a\x41\x27\x43": ("a .2bit genome", "convert it to FASTA with 'twoBitToFa'"),
+    b"\x26\xfc\x8f\x88": ("a bigWig file", "convert it to bedGraph with 'bigWigToBedGraph'"),
+    b"\xeb\xf2\x89\x87": ("a bigBed file", "convert it to BED with 'bigBedToBed'"),
+    b"PAR1": ("a Parquet file", "write it as CSV (pandas: read_parquet, then to_csv)"),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook", _SAVE),
+    b"\x89HDF": ("an HDF5 file", "write its sequences as FASTA or CSV"),
+    b"\x93NUMPY": ("a NumPy array", "write its sequences as FASTA or CSV"),
 }
+_WORKBOOK = b"[Content_Types].xml"
 
 
 def regular_file(path: Path) -> Path:
@@ -142,12 +156,36 @@ def _open(path: Path) -> Iterator[io.BufferedReader | gzip.GzipFile]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}): check its permissions") from error
     with raw:
-        start = raw.peek(8)[:8]
-        for magic, kind in _OTHERS.items():
-            if start.startswith(magic):
-                raise UserError(f"{path}: is {kind}: expected text, plain or compressed with gzip; convert it")
+        start = raw.peek(64)[:64]
+        refuse_other(path, start)
         if not start.startswith(_GZIP):
             yield raw
             return
         with gzip.GzipFile(fileobj=raw) as stream:
+            try:
+                refuse_other(path, stream.peek(8)[:8])
+            except BROKEN_GZIP:
+                pass  # whoever reads the file meets it again, and knows the record
             yield stream
+
+
+def refuse_workbook(path: Path, start: bytes) -> None:
+    """Refuse a zip archive that is an Excel workbook, by its first bytes.
+
+    Raises:
+        UserError: if it is one.
+    """
+    if start.startswith(b"PK\x03\x04") and (_WORKBOOK in start or b"xl/" in start):
+        raise UserError(f"{path}: is an Excel workbook: expected text; {_SAVE}")
+
+
+def refuse_other(path: Path, start: bytes) -> None:
+    """Refuse a file that holds no text, by its first bytes.
+
+    Raises:
+        UserError: if it is of another kind, with what to do about it.
+    """
+    refuse_workbook(path, start)
+    for magic, (kind, remedy) in _OTHERS.items():
+        if start.startswith(magic):
+            raise UserError(f"{path}: is {kind}: expected text, plain or compressed with gzip; {remedy}")

@@ -15,13 +15,14 @@ from .intervals import IntervalColumns, cut, interval_columns, interval_of, read
 from .labels import Labelled, check_labels
 from .options import LoadOptions
 from .reference import Reference
-from .tables import LABEL, NAME, ROW_NUMBER, Table, open_table
+from .tables import LABEL, NAME, ROW_NUMBER, SEQUENCE, SPLIT, Table, open_table
 from .values import Interval, Kind, Record
 
 LabelsOf = Callable[[Sequence[str], str], tuple[str, ...]]
 """The labels in the cells of a row, which a text names in messages."""
 
 _NAME_COLUMN = "name"
+_EXCEL_CELL = 32_767
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class _Row:
     number: int
     interval: Interval
     labels: tuple[str, ...] = ()
+    part: str = ""
 
 
 def records_of(path: Path, reading: Reading) -> Iterator[Record]:
@@ -130,7 +132,12 @@ def labelled_table(path: Path, reading: Reading) -> tuple[list[Labelled], LabelC
         rows, columns = _labelled_lines(path, form, reading)
         return list(_cut_all(path, "record", rows, reading)), columns
     table, content, columns = _labelled(path, form, reading)
-    return list(_rows(table, content, reading, columns.of)), columns
+    rows = list(_rows(table, content, reading, columns.of))
+    chosen = set(columns.names)
+    if not reading.options.labels and columns.kind != "multilabel" and (others := _others(table, LABEL, chosen)):
+        for _ in rows:
+            reading.refuse.note(f"has its label in column {columns.names[0]!r}, not in {others[0]!r} (--label)")
+    return rows, columns
 
 
 def intervals_of(path: Path, reading: Reading) -> Iterator[Interval]:
@@ -245,7 +252,7 @@ def _content(table: Table, options: LoadOptions) -> int | IntervalColumns:
 
 def _label_columns(table: Table, content: int | IntervalColumns, options: LoadOptions) -> LabelColumns:
     numbers = tuple(table.column(name) for name in options.labels)
-    named = (content, table.find(NAME), table.find(ROW_NUMBER))
+    named = (content, table.find(NAME), table.find(ROW_NUMBER), table.find(SPLIT))
     others = tuple(number for number in range(len(table.columns)) if number not in named)
     if not numbers and table.headed and options.kind != "multilabel":
         found = table.find(LABEL)
@@ -265,7 +272,10 @@ def _rows(table: Table, content: int | IntervalColumns, reading: Reading, labels
     if isinstance(content, IntervalColumns):
         yield from _cut_all(table.path, "row", _intervals(table, content, reading, labels_of), reading)
         return
-    named = table.find(NAME)
+    named, split = table.find(NAME), table.find(SPLIT) if table.headed else None
+    if named is None and not table.headed and labels_of is _no_labels and content > 0:
+        named = 0
+    others = [] if reading.options.sequence else _others(table, SEQUENCE, {table.columns[content]})
     for row in table.rows(reading.refuse):
         name = row.cells[named] if named is not None else ""
         place = f"{table.path}, row {row.number}" + (f" ({name})" if name else "")
@@ -275,10 +285,22 @@ def _rows(table: Table, content: int | IntervalColumns, reading: Reading, labels
         except UserError as error:
             reading.refuse(error)
         else:
-            yield Labelled(Record(name or str(row.number), sequence, str(table.path), row.number), labels)
+            if len(row.cells[content]) == _EXCEL_CELL:
+                reading.refuse.note(f"has {_EXCEL_CELL:,} letters, at which Excel cuts a cell off: its end may be lost")
+            if others:
+                chosen = table.columns[content]
+                reading.refuse.note(f"has its sequence in column {chosen!r}, not in {others[0]!r} (--sequence)")
+            record = Record(name or str(row.number), sequence, str(table.path), row.number)
+            yield Labelled(record, labels, "" if split is None else row.cells[split])
+
+
+def _others(table: Table, aliases: Sequence[str], chosen: set[str]) -> list[str]:
+    """Return the columns that could be meant, too."""
+    return [name for name in table.columns if table.headed and name.lower() in aliases and name not in chosen]
 
 
 def _intervals(table: Table, columns: IntervalColumns, reading: Reading, labels_of: LabelsOf) -> Iterator[_Row]:
+    split = table.find(SPLIT)
     for row in table.rows(reading.refuse):
         place = f"{table.path}, row {row.number}"
         try:
@@ -287,7 +309,7 @@ def _intervals(table: Table, columns: IntervalColumns, reading: Reading, labels_
         except UserError as error:
             reading.refuse(error)
         else:
-            yield _Row(row.number, interval, labels)
+            yield _Row(row.number, interval, labels, "" if split is None else row.cells[split])
 
 
 def _cut_all(path: Path, unit: str, rows: Iterable[_Row], reading: Reading) -> Iterator[Labelled]:
@@ -305,5 +327,5 @@ def _cut_all(path: Path, unit: str, rows: Iterable[_Row], reading: Reading) -> I
             reading.refuse(error)
         else:
             record = Record(row.interval.name, sequence, str(path), row.number, row.interval, place)
-            found[row.number] = Labelled(record, row.labels)
+            found[row.number] = Labelled(record, row.labels, row.part)
     yield from (found[number] for number in sorted(found))

@@ -10,7 +10,7 @@ from titans_seq.errors import UserError
 
 from .alphabet import IUPAC
 from .bad_records import Refuse
-from .formats import names_columns
+from .formats import is_remark, names_columns
 from .opening import BROKEN_GZIP, broken_gzip, open_text, read_head
 
 ROW_NUMBER = ("", "unnamed: 0", "index", "row.names")
@@ -18,6 +18,7 @@ ROW_NUMBER = ("", "unnamed: 0", "index", "row.names")
 SEQUENCE = ("sequence", "seq", "dna_sequence", "dna", "text")
 LABEL = ("label", "labels", "class", "target", "y")
 NAME = ("id", "name", "record", "seq_id", "sequence_id")
+SPLIT = ("split", "part", "partition", "subset", "set")
 
 _SHORTEST = 8
 _SHOWN = 12
@@ -50,6 +51,7 @@ class Table:
             what R writes before each row, without a name in the header, is empty.
         headed: whether there is a header.
         first: the first row of data of a table without a header.
+        above: lines above all this, comments for instance, that are not empty.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class Table:
     columns: tuple[str, ...]
     headed: bool
     first: tuple[str, ...]
+    above: int = 0
 
     def find(self, aliases: Sequence[str]) -> int | None:
         """Number of the column with one of some names, the first of them that occurs; case does not matter."""
@@ -100,7 +103,7 @@ class Table:
             reader = csv.reader(stream, delimiter=self.separator)
             try:
                 for line, cells in enumerate(row for row in reader if row):
-                    if line == 0 and self.headed:
+                    if line < self.above + self.headed:
                         continue
                     number += 1
                     if len(cells) == len(self.columns):
@@ -125,18 +128,31 @@ def open_table(path: Path) -> Table:
         UserError: if the file cannot be opened, is empty, or names a column twice.
     """
     lines = [line for line in read_head(path).split("\n") if line.strip()]
+    above = _lines_above(lines)
+    lines = lines[above:]
     if not lines:
         raise UserError(f"{path}: the file is empty: expected a header with a column 'sequence', and rows")
     separator = max("\t,;", key=lines[0].count)
     if separator not in lines[0] and names_columns(lines[0].split(" ")):
         separator = " "  # as R's write.table has it
-    first = tuple(cell.strip() for cell in next(csv.reader(lines[:1], delimiter=separator)))
+    first = tuple(cell.strip() for cell in next(csv.reader([lines[0].removeprefix("#")], delimiter=separator)))
     if any(map(_is_sequence, first)):
-        return Table(path, separator, tuple(f"column {number}" for number in range(1, len(first) + 1)), False, first)
+        return Table(
+            path, separator, tuple(f"column {number}" for number in range(1, len(first) + 1)), False, first, above
+        )
     twice = sorted({name for name in first if first.count(name) > 1})
     if twice:
         raise UserError(f"{path}: column {twice[0]!r} occurs {first.count(twice[0])} times in the header: rename one")
-    return Table(path, separator, ("", *first) if _row_names(lines, separator) else first, True, ())
+    return Table(path, separator, ("", *first) if _row_names(lines, separator) else first, True, (), above)
+
+
+def _lines_above(lines: Sequence[str]) -> int:
+    """Return how many lines of remarks stand above a table; the last may be the header, after a "#"."""
+    above = next((number for number, line in enumerate(lines) if not is_remark(line)), len(lines))
+    if 0 < above < len(lines) and lines[above - 1].startswith("#"):
+        separator = max("\t,;", key=lines[above].count)
+        above -= names_columns([cell.strip() for cell in lines[above - 1].removeprefix("#").split(separator)])
+    return above
 
 
 def _row_names(lines: Sequence[str], separator: str) -> bool:

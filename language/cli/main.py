@@ -3,6 +3,12 @@
 from titans_seq.commands import Command, CommandGroup
 
 COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "language.cli.demo:Demo",
+        "language.cli.demo:demo",
+        "see it on Python's documentation, without text of your own",
+        ("--out runs/demo-lm",),
+    ),
     "prepare": Command(
         "language.cli.prepare:Prepare",
         "language.cli.prepare:prepare",

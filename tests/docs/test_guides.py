@@ -13,6 +13,8 @@ from tests.conftest import REPOSITORY
 
 BLOCK = re.compile(r"(<!-- not run: [^\n]* -->\n)?```(python|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
+# A file of the repository, by its whole path; a word in capitals stands for others.
+FILE = re.compile(r"`((?:titans_seq|tests|benchmarks|forecasting|genomics|language|docs)/[a-z0-9_/]+\.[a-z]+)`")
 # Torch deprecates parts that it uses itself; a filter from the command line cannot name its modules.
 WARNINGS = ["-W", "error", "-W", "ignore::DeprecationWarning"]
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("benchmarks/*.md")])
@@ -79,6 +81,12 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert target.exists(), f"{document.name} links to {path}, which is not there"
         if heading:
             assert heading.removeprefix("#") in headings_of(target), f"{document.name} links to {path}{heading}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_that_are_named_are_there(document: Path) -> None:
+    named = FILE.findall(document.read_text(encoding="utf-8"))
+    assert [path for path in named if not (REPOSITORY / path).exists()] == []
 
 
 def headings_of(document: Path) -> set[str]:

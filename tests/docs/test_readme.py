@@ -14,9 +14,12 @@ from tests.conftest import REPOSITORY
 from tests.memory import paper_models
 from titans_seq.cli import GROUPS as ALL_GROUPS
 from titans_seq.commands import _parse
+from titans_seq.errors import UserError
+from titans_seq.inspecting import COMMAND as INSPECT
+from titans_seq.plans import COMMANDS as PLAN
 
 README = REPOSITORY / "README.md"
-GROUPS = {"forecast": FORECAST, "dna": DNA, "lm": LM}
+GROUPS = {"forecast": FORECAST, "dna": DNA, "lm": LM, "plan": PLAN, "inspect": {"inspect": INSPECT}}
 BLOCK = re.compile(r"^```\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PAGES = sorted([README, REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/**/*.md")])
 
@@ -29,7 +32,7 @@ def commands(program: str) -> list[str]:
 
 def test_it_is_short_and_narrow() -> None:
     lines = README.read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 130
+    assert len(lines) <= 119
     assert [line for line in lines if len(line) > 120] == []
 
 
@@ -42,9 +45,17 @@ def understand(line: str) -> None:
     """Parse a command line as the program does; what it refuses ends the test."""
     _, group, *arguments = shlex.split(line, comments=True)
     assert group in ALL_GROUPS
+    if group == "inspect":
+        arguments = ["inspect", *arguments]
+    if group == "plan" and arguments[0].startswith("-"):
+        arguments = ["lm", *arguments]
     if group in GROUPS:
         verb, *rest = arguments
-        _parse(GROUPS[group][verb], rest, f"titans {group} {verb}")
+        try:
+            _parse(GROUPS[group][verb], rest, f"titans {group} {verb}")
+        except UserError as error:  # a run of the reader's, whose settings are asked for
+            if "no such run folder" not in str(error):
+                raise
 
 
 @pytest.mark.parametrize("line", commands("make"))

@@ -118,3 +118,24 @@ def test_what_cannot_be_read_is_named_by_its_row() -> None:
         fitted(data=FRAME.assign(sequence=[*FRAME["sequence"][:2], "MKLVWERQEE", *FRAME["sequence"][3:]]))
     with pytest.raises(UserError, match="several devices need several processes: train with titans dna train"):
         fitted(hardware=Hardware("cpu", devices=2))
+
+
+def test_an_index_of_names_is_kept(model: DNAClassifier) -> None:
+    table = FRAME.head(2).set_index(pd.Index(["x", "y"]))
+    for given in (table, table["sequence"]):
+        assert list(model.predict(given)["name"]) == ["x", "y"]
+    assert list(model.predict(table.assign(name=["p", "q"]))["name"]) == ["p", "q"]
+    assert list(model.predict(FRAME.head(2))["name"]) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("ACGTACGT", "'ACGTACGT' is a sequence, not a file: give a list of sequences, even of one"),
+        ([None], "sequence 1: expected text or a record, got NoneType"),
+        (pd.DataFrame({"x": ["ACGT"]}), r"the one that holds the sequences \(reading=LoadOptions\(sequence=...\)\)"),
+    ],
+)
+def test_what_is_no_sequence_is_refused_in_words_of_python(model: DNAClassifier, given, message) -> None:
+    with pytest.raises(UserError, match=message):
+        model.predict(given)

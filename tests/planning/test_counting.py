@@ -11,10 +11,20 @@ from torch.utils.flop_counter import FlopCounterMode
 from titans_seq.blocks import AttentionBlockConfig, LMMConfig, MACConfig
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
 from titans_seq.memory import LinearMemory, MemoryRule
-from titans_seq.models import CausalLM, CausalLMConfig
+from titans_seq.models import CausalLM, CausalLMConfig, language_model
 from titans_seq.ops.chunked import scan
 from titans_seq.ops.chunked.operator import run_chunks
-from titans_seq.planning import DEVICES, Assumptions, Budget, Cost, count_training, make_plan
+from titans_seq.planning import (
+    DEVICES,
+    Assumptions,
+    Budget,
+    Cost,
+    count_step,
+    count_training,
+    language_step,
+    make_plan,
+    time_step,
+)
 from titans_seq.planning.counting import _count
 
 MEMORY = NeuralMemoryConfig(heads=2, chunk_size=8, rule=MemoryRule(LinearMemory()), slow_weights=True)
@@ -94,11 +104,39 @@ def test_a_plan_adds_up() -> None:
     budget = Budget(LENGTH, rows=4, step=768, tokens=1e9, devices=2, carried=False)
     plan = make_plan(CONFIG, budget, DEVICES["h100"])
     assert plan.weights == 16 * plan.parameters / 2
-    assert plan.rate == pytest.approx(2 * 4 * LENGTH / max(plan.seconds))
-    assert plan.unfused is not None
-    assert "width of keys" in plan.unfused
+    taken = plan.seconds
+    assert plan.rate == pytest.approx(2 * 4 * LENGTH / max(taken.arithmetic + taken.traffic, taken.calls))
+    assert plan.hours == pytest.approx(1e9 / plan.rate / 3600)
+    assert plan.batch.unfused is not None
+    assert "width of keys" in plan.batch.unfused
     faster = make_plan(CONFIG, budget, DEVICES["h100"], Assumptions(efficiency=0.8, memory_efficiency=0.2))
-    assert faster.seconds[0] == pytest.approx(plan.seconds[0] / 2)
+    assert faster.seconds.arithmetic == pytest.approx(taken.arithmetic / 2)
+    alone = make_plan(CONFIG, budget, DEVICES["cpu-core"]).seconds
+    assert alone.total == alone.arithmetic + alone.traffic + alone.calls
+
+
+def test_bytes_are_those_that_operations_touch() -> None:
+    layer, x = torch.nn.Linear(3, 5, bias=False), torch.ones(2, 3)
+
+    def moved(more: bool) -> float:
+        def step() -> tuple[torch.Tensor, None]:
+            with torch.no_grad():
+                y = layer(x) + 1 if more else layer(x)
+            return y.sum().requires_grad_(), None
+
+        return count_step(layer, step).moved
+
+    # Ten numbers of four bytes are read, and ten are written.
+    assert moved(True) - moved(False) == 4 * 20
+
+
+@pytest.mark.parametrize("preset", ["tiny-lmm", "tiny-transformer"])
+def test_a_step_takes_a_core_about_as_long_as_was_planned(preset: str) -> None:
+    config = replace(language_model(preset, 64), depth=1)
+    budget = Budget(128, rows=8, step=1024, tokens=1e6, carried=False, half=False)
+    model = CausalLM(config)
+    taken = time_step(model, language_step(model, 128, 8, False)).busy
+    assert 1 / 4 < make_plan(config, budget, DEVICES["cpu-core"]).seconds.total / taken < 4
 
 
 def test_persistent_tokens_cost_attention_alone() -> None:

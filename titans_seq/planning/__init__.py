@@ -1,17 +1,25 @@
 """What a model costs before it is trained: arithmetic, memory, and the time that a device needs."""
 
-from titans_seq.planning.counting import Arithmetic, Cost, count_training
+from titans_seq.planning.counting import Arithmetic, Cost, count_step, count_training, language_step
 from titans_seq.planning.devices import DEVICES, Device
-from titans_seq.planning.plan import Assumptions, Budget, Plan, make_plan
+from titans_seq.planning.plan import Assumptions, Batch, Budget, Plan, Seconds, make_plan, plan_batch, unfused
+from titans_seq.planning.timing import time_step
 
 __all__ = [
     "DEVICES",
     "Arithmetic",
     "Assumptions",
+    "Batch",
     "Budget",
     "Cost",
     "Device",
     "Plan",
+    "Seconds",
+    "count_step",
     "count_training",
+    "language_step",
     "make_plan",
+    "plan_batch",
+    "time_step",
+    "unfused",
 ]

@@ -1,6 +1,6 @@
 """Counting what a training step computes, keeps and calls, by running it on tensors without data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from titans_seq.models import CausalLM, CausalLMConfig
@@ -66,6 +67,8 @@ class Cost:
         state: bytes of the state that is carried on.
         calls: operations on tensors, views aside: on a GPU about as many kernels.
         memory_calls: those of the memories' operators.
+        moved: bytes that operations read and write, each by itself.
+        memory_moved: those of the memories' operators.
     """
 
     parameters: int
@@ -75,6 +78,8 @@ class Cost:
     state: float
     calls: float
     memory_calls: float
+    moved: float
+    memory_moved: float
 
     def plus(self, other: "Cost", share: float) -> "Cost":
         """Return it with another, times a number, added; parameters too."""
@@ -86,6 +91,8 @@ class Cost:
             self.state + share * other.state,
             self.calls + share * other.calls,
             self.memory_calls + share * other.memory_calls,
+            self.moved + share * other.moved,
+            self.memory_moved + share * other.memory_moved,
         )
 
 
@@ -96,6 +103,8 @@ class _Tally:
     flops: dict[str, float] = field(default_factory=lambda: {"matrices": 0.0, "attention": 0.0, "memory": 0.0})
     calls: int = 0
     memory_calls: int = 0
+    moved: float = 0.0
+    memory_moved: float = 0.0
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -140,7 +149,7 @@ class _Fused(TorchFunctionMode):
 
 
 class _Counter(TorchDispatchMode):
-    """Counts operations on their way to tensors without data."""
+    """Counts operations on their way to tensors."""
 
     def __init__(self, tally: _Tally, part: str | None = None, known: dict[Any, _Tally] | None = None) -> None:
         super().__init__()
@@ -155,6 +164,8 @@ class _Counter(TorchDispatchMode):
             self.tally.flops["memory"] += inner.arithmetic.total
             self.tally.memory_calls += inner.calls
             self.tally.calls += inner.calls
+            self.tally.memory_moved += inner.moved
+            self.tally.moved += inner.moved
             return out
         product = _IN_PLACE.get(packet, packet)
         if product is torch.ops.aten.matmul:  # below automatic differentiation it comes as a whole
@@ -165,7 +176,9 @@ class _Counter(TorchDispatchMode):
         elif product in flop_registry:
             part = self.part or ("memory" if product in _BATCHED else "matrices")
             self.tally.flops[part] += flop_registry[product](*args, **kwargs, out_val=out)
-        self.tally.calls += not func._schema.name.startswith("prim") and not _is_view(func)
+        if not func._schema.name.startswith("prim") and not _is_view(func):
+            self.tally.calls += 1
+            self.tally.moved += _bytes((args, out))
         return out
 
     def _inside(self, packet: Any, args: Sequence[Any]) -> _Tally:
@@ -233,33 +246,63 @@ def _deep(config: CausalLMConfig, depth: int) -> CausalLMConfig:
 
 def _count(config: CausalLMConfig, length: int, carried: bool, half: bool, rows: int) -> Cost:
     with torch.device("meta"):
-        model: nn.Module = CausalLM(config)
-    tally, saved = _Tally(), {}
+        model = CausalLM(config)
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = model.to_empty(device="cpu")
-        own = {_storage(x) for x in (*model.parameters(), *model.buffers())}
-
-        def keep(x: Tensor) -> Tensor:
-            if _storage(x) not in own:
-                saved[_storage(x)] = x  # held, so that no other storage gets its name
-            return x
-
-        ids = torch.zeros(rows, length, dtype=torch.long)
-        state = None
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            if carried:
-                with torch.no_grad():
-                    state = model(ids)[1]
-            counter, fused = _Counter(tally), _Fused(tally)
-            with counter, fused:
-                with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-                    logits, state = model(ids, state, return_state=carried)
-                    loss = F.cross_entropy(logits.flatten(0, 1).float(), ids.flatten())
-                forward = tally.arithmetic
-                kept = sum(x.untyped_storage().nbytes() for x in saved.values())
-                saved.clear()
-                loss.backward()
-        tally.flops["attention"] += fused.backward_flops
+            step = language_step(model, length, rows, carried)
+        return count_step(model, step, half)
+
+
+Step = Callable[[], tuple[Tensor, Any]]
+"""Computes a loss, and returns it with the state that is carried on, or None."""
+
+
+def language_step(model: CausalLM, length: int, rows: int, carried: bool) -> Step:
+    """Return a step of training of a language model; see `count_training`."""
+    ids, state = torch.zeros(rows, length, dtype=torch.long), None
+    if carried:
+        with torch.no_grad():
+            state = model(ids)[1]
+
+    def step() -> tuple[Tensor, Any]:
+        logits, after = model(ids, state, return_state=carried)
+        return F.cross_entropy(logits.flatten(0, 1).float(), ids.flatten()), after
+
+    return step
+
+
+def count_step(model: nn.Module, step: Step, half: bool = False) -> Cost:
+    """Count one step of training of any model, forward and backward, while it runs.
+
+    Args:
+        model: whose weights are not counted as saved.
+        step: computes its loss.
+        half: whether products take their operands in bfloat16 (autocast).
+
+    Example:
+        >>> layer, x = nn.Linear(3, 5), torch.ones(2, 3)
+        >>> cost = count_step(layer, lambda: (layer(x).sum(), None))
+        >>> cost.parameters, cost.forward.total, cost.training.total
+        (20, 60.0, 120.0)
+    """
+    own = {_storage(x) for x in (*model.parameters(), *model.buffers())}
+    tally, saved = _Tally(), {}
+
+    def keep(x: Tensor) -> Tensor:
+        if _storage(x) not in own:
+            saved[_storage(x)] = x  # held, so that no other storage gets its name
+        return x
+
+    counter, fused = _Counter(tally), _Fused(tally)
+    with torch.autocast("cpu", torch.bfloat16, enabled=half), counter, fused:
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+            loss, state = step()
+        forward = tally.arithmetic
+        kept = sum(x.untyped_storage().nbytes() for x in saved.values())
+        saved.clear()
+        loss.backward()
+    tally.flops["attention"] += fused.backward_flops
     return Cost(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         forward=forward,
@@ -268,6 +311,8 @@ def _count(config: CausalLMConfig, length: int, carried: bool, half: bool, rows:
         state=_state_bytes(state),
         calls=tally.calls,
         memory_calls=tally.memory_calls,
+        moved=tally.moved,
+        memory_moved=tally.memory_moved,
     )
 
 
@@ -275,9 +320,11 @@ def _storage(x: Tensor) -> int:
     return x.untyped_storage()._cdata
 
 
+def _bytes(values: Any) -> float:
+    return float(sum(x.numel() * x.element_size() for x in tree_leaves(values) if isinstance(x, Tensor)))
+
+
 def _state_bytes(state: Any) -> float:
     """Bytes of a state's own tensors."""
-    from torch.utils._pytree import tree_leaves
-
     tensors = [x for x in tree_leaves(state) if isinstance(x, Tensor)]
     return float(sum({_storage(x): x.untyped_storage().nbytes() for x in tensors}.values()))

@@ -14,6 +14,7 @@ class Device:
         bandwidth: bytes a second of its memory.
         memory: bytes of it.
         source: where the figures stand.
+        host: whether operations run where they are called, one after the other; a GPU takes them from a queue.
     """
 
     about: str
@@ -22,6 +23,7 @@ class Device:
     bandwidth: float
     memory: float
     source: str
+    host: bool = False
 
 
 # Dense figures: data sheets print those "with sparsity" too, which are twice as high.
@@ -36,5 +38,18 @@ DEVICES = {
     "rtx4090": Device(
         "NVIDIA RTX 4090", 165.2e12, 82.6e12, 1.008e12, 24e9, "NVIDIA Ada architecture white paper, 2022"
     ),
+    "rtx3090": Device("NVIDIA RTX 3090", 71e12, 35.6e12, 936e9, 24e9, "NVIDIA Ampere GA102 white paper, 2020"),
+    "rtx5090": Device("NVIDIA RTX 5090", 209.5e12, 104.8e12, 1.792e12, 32e9, "NVIDIA RTX Blackwell white paper, 2025"),
     "mi300x": Device("AMD MI300X", 1307.4e12, 163.4e12, 5.3e12, 192e9, "AMD MI300X data sheet, 2023"),
+    # 64 operations a cycle (two AVX-512 units) at the base clock of 2 GHz; a 56th of eight channels of DDR5-4800.
+    # Without AMX, products of bfloat16 are no faster.
+    "cpu-core": Device(
+        "core of an Intel Xeon Platinum 8480+",
+        128e9,
+        128e9,
+        5.5e9,
+        64e9,
+        "Intel's product page, 2023; memory is an example",
+        host=True,
+    ),
 }

@@ -1,8 +1,12 @@
 """From counts to memory on a device, and to the hours that a token budget takes there."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import torch
+
 from titans_seq.blocks import AttentionBlockConfig, MACConfig, MAGConfig, MALConfig
+from titans_seq.layers import NeuralMemoryConfig
 from titans_seq.models import CausalLMConfig
 from titans_seq.models.presets import count_parameters
 from titans_seq.ops.inputs import Traits
@@ -36,18 +40,76 @@ class Budget:
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What no data sheet says. None of these numbers was measured on a device of the table.
+    """What no data sheet says. None of these numbers was measured on a GPU.
 
     Attributes:
         efficiency: share of the peak that large products and attention reach. Llama 3 reports 38 to 43% of an H100's
             on 8,192 and more of them (arXiv 2407.21783, table 4).
         memory_efficiency: share of the peak that a memory's many small products reach, in fused kernels or not.
-        call: seconds that a GPU needs at least from one kernel to the next.
+        streaming: share of the bandwidth that operations on whole tensors reach.
+        call: seconds from one operation to the next on a GPU, at least.
+        host_call: likewise on a CPU.
     """
 
     efficiency: float = 0.4
     memory_efficiency: float = 0.1
+    streaming: float = 0.8
     call: float = 5e-6
+    host_call: float = 20e-6
+
+    def between(self, device: Device) -> float:
+        """Return the seconds from one operation to the next."""
+        return self.host_call if device.host else self.call
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch that one device trains on, and how often.
+
+    Attributes:
+        cost: of it.
+        size: what it holds, in whatever is counted: tokens, sequences, windows.
+        total: as much as is trained on in all, over all devices.
+        devices: how many.
+        half: whether products take bfloat16 operands.
+        unfused: why the memory has no fused kernel; None if it has one.
+    """
+
+    cost: Cost
+    size: float
+    total: float
+    devices: int = 1
+    half: bool = False
+    unfused: str | None = None
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """What a batch takes one device, by cause.
+
+    Attributes:
+        arithmetic: of products.
+        traffic: to read and to write tensors.
+        calls: from one operation to the next.
+        host: whether the three add up; else operations wait in a queue while others are called.
+    """
+
+    arithmetic: float
+    traffic: float
+    calls: float
+    host: bool
+
+    @property
+    def total(self) -> float:
+        """Of the batch."""
+        busy = self.arithmetic + self.traffic
+        return busy + self.calls if self.host else max(busy, self.calls)
+
+    @property
+    def bound(self) -> str:
+        """Name what takes most of them."""
+        named = {"arithmetic": self.arithmetic, "memory traffic": self.traffic, "the number of kernels": self.calls}
+        return max(named, key=lambda name: named[name])
 
 
 @dataclass(frozen=True)
@@ -55,26 +117,37 @@ class Plan:
     """What a training costs.
 
     Attributes:
-        parameters: number of them.
-        forward: arithmetic a token.
+        batch: what was planned.
+        forward: arithmetic a token, or of whatever else is counted.
         training: likewise, of both passes.
         saved: bytes that a device keeps for the backward pass.
         state: bytes of the state that a row carries.
         weights: bytes a device of its share of parameters, gradients and AdamW's two averages.
-        unfused: why the memory has no fused kernel; None if it has one.
-        seconds: that one device needs for a batch of its rows: by arithmetic, and by the number of kernels.
-        rate: tokens a second of all devices.
+        seconds: that one device needs for its batch.
     """
 
-    parameters: int
+    batch: Batch
     forward: Arithmetic
     training: Arithmetic
     saved: float
     state: float
     weights: float
-    unfused: str | None
-    seconds: tuple[float, float]
-    rate: float
+    seconds: Seconds
+
+    @property
+    def parameters(self) -> int:
+        """Number of them."""
+        return self.batch.cost.parameters
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second of all devices, or of whatever else is counted."""
+        return self.batch.size * self.batch.devices / self.seconds.total
+
+    @property
+    def hours(self) -> float:
+        """For all of the training."""
+        return self.batch.total / self.rate / 3600
 
     @property
     def needed(self) -> float:
@@ -102,48 +175,73 @@ def make_plan(config: CausalLMConfig, budget: Budget, device: Device, assumed: A
         >>> plan.parameters == count_parameters(language_model("tiny-lmm", 256)), plan.rate > 0
         (True, True)
     """
-    tokens = budget.length * budget.rows
     cost = count_training(_without_prefix(config), budget.length, carried=budget.carried, half=budget.half)
-    prefix = _prefix(config)
-    forward = cost.forward.scaled(1 / budget.length).plus(Arithmetic(attention=prefix))
-    training = cost.training.scaled(1 / budget.length).plus(Arithmetic(attention=3.5 * prefix))
-    unfused = unfused_memory(config, budget.half)
-    parameters = count_parameters(config)
-    seconds = _seconds(training.scaled(tokens), cost, unfused, budget, device, assumed)
-    return Plan(
-        parameters=parameters,
-        forward=forward,
-        training=training,
+    prefix = budget.length * _prefix(config)
+    cost = replace(
+        cost,
+        parameters=count_parameters(config),
+        forward=cost.forward.plus(Arithmetic(attention=prefix)),
+        training=cost.training.plus(Arithmetic(attention=3.5 * prefix)),
+    )
+    # As many operations for all rows as for one.
+    batch = replace(
+        cost,
+        forward=cost.forward.scaled(budget.rows),
+        training=cost.training.scaled(budget.rows),
         saved=cost.saved * budget.rows,
+        moved=cost.moved * budget.rows,
+        memory_moved=cost.memory_moved * budget.rows,
+    )
+    unfused, size = unfused_memory(config, budget.half), budget.length * budget.rows
+    return plan_batch(Batch(batch, size, budget.tokens, budget.devices, budget.half, unfused), device, assumed)
+
+
+def plan_batch(batch: Batch, device: Device, assumed: Assumptions = Assumptions()) -> Plan:
+    """Plan any training from what a batch of it costs; see `make_plan`.
+
+    Example:
+        >>> from titans_seq.planning import DEVICES, count_step
+        >>> layer, x = torch.nn.Linear(3, 5), torch.ones(2, 3)
+        >>> cost = count_step(layer, lambda: (layer(x).sum(), None))
+        >>> plan_batch(Batch(cost, size=2, total=200), DEVICES["cpu-core"]).forward.total
+        30.0
+    """
+    cost = batch.cost
+    return Plan(
+        batch=batch,
+        forward=cost.forward.scaled(1 / batch.size),
+        training=cost.training.scaled(1 / batch.size),
+        saved=cost.saved,
         state=cost.state,
-        weights=4 * 4.0 * parameters / budget.devices,
-        unfused=unfused,
-        seconds=seconds,
-        rate=tokens * budget.devices / max(seconds),
+        weights=4 * 4.0 * cost.parameters / batch.devices,
+        seconds=_seconds(batch, device, assumed),
     )
 
 
-def _seconds(
-    work: Arithmetic, cost: Cost, unfused: str | None, budget: Budget, device: Device, assumed: Assumptions
-) -> tuple[float, float]:
-    peak = device.half if budget.half else device.single
+def _seconds(batch: Batch, device: Device, assumed: Assumptions) -> Seconds:
+    cost, fused = batch.cost, batch.unfused is None and not device.host
+    peak = device.half if batch.half else device.single
     # Without a kernel the memory computes in its state's precision.
-    memory_peak = peak if unfused is None else device.single
-    busy = (work.matrices + work.attention) / (peak * assumed.efficiency)
-    busy += work.memory / (memory_peak * assumed.memory_efficiency)
-    calls = cost.calls - (cost.memory_calls if unfused is None else 0)
-    return busy, calls * assumed.call
+    memory_peak = peak if fused else device.single
+    arithmetic = (cost.training.matrices + cost.training.attention) / (peak * assumed.efficiency)
+    arithmetic += cost.training.memory / (memory_peak * assumed.memory_efficiency)
+    moved = cost.moved - (cost.memory_moved if fused else 0)
+    calls = cost.calls - (cost.memory_calls if fused else 0)
+    return Seconds(
+        arithmetic, moved / (device.bandwidth * assumed.streaming), calls * assumed.between(device), device.host
+    )
 
 
 def unfused_memory(config: CausalLMConfig, half: bool) -> str | None:
     """Say why a model's memory has no fused kernel, whatever the machine; None if it has one, or there is none."""
-    import torch
+    memories = (getattr(block, "memory", None) for block in config.blocks)
+    return unfused(((memory, config.dim) for memory in memories if memory is not None), half)
 
-    for block in config.blocks:
-        memory = getattr(block, "memory", None)
-        if memory is None:
-            continue
-        width = memory.head_dim or config.dim // memory.heads
+
+def unfused(memories: Iterable[tuple[NeuralMemoryConfig, int]], half: bool) -> str | None:
+    """Likewise of memories, each with the width of the layer that it is in."""
+    for memory, dim in memories:
+        width = memory.head_dim or dim // memory.heads
         dtype = torch.bfloat16 if half else torch.float32
         traits = Traits(
             torch.device("cuda"),

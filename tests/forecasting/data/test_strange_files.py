@@ -90,7 +90,7 @@ def test_columns_that_are_no_series_are_not_forecast():
         ]
     )
     data = from_frame(frame, FrameOptions(id="shop"))
-    assert (data.channels, set(data.unused)) == (("v",), {"size", "city", "month"})
+    assert (data.channels, set(data.unused), data.static_names) == (("v",), {"city", "month"}, ("size",))
     assert from_frame(frame, FrameOptions(id="shop", target=("v", "size"))).channels == ("v", "size")
 
 
@@ -367,7 +367,7 @@ def test_what_will_be_forecast_is_said():
     )
     lines = describe_series(from_frame(frame, FrameOptions(id="shop", known=("price",), time_zone="Europe/Rome")))
     assert [line.split(maxsplit=1)[0] for line in lines] == [
-        *("targets", "identifiers", "times", "time", "frequency", "season", "covariates", "not")
+        *("targets", "identifiers", "times", "time", "frequency", "season", "covariates", "static", "not")
     ]
     text = "\n".join(lines)
     for part in (
@@ -797,3 +797,50 @@ def test_units_that_differ_are_named(tmp_path):
     text = daily(cells=lambda number: f"{number} {('kWh', 'MWh')[number % 2]}")
     with pytest.raises(UserError, match=r"different signs or units \(MWh and kWh\)"):
         load_series(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "first", "freq"),
+    [
+        ("year,quarter", lambda n: f"{2015 + n // 4},Q{n % 4 + 1}", "2015-01-01", "QS-JAN"),
+        ("Year,Qtr", lambda n: f"{2015 + n // 4},Qtr {n % 4 + 1}", "2015-01-01", "QS-JAN"),
+        ("year,half", lambda n: f"{2005 + n // 2},H{n % 2 + 1}", "2005-01-01", "2QS-JAN"),
+        ("year,week", lambda n: f"2024,W{n + 1:02d}", "2024-01-01", "W-MON"),
+        ("year,period", lambda n: f"{2015 + n // 12},M{n % 12 + 1:02d}", "2015-01-01", "MS"),
+        ("date,hour", lambda n: f"2024-01-0{n // 24 + 1},{n % 24:02d}:00-{n % 24 + 1:02d}:00", "2024-01-01", "h"),
+        (
+            "date,period",
+            lambda n: f"2024-01-01,{n // 2:02d}:{n % 2 * 30:02d} - {(n + 1) // 2:02d}:{(n + 1) % 2 * 30:02d}",
+            "2024-01-01",
+            "30min",
+        ),
+        (
+            "date,hour",
+            lambda n: f"2024-01-0{n // 24 + 1},{(n % 24 + 11) % 12 + 1} {'AP'[n % 24 // 12]}M",
+            "2024-01-01",
+            "h",
+        ),
+    ],
+)
+def test_parts_of_a_date_with_letters_or_as_spans_tell_no_series_apart(header, cells, first, freq, tmp_path):
+    text = f"{header},v\n" + "".join(f"{cells(number)},{number}.5\n" for number in range(40))
+    data = load_series(write(tmp_path, text))
+    assert (data.layout, data.channels, data.freq) == ("wide", ("v",), freq)
+    assert str(data.items[0].index[0].date()) == first
+    assert data.items[0].values[:, 0].tolist() == [number + 0.5 for number in range(40)]
+
+
+def test_an_average_among_months_is_refused(tmp_path):
+    rows = "".join(f"{2015 + number // 13},M{number % 13 + 1:02d},{number}\n" for number in range(39))
+    with pytest.raises(UserError, match="'2015-13' in the time column 'year and period' is not a date"):
+        load_series(write(tmp_path, "year,period,v\n" + rows))
+
+
+def test_a_static_code_with_leading_zeros_is_a_label(tmp_path):
+    rows = "".join(
+        f"{shop},{code},{day:%Y-%m-%d},1.5\n"
+        for shop, code in zip("abc", ("001", "01", "001"), strict=True)
+        for day in DAYS
+    )
+    data = load_series(write(tmp_path, "shop,cluster,date,v\n" + rows), FrameOptions(id="shop"))
+    assert [item.static for item in data.items] == [("001",), ("01",), ("001",)]

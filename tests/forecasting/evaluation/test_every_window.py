@@ -147,6 +147,12 @@ def test_a_baseline_that_cannot_be_fitted_is_left_out(tiny_config, make_wide):
     assert any("closed-form linear left out: the linear baseline needs windows" in n for n in result.notes)
 
 
+def test_a_season_longer_than_the_context_is_said(wide_frame, wide_model):
+    result = wide_model.evaluate(wide_frame, season=30)
+    assert result.table["model"].tolist() == ["model", "repeat last", "closed-form linear"]
+    assert "seasonal naive 30 left out: its season is longer than the context of 14 steps" in result.notes
+
+
 def test_the_closed_form_baseline_on_real_data(shared_data, tiny_config):
     frame = pd.read_csv(shared_data / "forecasting" / "ltsf" / "ETTh1.csv.gz").head(1500)
     config = tiny_config(context=48, horizon=24, batches_per_epoch=2, shares=(0.1, 0.2))

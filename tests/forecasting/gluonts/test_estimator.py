@@ -362,7 +362,7 @@ def test_standardise_ignores_what_is_not_observed():
     observed = torch.tensor([[[True], [False], [True]], [[True]] * 3, [[False]] * 3])
     future = torch.tensor([[[4.0]], [[10.0]], [[float("inf")]]])
     known, empty, phase = torch.zeros(3, 4, 0), torch.zeros(3, 3, 0), torch.zeros(3, dtype=torch.int64)
-    batch = WindowBatch(past, observed, known, empty, phase, future, future.isfinite())
+    batch = WindowBatch(past, observed, known, empty, phase, future, future.isfinite(), torch.zeros(3, 0))
     scaled, loc, scale = standardise(batch)
     assert scaled.past[:, :, 0].tolist() == [[-1.0, 0.0, 1.0], [0.0] * 3, [0.0] * 3]
     assert scaled.future.flatten().tolist() == [2.0, 1.0, 0.0]

@@ -35,6 +35,7 @@ def random_batch(size: int = 4, known: int = 0, past: int = 0, gaps: bool = Fals
         phase=torch.arange(size),
         future=values[:, CONTEXT:],
         future_observed=observed[:, CONTEXT:],
+        static=torch.zeros(size, 0),
     )
 
 

@@ -72,6 +72,7 @@ def test_dtypes_and_shapes_follow_the_contract():
         "phase": "int64",
         "future": "float32",
         "future_observed": "bool",
+        "static": "float32",
     }
     assert batch.known.shape == (2, 8, 3)
     assert batch.past_only.shape == (2, 5, 1)
@@ -133,7 +134,7 @@ def test_arrays_that_do_not_fit_together_are_refused():
         ItemArrays(values, known=values[:3])
     with pytest.raises(ValueError, match="past of 'series' has 3 rows, values has 4"):
         ItemArrays(values, past=values[:3])
-    with pytest.raises(ValueError, match=r"'b' has \(2, 0, 0\) .* 'series' has \(1, 0, 0\)"):
+    with pytest.raises(ValueError, match=r"'b' has \(2, 0, 0, 0\) .* 'series' has \(1, 0, 0, 0\)"):
         Windows([ItemArrays(values), ItemArrays(np.zeros((4, 2)), name="b")], 1, 1)
     with pytest.raises(ValueError, match="at least one item"):
         Windows([], 1, 1)

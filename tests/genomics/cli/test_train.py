@@ -3,10 +3,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from genomics.cli.train import _next
+from genomics.evaluation import Evaluation
 from genomics.runs import load_classifier
+from genomics.runs.comparison import Comparison
 from genomics.runs.config import TrainRun
 from genomics.runs.train_runs import train_run
 from tests.genomics.cli.conftest import FAST, TINY, write_table
@@ -154,13 +158,13 @@ def test_seeds_are_runs_on_the_same_parts_and_their_mean_is_tested(titans, table
     first, second = (read_config(out / f"seed-{number}", TrainRun) for number in (0, 1))
     assert (first.training.seed, second.training.seed) == (4, 5)
     assert first.data.sha256 == second.data.sha256
-    scores = [line for line in printed.splitlines() if line.startswith("this model")]
+    scores = [line for line in printed.splitlines() if line.startswith("mean of 2 models")]
     code, again, _ = titans("evaluate", out, "--baselines", "none", "--progress", "none")
-    assert (code, [line for line in again.splitlines() if line.startswith("this model")]) == (0, scores)
+    assert (code, [line for line in again.splitlines() if line.startswith("mean of 2 models")]) == (0, scores)
     shutil.rmtree(out / "evaluation")
     shutil.rmtree(out / "seed-1")
     code, again, _ = titans("train", "--resume", "--out", out, "--baselines", "none", "--progress", "none")
-    assert (code, [line for line in again.splitlines() if line.startswith("this model")]) == (0, scores)
+    assert (code, [line for line in again.splitlines() if line.startswith("mean of 2 models")]) == (0, scores)
     code, _, err = titans("train", table, "--out", tmp_path / "y", *TINY, "--seeds", "2", "--folds", "2")
     assert (code, "leave out one" in err) == (2, True)
 
@@ -180,8 +184,8 @@ def test_a_cross_validation_that_fails_leaves_the_earlier_one(titans, table, tmp
     (out / "fold-1" / "notes.txt").unlink()
     assert titans("train", table, "--out", out, *TINY, *options)[0] == 0
     assert names(out) == ["check.txt", "evaluation", "fold-1", "fold-2", "fold-3"]
-    code, _, err = titans("evaluate", out, "--baselines", "none")
-    assert (code, f"name one of them, such as {out / 'fold-1'}" in err) == (2, True)
+    code, printed, _ = titans("evaluate", out, "--baselines", "none")
+    assert (code, "test parts of 3 folds: 60 sequences" in printed) == (0, True)
 
 
 def test_independent_data_of_one_class_is_scored(titans, run, tmp_path):
@@ -366,3 +370,26 @@ def test_a_class_for_each_file(titans, tmp_path):
     assert "motif          20" in out
     assert write_table(tmp_path / "x.csv", made).is_file()
     assert titans("train", tmp_path / "data", "--out", tmp_path / "z", *TINY, "--baselines", "none")[0] == 0
+
+
+def evaluated(name: str, mcc: float, count: int) -> Evaluation:
+    return Evaluation(
+        name, "classes", ("a", "b"), np.zeros(count), np.zeros((count, 2)), {"mcc": mcc}, {}, None, {}, ()
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "kmers", "members", "count", "beginning", "end"),
+    [
+        (0.9, 0.8, 0, 100, "next:", "predict z new.fa --out scores.csv"),
+        (0.8, 0.9, 0, 100, "k-mer regression is better on the test part", "--model kmers"),
+        (0.05, 0.01, 0, 100, "no model is surely above chance on the test part: the best, ours, has MCC 0.050", "csv"),
+        (0.05, 0.06, 0, 10_000, "k-mer regression is better on the test part", "--model kmers"),
+        (0.8, 0.9, 1, 100, "next:", "predict z new.fa --out scores.csv"),  # the better one is a member
+    ],
+)
+def test_the_last_line_says_which_model_to_use(ours, kmers, members, count, beginning, end):
+    both = (evaluated("ours", ours, count), evaluated("k-mer regression", kmers, count))
+    said = _next(Comparison(both, members=members), Path("z"), Path("z"), "test part")
+    assert said.startswith(beginning)
+    assert said.endswith(end)

@@ -111,7 +111,7 @@ def test_a_simple_model_and_the_mean_of_several_predict(titans, run, fasta, tmp_
     assert [row[-1] for row in rows] == ["0", "0", "0"]
 
 
-def test_a_threshold_is_chosen_on_validation_and_used(titans, run, fasta, tmp_path):
+def test_a_threshold_is_chosen_on_validation_and_used(titans, run, parts, fasta, tmp_path):
     kept = tmp_path / "z"
     shutil.copytree(run, kept)
     code, printed, _ = titans("decide", kept, "--by", "recall=1", "--progress", "none")
@@ -123,6 +123,8 @@ def test_a_threshold_is_chosen_on_validation_and_used(titans, run, fasta, tmp_pa
         assert row[7] == ("motif" if float(row[-1]) >= threshold else "background")
     titans("predict", kept, fasta, "--threshold", "0", "--out", tmp_path / "a.csv", "--progress", "none")
     assert {row[7] for row in read(tmp_path / "a.csv")[1:]} == {"motif"}
+    assert titans("train", parts, "--out", kept, "--overwrite", *TINY, "--baselines", "none")[0] == 0
+    assert not (kept / "decision.json").exists()  # that of the model before
     assert "mcc, f1, recall=0.9 or precision=0.9, got speed (--by)" in titans("decide", kept, "--by", "speed")[2]
     assert "asked for must be in (0, 1], got 1.5" in titans("decide", kept, "--by", "recall=1.5")[2]
 

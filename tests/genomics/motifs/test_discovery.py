@@ -1,3 +1,4 @@
+import itertools
 import re
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 from genomics.explain import Attribution
 from genomics.motifs import Motif, MotifOptions, Site, discover
+from genomics.motifs.discovery import joined, likeness
 from genomics.motifs.matching import Match, match, occurrences, read_database, write_meme
 from genomics.motifs.report import Described, draw_logo, write_page, write_sites, write_table
 from genomics.sequences.alphabet import reverse_complement
@@ -50,10 +52,45 @@ def test_planted_motifs_are_found_whole() -> None:
         held = [one for one in found if any(map(known.search, _both_strands(one.consensus)))]
         assert held, motif
         assert max(one.information for one in held) >= 0.9 * 2 * len(motif.replace(".", ""))
+    pairs = itertools.combinations([one.matrix for one in found], 2)
+    assert max(likeness(*pair).value for pair in pairs) < 0.85
 
 
 def _both_strands(consensus: str) -> tuple[str, str]:
     return consensus.upper(), reverse_complement(consensus.upper())
+
+
+def sited(word: str, count: int, sequence: str, place: int, strand: str = "+") -> tuple[Motif, Attribution]:
+    """A motif with sites where a word stands in a sequence, all of one sequence; and that sequence's attribution."""
+    site = Site(0, place, place + len(word), strand, 1.0)
+    matrix = np.array([np.where(np.array(list("ACGT")) == base, 0.97, 0.01) for base in word])
+    return Motif("", matrix, matrix, (site,) * count), Attribution(sequence, 0, "yes", np.zeros((len(sequence), 4)))
+
+
+@pytest.mark.parametrize(
+    ("word", "joins"),
+    [
+        ("TGACTCAGCA", True),
+        ("TGACTCAG", True),  # without its end
+        ("TGACTCAGCT", True),  # one base another
+        (reverse_complement("GACTCAGCA"), True),
+        ("TGACT", False),  # half of it
+        ("TGACGTCAGT", False),
+        ("CCAATCGTAC", False),
+    ],
+)
+def test_near_copies_are_joined_in_place(word, joins):
+    motif = "TGACTCAGCA"
+    sequence = "AAAA" + motif + "CCCCC" + motif + "AAAA"
+    whole, attribution = sited(motif, 3, sequence, 4)
+    inside = motif.find(word[:4]) if word[:4] in motif else motif.find(reverse_complement(word)[:4])
+    strand = "+" if word[:4] in motif else "-"
+    copy, _ = sited(word, 1, sequence, 19 + max(inside, 0), strand)
+    found = joined([copy, whole], [attribution])
+    assert len(found) == (1 if joins else 2)
+    if joins:
+        assert [(site.start, site.end, site.strand) for site in found[0].sites] == [(4, 14, "+"), (19, 29, "+")]
+        assert found[0].consensus == motif
 
 
 @pytest.mark.slow

@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from genomics.demo import main
+from titans_seq.cli import main
 
 
 def test_the_demonstration_runs_to_the_end(tmp_path: Path, capsys):
-    assert main(["--out", str(tmp_path), "--count", "24", "--epochs", "1", "--preset", "tiny"]) == 0
+    assert main(["dna", "demo", "--out", str(tmp_path), "--count", "24", "--epochs", "1", "--preset", "tiny"]) == 0
     out = capsys.readouterr().out
     assert "4. titans dna explain" in out
     assert "small CNN" in out
@@ -13,5 +13,5 @@ def test_the_demonstration_runs_to_the_end(tmp_path: Path, capsys):
 
 
 def test_too_few_sequences_are_refused(tmp_path: Path, capsys):
-    assert main(["--out", str(tmp_path / "x"), "--count", "3"]) == 2
+    assert main(["dna", "demo", "--out", str(tmp_path / "x"), "--count", "3"]) == 2
     assert "the number of sequences must be at least 2" in capsys.readouterr().err

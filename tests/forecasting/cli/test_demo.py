@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.demo import main, write_co2
+from forecasting.cli.demo import write_co2
+from titans_seq.cli import main
 
 
 def test_the_series_is_the_real_one(tmp_path: Path):
@@ -20,7 +21,7 @@ def test_the_series_is_the_real_one(tmp_path: Path):
 @pytest.mark.usefixtures("blank_pictures")
 def test_it_forecasts_at_once_and_trained_with_a_picture_of_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "demo"
-    assert main(["--out", str(out), "--steps", "1"]) == 0
+    assert main(["forecast", "demo", "--out", str(out), "--steps", "1"]) == 0
     said = capsys.readouterr().out
     for name in ("zero-shot", "fine-tuned", "seasonal naive", "seasonal naive 52", "AutoTheta"):
         assert f"\n{name} " in said
@@ -38,6 +39,6 @@ def test_it_forecasts_at_once_and_trained_with_a_picture_of_each(tmp_path: Path,
 def test_what_does_not_fit_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], steps: str):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("keep")
-    assert main(["--out", str(tmp_path), "--steps", steps]) == 2
+    assert main(["forecast", "demo", "--out", str(tmp_path), "--steps", steps]) == 2
     assert capsys.readouterr().err.startswith("error: ")
     assert (tmp_path / "run" / "mine.txt").read_text() == "keep"

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from language.demo import READ_LAST, main, write_documentation
+from language.cli.demo import READ_LAST, write_documentation
+from titans_seq.cli import main
 
 
 def test_the_text_is_python_s_documentation_and_one_page_is_kept_out(tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ def test_the_text_is_python_s_documentation_and_one_page_is_kept_out(tmp_path: P
 
 
 def test_it_trains_reads_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["--out", str(tmp_path / "demo"), "--steps", "2"]) == 0
+    assert main(["lm", "demo", "--out", str(tmp_path / "demo"), "--steps", "2"]) == 0
     said = capfd.readouterr().out
     for number, verb in enumerate(("prepare", "pretrain", "generate", "read", "generate"), 1):
         assert f"\n{number}. titans lm {verb} " in said
@@ -34,6 +35,6 @@ def test_it_trains_reads_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture
 def test_a_folder_that_is_taken_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("keep")
-    assert main(["--out", str(tmp_path), "--steps", "1"]) == 2
+    assert main(["lm", "demo", "--out", str(tmp_path), "--steps", "1"]) == 2
     assert "error: " in capfd.readouterr().err
     assert (tmp_path / "run" / "mine.txt").read_text() == "keep"

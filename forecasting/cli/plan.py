@@ -1,0 +1,136 @@
+"""`titans plan forecast`: what the training of a forecaster on a file costs, before it starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from titans_seq.commands import Maybe, RunOptions, Several
+from titans_seq.plans import DeviceOptions
+
+from ..optimiser import OptimiserConfig
+from .options import ColumnOptions, NetworkOptions, TextOptions, Train, TrainingOptions
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from titans_seq.planning.counting import Step
+
+
+@dataclass(frozen=True)
+class PlanOptions(DeviceOptions):
+    """Say what the training of a forecaster on a file costs: parameters, FLOPs, memory, and how long on a device.
+
+    The settings are those of titans forecast train: without any, training from pretrained weights. A real batch of the
+    file is counted, forward and backward. Windows a second on a device of the table are an estimate; --measure takes
+    the time of some steps here.
+    """
+
+    data: Positional[Maybe[Path]] = None
+    """The data file; that of --config if not given."""
+    horizon: Maybe[int] = None
+    """Steps to forecast."""
+    context: Maybe[int] = None
+    """Past steps to read, see titans forecast train."""
+    init: Maybe[str] = None
+    """Where training begins: pretrained, none, or a run or model folder."""
+    steps: Maybe[int] = None
+    """Steps of a training from pretrained weights."""
+    no_refit: bool = False
+    """Without the training on all rows in the end."""
+    preset: Maybe[str] = None
+    """Of a network of its own: small, default or large."""
+    config: Maybe[Path] = None
+    """config.yaml of a run, or its folder."""
+    set: Annotated[Several, arg(metavar="PATH=VALUE")] = ()
+    """Change any setting of a network of its own by its path in config.yaml; give it once for each."""
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+    network: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
+    training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
+    optimiser: OmitArgPrefixes[OptimiserConfig] = field(default_factory=OptimiserConfig)
+
+    def defaults(self) -> Mapping[str, Any]:
+        """Return the optimiser of the --config file, or of the preset."""
+        return self.as_training().defaults()
+
+    def as_training(self) -> Train:
+        """Return the options of the training that is planned."""
+        same = ("data", "horizon", "context", "init", "steps", "no_refit", "preset")
+        parts = ("columns", "text", "network", "training", "optimiser")
+        run = RunOptions(Path(), config=self.config, set=self.set)
+        return Train(run, **{name: getattr(self, name) for name in (*same, *parts)})
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A network before a batch of windows of a file."""
+
+    network: "nn.Module"
+    step: "Step"
+    windows: int
+    steps: int
+    described: str
+
+
+def plan(options: PlanOptions) -> None:
+    """Read the file, count a step, and print."""
+    from titans_seq.layers import NeuralMemory
+    from titans_seq.planning import Batch, count_step, plan_batch, unfused
+    from titans_seq.planning.report import Words
+
+    from .train import begins_pretrained
+
+    if options.lists():
+        return
+    device, train = options.described(), options.as_training()
+    found = _pretrained(train) if begins_pretrained(train) else _own(train)
+    memories = [(one.config, one.dim) for one in found.network.modules() if isinstance(one, NeuralMemory)]
+    cost, windows = count_step(found.network, found.step), found.windows
+    batch = Batch(cost, windows, windows * found.steps, options.devices, unfused=unfused(memories, half=False))
+    made = plan_batch(batch, device, options.assumptions())
+    goal = f"{found.steps:,} batches of {windows:,}"
+    words = Words(found.described, "window", f"{windows:,} windows", goal, found.steps / options.devices)
+    options.say(made, words, lambda: (found.network, found.step), room=", take a smaller --batch-size")
+
+
+def _pretrained(train: Train) -> _Training:
+    from ..data import load_series
+    from ..runs.fine_tuned import starting_model
+    from ..zero_shot.finetuning import WindowBatches
+    from ..zero_shot.pretraining import PretrainingModule
+    from .train import fine_tuning_run
+
+    run = fine_tuning_run(train)
+    data = load_series(run.data.path, run.options, run.table)
+    forecaster = starting_model(run.init, run.options).forecaster
+    network = forecaster.network.train()
+    batches = WindowBatches(*forecaster.histories(data), run.horizon, run.fine_tuning, network.config)
+    batch, module = next(iter(batches)), PretrainingModule(network, run.fine_tuning.optimiser)
+    times = 1 + run.refit
+    described = f"trained on from pretrained weights, {times} times {len(batches)} steps"
+    return _Training(
+        network, lambda: (module.summed_loss(batch)[0], None), len(batch.target), times * len(batches), described
+    )
+
+
+def _own(train: Train) -> _Training:
+    from ..data import load_series
+    from ..inference import new_network
+    from ..training.fitting import training_batches
+    from .train import resolve
+
+    path, config, frame, table = resolve(train)
+    data = load_series(path, frame, table)
+    network, batches, epochs = new_network(data, config), training_batches(data, config), config.optimiser.epochs
+    batch = next(iter(batches))
+    described = f"{config.network.layers} blocks of width {config.network.width}, at most {epochs} epochs"
+    return _Training(
+        network,
+        lambda: (network.output.loss(network(batch), batch.future, batch.future_observed), None),
+        len(batch.future),
+        len(batches) * epochs,
+        described,
+    )
