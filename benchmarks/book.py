@@ -35,7 +35,7 @@ from language.trials.settings import RECALL_GATES
 from titans_seq.blocks import BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.errors import UserError
 from titans_seq.experiment.rows import row_of
-from titans_seq.experiment.settings import OptimiserConfig
+from titans_seq.experiment.settings import OptimiserConfig, Runtime
 from titans_seq.jsonl import read_rows
 from titans_seq.models import CausalLMConfig, count_parameters, language_model
 from titans_seq.tables import span
@@ -100,7 +100,7 @@ def run(name: str, seed: int, steps: int, books: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         shards, out = Path(folder) / "shards", Path(folder) / "run"
         prepare([books / TRAINING], tokenizer, shards)
-        pretrain_run(new_run(shards, model, config), out, progress="lines")
+        pretrain_run(new_run(shards, model, config), out, runtime=Runtime(progress="lines"))
         trained = open_model(out, "cpu")
         result = evaluate_texts(trained, [TextTokens(books / TEST, tokenizer)], LENGTH)
     return {

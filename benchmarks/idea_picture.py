@@ -154,12 +154,12 @@ def draw(reading: Reading, path: Path) -> None:
         place = {"transform": axes.transAxes, "ha": "right"}
         axes.text(-0.015, 0.5, name, va="bottom" if what else "center", color=colour, weight="bold", **place)
         axes.text(-0.015, 0.44, what, va="top", color=QUIET, fontsize=8.5, **place)
-    _parts(figure, letters, memory)
+    _parts(letters)
     figure.text(0.02, 0.945, "A memory that learns while it reads", fontsize=14, weight="bold", color=INK)
     save_picture(figure, path)
 
 
-def _parts(figure: Any, top: Any, bottom: Any) -> None:
+def _parts(top: Any) -> None:
     first, noise = len(SENTENCE), len(NOISE)
     parts = (
         (0, first, "new: all of it surprises, and is stored"),

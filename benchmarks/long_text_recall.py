@@ -51,7 +51,7 @@ from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACC
 from titans_seq.config import to_dict
 from titans_seq.errors import UserError, choose
 from titans_seq.experiment.rows import find_row, row_of
-from titans_seq.experiment.settings import OptimiserConfig
+from titans_seq.experiment.settings import OptimiserConfig, Runtime
 from titans_seq.jsonl import read_rows
 from titans_seq.layers import AttentionConfig, NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import PRESETS, LinearMemory, preset
@@ -212,7 +212,7 @@ def measure(
     """Train one model, score it, and return what its row says; why there is no score, if it diverges."""
     began = time.process_time()
     trained, _ = pretrain_model(
-        new_model(model, config), config, corpus.train, None, folder, resume=True, progress="lines"
+        new_model(model, config), config, corpus.train, None, folder, resume=True, runtime=Runtime(progress="lines")
     )
     assert trained is not None
     trained_by = time.process_time()

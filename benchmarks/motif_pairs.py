@@ -31,7 +31,7 @@ from genomics.synthetic import motif_pairs
 from genomics.training.config import TrainConfig
 from genomics.training.fitting import fit, new_classifier
 from titans_seq.experiment.rows import row_of
-from titans_seq.experiment.settings import Hardware, OptimiserConfig
+from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 from titans_seq.jsonl import read_rows
 
 RESULTS = Path(__file__).resolve().parent / "results" / "motif_pairs.jsonl"
@@ -116,9 +116,7 @@ def ours(mixer: Mixer) -> Callable[[int], tuple[Model, int]]:
         for phase in PHASES:
             optimiser = replace(OPTIMISER, lr=phase.lr)
             config = TrainConfig(epochs=1, mutations=0.0, optimiser=optimiser, write_cost=WRITE_COST, seed=seed)
-            fit(
-                model.train(), phase_data(phase, seed=0), held_out(), config, hardware=Hardware("cpu"), progress="lines"
-            )
+            fit(model.train(), phase_data(phase, seed=0), held_out(), config, runtime=Runtime(Hardware("cpu"), "lines"))
         return Predictor(model, held_out().classes), sum(parameter.numel() for parameter in model.parameters())
 
     return train

@@ -10,7 +10,7 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import History
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware, Runtime
 from titans_seq.progress import Progress
 
 from .config import ForecastConfig
@@ -114,11 +114,9 @@ class ForecastModel:
         trained, history, notes = fit_series(
             series,
             config,
-            progress=progress,
             folder=folder,
             resume=resume,
-            hardware=hardware,
-            logger=logger,
+            runtime=Runtime(hardware, progress, logger),
         )
         return cls(trained, options, series.tail(config.context), history, (*series.notes, *notes))
 
@@ -145,7 +143,7 @@ class ForecastModel:
 
         series = self.matching(data)
         config = replace(self.config, optimiser=optimiser or self.config.optimiser)
-        trained, history, notes = fit_series(series, config, start=self.trained, progress=progress, hardware=hardware)
+        trained, history, notes = fit_series(series, config, start=self.trained, runtime=Runtime(hardware, progress))
         return replace(
             self,
             trained=trained,
@@ -261,7 +259,7 @@ class ForecastModel:
         from .training.fitting import fit_series
 
         def train(before: SeriesData) -> Trained:
-            return fit_series(before, config, progress=progress)[0]
+            return fit_series(before, config, runtime=Runtime(progress=progress))[0]
 
         cutoffs = Cutoffs(windows, self.config.horizon if step is None else step, self.config.horizon)
         result = backtest(

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG, History
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware, Runtime
 from titans_seq.progress import Progress
 
 from .models.classifier import Classifier
@@ -107,7 +107,7 @@ class DNAClassifier(Using, Predictor):
         """
         if hardware.processes > 1:
             raise UserError("several devices need several processes: train with titans dna train --devices")
-        training = training or TrainConfig()
+        training, runtime = training or TrainConfig(), Runtime(hardware, progress)
         splits = read_labelled(data, reading)
         source = str(Path(data).resolve()) if isinstance(data, (str, os.PathLike)) else IN_MEMORY
         plan = Plan(source, reading or LoadOptions(), parts or PartConfig(), seed=training.seed)
@@ -124,21 +124,19 @@ class DNAClassifier(Using, Predictor):
         if out is not None:
             trained = train_run(
                 divided_parts, Path(out), config, training, plan=known, init=start, chosen=chosen,
-                overwrite=overwrite, hardware=hardware, progress=progress,
+                overwrite=overwrite, runtime=runtime,
             )  # fmt: skip
             assert trained is not None
             if not plan.parts.final:
                 return cls._of(trained, parts=divided_parts, history=History.read(Path(out) / LOG))
-            final = train_final([Path(out)], splits, Path(out), hardware=hardware, progress=progress)
+            final = train_final([Path(out)], splits, Path(out), runtime=runtime)
             return cls._of(load_classifier(final, hardware.device()), history=History.read(final / LOG))
         run, model = new_run(divided_parts, config, training, known, start, chosen)
-        history = fit(
-            model, divided_parts.train, divided_parts.validation, run.training, hardware=hardware, progress=progress
-        )
+        history = fit(model, divided_parts.train, divided_parts.validation, run.training, runtime=runtime)
         if plan.parts.final:
             everything, seen = final_training(run.training, [history]), Splits(whole(splits))
             run, model = new_run(seen, config, everything, known, start, chosen)
-            history = fit(model, seen.train, None, run.training, hardware=hardware, progress=progress)
+            history = fit(model, seen.train, None, run.training, runtime=runtime)
         card = classifier_card(run, history, model)
         own = None if plan.parts.final else divided_parts
         return cls(model, run.classes, hardware.device(), card=card, history=history, parts=own)

@@ -10,7 +10,7 @@ from titans_seq.checkpoint import CARD
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.overrides import override
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware, Runtime
 from titans_seq.models import CausalLM, Sampling, language_model
 from titans_seq.models.saving import MODEL, save_model
 from titans_seq.progress import Progress
@@ -112,7 +112,7 @@ class LanguageModel:
             settings = override(Settings(model, training or training_preset(preset)), changes or {})
             start = None if init is None else Path(init)
             run = new_run(shards, settings.model, settings.training, init=start, hardware=hardware)
-            pretrain_run(run, folder, overwrite=overwrite, hardware=hardware, progress=progress)
+            pretrain_run(run, folder, overwrite=overwrite, runtime=Runtime(hardware, progress))
             return cls.load(folder, hardware.device())
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tyro.conf import OmitArgPrefixes
 
-from titans_seq.commands import Command, Several, changes, run_command, short
+from titans_seq.commands import Command, CommandGroup, Several, changes, short
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import OptimiserConfig
 
@@ -41,7 +41,7 @@ def handle(options: Options) -> None:
 
 def parsed(*arguments: str) -> Options:
     commands = {"train": Command(f"{__name__}:Options", f"{__name__}:handle", "train", ("--name x",))}
-    assert run_command(commands, "A demo.", ["train", "--name", "x", *arguments], "titans demo") == 0
+    assert CommandGroup("A demo.", commands)(["train", "--name", "x", *arguments], "titans demo") == 0
     return SEEN.pop()
 
 
@@ -63,5 +63,5 @@ def test_what_settings_refuse_is_one_message(capsys: pytest.CaptureFixture[str])
     with pytest.raises(UserError, match="^lr must be above 0, got -1.0$"):
         parsed("--lr", "-1")
     with pytest.raises(UserError, match="unknown command 'trian': expected one of train; did you mean 'train'"):
-        run_command({"train": Command("", "", "", ("",))}, "", ["trian"], "titans demo")
+        CommandGroup("", {"train": Command("", "", "", ("",))})(["trian"], "titans demo")
     assert capsys.readouterr() == ("", "")

@@ -20,7 +20,7 @@ class Group:
     """One group of commands.
 
     Args:
-        target: where its entry stands, as `module:function`; called with the arguments that follow the
+        target: where its entry stands, as `module:name`; called with the arguments that follow the
             group's name and with the program name to show in its help, it returns an exit code, or None for
             success.
         help: one line for `titans --help`.
@@ -34,11 +34,11 @@ class Group:
 
 GROUPS: dict[str, Group] = {
     "forecast": Group(
-        "forecasting.cli.main:main", "train, evaluate and use a forecaster on your own series", extra="forecasting"
+        "forecasting.cli.main:GROUP", "train, evaluate and use a forecaster on your own series", extra="forecasting"
     ),
-    "lm": Group("language.cli.main:main", "train, read with, evaluate and talk to language models", extra="language"),
-    "dna": Group("genomics.cli.main:main", "train, evaluate, use and explain classifiers of DNA", extra="genomics"),
-    "inspect": Group("titans_seq.inspecting:main", "see whether the memories of any run are used, and how"),
+    "lm": Group("language.cli.main:GROUP", "train, read with, evaluate and talk to language models", extra="language"),
+    "dna": Group("genomics.cli.main:GROUP", "train, evaluate, use and explain classifiers of DNA", extra="genomics"),
+    "inspect": Group("titans_seq.inspecting:COMMAND", "see whether the memories of any run are used, and how"),
     "plan": Group("titans_seq.plans:main", "what a training costs: parameters, FLOPs, memory, hours on a device"),
     "env": Group("titans_seq.env:main", "show versions, devices and the backend that would run"),
 }

@@ -25,7 +25,7 @@ Several = UseAppendAction[tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Command:
-    """One command of a group.
+    """One command; called with a command line, it runs.
 
     Attributes:
         options: class of its options, as `package.module:Class`; its docstring is the command's help. A method
@@ -40,6 +40,62 @@ class Command:
     handler: str
     help: str
     examples: tuple[str, ...]
+
+    def __call__(self, argv: Sequence[str], prog: str) -> int:
+        """Run one command line and return its exit code.
+
+        Args:
+            argv: the arguments after the command's name.
+            prog: the program name to show in the help.
+
+        Raises:
+            UserError: if the command finds its input wrong; the message says what to do.
+        """
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(said):
+                options = _parse(self, argv, prog)
+        except SystemExit as end:  # help was asked for, or the parser has said what is wrong
+            if (error := _refusal(end)) is not None:
+                raise error from end
+            print(said.getvalue(), end="", file=sys.stderr)
+            return end.code if isinstance(end.code, int) else 2
+        _load(self.handler)(options)
+        return 0
+
+
+@dataclass(frozen=True)
+class CommandGroup:
+    """The commands of a group; called with a command line, it runs one of them.
+
+    Attributes:
+        summary: one line that says what the group is for.
+        commands: by their names.
+    """
+
+    summary: str
+    commands: Mapping[str, Command]
+
+    def __call__(self, argv: Sequence[str], prog: str) -> int:
+        """Run one command line and return its exit code.
+
+        Args:
+            argv: the arguments after the group's name.
+            prog: the program name to show in the help.
+
+        Raises:
+            UserError: if there is no such command, or the command finds its input wrong; the message says what to do.
+
+        Example:
+            >>> CommandGroup("Nothing yet.", {})(["--help"], "titans none")  # doctest: +ELLIPSIS
+            usage: titans none COMMAND ...
+            0
+        """
+        if not argv or argv[0] in ("-h", "--help"):
+            print(_help(self, prog))
+            return 0 if argv else 2
+        command = self.commands[choose(argv[0], self.commands, "command", hint=f"see {prog} --help")]
+        return command(argv[1:], f"{prog} {argv[0]}")
 
 
 @dataclass(frozen=True)
@@ -116,46 +172,11 @@ def changes(options: Any) -> dict[str, Any]:
     return {path: values.get(value, value) for path, (value, values) in given.items() if value is not None}
 
 
-def run_command(commands: Mapping[str, Command], summary: str, argv: Sequence[str], prog: str) -> int:
-    """Run one command line of a group and return its exit code.
-
-    Args:
-        commands: the group's table.
-        summary: one line that says what the group is for.
-        argv: the arguments after the group's name.
-        prog: the program name to show in the help.
-
-    Raises:
-        UserError: if there is no such command, or the command finds its input wrong; the message says what to do.
-
-    Example:
-        >>> run_command({}, "Nothing yet.", ["--help"], "titans none")  # doctest: +ELLIPSIS
-        usage: titans none COMMAND ...
-        0
-    """
-    if not argv or argv[0] in ("-h", "--help"):
-        print(_help(commands, summary, prog))
-        return 0 if argv else 2
-    name, rest = argv[0], argv[1:]
-    command = commands[choose(name, commands, "command", hint=f"see {prog} --help")]
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            options = _parse(command, rest, f"{prog} {name}")
-    except SystemExit as end:  # help was asked for, or the parser has said what is wrong
-        if (error := _refusal(end)) is not None:
-            raise error from end
-        print(said.getvalue(), end="", file=sys.stderr)
-        return end.code if isinstance(end.code, int) else 2
-    _load(command.handler)(options)
-    return 0
-
-
-def run_in_turn(commands: Mapping[str, Command], lines: Sequence[str], prog: str) -> None:
+def run_in_turn(group: CommandGroup, lines: Sequence[str], prog: str) -> None:
     """Show and run some command lines of a group, one after the other.
 
     Args:
-        commands: the group's commands, by name.
+        group: the group.
         lines: what follows the program's name, as it would be written in a shell.
         prog: the program name.
 
@@ -163,14 +184,14 @@ def run_in_turn(commands: Mapping[str, Command], lines: Sequence[str], prog: str
         UserError: one of them was refused; those after it do not run.
 
     Example:
-        >>> run_in_turn({}, ["--help"], "titans none")  # doctest: +ELLIPSIS
+        >>> run_in_turn(CommandGroup("", {}), ["--help"], "titans none")  # doctest: +ELLIPSIS
         <BLANKLINE>
         1. titans none --help
         usage: titans none COMMAND ...
     """
     for number, line in enumerate(lines, 1):
         print(f"\n{number}. {prog} {line}", flush=True)
-        run_command(commands, "", shlex.split(line), prog)
+        group(shlex.split(line), prog)
 
 
 def _refusal(end: BaseException) -> UserError | None:
@@ -222,13 +243,13 @@ def _default(one: Field[Any], given: Any) -> Any:
     return _plain(given) if is_dataclass(given) else given
 
 
-def _help(commands: Mapping[str, Command], summary: str, prog: str) -> str:
-    width = max(map(len, commands), default=0) + 2
-    rows = "\n".join(f"  {name:<{width}}{command.help}" for name, command in commands.items())
-    firsts = "\n".join(f"  {prog} {name} {command.examples[0]}" for name, command in commands.items())
+def _help(group: CommandGroup, prog: str) -> str:
+    width = max(map(len, group.commands), default=0) + 2
+    rows = "\n".join(f"  {name:<{width}}{command.help}" for name, command in group.commands.items())
+    firsts = "\n".join(f"  {prog} {name} {command.examples[0]}" for name, command in group.commands.items())
     return (
         f"usage: {prog} COMMAND ...\n\n"
-        f"{summary}\n\n"
+        f"{group.summary}\n\n"
         f"commands:\n{rows}\n\n"
         "options:\n"
         f"  -h, --help   show this help; `{prog} COMMAND --help` shows a command's\n\n"

@@ -1,14 +1,14 @@
 """`titans inspect`: what the memories of a run of any domain do over an input."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from titans_seq.commands import Command, Maybe, run_command
+from titans_seq.commands import Command, Maybe
 from titans_seq.errors import UserError, require_at_least
 from titans_seq.extras import needing
 
@@ -93,25 +93,6 @@ COMMAND = Command(
         "pretrained data.csv --horizon 24 --out seen/",
     ),
 )
-
-
-def main(argv: Sequence[str], prog: str = "titans inspect") -> int:
-    """Run the command and return its exit code.
-
-    Args:
-        argv: the arguments after the command's name.
-        prog: the program name to show in the help.
-
-    Raises:
-        UserError: the input is wrong; the message says what to do.
-
-    Example:
-        >>> main(["--help"])  # doctest: +ELLIPSIS
-        usage: titans inspect ...
-        0
-    """
-    before, name = prog.rsplit(" ", 1)
-    return run_command({name: COMMAND}, "", [name, *argv], before)
 
 
 def inspect(options: Inspect) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from titans_seq.commands import Command, run_command
+from titans_seq.commands import Command, CommandGroup
 from titans_seq.errors import UserError, choose, require_at_least
 from titans_seq.extras import needing
 
@@ -127,4 +127,4 @@ def main(argv: Sequence[str], prog: str = "titans plan") -> int:
     arguments = ["lm", *argv] if bare else list(argv)
     extra = EXTRAS.get(arguments[0]) if arguments else None
     with needing(f"`{prog} {arguments[0] if arguments else ''}`", extra):
-        return run_command(COMMANDS, "What a training costs: parameters, FLOPs, memory, hours.", arguments, prog)
+        return CommandGroup("What a training costs: parameters, FLOPs, memory, hours.", COMMANDS)(arguments, prog)

@@ -170,25 +170,7 @@ def evaluate_windows(predict: Predict, windows: Windows, batch_size: int = 128) 
     Raises:
         ValueError: a forecast has the wrong shape or a number that is not finite, or no target is observed.
     """
-    return _score(predict, windows, batch_size, len(windows))
-
-
-def evaluate_dropping_last(predict: Predict, windows: Windows, batch_size: int) -> dict[str, float]:
-    """The legacy omission: as `evaluate_windows`, but without the last windows that do not fill a batch.
-
-    Inherited from Informer's loader by PatchTST, TimeMixer, xPatch and others, whose scores depend on their
-    batch size for it. Only for setting a score beside theirs.
-
-    Raises:
-        UserError: there are fewer windows than one batch.
-    """
-    kept = len(windows) - len(windows) % batch_size
-    if not kept:
-        raise UserError(f"dropping the last partial batch leaves none of the {len(windows)} windows at {batch_size}")
-    return _score(predict, windows, batch_size, kept)
-
-
-def _score(predict: Predict, windows: Windows, batch_size: int, count: int) -> dict[str, float]:
+    count = len(windows)
     squared, absolute = np.zeros(count), np.zeros(count)
     cells = 0
     with torch.no_grad():

@@ -11,6 +11,7 @@ from torch import Tensor
 from titans_seq.config import to_dict
 from titans_seq.experiment.overrides import override
 from titans_seq.experiment.rows import made_by
+from titans_seq.experiment.settings import Runtime
 from titans_seq.progress import Progress
 
 from ..evaluation.baselines import standard_baselines
@@ -65,7 +66,7 @@ def run_benchmark(
         baselines: test scores of the baselines from an earlier row of the same set and horizon, which spares
             fitting them again; None fits and scores them.
         cache_dir: folder for downloads; None forbids downloading.
-        progress: as for `fit_network`.
+        progress: what to show meanwhile.
 
     Returns:
         The row: plain numbers, strings, lists and dictionaries, ready for JSON.
@@ -95,7 +96,7 @@ def run_benchmark(
         validation_loader(split.val.to(device), recipe.validation_windows),
         recipe.optimiser,
         seed=seed,
-        progress=progress,
+        runtime=Runtime(progress=progress),
     )
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
     network.to(device).eval()

@@ -1,8 +1,6 @@
-"""`titans forecast`: a table of verbs, each handled by a function that is imported only when it runs."""
+"""`titans forecast`: a table of commands, each handled by a function that is imported only when it runs."""
 
-from collections.abc import Sequence
-
-from titans_seq.commands import Command, run_command
+from titans_seq.commands import Command, CommandGroup
 
 COMMANDS: dict[str, Command] = {
     "demo": Command(
@@ -91,20 +89,4 @@ COMMANDS: dict[str, Command] = {
     ),
 }
 
-
-def main(argv: Sequence[str], prog: str = "titans forecast") -> int:
-    """Run one command line of the group and return its exit code.
-
-    Args:
-        argv: the arguments after the group's name.
-        prog: the program name to show in the help.
-
-    Raises:
-        UserError: the input is wrong; the message says what to do.
-
-    Example:
-        >>> main(["train", "--help"])  # doctest: +ELLIPSIS
-        usage: titans forecast train ...
-        0
-    """
-    return run_command(COMMANDS, "Train, evaluate and use a forecaster on your own series.", argv, prog)
+GROUP = CommandGroup("Train, evaluate and use a forecaster on your own series.", COMMANDS)

@@ -9,7 +9,7 @@ from tyro.conf import OmitArgPrefixes
 
 from titans_seq.commands import Maybe, RunOptions
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware
+from titans_seq.experiment.settings import Hardware, Runtime
 
 from ..zero_shot.settings import PretrainingConfig
 
@@ -52,7 +52,7 @@ def pretrain(options: Pretrain) -> None:
     from ..zero_shot.saving import load_network
 
     run = options.run
-    shared = {"hardware": options.hardware, "progress": run.progress, "logger": run.logger}
+    runtime = Runtime(options.hardware, run.progress, run.logger)
     if run.resume:
         planned = PretrainingConfig()
         steps = None if options.training.steps == planned.steps else options.training.steps
@@ -61,7 +61,7 @@ def pretrain(options: Pretrain) -> None:
                 "--resume goes on with the settings stored in the run: leave out all options but --out, --steps, "
                 "--accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with --overwrite"
             )
-        resume_run(run.out, steps=steps, **shared)
+        resume_run(run.out, steps=steps, runtime=runtime)
     else:
         base = PretrainingRun() if run.config is None else read_config_file(run.config, PretrainingRun)
         init = None if options.init is None else weights_record(options.init)
@@ -70,7 +70,7 @@ def pretrain(options: Pretrain) -> None:
         if run.dry_run:
             print(to_yaml(settings), end="")
             return
-        pretrain_run(settings, run.out, overwrite=run.overwrite, **shared)
+        pretrain_run(settings, run.out, overwrite=run.overwrite, runtime=runtime)
     if is_first_process():
         if text := describe(History.read(run.out / LOG).best, ("validation_loss",)):
             print(text)

@@ -13,6 +13,7 @@ from titans_seq.experiment.history import describe
 from titans_seq.experiment.overrides import override, parse_changes
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import DataRecord, read_config_file
+from titans_seq.experiment.settings import Runtime
 from titans_seq.registry import kind_of
 
 from ..config import ForecastConfig
@@ -57,9 +58,7 @@ def _train(options: Train) -> None:
         table,
         resume=run.resume,
         overwrite=run.overwrite,
-        progress=run.progress,
-        hardware=options.hardware,
-        logger=run.logger,
+        runtime=Runtime(options.hardware, run.progress, run.logger),
         tell=lambda data, config: tell_series(data if config.static else data.with_static(()), config.calendar),
     )
     for note in model.notes:

@@ -1,1 +1,1 @@
-"""Scores: metrics, baselines, every window of a part, rolling origins."""
+"""Scores: error sums, baselines, every window of a part, rolling origins."""

@@ -18,8 +18,7 @@ from ..windows.cutting import Windows
 from ..windows.preparation import series_key
 from ..windows.splitting import Split, split_data
 from .baselines import Baseline, standard_baselines
-from .metrics import seasonal_error
-from .scoring import Forecast, Sums, add_windows, score_table
+from .scoring import Forecast, Sums, add_windows, score_table, seasonal_error
 
 Part = Literal["validation", "test"]
 

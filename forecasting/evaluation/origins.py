@@ -14,7 +14,7 @@ from ..data.series import join_indexes
 from ..data.steps import season_length
 from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster, head
 from ..inference import forecast_frame
-from .metrics import seasonal_error
+from .scoring import seasonal_error
 
 LEAST_HISTORY = 3
 """Rows before a cutoff, at least."""

@@ -1,4 +1,4 @@
-"""Error sums of several forecasters over the same windows, and the tables made of them."""
+"""Error sums of several forecasters over the same windows, the tables made of them, and what MASE divides by."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -143,3 +143,31 @@ def add_windows(
 def score_table(sums: dict[str, Sums]) -> pd.DataFrame:
     """One row a forecaster: column `model`, then its scores."""
     return pd.DataFrame([{"model": name} | one.scores() for name, one in sums.items()])
+
+
+def seasonal_error(history: np.ndarray, season: int) -> np.ndarray:
+    """Mean absolute error of the seasonal naive forecast inside the history: what MASE divides by.
+
+    Args:
+        history: float64 [T, V], NaN where missing; pairs with a missing member are left out.
+        season: steps, >= 1; a history no longer than a season is measured with season 1.
+
+    Returns:
+        [V]; NaN for a channel without a complete pair.
+
+    Raises:
+        ValueError: if `season` is below 1.
+
+    Reference: Hyndman & Koehler 2006, doi 10.1016/j.ijforecast.2006.03.001.
+
+    Example:
+        >>> seasonal_error(np.array([[1.0], [2.0], [4.0]]), season=1)
+        array([1.5])
+    """
+    if season < 1:
+        raise ValueError(f"season must be at least 1, got {season}")
+    step = season if len(history) > season else 1
+    difference = np.abs(history[step:] - history[:-step])
+    pairs = (~np.isnan(difference)).sum(axis=0)
+    total = np.nansum(difference, axis=0)
+    return np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan)

@@ -25,7 +25,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import CONFIG, read_config
 from titans_seq.experiment.run_folder import CHECKPOINTS
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
@@ -64,9 +64,7 @@ def train_run(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    progress: Progress = "none",
-    hardware: Hardware = ONE_DEVICE,
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
     tell: Callable[[SeriesData, ForecastConfig], None] | None = None,
 ) -> ForecastModel:
     """Train a forecaster on a file, into a run folder.
@@ -82,9 +80,7 @@ def train_run(
         table: how a text file is written; likewise.
         resume: go on with an unfinished run; a finished one is returned as it is.
         overwrite: replace an earlier run, once the first epoch of the new one has passed.
-        progress: as in `ForecastModel.fit`.
-        hardware: what to train on.
-        logger: see `titans_seq.experiment.fit.fit`.
+        runtime: what it runs on and shows meanwhile.
         tell: called with the series and the settings when both are there, before training.
 
     Raises:
@@ -100,7 +96,7 @@ def train_run(
         data = _run_data(run)
         if tell is not None:
             tell(data, run.forecast)
-        return _train(data, out, run, True, progress, hardware, logger)
+        return _train(data, out, run, True, runtime)
     if data_path is None or config is None:
         raise UserError("training needs a data file and settings: only resuming an earlier run does without them")
     data = load_series(data_path, options, table)
@@ -108,7 +104,7 @@ def train_run(
         tell(data, config)
     run = new_run_config(Path(data_path), config, options, table)
     with RUNS.started(out, run, overwrite):
-        return _train(data, out, run, False, progress, hardware, logger)
+        return _train(data, out, run, False, runtime)
 
 
 def _train(
@@ -116,19 +112,15 @@ def _train(
     out: Path,
     run: RunConfig,
     resume: bool,
-    progress: Progress,
-    hardware: Hardware,
-    logger: str | None,
+    runtime: Runtime,
 ) -> ForecastModel:
     model = ForecastModel.fit(
         data,
         run.forecast,
         options=run.options,
-        progress=progress,
         folder=out,
         resume=resume,
-        hardware=hardware,
-        logger=logger,
+        **vars(runtime),
     )
     # Here, for who uses the model of a run needs no Lightning.
     from titans_seq.experiment.lightning_tools import is_first_process

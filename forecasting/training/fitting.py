@@ -12,8 +12,7 @@ from titans_seq.experiment.fit import FitPlan, fit
 from titans_seq.experiment.history import History
 from titans_seq.experiment.lightning_tools import gather_ranks
 from titans_seq.experiment.recorder import Score
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
-from titans_seq.progress import Progress
+from titans_seq.experiment.settings import RUNTIME, Runtime
 
 from ..config import ForecastConfig
 from ..data import SeriesData
@@ -37,11 +36,9 @@ def fit_series(
     config: ForecastConfig,
     *,
     start: Trained | None = None,
-    progress: Progress = "none",
     folder: Path | None = None,
     resume: bool = False,
-    hardware: Hardware = ONE_DEVICE,
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> tuple[Trained, History, tuple[str, ...]]:
     """Train a network on the training parts of all series, stopping early by their validation parts.
 
@@ -49,11 +46,9 @@ def fit_series(
         data: the series.
         config: all settings.
         start: trained before: its weights and scalers are where training starts; it is left as it is.
-        progress: see `fit_network`, like the others.
         folder: where log and checkpoints are written.
         resume: whether to go on from the last checkpoint there.
-        hardware: what to train on.
-        logger: see `fit`.
+        runtime: what it runs on and shows meanwhile.
 
     Returns:
         The trained network, the epochs, and notes on what was decided.
@@ -69,7 +64,7 @@ def fit_series(
     if validation is not None:
         _check_validation(data, split)
     # Batches are gathered where they are used: on a GPU that saves a copy of each from the CPU.
-    device = hardware.device()
+    device = runtime.hardware.device()
     network = copy.deepcopy(start.network) if start else new_network(data, config, scaling.static.width)
     history = fit_network(
         network,
@@ -79,9 +74,7 @@ def fit_series(
         seed=config.seed,
         folder=folder,
         resume=resume,
-        progress=progress,
-        hardware=hardware,
-        logger=logger,
+        runtime=runtime,
     )
     return Trained(config, network.eval(), scaling, _until(data, split, start)), history, notes
 
@@ -121,9 +114,7 @@ def fit_network(
     seed: int = 0,
     folder: Path | None = None,
     resume: bool = False,
-    progress: Progress = "none",
-    hardware: Hardware = ONE_DEVICE,
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> History:
     """Train `network` in place and leave its best weights in it, in all processes, on the CPU, in evaluation mode.
 
@@ -137,9 +128,7 @@ def fit_network(
         seed: of the dropout; the initial weights come from the seed that `build_network` was given.
         folder: where log and checkpoints are written; None writes nothing.
         resume: go on from the last checkpoint in `folder`, if there is one.
-        progress: a bar, one line an epoch on stderr, or nothing.
-        hardware: what to train on; several processes share the windows of each batch of a `WindowLoader`.
-        logger: see `fit`.
+        runtime: what it runs on and shows meanwhile.
 
     Raises:
         UserError: if the loss is not finite, the checkpoint is of another network, or the strategy is fsdp.
@@ -151,11 +140,11 @@ def fit_network(
         >>> series = ItemArrays(np.sin(np.arange(200))[:, None].astype(np.float32))
         >>> loader = WindowLoader(Windows([series], context=16, horizon=4), batch_size=32, shuffle=True)
         >>> network = build_network(NetworkConfig(width=8), Point(), channels=1, context=16, horizon=4)
-        >>> history = fit_network(network, loader, None, OptimiserConfig(lr=1e-2, epochs=5), hardware=Hardware("cpu"))
+        >>> history = fit_network(network, loader, None, OptimiserConfig(lr=1e-2, epochs=2))
         >>> history.rows[-1]["loss"] < history.rows[0]["loss"]
         True
     """
-    if hardware.strategy == "fsdp":
+    if runtime.hardware.sharded:
         raise UserError("--strategy fsdp shares out parameters, of which a forecaster has few: use --strategy ddp")
     scores = (Score(f"validation_{config.monitor}"),)
     fitted = fit(
@@ -165,9 +154,7 @@ def fit_network(
         None if validation is None else functools.partial(_of_process, validation),
         folder=folder,
         resume=resume,
-        hardware=hardware,
-        progress=progress,
-        logger=logger,
+        runtime=runtime,
     )
     weights = next(own for own in gather_ranks(fitted.weights) if own is not None)
     network.cpu().eval().load_state_dict(weights)

@@ -1,4 +1,4 @@
-"""Standardisation of channels, fitted on training rows and undone on forecasts."""
+"""Standardisation of channels, fitted on training rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Scaler:
         >>> scaler = Scaler.fit(np.array([[1.0, 5.0], [3.0, 5.0], [np.nan, 5.0]]))
         >>> scaler
         Scaler(mean=(2.0, 5.0), std=(1.0, 1.0))
-        >>> scaler.inverse(scaler.transform(np.array([[4.0, 6.0]]))).tolist()
-        [[4.0, 6.0]]
+        >>> scaler.transform(np.array([[4.0, 6.0]])).tolist()
+        [[2.0, 1.0]]
     """
 
     mean: tuple[float, ...]
@@ -68,23 +68,14 @@ class Scaler:
         return cls(tuple(mean.tolist()), tuple(std.tolist()))
 
     def transform(self, values: np.ndarray) -> np.ndarray:
-        """Standardise `values` [..., V] (float64; NaN stays NaN)."""
-        return (values - self._channel(self.mean, values, -1)) / self._channel(self.std, values, -1)
+        """Standardise `values` [..., V] (float64; NaN stays NaN).
 
-    def inverse(self, values: np.ndarray, channel_axis: int = -1) -> np.ndarray:
-        """Undo `transform`.
-
-        Args:
-            values: channels along `channel_axis`: -1 for [..., V], -2 for quantiles [..., V, Q].
-            channel_axis: negative axis number.
+        Raises:
+            ValueError: if the last axis is not V long.
         """
-        std = self._channel(self.std, values, channel_axis)
-        return values * std + self._channel(self.mean, values, channel_axis)
-
-    def _channel(self, numbers: tuple[float, ...], values: np.ndarray, axis: int) -> np.ndarray:
-        if values.shape[axis] != len(numbers):
-            raise ValueError(f"the scaler has {len(numbers)} channels, axis {axis} of {values.shape} has not")
-        return np.reshape(numbers, (-1,) + (1,) * (-axis - 1))
+        if values.shape[-1] != len(self.mean):
+            raise ValueError(f"the scaler has {len(self.mean)} channels, the last axis of {values.shape} has not")
+        return (values - np.array(self.mean)) / np.array(self.std)
 
     def to_dict(self) -> dict[str, list[float]]:
         """Plain lists, for JSON."""

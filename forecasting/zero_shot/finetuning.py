@@ -12,8 +12,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, fit
 from titans_seq.experiment.history import History
 from titans_seq.experiment.lightning_tools import gather_ranks
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
-from titans_seq.progress import Progress
+from titans_seq.experiment.settings import RUNTIME, Runtime
 
 from .batches import TrainingBatch, cut_batch
 from .inference import patch_for
@@ -118,9 +117,8 @@ def fine_tune(
     config: FineTuningConfig,
     folder: Path | None = None,
     *,
-    hardware: Hardware = ONE_DEVICE,
+    runtime: Runtime = RUNTIME,
     resume: bool = False,
-    progress: Progress = "none",
 ) -> tuple[ZeroShotNetwork, History]:
     """Train a copy of a network on with series.
 
@@ -131,9 +129,8 @@ def fine_tune(
         horizon: H, at least 1.
         config: how.
         folder: for log and checkpoints; None writes nothing.
-        hardware: what to run on.
+        runtime: what it runs on and shows meanwhile.
         resume: go on from the last checkpoint in `folder`, if there is one.
-        progress: see `titans_seq.experiment.fit.fit`.
 
     Returns:
         The trained network, in evaluation mode, in all processes, and the log.
@@ -151,7 +148,7 @@ def fine_tune(
     described = network.config
     # Refused before anything is set up.
     WindowBatches(histories, periods, horizon, config, described)
-    module = PretrainingModule(copy.deepcopy(network).train(), config.optimiser, shard=hardware.strategy == "fsdp")
+    module = PretrainingModule(copy.deepcopy(network).train(), config.optimiser, shard=runtime.hardware.sharded)
     plan = FitPlan(
         steps=config.steps,
         seed=config.seed,
@@ -164,9 +161,8 @@ def fine_tune(
         lambda rank, world: WindowBatches(histories, periods, horizon, config, described, rank, world),
         None,
         folder=folder,
-        hardware=hardware,
+        runtime=runtime,
         resume=resume,
-        progress=progress,
     )
     # All processes go on with the same network: they choose by its forecasts whether there is more to train.
     weights = next(own for own in gather_ranks(fitted.weights) if own is not None)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import ONE_DEVICE, Hardware, Runtime
 from titans_seq.progress import Progress
 
 from ..data import SeriesData
@@ -132,17 +132,17 @@ class ZeroShotModel(ZeroShotState):
         Raises:
             UserError: if the data is refused or too short, or training does not stay finite.
         """
-        config = config or FineTuningConfig()
+        config, runtime = config or FineTuningConfig(), Runtime(hardware, progress)
         series = as_series(data, self.options)
         origins = past_origins(series, horizon, MOST_HELD_OUT, len(series.items)) or cut_origins(series, horizon)
-        tuned = self._tuned(origins[0].past, horizon, config, folder, resume, hardware, progress)
+        tuned = self._tuned(origins[0].past, horizon, config, folder, resume, runtime)
         candidates: dict[str, Forecaster] = dict(zip(OURS, (self.forecaster, tuned), strict=True))
         others, notes = baselines(series, origins, statistics)
         comparison = compare(origins, candidates | others, horizon, self.levels)
         used = comparison.best(OURS)
         chosen = self.forecaster if used == OURS[0] else tuned
         if refit and used == OURS[1]:
-            chosen = self._tuned(series, horizon, config, None, False, hardware, progress)
+            chosen = self._tuned(series, horizon, config, None, False, runtime)
         trained = replace(
             self,
             forecaster=chosen,
@@ -163,8 +163,7 @@ class ZeroShotModel(ZeroShotState):
         config: FineTuningConfig,
         folder: Path | None,
         resume: bool,
-        hardware: Hardware,
-        progress: Progress,
+        runtime: Runtime,
     ) -> ZeroShotForecaster:
         from .finetuning import fine_tune  # it loads Lightning, which forecasting does without
 
@@ -176,9 +175,8 @@ class ZeroShotModel(ZeroShotState):
             horizon,
             config,
             folder,
-            hardware=hardware,
+            runtime=runtime,
             resume=resume,
-            progress=progress,
         )
         return replace(self.forecaster, network=network)
 

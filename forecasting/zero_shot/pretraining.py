@@ -11,8 +11,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, fit
 from titans_seq.experiment.history import History
 from titans_seq.experiment.module import FitModule
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware, OptimiserConfig
-from titans_seq.progress import Progress
+from titans_seq.experiment.settings import RUNTIME, OptimiserConfig, Runtime
 
 from .batches import TrainingBatch, pool
 from .features import BASES
@@ -159,10 +158,8 @@ def pretrain(
     config: PretrainingConfig,
     folder: Path | None = None,
     *,
-    hardware: Hardware = ONE_DEVICE,
+    runtime: Runtime = RUNTIME,
     resume: bool = False,
-    progress: Progress = "none",
-    logger: str | None = None,
 ) -> tuple[ZeroShotNetwork | None, History]:
     """Train a network on made-up series; see `titans_seq.experiment.fit.fit` for what is written.
 
@@ -170,10 +167,8 @@ def pretrain(
         network: from `new_network`, or trained before; its weights are used up.
         config: how.
         folder: where to write; None writes nothing.
-        hardware: what to run on.
+        runtime: what it runs on and shows meanwhile.
         resume: go on from the last checkpoint in `folder`, if there is one.
-        progress: a bar, a line for each row of the log, or nothing.
-        logger: see `fit`.
 
     Returns:
         The trained network, on the CPU and in evaluation mode (None in all processes but the first), and the log.
@@ -201,7 +196,7 @@ def pretrain(
     def validation(rank: int, world: int) -> PoolLoader:
         return _held_out(config, described, rank=rank, world=world)
 
-    module = PretrainingModule(network.train(), config.optimiser, shard=hardware.strategy == "fsdp")
+    module = PretrainingModule(network.train(), config.optimiser, shard=runtime.hardware.sharded)
     fitted = fit(
         module,
         plan,
@@ -209,9 +204,7 @@ def pretrain(
         validation,
         folder=folder,
         resume=resume,
-        hardware=hardware,
-        progress=progress,
-        logger=logger,
+        runtime=runtime,
     )
     if fitted.weights is None:
         return None, fitted.history

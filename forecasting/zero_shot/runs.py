@@ -8,9 +8,8 @@ from titans_seq.experiment.beginning import unchanged_weights
 from titans_seq.experiment.history import LOG, History, Row
 from titans_seq.experiment.record import DataRecord, Origin, read_config, write_config
 from titans_seq.experiment.run_folder import RunLayout
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.models.saving import MODEL
-from titans_seq.progress import Progress
 
 from .network import ZeroShotConfig, ZeroShotNetwork
 from .pretraining import new_network, pretrain
@@ -42,9 +41,7 @@ def pretrain_run(
     out: Path,
     *,
     overwrite: bool = False,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> ZeroShotNetwork | None:
     """Pretrain a network into a run folder.
 
@@ -52,9 +49,7 @@ def pretrain_run(
         run: what and how.
         out: the run folder: new, empty, or with `overwrite` that of an earlier run.
         overwrite: replace an earlier run.
-        hardware: what to run on.
-        progress: see `titans_seq.experiment.fit.fit`, like the next one.
-        logger: where else to log.
+        runtime: what it runs on and shows meanwhile.
 
     Returns:
         The network; None in all processes of a parallel run but the first.
@@ -63,25 +58,21 @@ def pretrain_run(
         UserError: if the folder is taken, or training does not stay finite.
     """
     with RUNS.started(Path(out), run, overwrite):
-        return _train(run, Path(out), False, hardware, progress, logger)
+        return _train(run, Path(out), False, runtime)
 
 
 def resume_run(
     out: Path,
     *,
     steps: int | None = None,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> ZeroShotNetwork | None:
     """Go on with a run that was stopped, bit for bit; a finished one is returned as it is.
 
     Args:
         out: the run folder.
         steps: the last step, if it is to be another one than planned: the rate then falls towards that one.
-        hardware: as before, for the same weights as without a stop.
-        progress: see `pretrain_run`.
-        logger: likewise.
+        runtime: what it runs on and shows meanwhile.
 
     Raises:
         UserError: if the folder is no run, or has gone further than `steps`.
@@ -96,20 +87,16 @@ def resume_run(
     if steps is not None:
         run = replace(run, training=replace(run.training, steps=steps))
         write_config(out, run)
-    return _train(run, out, True, hardware, progress, logger)
+    return _train(run, out, True, runtime)
 
 
-def _train(
-    run: PretrainingRun, out: Path, resume: bool, hardware: Hardware, progress: Progress, logger: str | None
-) -> ZeroShotNetwork | None:
+def _train(run: PretrainingRun, out: Path, resume: bool, runtime: Runtime) -> ZeroShotNetwork | None:
     network, history = pretrain(
         _untrained(run),
         run.training,
         out,
-        hardware=hardware,
+        runtime=runtime,
         resume=resume,
-        progress=progress,
-        logger=logger,
     )
     if network is None:
         return None

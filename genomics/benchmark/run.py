@@ -11,8 +11,7 @@ from typing import Any
 from titans_seq.config import to_dict
 from titans_seq.experiment.provenance import checkout_commit, now, versions_of
 from titans_seq.experiment.rows import row_of
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
-from titans_seq.progress import Progress
+from titans_seq.experiment.settings import RUNTIME, Runtime
 
 from ..baselines import Baseline
 from ..evaluation import BootstrapOptions, Evaluation, Model, evaluate
@@ -39,16 +38,14 @@ class Trial:
         classifier: the model.
         train: how it is trained; each run has a seed of its own.
         init: the pretraining run that it begins with.
-        hardware: what it runs on.
-        progress: what to show while it trains.
+        runtime: what it runs on and shows meanwhile.
     """
 
     name: str
     classifier: ClassifierConfig
     train: TrainConfig
     init: Path | None = None
-    hardware: Hardware = ONE_DEVICE
-    progress: Progress = "none"
+    runtime: Runtime = RUNTIME
 
 
 @dataclass(frozen=True)
@@ -129,13 +126,13 @@ def _fit(trial: Trial, parts: Splits, seed: int) -> _Fitted:
     init = None if trial.init is None else load_encoder(trial.init)[0].encoder
     model = new_classifier(trial.classifier, seed, init)
     config = replace(trial.train, seed=seed)
-    history = fit(model, parts.train, parts.validation, config, hardware=trial.hardware, progress=trial.progress)
+    history = fit(model, parts.train, parts.validation, config, runtime=trial.runtime)
     facts = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epochs": len(history.epochs),
         "best_epoch": history.best_epoch,
     }
-    return _Fitted(Predictor(model, parts.train.classes, device=trial.hardware.device()), facts)
+    return _Fitted(Predictor(model, parts.train.classes, device=trial.runtime.hardware.device()), facts)
 
 
 def _fit_baseline(baseline: Baseline, parts: Splits, seed: int) -> _Fitted:

@@ -9,7 +9,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from titans_seq.commands import Maybe, SeedOptions, changes
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware
+from titans_seq.experiment.settings import Hardware, Runtime
 from titans_seq.progress import Progress
 
 from ..training.config import TrainConfig
@@ -111,7 +111,7 @@ def _run(options: Benchmark, name: str) -> None:
         named = encoder_of(options.encoder, contenders.init) or (None, None)
         classifier = classifier_for(splits.train, *named, init=contenders.init, changes=short)
         title = contenders.label or describe(options, classifier, chosen)
-        trial = Trial(title, classifier, options.training, contenders.init, options.hardware, options.progress)
+        trial = Trial(title, classifier, options.training, contenders.init, Runtime(options.hardware, options.progress))
     budget = {"epochs": options.training.epochs or _EPOCHS, "mutations": options.training.mutations or 0.0}
     same = {"both_strands": chosen.both_strands, "device": device, **budget}
     baselines = chosen_baselines(contenders.baselines, splits.train.kind, SmallCNN(**same))

@@ -34,7 +34,7 @@ class Demo:
 
 def demo(options: Demo) -> None:
     """Make the data, then check, train, predict and explain."""
-    from .main import COMMANDS
+    from .main import GROUP
 
     write_data(options.out / "data", options.count)
     write_one(options.out / "one.fa")
@@ -48,7 +48,7 @@ def demo(options: Demo) -> None:
         f"predict {run} {one} --out {scores} --progress none",
         f"explain {run} {one} --out {explained} --progress none",
     )
-    run_in_turn(COMMANDS, lines, "titans dna")
+    run_in_turn(GROUP, lines, "titans dna")
     out = options.out.resolve()
     print(f"\ndone: scores and pictures are in {out / 'run' / 'evaluation'}, the explained sequence in")
     print(f"  {out / 'explained' / 'mutagenesis.png'}")

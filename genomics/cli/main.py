@@ -1,8 +1,6 @@
-"""`titans dna`: a table of verbs, each handled by a function that is imported only when it runs."""
+"""`titans dna`: a table of commands, each handled by a function that is imported only when it runs."""
 
-from collections.abc import Sequence
-
-from titans_seq.commands import Command, run_command
+from titans_seq.commands import Command, CommandGroup
 
 COMMANDS: dict[str, Command] = {
     "demo": Command(
@@ -124,20 +122,4 @@ COMMANDS: dict[str, Command] = {
     ),
 }
 
-
-def main(argv: Sequence[str], prog: str = "titans dna") -> int:
-    """Run one command line of the group and return its exit code.
-
-    Args:
-        argv: the arguments after the group's name.
-        prog: the program name to show in the help.
-
-    Raises:
-        UserError: the input is wrong; the message says what to do.
-
-    Example:
-        >>> main(["predict", "--help"])  # doctest: +ELLIPSIS
-        usage: titans dna predict ...
-        0
-    """
-    return run_command(COMMANDS, "Classifiers of DNA: from sequence files to predictions and variants.", argv, prog)
+GROUP = CommandGroup("Classifiers of DNA: from sequence files to predictions and variants.", COMMANDS)

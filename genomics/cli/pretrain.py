@@ -9,7 +9,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.commands import RunOptions, changes
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware
+from titans_seq.experiment.settings import Hardware, Runtime
 
 from ..training.config import PretrainConfig
 from .options import EncoderOptions, RecordOptions, encoder_of, load_options
@@ -99,9 +99,7 @@ def _start(options: Pretrain) -> None:
             files=tuple(str(path.resolve()) for path in options.sequences),
             reading=load_options(options.reading),
             overwrite=run.overwrite,
-            hardware=options.hardware,
-            progress=run.progress,
-            logger=run.logger,
+            runtime=Runtime(options.hardware, run.progress, run.logger),
         )
 
 
@@ -122,7 +120,7 @@ def _resume(options: Pretrain) -> None:
     if not stored.files:
         raise UserError(f"the run in {run.out} does not say which files it reads: resume it in Python")
     given = read_all(stored.files, stored.reading)
-    resume_pretrain_run(run.out, given, hardware=options.hardware, progress=run.progress, logger=run.logger)
+    resume_pretrain_run(run.out, given, runtime=Runtime(options.hardware, run.progress, run.logger))
 
 
 def _stored(path: Path) -> "PretrainRun":

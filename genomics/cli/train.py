@@ -10,7 +10,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from titans_seq.commands import Maybe, RunOptions, changes
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware
+from titans_seq.experiment.settings import Hardware, Runtime
 
 from ..training.config import PartConfig, TrainConfig
 from .options import ComparisonOptions, EncoderOptions, HeadOptions, ReadingOptions, encoder_of, load_options
@@ -148,6 +148,7 @@ def _train_and_evaluate(
     from .progress import note
 
     run = options.run
+    runtime = Runtime(options.hardware, run.progress, run.logger)
     first = train_parts(
         parts,
         run.out,
@@ -156,9 +157,7 @@ def _train_and_evaluate(
         chosen=chosen,
         resume=run.resume,
         overwrite=run.overwrite,
-        hardware=options.hardware,
-        progress=run.progress,
-        logger=run.logger,
+        runtime=runtime,
         notify=lambda text: note(text, run.progress),
     )
     plan, device = parts[0][0], options.hardware.device()
@@ -166,8 +165,7 @@ def _train_and_evaluate(
     to_use = run.out
     if plan.parts.final:
         note("training on all parts together", run.progress)
-        how = {"hardware": options.hardware, "progress": run.progress, "logger": run.logger}
-        to_use = train_final(folders, splits, run.out, **how)
+        to_use = train_final(folders, splits, run.out, runtime=runtime)
     if not first:
         return
     write_text(run.out / CHECK, report + "\n")

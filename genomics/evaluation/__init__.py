@@ -4,12 +4,11 @@
 """
 
 from .evaluating import bootstrap_intervals, evaluate, evaluate_outputs
-from .metrics import SMALLER_IS_BETTER, Measure, mcc
+from .metrics import Measure, mcc
 from .report import class_table, markdown, table
 from .values import BootstrapOptions, Evaluation, Kind, Model, checked_outputs
 
 __all__ = [
-    "SMALLER_IS_BETTER",
     "BootstrapOptions",
     "Evaluation",
     "Kind",

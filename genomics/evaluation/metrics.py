@@ -20,7 +20,6 @@ from .ranking import Ranking
 from .values import Kind
 
 BINS = 15
-SMALLER_IS_BETTER = ("brier", "ece", "mae")
 
 
 class Measure:

@@ -8,8 +8,7 @@ import numpy as np
 
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.record import CONFIG, read_config
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
-from titans_seq.progress import Progress
+from titans_seq.experiment.settings import RUNTIME, Runtime
 
 from ..sequences.values import Splits
 from ..training.config import TrainConfig
@@ -23,9 +22,7 @@ def train_final(
     splits: Splits,
     out: Path,
     *,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> Path:
     """Train a model on all parts together, with the settings of finished runs and as many epochs as were best.
 
@@ -36,9 +33,7 @@ def train_final(
         runs: folders of the run, or of those of folds or seeds.
         splits: the data set, as it was read.
         out: folder that holds them.
-        hardware: see `train_run`, like the others.
-        progress: see `train_run`.
-        logger: see `train_run`.
+        runtime: what it runs on and shows meanwhile.
 
     Returns:
         The folder of the final model's run.
@@ -47,15 +42,14 @@ def train_final(
         UserError: see `train_run`.
     """
     folder, data = out / FINAL, Splits(whole(splits))
-    shared = {"hardware": hardware, "progress": progress, "logger": logger}
     if (folder / CONFIG).is_file() and not RUNS.is_finished(folder):
-        resume_run(folder, data, **shared)
+        resume_run(folder, data, runtime=runtime)
     elif not RUNS.is_finished(folder):
         run = read_config(runs[0], TrainRun)
         training = final_training(run.training, [History.read(one / LOG) for one in runs])
         plan = None if run.plan is None else replace(run.plan, fold=None, member=None, whole=True)
         init = None if run.init is None else Path(run.init)
-        train_run(data, folder, run.classifier, training, plan=plan, init=init, chosen=run.chosen, **shared)
+        train_run(data, folder, run.classifier, training, plan=plan, init=init, chosen=run.chosen, runtime=runtime)
     return folder
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.lightning_tools import is_first_process
 from titans_seq.experiment.record import CONFIG
-from titans_seq.experiment.settings import Hardware
-from titans_seq.progress import Progress
+from titans_seq.experiment.settings import Runtime
 
 from ..sequences.values import LabelledSequences, Splits
 from ..training.overfitting import overfitting
@@ -33,9 +32,7 @@ def train_parts(
     chosen: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
-    hardware: Hardware,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime,
     notify: Callable[[str], object] = lambda text: None,
 ) -> bool:
     """Train a run, or those of all folds or seeds, in a folder; what is finished already is left as it is.
@@ -48,9 +45,7 @@ def train_parts(
         chosen: for the record.
         resume: go on with what is there.
         overwrite: replace what is there.
-        hardware: see `train_run`, like the next two.
-        progress: see `train_run`.
-        logger: see `train_run`.
+        runtime: what it runs on and shows meanwhile.
         notify: called with a line about each fold or seed before it begins.
 
     Returns:
@@ -60,7 +55,6 @@ def train_parts(
         UserError: see `train_run` and `resume_run`.
     """
     first = True
-    shared = {"hardware": hardware, "progress": progress, "logger": logger}
     with _whole(out, parts, resume, overwrite):
         for plan, part in parts:
             folder, training = member_folder(out, plan), settings.training
@@ -70,7 +64,7 @@ def train_parts(
                 notify(f"seed {plan.member + 1} of {plan.parts.seeds}")
                 training = replace(training, seed=training.seed + plan.member)
             if resume and (folder / CONFIG).is_file():
-                found = resume_run(folder, part, **shared)
+                found = resume_run(folder, part, runtime=runtime)
             else:
                 found = train_run(
                     part,
@@ -81,7 +75,7 @@ def train_parts(
                     init=init,
                     chosen=chosen,
                     overwrite=overwrite,
-                    **shared,
+                    runtime=runtime,
                 )
             first = found is not None
     if first:

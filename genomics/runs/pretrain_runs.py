@@ -7,9 +7,8 @@ from pathlib import Path
 from titans_seq.errors import UserError
 from titans_seq.experiment.lightning_tools import is_first_process
 from titans_seq.experiment.record import DataRecord, read_config
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.models.saving import MODEL
-from titans_seq.progress import Progress
 
 from ..models.encoder import EncoderConfig
 from ..sequences.options import LoadOptions
@@ -35,9 +34,7 @@ def pretrain_run(
     files: tuple[str, ...] = (),
     reading: LoadOptions | None = None,
     overwrite: bool = False,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> PretrainModel | None:
     """Pretrain an encoder on sequences without labels, into a run folder.
 
@@ -53,9 +50,7 @@ def pretrain_run(
         files: absolute paths of the data, for the record.
         reading: how they were read, for the record.
         overwrite: replace an earlier run.
-        hardware: what to run on.
-        progress: see `pretrain`.
-        logger: see `pretrain`.
+        runtime: what it runs on and shows meanwhile.
 
     Returns:
         The trained model; None in all processes of a parallel run but the first.
@@ -70,25 +65,21 @@ def pretrain_run(
     data = DataRecord(", ".join(files) or IN_MEMORY, digest, {"tokens": genome.tokens})
     run = PretrainRun(encoder, tokenizer, config, data, files, reading or LoadOptions())
     with RUNS.started(out, run, overwrite):
-        return _train(run, genome, out, False, hardware, progress, logger)
+        return _train(run, genome, out, False, runtime)
 
 
 def resume_pretrain_run(
     out: Path,
     records: Iterable[Record],
     *,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> PretrainModel | None:
     """Go on with a run that was stopped, with its own settings; a finished one is returned as it is.
 
     Args:
         out: the run folder.
         records: the data it was started on.
-        hardware: what to run on.
-        progress: see `pretrain`.
-        logger: see `pretrain`.
+        runtime: what it runs on and shows meanwhile.
 
     Raises:
         UserError: if the folder is no such run, or the data is not that which it was started on.
@@ -103,7 +94,7 @@ def resume_pretrain_run(
             f"the sequences are not those that the run in {out} was started on ({run.data.path}): put those back, or "
             "start a new run"
         )
-    return _train(run, genome, out, True, hardware, progress, logger)
+    return _train(run, genome, out, True, runtime)
 
 
 def _read(records: Iterable[Record], tokenizer: Tokenizer, config: PretrainConfig) -> tuple[Genome, str]:
@@ -129,14 +120,10 @@ def _train(
     genome: Genome,
     out: Path,
     resume: bool,
-    hardware: Hardware,
-    progress: Progress,
-    logger: str | None,
+    runtime: Runtime,
 ) -> PretrainModel | None:
     model = new_pretrain_model(run.encoder, run.tokenizer, run.training)
-    history = pretrain(
-        model, genome, run.training, out, resume=resume, hardware=hardware, progress=progress, logger=logger
-    )
+    history = pretrain(model, genome, run.training, out, resume=resume, runtime=runtime)
     if not is_first_process():
         return None
     # The model comes last: a folder with one is a finished run.

@@ -15,9 +15,8 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.lightning_tools import is_first_process
 from titans_seq.experiment.record import DataRecord, read_config
 from titans_seq.experiment.run_folder import CHECKPOINTS
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.models.saving import MODEL
-from titans_seq.progress import Progress
 
 from ..models.classifier import Classifier, ClassifierConfig
 from ..sequences.loading import load_splits
@@ -46,9 +45,7 @@ def train_run(
     init: Path | None = None,
     chosen: Sequence[str] = (),
     overwrite: bool = False,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> Predictor | None:
     """Train a classifier into a run folder; the test part is not looked at.
 
@@ -63,9 +60,7 @@ def train_run(
         init: a pretraining run, or another folder that `load_encoder` reads, whose weights it begins with.
         chosen: what was chosen by the data, and why, for the record.
         overwrite: replace an earlier run.
-        hardware: what to run on.
-        progress: see `fit`.
-        logger: see `fit`.
+        runtime: what it runs on and shows meanwhile.
 
     Returns:
         The trained classifier; None in all processes of a parallel run but the first.
@@ -77,7 +72,7 @@ def train_run(
     # What does not fit is said before an earlier run goes.
     run, model = new_run(splits, classifier, config, plan, init, chosen)
     with RUNS.started(Path(out), run, overwrite):
-        return _train(run, model, splits, Path(out), False, hardware, progress, logger)
+        return _train(run, model, splits, Path(out), False, runtime)
 
 
 def new_run(
@@ -102,18 +97,14 @@ def resume_run(
     out: Path,
     splits: Splits,
     *,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> Predictor | None:
     """Go on with a run that was stopped, with its own settings; a finished one is returned as it is.
 
     Args:
         out: the run folder.
         splits: the data it was started on.
-        hardware: see `train_run`, like the others.
-        progress: see `fit`.
-        logger: see `fit`.
+        runtime: what it runs on and shows meanwhile.
 
     Raises:
         UserError: if the folder is no run, or the data is not that which it was started on.
@@ -121,13 +112,13 @@ def resume_run(
     out = Path(out)
     run = read_config(out, TrainRun)
     if RUNS.is_finished(out):
-        return load_classifier(out, hardware.device())
+        return load_classifier(out, runtime.hardware.device())
     if fingerprint((splits.train, splits.validation)) != run.data.sha256:
         raise UserError(
             f"the sequences or labels are not those that the run in {out} was started on ({run.data.path}): put "
             "those back, or start a new run"
         )
-    return _train(run, _new_model(run), splits, out, True, hardware, progress, logger)
+    return _train(run, _new_model(run), splits, out, True, runtime)
 
 
 def own_parts(out: Path, left_out: list[str] | None = None) -> tuple[TrainRun, Splits]:
@@ -198,9 +189,7 @@ def _train(
     splits: Splits,
     out: Path,
     resume: bool,
-    hardware: Hardware,
-    progress: Progress,
-    logger: str | None,
+    runtime: Runtime,
 ) -> Predictor | None:
     history = fit(
         model,
@@ -209,9 +198,7 @@ def _train(
         run.training,
         folder=out,
         resume=resume,
-        hardware=hardware,
-        progress=progress,
-        logger=logger,
+        runtime=runtime,
     )
     if not is_first_process():
         return None
@@ -219,4 +206,4 @@ def _train(
     save_classifier(out / MODEL, model, run.classes, classifier_card(run, history, model))
     shutil.rmtree(out / CHECKPOINTS)
     RUNS.clear(out)
-    return load_classifier(out, hardware.device())
+    return load_classifier(out, runtime.hardware.device())

@@ -11,8 +11,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment import fit as experiment
 from titans_seq.experiment.history import History
 from titans_seq.experiment.recorder import Score
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
-from titans_seq.progress import Progress
+from titans_seq.experiment.settings import RUNTIME, Runtime
 
 from ..models.classifier import Classifier, ClassifierConfig
 from ..models.encoder import Encoder
@@ -69,9 +68,7 @@ def fit(
     *,
     folder: Path | None = None,
     resume: bool = False,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> History:
     """Train a classifier in place and leave its best weights in it, on the CPU and in evaluation mode.
 
@@ -85,9 +82,7 @@ def fit(
         config: how; what it leaves open follows from the size of `train`, see `completed`.
         folder: where log and checkpoints are written; None writes nothing.
         resume: go on from the last checkpoint in `folder`, if there is one.
-        hardware: what to run on.
-        progress: a bar, one line an epoch on stderr, or nothing.
-        logger: see `fit`.
+        runtime: what it runs on and shows meanwhile.
 
     Raises:
         UserError: if the data or the mutations do not fit the model, nothing can be learnt from it, a loss is not
@@ -112,7 +107,7 @@ def fit(
         tokenizer = model.config.tokenizer
         return LabelledLoader(data, tokenizer, config.rows, config.tokens, shuffle, config.seed, rank, world)
 
-    shard = hardware.strategy == "fsdp"
+    shard = runtime.hardware.sharded
     # What is sharded stays sharded: the model itself gets the whole weights in the end.
     trained = copy.deepcopy(model) if shard else model
     fitted = experiment.fit(
@@ -122,9 +117,7 @@ def fit(
         None if validation is None else lambda rank, world: loader(validation, rank, world),
         folder=folder,
         resume=resume,
-        hardware=hardware,
-        progress=progress,
-        logger=logger,
+        runtime=runtime,
     )
     if fitted.weights is not None:
         model.cpu().eval().load_state_dict(fitted.weights)

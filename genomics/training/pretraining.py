@@ -11,8 +11,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, fit
 from titans_seq.experiment.history import History
 from titans_seq.experiment.module import FitModule
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
-from titans_seq.progress import Progress
+from titans_seq.experiment.settings import RUNTIME, Runtime
 
 from ..models.encoder import Encoder, EncoderConfig
 from ..tokens import Tokenizer
@@ -86,9 +85,7 @@ def pretrain(
     folder: Path | None = None,
     *,
     resume: bool = False,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> History:
     """Train in place, on the CPU and in evaluation mode at the end.
 
@@ -100,9 +97,7 @@ def pretrain(
         config: the run.
         folder: where to write; None writes nothing.
         resume: go on from the last checkpoint in `folder`, if there is one.
-        hardware: what to run on.
-        progress: a bar, a line for each validation on stderr, or nothing.
-        logger: see `fit`.
+        runtime: what it runs on and shows meanwhile.
 
     Raises:
         UserError: if a loss is not finite, there is nothing to train on, or the checkpoint is of another model.
@@ -110,7 +105,7 @@ def pretrain(
     if not genome.train:
         raise UserError("the training part has no sequence of two tokens: give more sequences or validate on less")
     every = min(config.every, config.steps)
-    shard = hardware.strategy == "fsdp"
+    shard = runtime.hardware.sharded
     # What is sharded stays sharded: the model itself gets the whole weights in the end.
     trained = copy.deepcopy(model) if shard else model
     fitted = fit(
@@ -122,9 +117,7 @@ def pretrain(
         None if not genome.validation else lambda rank, world: ValidationLoader(genome, config, rank, world),
         folder=folder,
         resume=resume,
-        hardware=hardware,
-        progress=progress,
-        logger=logger,
+        runtime=runtime,
     )
     model.cpu().eval()
     if fitted.weights is not None:

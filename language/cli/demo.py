@@ -35,7 +35,7 @@ class Demo:
 
 def demo(options: Demo) -> None:
     """Make the text, then prepare, train, write, read and write again."""
-    from .main import COMMANDS
+    from .main import GROUP
 
     write_documentation(options.out / "python.jsonl", options.out / f"{READ_LAST}.txt")
     names = ("python.jsonl", "shards", "run", f"{READ_LAST}.txt", "memory.safetensors")
@@ -50,7 +50,7 @@ def demo(options: Demo) -> None:
         f"read {run} {page} --save-memory {memory} --progress none",
         f"generate {run} --memory {memory} {draw}",
     )
-    run_in_turn(COMMANDS, lines, "titans lm")
+    run_in_turn(GROUP, lines, "titans lm")
     out = (options.out / "run").resolve()
     print(f"\ndone: the run is in {out}, the losses in {out / 'training.png'}")
 

@@ -1,8 +1,6 @@
-"""`titans lm`: a table of verbs, each handled by a function that is imported only when it runs."""
+"""`titans lm`: a table of commands, each handled by a function that is imported only when it runs."""
 
-from collections.abc import Sequence
-
-from titans_seq.commands import Command, run_command
+from titans_seq.commands import Command, CommandGroup
 
 COMMANDS: dict[str, Command] = {
     "demo": Command(
@@ -71,20 +69,4 @@ COMMANDS: dict[str, Command] = {
     ),
 }
 
-
-def main(argv: Sequence[str], prog: str = "titans lm") -> int:
-    """Run one command line of the group and return its exit code.
-
-    Args:
-        argv: the arguments after the group's name.
-        prog: the program name to show in the help.
-
-    Raises:
-        UserError: the input is wrong; the message says what to do.
-
-    Example:
-        >>> main(["generate", "--help"])  # doctest: +ELLIPSIS
-        usage: titans lm generate ...
-        0
-    """
-    return run_command(COMMANDS, "Language models with a memory: from text to a model that talks.", argv, prog)
+GROUP = CommandGroup("Language models with a memory: from text to a model that talks.", COMMANDS)

@@ -9,7 +9,7 @@ from tyro.conf import OmitArgPrefixes, UseAppendAction
 
 from titans_seq.commands import Maybe, RunOptions
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware
+from titans_seq.experiment.settings import Hardware, Runtime
 
 from ..training.config import PretrainConfig, training_preset
 
@@ -64,7 +64,7 @@ def pretrain(options: Pretrain) -> None:
 
     run = options.run
     before = History.read(run.out / LOG) if run.resume and RUNS.is_finished(run.out) else None
-    shared = {"hardware": options.hardware, "progress": run.progress, "logger": run.logger}
+    runtime = Runtime(options.hardware, run.progress, run.logger)
     if run.resume:
         steps = options.training.steps
         if options != _to_resume(options):
@@ -73,13 +73,13 @@ def pretrain(options: Pretrain) -> None:
                 "--data, --accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with "
                 "--overwrite"
             )
-        resume_run(run.out, steps=steps, data=options.data, **shared)
+        resume_run(run.out, steps=steps, data=options.data, runtime=runtime)
     else:
         config = resolve(options)
         if run.dry_run:
             print(to_yaml(config), end="")
             return
-        pretrain_run(config, run.out, overwrite=run.overwrite, **shared)
+        pretrain_run(config, run.out, overwrite=run.overwrite, runtime=runtime)
     if not is_first_process():
         return
     history = History.read(run.out / LOG)

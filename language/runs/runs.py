@@ -15,10 +15,9 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import model_folder, unchanged_weights, weights_record
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.record import read_config, write_config
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import ONE_DEVICE, RUNTIME, Hardware, Runtime
 from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.models.saving import MODEL, load_model, save_model
-from titans_seq.progress import Progress
 
 from ..tokenizers import load_tokenizer
 from ..training.config import PretrainConfig
@@ -80,9 +79,7 @@ def pretrain_run(
     out: Path,
     *,
     overwrite: bool = False,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> CausalLM | None:
     """Train a language model on a folder of token shards, into a run folder.
 
@@ -92,9 +89,7 @@ def pretrain_run(
         run: from `new_run`.
         out: the run folder: new, empty, or with `overwrite` that of an earlier run.
         overwrite: replace an earlier run.
-        hardware: what to run on.
-        progress: see `pretrain_model`.
-        logger: likewise.
+        runtime: what it runs on and shows meanwhile.
 
     Returns:
         The trained model; None in all processes of a parallel run but the first.
@@ -105,7 +100,7 @@ def pretrain_run(
     """
     model = _untrained(run)
     with RUNS.started(Path(out), run, overwrite):
-        return _train(run, model, Path(out), False, hardware, progress, logger)
+        return _train(run, model, Path(out), False, runtime)
 
 
 def resume_run(
@@ -113,9 +108,7 @@ def resume_run(
     *,
     steps: int | None = None,
     data: Sequence[Path] = (),
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> CausalLM | None:
     """Go on with a run that was stopped, with its own settings and data; a finished one is returned as it is.
 
@@ -124,9 +117,8 @@ def resume_run(
         steps: train up to this step, later than the run's own last one; the schedule is stretched to it ("wsd" goes on
             where its rate was stable).
         data: where the run's token shards are now, if they were moved and are not found.
-        hardware: what to run on; the same as before, for the same weights as without a stop.
-        progress: see `pretrain_model`.
-        logger: likewise.
+        runtime: what it runs on and shows meanwhile; the same hardware as before, for the same weights as without a
+            stop.
 
     Raises:
         UserError: if the folder is no run, its data is gone or was changed, or it has gone further than `steps`.
@@ -147,7 +139,7 @@ def resume_run(
     if open_corpus(run.data).tokenizer != run.tokenizer:
         raise UserError(f"the token shards of the run in {out} have another tokenizer than before: start a new run")
     write_config(out, run)
-    return _train(run, _untrained(run), out, True, hardware, progress, logger)
+    return _train(run, _untrained(run), out, True, runtime)
 
 
 def _untrained(run: RunConfig) -> CausalLM:
@@ -175,9 +167,7 @@ def _train(
     model: CausalLM,
     out: Path,
     resume: bool,
-    hardware: Hardware,
-    progress: Progress,
-    logger: str | None,
+    runtime: Runtime,
 ) -> CausalLM | None:
     corpus = open_corpus(run.data)
     trained, history = pretrain_model(
@@ -186,11 +176,9 @@ def _train(
         corpus.train,
         corpus.validation,
         out,
-        hardware=hardware,
+        runtime=runtime,
         tokens_per_byte=corpus.tokens_per_byte,
         resume=resume,
-        progress=progress,
-        logger=logger,
     )
     if trained is None:
         return None

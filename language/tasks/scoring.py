@@ -30,15 +30,7 @@ def token_accuracy(output: Tensor, targets: Tensor) -> float:
 def exact_match(output: Tensor, targets: Tensor) -> float:
     """Share of sequences, among those of which something is asked, with every answer right.
 
-    Args:
-        output: logits `[B, T, vocabulary]`, or predicted tokens, int64 `[B, T]`.
-        targets: int64 `[B, T]`, `IGNORE` where nothing is asked.
-
-    Returns:
-        In [0, 1].
-
-    Raises:
-        ValueError: if the shapes do not belong together or nothing is asked.
+    Arguments and errors are those of `token_accuracy`.
 
     Example:
         >>> exact_match(torch.tensor([[1, 2], [3, 4]]), torch.tensor([[1, 2], [3, 9]]))
@@ -54,15 +46,7 @@ def class_accuracy(output: Tensor, targets: Tensor) -> float:
     MAD (arXiv 2403.17844) scores this way: its code uses torchmetrics' MulticlassAccuracy, whose default it is. A
     token that is predicted but never the answer counts there as one more class, answered wrongly; here too.
 
-    Args:
-        output: logits `[B, T, vocabulary]`, or predicted tokens, int64 `[B, T]`.
-        targets: int64 `[B, T]`, `IGNORE` where nothing is asked.
-
-    Returns:
-        In [0, 1].
-
-    Raises:
-        ValueError: if the shapes do not belong together or nothing is asked.
+    Arguments and errors are those of `token_accuracy`.
 
     Example:
         >>> class_accuracy(torch.tensor([[1, 1, 1, 1]]), torch.tensor([[1, 1, 1, 2]]))

@@ -7,10 +7,9 @@ import torch
 from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, fit
 from titans_seq.experiment.history import History
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.layers import CausalAttention, NeuralMemory
 from titans_seq.models import CausalLM, CausalLMConfig
-from titans_seq.progress import Progress
 from titans_seq.training.carry import check_length, common_length
 
 from ..data.mixture import Mixture
@@ -49,11 +48,9 @@ def pretrain_model(
     validation: TokenShards | Mixture | None,
     folder: Path | None = None,
     *,
-    hardware: Hardware = ONE_DEVICE,
+    runtime: Runtime = RUNTIME,
     tokens_per_byte: float | None = None,
     resume: bool = False,
-    progress: Progress = "none",
-    logger: str | None = None,
 ) -> tuple[CausalLM | None, History]:
     """Train a model; see `titans_seq.experiment.fit.fit` for what is written and what a resumed run ends with.
 
@@ -63,11 +60,9 @@ def pretrain_model(
         train: what is trained on.
         validation: what is validated on, if anything.
         folder: where to write; None writes nothing.
-        hardware: what to run on.
+        runtime: what it runs on and shows meanwhile.
         tokens_per_byte: of the validation text, for bits per byte in the log.
         resume: go on from the last checkpoint in `folder`, if there is one.
-        progress: a bar, a line for each row of the log, or nothing.
-        logger: see `fit`.
 
     Returns:
         The trained model, on the CPU and in evaluation mode (None in all processes but the first), and the log.
@@ -76,10 +71,10 @@ def pretrain_model(
         UserError: if training does not stay finite, the checkpoint is of another run, or a step's tokens cannot be
             shared out among the devices.
     """
-    accumulate = config.batches.accumulate(hardware.processes)
-    steps = config.steps or steps_of_an_epoch(config, train, hardware.processes)
+    accumulate = config.batches.accumulate(runtime.hardware.processes)
+    steps = config.steps or steps_of_an_epoch(config, train, runtime.hardware.processes)
     cut = common_length(model)
-    module = LanguageModule(model, config, tokens_per_byte=tokens_per_byte, shard=hardware.strategy == "fsdp")
+    module = LanguageModule(model, config, tokens_per_byte=tokens_per_byte, shard=runtime.hardware.sharded)
     if config.compile:
         model.compile()
     records = config.records
@@ -104,9 +99,7 @@ def pretrain_model(
         ),
         folder=folder,
         resume=resume,
-        hardware=hardware,
-        progress=progress,
-        logger=logger,
+        runtime=runtime,
     )
     if fitted.weights is None:
         return None, fitted.history

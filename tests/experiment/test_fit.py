@@ -1,10 +1,12 @@
 """One fit for all domains: what it writes, keeps and stops at, and that a stopped run ends as an unbroken one."""
 
 import math
+import os
 import signal
-import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.forked import ended, forked
+from titans_seq import cli
 from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, Fitted, fit
 from titans_seq.experiment.history import LOG, History
@@ -19,9 +23,9 @@ from titans_seq.experiment.lightning_tools import last_checkpoint
 from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.recorder import Score
 from titans_seq.experiment.run_folder import CHECKPOINTS
-from titans_seq.experiment.settings import Hardware, OptimiserConfig
+from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
-CPU = Hardware("cpu")
+CPU = Runtime(Hardware("cpu"))
 LOSS = Score("validation_loss")
 EPOCHS = FitPlan(epochs=4, keep_best=(LOSS,), seed=3)
 STEPS = FitPlan(steps=8, accumulate=2, validate_every=4, checkpoint_every=2, log_every=2, keep=2, seed=3)
@@ -79,10 +83,13 @@ class Sums(FitModule):
 
 
 def fitted(plan: FitPlan, folder: Path | None, batches: int = 3, validation: bool = True, **options: Any) -> Fitted:
-    how = {name: options.pop(name) for name in ("resume", "progress", "logger") if name in options}
+    resume = options.pop("resume", False)
+    runtime = replace(CPU, **{name: options.pop(name) for name in ("progress", "logger") if name in options})
     length = batches if plan.epochs else (plan.steps or 0) * plan.accumulate
     held_out = (lambda *_: Loader(1)) if validation else None
-    return fit(Sums(**options), plan, lambda *_: Loader(length), held_out, folder=folder, hardware=CPU, **how)
+    return fit(
+        Sums(**options), plan, lambda *_: Loader(length), held_out, folder=folder, resume=resume, runtime=runtime
+    )
 
 
 def same(first: Fitted, second: Fitted) -> bool:
@@ -146,7 +153,7 @@ def test_a_validation_that_is_not_finite_ends_the_training() -> None:
     module = Sums()
     module.validations = [math.nan]
     with pytest.raises(UserError, match="the validation loss became nan after step 3"):
-        fit(module, EPOCHS, lambda *_: Loader(3), lambda *_: Loader(1), hardware=CPU)
+        fit(module, EPOCHS, lambda *_: Loader(3), lambda *_: Loader(1), runtime=CPU)
 
 
 def test_lines_name_epochs_and_steps(capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,38 +184,27 @@ def test_rows_reach_lightnings_loggers(tmp_path: Path, monkeypatch: pytest.Monke
         fitted(EPOCHS, None, logger="tensorboard")
 
 
-INTERRUPTED = """
-import sys, time
-from pathlib import Path
-from tests.experiment.test_fit import STEPS, Sums, fitted
-from titans_seq import cli
+def test_sigterm_ends_a_training_in_the_middle_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = Sums.training_step
 
-def compile_for_long(self, batch, number):
-    if self.global_step == 3:
-        print("compiling", flush=True)
-        for _ in range(600):
-            try:
-                time.sleep(0.1)
-            except Exception:  # as compilers do
-                pass
-    return usual(self, batch, number)
+    def compile_for_long(module: Sums, batch: Tensor, number: int) -> Tensor:
+        if module.global_step == 3:
+            (tmp_path / "compiling").touch()
+            for _ in range(600):
+                try:
+                    time.sleep(0.1)
+                except Exception:  # as compilers do
+                    pass
+        return usual(module, batch, number)
 
-usual, Sums.training_step = Sums.training_step, compile_for_long
-sys.modules["slow"] = sys.modules[__name__]
-run = lambda arguments, name: fitted(STEPS, Path(sys.argv[1])) and None
-cli.GROUPS["slow"] = cli.Group("slow:run", "")
-sys.exit(cli.main(["slow"]))
-"""
-
-
-def test_sigterm_ends_a_training_in_the_middle_of_a_step(tmp_path: Path, repository: Path) -> None:
-    command = [sys.executable, "-c", INTERRUPTED, tmp_path]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=repository, **streams) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "compiling\n"
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=30)
-    assert process.returncode == 143
-    assert errors.splitlines()[-2:] == ["stopped at step 3; the last checkpoint is step-00000002.ckpt", "terminated"]
+    monkeypatch.setattr(Sums, "training_step", compile_for_long)
+    monkeypatch.setitem(cli.GROUPS, "slow", cli.Group(f"{__name__}:slow", ""))
+    monkeypatch.setattr(sys.modules[__name__], "slow", lambda *_: fitted(STEPS, tmp_path) and None, raising=False)
+    process = forked(lambda: cli.main(["slow"]), tmp_path / "said")
+    while not (tmp_path / "compiling").exists():
+        time.sleep(0.01)
+    os.kill(process, signal.SIGTERM)
+    assert ended(process) == 143
+    said = (tmp_path / "said").read_text().splitlines()
+    assert said[-2:] == ["stopped at step 3; the last checkpoint is step-00000002.ckpt", "terminated"]
     assert last_checkpoint(tmp_path / CHECKPOINTS) is not None

@@ -20,11 +20,12 @@ NETWORK = NetworkConfig(mixer=MemoryMixer(NeuralMemoryConfig(heads=2, chunk_size
 
 @pytest.fixture(scope="session")
 def tiny_config() -> Callable[..., ForecastConfig]:
-    """Settings of a model that trains in under a second; keywords change them."""
+    """Settings of a model that trains in a moment, four steps an epoch; keywords change them."""
 
     def make(**changes: Any) -> ForecastConfig:
         base: dict[str, Any] = {"context": CONTEXT, "horizon": HORIZON, "network": NETWORK}
         base["optimiser"] = OptimiserConfig(lr=1e-2, epochs=changes.pop("epochs", 1))
+        base["batches_per_epoch"] = 4
         return ForecastConfig(**(base | changes))
 
     return make

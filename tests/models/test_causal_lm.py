@@ -33,8 +33,16 @@ def tiny(name: str, dtype: torch.dtype = torch.float32) -> CausalLM:
     return CausalLM(language_model(name, vocabulary=50)).to(dtype).eval()
 
 
-@pytest.mark.parametrize("size", [size for size in SIZES if size != "tiny"])
-@pytest.mark.parametrize("variant", VARIANTS)
+# Every variant and every size in half of the pairs; the others are slow.
+NAMED = [
+    pytest.param(variant, size, marks=pytest.mark.slow if (i + j) % 2 else [])
+    for (i, variant), (j, size) in itertools.product(
+        enumerate(VARIANTS), enumerate(size for size in SIZES if size != "tiny")
+    )
+]
+
+
+@pytest.mark.parametrize(("variant", "size"), NAMED)
 def test_sizes_have_the_parameters_of_their_names(variant: str, size: str) -> None:
     number = float(size[:-1]) * {"m": 1e6, "b": 1e9}[size[-1]]
     assert count_parameters(language_model(f"{variant}-{size}")) == pytest.approx(number, rel=0.03)

@@ -70,16 +70,16 @@ BOUND = {"constant": 1e2, "silence": 1e2, "spikes": 1e6, "mix": 1e6}
 
 @pytest.mark.parametrize("kind", BOUND)
 @pytest.mark.parametrize("rule", RULES)
-def test_a_layer_over_20_000_hostile_tokens(rule: str, kind: str) -> None:
-    assert run_long(layer(rule), kind, 20_000, 5_000) < BOUND[kind]
+def test_a_layer_over_10_000_hostile_tokens(rule: str, kind: str) -> None:
+    assert run_long(layer(rule), kind, 10_000, 5_000) < BOUND[kind]
 
 
 @pytest.mark.parametrize("kind", BOUND)
 @pytest.mark.parametrize("rule", [RULES["titans"], BARE_MLP], ids=["titans", "bare_mlp"])
-def test_a_block_over_20_000_hostile_tokens(rule: MemoryRule, kind: str) -> None:
+def test_a_block_over_10_000_hostile_tokens(rule: MemoryRule, kind: str) -> None:
     torch.manual_seed(0)
     block = LMMConfig(NeuralMemoryConfig(heads=2, rule=rule)).build(DIM)
-    assert run_long(block, kind, 20_000, 5_000) < 1e3  # the block normalises its input: no spike reaches the memory
+    assert run_long(block, kind, 10_000, 5_000) < 1e3  # the block normalises its input: no spike reaches the memory
 
 
 @pytest.mark.slow
@@ -170,7 +170,7 @@ LARGEST_NORM = 50.0
 
 
 TRAINED = [(rule, chunk_size) for rule in RULES for chunk_size in (16, 64, 256)]
-QUICK = [("titans", 64), ("linear", 16), ("linear", 64), ("linear", 256)]
+QUICK = [("titans", 64), ("linear", 256)]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """`torch.compile` and the contracts of the two operators underneath."""
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
@@ -38,17 +40,17 @@ def operator_arguments(rule: MemoryRule, *, fresh: bool, anchored: bool, gradien
     return q, [k, v], coefficients, slots, anchor, encoded, 1, 2 if gradient else 0, True, carry_out
 
 
-@pytest.mark.parametrize("gradient", [True, False])
 @pytest.mark.parametrize(
-    ("algorithm", "fresh", "anchored", "carry_out"),
+    ("algorithm", "fresh", "anchored", "carry_out", "gradient"),
     [
-        (Momentum(), True, False, True),
-        (Momentum(), False, True, True),
-        (Momentum(), False, False, False),
-        (GradientDescent(), True, False, False),
-        (GradientDescent(), False, True, True),
-        (Muon(), True, False, False),
-        (Muon("token"), False, True, True),
+        (Momentum(), True, False, True, True),
+        (Momentum(), False, True, True, True),
+        (Momentum(), False, False, False, True),
+        (Momentum(), False, False, False, False),
+        (GradientDescent(), True, False, False, True),
+        (GradientDescent(), False, True, True, False),
+        (Muon(), True, False, False, True),
+        (Muon("token"), False, True, True, True),
     ],
 )
 def test_opcheck_forward(algorithm: Algorithm, fresh: bool, anchored: bool, carry_out: bool, gradient: bool) -> None:
@@ -57,8 +59,10 @@ def test_opcheck_forward(algorithm: Algorithm, fresh: bool, anchored: bool, carr
     torch.library.opcheck(operator.chunked_memory, arguments)
 
 
-@pytest.mark.parametrize("carry_out", [True, False])
-@pytest.mark.parametrize(("fresh", "anchored"), [(True, False), (False, True), (False, False)])
+@pytest.mark.parametrize(
+    ("fresh", "anchored", "carry_out"),
+    [(True, False, True), (False, True, True), (False, False, True), (False, False, False)],
+)
 def test_opcheck_backward(fresh: bool, anchored: bool, carry_out: bool) -> None:
     rule = ABLATIONS["momentum_decay"]
     arguments = operator_arguments(rule, fresh=fresh, anchored=anchored, gradient=False, carry_out=carry_out)
@@ -83,10 +87,12 @@ COMPILED = ABLATIONS | {
 }
 
 
-# A new memory and one within a chunk take the same path but for their first chunk: few rules show it.
-NEW = ["momentum_decay", "neither", "gated_deltanet"]
-STARTS = [(rule, 3) for rule in COMPILED] + [
-    pytest.param(rule, None, marks=[] if rule in NEW else pytest.mark.slow) for rule in COMPILED
+# One of each path by default; the plain rule is compiled below, and with gradients in tests/layers. A new memory and
+# one within a chunk take the same path but for their first chunk.
+QUICK = [("gated_deltanet", None), ("channels", 3), ("yaad", 3), ("atlas", 3)]
+STARTS = [
+    pytest.param(rule, position, marks=[] if (rule, position) in QUICK else pytest.mark.slow)
+    for rule, position in itertools.product(COMPILED, (3, None))
 ]
 
 

@@ -14,7 +14,7 @@ class Mixer(Protocol):
     def __call__(
         self, x: Tensor, state: Any = None, *, cu_seqlens: Tensor | None = None, return_state: ReturnState = True
     ) -> tuple[Tensor, Any]:
-        """Mix `[B, T, dim]`, going on from `state`; for the other arguments see `titans_seq.layers.documents`."""
+        """Mix a piece of a sequence; arguments and results are those of `NeuralMemory.forward`."""
         ...
 
 
@@ -56,14 +56,9 @@ class Block(nn.Module):
         cu_seqlens: Tensor | None = None,
         return_state: ReturnState = True,
     ) -> tuple[Tensor, Any]:
-        """Return outputs shaped like x, `[B, T, dim]`, and the mixer's state after x.
+        """Mix a piece of a sequence; arguments and results are those of `NeuralMemory.forward`.
 
-        Args:
-            x: `[B, T, dim]`.
-            state: of the mixer.
-            attention_mask: see `titans_seq.layers.documents`, as for the next two.
-            cu_seqlens: borders of documents packed in one row.
-            return_state: pass False when no piece follows.
+        The state is the mixer's.
         """
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)

@@ -155,18 +155,7 @@ class MemoryAsContext(Configured):
         cu_seqlens: Tensor | None = None,
         return_state: ReturnState = True,
     ) -> tuple[Tensor, Any]:
-        """Mix a piece of a sequence.
-
-        Args:
-            x: `[B, T, dim]`, T >= 1.
-            state: what the previous piece returned; None starts a sequence.
-            attention_mask: see `titans_seq.layers.documents`, as for the next two.
-            cu_seqlens: borders of documents packed in one row.
-            return_state: pass False when no piece follows.
-
-        Returns:
-            Outputs shaped like x, and the state after the piece (None without `return_state`).
-        """
+        """Mix a piece of a sequence; arguments and results are those of `NeuralMemory.forward`."""
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
         if cu_seqlens is not None or isinstance(state, Ragged):

@@ -28,8 +28,7 @@ from titans_seq.experiment.lightning_tools import (
 from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.recorder import Recorder, Score, Stop
 from titans_seq.experiment.run_folder import CHECKPOINTS
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
-from titans_seq.progress import Progress
+from titans_seq.experiment.settings import RUNTIME, Runtime
 
 MakeLoader = Callable[[int, int], Iterable[Any]]
 """Makes the loader of one process from its rank and the number of processes."""
@@ -88,9 +87,7 @@ def fit(
     *,
     folder: Path | None = None,
     resume: bool = False,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
-    logger: str | None = None,
+    runtime: Runtime = RUNTIME,
 ) -> Fitted:
     """Train a module.
 
@@ -105,9 +102,7 @@ def fit(
         validation: makes its validation batches; None for no validation.
         folder: where to write; made if need be. With None nothing is written.
         resume: go on from the last checkpoint in `folder`, if there is one.
-        hardware: what to run on.
-        progress: a bar, a line for each row of the log, or nothing.
-        logger: "tensorboard" or "wandb", to log there as well.
+        runtime: what it runs on and shows meanwhile.
 
     Raises:
         UserError: if training does not stay finite, the checkpoint is of another model, or a GPU or a logger that is
@@ -125,7 +120,7 @@ def fit(
             steps=plan.steps,
             log_every=plan.log_every,
             keep_best=plan.keep_best if validation is not None else (),
-            progress=progress,
+            progress=runtime.progress,
         )
         callbacks: list[Callback] = [SeedEpochs(plan.seed) if plan.epochs else RandomState(), recorder]
         if validation is not None and plan.patience is not None:
@@ -137,8 +132,8 @@ def fit(
         torch.manual_seed(plan.seed)
         trainer = new_trainer(
             callbacks,
-            hardware,
-            logger=False if logger is None else _new_logger(logger, where),
+            runtime.hardware,
+            logger=False if runtime.logger is None else _new_logger(runtime.logger, where),
             precision=plan.precision,
             max_epochs=plan.epochs or 1,
             max_steps=plan.steps or -1,

@@ -98,7 +98,7 @@ def new_trainer(callbacks: Sequence[Callback], hardware: Hardware, **settings: A
 
 
 def _strategy(hardware: Hardware) -> Any:
-    if hardware.strategy == "fsdp":
+    if hardware.sharded:
         from lightning.pytorch.strategies import ModelParallelStrategy
 
         return ModelParallelStrategy(data_parallel_size=hardware.processes, tensor_parallel_size=1)

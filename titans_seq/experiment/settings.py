@@ -1,4 +1,4 @@
-"""Settings that every training has: the optimiser and its schedule, and what a run runs on. They need no PyTorch."""
+"""Settings that every training has: the optimiser, and what a run runs on and shows. They need no PyTorch."""
 
 import math
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 from tyro.conf import arg
 
 from titans_seq.errors import UserError, choose, require_at_least
+from titans_seq.progress import Progress
 
 Schedule = Literal["cosine", "wsd", "linear"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda"]
@@ -113,6 +114,11 @@ class Hardware:
         """Number of processes on all machines."""
         return self.devices * self.nodes
 
+    @property
+    def sharded(self) -> bool:
+        """True if parameters are shared out among the devices."""
+        return self.strategy == "fsdp"
+
     def device(self) -> str:
         """Return PyTorch's name of the device: "cuda" or "cpu".
 
@@ -135,3 +141,21 @@ class Hardware:
 
 
 ONE_DEVICE = Hardware()
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a training runs on and what it shows meanwhile; nothing here changes the model.
+
+    Attributes:
+        hardware: devices, and how they share the work.
+        progress: a bar, a line for each row of the log, or nothing.
+        logger: "tensorboard" or "wandb", to log there as well.
+    """
+
+    hardware: Hardware = ONE_DEVICE
+    progress: Progress = "none"
+    logger: str | None = None
+
+
+RUNTIME = Runtime()

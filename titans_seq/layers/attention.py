@@ -168,15 +168,7 @@ class CausalAttention(Configured):
     ) -> tuple[Tensor, Any]:
         """Attend within a piece of a sequence and to what its window reaches before it.
 
-        Args:
-            x: `[B, T, dim]`, T >= 1.
-            state: what the previous piece returned; None starts a sequence.
-            attention_mask: see `titans_seq.layers.documents`, as for the next two.
-            cu_seqlens: borders of documents packed in one row.
-            return_state: pass False when no piece follows.
-
-        Returns:
-            Outputs shaped like x, and the state after the piece (None without `return_state`).
+        Arguments and results are those of `NeuralMemory.forward`.
         """
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)

@@ -4,7 +4,6 @@ import torch
 
 from forecasting.benchmark.datasets import BENCHMARKS
 from forecasting.benchmark.protocol import (
-    evaluate_dropping_last,
     evaluate_windows,
     expected_windows,
     long_horizon_split,
@@ -100,18 +99,6 @@ def test_score_is_the_mean_over_observed_targets(gappy):
 def test_score_does_not_depend_on_the_batch_size(gappy, batch_size):
     score, reference = (evaluate_windows(RepeatLast().predict, gappy, size) for size in (batch_size, 50))
     assert score == pytest.approx(reference, rel=1e-14)
-
-
-def test_dropping_the_last_batch_leaves_out_the_last_windows(gappy):
-    kept = len(gappy) // 50 * 50
-    assert kept < len(gappy)
-    dropped = evaluate_dropping_last(RepeatLast().predict, gappy, 50)
-    values = gappy.batch(range(kept))
-    error = (RepeatLast().predict(values).double() - values.future.double())[values.future_observed]
-    assert dropped["windows"] == kept
-    assert dropped["mse"] == pytest.approx(error.square().mean().item(), rel=1e-13)
-    with pytest.raises(UserError, match=f"leaves none of the {len(gappy)} windows at 512"):
-        evaluate_dropping_last(RepeatLast().predict, gappy, 512)
 
 
 def test_prediction_is_called_without_gradients(gappy):

@@ -18,6 +18,7 @@ def test_the_series_is_the_real_one(tmp_path: Path):
     assert set(np.diff(frame["week"].to_numpy())) == {np.timedelta64(7, "D")}
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_it_forecasts_at_once_and_trained_with_a_picture_of_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "demo"
     assert main(["forecast", "demo", "--out", str(out), "--steps", "1"]) == 0

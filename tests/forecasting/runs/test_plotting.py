@@ -29,8 +29,10 @@ def darkness(path: Path) -> float:
     return float((pixels.min(axis=2) < 0.9).mean())
 
 
-@pytest.mark.parametrize("dates", [True, False])
-@pytest.mark.parametrize("levels", [(0.1, 0.5, 0.9), (), (0.9,), tuple(np.arange(1, 10) / 10)])
+@pytest.mark.parametrize(
+    ("dates", "levels"),
+    [(True, (0.1, 0.5, 0.9)), (False, ()), (True, (0.9,)), (False, tuple(np.arange(1, 10) / 10))],
+)
 def test_forecast_picture(tmp_path: Path, dates: bool, levels: tuple[float, ...]):
     path = tmp_path / "deep" / "a.png"
     plot_forecast([panel(dates, levels)] * 2, path, "two series")

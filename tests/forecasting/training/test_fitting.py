@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,10 @@ from forecasting.windows.arrays import ItemArrays
 from forecasting.windows.cutting import WindowLoader, Windows
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import History
-from titans_seq.experiment.settings import Hardware
+from titans_seq.experiment.settings import Hardware, Runtime
+from titans_seq.progress import Progress
 
-CPU = Hardware("cpu")
+CPU = Runtime(Hardware("cpu"))
 SMALL = NetworkConfig(mixer=GRUMixer(), width=8, layers=1, dropout=0.2, head=HeadConfig(dropout=0.2))
 
 
@@ -42,9 +44,9 @@ def network(seed: int = 0, output: Point | None = None) -> SimbaNetwork:
     return build_network(SMALL, output or Point(), channels=2, context=16, horizon=4, seed=seed)
 
 
-def fit(net: SimbaNetwork, config: OptimiserConfig, **options) -> History:
+def fit(net: SimbaNetwork, config: OptimiserConfig, *, progress: Progress = "none", **options) -> History:
     train, validation = loaders()
-    return fit_network(net, train, validation, config, hardware=CPU, **options)
+    return fit_network(net, train, validation, config, runtime=replace(CPU, progress=progress), **options)
 
 
 def same(first: nn.Module, second: nn.Module) -> bool:
@@ -98,8 +100,7 @@ def test_stops_early_and_keeps_what_came_before():
     assert score(net) == pytest.approx(result.best["validation_mse"], rel=1e-5)
 
 
-@pytest.mark.parametrize("averaging", [0.0, 0.9])
-@pytest.mark.parametrize("stop_after", [1, 3])
+@pytest.mark.parametrize(("averaging", "stop_after"), [(0.0, 1), (0.9, 3)])
 def test_a_resumed_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, averaging, stop_after):
     config = OptimiserConfig(lr=1e-2, epochs=4, averaging=averaging, warmup=0.2)
     whole = network()
@@ -117,7 +118,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, averaging, 
     train, validation = loaders()
     broken = Broken(train.windows, 16, shuffle=True, seed=1)
     with pytest.raises(PowerCut):
-        fit_network(network(), broken, validation, config, folder=tmp_path, hardware=CPU)
+        fit_network(network(), broken, validation, config, folder=tmp_path, runtime=CPU)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "log.jsonl"]
     resumed = network(seed=99)
     result = fit(resumed, config, folder=tmp_path, resume=True)
@@ -151,7 +152,7 @@ def test_resuming_with_a_foreign_checkpoint_is_refused(tmp_path):
 def test_without_validation_all_epochs_run_and_the_last_weights_stay():
     train, _ = loaders()
     nets = [network(), network()]
-    long = fit_network(nets[0], train, None, OptimiserConfig(epochs=3), hardware=CPU)
+    long = fit_network(nets[0], train, None, OptimiserConfig(epochs=3), runtime=CPU)
     assert (len(long.rows), long.best_epoch) == (3, 3)
     assert "validation_loss" not in long.rows[0]
     assert not same(nets[0], nets[1])
@@ -162,7 +163,7 @@ def test_the_validation_score_does_not_depend_on_the_batch_size():
     train, _ = loaders()
     windows = Windows([series()], context=16, horizon=4, first=30)
     results = [
-        fit_network(network(), train, WindowLoader(windows, size), config, hardware=CPU).rows[0] for size in (1, 7, 128)
+        fit_network(network(), train, WindowLoader(windows, size), config, runtime=CPU).rows[0] for size in (1, 7, 128)
     ]
     for result in results[1:]:
         for name in ("validation_loss", "validation_mae"):
@@ -192,7 +193,7 @@ def test_a_loss_that_is_not_finite_is_an_error(after, message):
     assert len(train) == 7
     net.blocks.append(Exploding(after))
     with pytest.raises(UserError, match=message):
-        fit_network(net, train, validation, OptimiserConfig(epochs=1), hardware=CPU)
+        fit_network(net, train, validation, OptimiserConfig(epochs=1), runtime=CPU)
 
 
 def test_progress_lines(capfd):
@@ -223,9 +224,9 @@ def test_the_average_follows_the_weights_and_is_what_is_kept():
     for old, new in zip(before, module.averaged.parameters(), strict=True):
         torch.testing.assert_close(new, old + 0.9)
     averaged = network()
-    fit_network(averaged, train, validation, OptimiserConfig(epochs=2, averaging=0.9), hardware=CPU)
+    fit_network(averaged, train, validation, OptimiserConfig(epochs=2, averaging=0.9), runtime=CPU)
     plain = network()
-    fit_network(plain, train, validation, OptimiserConfig(epochs=2), hardware=CPU)
+    fit_network(plain, train, validation, OptimiserConfig(epochs=2), runtime=CPU)
     assert not same(averaged, plain)
 
 

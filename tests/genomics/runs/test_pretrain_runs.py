@@ -10,15 +10,15 @@ from tests.genomics.small import encoder, records
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import History
 from titans_seq.experiment.record import read_config
-from titans_seq.experiment.settings import Hardware, OptimiserConfig
+from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
-CPU = Hardware("cpu")
+CPU = Runtime(Hardware("cpu"))
 CONFIG = PretrainConfig(objective="next", steps=4, length=32, rows=2, optimiser=OptimiserConfig(lr=3e-3), every=2)
 
 
 def pretrained(out, **options):
     """The model of a run, which the first process alone has."""
-    made = pretrain_run(records(), out, encoder(), Nucleotides(), CONFIG, hardware=CPU, **options)
+    made = pretrain_run(records(), out, encoder(), Nucleotides(), CONFIG, runtime=CPU, **options)
     assert made is not None
     return made
 
@@ -56,8 +56,8 @@ def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
         with pytest.raises(PowerCut):
             pretrained(tmp_path / "cut")
     with pytest.raises(UserError, match="not those that the run in .* was started on"):
-        resume_pretrain_run(tmp_path / "cut", records(count=2), hardware=CPU)
-    resumed = resume_pretrain_run(tmp_path / "cut", records(), hardware=CPU)
+        resume_pretrain_run(tmp_path / "cut", records(count=2), runtime=CPU)
+    resumed = resume_pretrain_run(tmp_path / "cut", records(), runtime=CPU)
     assert resumed is not None
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name])

@@ -12,7 +12,7 @@ from genomics.runs import load_classifier, train_run
 from genomics.sequences.values import LabelledSequences, Splits
 from genomics.training.config import TrainConfig
 from tests.genomics.small import encoder
-from titans_seq.experiment.settings import Hardware
+from titans_seq.experiment.settings import Hardware, Runtime
 
 
 def part(path: Path, count: int) -> LabelledSequences:
@@ -29,7 +29,7 @@ def test_promoters_are_trained_on_and_predicted(shared_data: Path, tmp_path: Pat
         pytest.skip(f"needs {folder}, which this machine does not have")
     splits = Splits(part(folder / "train.csv.gz", 300), part(folder / "dev.csv.gz", 60))
     config = ClassifierConfig(encoder(directions="both"), "classes", 2, strands="average")
-    trained = train_run(splits, tmp_path / "run", config, TrainConfig(epochs=1), hardware=Hardware("cpu"))
+    trained = train_run(splits, tmp_path / "run", config, TrainConfig(epochs=1), runtime=Runtime(Hardware("cpu")))
     assert trained is not None
     held_out = splits.validation
     assert held_out is not None

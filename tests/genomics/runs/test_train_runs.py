@@ -20,9 +20,9 @@ from tests.genomics.small import encoder, labelled, records, splits
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import History
 from titans_seq.experiment.record import read_config
-from titans_seq.experiment.settings import Hardware, OptimiserConfig
+from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
-CPU = Hardware("cpu")
+CPU = Runtime(Hardware("cpu"))
 MODEL = ClassifierConfig(encoder(), "classes", 2)
 CONFIG = TrainConfig(epochs=2, rows=16, optimiser=OptimiserConfig(lr=3e-3), seed=7)
 DATA = splits()
@@ -31,7 +31,7 @@ SEQUENCES = list(DATA.train.sequences)
 
 def trained(out, model=MODEL, config=CONFIG, data=DATA, **options):
     """The model of a run, which the first process alone has."""
-    made = train_run(data, out, model, config, hardware=CPU, **options)
+    made = train_run(data, out, model, config, runtime=CPU, **options)
     assert made is not None
     return made
 
@@ -57,7 +57,7 @@ def cut_off(monkeypatch, out, epoch: int, **options) -> None:
 def test_what_a_run_holds(tmp_path):
     out = tmp_path / "run"
     plan = Plan("/data/promoters", seed=7)
-    model = train_run(DATA, out, MODEL, CONFIG, plan=plan, hardware=CPU)
+    model = train_run(DATA, out, MODEL, CONFIG, plan=plan, runtime=CPU)
     assert model is not None
     assert sorted(path.name for path in out.iterdir()) == ["config.yaml", "log.jsonl", "model"]
     assert sorted(path.name for path in (out / "model").iterdir()) == ["card.md", "config.yaml", "weights.safetensors"]
@@ -134,7 +134,7 @@ def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
         load_classifier(tmp_path / "cut")
     with pytest.raises(UserError, match="was not finished .* finish it with --resume"):
         trained(tmp_path / "cut")
-    resumed = resume_run(tmp_path / "cut", DATA, hardware=CPU)
+    resumed = resume_run(tmp_path / "cut", DATA, runtime=CPU)
     assert resumed is not None
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name])
@@ -179,7 +179,7 @@ def test_training_begins_with_a_pretrained_encoder(tmp_path, directions):
         encoder(),
         Nucleotides(),
         PretrainConfig(objective="next", steps=2, length=32, rows=2, every=2),
-        hardware=CPU,
+        runtime=CPU,
     )
     assert pretrained is not None
     still = replace(CONFIG, epochs=1, optimiser=OptimiserConfig(lr=1e-12))

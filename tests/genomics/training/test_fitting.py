@@ -18,9 +18,9 @@ from genomics.training.fitting import fit, new_classifier
 from genomics.training.module import ClassifierModule, mcc
 from tests.genomics.small import encoder, labelled, splits
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware, OptimiserConfig
+from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
-CPU = Hardware("cpu")
+CPU = Runtime(Hardware("cpu"))
 CONFIG = TrainConfig(epochs=3, rows=16, optimiser=OptimiserConfig(lr=3e-3))
 DATA = splits()
 
@@ -50,7 +50,7 @@ def test_learns_and_keeps_the_best_weights():
     config = replace(CONFIG, epochs=12, optimiser=OptimiserConfig(lr=1e-2))
     data = several(labelled(96, 0))
     model = new(config, kind="multilabel")
-    result = fit(model, data, several(labelled(24, 1)), config, hardware=CPU)
+    result = fit(model, data, several(labelled(24, 1)), config, runtime=CPU)
     assert result.rows[-1]["loss"] < result.rows[0]["loss"] - 0.1
     assert [row["epoch"] for row in result.rows] == list(range(1, 13))
     assert result.best["validation_loss"] == min(row["validation_loss"] for row in result.rows)
@@ -59,7 +59,7 @@ def test_learns_and_keeps_the_best_weights():
 
 def test_leaves_random_numbers_and_terminal_alone(capfd):
     before = torch.get_rng_state()
-    fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1), hardware=CPU)
+    fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1), runtime=CPU)
     assert torch.equal(torch.get_rng_state(), before)
     assert capfd.readouterr() == ("", "")
 
@@ -69,7 +69,7 @@ def test_a_seed_fixes_the_weights_and_another_changes_them():
     for seed in (0, 0, 1):
         config = replace(CONFIG, epochs=1, seed=seed)
         models.append(new(config))
-        fit(models[-1], DATA.train, None, config, hardware=CPU)
+        fit(models[-1], DATA.train, None, config, runtime=CPU)
     assert same(models[0], models[1])
     assert not same(models[0], models[2])
 
@@ -78,7 +78,7 @@ def test_a_seed_fixes_the_weights_and_another_changes_them():
 def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, strands, monkeypatch, capsys):
     config = replace(CONFIG, mutations=0.1)
     whole, cut, resumed = (new(strands=strands) for _ in range(3))
-    expected = fit(whole, DATA.train, DATA.validation, config, folder=tmp_path / "whole", hardware=CPU)
+    expected = fit(whole, DATA.train, DATA.validation, config, folder=tmp_path / "whole", runtime=CPU)
 
     class PowerCut(BaseException):
         pass
@@ -94,11 +94,11 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, strands, mo
     with monkeypatch.context() as patch:
         patch.setattr(ClassifierModule, "training_step", broken)
         with pytest.raises(PowerCut):
-            fit(cut, DATA.train, DATA.validation, config, folder=folder, hardware=CPU)
+            fit(cut, DATA.train, DATA.validation, config, folder=folder, runtime=CPU)
     with torch.no_grad():
         for parameter in resumed.parameters():
             parameter.zero_()  # these weights must not matter
-    options = {"folder": folder, "resume": True, "progress": "lines", "hardware": CPU}
+    options = {"folder": folder, "resume": True, "runtime": replace(CPU, progress="lines")}
     result = fit(resumed, DATA.train, DATA.validation, config, **options)
     assert result == expected
     assert same(resumed, whole)
@@ -109,9 +109,9 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, strands, mo
 def test_a_run_that_had_stopped_early_does_not_go_on_when_resumed(tmp_path):
     config = replace(CONFIG, epochs=9, patience=1, monitor="mcc", optimiser=OptimiserConfig(lr=1e-9))
     folder = tmp_path
-    stopped = fit(new(), DATA.train, DATA.validation, config, folder=folder, hardware=CPU)
+    stopped = fit(new(), DATA.train, DATA.validation, config, folder=folder, runtime=CPU)
     assert len(stopped.rows) == 2
-    again = fit(new(), DATA.train, DATA.validation, config, folder=folder, resume=True, hardware=CPU)
+    again = fit(new(), DATA.train, DATA.validation, config, folder=folder, resume=True, runtime=CPU)
     assert again == stopped
 
 
@@ -125,11 +125,11 @@ def test_patience_that_is_not_given_is_two_fifths_of_the_epochs(monkeypatch):
 
     monkeypatch.setattr(ClassifierModule, "on_validation_epoch_end", logged)
     config = replace(CONFIG, epochs=5)
-    history = fit(new(), DATA.train, DATA.validation, config, hardware=CPU)
+    history = fit(new(), DATA.train, DATA.validation, config, runtime=CPU)
     # A better MCC or a better loss is progress; of two epochs with the best MCC the smaller loss is kept.
     assert (len(history.rows), history.best_epoch) == (5, 4)
     scores = iter([(0.5, 0.1), (0.6, 0.1), (0.7, 0.0), (0.4, 0.2)])
-    assert len(fit(new(), DATA.train, DATA.validation, config, hardware=CPU).rows) == 3
+    assert len(fit(new(), DATA.train, DATA.validation, config, runtime=CPU).rows) == 3
     with pytest.raises(UserError, match="patience must be at least 1, got 0"):
         replace(config, patience=0)
 
@@ -157,7 +157,7 @@ def test_a_strand_is_drawn_in_training_alone_and_prediction_reads_both(monkeypat
 
     monkeypatch.setattr(Encoder, "forward", noted)
     model = new(strands="augment")
-    fit(model, DATA.train, DATA.validation, replace(CONFIG, mutations=0.0), hardware=CPU)
+    fit(model, DATA.train, DATA.validation, replace(CONFIG, mutations=0.0), runtime=CPU)
     encode = model.config.tokenizer.encode
     assert DATA.validation is not None
 
@@ -176,11 +176,11 @@ def test_a_loss_that_is_not_finite_ends_the_training(monkeypatch):
     original = ClassifierModule.loss
     monkeypatch.setattr(ClassifierModule, "loss", lambda self, *given: original(self, *given) * math.nan)
     with pytest.raises(UserError, match="training loss became nan in step 1: lower the learning rate .it is 0.003"):
-        fit(new(), DATA.train, DATA.validation, CONFIG, hardware=CPU)
+        fit(new(), DATA.train, DATA.validation, CONFIG, runtime=CPU)
 
 
 def test_without_validation_the_last_weights_are_kept():
-    result = fit(new(), DATA.train, None, replace(CONFIG, epochs=2), hardware=CPU)
+    result = fit(new(), DATA.train, None, replace(CONFIG, epochs=2), runtime=CPU)
     assert result.best_epoch == 2
     assert not any(name.startswith("validation") for name in result.best)
 
@@ -189,11 +189,11 @@ def test_a_regression_learns_in_the_units_of_its_target():
     train, validation = numbers(labelled(96, 0)), numbers(labelled(32, 1))
     config = replace(CONFIG, epochs=8, optimiser=OptimiserConfig(lr=1e-2))
     model = new(config, kind="regression", outputs=1)
-    result = fit(model, train, validation, config, hardware=CPU)
+    result = fit(model, train, validation, config, runtime=CPU)
     assert "validation_mcc" not in result.best
     assert result.best["validation_loss"] < 0.8  # 1 is what the mean gives
     with pytest.raises(UserError, match="a regression has no MCC: monitor the loss"):
-        fit(model, train, validation, replace(config, monitor="mcc"), hardware=CPU)
+        fit(model, train, validation, replace(config, monitor="mcc"), runtime=CPU)
 
 
 def test_class_weights_count_rare_classes_more():
@@ -209,17 +209,17 @@ def test_class_weights_count_rare_classes_more():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ClassifierModule, "training_step", noted)
-        fit(new(), rare, None, replace(config, epochs=1), hardware=CPU)
+        fit(new(), rare, None, replace(config, epochs=1), runtime=CPU)
     torch.testing.assert_close(seen[0].cpu(), torch.tensor([48 / 88, 6.0]))
     with pytest.raises(UserError, match="no classes to weigh"):
-        fit(new(kind="regression", outputs=1), numbers(DATA.train), None, config, hardware=CPU)
+        fit(new(kind="regression", outputs=1), numbers(DATA.train), None, config, runtime=CPU)
 
 
 def test_what_memories_write_can_be_a_cost():
     models = []
     for cost in (0.0, 10.0):
         models.append(new())
-        fit(models[-1], DATA.train, None, replace(CONFIG, epochs=1, write_cost=cost), hardware=CPU)
+        fit(models[-1], DATA.train, None, replace(CONFIG, epochs=1, write_cost=cost), runtime=CPU)
     assert not same(*models)
 
 
@@ -242,20 +242,20 @@ def test_mutations_draw_bases_anew_and_leave_the_rest(monkeypatch):
     original = ClassifierModule._mutated
     monkeypatch.setattr(ClassifierModule, "_mutated", lambda self, *given: asked.append(1) or original(self, *given))
     for share, expected in ((0.0, 0), (0.4, 6)):
-        fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=8, mutations=share), hardware=CPU)
+        fit(new(), DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=8, mutations=share), runtime=CPU)
         assert len(asked) == expected  # batches of the training part alone
 
 
 def test_mutations_of_words_are_refused():
     words = new(tokenizer=KMers(3))
     with pytest.raises(UserError, match="mutations are of single nucleotides, and this model reads longer words"):
-        fit(words, DATA.train, None, replace(CONFIG, mutations=0.1), hardware=CPU)
+        fit(words, DATA.train, None, replace(CONFIG, mutations=0.1), runtime=CPU)
 
 
 def test_long_sequences_are_read_piece_by_piece(monkeypatch):
     """The same loss and nearly the same weights."""
     models = [new(), new()]
-    fit(models[0], DATA.train, DATA.validation, replace(CONFIG, epochs=1), hardware=CPU)
+    fit(models[0], DATA.train, DATA.validation, replace(CONFIG, epochs=1), runtime=CPU)
     monkeypatch.setattr("genomics.training.module.PIECE", 16)
     with torch.no_grad():
         whole, config = new(), replace(CONFIG, epochs=1)
@@ -263,7 +263,7 @@ def test_long_sequences_are_read_piece_by_piece(monkeypatch):
         batch = next(iter(_batches()))
         expected = ClassifierModule(whole, config).logits(batch)
         torch.testing.assert_close(expected, whole(batch.batch.ids, batch.batch.lengths), atol=1e-5, rtol=0)
-    fit(models[1], DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=4), hardware=CPU)
+    fit(models[1], DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=4), runtime=CPU)
     assert all(parameter.isfinite().all() for parameter in models[1].parameters())
 
 
@@ -274,17 +274,17 @@ def _batches():
 def test_data_that_nothing_can_be_learnt_from_is_refused():
     one = replace(DATA.train, labels=np.zeros(len(DATA.train), np.int64))
     with pytest.raises(UserError, match=r"all 48 training sequences have the same label \(background\)"):
-        fit(new(), one, None, CONFIG, hardware=CPU)
+        fit(new(), one, None, CONFIG, runtime=CPU)
     with pytest.raises(UserError, match="kind 'classes' with 2 outputs, the model of kind 'classes' with 3"):
-        fit(new(outputs=3), DATA.train, None, CONFIG, hardware=CPU)
+        fit(new(outputs=3), DATA.train, None, CONFIG, runtime=CPU)
 
 
 def test_a_foreign_checkpoint_is_refused(tmp_path):
     folder = tmp_path
-    fit(new(), DATA.train, None, replace(CONFIG, epochs=1), folder=folder, hardware=CPU)
+    fit(new(), DATA.train, None, replace(CONFIG, epochs=1), folder=folder, runtime=CPU)
     other = new(encoder=encoder(depth=2))
     with pytest.raises(UserError, match="is of another model"):
-        fit(other, DATA.train, None, CONFIG, folder=folder, resume=True, hardware=CPU)
+        fit(other, DATA.train, None, CONFIG, folder=folder, resume=True, runtime=CPU)
 
 
 def test_mcc_of_several_labels_is_their_mean():

@@ -23,23 +23,23 @@ from genomics.training.pretraining import new_pretrain_model, pretrain
 from genomics.training.windows import Genome
 from tests.genomics.small import encoder, records, splits
 from titans_seq.experiment.lightning_tools import is_first_process
-from titans_seq.experiment.settings import Hardware, OptimiserConfig
+from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
 what, strategy, devices, out = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
 torch.set_num_threads(1)
-hardware, optimiser = Hardware("cpu", devices, strategy), OptimiserConfig(lr=3e-3)
+runtime, optimiser = Runtime(Hardware("cpu", devices, strategy)), OptimiserConfig(lr=3e-3)
 if what == "train":
     # An odd number of rows, and batches of one: a process may have none.
     data = splits(train=21, validation=9)
     config = TrainConfig(epochs=2, rows=5, optimiser=optimiser, class_weights="balanced")
     model = new_classifier(ClassifierConfig(encoder(), "classes", 2), 0)
     model.dropout.p = model.encoder.dropout.p = 0.0
-    fit(model, data.train, data.validation, config, folder=out, hardware=hardware)
+    fit(model, data.train, data.validation, config, folder=out, runtime=runtime)
 else:
     config = PretrainConfig(steps=4, length=32, rows=3, every=2, optimiser=optimiser)
     model = new_pretrain_model(encoder(directions="both"), Nucleotides(), config)
     model.encoder.dropout.p = 0.0
-    pretrain(model, Genome(records(), Nucleotides(), 0.1), config, out, hardware=hardware)
+    pretrain(model, Genome(records(), Nucleotides(), 0.1), config, out, runtime=runtime)
 if is_first_process():
     save_file({name: x.clone() for name, x in model.state_dict().items()}, out / "trained.safetensors")
 """

@@ -15,9 +15,9 @@ from genomics.training.windows import IGNORED, Genome, ValidationLoader, WindowL
 from tests.genomics.small import encoder, records
 from titans_seq.errors import UserError
 from titans_seq.experiment.run_folder import CHECKPOINTS
-from titans_seq.experiment.settings import Hardware, OptimiserConfig
+from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
-CPU = Hardware("cpu")
+CPU = Runtime(Hardware("cpu"))
 CONFIG = PretrainConfig(
     objective="next", steps=6, length=40, rows=4, optimiser=OptimiserConfig(lr=1e-2), validation=0.1, every=2
 )
@@ -31,7 +31,7 @@ def genome(share: float = 0.1) -> Genome:
 
 def pretrained(folder, config: PretrainConfig = CONFIG, shape=BOTH, **options) -> PretrainModel:
     model = new_pretrain_model(shape, Nucleotides(), config)
-    pretrain(model, genome(config.validation), config, folder, hardware=CPU, **options)
+    pretrain(model, genome(config.validation), config, folder, runtime=CPU, **options)
     return model
 
 
@@ -40,11 +40,11 @@ def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize(("objective", "shape"), [("next", BOTH), ("masked", BOTH), ("masked", STEM)])
+@pytest.mark.parametrize(("objective", "shape"), [("next", BOTH), ("masked", STEM)])
 def test_learns(tmp_path, objective, shape):
     config = replace(CONFIG, objective=objective, steps=60, every=60, rows=8)
     model = new_pretrain_model(shape, Nucleotides(), config)
-    history = pretrain(model, genome(), config, tmp_path, hardware=CPU)
+    history = pretrain(model, genome(), config, tmp_path, runtime=CPU)
     assert history.best["validation_loss"] < math.log(4) - 0.3
     assert not model.training
 
@@ -70,7 +70,7 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, objective, 
             pretrained(tmp_path / "cut", config)
     assert sorted(path.name for path in (tmp_path / "cut" / CHECKPOINTS).iterdir())[-1] == "step-00000004.ckpt"
     model = new_pretrain_model(BOTH, Nucleotides(), replace(config, seed=99))  # whose weights must not matter
-    history = pretrain(model, genome(), config, tmp_path / "cut", resume=True, hardware=CPU)
+    history = pretrain(model, genome(), config, tmp_path / "cut", resume=True, runtime=CPU)
     assert same(model, expected)
     assert [row["step"] for row in history.validations] == [2, 4, 6]
 
@@ -137,7 +137,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
     with torch.no_grad():
         model.encoder.embedding.weight.fill_(math.inf)
     with pytest.raises(UserError, match="training loss became nan in step 1"):
-        pretrain(model, genome(), CONFIG, tmp_path, hardware=CPU)
+        pretrain(model, genome(), CONFIG, tmp_path, runtime=CPU)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from language import load_tokenizer, prepare
-from language.cli.main import main
+from language.cli.main import GROUP
 from language.runs.config import RunConfig
 from language.runs.runs import new_run
 from language.tokenizers import CharacterTokenizer
@@ -35,7 +35,7 @@ def shards(tmp_path_factory) -> Path:
 
 def titans(*options: object) -> None:
     quiet = ("--accelerator", "cpu", "--progress", "none")
-    assert main(["pretrain", *map(str, options), *quiet]) == 0
+    assert GROUP(["pretrain", *map(str, options), *quiet], "titans lm") == 0
 
 
 def pretrain(shards: Path, out: Path, *options: object) -> None:

@@ -3,10 +3,9 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,23 +14,11 @@ from language.data import shards as shards_module
 from language.data.manifest import MANIFEST, Manifest, read_manifest
 from language.data.shards import prepare
 from language.tokenizers import ByteTokenizer, CharacterTokenizer, Tokenizer
+from tests.forked import ended, forked
 from tests.language.making import TEXTS, contents, decoded, write_lines
 from titans_seq.errors import UserError
 
 BYTES = ByteTokenizer()
-
-SLOW_RUN = """
-import sys, time
-from language.data import shards
-from language.tokenizers import ByteTokenizer
-
-add = shards._add
-def slowly(*arguments):
-    time.sleep(0.02)
-    return add(*arguments)
-shards._add = slowly
-shards.prepare(sys.argv[1:2], ByteTokenizer(), sys.argv[2], validation=0.3, shard_tokens=150)
-"""
 
 
 def prepare_small(lines: Path, out: Path) -> Manifest:
@@ -65,17 +52,23 @@ def test_from_every_write_that_may_fail(lines: Path, tmp_path: Path, monkeypatch
     assert writes > 20
 
 
-def test_from_a_kill(lines: Path, tmp_path: Path) -> None:
+def test_from_a_kill(lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare_small(lines, tmp_path / "whole")
-    out = tmp_path / "out"
-    process = subprocess.Popen([sys.executable, "-c", SLOW_RUN, str(lines), str(out)])
+    out, add = tmp_path / "out", shards_module._add
+
+    def slowly(*arguments: Any) -> Any:
+        time.sleep(0.02)
+        return add(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards_module, "_add", slowly)
+        process = forked(lambda: prepare_small(lines, out) and None)
     deadline = time.monotonic() + 60
     while not (out / "train-00001.bin").exists():
-        assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
+    os.kill(process, signal.SIGKILL)
+    assert ended(process) == -signal.SIGKILL
     written = read_manifest(out)
     assert written.shards
     assert not written.complete

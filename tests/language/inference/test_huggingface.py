@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from language.cli.main import main
+from language.cli.main import GROUP
 from language.evaluation.harness import Answers
 from language.inference.opening import open_model
 from language.tokenizers import CharacterTokenizer, Tokenizer, load_tokenizer
@@ -49,7 +49,7 @@ def test_tokens_and_logits_are_the_same_there_and_back(tmp_path: Path, kind: str
         "json_without_end": lambda: json_tokenizer(tmp_path, []),
     }[kind]()
     run = save_run(tmp_path / "run", small(tokenizer=made, dtype=torch.float32))
-    assert main(["export", str(run), "--to", "hf"]) == 0
+    assert GROUP(["export", str(run), "--to", "hf"], "titans lm") == 0
     there = transformers.AutoTokenizer.from_pretrained(run / "hf")
     model = transformers.AutoModelForCausalLM.from_pretrained(run / "hf")
     assert there(TEXT).input_ids == [made.end_of_document, *made.encode(TEXT)]
@@ -64,7 +64,7 @@ def test_tokens_and_logits_are_the_same_there_and_back(tmp_path: Path, kind: str
             ids = torch.tensor([[made.end_of_document, *made.encode(text)]])
             expected = trained.model(ids)[0][0]
             torch.testing.assert_close(row[-len(expected) :], expected, atol=1e-5, rtol=1e-5)
-    assert main(["export", str(run / "hf"), "--to", "titans", "--out", str(tmp_path / "back")]) == 0
+    assert GROUP(["export", str(run / "hf"), "--to", "titans", "--out", str(tmp_path / "back")], "titans lm") == 0
     back = open_model(tmp_path / "back", "cpu")
     assert back.tokenizer.info == made.info
     for ours, theirs in zip(back.model.parameters(), trained.model.parameters(), strict=True):
@@ -74,7 +74,7 @@ def test_tokens_and_logits_are_the_same_there_and_back(tmp_path: Path, kind: str
 def test_the_harness_scores_the_folder_as_our_own_adapter_does(tmp_path: Path) -> None:
     models = pytest.importorskip("lm_eval.models.huggingface", reason="needs titans-seq[harness]")
     run = save_run(tmp_path / "run")
-    assert main(["export", str(run), "--to", "hf", "--out", str(tmp_path / "hf")]) == 0
+    assert GROUP(["export", str(run), "--to", "hf", "--out", str(tmp_path / "hf")], "titans lm") == 0
     answers = Answers(open_model(run, "cpu"))
 
     def theirs(**options: Any) -> Any:
@@ -104,7 +104,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
         ([str(tmp_path / "full"), "--to", "titans"], "no Hugging Face folder"),
     ):
         with pytest.raises(UserError, match=message):
-            main(["export", *arguments])
+            GROUP(["export", *arguments], "titans lm")
 
 
 @pytest.mark.parametrize("options", [{}, {"eos_id": -1}], ids=str)
@@ -112,13 +112,13 @@ def test_a_sentencepiece_model_gives_the_same_tokens_there_and_back(tmp_path: Pa
     pytest.importorskip("google.protobuf", reason="needs protobuf: pip install 'titans-seq[hf]'")
     made = load_tokenizer(train_pieces(tmp_path / "tokenizer.model", **options))
     run = save_run(tmp_path / "run", small(tokenizer=made, dtype=torch.float32))
-    assert main(["export", str(run)]) == 0
+    assert GROUP(["export", str(run)], "titans lm") == 0
     there = transformers.AutoTokenizer.from_pretrained(run / "hf")
     for text in (TEXT, " to be  or\n not</s> <s><0x41><unk>", *(" ".join(CORPUS[:2])).split(" ")):
         ids = there(text).input_ids
         assert ids == [made.end_of_document, *made.encode(text)]
         assert there.decode(ids, skip_special_tokens=True) == made.decode(made.encode(text))
-    assert main(["export", str(run / "hf"), "--to", "titans", "--out", str(tmp_path / "back")]) == 0
+    assert GROUP(["export", str(run / "hf"), "--to", "titans", "--out", str(tmp_path / "back")], "titans lm") == 0
     assert open_model(tmp_path / "back", "cpu").tokenizer.info == made.info
 
 
@@ -127,7 +127,7 @@ def test_a_unigram_model_is_refused_by_name(tmp_path: Path) -> None:
     made = load_tokenizer(train_pieces(tmp_path / "tokenizer.model", model_type="unigram", vocab_size=284))
     run = save_run(tmp_path / "run", small(tokenizer=made, dtype=torch.float32))
     with pytest.raises(UserError, match="not of type bpe .* use the run with titans lm, or train on bytes"):
-        main(["export", str(run)])
+        GROUP(["export", str(run)], "titans lm")
     assert not (run / "hf").exists()
 
 
@@ -135,5 +135,5 @@ def test_what_a_sentencepiece_model_needs_is_named(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "google.protobuf", None)
     run = save_run(tmp_path / "run", small(tokenizer=load_tokenizer(train_pieces(tmp_path / "tokenizer.model"))))
     with pytest.raises(UserError, match=r"needs the package 'google.protobuf'.*pip install 'titans-seq\[hf\]'"):
-        main(["export", str(run)])
+        GROUP(["export", str(run)], "titans lm")
     assert not (run / "hf").exists()

@@ -19,7 +19,7 @@ from language.training.config import BatchConfig, PretrainConfig, RecordConfig
 from language.training.module import LanguageModule
 from language.training.pretraining import new_model, pretrain_model
 from tests.language.training.conftest import MODEL, documents
-from titans_seq.experiment.settings import Hardware, OptimiserConfig
+from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
 strategy, devices, out, stop = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 torch.set_num_threads(1)
@@ -38,7 +38,7 @@ config = PretrainConfig(
 )
 trained, _ = pretrain_model(
     new_model(MODEL, config), config, documents(60, seed=0), documents(8, seed=1), out,
-    hardware=Hardware("cpu", devices, strategy), resume=True,
+    runtime=Runtime(Hardware("cpu", devices, strategy)), resume=True,
 )
 if trained is not None:
     save_file({name: x.clone() for name, x in trained.state_dict().items()}, out / "trained.safetensors")

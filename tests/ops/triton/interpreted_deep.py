@@ -32,7 +32,7 @@ CASE = Case(DEEP_RULES["momentum_decay"], batch=1, length=20, heads=1, key_dim=3
 
 @pytest.mark.parametrize("rule", slow_but(["momentum", "decay", "silu_bare"], DEEP_RULES))
 def test_every_rule_that_fuses(rule: str) -> None:
-    check(replace(CASE, rule=DEEP_RULES[rule], heads=2), 5)
+    check(replace(CASE, rule=DEEP_RULES[rule], heads=1 + (rule == "decay")), 5)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,8 @@ def test_values_wider_than_keys() -> None:
 ENDS = list(itertools.product([0.0, 1.0], repeat=3))
 
 
-@pytest.mark.parametrize(("lr", "momentum", "decay"), slow_but([(1, 0, 1), (1, 1, 0)], ENDS))
+@SLOW  # gates become coefficients in the kernels of the linear memory
+@pytest.mark.parametrize(("lr", "momentum", "decay"), ENDS)
 def test_gates_at_their_ends(lr: float, momentum: float, decay: float) -> None:
     case = replace(CASE, length=13)
     agree(case, with_constant_gates(case, lr=lr / 512, momentum=momentum, decay=decay), draw_state(case, 5))
@@ -83,7 +84,7 @@ def test_zeros_and_ones_among_other_values(rule: str) -> None:
     agree(case, with_zeros_and_ones(case), draw_state(case, None))
 
 
-@pytest.mark.parametrize("reads", slow_but(["weights", "anchor"], ["y", "weights", "momentum", "anchor"]))
+@pytest.mark.parametrize("reads", slow_but(["weights"], ["y", "weights", "momentum", "anchor"]))
 def test_a_loss_that_reads_one_result(reads: str) -> None:
     check(CASE, loss_reads=[reads])
 
@@ -94,10 +95,12 @@ def test_float16_operands() -> None:
     agree(case, with_constant_gates(case, decay=0.01), draw_state(case, 5), torch.float16)
 
 
+@SLOW  # the agreement above, for every way to begin and end, says as much, and that no token sees a later one
 def test_cuts_change_nothing() -> None:
     assert_cuts_change_nothing(CASE, [3, 14])
 
 
+@SLOW
 def test_the_future_changes_no_past_output() -> None:
     assert_causal(replace(CASE, dtype=torch.float32), [4, 11, 15])
 
@@ -112,6 +115,7 @@ def test_a_state_stays_the_value_that_it_was() -> None:
     assert after.anchor is state.anchor
 
 
+@SLOW
 def test_a_layer() -> None:
     config = NeuralMemoryConfig(heads=2, chunk_size=16, rule=DEEP_RULES["momentum_decay"])
     torch.manual_seed(0)
@@ -135,7 +139,7 @@ def operands(*, momentum: bool, opened: bool, gradient: bool) -> tuple:
     return *tensors, "gelu", True, momentum, 16, 14 if opened else 0, True
 
 
-@pytest.mark.parametrize("opened", [True, False])
+@pytest.mark.parametrize("opened", slow_but([True], [True, False]))
 def test_without_a_backward_pass_only_the_results_are_kept(opened: bool) -> None:
     arguments = operands(momentum=True, opened=opened, gradient=False)
     results = fused_memory(*arguments[:-1], False)
