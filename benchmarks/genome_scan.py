@@ -22,7 +22,7 @@ import tyro
 
 from benchmarks import memory_use
 from benchmarks.provenance import provenance
-from genomics.cli.main import main as titans_dna
+from genomics.cli.main import GROUP as TITANS_DNA
 from genomics.models import Classifier, ClassifierConfig, encoder_preset
 from genomics.runs import save_classifier
 from titans_seq.files import atomic_path
@@ -83,7 +83,7 @@ def _scan(arguments: Arguments, folder: Path, name: str) -> None:
     options = ["--window", str(arguments.window), "--stride", str(arguments.stride), "--device", "cpu"]
     files = ["predict", str(folder / "model"), str(folder / name), "--out", str(folder / "out.bedGraph")]
     with contextlib.redirect_stdout(io.StringIO()):
-        code = titans_dna([*files, *options, "--progress", "none"], "titans dna")
+        code = TITANS_DNA([*files, *options, "--progress", "none"], "titans dna")
     if code:
         raise RuntimeError(f"titans dna predict ended with code {code}")
 

@@ -335,6 +335,7 @@ def test_with_values_ahead_the_convolution_serves_the_gates_and_the_slow_weights
     layer, x = NeuralMemory(config, 8).double(), torch.randn(2, 7, 8, dtype=torch.float64)
     plain = NeuralMemory(replace(config, convolution=0), 8).double()
     plain.load_state_dict({name: part for name, part in layer.state_dict().items() if "convolution" not in name})
+    assert layer.convolution is not None
     near, _ = layer.convolution(layer.project(x))
     told, alone = layer.scan(x), plain.scan(x)
     for name in ("q", "k", "v"):

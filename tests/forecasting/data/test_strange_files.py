@@ -826,7 +826,7 @@ def test_parts_of_a_date_with_letters_or_as_spans_tell_no_series_apart(header, c
     text = f"{header},v\n" + "".join(f"{cells(number)},{number}.5\n" for number in range(40))
     data = load_series(write(tmp_path, text))
     assert (data.layout, data.channels, data.freq) == ("wide", ("v",), freq)
-    assert str(data.items[0].index[0].date()) == first
+    assert str(data.items[0].index[0])[:10] == first
     assert data.items[0].values[:, 0].tolist() == [number + 0.5 for number in range(40)]
 
 
