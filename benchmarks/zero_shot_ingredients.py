@@ -4,16 +4,18 @@
     python -m benchmarks.zero_shot_ingredients --variants memory GRU --seeds 0 --cpu-seconds 60
     python -m benchmarks.zero_shot_ingredients --table                  # the table of the rows that are there
 
-Every variant trains for the same CPU time: its time a step is measured first, on the same batches, and gives the number
-of steps over which the learning rate falls. Networks with another mixer have the width of their perceptrons changed, so
+Every variant trains for the same CPU time. The memory's time a step is measured first, and gives its number of steps,
+over which the learning rate falls. The others' is measured in turn with the memory's, so that a busy machine slows both
+down, and they take as many more steps as they are faster. Networks with another mixer have the width of their perceptrons changed, so
 that all have about as many parameters. Scores are those of made-up series held out, and of the horizon before the last
 of the seven Monash sets, relative to the seasonal naive forecast; the last horizon is not read.
 """
 
 import functools
+import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ from forecasting.zero_shot.forecaster import ZeroShotForecaster
 from forecasting.zero_shot.network import ZeroShotConfig, ZeroShotNetwork, default_mixer
 from forecasting.zero_shot.pretraining import held_out_loss, new_network, pretrain
 from forecasting.zero_shot.settings import BatchConfig, PretrainingConfig
-from titans_seq.errors import choose
+from titans_seq.errors import UserError, choose
 from titans_seq.experiment.rows import find_row, row_of
 from titans_seq.jsonl import read_rows
 from titans_seq.memory import MLPMemory, preset
@@ -143,10 +145,8 @@ def run(arguments: Arguments) -> None:
 
 def _measure(arguments: Arguments, name: str, seed: int) -> Mapping[str, Any]:
     variant = VARIANTS[name]()
-    known = find_row(read_rows(arguments.results), {"variant": name, "cpu_seconds": arguments.cpu_seconds})
-    # All seeds of a variant take the same number of steps.
-    seconds = seconds_a_step(variant) if known is None else known["seconds_a_step"]
-    steps = max(10, int(arguments.cpu_seconds / seconds))
+    rows = [row for row in read_rows(arguments.results) if row["cpu_seconds"] == arguments.cpu_seconds]
+    steps, seconds = _steps(name, arguments.cpu_seconds, rows)
     config = PretrainingConfig(
         steps=steps,
         seed=seed,
@@ -170,8 +170,26 @@ def _measure(arguments: Arguments, name: str, seed: int) -> Mapping[str, Any]:
     }
 
 
-def seconds_a_step(variant: Variant, few: int = 20, many: int = 80) -> float:
-    """Measure the CPU time of a training step, from a shorter and a longer training on the same batches."""
+def _steps(name: str, cpu_seconds: int, rows: Sequence[Mapping[str, Any]]) -> tuple[int, float]:
+    """Return how many steps a variant takes, as in the rows that are there, and its seconds a step."""
+    if known := find_row(rows, {"variant": name}):  # all seeds of a variant take the same number of steps
+        return known["steps"], known["seconds_a_step"]
+    reference = find_row(rows, {"variant": MEMORY})
+    if reference is None:
+        if name != MEMORY:
+            raise UserError(f"the steps of {name!r} are counted from those of {MEMORY!r}, which has no row: run it first")
+        seconds = statistics.median(_times(MEMORY))
+        reference = {"steps": int(cpu_seconds / seconds), "seconds_a_step": seconds}
+    ratio = 1.0
+    if name != MEMORY:
+        pairs = zip(_times(name), _times(MEMORY), strict=True)
+        ratio = statistics.median(own / memory for own, memory in pairs)
+    return max(10, int(reference["steps"] / ratio)), reference["seconds_a_step"] * ratio
+
+
+def _times(name: str, rounds: int = 5, few: int = 5, many: int = 20) -> Iterator[float]:
+    """Measure the CPU seconds of a training step, from a shorter and a longer training on the same batches."""
+    variant = VARIANTS[name]()
 
     def took(steps: int) -> float:
         config = PretrainingConfig(
@@ -187,7 +205,8 @@ def seconds_a_step(variant: Variant, few: int = 20, many: int = 80) -> float:
         return time.process_time() - begin
 
     took(2)  # loads and compiles what is needed once
-    return max(1e-3, (took(many) - took(few)) / (many - few))
+    for _ in range(rounds):
+        yield max(1e-3, (took(many) - took(few)) / (many - few))
 
 
 def scores(network: ZeroShotNetwork, data_dir: Path) -> Mapping[str, float]:
