@@ -6,9 +6,9 @@
 
 Every variant trains for the same CPU time. The memory's time a step is measured first, and gives its number of steps,
 over which the learning rate falls. The others' is measured in turn with the memory's, so that a busy machine slows both
-down, and they take as many more steps as they are faster. Networks with another mixer have the width of their perceptrons changed, so
-that all have about as many parameters. Scores are those of made-up series held out, and of the horizon before the last
-of the seven Monash sets, relative to the seasonal naive forecast; the last horizon is not read.
+down, and they take as many more steps as they are faster. Networks with another mixer have the width of their
+perceptrons changed, so that all have about as many parameters. Scores are those of made-up series held out, and of the
+horizon before the last of the seven Monash sets, relative to the seasonal naive forecast; the last horizon is not read.
 """
 
 import functools
@@ -177,7 +177,7 @@ def _steps(name: str, cpu_seconds: int, rows: Sequence[Mapping[str, Any]]) -> tu
     reference = find_row(rows, {"variant": MEMORY})
     if reference is None:
         if name != MEMORY:
-            raise UserError(f"the steps of {name!r} are counted from those of {MEMORY!r}, which has no row: run it first")
+            raise UserError(f"{name!r} takes as long as {MEMORY!r}, which has no row: run that first")
         seconds = statistics.median(_times(MEMORY))
         reference = {"steps": int(cpu_seconds / seconds), "seconds_a_step": seconds}
     ratio = 1.0
