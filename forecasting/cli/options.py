@@ -176,9 +176,9 @@ class Train:
             from titans_seq.experiment.record import read_config_file
 
             from ..runs.config import RunConfig
-            from ..runs.fine_tuned import is_fine_tuned
+            from ..runs.fine_tuned import is_fine_tuning
 
-            if is_fine_tuned(self.run.config):
+            if is_fine_tuning(self.run.config):
                 return {}  # its training has settings of its own
             return {"optimiser": read_config_file(self.run.config, RunConfig).forecast.optimiser}
         return {"optimiser": find_preset(self.preset or "default").optimiser}

@@ -21,7 +21,7 @@ from ..data import FrameOptions, TableOptions
 from ..data.source import counted
 from ..presets import find_preset, replace_mixer
 from ..runs.config import RunConfig
-from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, resume_fine_tuning
+from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, is_fine_tuning, resume_fine_tuning
 from ..runs.runs import train_run
 from ..zero_shot.settings import FineTuningConfig
 from .options import ColumnOptions, NetworkOptions, TextOptions, Train
@@ -78,7 +78,7 @@ def begins_pretrained(options: Train) -> bool:
     if options.run.resume:
         return is_fine_tuned(options.run.out)
     config = options.run.config
-    if config is not None and not is_fine_tuned(config):
+    if config is not None and not is_fine_tuning(config):
         return False
     plain = Train(options.run, horizon=options.horizon, **options.defaults())
     parts = ("context", "preset", "network", "training", "optimiser")

@@ -56,8 +56,13 @@ class FineTuningRun:
 
 
 def is_fine_tuned(out: Path) -> bool:
-    """Say whether a folder is a run that begins with pretrained weights, or a file the settings of one."""
-    path = Path(out) if Path(out).is_file() else Path(out) / CONFIG
+    """Say whether a folder is a run that begins with pretrained weights."""
+    return is_fine_tuning(Path(out) / CONFIG)
+
+
+def is_fine_tuning(config: Path) -> bool:
+    """Say whether the settings in a YAML file, or in a run folder, are those of a training from pretrained weights."""
+    path = config / CONFIG if config.is_dir() else config
     return path.is_file() and "fine_tuning" in parse_yaml(path.read_text(encoding="utf-8"), str(path))
 
 
