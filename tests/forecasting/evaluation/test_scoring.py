@@ -39,7 +39,9 @@ def batch_of(target: np.ndarray) -> WindowBatch:
     """A batch with these targets, float32 `[B, H, V]`, NaN where missing."""
     nothing, seen = torch.zeros(len(target), 0, CHANNELS), torch.from_numpy(~np.isnan(target))
     future = torch.from_numpy(np.nan_to_num(target))
-    return WindowBatch(nothing, nothing.bool(), nothing, nothing, torch.zeros(len(target)), future, seen, nothing[..., 0])
+    return WindowBatch(
+        nothing, nothing.bool(), nothing, nothing, torch.zeros(len(target)), future, seen, nothing[..., 0]
+    )
 
 
 def test_scores_of_windows_agree_with_sklearn_and_gluonts(rng: np.random.Generator) -> None:
