@@ -208,14 +208,15 @@ def _save(figure: Any, name: str) -> None:
 
 
 def _shrink(path: Path, width: int = 920) -> None:
-    """Bring a picture to a page's width. Fewer colours would make it smaller, and change those of thin lines."""
+    """Bring a picture to a page's width and 256 colours, so chosen that none is off by more than a shade."""
     from PIL import Image
 
     with Image.open(path) as picture:
         small = picture.convert("RGB")
         if small.width > width:
             small = small.resize((width, round(small.height * width / small.width)), Image.Resampling.LANCZOS)
-        small.save(path, optimize=True)
+        # The usual choice, by how often colours occur, changes those of thin lines.
+        small.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _run(*arguments: str) -> None:

@@ -120,7 +120,7 @@ def trial_model(name: str, vocabulary: int, options: ModelOptions | None = None)
         block = without_memory(block)
     config = CausalLMConfig(vocabulary, options.dim, (block,), options.depth)
     if name.endswith(RECALL):
-        config = with_recall(config)
+        config = with_recall(config, head_dim=options.dim)
     try:
         return sized(config, vocabulary * options.dim + _SQUARES_A_BLOCK * options.dim**2 * options.depth)
     except ValueError as error:

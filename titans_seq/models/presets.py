@@ -68,8 +68,6 @@ VARIANTS: dict[str, Callable[[Size], BlockConfig]] = {
 
 
 _RECALL = "recall"
-_RECALL_WIDTH = 128
-"""Width of a head's keys, which bounds how much a matrix can tell apart."""
 _MATRIX = MemoryRule(LinearMemory())
 _WITH_MEMORY = (MACConfig, MAGConfig, MALConfig, LMMConfig)
 
@@ -145,7 +143,7 @@ def with_hard_gates(config: CausalLMConfig) -> CausalLMConfig:
     return replace(config, blocks=blocks)
 
 
-def with_recall(config: CausalLMConfig, rule: MemoryRule = _MATRIX) -> CausalLMConfig:
+def with_recall(config: CausalLMConfig, rule: MemoryRule = _MATRIX, head_dim: int = 128) -> CausalLMConfig:
     """Return a model whose memories look up what followed tokens like the present one, anywhere in what was read.
 
     Not from the paper. The memory stores each value under the key of the token before it, in few wide heads. Its steps
@@ -157,6 +155,7 @@ def with_recall(config: CausalLMConfig, rule: MemoryRule = _MATRIX) -> CausalLMC
     Args:
         config: a model.
         rule: of the memories.
+        head_dim: width of a head's keys, which bounds how much a matrix can tell apart; a head for each of the width.
 
     Raises:
         ValueError: if the model has no memory.
@@ -166,19 +165,19 @@ def with_recall(config: CausalLMConfig, rule: MemoryRule = _MATRIX) -> CausalLMC
         >>> memory.values_ahead, memory.heads, memory.head_dim, memory.chunk_size
         (True, 1, 128, 4)
     """
-    blocks = tuple(_recalling(block, config.dim, rule) for block in config.blocks)
+    blocks = tuple(_recalling(block, rule, max(1, config.dim // head_dim), head_dim) for block in config.blocks)
     if blocks == config.blocks:
         raise ValueError("the model has no memory that could recall: take a variant of mac, mag, mal or lmm")
     return replace(config, blocks=blocks)
 
 
-def _recalling(block: BlockConfig, dim: int, rule: MemoryRule) -> BlockConfig:
+def _recalling(block: BlockConfig, rule: MemoryRule, heads: int, head_dim: int) -> BlockConfig:
     if not isinstance(block, _WITH_MEMORY):
         return block
     memory = replace(
         block.memory,
-        heads=max(1, dim // _RECALL_WIDTH),
-        head_dim=_RECALL_WIDTH,
+        heads=heads,
+        head_dim=head_dim,
         chunk_size=4,
         rule=rule,
         # The largest step that a chunk of equal keys can take; one token is written with up to half of its value.
