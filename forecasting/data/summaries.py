@@ -31,13 +31,16 @@ def data_rows(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.nda
         return kept, []
     times = column_of(frame, roles.time[0])
     undated = _undated(times)
-    empty = np.asarray(frame[[*roles.targets, *roles.known, *roles.past]].isna()).all(1) if undated.any() else kept
-    sums = undated & times.astype(object).map(is_summary).to_numpy(bool)
-    blank = undated & times.isna().to_numpy()
+    if not undated.any():
+        return kept, []
+    empty = np.asarray(frame[[*roles.targets, *roles.known, *roles.past]].isna()).all(1)
+    sums, repeated, blank = np.zeros_like(undated), np.zeros_like(undated), undated & times.isna().to_numpy()
+    cells = times.loc[undated].astype(object)
+    sums[undated] = cells.map(is_summary).to_numpy(bool)
+    repeated[undated] = (cells == roles.time[0]).to_numpy(bool)
     for name in (*roles.id, *roles.static, *roles.unused) if blank.any() else ():
         cells = column_of(frame, name).loc[blank].astype(object).map(names_summary)
         sums[np.flatnonzero(blank)[cells.to_numpy(bool)]] = True
-    repeated = undated & (times.astype(object) == roles.time[0]).to_numpy(bool)
     remarks = undated & empty & ~sums & (_at_end(undated & (empty | sums)) | (np.arange(len(frame)) == 0))
     remarks &= ~blank & ~repeated
     notes = [
