@@ -22,14 +22,14 @@ from ..data import (
 from ..data.hierarchies import Hierarchy, add_totals
 from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
+from ..data.matching import read_like, with_known_future
 from ..data.source import counted
 from ..data.writing import TableWriter, write_frame
 from ..evaluation.coherent import Coherent, Reconciliation
-from ..forecaster import Forecaster, cut_at_zero
-from ..inference import forecast_frame
-from ..inputs import read_like, with_known_future
+from ..forecasts.forecaster import Forecaster, cut_at_zero
+from ..forecasts.sharding import dask_engine
+from ..forecasts.tables import forecast_frame
 from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, starting_model, update_run
-from ..sharding import dask_engine
 from .tables import moment, score_text, tell_pretrained
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
-from ..optimiser import OptimiserConfig
+from ..settings.optimiser import OptimiserConfig
 
 if TYPE_CHECKING:
     from ..data import FrameOptions, TableOptions
@@ -203,7 +203,7 @@ class Task:
 
     def known(self) -> "Task":
         """Return the task of which only the optimiser of the --config file, or of the preset, is given."""
-        from ..presets import find_preset
+        from ..settings.presets import find_preset
 
         config = self.settings.config
         if config is None:

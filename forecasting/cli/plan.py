@@ -85,7 +85,7 @@ def _pretrained(task: Task) -> _Training:
 
 def _own(task: Task) -> _Training:
     from ..data import load_series
-    from ..inference import new_network
+    from ..trained.inference import new_network
     from ..training.fitting import training_batches
     from ..windows.static import StaticEncoding
     from .train import resolve

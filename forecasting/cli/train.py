@@ -14,13 +14,13 @@ from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import DataRecord, read_config_file
 from titans_seq.registry import kind_of
 
-from ..config import ForecastConfig
 from ..data import FrameOptions, TableOptions
 from ..data.source import counted
-from ..presets import find_preset, replace_mixer
 from ..runs.config import RunConfig
 from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, is_fine_tuning, resume_fine_tuning
 from ..runs.runs import train_run
+from ..settings.config import ForecastConfig
+from ..settings.presets import find_preset, replace_mixer
 from ..zero_shot.settings import FineTuningConfig
 from .options import NetworkOptions, Task, Train
 from .tables import score_text, tell_pretrained, tell_series

@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting import presets
 from forecasting.cli import main as cli
 from forecasting.cli import options as cli_options
 from forecasting.cli.options import NetworkOptions
 from forecasting.cli.tables import score_text
-from forecasting.config import ForecastConfig
 from forecasting.data import FrameOptions, TableOptions
 from forecasting.network.outputs import Point, Quantiles, StudentT
 from forecasting.network.tokens import VariateConfig
 from forecasting.runs.config import RunConfig
+from forecasting.settings import presets
+from forecasting.settings.config import ForecastConfig
 from titans_seq.cli import main
 from titans_seq.config import from_dict, parse_yaml
 from titans_seq.experiment.record import read_config
