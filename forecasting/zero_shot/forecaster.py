@@ -12,7 +12,7 @@ from ..forecaster import DEFAULT_LEVELS, Forecast
 from ..quantiles import mean_of_quantiles
 from .covariates import check_future, explained
 from .inference import forecast_quantiles
-from .network import ZeroShotNetwork
+from .network import AnyNetwork
 from .saving import shipped_network
 from .seasons import found_period, periods_of
 
@@ -31,7 +31,7 @@ class ZeroShotForecaster:
     Example:
         >>> import pandas as pd
         >>> from forecasting.data import from_frame
-        >>> from forecasting.zero_shot.network import ZeroShotConfig
+        >>> from forecasting.zero_shot.network import ZeroShotConfig, ZeroShotNetwork
         >>> days = pd.date_range("2024-01-01", periods=60, freq="D")
         >>> data = from_frame(pd.DataFrame({"day": days, "sold": np.arange(60.0)}))
         >>> network = ZeroShotNetwork(ZeroShotConfig(width=8, layers=1)).eval()
@@ -39,7 +39,7 @@ class ZeroShotForecaster:
         (1, 7, 1, 9)
     """
 
-    network: ZeroShotNetwork
+    network: AnyNetwork
     periods: tuple[int, ...] = ()
 
     @classmethod
