@@ -34,8 +34,7 @@ class Pretrain:
             return {}
         from titans_seq.experiment.record import read_config_file
 
-        from ..zero_shot.network import ZeroShotConfig
-    from ..zero_shot.runs import PretrainingRun
+        from ..zero_shot.runs import PretrainingRun
 
         return {"training": read_config_file(self.run.config, PretrainingRun).training}
 

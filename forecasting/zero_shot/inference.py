@@ -79,6 +79,7 @@ def patch_for(config: AnyConfig, length: int, horizon: int) -> int:
         horizon: H.
 
     Example:
+        >>> from forecasting.zero_shot.network import ZeroShotConfig
         >>> [patch_for(ZeroShotConfig(), length, 12) for length in (100, 1000, 10_000)]
         [4, 16, 64]
     """
@@ -99,6 +100,7 @@ def patches_for(config: AnyConfig, length: int, horizon: int) -> tuple[int, ...]
         horizon: H.
 
     Example:
+        >>> from forecasting.zero_shot.network import ZeroShotConfig
         >>> [patches_for(ZeroShotConfig(), *sizes) for sizes in ((100, 12), (1000, 12), (100, 96), (10_000, 96))]
         [(4,), (4, 16), (16,), (16, 64)]
     """
