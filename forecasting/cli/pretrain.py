@@ -49,6 +49,7 @@ def pretrain(options: Pretrain) -> None:
     from titans_seq.experiment.overrides import override, parse_changes
     from titans_seq.experiment.record import read_config_file
 
+    from ..zero_shot.network import ZeroShotConfig
     from ..zero_shot.runs import PretrainingRun, pretrain_run, resume_run
     from ..zero_shot.saving import load_network
 
@@ -70,6 +71,8 @@ def pretrain(options: Pretrain) -> None:
         base = PretrainingRun() if given.config is None else read_config_file(given.config, PretrainingRun)
         init = None if options.init is None else weights_record(options.init)
         network = base.network if options.init is None else load_network(model_folder(options.init)).config
+        if not isinstance(network, ZeroShotConfig):
+            raise UserError(f"--init {options.init} holds {len(network.members)} networks: give the folder of one")
         settings = override(PretrainingRun(network, options.training, init), parse_changes(given.set))
         if run.dry_run:
             print(to_yaml(settings), end="")

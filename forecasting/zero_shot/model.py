@@ -168,7 +168,7 @@ class ZeroShotModel(ZeroShotState):
     ) -> ZeroShotForecaster:
         from .finetuning import fine_tune  # it loads Lightning, which forecasting does without
 
-        histories, periods = self.forecaster.histories(data)
+        histories, periods = self.forecaster.histories(data, horizon)
         network, _ = fine_tune(
             self.forecaster.network,
             histories,
