@@ -26,7 +26,7 @@ from forecasting.data import SeriesData
 from forecasting.data.tsf import read_tsf
 from forecasting.evaluation.origins import compare, cut_origins
 from forecasting.evaluation.statistical import SeasonalNaive, Statistical, each_series
-from forecasting.forecaster import DEFAULT_LEVELS, Forecast, Forecaster
+from forecasting.forecasts.forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 from forecasting.runs.fine_tuned import starting_model
 from forecasting.zero_shot.model import ZeroShotModel
 from forecasting.zero_shot.saving import SHIPPED

@@ -13,8 +13,8 @@ from titans_seq.inspection.opened import Opened, Request
 from titans_seq.models.saving import MODEL
 
 from .data import FrameOptions, SeriesData, load_series
-from .inference import series_names
-from .inputs import read_like
+from .data.matching import read_like
+from .data.naming import series_names
 from .network.mixers import Reversed
 from .network.tokens import PatchTokens, VariateTokens
 from .runs.config import RunConfig

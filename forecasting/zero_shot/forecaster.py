@@ -8,8 +8,8 @@ import numpy as np
 from titans_seq.errors import UserError
 
 from ..data import Item, SeriesData
-from ..forecaster import DEFAULT_LEVELS, Forecast
-from ..quantiles import mean_of_quantiles
+from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast
+from ..forecasts.quantiles import mean_of_quantiles
 from .covariates import check_future, explained, lagged
 from .inference import forecast_quantiles
 from .network import AnyNetwork

@@ -9,7 +9,7 @@ import pytest
 from forecasting import ForecastModel
 from forecasting.data import FrameOptions, from_frame
 from forecasting.evaluation.statistical import SeasonalNaive
-from forecasting.forecaster import DEFAULT_LEVELS, are_counts
+from forecasting.forecasts.forecaster import DEFAULT_LEVELS, are_counts
 from forecasting.zero_shot.model import ZeroShotModel
 from forecasting.zero_shot.settings import FineTuningConfig
 from titans_seq.errors import UserError
