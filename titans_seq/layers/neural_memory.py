@@ -160,12 +160,14 @@ class NeuralMemory(Configured):
         """Write and read for rows in step."""
         if state is not None:
             self._check(state, x)
+        if x.shape[1] <= TOKENS_PER_PIECE:
+            return self._forward_piece(x, state, return_state)
         outputs = []
         pieces = x.split(TOKENS_PER_PIECE, 1)
         for number, piece in enumerate(pieces, 1):
             y, state = self._forward_piece(piece, state, return_state or number < len(pieces))
             outputs.append(y)
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1), state
+        return torch.cat(outputs, 1), state
 
     def _check(self, state: Any, x: Tensor) -> None:
         """Refuse a state that rows like x cannot go on from."""
@@ -324,8 +326,8 @@ class NeuralMemory(Configured):
     def _forward_piece(
         self, x: Tensor, state: NeuralMemoryState | None, return_state: bool
     ) -> tuple[Tensor, NeuralMemoryState | None]:
-        length, x = x.shape[1], self._begun(x, state)
-        inputs, (recent, key) = self._memory_inputs(x, state)
+        begun = self._begun(x, state)
+        inputs, (recent, key) = self._memory_inputs(begun, state)
         y, memory = memory_scan(
             inputs.q,
             inputs.k,
@@ -337,8 +339,10 @@ class NeuralMemory(Configured):
             backend=self.config.backend,
             return_state=return_state,
         )
-        # The persistent tokens were there to be written; what they read is no output.
-        y = self._answer(x[:, -length:], inputs.slow[:, -length:], y[:, -length:])
+        slow = inputs.slow
+        if begun is not x:  # the persistent tokens were there to be written; what they read is no output
+            slow, y = (part[:, -x.shape[1] :] for part in (slow, y))
+        y = self._answer(x, slow, y)
         return y, None if memory is None else NeuralMemoryState(memory, recent, key)
 
     def _memory_inputs(
@@ -351,6 +355,8 @@ class NeuralMemory(Configured):
             convolved, recent = self.convolution(projected, None if state is None else state.recent)
         inputs = self._inputs(x, projected, convolved)
         k = inputs.k
+        if not self.config.values_ahead and self.slow is None:
+            return inputs, (recent, None)
         if self.config.values_ahead:
             # Nothing waits for the first token's value: a key of zero writes nothing.
             before = k.new_zeros(k[:, :1].shape) if state is None or state.key is None else state.key
@@ -370,7 +376,7 @@ class NeuralMemory(Configured):
 
     def _split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values a head."""
-        return unit_queries_and_keys(qkv.unflatten(-1, (3, self.config.heads, self.head_dim)))
+        return unit_queries_and_keys(qkv.view(*qkv.shape[:-1], 3, self.config.heads, self.head_dim))
 
     def _unknown(self, k: Tensor, v: Tensor) -> Tensor:
         """What the slow weights do not know of the values."""
