@@ -1,16 +1,20 @@
 """One token without a graph, as decoding takes them, against the definition."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.cases import ABLATIONS, ARCHITECTURES, Case, draw_inputs, draw_state, scan, state_tensors
 from tests.tolerances import assert_all_close
+from titans_seq.config import register
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import (
     ChannelDecay,
+    Coefficients,
     GatedMLPMemory,
+    Gates,
     GradientDescent,
     Huber,
     ImplicitGradientDescent,
@@ -22,11 +26,25 @@ from titans_seq.memory import (
 )
 from titans_seq.ops.chunked import scan as chunked
 
+
+@register("test_averaged")
+@dataclass(frozen=True)
+class Averaged(Momentum):
+    """One's own algorithm, derived from one that decoding has a shorter form of."""
+
+    def coefficients(self, gates: Gates) -> Coefficients:
+        return super().coefficients(replace(gates, lr=(1 - gates.fade) * gates.lr))
+
+    def step(self, weight: Tensor, momentum: Tensor, gradient: Tensor, gates: Gates) -> tuple[Tensor, Tensor]:
+        return super().step(weight, momentum, gradient, replace(gates, lr=(1 - gates.fade) * gates.lr))
+
+
 RULES = ABLATIONS | {
     "matrix": MemoryRule(LinearMemory()),
     "nesterov": MemoryRule(ARCHITECTURES["depth3_silu"], algorithm=Nesterov()),
     "huber": MemoryRule(ARCHITECTURES["depth2_relu_bare"], bias=Huber("coordinate", delta=0.7), algorithm=Momentum()),
     "depth1_norm": MemoryRule(ARCHITECTURES["depth1_norm"]),
+    "averaged": MemoryRule(LinearMemory(), algorithm=Averaged()),
     "gated": MemoryRule(GatedMLPMemory(expansion=1.5), algorithm=GradientDescent()),
     "channels": MemoryRule(ARCHITECTURES["depth2_gelu"], retention=ChannelDecay()),
     "implicit": MemoryRule(LinearMemory(), retention=NoRetention(), algorithm=ImplicitGradientDescent()),

@@ -48,20 +48,6 @@ class Algorithm(abc.ABC):
     def step(self, weight: Tensor, momentum: Tensor, gradient: Tensor, gates: Gates) -> tuple[Tensor, Tensor]:
         """Take one token's step."""
 
-    def write(
-        self, weight: Tensor, momentum: Tensor, error: Tensor, inputs: Tensor, gates: Gates
-    ) -> tuple[Tensor, Tensor]:
-        """Take one token's step along the gradient `error inputs`, where nothing is to be differentiated.
-
-        Args:
-            weight: `[..., out, in]`.
-            momentum: likewise.
-            error: of the layer's output, `[..., out, 1]`.
-            inputs: of the layer, `[..., 1, in]`.
-            gates: broadcastable to the weights.
-        """
-        return self.step(weight, momentum, error * inputs, gates)
-
     def close(self, weight: Tensor, momentum: Tensor, lr: Tensor | None) -> tuple[Tensor, Tensor]:
         """Finish a chunk: matrices `[..., out, in]` and the step's size, broadcastable to them, if there is one."""
         return weight, momentum
@@ -90,12 +76,6 @@ class GradientDescent(Algorithm):
     def step(self, weight: Tensor, momentum: Tensor, gradient: Tensor, gates: Gates) -> tuple[Tensor, Tensor]:
         """Take one token's step; the momentum passes through."""
         return gates.keep * weight - gates.lr * gradient, momentum
-
-    def write(
-        self, weight: Tensor, momentum: Tensor, error: Tensor, inputs: Tensor, gates: Gates
-    ) -> tuple[Tensor, Tensor]:
-        """Take one token's step in as few passes over the weights as there can be."""
-        return (weight * gates.keep).addcmul_(error * gates.lr, inputs, value=-1), momentum
 
 
 @register("implicit_gradient_descent")
@@ -146,13 +126,6 @@ class Momentum(Algorithm):
         momentum = gates.fade * momentum - gates.lr * gradient
         return gates.keep * weight + momentum, momentum
 
-    def write(
-        self, weight: Tensor, momentum: Tensor, error: Tensor, inputs: Tensor, gates: Gates
-    ) -> tuple[Tensor, Tensor]:
-        """Take one token's step in as few passes over the weights as there can be."""
-        momentum = (momentum * gates.fade).addcmul_(error * gates.lr, inputs, value=-1)
-        return torch.addcmul(momentum, weight, gates.keep), momentum
-
 
 @register("nesterov")
 @dataclass(frozen=True)
@@ -175,15 +148,6 @@ class Nesterov(Momentum):
         """Take one token's step."""
         momentum = gates.fade * momentum - gates.lr * gradient
         return gates.keep * weight + gates.fade * momentum - gates.lr * gradient, momentum
-
-    def write(
-        self, weight: Tensor, momentum: Tensor, error: Tensor, inputs: Tensor, gates: Gates
-    ) -> tuple[Tensor, Tensor]:
-        """Take one token's step in as few passes over the weights as there can be."""
-        step = error * gates.lr
-        momentum = (momentum * gates.fade).addcmul_(step, inputs, value=-1)
-        weight = (weight * gates.keep).addcmul_(momentum, gates.fade).addcmul_(step, inputs, value=-1)
-        return weight, momentum
 
 
 @register("muon")

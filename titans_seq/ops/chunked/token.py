@@ -1,6 +1,6 @@
 """One token of a linear rule without a backward pass, as decoding takes them: the rule's own step, once.
 
-The matrices stay as they lie in the state: keys meet the anchor, `Algorithm.write` makes new weights and momentum, and
+The matrices stay as they lie in the state: keys meet the anchor, `Algorithm.step` makes new weights and momentum, and
 the query reads those. Rows are `[G, 1, .]` with G = batch x heads.
 """
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from titans_seq.autodiff import full_precision, transformed
-from titans_seq.memory import ACTIVATIONS, MemoryRule, MemoryState
+from titans_seq.memory import ACTIVATIONS, Algorithm, Gates, MemoryRule, MemoryState, Momentum
 from titans_seq.ops.chunked import network
 from titans_seq.ops.chunked.forward import runs
 from titans_seq.ops.inputs import Scan, cast
@@ -44,7 +44,7 @@ def run_token(scan: Scan, return_state: bool) -> tuple[Tensor, MemoryState | Non
         inputs, errors = _writes(rule, k, v, threshold, begun)
         column, row = (batch, heads, -1, 1), (batch, heads, 1, -1)
         steps = [
-            rule.algorithm.write(w, s, error.view(column), a.view(row), gates[i % len(gates)])
+            _step(rule.algorithm, w, s, error.view(column), a.view(row), gates[i % len(gates)])
             for i, (w, s, error, a) in enumerate(zip(state.weights, state.momentum, errors, inputs, strict=True))
         ]
         weights, momentum = (tuple(part) for part in zip(*steps, strict=True))
@@ -73,3 +73,14 @@ def _writes(
         raw = torch.bmm(errors[-1], weights[layer].flatten(0, 1))
         errors.append(activation.pull(raw, keys.hidden[layer - 1]))
     return keys.inputs, errors[::-1]
+
+
+def _step(
+    algorithm: Algorithm, weight: Tensor, momentum: Tensor, error: Tensor, inputs: Tensor, gates: Gates
+) -> tuple[Tensor, Tensor]:
+    """Return weights and momentum `[B, H, out, in]` after a token with `[B, H, out, 1]` and `[B, H, 1, in]`."""
+    if type(algorithm) is not Momentum:  # nor one derived from it, which may step otherwise
+        return algorithm.step(weight, momentum, error * inputs, gates)
+    # The same in as few passes over the matrices as there can be.
+    momentum = (momentum * gates.fade).addcmul_(error * gates.lr, inputs, value=-1)
+    return torch.addcmul(momentum, weight, gates.keep), momentum
