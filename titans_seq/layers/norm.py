@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from titans_seq.autodiff import differentiable_gradients, transformed
+from titans_seq.autodiff import differentiable_gradients, full_precision, transformed
 
 _EPS = 1e-6
 
@@ -65,7 +65,8 @@ class _Scaled(torch.autograd.Function):
         along = gradient * unit
         d_weight = along.flatten(0, -2).sum(0)
         # What points along x does not change its direction.
-        share = (along @ weight).unsqueeze(-1).mul_(-1 / x.shape[-1])
+        with full_precision(x.device.type):
+            share = (along @ weight).unsqueeze(-1).mul_(-1 / x.shape[-1])
         return (gradient * weight).addcmul_(unit, share).mul_(scale), d_weight
 
 
