@@ -199,8 +199,8 @@ class MemoryGates(nn.Module):
         """Return how far each gate is open, in [0, 1], by name; the threshold, the last of them, is no such gate."""
         if self.form is torch.sigmoid:  # one call for all
             return self._by_name(torch.sigmoid(logits))
-        forms = {"momentum": torch.sigmoid}
-        return {name: forms.get(name, self.form)(part) for name, part in self._by_name(logits).items()}
+        parts = self._by_name(logits).items()
+        return {name: torch.sigmoid(part) if name == "momentum" else self.form(part) for name, part in parts}
 
     def _by_name(self, logits: Tensor) -> dict[str, Tensor]:
         """Split outputs into `[B, T, H]`, or `[B, T, H, layers]` where each layer has its own."""

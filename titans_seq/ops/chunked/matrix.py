@@ -20,7 +20,7 @@ from titans_seq.ops.chunked.forward import runs
 from titans_seq.ops.chunked.operator import run_chunks
 from titans_seq.ops.chunked.updates import combined, per_sequence, products_per_row, scaled_rows, summed_to
 
-# Rows of a head's slots, up to which it is faster than walking from chunk to chunk: a quarter for 32, a seventh for 64.
+# Rows of a head's slots, up to which it is faster than walking chunk by chunk in the general form.
 MOST_ROWS = 64
 
 
