@@ -1,32 +1,31 @@
-"""A memory of one matrix over many chunks at once: what is left to walk through is one product a chunk.
+"""A memory of one matrix over many chunks: what is left to walk through is three small products a chunk.
 
-With the L2 bias the error of a token is linear in the weights too, so that a whole chunk is a linear map of the slots:
+With the L2 bias the error of a token is linear in the weights too:
 
-    slots' = T slots + added;   T = carry - write k (anchor's rows of k)^T,   added = write k v^T
+    errors = v - k weights;   slots' = carry slots + (write k)^T errors
 
-T, what is added and all reads are products over all chunks together. It keeps the slots of every chunk for the backward
-pass, and the maps between them, so that it is for training narrow heads. Shapes as in `operator`; what is alike for all
-chunks and groups has them as one dimension.
+All reads, scores and most gradients are products over all chunks together. It keeps the slots of every chunk for the
+backward pass, so that it is for training narrow heads. Shapes as in `operator`; what is alike for all chunks and groups
+has them as one dimension.
 """
 
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.autodiff import differentiable_gradients, transformed
 from titans_seq.memory import L2, Coefficients, MemoryRule
 from titans_seq.ops.chunked.forward import runs
 from titans_seq.ops.chunked.operator import run_chunks
-from titans_seq.ops.chunked.updates import combined, products_per_row, scaled_rows, summed_to
+from titans_seq.ops.chunked.updates import combined, per_sequence, products_per_row, scaled_rows, summed_to
 
-# Rows of a head's slots, up to which it is faster than walking from chunk to chunk: a quarter for 32, a seventh for 64.
+# Rows of a head's slots, up to which it is faster than walking chunk by chunk in the general form.
 MOST_ROWS = 64
 
 
 def is_one_product(rule: MemoryRule, coefficients: Coefficients, rows: int) -> bool:
-    """Whether to train chunks with these coefficients, and keys of so many rows, as linear maps.
+    """Whether to train chunks with these coefficients, and keys of so many rows, together.
 
     Example:
         >>> from titans_seq.memory import Gates, LinearMemory, MLPMemory, Momentum
@@ -70,28 +69,24 @@ def _forward(inputs: Sequence[Tensor], carry_out: bool) -> tuple[Tensor, ...]:
     q, k, v, read, mix, carry, write, slots = inputs
     (chunks, groups, _, rows), n = q.shape, read.shape[-1]
     steps = chunks if carry_out else chunks - 1
-    written = scaled_rows(k[:steps], write[:steps].mT).flatten(0, 1)  # [steps * G, S, n * K]
-    k_flat, v_flat = k.flatten(0, 1), v.flatten(0, 1)
-    count = steps * groups
-    states = v.new_empty(steps + 1, groups, n * rows, v.shape[-1])
-    start = slots.unsqueeze(1).expand(-1, groups // slots.shape[0], -1, -1, -1).flatten(0, 1).flatten(1, 2)
-    states[0, :, : start.shape[1]] = start
-    states[0, :, start.shape[1] :] = 0  # a new memory has no momentum
-    torch.bmm(written.mT, v_flat[:count], out=states[1:].flatten(0, 1))
-    # The keys meet the weights alone, of all slots.
-    met = F.pad(k_flat[:count].neg(), (0, (n - 1) * rows))
-    maps = torch.bmm(written.mT, met)
-    maps.view(count, n, rows, n, rows).diagonal(0, 2, 4).add_(carry[:steps].flatten(0, 1).unsqueeze(-1))
-    maps = maps.view(steps, groups, n * rows, n * rows)
-    for i in range(steps):
-        states[i + 1].baddbmm_(maps[i], states[i])
-    stood = states[:chunks].flatten(0, 1)
-    errors = torch.baddbmm(v_flat, k_flat, stood[:, :rows], alpha=-1)
-    scores = torch.bmm(q.flatten(0, 1), k_flat.mT)
+    writes = scaled_rows(k[:steps], write[:steps].mT)  # [steps, G, S, n * K]
+    states = v.new_empty(steps + 1, groups, n, rows, v.shape[-1])
+    states[0, :, : slots.shape[1]] = per_sequence(slots, groups)
+    states[0, :, slots.shape[1] :] = 0  # a new memory has no momentum
+    errors = torch.empty_like(v)
+    flat = states.flatten(3)
+    stacked = states.flatten(2, 3)
+    for i in range(chunks):
+        torch.baddbmm(v[i], k[i], states[i, :, 0], alpha=-1, out=errors[i])
+        if i < steps:
+            torch.bmm(carry[i], flat[i], out=flat[i + 1])
+            stacked[i + 1].baddbmm_(writes[i].mT, errors[i])
+    scores = torch.bmm(q.flatten(0, 1), k.flatten(0, 1).mT)
     mixed = scores * mix.flatten(0, 1)
-    y = torch.bmm(scaled_rows(q, read).flatten(0, 1), stood).baddbmm_(mixed, errors)
-    after = states[-1].unflatten(1, (n, rows)).clone() if carry_out else v.new_empty(0)
-    return y.unflatten(0, (chunks, groups)), after, states, maps, errors, scores, mixed
+    y = torch.bmm(scaled_rows(q, read).flatten(0, 1), stacked[:chunks].flatten(0, 1))
+    y.baddbmm_(mixed, errors.flatten(0, 1))
+    after = states[-1].clone() if carry_out else v.new_empty(0)
+    return y.unflatten(0, (chunks, groups)), after, states, errors, scores, mixed
 
 
 class _Matrix(torch.autograd.Function):
@@ -126,38 +121,40 @@ def _backward(
 ) -> tuple[Tensor, ...]:
     """Return the gradients of the inputs."""
     q, k, v, read, mix, carry, write, slots = inputs
-    states, maps, errors, scores, mixed = kept
+    states, errors, scores, mixed = kept
     (chunks, groups, size, rows), n = q.shape, read.shape[-1]
-    steps, count = maps.shape[0], maps.shape[0] * groups
+    steps = states.shape[0] - 1
     q_flat, k_flat, d_flat = q.flatten(0, 1), k.flatten(0, 1), d_y.reshape(-1, *d_y.shape[2:])
-    stood = states[:chunks].flatten(0, 1)
-    anchor = stood[:, :rows]
-    d_errors = torch.bmm(mixed.mT, d_flat)
+    stacked, flat_errors = states.flatten(2, 3), errors.flatten(0, 1)
+    stood = stacked[:chunks].flatten(0, 1)
+    d_errors = torch.bmm(mixed.mT, d_flat).view_as(errors)
     # What the slots before each chunk are owed: by what was read of them, then by the slots after it.
     d_states = torch.empty_like(states)
-    d_states[-1] = 0 if d_after is None else d_after.flatten(1, 2)
-    reads = d_states[:chunks].flatten(0, 1)
-    torch.bmm(scaled_rows(q, read).flatten(0, 1).mT, d_flat, out=reads)
-    reads[:, :rows] -= torch.bmm(k_flat.mT, d_errors)
-    for i in reversed(range(steps)):
-        d_states[i].baddbmm_(maps[i].mT, d_states[i + 1])
-    d_next = d_states[1:].flatten(0, 1)
+    d_states[-1] = 0 if d_after is None else d_after
+    d_stacked, d_slots = d_states.flatten(2, 3), d_states.flatten(3)
+    torch.bmm(scaled_rows(q, read).flatten(0, 1).mT, d_flat, out=d_stacked[:chunks].flatten(0, 1))
+    writes = scaled_rows(k[:steps], write[:steps].mT)
+    for i in reversed(range(chunks)):
+        if i < steps:
+            d_errors[i].baddbmm_(writes[i], d_stacked[i + 1])
+            d_slots[i].baddbmm_(carry[i].mT, d_slots[i + 1])
+        d_states[i, :, 0] -= torch.bmm(k[i].mT, d_errors[i])
+    d_next, d_flat_errors = d_stacked[1:].flatten(0, 1), d_errors.flatten(0, 1)
     # Reads of the slots and, through the scores, of what the chunk has written.
     pulled = torch.bmm(d_flat, stood.mT).view(chunks, groups, size, n, rows)
     d_read = products_per_row(pulled, q)
-    d_mixed = torch.bmm(d_flat, errors.mT)
+    d_mixed = torch.bmm(d_flat, flat_errors.mT)
     d_mix = (d_mixed * scores).view_as(mix)
     d_scores = d_mixed.mul_(mix.flatten(0, 1))
     d_q = combined(pulled, read).flatten(0, 1).baddbmm_(d_scores, k_flat)
     d_k = torch.bmm(d_scores.mT, q_flat)
     # Writes.
-    d_errors[:count].baddbmm_(scaled_rows(k[:steps], write[:steps].mT).flatten(0, 1), d_next)
-    d_k.baddbmm_(d_errors, anchor.mT, alpha=-1)
-    pushed = torch.bmm(errors[:count], d_next.mT).view(steps, groups, -1, n, rows)
+    d_k.baddbmm_(d_flat_errors, stood[:, :rows].mT, alpha=-1)
+    count = steps * groups
+    pushed = torch.bmm(flat_errors[:count], d_next.mT).view(steps, groups, -1, n, rows)
     d_k[:count] += combined(pushed, write[:steps].mT).flatten(0, 1)
     d_write, d_carry = torch.zeros_like(write), torch.zeros_like(carry)
     d_write[:steps] = products_per_row(pushed, k[:steps]).mT
-    flat = (count, n, -1)
-    d_carry[:steps] = torch.bmm(d_next.reshape(flat), stood[:count].reshape(flat).mT).view_as(carry[:steps])
-    d_slots = summed_to(d_states[0].unflatten(1, (n, rows))[:, : slots.shape[1]], slots.shape[0])
-    return d_q.view_as(q), d_k.view_as(k), d_errors.view_as(v), d_read, d_mix, d_carry, d_write, d_slots
+    torch.matmul(d_slots[1:], states[:steps].flatten(3).mT, out=d_carry[:steps])
+    d_start = summed_to(d_states[0, :, : slots.shape[1]], slots.shape[0])
+    return d_q.view_as(q), d_k.view_as(k), d_errors, d_read, d_mix, d_carry, d_write, d_start
