@@ -14,7 +14,7 @@ import csv
 import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,8 +27,10 @@ from forecasting.data.tsf import read_tsf
 from forecasting.evaluation.origins import compare, cut_origins
 from forecasting.evaluation.statistical import SeasonalNaive, Statistical, each_series
 from forecasting.forecasts.forecaster import DEFAULT_LEVELS, Forecast, Forecaster
+from forecasting.network.mixers import GRUMixer, MemoryMixer
 from forecasting.runs.fine_tuned import starting_model
 from forecasting.zero_shot.model import ZeroShotModel
+from forecasting.zero_shot.network import ZeroShotEnsemble
 from forecasting.zero_shot.saving import SHIPPED
 from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError, choose
@@ -42,7 +44,8 @@ RESULTS = HERE / "results" / "zero_shot.jsonl"
 PUBLISHED = HERE / "published_zero_shot.csv"
 DATA = HERE.parents[1] / "shared" / "data" / "forecasting" / "monash"
 Part = Literal["test", "validation"]
-OURS, NAIVE = ("zero-shot", "zero-shot, calibrated", "train"), "seasonal naive"
+ALONE = ("zero-shot, memory alone", "zero-shot, GRU alone")
+OURS, NAIVE = ("zero-shot", *ALONE, "zero-shot, calibrated", "train"), "seasonal naive"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,15 @@ class Trained:
     def forecast(self, data: SeriesData, horizon: int, levels: Sequence[float] = DEFAULT_LEVELS) -> Forecast:
         """Forecast; see `Forecaster`."""
         return self.model.fit(data, horizon, statistics=False).forecast(data, horizon, levels)
+
+
+def _member(mixer: type, model: ZeroShotModel) -> Forecaster:
+    """The network with a mixer of this kind, alone."""
+    together = model.forecaster.network
+    if not isinstance(together, ZeroShotEnsemble):
+        raise UserError("these weights are of one network: leave out the models that are one of several")
+    pairs = zip(together.config.members, together.members, strict=True)
+    return replace(model.forecaster, network=next(own for config, own in pairs if isinstance(config.mixer, mixer)))
 
 
 @dataclass(frozen=True)
@@ -113,9 +125,11 @@ SEVEN = tuple(SETS)[:7]
 """The sets of the published table, which relative scores are averaged over."""
 
 MODELS: dict[str, Callable[[ZeroShotModel], Forecaster]] = {
-    OURS[0]: lambda model: model.forecaster,
-    OURS[1]: Calibrated,
-    OURS[2]: Trained,
+    "zero-shot": lambda model: model.forecaster,
+    ALONE[0]: functools.partial(_member, MemoryMixer),
+    ALONE[1]: functools.partial(_member, GRUMixer),
+    "zero-shot, calibrated": Calibrated,
+    "train": Trained,
     NAIVE: lambda model: SeasonalNaive(),
     "AutoETS": lambda model: Statistical("AutoETS"),
     "AutoTheta": lambda model: Statistical("AutoTheta"),
