@@ -199,7 +199,7 @@ class TestFolders:
         write(tmp_path / "a.fa", ">1\nAC\n")
         write(tmp_path / "b.fsa", ">1\nAC\n")
         (tmp_path / name).write_bytes(b"BZh9" if name.endswith("bz2") else b"\xfd7zXZ")
-        assert "expected text, plain or compressed with gzip; convert it" in refusal(tmp_path)
+        assert "expected text, plain or compressed with gzip; unpack it with" in refusal(tmp_path)
 
     def test_a_part_that_cannot_be_unpacked_is_refused(self, tmp_path: Path) -> None:
         write(tmp_path / "train.csv", TABLE)
