@@ -39,7 +39,7 @@ def decide(options: Decide) -> None:
     from ..runs.config import member_runs
     from ..runs.decision import decide, write_decision
     from ..runs.members import load_model
-    from ..runs.train_runs import own_parts
+    from ..runs.trained_on import own_parts
     from .progress import note
 
     rule = Rule.parse(options.by)

@@ -28,7 +28,7 @@ def predict(options: Predict) -> None:
         scan_files(options)
         return
     from ..runs.predictor import prediction_columns
-    from ..runs.train_runs import training_range
+    from ..runs.trained_on import training_range
     from ..scan import check_track
     from .predict_models import load
     from .records import csv_rows, records

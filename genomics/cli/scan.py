@@ -34,7 +34,7 @@ def is_scan(options: Predict) -> bool:
 
 def scan_files(options: Predict) -> None:
     """Write a track, or a table with a row a window."""
-    from ..runs.train_runs import training_range
+    from ..runs.trained_on import training_range
     from ..scan import check_track
     from .predict_models import load
 

@@ -8,7 +8,6 @@ from Bio.Data.IUPACData import ambiguous_dna_values
 from ..sequences.reference import Reference
 from .vcf import Variant, is_symbolic
 
-
 _CERTAIN = frozenset("ACGT")
 
 
