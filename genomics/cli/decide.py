@@ -57,7 +57,8 @@ def decide(options: Decide) -> None:
     found = decide(model, parts.validation, rule, not options.no_calibration)
     write_decision(options.run, found)
     print(f"called {model.classes[1]} from a probability of {found.threshold:.4g} on ({found.rule}, on validation)")
-    print(f"temperature {found.temperature:.3f}: above 1 the model was surer than it was right")
+    sure = "surer" if found.temperature > 1 else "less sure"
+    print(f"temperature {found.temperature:.3f}: the model was {sure} than it was right")
     if found.temperature > 0.99 * HOTTEST:
         print(
             f"warning: on the {len(parts.validation):,} validation sequences its probabilities say nothing: train "

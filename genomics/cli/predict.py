@@ -42,6 +42,11 @@ def predict(options: Predict) -> None:
         header = ["name", *PLACE, *columns, *spreads]
         count = csv_rows(options.out, header, rows.of(given), options.progress, "sequences predicted")
     print(f"written: {options.out}, {count:,} {'rows' if rows.scanned else 'sequences'}{rows.outside_text()}")
+    if decision.threshold is not None and options.threshold is None:
+        print(
+            f"note: {model.classes[1]} is predicted from a probability of {decision.threshold:.4g} on, as titans dna "
+            "decide chose (--threshold takes another)"
+        )
     for line in rows.warnings():
         print(line)
 

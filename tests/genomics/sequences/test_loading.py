@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,18 @@ class TestTables:
     )
     def test_options_that_do_not_fit(self, tmp_path: Path, options: LoadOptions, message: str) -> None:
         assert refusal(write(tmp_path / "a.csv", "sequence,label,other\nAC,b,1\nGG,a,0\n"), options).startswith(message)
+
+    def test_a_class_that_is_written_otherwise_in_another_part(self, tmp_path: Path) -> None:
+        write(tmp_path / "train.csv", "sequence,label\nAC,0\nGG,1\n")
+        write(tmp_path / "test.csv", "sequence,label\nAC,1.0\nGT,0.0\nGA,1\n")
+        notes: Counter[str] = Counter()
+        test = load_splits(tmp_path, notes=notes).test
+        assert test is not None
+        assert (test.classes, test.labels.tolist()) == (("0", "1"), [1, 0, 1])
+        assert list(notes.values()) == [2]
+        write(tmp_path / "train.csv", TABLE)
+        write(tmp_path / "test.csv", "sequence,label\nAC,A\n")
+        assert "has 'a', 'b': it differs from 'a' only in case or in blanks" in refusal(tmp_path)
 
     def test_a_class_that_training_lacks(self, tmp_path: Path) -> None:
         write(tmp_path / "train.csv", TABLE)
