@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from titans_seq.commands import Inline
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
-from titans_seq.progress import Progress
 
-from .options import Device, RecordOptions
+from .options import ComputeOptions, RecordOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,10 +38,7 @@ class Embed:
     """CSV file to write."""
     per_step: bool = False
     """A row for each step of the model, with the position of its first base, in place of each sequence."""
-    device: Device = "auto"
-    """What to compute on."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    compute: Inline[ComputeOptions] = field(default_factory=ComputeOptions)
     reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
 
 
@@ -50,7 +47,7 @@ def embed(options: Embed) -> None:
     from ..runs.saving import load_embedders
     from .records import csv_rows, records
 
-    models = load_embedders(options.run, Hardware(options.device).device())
+    models = load_embedders(options.run, Hardware(options.compute.device).device())
     names = [
         f"{name}_feature_{number}" if name else f"feature_{number}"
         for name, model in models.items()
@@ -63,7 +60,7 @@ def embed(options: Embed) -> None:
         else:
             header, what = ["name", *names], "sequences embedded"
             rows = _of_sequences(list(models.values()), given)
-        count = csv_rows(options.out, header, rows, options.progress, what)
+        count = csv_rows(options.out, header, rows, options.compute.progress, what)
     print(f"written: {options.out}, {count:,} rows of {len(names)} features")
 
 
