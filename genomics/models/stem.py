@@ -132,9 +132,11 @@ class Stem(nn.Module):
         """Weights `[dim, in, 1, width]` and biases of convolutions that also normalise, as norms do in prediction."""
         layers = []
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+            assert isinstance(convolution, nn.Conv1d)
+            assert isinstance(norm, MaskedNorm)
+            scale, shift = norm.as_linear()
             weight = (convolution.weight * scale[:, None, None]).unsqueeze(2)
-            layers.append((weight.contiguous(memory_format=torch.channels_last), norm.bias - norm.running_mean * scale))
+            layers.append((weight.contiguous(memory_format=torch.channels_last), shift))
         return layers
 
 
