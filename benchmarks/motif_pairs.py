@@ -25,11 +25,12 @@ from genomics.baselines import SmallCNN
 from genomics.evaluation import Model
 from genomics.models import ClassifierConfig, encoder_preset
 from genomics.models.presets import Mixer
+from genomics.models.untrained import new_classifier
 from genomics.runs.predictor import Predictor
 from genomics.sequences.values import LabelledSequences
 from genomics.synthetic import motif_pairs
 from genomics.training.config import TrainConfig
-from genomics.training.fitting import fit, new_classifier
+from genomics.training.fitting import fit
 from titans_seq.experiment.rows import row_of
 from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 from titans_seq.jsonl import read_rows

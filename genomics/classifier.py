@@ -12,6 +12,7 @@ from titans_seq.experiment.settings import ONE_DEVICE, Hardware, Runtime
 from titans_seq.progress import Progress
 
 from .models.classifier import Classifier
+from .models.one_hot import OneHotClassifier
 from .runs.building import AUTO, PRESET, chosen_strands, classifier_for, new_encoder
 from .runs.card import classifier_card
 from .runs.decision import Decision, read_decision, write_decision
@@ -157,6 +158,11 @@ class DNAClassifier(Using, Predictor):
     @classmethod
     def _of(cls, trained: Predictor, **known: Any) -> Self:
         return cls(trained.model, trained.classes, trained.device, card=trained.card, **known)
+
+    @property
+    def one_hot(self) -> OneHotClassifier:
+        """A module from one-hot bases `[B, 4, T]` to logits, as captum and tangermeme take it."""
+        return OneHotClassifier(self.model)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the classifier as a whole folder, in place of an earlier one.

@@ -16,13 +16,14 @@ from titans_seq.experiment.settings import RUNTIME, Runtime
 from ..baselines import Baseline
 from ..evaluation import BootstrapOptions, Evaluation, Model, evaluate
 from ..models import ClassifierConfig
+from ..models.untrained import new_classifier
 from ..runs.config import PACKAGES, fingerprint
 from ..runs.plan import Plan, divided
 from ..runs.predictor import Predictor
 from ..runs.saving import load_encoder
 from ..sequences.values import Splits
 from ..training.config import PartConfig, TrainConfig
-from ..training.fitting import fit, new_classifier
+from ..training.fitting import fit
 from .sets import BenchmarkSet
 
 FOLD_SEED = 0

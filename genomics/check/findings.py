@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 
+from ..sequences.labels import plain_name
 from .report import CheckReport, LengthScore, Overlap, PartSummary
 
 SHOWN = 12
@@ -143,7 +144,7 @@ def _about_names(part: PartSummary) -> list[str]:
     """Name classes that are most likely one, `yes` and `Yes`, or none, `NULL`."""
     alike: dict[str, list[str]] = {}
     for held in part.classes:
-        alike.setdefault(_plain(held.name), []).append(repr(held.name))
+        alike.setdefault(plain_name(held.name), []).append(repr(held.name))
     missing = [held.name for held in part.classes if held.name.casefold() in _LIKE_MISSING]
     found = [
         f"The class {name!r} reads like a missing label: if it is one, leave its cells empty (--skip-bad leaves such "
@@ -171,14 +172,6 @@ def _about_several(part: PartSummary) -> list[str]:
         f"The class {name!r} has a part in common with another: if a cell holds several labels, give each label a "
         "column of 0 and 1 (--label once for each)."
     ]
-
-
-def _plain(name: str) -> str:
-    plain = "".join(name.split()).casefold()
-    try:
-        return str(float(plain))
-    except ValueError:
-        return plain
 
 
 def _about_absent(part: PartSummary) -> list[str]:

@@ -36,7 +36,7 @@ def decide(options: Decide) -> None:
     from ..runs.config import member_runs
     from ..runs.decision import decide, write_decision
     from ..runs.members import load_model
-    from ..runs.train_runs import own_parts
+    from ..runs.trained_on import own_parts
     from .progress import note
 
     rule = Rule.parse(options.by)
@@ -54,7 +54,8 @@ def decide(options: Decide) -> None:
     found = decide(model, parts.validation, rule, not options.no_calibration)
     write_decision(options.run, found)
     print(f"called {model.classes[1]} from a probability of {found.threshold:.4g} on ({found.rule}, on validation)")
-    print(f"temperature {found.temperature:.3f}: above 1 the model was surer than it was right")
+    sure = "surer" if found.temperature > 1 else "less sure"
+    print(f"temperature {found.temperature:.3f}: the model was {sure} than it was right")
     if found.temperature > 0.99 * HOTTEST:
         print(
             f"warning: on the {len(parts.validation):,} validation sequences its probabilities say nothing: train "

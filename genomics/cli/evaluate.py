@@ -83,7 +83,7 @@ def evaluate(options: Evaluate) -> None:
 def _own(options: Evaluate, folders: list[Path], device: str) -> "tuple[list[Scored], TrainRun, str]":
     """Return what is scored on a part of its own data: one model, or each fold on the part of its own."""
     from ..runs.members import load_model
-    from ..runs.train_runs import own_parts
+    from ..runs.trained_on import own_parts
 
     of_folds = len(folders) > 1 and folders[0].name.startswith("fold")
     runs, first = [], None
@@ -109,7 +109,7 @@ def _trained_on(
 
     from ..check import check_scored
     from ..runs.config import TrainRun
-    from ..runs.train_runs import own_parts
+    from ..runs.trained_on import own_parts
     from ..sequences.values import Splits
 
     try:

@@ -120,7 +120,7 @@ def _target(model: "Predictor | Members", records: "list[Record]", target: str |
 def _contexts(options: Explain, record: "Record") -> "list[Context]":
     """Return the pieces of the span that is asked for, each with the window that the model reads about it."""
     from ..explain.spans import contexts
-    from ..runs.train_runs import training_range
+    from ..runs.trained_on import training_range
 
     size = len(record.sequence)
     first, last = options.span or (1, size)

@@ -103,7 +103,7 @@ def _backgrounds(options: Marginalise) -> list[str]:
 
     import numpy as np
 
-    from ..runs.train_runs import training_range
+    from ..runs.trained_on import training_range
     from .records import records
 
     if options.background is not None:

@@ -85,7 +85,7 @@ def motifs(options: Motifs) -> None:
 def _records(options: Motifs) -> "list[Record]":
     import itertools
 
-    from ..runs.train_runs import training_range
+    from ..runs.trained_on import training_range
     from .records import records
 
     with records(options.sequences, options.reading) as given:

@@ -31,10 +31,10 @@ def plan(options: PlanOptions) -> None:
     from titans_seq.planning import Batch, count_step, plan_batch, unfused
     from titans_seq.planning.report import Words
 
+    from ..models.untrained import new_classifier
     from ..runs.plan import divided
     from ..sequences.loading import load_splits
     from ..training.data import LabelledLoader
-    from ..training.fitting import new_classifier
     from ..training.module import ClassifierModule
 
     if options.lists():

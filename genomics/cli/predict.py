@@ -28,7 +28,7 @@ def predict(options: Predict) -> None:
         scan_files(options)
         return
     from ..runs.predictor import prediction_columns
-    from ..runs.train_runs import training_range
+    from ..runs.trained_on import training_range
     from ..scan import check_track
     from .predict_models import load
     from .records import csv_rows, records
@@ -42,6 +42,11 @@ def predict(options: Predict) -> None:
         header = ["name", *PLACE, *columns, *spreads]
         count = csv_rows(options.out, header, rows.of(given), options.compute.progress, "sequences predicted")
     print(f"written: {options.out}, {count:,} {'rows' if rows.scanned else 'sequences'}{rows.outside_text()}")
+    if decision.threshold is not None and options.threshold is None:
+        print(
+            f"note: {model.classes[1]} is predicted from a probability of {decision.threshold:.4g} on, as titans dna "
+            "decide chose (--threshold takes another)"
+        )
     for line in rows.warnings():
         print(line)
 

@@ -41,7 +41,7 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
 
 def _baseline(folder: Path, name: str, device: str) -> "Model":
     from ..runs.comparison import PREDICTING, chosen_baselines, like_network
-    from ..runs.train_runs import own_parts
+    from ..runs.trained_on import own_parts
 
     run, parts = own_parts(folder)
     if parts.validation is None:

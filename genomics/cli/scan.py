@@ -34,7 +34,7 @@ def is_scan(options: Predict) -> bool:
 
 def scan_files(options: Predict) -> None:
     """Write a track, or a table with a row a window."""
-    from ..runs.train_runs import training_range
+    from ..runs.trained_on import training_range
     from ..scan import check_track
     from .predict_models import load
 
@@ -56,6 +56,11 @@ def scan_files(options: Predict) -> None:
         print(f"note: {found.absent:,} of them have no place, as they overlap others: a .tsv or .bed file holds all")
     if found.unknown:
         print(f"note: {found.unknown:,} windows are mostly unknown (N) and have no score")
+    if found.short:
+        print(
+            f"note: {found.short:,} of them are shorter than {how.window:,} bases, as the contigs or intervals that "
+            "they lie in are: their scores are guesses"
+        )
     if known is not None and known.outside(how.window, 0):
         print(
             f"warning: the model was trained on {known.text()}: scores in windows of {how.window:,} bases are guesses"
@@ -64,10 +69,11 @@ def scan_files(options: Predict) -> None:
 
 @dataclass(frozen=True)
 class _Count:
-    """Windows with a score, those of them that are not in the file, and windows without a score."""
+    """Windows with a score, those of them that are not in the file, that are short, and windows without a score."""
 
     scored: int
     absent: int
+    short: int
     unknown: int
 
 
@@ -108,7 +114,7 @@ def _write(options: Predict, how: "ScanOptions", model: "Scanner", target: "Targ
 
     left_out: list[str] = []
     notes: Counter[str] = Counter()
-    count = absent = 0
+    count = absent = short = 0
     try:
         refuse = Refuse(options.reading.skip_bad, left_out, notes)
         found = list(stretches(options.sequences, load_options(options.reading), refuse))
@@ -121,10 +127,11 @@ def _write(options: Predict, how: "ScanOptions", model: "Scanner", target: "Targ
         ):
             for one in counter.count(scan(model, windows, target, how.strand)):
                 absent += not write(one)
+                short += one.end - one.start < how.window
                 count += 1
             if not count:
                 raise UserError("there is no usable sequence in what is given, so nothing is written: check the files")
     finally:
         print_left_out(left_out)
         print_notes(notes)
-    return _Count(count, absent, total - count)
+    return _Count(count, absent, short, total - count)

@@ -116,7 +116,7 @@ def _resume(options: Train) -> None:
     from ..evaluation.writing import DATA
     from ..runs.config import TrainRun, TrainSettings, member_runs
     from ..runs.plan import divided
-    from ..runs.train_runs import plan_of
+    from ..runs.trained_on import plan_of
     from ..sequences.loading import load_splits
 
     if options != Train(options.run.as_resumed(), comparison=options.comparison, hardware=options.hardware):

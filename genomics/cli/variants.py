@@ -45,7 +45,7 @@ def variants(options: Variants) -> None:
     from ..explain import VariantOptions, score_variants
     from ..explain.variant_files import check_name
     from ..runs.members import load_model
-    from ..runs.train_runs import training_range
+    from ..runs.trained_on import training_range
     from ..sequences.reference import Reference
     from .progress import Counter, print_left_out
 

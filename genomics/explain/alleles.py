@@ -8,6 +8,8 @@ from Bio.Data.IUPACData import ambiguous_dna_values
 from ..sequences.reference import Reference
 from .vcf import Variant, is_symbolic
 
+_CERTAIN = frozenset("ACGT")
+
 
 class Pair(NamedTuple):
     """Sequences that differ by one variant."""
@@ -61,9 +63,26 @@ def allele_problem(variant: Variant, allele: str, window: int) -> str | None:
     """Return why an alternative has no sequence to score; None if it has."""
     if variant.position == 0 or is_symbolic(allele):
         return "telomere" if variant.position == 0 else "symbolic allele"
+    if not _CERTAIN.issuperset(allele):
+        return "ambiguous base in the alternative"
     if max(len(allele), len(variant.reference)) > window:
         return "longer than the window"
     return None
+
+
+def spelled_out(variant: Variant, contig: str) -> Variant:
+    """Return a variant whose REF is what the contig has there, where REF is no more than an ambiguity code such as N.
+
+    Args:
+        variant: its REF agrees with the contig.
+        contig: all of it.
+
+    Example:
+        >>> spelled_out(Variant(1, "I", 2, ".", "N", ("T",)), "ACG").reference
+        'C'
+    """
+    found = contig[variant.position - 1 : variant.position - 1 + len(variant.reference)]
+    return replace(variant, reference=found) if _CERTAIN.issuperset(found) else variant
 
 
 def normalised(variant: Variant, allele: str, contig: str) -> Variant:

@@ -36,7 +36,7 @@ def target_column(model: Model, target: str | None) -> int:
         raise UserError(f"the model has no class or label '{target}': expected one of {known}")
     if len(names) == 1 or (model.kind == "classes" and len(names) == 2):
         return len(names) - 1
-    raise UserError(f"the model has several classes or labels: choose the target among {known}")
+    raise UserError(f"the model has several classes or labels: choose the target (--target) among {known}")
 
 
 def target_scores(model: Model, sequences: Sequence[str]) -> np.ndarray:

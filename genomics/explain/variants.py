@@ -12,7 +12,7 @@ from titans_seq.errors import UserError
 from ..evaluation.values import Model, members_of
 from ..sequences.bad_records import Refuse
 from ..sequences.reference import Reference
-from .alleles import Pair, allele_problem, cut_pair, is_telomere, normalised, reference_problem
+from .alleles import Pair, allele_problem, cut_pair, is_telomere, normalised, reference_problem, spelled_out
 from .scores import member_scores, spread_of, target_column, target_names
 from .variant_files import NUMBERS, SPREAD, AlleleScore, open_writer
 from .vcf import Variant, read_vcf
@@ -186,7 +186,7 @@ def _check_normal(variant: Variant, reference: Reference, options: VariantOption
     for allele in variant.alternatives:
         if is_telomere(variant, len(contig)) or allele_problem(variant, allele, options.window) is not None:
             continue
-        if normal := _normal_text(variant, allele, normalised(variant, allele, contig)):
+        if normal := _normal_text(variant, allele, normalised(spelled_out(variant, contig), allele, contig)):
             raise UserError(
                 f"{place}: {variant.reference}>{allele} is not in its normal form {normal}: leave out --no-normalise "
                 "to have it normalised, or leave such alleles out (--skip-bad)"
@@ -213,7 +213,8 @@ def _rows(calls: Path | str, reference: Reference, options: VariantOptions, repo
                 report.skip(note, variant.line)
                 yield _Row(variant, allele, None, note=f"{note}: {problem}" if problem else note)
                 continue
-            normal = normalised(variant, allele, reference.contig(variant.contig))
+            contig = reference.contig(variant.contig)
+            normal = normalised(spelled_out(variant, contig), allele, contig)
             text = _normal_text(variant, allele, normal)
             if text and not options.normalise:
                 report.skip("not in its normal form", variant.line)

@@ -19,5 +19,17 @@ class MaskedNorm(nn.BatchNorm1d):
         normed[mask] = super().forward(valid) if len(valid) > 1 or not self.training else self._as_predicting(valid)
         return normed.transpose(1, 2)
 
+    def as_linear(self) -> tuple[Tensor, Tensor]:
+        """Return what each channel is multiplied by in prediction, and what is then added, `[D]` each.
+
+        Example:
+            >>> MaskedNorm(2).eval().as_linear()[1].tolist()
+            [0.0, 0.0]
+        """
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        return scale, self.bias - self.running_mean * scale
+
     def _as_predicting(self, x: Tensor) -> Tensor:
         return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)

@@ -14,16 +14,20 @@ class OneHotClassifier(nn.Module):
     """Logits of one-hot bases, differentiable with respect to them.
 
     Args:
-        model: the classifier, in evaluation mode.
+        model: the classifier, in evaluation mode, which it keeps.
 
     Example:
-        >>> from captum.attr import IntegratedGradients  # doctest: +SKIP
-        >>> IntegratedGradients(OneHotClassifier(model)).attribute(x, target=1)  # doctest: +SKIP
+        >>> from .classifier import ClassifierConfig
+        >>> from .presets import encoder_preset
+        >>> model = OneHotClassifier(Classifier(ClassifierConfig(encoder_preset("tiny"), "classes", outputs=2)).eval())
+        >>> model(torch.eye(4)[None]).shape, model.training
+        (torch.Size([1, 2]), False)
     """
 
     def __init__(self, model: Classifier) -> None:
         super().__init__()
         self.model = model
+        self.train(model.training)  # tools that restore a module's mode would else begin to train the model
 
     def forward(self, x: Tensor) -> Tensor:
         """Predict sequences of one length.

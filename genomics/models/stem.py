@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from titans_seq.errors import UserError
+from titans_seq.layers.linear import is_plain
 
 from .masked_norm import MaskedNorm
 
@@ -97,10 +98,14 @@ class Stem(nn.Module):
             `[B, ceil(T / window), dim]`; zeros at windows that hold padding alone.
         """
         rows = max(_AT_ONCE // (x.shape[1] * self.dim), 1)
-        if self.training or len(x) <= rows or x.device.type != "cpu":
+        if self.training or x.device.type != "cpu":
             return self._read(x, lengths)
         # In prediction rows do not see each other, and what a few of them need is kept near the processor.
-        return torch.cat([self._read(*part) for part in zip(x.split(rows), lengths.split(rows), strict=True)])
+        if self._plain() and bool((lengths == x.shape[1]).all()):
+            layers = self._folded()
+            return _joined([_read_whole(part, layers, self.pool) for part in x.split(rows)])
+        parts = zip(x.split(rows), lengths.split(rows), strict=True)
+        return _joined([self._read(*part) for part in parts])
 
     def _read(self, x: Tensor, lengths: Tensor) -> Tensor:
         x = x.transpose(1, 2)
@@ -117,3 +122,32 @@ class Stem(nn.Module):
             valid = valid[:, :: self.pool]
             x = hidden(x, 0)
         return x.transpose(1, 2)
+
+    def _plain(self) -> bool:
+        """Whether each layer does what its class says, and no more."""
+        layers = [*self.convolutions, *self.norms]
+        return all(type(one) in (nn.Conv1d, MaskedNorm) and is_plain(one) for one in layers)
+
+    def _folded(self) -> list[tuple[Tensor, Tensor]]:
+        """Weights `[dim, in, 1, width]` and biases of convolutions that also normalise, as norms do in prediction."""
+        layers = []
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            assert isinstance(convolution, nn.Conv1d)
+            assert isinstance(norm, MaskedNorm)
+            scale, shift = norm.as_linear()
+            weight = (convolution.weight * scale[:, None, None]).unsqueeze(2)
+            layers.append((weight.contiguous(memory_format=torch.channels_last), shift))
+        return layers
+
+
+def _read_whole(x: Tensor, layers: list[tuple[Tensor, Tensor]], pool: int) -> Tensor:
+    """Read rows without padding: an image one place high each, its channels last as features lie in memory."""
+    x = x.mT.unsqueeze(2)
+    for weight, bias in layers:
+        x = F.gelu(F.conv2d(x, weight, bias, padding=(0, weight.shape[-1] // 2)))
+        x = F.max_pool2d(x, (1, pool), ceil_mode=True)
+    return x.squeeze(2).mT
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

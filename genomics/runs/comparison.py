@@ -10,6 +10,7 @@ from titans_seq.errors import UserError
 
 from ..baselines import Baseline, SmallCNN, standard_baselines
 from ..evaluation import BootstrapOptions, Evaluation, Model, checked_outputs, evaluate_outputs
+from ..sequences.labels import known_name
 from ..sequences.values import Kind, LabelledSequences, Splits
 from .config import TrainRun
 from .members import Members
@@ -226,7 +227,7 @@ def with_classes(data: LabelledSequences, model: Model) -> LabelledSequences:
             f"the model was made for labels of the kind '{model.kind}', the data has '{data.kind}': label it as its "
             "training data was, or name the kind"
         )
-    data = replace(data, classes=tuple(_known_name(name, tuple(model.classes)) for name in data.classes))
+    data = replace(data, classes=tuple(known_name(name, tuple(model.classes)) for name in data.classes))
     unknown = [name for name in data.classes if name not in model.classes]
     if unknown:
         raise UserError(
@@ -243,13 +244,3 @@ def with_classes(data: LabelledSequences, model: Model) -> LabelledSequences:
     else:
         labels = np.array([model.classes.index(name) for name in data.classes])[data.labels]
     return LabelledSequences(data.names, data.sequences, labels, tuple(model.classes), data.kind)
-
-
-def _known_name(name: str, known: tuple[str, ...]) -> str:
-    """Return a class as a model names it where both are one number, such as 1.0 for 1."""
-    if name in known:
-        return name
-    try:
-        return next((each for each in known if float(each) == float(name)), name)
-    except ValueError:
-        return name

@@ -11,11 +11,12 @@ from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.models.saving import MODEL
 
 from ..models.encoder import EncoderConfig
+from ..models.untrained import PretrainModel
 from ..sequences.options import LoadOptions
 from ..sequences.values import Record
 from ..tokens import Tokenizer
 from ..training.config import PretrainConfig
-from ..training.pretraining import PretrainModel, new_pretrain_model, pretrain
+from ..training.pretraining import new_pretrain_model, pretrain
 from ..training.windows import Genome
 from .card import encoder_card
 from .config import RUNS, PretrainRun

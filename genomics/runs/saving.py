@@ -15,9 +15,8 @@ from titans_seq.models.saving import MODEL
 
 from ..models.classifier import Classifier, ClassifierConfig
 from ..models.encoder import EncoderConfig
+from ..models.untrained import PretrainModel, new_classifier
 from ..tokens import Tokenizer
-from ..training.fitting import new_classifier
-from ..training.pretraining import PretrainModel
 from .config import RUNS, member_runs
 from .predictor import Predictor
 
@@ -109,18 +108,23 @@ def load_embedder(folder: str | os.PathLike[str], device: str | None = None) -> 
         device: where it computes; None is a GPU if there is one.
 
     Raises:
-        UserError: if there is neither, or there are several runs.
+        UserError: if there is neither.
     """
-    if members := member_runs(Path(folder)):
-        raise UserError(
-            f"{folder} holds {len(members)} runs: each has features of its own, which have no mean; name one of them, "
-            f"such as {members[0]}"
-        )
     if _ENCODER not in _open(folder)[1]:
         return load_classifier(folder, device)
     pretrained, config, tokenizer = load_encoder(folder)
     model = new_classifier(ClassifierConfig(config, "regression", 1, tokenizer), 0, pretrained.encoder)
     return Predictor(model.eval(), (), device=device)
+
+
+def load_embedders(folder: str | os.PathLike[str], device: str | None = None) -> dict[str, Predictor]:
+    """Return `load_embedder` of each run in a folder of several, by its name; of one model alone, with no name.
+
+    Raises:
+        UserError: see `load_embedder`.
+    """
+    members = member_runs(Path(folder))
+    return {one.name: load_embedder(one, device) for one in members} or {"": load_embedder(folder, device)}
 
 
 def _load(folder: str | os.PathLike[str], key: str, what: str) -> tuple[Path, Mapping[str, Any], dict[str, Tensor]]:

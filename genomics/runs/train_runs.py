@@ -19,17 +19,16 @@ from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.models.saving import MODEL
 
 from ..models.classifier import Classifier, ClassifierConfig
-from ..sequences.loading import load_splits
+from ..models.untrained import new_classifier
 from ..sequences.values import Splits
 from ..training.config import TrainConfig
 from ..training.defaults import completed
-from ..training.fitting import fit, new_classifier
+from ..training.fitting import fit
 from .card import classifier_card
-from .config import RUNS, TrainRun, describe_part, fingerprint, member_runs
-from .plan import Plan, divided
+from .config import RUNS, TrainRun, describe_part, fingerprint
+from .plan import Plan
 from .predictor import Predictor
 from .saving import load_classifier, load_encoder, save_classifier
-from .training_range import TrainingRange
 
 IN_MEMORY = "sequences in memory"
 """Where data came from that no file holds."""
@@ -119,56 +118,6 @@ def resume_run(
             "those back, or start a new run"
         )
     return _train(run, _new_model(run), splits, out, True, runtime)
-
-
-def own_parts(out: Path, left_out: list[str] | None = None) -> tuple[TrainRun, Splits]:
-    """Return the run in a folder, and the parts of its data, read again.
-
-    Args:
-        out: folder of a classifier's run.
-        left_out: see `load_splits`.
-
-    Raises:
-        UserError: if the folder is no such run, or its data is gone or changed.
-    """
-    run = read_config(out, TrainRun)
-    plan = plan_of(run, out)
-    _, parts = next(divided(load_splits(plan.data, plan.reading, left_out), plan))
-    if fingerprint((parts.train, parts.validation)) != run.data.sha256:
-        raise UserError(
-            f"the sequences or labels in {plan.data} are not those that the run in {out} was trained on: put those "
-            "back, or train anew"
-        )
-    return run, parts
-
-
-def plan_of(run: TrainRun, out: Path) -> Plan:
-    """Return the plan that a run was trained by.
-
-    Raises:
-        UserError: if it was trained in Python on data that no file holds.
-    """
-    if run.plan is None:
-        raise UserError(f"the run in {out} does not say which files it was trained on ({run.data.path}): give data")
-    return run.plan
-
-
-def training_range(run: Path) -> TrainingRange | None:
-    """Return what the sequences were like that a run was trained on; None where its folder does not say.
-
-    Args:
-        run: a run folder, or that of a model alone; or of several runs, of which one must have seen a sequence.
-    """
-    if members := member_runs(run):
-        known = [one for one in map(training_range, members) if one is not None]
-        return TrainingRange.joined(known) if known else None
-    try:
-        held = read_config(run, TrainRun).data.options["parts"]["train"]
-        median = int(held["median_length"])
-        lengths = (int(held.get("shortest_length", median)), median, int(held.get("longest_length", median)))
-        return TrainingRange(*lengths, float(held.get("most_unknown", 0.0)))
-    except (UserError, KeyError, TypeError, ValueError):
-        return None
 
 
 def _new_model(run: TrainRun) -> Classifier:

@@ -171,7 +171,11 @@ def parse(path: Path, form: Format, refuse: Refuse) -> Iterator[Record]:
                         f"{place}: not a whole {_TITLES[form]} record ({entry.problem}): correct the record or copy "
                         "the file again"
                     )
-                sequence = clean(entry.text, place, refuse.note)
+                text = entry.text
+                if form == "fastq" and "." in text:
+                    refuse.note("had the sign '.' of a base that was not read, which became N")
+                    text = text.replace(".", "N")
+                sequence = clean(text, place, refuse.note)
             except UserError as error:
                 refuse(error)
             else:

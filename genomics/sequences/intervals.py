@@ -30,8 +30,10 @@ NARROW_PEAK = (*BED, "signalValue", "pValue", "qValue", "peak")
 BEDGRAPH = ("chrom", "start", "end", "value")
 GFF = ("seqid", "source", "type", "start", "end", "score", "strand", "phase", "attributes")
 
-_FROM_ONE = "seqnames"
-_BED_COLUMNS, _BED12, _BLOCKS = 3, 12, 9
+_FROM_ONE = ("seqnames", "geneid", "peakid")
+"""Columns of tables that count from 1: those of R's GRanges, SAF (featureCounts) and HOMER."""
+_MOST_FILLED = 10_000_000
+_BED_COLUMNS, _BEDPE_COLUMNS, _BED12, _BLOCKS = 3, 6, 12, 9
 _STRANDS = {"": ".", ".": ".", "*": ".", "+": "+", "-": "-", "1": "+", "+1": "+", "-1": "-"}
 _GFF_NAME = re.compile(r"(?:^|;\s*)(?:ID|Name|gene_id|transcript_id)[= ]\"?([^\";]+)")
 
@@ -56,13 +58,14 @@ class IntervalColumns:
 def interval_columns(table: Table) -> IntervalColumns | None:
     """Return where a table holds intervals; None if it holds none.
 
-    Coordinates count from 0 and `end` is not part of the interval, as in BED, but for tables with a column `seqnames`:
-    those of R's GRanges count from 1, and `end` is part of it. A column `width` or `length` tells, as in MACS's tables.
+    Coordinates count from 0 and `end` is not part of the interval, as in BED, but for tables with a column `seqnames`
+    (R's GRanges), `GeneID` (SAF) or `PeakID` (HOMER): those count from 1, and `end` is part of it. A column `width` or
+    `length` tells, as in MACS's tables.
     """
     contig, start, end = table.find(REGION), table.find(START), table.find(END)
     if contig is None or start is None or end is None:
         return None
-    first = int(table.columns[contig].lower() == _FROM_ONE)
+    first = int(any(column.lower().lstrip("#") in _FROM_ONE for column in table.columns))
     name, strand, width, summit = (table.find(names) for names in (NAME, STRAND, WIDTH, SUMMIT))
     return IntervalColumns(name, contig, start, end, strand, width, summit, first)
 
@@ -89,7 +92,7 @@ def interval_of(row: Row, columns: IntervalColumns, place: str, refuse: Refuse) 
         size = int(end) - int(start)
         first = {str(size): 0, str(size + 1): 1}.get(cell(columns.width), first)
     if first:
-        refuse.note("coordinates taken to count from 1, end included, as R's GRanges and MACS's tables do")
+        refuse.note("coordinates taken to count from 1, end included, as R's GRanges, SAF, HOMER and MACS's tables do")
     found = _checked(cell(columns.name), cell(columns.contig), start, end, cell(columns.strand), place, first)
     summit = cell(columns.summit)
     return replace(found, summit=int(summit) - first) if summit.isdecimal() else found
@@ -188,6 +191,12 @@ def cut(
         if on_contig or not (interval.start < size and interval.end > 0):
             return reference.window(at.contig, at.start, at.end, at.strand), at
         if options.edges == "fill":
+            missing = max(-at.start, 0) + max(at.end - size, 0)
+            if missing > _MOST_FILLED:
+                raise UserError(
+                    f"{missing:,} bases of it lie beyond contig {at.contig!r}, which has {size:,}, and at most "
+                    f"{_MOST_FILLED:,} are filled with N: correct the interval, or give a smaller --window"
+                )
             refuse.note("filled with N where it leaves its contig")
             inside = reference.window(at.contig, max(at.start, 0), min(at.end, size))
             filled = "N" * max(-at.start, 0) + inside + "N" * max(at.end - size, 0)
@@ -220,6 +229,10 @@ def _bed_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[I
     known = columns if len(cells) <= len(columns) else BED
     named = dict(zip(known, cells, strict=False))
     contig, start, end = cells[:_BED_COLUMNS]
+    if len(cells) >= _BEDPE_COLUMNS and all(cell.isdecimal() for cell in (start, end, *cells[4:6])):
+        raise UserError(
+            f"{place}: looks like a pair of places (BEDPE): give a line for each, with contig, start and end"
+        )
     interval = _checked(named.get("name", ""), contig, start, end, named.get("strand", ""), place)
     peak = named.get("peak", "-1")
     if peak != "-1":

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +75,30 @@ def class_names(labels: Sequence[str]) -> tuple[str, ...]:
     if all(math.isfinite(_number(label)) for label in different):
         different.sort(key=_number)
     return tuple(different)
+
+
+def plain_name(name: str) -> str:
+    """Return a class without what people write in more ways than one: case, blanks, the form of a number.
+
+    Example:
+        >>> plain_name("Yes "), plain_name("1"), plain_name("1.0")
+        ('yes', '1.0', '1.0')
+    """
+    plain = "".join(name.split()).casefold()
+    number = _number(plain)
+    return str(number) if math.isfinite(number) else plain
+
+
+def known_name(name: str, known: Sequence[str]) -> str:
+    """Return a class as it is known where both are one number, as pandas writes 1.0 for 1; else as it is.
+
+    Example:
+        >>> known_name("1.0", ["0", "1"]), known_name("Yes", ["no", "yes"])
+        ('1', 'Yes')
+    """
+    if name in known or not math.isfinite(_number(name)):
+        return name
+    return next((each for each in known if _number(each) == _number(name)), name)
 
 
 def divided_by_column(held: Sequence[Labelled], path: Path, refuse: Refuse) -> dict[Part, list[Labelled]]:
@@ -176,16 +200,22 @@ def _classes(train: Sequence[Labelled], source: str, to_train: bool) -> tuple[st
 
 
 def _known(held: Sequence[Labelled], classes: tuple[str, ...], part: Part, refuse: Refuse) -> Iterator[Labelled]:
-    """Give the records whose class training has."""
+    """Give the records whose class training has; those of another class that is no more than written otherwise too."""
     for one in held:
-        if one.labels[0] in classes:
-            yield one
+        name = known_name(one.labels[0], classes)
+        if name in classes:
+            if name != one.labels[0]:
+                refuse.note("has its class written as another number than in training, such as 1.0 for 1")
+            yield one if name == one.labels[0] else replace(one, labels=(name,))
             continue
+        alike = next((known for known in classes if plain_name(known) == plain_name(name)), None)
+        remedy = "correct the label or add training records of this class"
+        if alike is not None:
+            remedy = f"it differs from {alike!r} only in case or in blanks: if they are one class, write them alike"
         refuse(
             UserError(
                 f"{one.record.source}, record {one.record.number} ({one.record.name}): class {one.labels[0]!r} is in "
-                f"the {part} part and not in training, which has {', '.join(map(repr, classes[:_SHOWN]))}: correct "
-                "the label or add training records of this class"
+                f"the {part} part and not in training, which has {', '.join(map(repr, classes[:_SHOWN]))}: {remedy}"
             )
         )
 

@@ -4,6 +4,7 @@ import atexit
 import functools
 import gzip
 import io
+import re
 import shutil
 import sys
 import tempfile
@@ -24,15 +25,17 @@ _GZIP = b"\x1f\x8b"
 _EXTRA = 4
 _BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _HEAD = 65_536
-_CONVERT = "convert it"
 _SAVE = "save the sheet as CSV"
+_UTF16 = "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"
+_PAGE = re.compile(rb"\s*<(!doctype html|html|\?xml)", re.IGNORECASE)
 _OTHERS = {
-    b"PK\x03\x04": ("a zip archive", _CONVERT),
-    b"BZh": ("compressed with bzip2", _CONVERT),
-    b"\xfd7zXZ": ("compressed with xz", _CONVERT),
-    b"\x28\xb5\x2f\xfd": ("compressed with zstd", _CONVERT),
-    b"\xff\xfe": ("UTF-16 text", _CONVERT),
-    b"\xfe\xff": ("UTF-16 text", _CONVERT),
+    b"PK\x03\x04": ("a zip archive", "unpack it with 'unzip'"),
+    b"BZh": ("compressed with bzip2", "unpack it with 'bunzip2'"),
+    b"\xfd7zXZ": ("compressed with xz", "unpack it with 'unxz'"),
+    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "unpack it with 'unzstd'"),
+    b"\xff\xfe\x00\x00": ("UTF-32 text", "save it as UTF-8 (iconv -f UTF-32 -t UTF-8)"),
+    b"\xff\xfe": ("UTF-16 text", _UTF16),
+    b"\xfe\xff": ("UTF-16 text", _UTF16),
     b"BAM\x01": ("a BAM file of aligned reads", "convert it with 'samtools fastq' (or 'bedtools bamtobed')"),
     b"CRAM": ("a CRAM file of aligned reads", "convert it with 'samtools fastq'"),
     b"BCF": ("a BCF file of variants", "convert it to VCF with 'bcftools view'"),
@@ -163,7 +166,10 @@ def _open(path: Path) -> Iterator[io.BufferedReader | gzip.GzipFile]:
             return
         with gzip.GzipFile(fileobj=raw) as stream:
             try:
-                refuse_other(path, stream.peek(8)[:8])
+                start = stream.peek(64)[:64]
+                if start.startswith(_GZIP):
+                    raise UserError(f"{path}: is compressed with gzip twice: unpack it once with 'gunzip'")
+                refuse_other(path, start)
             except BROKEN_GZIP:
                 pass  # whoever reads the file meets it again, and knows the record
             yield stream
@@ -189,3 +195,7 @@ def refuse_other(path: Path, start: bytes) -> None:
     for magic, (kind, remedy) in _OTHERS.items():
         if start.startswith(magic):
             raise UserError(f"{path}: is {kind}: expected text, plain or compressed with gzip; {remedy}")
+    if _PAGE.match(start):
+        raise UserError(f"{path}: is a web page or XML, not data (what a failed download leaves): get the file itself")
+    if b"\0" in start and not start.startswith(_GZIP):
+        raise UserError(f"{path}: holds zero bytes, as UTF-16 text without its mark and damaged files do: {_UTF16}")

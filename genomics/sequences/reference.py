@@ -46,7 +46,7 @@ class Reference:
     def __init__(self, path: Path) -> None:
         form = find_format(path)
         if form != "fasta":
-            raise UserError(f"{path}: a reference must be a FASTA file, this one is {form}")
+            raise UserError(f"{path}: a reference must be a FASTA file, this one is {form}: give the genome itself")
         self.path = path
         self._held: OrderedDict[str, str] = OrderedDict()
         self._bases = 0

@@ -13,8 +13,7 @@ from titans_seq.experiment.history import History
 from titans_seq.experiment.recorder import Score
 from titans_seq.experiment.settings import RUNTIME, Runtime
 
-from ..models.classifier import Classifier, ClassifierConfig
-from ..models.encoder import Encoder
+from ..models.classifier import Classifier
 from ..sequences.values import LabelledSequences
 from .config import TrainConfig
 from .data import LabelledLoader, check_labels
@@ -22,42 +21,6 @@ from .defaults import completed
 from .module import ClassifierModule, regression_scale
 
 LOSS, MCC = Score("validation_loss"), Score("validation_mcc", "max")
-
-
-def new_classifier(config: ClassifierConfig, seed: int, init: Encoder | None = None) -> Classifier:
-    """Build the untrained classifier that training starts from.
-
-    Args:
-        config: the classifier.
-        seed: of its weights.
-        init: a pretrained encoder, whose weights it begins with; only the directions may differ.
-
-    Raises:
-        UserError: if the pretrained encoder is of another shape, or a part of the configuration does not fit another.
-    """
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = Classifier(config)
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"the model cannot be built as configured: {error}") from error
-    if init is not None:
-        _begin_with(model.encoder, init)
-    return model
-
-
-def _begin_with(encoder: Encoder, init: Encoder) -> None:
-    own, given = encoder.state_dict(), init.state_dict()
-    joins = {name for name in own if name.startswith("join.")}
-    shapes = {name: x.shape for name, x in own.items() if name not in joins}
-    if shapes != {name: x.shape for name, x in given.items() if not name.startswith("join.")}:
-        raise UserError(
-            "the pretrained encoder has other blocks, another width or other tokens than the classifier: take the "
-            "encoder and the tokenizer of the pretraining run"
-        )
-    encoder.load_state_dict(own | {name: x for name, x in given.items() if name in own})
 
 
 def fit(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, fit
@@ -13,40 +13,11 @@ from titans_seq.experiment.history import History
 from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.settings import RUNTIME, Runtime
 
-from ..models.encoder import Encoder, EncoderConfig
+from ..models.encoder import EncoderConfig
+from ..models.untrained import PretrainModel
 from ..tokens import Tokenizer
-from .config import Objective, PretrainConfig
+from .config import PretrainConfig
 from .windows import IGNORED, Genome, PretrainBatch, ValidationLoader, WindowLoader
-
-
-class PretrainModel(nn.Module):
-    """An encoder and a head that names tokens: the next one, or all those of a step.
-
-    Args:
-        config: the encoder.
-        tokenizer: what it reads.
-
-    Example:
-        >>> from dataclasses import replace
-        >>> from genomics.models import encoder_preset
-        >>> from genomics.tokens import Nucleotides
-        >>> encoder = replace(encoder_preset("tiny"), directions="both")
-        >>> model = PretrainModel(encoder, Nucleotides())
-        >>> model(torch.tensor([[0, 1, 2]]), torch.tensor([3]), "masked").shape
-        torch.Size([1, 3, 4])
-    """
-
-    def __init__(self, config: EncoderConfig, tokenizer: Tokenizer) -> None:
-        super().__init__()
-        self.encoder = Encoder(config, tokenizer.vocabulary)
-        self.head = nn.Linear(config.dim, config.window * tokenizer.unknown)
-
-    def forward(self, ids: Tensor, lengths: Tensor, objective: Objective) -> Tensor:
-        """Logits of every token's answer, `[B, T, k-mers]`: of what follows it, or of itself."""
-        if objective == "next":
-            return self.head(self.encoder.read(self.encoder.local(ids, lengths)))
-        logits = self.head(self.encoder(ids, lengths))
-        return logits.unflatten(-1, (self.encoder.config.window, -1)).flatten(1, 2)[:, : ids.shape[1]]
 
 
 def new_pretrain_model(encoder: EncoderConfig, tokenizer: Tokenizer, config: PretrainConfig) -> PretrainModel:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from genomics import DNAClassifier
 from genomics.evaluation import BootstrapOptions
@@ -89,6 +90,21 @@ def test_bases_are_explained(model: DNAClassifier) -> None:
     sequence = DATA.sequences[0]
     assert model.explain(sequence).sequence == sequence
     assert model.explain(sequence, "background", method="mutagenesis").target == "background"
+
+
+def test_a_module_of_one_hot_bases_leaves_the_model_as_it_is(model: DNAClassifier) -> None:
+    """Attribution tools put a module back in the mode in which they found it."""
+    module = model.one_hot
+    x = torch.eye(4)[:, torch.randint(4, (2, 12))].transpose(0, 1)
+    before = module(x)
+    for one in (module, *module.modules()):
+        assert not one.training
+    for mode in (False, module.training):
+        module.train(mode)
+    module(x.requires_grad_())[:, 1].sum().backward()
+    assert x.grad is not None
+    assert x.grad.any()
+    assert torch.equal(module(x), before)
 
 
 def test_what_is_saved_loads_and_says_what_it_does_not_hold(model: DNAClassifier, tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ class CausalConvolution(nn.Module):
             Outputs shaped like x, and the inputs to pass on as `recent`.
         """
         past = self.weight.shape[-1] - 1
+        if recent is None and x.shape[1] > past and not (_is_changed(x) or torch.is_grad_enabled()):
+            # The library's own padding saves a copy of x.
+            return _convolve(x, self.weight, past)[:, : x.shape[1]], x[:, x.shape[1] - past :].clone()
         padded = F.pad(x, (0, 0, past, 0)) if recent is None else torch.cat([recent, x], 1)
         recent = padded[:, padded.shape[1] - past :]
         # A copy, because a view would keep the whole piece in memory for as long as the state lives.
@@ -49,7 +52,7 @@ class CausalConvolution(nn.Module):
     def _outputs(self, padded: Tensor) -> Tensor:
         """Convolve `[B, width - 1 + T, channels]`."""
         weight = self.weight
-        if torch.compiler.is_compiling() or torch.is_autocast_enabled(padded.device.type) or transformed():
+        if _is_changed(padded):
             return _convolve(padded, weight)
         if not torch.is_grad_enabled():
             one = padded.shape[1] == weight.shape[-1]  # a single token: a library's convolution takes longer to begin
@@ -59,13 +62,19 @@ class CausalConvolution(nn.Module):
         return y  # type: ignore[return-value]
 
 
+def _is_changed(x: Tensor) -> bool:
+    """Whether PyTorch's own operators are compiled, cast or transformed here, and are left to it."""
+    return torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type) or transformed()
+
+
 def _image(x: Tensor) -> Tensor:
     """View `[B, T, D]` as a one-row image with its channels last, which needs no transposing copy."""
     return x.mT.unsqueeze(2)
 
 
-def _convolve(padded: Tensor, weight: Tensor) -> Tensor:
-    return F.conv2d(_image(padded), weight, groups=weight.shape[0]).squeeze(2).mT
+def _convolve(padded: Tensor, weight: Tensor, more: int = 0) -> Tensor:
+    """Convolve `[B, T, D]` with `more` zeros on either side, `[B, T + 2 * more - (width - 1), D]`."""
+    return F.conv2d(_image(padded), weight, groups=weight.shape[0], padding=(0, more)).squeeze(2).mT
 
 
 class _Convolution(torch.autograd.Function):

@@ -21,15 +21,20 @@ def some_outputs(linear: nn.Module, x: Tensor, begin: int, end: int) -> Tensor:
         >>> torch.allclose(some_outputs(linear, x, 1, 3), linear(x)[:, 1:3], atol=1e-6)
         True
     """
-    if type(linear) is nn.Linear and not _changed(linear):
+    if type(linear) is nn.Linear and is_plain(linear):
         return F.linear(x, linear.weight[begin:end])
     return linear(x)[..., begin:end]
 
 
-def _changed(module: nn.Module) -> bool:
-    """Whether a call does, or sets off, more than the class says."""
+def is_plain(module: nn.Module) -> bool:
+    """Whether a call does what the module's class says, and sets off no more: no hook, no `forward` put in its place.
+
+    Example:
+        >>> is_plain(nn.Linear(3, 4))
+        True
+    """
     before = module._forward_pre_hooks or module._backward_pre_hooks
-    return bool(before or module._forward_hooks or module._backward_hooks or "forward" in vars(module))
+    return not (before or module._forward_hooks or module._backward_hooks or "forward" in vars(module))
 
 
 def in_full_precision(linear: nn.Module, x: Tensor) -> Tensor:

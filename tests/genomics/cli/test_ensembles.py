@@ -38,6 +38,10 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def numbers(rows: list[dict[str, str]]) -> list[list[float]]:
+    return [[float(cell) for cell in row.values()] for row in rows]
+
+
 def members(seeds: Path):
     return [load_classifier(seeds / name, "cpu") for name in ("seed-0", "seed-1")]
 
@@ -124,14 +128,26 @@ def test_folds_are_scored_where_each_holds_data_out(titans, folds):
     assert (code, "test parts of 2 folds: 40 sequences" in printed) == (0, True)
 
 
-@pytest.mark.parametrize(
-    ("verb", "message"),
-    [("embed", "each has features of its own"), ("decide", "each fold was trained on what the others hold out")],
-)
-def test_what_has_no_mean_names_a_member(titans, folds, fasta, tmp_path, verb, message):
-    more = (fasta, "--out", tmp_path / "f.csv") if verb == "embed" else ()
-    code, _, err = titans(verb, folds, *more)
-    assert (code, message in err, str(folds / "fold-1") in err) == (2, True, True)
+def test_a_threshold_of_folds_names_a_member(titans, folds):
+    code, _, err = titans("decide", folds)
+    wanted = "each fold was trained on what the others hold out" in err and str(folds / "fold-1") in err
+    assert (code, wanted) == (2, True)
+
+
+def test_features_of_the_members_stand_side_by_side(titans, seeds, fasta, tmp_path):
+    assert titans("embed", seeds, fasta, "--out", tmp_path / "f.csv", "--progress", "none")[0] == 0
+    rows = read(tmp_path / "f.csv")
+    assert [row.pop("name") for row in rows] == ["one", "two", "three"]
+    assert list(rows[0])[0] == "seed-0_feature_1"
+    expected = np.concatenate([model.embed(SEQUENCES) for model in members(seeds)], 1)
+    np.testing.assert_allclose(numbers(rows), expected, rtol=1e-4, atol=1e-5)
+    assert titans("embed", seeds, fasta, "--out", tmp_path / "f.csv", "--per-step", "--progress", "none")[0] == 0
+    steps = [row for row in read(tmp_path / "f.csv") if row.pop("name") == "two"]
+    assert [row.pop("position") for row in steps] == ["1", "10"]
+    expected = np.concatenate([np.concatenate(list(model.embed_steps(SEQUENCES[1]))) for model in members(seeds)], 1)
+    np.testing.assert_allclose(
+        [[float(cell) for cell in row.values()] for row in steps], expected, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_in_python(seeds, parts, tmp_path):

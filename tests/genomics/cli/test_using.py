@@ -87,6 +87,10 @@ def test_a_genome_becomes_a_track(titans, run, genome, tmp_path, name):
     assert len(lines) == 20 + (not name.endswith(".bed"))
     assert "20 windows of 30 bases, one each 20: motif" in printed
     assert "note: 3 windows are mostly unknown (N) and have no score" in printed
+    assert "shorter" not in printed
+    genome.write_text(">I\nACGTTGCAGT\n")
+    code, printed, _ = titans("predict", run, genome, "--out", tmp_path / name, *options)
+    assert "note: 1 of them are shorter than 30 bases" in printed
 
 
 def test_a_scan_reads_a_pipe(titans, run, genome, tmp_path, monkeypatch):
@@ -117,7 +121,8 @@ def test_a_threshold_is_chosen_on_validation_and_used(titans, run, parts, fasta,
     code, printed, _ = titans("decide", kept, "--by", "recall=1", "--progress", "none")
     assert code == 0
     assert "called motif from a probability of" in printed
-    titans("predict", kept, fasta, "--out", tmp_path / "a.csv", "--progress", "none")
+    _, printed, _ = titans("predict", kept, fasta, "--out", tmp_path / "a.csv", "--progress", "none")
+    assert "note: motif is predicted from a probability of" in printed
     threshold = json.loads((kept / "decision.json").read_text())["threshold"]
     for row in read(tmp_path / "a.csv")[1:]:
         assert row[7] == ("motif" if float(row[-1]) >= threshold else "background")

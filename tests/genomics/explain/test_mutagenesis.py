@@ -73,9 +73,9 @@ def test_the_target_is_chosen_by_name() -> None:
     assert target_column(ByHand("multilabel", ("only",)), None) == 0
     with pytest.raises(UserError, match="the model has no class or label 'maybe': expected one of no, yes"):
         target_column(ByHand(), "maybe")
-    with pytest.raises(UserError, match="several classes or labels: choose the target among a, b, c"):
+    with pytest.raises(UserError, match=r"several classes or labels: choose the target \(--target\) among a, b, c"):
         target_column(ByHand(classes=("a", "b", "c")), None)
-    with pytest.raises(UserError, match="choose the target among a, b"):
+    with pytest.raises(UserError, match=r"choose the target \(--target\) among a, b"):
         target_column(ByHand("multilabel", ("a", "b")), None)
 
 

@@ -13,6 +13,7 @@ from tests.genomics.explain.models import ByHand, by_hand
 from titans_seq.errors import UserError
 
 CONTIG = "".join(np.random.default_rng(0).choice(list("ACGT"), 60))
+OTHER = "ACGT".replace(CONTIG[19], "")[0]
 WINDOW = 20
 
 
@@ -193,7 +194,7 @@ def test_a_failure_leaves_no_half_written_file(reference: Path, tmp_path: Path) 
         def logits(self, sequences: list[str]) -> np.ndarray:
             return np.full((len(sequences), 2), np.nan)
 
-    path = calls(tmp_path, ("chr1", 20, CONTIG[19], "N"))
+    path = calls(tmp_path, ("chr1", 20, CONTIG[19], OTHER))
     with pytest.raises(ValueError, match="the model gave an output that is not finite"):
         score(path, reference, tmp_path / "out.csv", Broken())
     assert sorted(found.name for found in tmp_path.iterdir()) == ["calls.vcf", "ref.fa"]
@@ -241,15 +242,27 @@ def test_one_change_has_one_score_however_it_is_written(tmp_path: Path) -> None:
 
 
 def test_lines_that_are_no_variants_are_counted_and_left_out(reference: Path, tmp_path: Path) -> None:
-    path = calls(tmp_path, ("chr1", 20, CONTIG[19], "N"), ("chr1", 21, "<DEL>", "C"), ("chr1", 22, CONTIG[21], "C,."))
+    path = calls(tmp_path, ("chr1", 20, CONTIG[19], OTHER), ("chr1", 21, "<DEL>", "C"), ("chr1", 22, CONTIG[21], "C,."))
     with pytest.raises(UserError, match=r"line 3: REF must be bases, .* \(2 such lines\), or leave such lines out"):
         score(path, reference, tmp_path / "out.csv")
     report = score(path, reference, tmp_path / "out.csv", skip_bad=True)
     assert (report.variants, report.scored, len(report.left_out)) == (1, 1, 2)
 
 
+def test_what_is_not_certain_is_not_scored_as_if_it_were(reference: Path, tmp_path: Path) -> None:
+    """An alternative of N is no allele; a REF of N is what the reference has."""
+    path = calls(tmp_path, ("chr1", 20, "N", OTHER), ("chr1", 20, CONTIG[19], OTHER), ("chr1", 20, CONTIG[19], "R"))
+    report = score(path, reference, tmp_path / "out.csv")
+    rows = read(tmp_path / "out.csv")
+    assert report.skipped == {"ambiguous base in the alternative": 1}
+    assert rows[0]["log_odds_change_yes"] == rows[1]["log_odds_change_yes"] != ""
+    assert [row["normalised"] for row in rows] == [f"chr1:20:{CONTIG[19]}>{OTHER}", "", ""]
+
+
 def test_telomeres_have_a_note(reference: Path, tmp_path: Path) -> None:
-    path = calls(tmp_path, ("chr1", 0, "N", "]chr2:5]N"), ("chr1", 61, "N", "N[chr2:5["), ("chr1", 20, CONTIG[19], "N"))
+    path = calls(
+        tmp_path, ("chr1", 0, "N", "]chr2:5]N"), ("chr1", 61, "N", "N[chr2:5["), ("chr1", 20, CONTIG[19], OTHER)
+    )
     report = score(path, reference, tmp_path / "out.csv")
     assert report.skipped == {"telomere": 1, "symbolic allele": 1}
     assert report.scored == 1
@@ -259,7 +272,7 @@ def test_scores_go_into_the_calls(reference: Path, tmp_path: Path) -> None:
     head = "##fileformat=VCFv4.3\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS\n"
     (tmp_path / "a.vcf").write_text(
         head
-        + f"chr1\t20\tx\t{CONTIG[19]}\tN,<DEL>\t5\tPASS\tDP=3\tGT\t0/1\n"
+        + f"chr1\t20\tx\t{CONTIG[19]}\t{OTHER},<DEL>\t5\tPASS\tDP=3\tGT\t0/1\n"
         + f"chr1\t30\t.\t{CONTIG[29]}\t<DEL>\t.\t.\t.\tGT\t0/0\n"
     )
     score(tmp_path / "a.vcf", reference, tmp_path / "out.vcf")
@@ -276,7 +289,7 @@ def test_scores_go_into_the_calls(reference: Path, tmp_path: Path) -> None:
     assert skipped[7] == "."
     score(tmp_path / "out.vcf", reference, tmp_path / "again.vcf")  # what was scored before is replaced
     assert (tmp_path / "again.vcf").read_text() == (tmp_path / "out.vcf").read_text()
-    path = calls(tmp_path, ("chr1", 20, CONTIG[19], "N"))
+    path = calls(tmp_path, ("chr1", 20, CONTIG[19], OTHER))
     score(path, reference, tmp_path / "short.vcf")
     assert (tmp_path / "short.vcf").read_text().splitlines()[-1].split("\t")[5:7] == [".", "."]
     with pytest.raises(UserError, match=r"expected the name of a file that ends in \.csv or \.vcf"):

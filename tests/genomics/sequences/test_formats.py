@@ -136,11 +136,31 @@ def test_other_truncated_gzips_too(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("raw", "kind"),
-    [(b"PK\x03\x04zip", "a zip archive"), (b"BZh9", "compressed with bzip2"), ("ACGT".encode("utf-16"), "UTF-16 text")],
+    [
+        (b"PK\x03\x04zip", "a zip archive: expected text, plain or compressed with gzip; unpack it with 'unzip'"),
+        (b"BZh9", "compressed with bzip2: expected text, plain or compressed with gzip; unpack it with 'bunzip2'"),
+        (">a\nACGT".encode("utf-16"), "UTF-16 text: expected text, plain or compressed with gzip; save it as UTF-8"),
+        (">a\nACGT".encode("utf-32"), "UTF-32 text: expected text, plain or compressed with gzip; save it as UTF-8"),
+        (gzip.compress(gzip.compress(b">a\nACGT\n")), "compressed with gzip twice: unpack it once"),
+        (b"\n<!DOCTYPE html><html>404</html>", "a web page or XML, not data"),
+    ],
 )
 def test_other_packings_are_named(tmp_path: Path, raw: bytes, kind: str) -> None:
     (tmp_path / "a.fa").write_bytes(raw)
-    assert refusal(tmp_path / "a.fa") == f": is {kind}: expected text, plain or compressed with gzip; convert it"
+    assert refusal(tmp_path / "a.fa").startswith(f": is {kind}")
+
+
+def test_text_of_two_bytes_a_letter_is_refused_without_its_mark_too(tmp_path: Path) -> None:
+    (tmp_path / "a.fa").write_bytes(">a\nACGT".encode("utf-16-le"))
+    assert refusal(tmp_path / "a.fa").startswith(": holds zero bytes, as UTF-16 text without its mark")
+
+
+def test_a_base_that_was_not_read_is_unknown(tmp_path: Path) -> None:
+    """A dot in FASTQ is a base, in an alignment it is none."""
+    notes: Counter[str] = Counter()
+    path = write(tmp_path / "a.fastq", "@r\nAC.T\n+\nIIII\n")
+    assert [record.sequence for record in read_all([path], None, None, notes)] == ["ACNT"]
+    assert "which became N" in next(iter(notes))
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:

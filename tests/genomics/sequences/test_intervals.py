@@ -150,6 +150,7 @@ class TestIntervals:
             ("chr2\t8\t8", ", record 1: start '8' and end '8': expected whole numbers from 0, the start smaller"),
             ("chr2\t-1\t8", ", record 1: start '-1' and end '8'"),
             ("chr2\t1\t8\tx\t0\t?", ", record 1: strand '?': expected '+', '-', '.', '*' or nothing"),
+            ("chr2\t1\t8\tchr2\t2\t9\tx", ", record 1: looks like a pair of places (BEDPE)"),
         ],
     )
     def test_faults_are_named_by_record(self, tmp_path: Path, genome: Path, line: str, message: str) -> None:
@@ -167,6 +168,8 @@ class TestIntervals:
             ("a.gff3", "##gff-version 3\nchr2\tx\tgene\t4\t7\t.\t-\t.\tID=g\n##FASTA\n>chr2\nACGT\n"),
             ("a.gtf", 'chr2\tx\texon\t4\t7\t.\t-\t.\tgene_id "g"; exon "1"\n'),
             ("a.tsv", "seqnames\tstart\tend\twidth\tstrand\nchr2\t4\t7\t4\t-\n"),
+            ("a.saf", "GeneID\tChr\tStart\tEnd\tStrand\ng\tchr2\t4\t7\t-\n"),
+            ("homer.txt", "#PeakID\tchr\tstart\tend\tstrand\np\tchr2\t4\t7\t-\n"),
             ("a.txt", "chr2\t3\t7\tp\t0\t-\n"),
             ("a.bed", "chrom\tstart\tend\nchr2\t3\t7\tp\t0\t*\n"),
         ],
@@ -209,6 +212,8 @@ class TestIntervals:
         with pytest.raises(UserError, match=r"which has 10: fill it with N \(--edges fill\)"):
             cut(path, genome, 30, "shift")
         assert cut(path, genome, 14, "fill") == ["NNNNNTTTTTGGGG"]
+        with pytest.raises(UserError, match=r"99,999,990 bases of it lie beyond contig 'chr2', which has 10, and at"):
+            cut(path, genome, 100_000_000, "fill")
         with pytest.raises(UserError, match="are not all on contig 'chr2' of the reference"):
             cut(write(tmp_path / "b.bed", "chr2\t90\t94\n"), genome, 6, "shift")
 

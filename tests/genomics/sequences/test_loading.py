@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,18 @@ class TestTables:
     def test_options_that_do_not_fit(self, tmp_path: Path, options: LoadOptions, message: str) -> None:
         assert refusal(write(tmp_path / "a.csv", "sequence,label,other\nAC,b,1\nGG,a,0\n"), options).startswith(message)
 
+    def test_a_class_that_is_written_otherwise_in_another_part(self, tmp_path: Path) -> None:
+        write(tmp_path / "train.csv", "sequence,label\nAC,0\nGG,1\n")
+        write(tmp_path / "test.csv", "sequence,label\nAC,1.0\nGT,0.0\nGA,1\n")
+        notes: Counter[str] = Counter()
+        test = load_splits(tmp_path, notes=notes).test
+        assert test is not None
+        assert (test.classes, test.labels.tolist()) == (("0", "1"), [1, 0, 1])
+        assert list(notes.values()) == [2]
+        write(tmp_path / "train.csv", TABLE)
+        write(tmp_path / "test.csv", "sequence,label\nAC,A\n")
+        assert "has 'a', 'b': it differs from 'a' only in case or in blanks" in refusal(tmp_path)
+
     def test_a_class_that_training_lacks(self, tmp_path: Path) -> None:
         write(tmp_path / "train.csv", TABLE)
         write(tmp_path / "test.csv", "sequence,label\nAC,c\n")
@@ -199,7 +212,7 @@ class TestFolders:
         write(tmp_path / "a.fa", ">1\nAC\n")
         write(tmp_path / "b.fsa", ">1\nAC\n")
         (tmp_path / name).write_bytes(b"BZh9" if name.endswith("bz2") else b"\xfd7zXZ")
-        assert "expected text, plain or compressed with gzip; convert it" in refusal(tmp_path)
+        assert "expected text, plain or compressed with gzip; unpack it with" in refusal(tmp_path)
 
     def test_a_part_that_cannot_be_unpacked_is_refused(self, tmp_path: Path) -> None:
         write(tmp_path / "train.csv", TABLE)

@@ -108,7 +108,7 @@ def test_peaks_of_macs_count_from_one_and_have_a_summit(tmp_path):
     path = write(tmp_path / "peaks.xls", table)
     found, notes = read(path, reference=str(tmp_path / "g.fa"))
     assert found == [("p", "CCGGTT")]
-    assert notes == ["coordinates taken to count from 1, end included, as R's GRanges and MACS's tables do"]
+    assert notes == ["coordinates taken to count from 1, end included, as R's GRanges, SAF, HOMER and MACS's tables do"]
     assert read(path, reference=str(tmp_path / "g.fa"), window=3)[0] == [("p", "GTT")]
 
 

@@ -9,12 +9,13 @@ from torch import nn
 from genomics.batching import Batch
 from genomics.models import Classifier, ClassifierConfig
 from genomics.models.encoder import Encoder
+from genomics.models.untrained import new_classifier
 from genomics.sequences.values import LabelledSequences
 from genomics.tokens import KMers, Nucleotides
 from genomics.training.config import TrainConfig
 from genomics.training.data import LabelledBatch, LabelledLoader
 from genomics.training.defaults import completed
-from genomics.training.fitting import fit, new_classifier
+from genomics.training.fitting import fit
 from genomics.training.module import ClassifierModule, mcc
 from tests.genomics.small import encoder, labelled, splits
 from titans_seq.errors import UserError

@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 from genomics.models import ClassifierConfig
 from genomics.tokens import Nucleotides
 from genomics.training.config import PretrainConfig, TrainConfig
-from genomics.training.fitting import fit, new_classifier
+from genomics.models.untrained import new_classifier
+from genomics.training.fitting import fit
 from genomics.training.pretraining import new_pretrain_model, pretrain
 from genomics.training.windows import Genome
 from tests.genomics.small import encoder, records, splits

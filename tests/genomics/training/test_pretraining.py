@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from genomics.models import StemConfig
+from genomics.models.untrained import PretrainModel
 from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import Record
 from genomics.tokens import KMers, Nucleotides
 from genomics.training.config import PretrainConfig
-from genomics.training.pretraining import PretrainModel, PretrainModule, new_pretrain_model, pretrain
+from genomics.training.pretraining import PretrainModule, new_pretrain_model, pretrain
 from genomics.training.windows import IGNORED, Genome, ValidationLoader, WindowLoader
 from tests.genomics.small import encoder, records
 from titans_seq.errors import UserError
