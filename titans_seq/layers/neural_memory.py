@@ -78,7 +78,7 @@ class NeuralMemory(Configured):
         True
     """
 
-    meaning = ("chunk_size", "rule", "values_ahead", "gates.form", "gates.source", "gates.max_step")
+    meaning = ("chunk_size", "rule", "values_ahead", "convolves", "gates.form", "gates.source", "gates.max_step")
 
     def __init__(self, config: NeuralMemoryConfig, dim: int) -> None:
         super().__init__()
@@ -363,7 +363,7 @@ class NeuralMemory(Configured):
         near = F.silu(convolved)
         gates = self.gates(x if self.config.gates.source == "input" else near)
         q, k, v = slow = self._split(near)
-        if self.config.values_ahead and self.convolution is not None:
+        if self.config.convolves == "context" and self.convolution is not None:
             # A token must find its like whatever stands around it.
             q, k, v = self._split(F.silu(projected))
         return _Inputs(q, k, v, gates, slow[0])
