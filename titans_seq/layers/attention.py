@@ -14,15 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.borders import borders_of
+from titans_seq.layers.attention_documents import attend_documents, behind_states, seen_after
 from titans_seq.layers.configured import Configured
-from titans_seq.layers.documents import (
-    ReturnState,
-    States,
-    by_documents,
-    laid_out,
-    without_first,
-    without_padding,
-)
+from titans_seq.layers.documents import ReturnState, States, by_documents, without_first, without_padding
 from titans_seq.layers.heads import HeadProjections, attend, rotated
 from titans_seq.layers.row_state import Ragged, RowState, check_state
 
@@ -31,9 +25,6 @@ _STEP = 64
 
 # Queries at a time where no window says how many: it bounds the masks.
 _BLOCK = 1024
-
-# Queries times keys of packed documents at a time: it bounds the scores.
-_SCORES = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -182,7 +173,7 @@ class CausalAttention(Configured):
         q, k, v = self.heads(x)
         begins = None
         if state is not None:
-            check_state(state, AttentionState, x, keys=(k.shape[0], k.shape[1], None, k.shape[3]))
+            self._check(state, x)
             k, v, begins = torch.cat([state.keys, k], 2), torch.cat([state.values, v], 2), state.begins
         past, window = k.shape[2] - q.shape[2], self.config.window
         reach = k.shape[2] if window is None else window
@@ -202,6 +193,11 @@ class CausalAttention(Configured):
         begins = None if begins is None else (begins - first).clamp(min=0)
         return y, AttentionState(k[:, :, first:].clone(), v[:, :, first:].clone(), begins)
 
+    def _check(self, state: Any, x: Tensor) -> None:
+        """Refuse a state that rows like x cannot go on from."""
+        heads = self.config.heads
+        check_state(state, AttentionState, x, keys=(x.shape[0], heads, None, x.shape[2] // heads))
+
     def _is_near(self, x: Tensor, state: AttentionState | Ragged | None, cu_seqlens: Tensor | None) -> bool:
         """Whether what a token of some documents may see is short enough for `_together`."""
         if self.config.window is not None:
@@ -213,79 +209,21 @@ class CausalAttention(Configured):
     def _together(
         self, x: Tensor, borders: Sequence[int], states: States, wanted: Sequence[int]
     ) -> tuple[Tensor, list[tuple[AttentionState, list[int]]]]:
-        """Attend within packed documents in one pass; see `by_documents`.
-
-        The row, with what each document still sees in front of it, is cut into blocks so long that no query looks back
-        further than into the block before its own. The blocks are rows of one batch.
-        """
-        q, k, v = self.heads(x)
-        tokens = [torch.stack([part[0].transpose(0, 1) for part in (q, k, v)], 1)]
-        before: list[Sequence[int]] = [()] * (len(borders) - 1)
+        """Attend within packed documents in one pass; see `by_documents`."""
         for state, members in states:
             if state is not None:
-                wide = x.expand(len(members), -1, -1)
-                check_state(state, AttentionState, wide, keys=(len(members), k.shape[1], None, k.shape[3]))
-                seen, begin = state.keys.shape[2], sum(map(len, tokens))
-                past = torch.stack([torch.zeros_like(state.keys), state.keys, state.values], 1)
-                tokens.append(past.permute(0, 3, 1, 2, 4).flatten(0, 1).to(q.dtype))
-                begins = [0] * len(members) if state.begins is None else state.begins.tolist()
-                for row, (document, unseen) in enumerate(zip(members, begins, strict=True)):
-                    before[document] = range(begin + row * seen + unseen, begin + (row + 1) * seen)
-        past = list(map(len, before))
+                self._check(state, x.expand(len(members), -1, -1))
+        q, k, v = self.heads(x)
+        qkv = torch.stack([part[0].transpose(0, 1) for part in (q, k, v)], 1)
+        laid, past = behind_states(qkv, borders, states)
         lengths = [b - a + more for more, (a, b) in zip(past, itertools.pairwise(borders), strict=True)]
-        laid = laid_out(torch.cat(tokens), borders, before)
-        reach = min(max(lengths), self.config.window or max(lengths))
-        y = self._attend_blocks(laid, lengths, reach, max(reach, 64))
+        window, longest = self.config.window, max(lengths)
+        reach = min(longest, window or longest)
+        y = attend_documents(laid, lengths, reach, self.heads.prefix(q), self.config.rope_base)
         y = self.heads.joined(without_first(y.unsqueeze(0), borders, past).transpose(1, 2))
-        return y, [(self._after(laid, lengths, wanted), list(range(len(wanted))))] if wanted else []
-
-    def _attend_blocks(self, laid: Tensor, lengths: Sequence[int], reach: int, block: int) -> Tensor:
-        """Attend within documents of these lengths, each token to `reach` of them; see `_together`.
-
-        Args:
-            laid: queries, keys and values, `[N, 3, heads, D]`.
-            lengths: of the documents, N together.
-            reach: keys that a query sees, the one at its own place included; at most `block`.
-            block: tokens of a block.
-
-        Returns:
-            `[N, heads, D]`.
-        """
-        missing = -len(laid) % block
-        q, k, v = F.pad(laid, (0, 0, 0, 0, 0, 0, 0, missing)).unflatten(0, (-1, block)).permute(2, 0, 3, 1, 4)
-        k, v = (torch.cat([F.pad(part[:-1], (0, 0, 0, 0, 0, 0, 1, 0)), part], 2) for part in (k, v))
-        # Padding is a document of its own, and nothing is before the first block.
-        numbers = torch.arange(len(lengths) + 1).repeat_interleave(torch.tensor([*lengths, missing]))
-        own = numbers.to(laid.device).unflatten(0, (-1, block))
-        seen_by = torch.cat([F.pad(own[:-1], (0, 0, 1, 0), value=-1), own], 1)
-        places = torch.arange(2 * block, device=laid.device)
-        behind = places[block:, None] - places
-        near = (behind >= 0) & (behind < reach)
-        prefix, outputs, at_once = self.heads.prefix(q[:1]), [], max(1, _SCORES // (2 * block**2))
-        count = prefix[0].shape[2]
-        parts = (part.split(at_once) for part in (q, k, v, own, seen_by))
-        for queries, keys, values, document, other in zip(*parts, strict=True):
-            mask = near & (document.unsqueeze(-1) == other.unsqueeze(1))
-            mask = F.pad(mask, (count, 0), value=True).unsqueeze(1)
-            turned = rotated(queries, block, self.config.rope_base), rotated(keys, 0, self.config.rope_base)
-            if count:
-                front = [part.expand(len(queries), -1, -1, -1) for part in prefix]
-                keys, values = torch.cat([front[0], keys], 2), torch.cat([front[1], values], 2)
-            outputs.append(attend(queries, keys, values, mask, turned, count))
-        return torch.cat(outputs).transpose(1, 2).flatten(0, 1)[: len(laid)]
-
-    def _after(self, laid: Tensor, lengths: Sequence[int], wanted: Sequence[int]) -> AttentionState:
-        """What the next tokens of some packed documents may still see; see `_together`."""
-        ends = list(itertools.accumulate(lengths))
-        seen = [lengths[i] if self.config.window is None else min(lengths[i], self.config.window - 1) for i in wanted]
-        longest = max(seen)
-        ends_of = torch.tensor([ends[i] for i in wanted], device=laid.device)
-        begins = longest - torch.tensor(seen, device=laid.device)
-        places = torch.arange(longest, device=laid.device)
-        held = laid[(ends_of.unsqueeze(1) - longest + places).clamp(min=0), 1:]
-        held = held.masked_fill((places < begins.unsqueeze(1))[..., None, None, None], 0)
-        keys, values = held.permute(2, 0, 3, 1, 4)
-        return AttentionState(keys, values, begins if min(seen) < longest else None)
+        if not wanted:
+            return y, []
+        return y, [(AttentionState(*seen_after(laid, lengths, wanted, window)), list(range(len(wanted))))]
 
     def _block(
         self,

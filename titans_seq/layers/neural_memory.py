@@ -1,6 +1,5 @@
 """The neural memory as a layer: projections, convolution, gates, memory, normalisation, output gate."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,17 +10,10 @@ from torch import Tensor, nn
 
 from titans_seq.layers.configured import Configured
 from titans_seq.layers.convolution import CausalConvolution
-from titans_seq.layers.documents import (
-    ReturnState,
-    States,
-    by_documents,
-    joined_rows,
-    laid_out,
-    without_first,
-    without_padding,
-)
+from titans_seq.layers.documents import ReturnState, States, by_documents, without_padding
 from titans_seq.layers.gates import GateValues, MemoryGates, largest_lr
 from titans_seq.layers.linear import some_outputs
+from titans_seq.layers.memory_pieces import PackedDocuments, Piece, RowsInStep, in_step
 from titans_seq.layers.neural_memory_config import NeuralMemoryConfig
 from titans_seq.layers.neural_memory_state import NeuralMemoryState
 from titans_seq.layers.norm import RMSNorm
@@ -162,8 +154,9 @@ class NeuralMemory(Configured):
             self._check(state, x)
         outputs = []
         pieces = x.split(TOKENS_PER_PIECE, 1)
-        for number, piece in enumerate(pieces, 1):
-            y, state = self._forward_piece(piece, state, return_state or number < len(pieces))
+        for number, tokens in enumerate(pieces, 1):
+            wanted = return_state or number < len(pieces)
+            y, state = self._forward_piece(tokens, RowsInStep(tokens.shape[1], state, wanted))
             outputs.append(y)
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1), state
 
@@ -176,77 +169,12 @@ class NeuralMemory(Configured):
     def _together(
         self, x: Tensor, borders: Sequence[int], states: States, wanted: Sequence[int]
     ) -> tuple[Tensor, list[tuple[NeuralMemoryState, list[int]]]]:
-        """Write and read packed documents in one pass; see `by_documents`.
-
-        What works token by token sees them as one sequence. The convolution sees what each has read before, or zeros.
-        """
+        """Write and read packed documents in one pass; see `by_documents`."""
         for state, members in states:
             if state is not None:
                 self._check(state, x.expand(len(members), -1, -1))
-        documents = len(borders) - 1
-        new = {document for state, members in states if state is None for document in members}
-        persistent = [] if self.persistent is None else [self.persistent.to(x.dtype)]
-        tokens = range(x.shape[1], x.shape[1] + sum(map(len, persistent)))
-        before = [tokens if document in new else range(0) for document in range(documents)]
-        begun = laid_out(torch.cat([x[0], *persistent]), borders, before).unsqueeze(0)
-        first = list(map(len, before))
-        pairs = zip(first, itertools.pairwise(borders), strict=True)
-        ends = list(itertools.accumulate(b - a + more for more, (a, b) in pairs))
-        projected = self.project(begun)
-        convolved, recent = self._convolved(projected, [0, *ends], states, wanted)
-        inputs = self._inputs(begun, projected, convolved)
-        k, key = inputs.k, None
-        if self.config.values_ahead:
-            key = k[0, [ends[i] - 1 for i in wanted]].unsqueeze(1)
-            waiting = k.new_zeros(documents, *k.shape[2:])
-            for state, members in states:
-                if state is not None:
-                    waiting = waiting.index_copy(0, torch.tensor(members, device=x.device), state.key[:, 0].to(k.dtype))
-            starts = torch.tensor([0, *ends[:-1]], device=x.device)
-            k = F.pad(k[:, :-1], (0, 0, 0, 0, 1, 0)).index_copy(1, starts, waiting.unsqueeze(0))
-        stored = [(None if state is None else state.memory, members) for state, members in states]
-        carried = any(memory is not None for memory, _ in stored)
-        read, memory = memory_scan(
-            inputs.q,
-            k,
-            self._unknown(k, inputs.v),
-            **inputs.gates,
-            state=joined_rows(stored, self.initial_state().spread) if carried else self.initial_state(),
-            rule=self.config.rule,
-            chunk_size=self.config.chunk_size,
-            backend=self.config.backend,
-            cu_seqlens=torch.tensor([0, *ends]),
-            return_state=list(wanted),
-        )
-        y = self._answer(*(without_first(part, borders, first) for part in (begun, inputs.slow, read)))
-        if memory is None:
-            return y, []
-        places: dict[int, list[int]] = {}
-        for row, position in enumerate(memory.positions(len(wanted))):
-            places.setdefault(position, []).append(row)
-        after = NeuralMemoryState(memory, recent, key)
-        return y, [(after.picked(rows), rows) for rows in places.values()]
-
-    def _convolved(
-        self, qkv: Tensor, borders: Sequence[int], states: States, wanted: Sequence[int]
-    ) -> tuple[Tensor, Tensor | None]:
-        """Convolve packed documents, each behind what it has read before; the inputs to pass on of those wanted."""
-        if self.convolution is None:
-            return qkv, None
-        past = self.config.convolution - 1
-        before = [[qkv.shape[1]] * past for _ in borders[1:]]
-        tokens = [qkv[0], qkv.new_zeros(1, qkv.shape[2])]
-        for state, members in states:
-            if state is not None:
-                begin = sum(map(len, tokens))
-                tokens.append(state.recent.flatten(0, 1).to(qkv.dtype))
-                for row, document in enumerate(members):
-                    before[document] = list(range(begin + row * past, begin + (row + 1) * past))
-        spaced = laid_out(torch.cat(tokens), borders, before)
-        after = torch.tensor([borders[i + 1] + (i + 1) * past for i in wanted], dtype=torch.long)
-        recent = spaced[(after.unsqueeze(1) + torch.arange(-past, 0)).to(qkv.device)]
-        y = without_first(self.convolution(spaced.unsqueeze(0))[0], borders, [past] * len(before))
-        return y, recent
+        y, after = self._forward_piece(x, PackedDocuments(borders, states, wanted, self.config.persistent_tokens))
+        return y, in_step(after)
 
     def retrieve(self, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
         """Read a memory without writing (Titans eq. 21).
@@ -279,7 +207,8 @@ class NeuralMemory(Configured):
             A call of the memory over T tokens, behind the persistent ones where a sequence starts. Values are those
             that the slow weights do not know.
         """
-        inputs, _ = self._memory_inputs(self._begun(x, state), state)
+        piece = RowsInStep(x.shape[1], state)
+        inputs, _ = self._memory_inputs(piece.begun(x, self.persistent), piece)
         before = self.initial_state() if state is None else state.memory
         options = {"state": before, "rule": self.config.rule, "chunk_size": self.config.chunk_size}
         return Scan(inputs.q, inputs.k, inputs.v, **inputs.gates, **options)
@@ -315,47 +244,32 @@ class NeuralMemory(Configured):
         seen = {**gates, "surprise": surprise}
         return {name: values[:, -x.shape[1] :] for name, values in seen.items() if values is not None}
 
-    def _begun(self, x: Tensor, state: NeuralMemoryState | None) -> Tensor:
-        """x, behind the persistent tokens where a sequence starts."""
-        if state is not None or self.persistent is None:
-            return x
-        return torch.cat([self.persistent.to(x.dtype).expand(x.shape[0], -1, -1), x], 1)
-
-    def _forward_piece(
-        self, x: Tensor, state: NeuralMemoryState | None, return_state: bool
-    ) -> tuple[Tensor, NeuralMemoryState | None]:
-        length, x = x.shape[1], self._begun(x, state)
-        inputs, (recent, key) = self._memory_inputs(x, state)
-        y, memory = memory_scan(
+    def _forward_piece(self, x: Tensor, piece: Piece) -> tuple[Tensor, NeuralMemoryState | None]:
+        x = piece.begun(x, self.persistent)
+        inputs, (recent, key) = self._memory_inputs(x, piece)
+        read, memory = memory_scan(
             inputs.q,
             inputs.k,
             inputs.v,
             **inputs.gates,
-            state=self.initial_state() if state is None else state.memory,
             rule=self.config.rule,
             chunk_size=self.config.chunk_size,
             backend=self.config.backend,
-            return_state=return_state,
+            **piece.options(self.initial_state),
         )
-        # The persistent tokens were there to be written; what they read is no output.
-        y = self._answer(x[:, -length:], inputs.slow[:, -length:], y[:, -length:])
+        y = self._answer(piece.own(x), piece.own(inputs.slow), piece.own(read))
         return y, None if memory is None else NeuralMemoryState(memory, recent, key)
 
-    def _memory_inputs(
-        self, x: Tensor, state: NeuralMemoryState | None
-    ) -> tuple[_Inputs, tuple[Tensor | None, Tensor | None]]:
+    def _memory_inputs(self, x: Tensor, piece: Piece) -> tuple[_Inputs, tuple[Tensor | None, Tensor | None]]:
         """Keys that values are stored under, values that the slow weights do not know; and what to pass on."""
         projected = convolved = self.project(x)
         recent = key = None
         if self.convolution is not None:
-            convolved, recent = self.convolution(projected, None if state is None else state.recent)
+            convolved, recent = piece.convolved(self.convolution, projected)
         inputs = self._inputs(x, projected, convolved)
         k = inputs.k
         if self.config.values_ahead:
-            # Nothing waits for the first token's value: a key of zero writes nothing.
-            before = k.new_zeros(k[:, :1].shape) if state is None or state.key is None else state.key
-            # A copy, because a view would keep the whole piece in memory for as long as the state lives.
-            k, key = torch.cat([before, k[:, :-1]], 1), k[:, -1:].clone()
+            k, key = piece.ahead(k)
         return replace(inputs, k=k, v=self._unknown(k, inputs.v)), (recent, key)
 
     def _inputs(self, x: Tensor, projected: Tensor, convolved: Tensor) -> _Inputs:
