@@ -213,17 +213,13 @@ class CausalAttention(Configured):
         for state, members in states:
             if state is not None:
                 self._check(state, x.expand(len(members), -1, -1))
-        q, k, v = self.heads(x)
-        qkv = torch.stack([part[0].transpose(0, 1) for part in (q, k, v)], 1)
-        laid, past = behind_states(qkv, borders, states)
-        lengths = [b - a + more for more, (a, b) in zip(past, itertools.pairwise(borders), strict=True)]
-        window, longest = self.config.window, max(lengths)
-        reach = min(longest, window or longest)
-        y = attend_documents(laid, lengths, reach, self.heads.prefix(q), self.config.rope_base)
-        y = self.heads.joined(without_first(y.unsqueeze(0), borders, past).transpose(1, 2))
+        laid = behind_states(self.heads.projected(x)[0], borders, states, self.config.window)
+        prefix = self.heads.prefix(laid.blocks[:1, :, 0].transpose(1, 2))
+        y = attend_documents(laid, prefix, self.config.rope_base)
+        y = self.heads.joined(without_first(y.unsqueeze(0), borders, laid.past).transpose(1, 2))
         if not wanted:
             return y, []
-        return y, [(AttentionState(*seen_after(laid, lengths, wanted, window)), list(range(len(wanted))))]
+        return y, [(AttentionState(*seen_after(laid, wanted, self.config.window)), list(range(len(wanted))))]
 
     def _block(
         self,

@@ -245,8 +245,7 @@ class NeuralMemory(Configured):
         return {name: values[:, -x.shape[1] :] for name, values in seen.items() if values is not None}
 
     def _forward_piece(self, x: Tensor, piece: Piece) -> tuple[Tensor, NeuralMemoryState | None]:
-        x = piece.begun(x, self.persistent)
-        inputs, (recent, key) = self._memory_inputs(x, piece)
+        inputs, (recent, key) = self._memory_inputs(piece.begun(x, self.persistent), piece)
         read, memory = memory_scan(
             inputs.q,
             inputs.k,
@@ -257,7 +256,9 @@ class NeuralMemory(Configured):
             backend=self.config.backend,
             **piece.options(self.initial_state),
         )
-        y = self._answer(piece.own(x), piece.own(inputs.slow), piece.own(read))
+        if self.slow is not None:
+            read = read + self._slow(inputs.slow)
+        y = self.output(self.norm(piece.own(read)).flatten(-2) * F.silu(self.output_gate(x)))
         return y, None if memory is None else NeuralMemoryState(memory, recent, key)
 
     def _memory_inputs(self, x: Tensor, piece: Piece) -> tuple[_Inputs, tuple[Tensor | None, Tensor | None]]:
@@ -289,12 +290,6 @@ class NeuralMemory(Configured):
     def _unknown(self, k: Tensor, v: Tensor) -> Tensor:
         """What the slow weights do not know of the values."""
         return v if self.slow is None else v - self._slow(k)
-
-    def _answer(self, x: Tensor, slow: Tensor, read: Tensor) -> Tensor:
-        """Outputs of what was read at tokens x, all `[B, T, ...]`; the slow weights are asked here."""
-        if self.slow is not None:
-            read = read + self._slow(slow)
-        return self.output(self.norm(read).flatten(-2) * F.silu(self.output_gate(x)))
 
     def _slow(self, keys: Tensor) -> Tensor:
         """What the slow weights answer to keys `[B, T, H, D]`."""

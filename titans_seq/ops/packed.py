@@ -88,7 +88,7 @@ def memory_scan_packed(
     plan = list(_plan(lengths, scan.state.positions(count), scan.chunk_size, kept, at_once))
     state = {i: (scan.state, i) for i in range(count)}
     outputs = []
-    sources, places = _tokens_of(plan, documents)
+    sources, places = _numbers_of(plan, documents, scan.k.shape[2])
     for piece, tensors in zip(plan, _cut(scan, plan, sources), strict=True):
         if piece.active:
             first = piece.members[: piece.active[0]]
@@ -100,10 +100,11 @@ def memory_scan_packed(
             carries = any(i in kept or end < len(documents[i]) for i, end in zip(piece.members, ends, strict=True))
             y, after = run(replace(scan, **tensors, state=_gathered(state, piece.members), sequences=None), carries)
             members = piece.members
-        outputs.append(y.flatten(0, 1))
+        outputs.append((y.transpose(1, 2) if piece.active else y).flatten(0, 2))
         if after is not None:
             state |= {i: (after, row) for row, i in enumerate(members)}
-    y = torch.cat(outputs).index_select(0, places.to(scan.k.device)).unflatten(0, scan.k.shape[:2])
+    found = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    y = found.index_select(0, places.to(scan.k.device)).unflatten(0, scan.k.shape[:3])
     return y, _gathered(state, wanted).spread(len(wanted)) if wanted else None
 
 
@@ -188,13 +189,19 @@ def _stops(chunks: Sequence[int], kept: set[int]) -> list[int]:
     return [*stops, *counts[-1:]]
 
 
-def _tokens_of(plan: Sequence[_Piece], documents: Sequence[range]) -> tuple[list[Tensor], Tensor]:
-    """Return which tokens each piece takes, `[rows, tokens]`, and where among all their outputs each token's is."""
-    sources, places, offset = [], torch.empty(sum(map(len, documents)), dtype=torch.int64), 0
+def _numbers_of(plan: Sequence[_Piece], documents: Sequence[range], heads: int) -> tuple[list[Tensor], Tensor]:
+    """Return which of all tokens' heads, counted token by token, each piece takes, and where among the outputs each is.
+
+    A piece takes `[rows, tokens, heads]`; chunks of documents `[rows, heads, tokens]`, as they are computed.
+    """
+    sources, places, offset = [], torch.empty(sum(map(len, documents)) * heads, dtype=torch.int64), 0
     for piece in plan:
         members = [(documents[i].start, len(documents[i])) for i in piece.members]
-        source, there = tokens_at(members, piece.starts, piece.length)
-        places[source[there]] = offset + torch.arange(source.numel()).view_as(source)[there]
+        source, there = (x.unsqueeze(-1) for x in tokens_at(members, piece.starts, piece.length))
+        source, there = source * heads + torch.arange(heads), there.expand(-1, -1, heads)
+        if piece.active:
+            source, there = source.mT, there.mT
+        places[source[there]] = offset + torch.arange(source.numel()).view(source.shape)[there]
         sources.append(source)
         offset += source.numel()
     return sources, places
@@ -205,9 +212,10 @@ def _cut(scan: Scan, plan: Sequence[_Piece], sources: Sequence[Tensor]) -> Itera
     index = torch.cat([source.flatten() for source in sources]).to(scan.k.device)
     sizes = [source.numel() for source in sources]
     given = {name: getattr(scan, name) for name in _PER_TOKEN if getattr(scan, name) is not None}
-    parts = {name: x.flatten(0, 1).index_select(0, index).split(sizes) for name, x in given.items()}
-    for number, piece in enumerate(plan):
-        yield {name: part[number].unflatten(0, (-1, piece.length)) for name, part in parts.items()}
+    parts = {name: x.flatten(0, 2).index_select(0, index).split(sizes) for name, x in given.items()}
+    for number, (piece, source) in enumerate(zip(plan, sources, strict=True)):
+        pieces = {name: part[number].unflatten(0, source.shape) for name, part in parts.items()}
+        yield {name: x.transpose(1, 2) if piece.active else x for name, x in pieces.items()}
 
 
 def _gathered(state: dict[int, tuple[MemoryState, int]], members: Sequence[int]) -> MemoryState:
