@@ -240,9 +240,9 @@ class CausalAttention(Configured):
             rotated(q, past + start - first, self.config.rope_base),
             rotated(k, 0, self.config.rope_base),
         )
-        keys, values = (torch.cat([prefix[0], k], 2), torch.cat([prefix[1], v], 2)) if count else (k, v)
+        values = torch.cat([prefix[1], v], 2) if count else v
         plain = sight.begins is None
         causal = plain and not count and 1 < q.shape[2] == k.shape[2] <= sight.reach
         sees_all = plain and q.shape[2] == 1  # what lies beyond its reach was cut off above
         seen = None if causal or sees_all else sight.mask(first, past + start, last, q.device)
-        return attend(q, keys, values, seen, turned, count, causal)
+        return attend(q, prefix[0], values, seen, turned, causal)

@@ -94,9 +94,8 @@ def attend_documents(laid: LaidDocuments, prefix: tuple[Tensor, Tensor], rope_ba
         mask = F.pad(mask, (count, 0), value=True).unsqueeze(1)
         turned = rotated(queries, block, rope_base), rotated(keys, 0, rope_base)
         if count:
-            front = [part.expand(len(queries), -1, -1, -1) for part in prefix]
-            keys, values = torch.cat([front[0], keys], 2), torch.cat([front[1], values], 2)
-        outputs.append(attend(queries, keys, values, mask, turned, count))
+            values = torch.cat([prefix[1].expand(len(queries), -1, -1, -1), values], 2)
+        outputs.append(attend(queries, prefix[0], values, mask, turned))
     y = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return y.transpose(1, 2).flatten(0, 1)[:total]
 
