@@ -193,13 +193,6 @@ def test_input_messages(shape: tuple[int, ...]) -> None:
         NeuralMemory(CONFIG, 8)(torch.zeros(shape))
 
 
-def test_a_state_of_another_batch_is_refused() -> None:
-    layer = NeuralMemory(replace(CONFIG, convolution=0), 8)
-    _, state = layer(torch.zeros(2, 3, 8))
-    with pytest.raises(ValueError, match="state weights must have shapes"):
-        layer(torch.zeros(3, 3, 8), state)
-
-
 @pytest.mark.parametrize("compiler", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_torch_compile_forward_and_backward(compiler: str) -> None:
     torch.manual_seed(0)
@@ -348,6 +341,17 @@ def test_a_convolution_of_the_context_serves_the_gates_and_the_slow_weights_alon
     q = F.normalize(F.silu(near[..., :8]).unflatten(-1, (CONFIG.heads, -1)), dim=-1)
     read = memory_scan_reference(told)[0] + torch.einsum("bthi,hoi->btho", q, layer.slow)
     assert_close(layer(x)[0], layer.output(layer.norm(read).flatten(-2) * F.silu(layer.output_gate(x))))
+
+
+@pytest.mark.parametrize("convolution", [0, 4])
+def test_a_state_of_other_rows_or_another_precision_is_refused(convolution: int) -> None:
+    layer, x = NeuralMemory(replace(CONFIG, convolution=convolution), 8).double(), torch.randn(2, 7, 8).double()
+    _, state = layer(x)
+    with pytest.raises(ValueError, match="the state is of 2 rows and the input of 1: pick rows with"):
+        layer(x[:1], state)
+    with pytest.raises(ValueError, match=r"convert the state with state.to\(torch.float64\)"):
+        layer(x, state.to(torch.float32))
+    assert layer(x, state.to(torch.float32).to(torch.float64))[0].dtype == torch.float64
 
 
 def test_a_convolution_that_would_serve_nothing_is_refused() -> None:

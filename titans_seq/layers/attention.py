@@ -213,9 +213,9 @@ class CausalAttention(Configured):
         for state, members in states:
             if state is not None:
                 self._check(state, x.expand(len(members), -1, -1))
-        laid = behind_states(self.heads.projected(x)[0], borders, states, self.config.window)
-        prefix = self.heads.prefix(laid.blocks[:1, :, 0].transpose(1, 2))
-        y = attend_documents(laid, prefix, self.config.rope_base)
+        q, k, v = self.heads(x)
+        laid = behind_states((q, k, v), borders, states, self.config.window)
+        y = attend_documents(laid, self.heads.prefix(q), self.config.rope_base)
         y = self.heads.joined(without_first(y.unsqueeze(0), borders, laid.past).transpose(1, 2))
         if not wanted:
             return y, []

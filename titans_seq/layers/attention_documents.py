@@ -27,43 +27,51 @@ class LaidDocuments:
     """Documents end to end, each behind what it still sees, in whole blocks with an empty one in front.
 
     Attributes:
-        blocks: queries, keys and values, `[blocks + 1, block, 3, heads, D]`; what lies in front of a document has no
-            queries.
+        queries: `[blocks + 1, block, heads, D]`, zero for what lies in front of a document.
+        keys: likewise, without such zeros.
+        values: as the keys.
         past: tokens in front of each document.
         lengths: of the documents with what is in front of them.
         reach: keys that a query sees, the one at its own place included.
     """
 
-    blocks: Tensor
+    queries: Tensor
+    keys: Tensor
+    values: Tensor
     past: list[int]
     lengths: list[int]
     reach: int
 
 
-def behind_states(qkv: Tensor, borders: Sequence[int], states: States, window: int | None) -> LaidDocuments:
+def behind_states(qkv: Sequence[Tensor], borders: Sequence[int], states: States, window: int | None) -> LaidDocuments:
     """Put what each document still sees in front of it.
 
     Args:
-        qkv: queries, keys and values of the documents, `[N, 3, heads, D]`.
+        qkv: queries, keys and values of the documents, `[1, heads, N, D]` each.
         borders: of the documents.
         states: theirs, an `AttentionState` or None each.
         window: tokens that each token sees; None for all.
     """
-    before: list[Tensor | None] = [None] * (len(borders) - 1)
+    before: list[list[Tensor | None]] = [[None] * (len(borders) - 1) for _ in qkv]
+    past = [0] * (len(borders) - 1)
     for state, members in states:
         if state is not None:
-            seen = torch.stack([torch.zeros_like(state.keys), state.keys, state.values], 1)
-            rows = seen.permute(0, 3, 1, 2, 4).to(qkv.dtype).unbind()
             begins = [0] * len(members) if state.begins is None else state.begins.tolist()
-            for document, row, unseen in zip(members, rows, begins, strict=True):
-                before[document] = row[unseen:]
-    past = [0 if front is None else len(front) for front in before]
+            for fronts, seen in zip(before, (torch.zeros_like(state.keys), state.keys, state.values), strict=True):
+                rows = seen.transpose(1, 2).to(qkv[0].dtype).unbind()
+                for document, row, unseen in zip(members, rows, begins, strict=True):
+                    fronts[document] = row[unseen:]
+                    past[document] = len(row) - unseen
     lengths = [b - a + more for more, (a, b) in zip(past, itertools.pairwise(borders), strict=True)]
     reach = min(max(lengths), window or max(lengths))
     block = max(reach, _BLOCK)
-    empty = qkv.new_zeros(block, *qkv.shape[1:])
-    parts = [empty, *laid_out(qkv, borders, before), empty[: -sum(lengths) % block]]
-    return LaidDocuments(torch.cat(parts).unflatten(0, (-1, block)), past, lengths, reach)
+    laid = []
+    for part, fronts in zip(qkv, before, strict=True):
+        tokens = part[0].transpose(0, 1)
+        empty = tokens.new_zeros(block, *tokens.shape[1:])
+        parts = [empty, *laid_out(tokens, borders, fronts), empty[: -sum(lengths) % block]]
+        laid.append(torch.cat(parts).unflatten(0, (-1, block)))
+    return LaidDocuments(*laid, past, lengths, reach)
 
 
 def attend_documents(laid: LaidDocuments, prefix: tuple[Tensor, Tensor], rope_base: float) -> Tensor:
@@ -77,8 +85,8 @@ def attend_documents(laid: LaidDocuments, prefix: tuple[Tensor, Tensor], rope_ba
     Returns:
         `[N, heads, D]`, N with what lies in front of documents.
     """
-    block, count, total = laid.blocks.shape[1], prefix[0].shape[2], sum(laid.lengths)
-    q, k, v = laid.blocks.permute(2, 0, 3, 1, 4)
+    block, count, total = laid.keys.shape[1], prefix[0].shape[2], sum(laid.lengths)
+    q, k, v = (part.transpose(1, 2) for part in (laid.queries, laid.keys, laid.values))
     q, k, v = q[1:], torch.cat([k[:-1], k[1:]], 2), torch.cat([v[:-1], v[1:]], 2)
     # The empty block and padding are documents of their own.
     sizes = torch.tensor([block, *laid.lengths, -total % block])
@@ -111,14 +119,16 @@ def seen_after(laid: LaidDocuments, wanted: Sequence[int], window: int | None) -
     Returns:
         Keys, values and beginnings, as an `AttentionState` has them.
     """
-    tokens, block = laid.blocks.flatten(0, 1), laid.blocks.shape[1]
+    block, device = laid.keys.shape[1], laid.keys.device
     ends = list(itertools.accumulate(laid.lengths, initial=block))[1:]
     seen = [laid.lengths[i] if window is None else min(laid.lengths[i], window - 1) for i in wanted]
     longest = max(seen)
-    ends_of = torch.tensor([ends[i] for i in wanted], device=tokens.device)
-    begins = longest - torch.tensor(seen, device=tokens.device)
-    places = torch.arange(longest, device=tokens.device)
-    held = tokens[(ends_of.unsqueeze(1) - longest + places).clamp(min=0), 1:]
-    held = held.masked_fill((places < begins.unsqueeze(1))[..., None, None, None], 0)
-    keys, values = held.permute(2, 0, 3, 1, 4)
+    ends_of = torch.tensor([ends[i] for i in wanted], device=device)
+    begins = longest - torch.tensor(seen, device=device)
+    places = torch.arange(longest, device=device)
+    tokens = (ends_of.unsqueeze(1) - longest + places).clamp(min=0)
+    unseen = (places < begins.unsqueeze(1))[..., None, None]
+    keys, values = (
+        part.flatten(0, 1)[tokens].masked_fill(unseen, 0).transpose(1, 2) for part in (laid.keys, laid.values)
+    )
     return keys, values, begins if min(seen) < longest else None

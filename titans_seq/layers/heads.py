@@ -90,12 +90,8 @@ class HeadProjections(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values `[B, H, T, D]` of `[B, T, dim]`."""
-        q, k, v = self.projected(x).permute(2, 0, 3, 1, 4)
+        q, k, v = self.project(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return q, k, v
-
-    def projected(self, x: Tensor) -> Tensor:
-        """Return queries, keys and values `[B, T, 3, H, D]` of `[B, T, dim]`."""
-        return self.project(x).unflatten(-1, (3, self.heads, -1))
 
     def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys and values of tokens that ask nothing."""

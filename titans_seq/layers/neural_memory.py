@@ -165,6 +165,13 @@ class NeuralMemory(Configured):
         past = self.config.convolution - 1
         recent = (x.shape[0], past, 3 * self.config.heads * self.head_dim) if past > 0 else None
         check_state(state, NeuralMemoryState, x, recent=recent)
+        if state.batch != x.shape[0]:
+            raise ValueError(
+                f"the state is of {state.batch} rows and the input of {x.shape[0]}: pick rows with state.rows"
+            )
+        held, own = state.memory.weights[-1].dtype, torch.promote_types(self.initial[-1].dtype, torch.float32)
+        if held != own:
+            raise ValueError(f"the memory is {held} and the layer makes {own}: convert the state with state.to({own})")
 
     def _together(
         self, x: Tensor, borders: Sequence[int], states: States, wanted: Sequence[int]

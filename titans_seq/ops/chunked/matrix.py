@@ -173,7 +173,7 @@ def _backward(
     """Return the gradients of the inputs."""
     q, k, v, read, mix, carry, write, slots = inputs
     states, maps, errors, scores, mixed = kept
-    first, n, rows, _ = slots.shape
+    first, n, rows, width = slots.shape
     keys, steps = _picked(k, walk.moved), _picked(write, walk.moved).mT
     stood = states[: walk.chunks]
     d_errors = torch.bmm(mixed.mT, d_y)
@@ -202,7 +202,7 @@ def _backward(
     _add(d_k, walk.moved, combined(pushed, steps))
     d_write, d_carry = torch.zeros_like(write), torch.zeros_like(carry)
     _add(d_write, walk.moved, products_per_row(pushed, keys).mT)
-    flat = (len(keys), n, -1)
+    flat = (len(keys), n, rows * width)  # there may be none
     _add(d_carry, walk.moved, torch.bmm(d_next.reshape(flat), _picked(stood, walk.moved).reshape(flat).mT))
     return d_q, d_k, d_errors, d_read, d_mix, d_carry, d_write, d_states[:first].unflatten(1, (n, rows))
 
