@@ -77,6 +77,7 @@ def pretrain_model(
     begun = 0 if config.batches.foreign_starts else begun_length(model)
     cuts = {"cut": common_length(model), "begun": begun}
     module = LanguageModule(model, config, tokens_per_byte=tokens_per_byte, shard=runtime.hardware.sharded)
+    model.backbone.gradient_checkpointing = config.gradient_checkpointing
     if config.compile:
         model.compile()
     records = config.records
