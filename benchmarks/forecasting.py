@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from forecasting.benchmark.run import Scores, benchmark_run_recipe, run_benchmark
-from forecasting.presets import MIXERS
+from forecasting.settings.presets import MIXERS
 from titans_seq.config import to_dict
 from titans_seq.errors import UserError
 from titans_seq.experiment.rows import agrees

@@ -23,7 +23,7 @@ import tyro
 from benchmarks.provenance import provenance
 from forecasting.data import FrameOptions, SeriesData, load_series
 from forecasting.evaluation.origins import Origin, cut_origins
-from forecasting.forecaster import Forecast
+from forecasting.forecasts.forecaster import Forecast
 from forecasting.zero_shot.model import ZeroShotModel
 from forecasting.zero_shot.settings import FineTuningConfig
 from titans_seq.errors import UserError, choose

@@ -7,16 +7,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .config import ForecastConfig
     from .data import FrameOptions, SeriesData, load_series
     from .gluonts.estimator import ForecastEstimator
     from .model import ForecastModel
+    from .settings.config import ForecastConfig
     from .zero_shot.model import ZeroShotModel
     from .zero_shot.settings import FineTuningConfig
 
 _HOMES = {
     "FineTuningConfig": ".zero_shot.settings",
-    "ForecastConfig": ".config",
+    "ForecastConfig": ".settings.config",
     "ForecastEstimator": ".gluonts.estimator",
     "ForecastModel": ".model",
     "FrameOptions": ".data",

@@ -13,8 +13,8 @@ from titans_seq.inspection.opened import Opened, Request
 from titans_seq.models.saving import MODEL
 
 from .data import FrameOptions, SeriesData, load_series
-from .inference import series_names
-from .inputs import read_like
+from .data.matching import read_like
+from .data.naming import series_names
 from .network.mixers import Reversed
 from .network.tokens import PatchTokens, VariateTokens
 from .runs.config import RunConfig
@@ -71,7 +71,7 @@ def _zero_shot(model: ZeroShotModel, data: SeriesData, request: Request) -> Open
     if steps is None or steps < 1:
         raise UserError("no horizon is given: add --horizon with the number of steps to forecast, at least 1")
     network = model.forecaster.network
-    histories, periods = model.forecaster.histories(series.data)
+    histories, periods = model.forecaster.histories(series.data, steps)
     values, period = histories[series.channel], periods[series.channel]
     held = steps if series.length >= 3 * steps else 0
     history, truth = values[: len(values) - held][-request.tokens :], torch.from_numpy(values[len(values) - held :])

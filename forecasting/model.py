@@ -13,15 +13,16 @@ from titans_seq.experiment.history import History
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware, Runtime
 from titans_seq.progress import Progress
 
-from .config import ForecastConfig
 from .data import FrameOptions, SeriesData, Table
+from .data.matching import as_series, matching_series, with_known_future
+from .data.naming import series_names
 from .evaluation.backtesting import Backtest, Cutoffs, backtest
 from .evaluation.every_window import Evaluation, Part, evaluate
-from .inference import Trained, check_levels, forecast_future, series_names
-from .inputs import as_series, matching_series, with_known_future
 from .network.simba_network import SimbaNetwork
-from .optimiser import OptimiserConfig
-from .storage import load_model, save_model
+from .settings.config import ForecastConfig
+from .settings.optimiser import OptimiserConfig
+from .trained.inference import Trained, check_levels, forecast_future
+from .trained.storage import load_model, save_model
 from .zero_shot.model import ZeroShotModel
 from .zero_shot.storage import is_zero_shot
 

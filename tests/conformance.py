@@ -38,13 +38,16 @@ def assert_split_invariant(module: nn.Module, x: Tensor, cuts: Sequence[int], re
 
 
 def assert_causal(module: nn.Module, x: Tensor) -> None:
-    """Assert at every position that another future leaves all past outputs exactly as they were."""
-    y, _ = module(x)
+    """Assert at every position that another future leaves all past outputs as they were.
+
+    The sequences with other futures are rows of one batch, which round alike up to the last digits.
+    """
     other = x + torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(1))
-    for t in range(1, x.shape[1]):
-        changed, _ = module(torch.cat([x[:, :t], other[:, t:]], 1))
-        assert torch.equal(changed[:, :t], y[:, :t]), f"the future from token {t} changes the past"
-        assert not torch.equal(changed[:, t], y[:, t]), f"token {t} does not see itself"
+    futures = [torch.cat([x[:, :t], other[:, t:]], 1) for t in range(1, x.shape[1])]
+    y, *changed = module(torch.cat([x, *futures]))[0].split(len(x))
+    for t, seen in enumerate(changed, 1):
+        assert_close(seen[:, :t], y[:, :t], 1e-13, f"the past of another future from token {t} on")
+        assert not torch.allclose(seen[:, t], y[:, t]), f"token {t} does not see itself"
 
 
 def assert_sequences_independent(module: nn.Module, x: Tensor, relative: float) -> None:

@@ -9,18 +9,24 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from tyro.conf import UseAppendAction, arg
 
 from titans_seq.errors import UserError, choose
 from titans_seq.progress import Progress, usual
 
+if TYPE_CHECKING:
+    from titans_seq.experiment.settings import Hardware, Runtime
+
 T = TypeVar("T")
 
 # An option that is left out says in its help what happens then; "default: None" would add nothing.
 Maybe = Annotated[T | None, arg(help_behavior_hint="")]
 Several = UseAppendAction[tuple[str, ...]]
+
+# Options that stand among those around them, in the help too.
+Inline = Annotated[T, arg(name="")]
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,18 @@ class CommandGroup:
 
 
 @dataclass(frozen=True)
+class SettingsOptions:
+    """Where the settings come from: preset, then --config, then short flags, then --set."""
+
+    config: Maybe[Path] = None
+    """config.yaml of an earlier run, or its folder: its settings are taken where no option is given."""
+    set: Annotated[Several, arg(metavar="PATH=VALUE")] = ()
+    """Change any setting by its path in config.yaml, whatever preset, --config and flags say; give it once for each."""
+
+
+@dataclass(frozen=True)
 class RunOptions:
-    """The run folder, and where the settings come from: preset, then --config, then short flags, then --set."""
+    """The run folder, and what is shown meanwhile."""
 
     out: Path
     """Folder of the run; nothing is written anywhere else."""
@@ -110,14 +126,20 @@ class RunOptions:
     """Replace the run in --out."""
     dry_run: bool = False
     """Show all settings as YAML, and stop before anything is trained or written."""
-    config: Maybe[Path] = None
-    """config.yaml of an earlier run, or its folder: its settings are taken where no option is given."""
-    set: Annotated[Several, arg(metavar="PATH=VALUE")] = ()
-    """Change any setting by its path in config.yaml; give it once for each."""
     logger: Maybe[str] = None
     """Log to tensorboard or wandb as well, through Lightning; wandb runs offline unless its own settings say not."""
     progress: Progress = field(default_factory=usual)
     """What to show meanwhile; in a file, lines if not given."""
+
+    def as_resumed(self) -> "RunOptions":
+        """Return the options of which only those that --resume goes with are as given."""
+        return RunOptions(self.out, resume=True, logger=self.logger, progress=self.progress)
+
+    def runtime(self, hardware: "Hardware") -> "Runtime":
+        """Return what training runs on and shows meanwhile."""
+        from titans_seq.experiment.settings import Runtime
+
+        return Runtime(hardware, self.progress, self.logger)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from titans_seq.progress import Progress
 from ..evaluation.baselines import standard_baselines
 from ..network.batch import WindowBatch
 from ..network.simba_network import build_network
-from ..presets import Recipe, benchmark_recipe, with_mixer
+from ..settings.presets import Recipe, benchmark_recipe, with_mixer
 from ..training.fitting import fit_network
 from ..windows.cutting import WindowLoader, Windows
 from .datasets import find_benchmark, load_benchmark

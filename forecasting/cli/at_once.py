@@ -22,16 +22,15 @@ from ..data import (
 from ..data.hierarchies import Hierarchy, add_totals
 from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
+from ..data.matching import read_like, with_known_future
 from ..data.source import counted
 from ..data.writing import TableWriter, write_frame
 from ..evaluation.coherent import Coherent, Reconciliation
-from ..forecaster import Forecaster, cut_at_zero
-from ..inference import forecast_frame
-from ..inputs import read_like, with_known_future
+from ..forecasts.forecaster import Forecaster, cut_at_zero
+from ..forecasts.sharding import dask_engine
+from ..forecasts.tables import forecast_frame
 from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, starting_model, update_run
-from ..sharding import dask_engine
 from .tables import moment, score_text, tell_pretrained
-from .train import frame_options, table_options
 
 if TYPE_CHECKING:
     from ..zero_shot.model import ZeroShotModel
@@ -95,8 +94,8 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
             raise UserError(f"{path} is a data file, and {file} another one: give one of them")
         if options.horizon is None:
             raise UserError("no horizon is given: add --horizon with the number of steps to forecast")
-        table = table_options(options.text, TableOptions())
-        frame = frame_options(options.columns, FrameOptions())
+        table = options.reading.table(TableOptions())
+        frame = options.reading.frame(FrameOptions())
         in_parts = parts and method is None
         further = read_series_batches(path, frame, table) if in_parts else iter([load_series(path, frame, table)])
         data = next(further)
@@ -111,7 +110,7 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
         raise UserError(f"--weights are for a data file, and {path} is a run with weights of its own: leave them out")
     run, model = read_config(path, FineTuningRun), open_fine_tuned(path)
     assert model.context is not None
-    frame, table = frame_options(options.columns, run.options), table_options(options.text, run.table)
+    frame, table = options.reading.frame(run.options), options.reading.table(run.table)
     known = getattr(options, "known_future", None)
     if file is None and known is None and (frame, table) != (run.options, run.table):
         raise UserError(
@@ -314,7 +313,7 @@ def update(options: "Update") -> None:
         )
     run, before = read_config(options.run, FineTuningRun), open_fine_tuned(options.run)
     assert before.context is not None
-    frame, table = frame_options(options.columns, run.options), table_options(options.text, run.table)
+    frame, table = options.reading.frame(run.options), options.reading.table(run.table)
     data = read_like(options.new, before.context, frame, table)
     model = update_run(options.run, data, options.new)
     ends = sorted({moment(item.index[-1]) for item in data.items})

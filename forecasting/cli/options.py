@@ -1,18 +1,21 @@
 """What each verb of `titans forecast` takes on its command line; light, so that help loads nothing heavy."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from titans_seq.commands import Maybe, RunOptions, Several, short
+from titans_seq.commands import Inline, Maybe, RunOptions, SettingsOptions, Several, short
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
-from ..optimiser import OptimiserConfig
+from ..settings.optimiser import OptimiserConfig
+
+if TYPE_CHECKING:
+    from ..data import FrameOptions, TableOptions
 
 Numbers = Annotated[tuple[float, ...], arg(help_behavior_hint="")]
 
@@ -69,6 +72,51 @@ class TextOptions:
     """Lines before the header."""
     sheet: Maybe[str] = None
     """Sheet of an Excel file; the first if not given."""
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a file is read."""
+
+    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
+    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+
+    def frame(self, base: "FrameOptions") -> "FrameOptions":
+        """Return what the columns mean: `base`, changed by the options that are given."""
+        columns = self.columns
+        return _changed(
+            base,
+            time=columns.time or None,
+            id=columns.id or None,
+            target=columns.target or None,
+            known=columns.known or None,
+            past=columns.past or None,
+            static=columns.static or None,
+            freq=columns.freq,
+            holes=columns.holes,
+            duplicates=columns.duplicates,
+            missing_values=tuple(map(_number_or_text, columns.missing_value)) or None,
+            date_format=columns.date_format,
+            time_zone=columns.time_zone,
+            rows_are_steps=columns.rows_are_steps or None,
+            round=columns.round or None,
+            start=columns.start,
+        )
+
+    def table(self, base: "TableOptions") -> "TableOptions":
+        """Return how the table is written: `base`, changed by the options that are given."""
+        return _changed(base, **{one.name: getattr(self.text, one.name) for one in fields(self.text)})
+
+
+def _changed(config: Any, **changes: Any) -> Any:
+    return replace(config, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _number_or_text(marker: str) -> float | str:
+    try:
+        return float(marker)
+    except ValueError:
+        return marker
 
 
 @dataclass(frozen=True)
@@ -130,17 +178,9 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True)
-class Train:
-    """Train a forecaster on a file.
+class Task:
+    """What is forecast from which data, and how that is learnt."""
 
-    Training begins with pretrained weights and keeps the better of before and after; it takes about a minute. With
-    --init none, or with settings that only a network of its own has (--context, --preset, --width, ...), one is
-    trained from scratch.
-
-    Other parts of the network are chosen by --set, such as --set network.mixer.memory.chunk_size=8.
-    """
-
-    run: OmitArgPrefixes[RunOptions]
     data: Positional[Maybe[Path]] = None
     """CSV, Parquet, Excel or .tsf file, wide (a column a series) or long (id, time, value); .gz and .zip too."""
     horizon: Maybe[int] = short("horizon")
@@ -153,35 +193,53 @@ class Train:
     """Steps of a training from pretrained weights; 300 if not given."""
     no_refit: bool = False
     """Never train on the rows held out for the choice; else what is used is trained on all rows in the end."""
-    statistics: bool = False
-    """Compare with AutoETS and AutoTheta, however long it takes; where there are few values they are fitted unasked."""
     preset: Maybe[str] = None
     """Of a network of its own: small, default (taken if not given) or large."""
-    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
-    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+    settings: Inline[SettingsOptions] = field(default_factory=SettingsOptions)
+    reading: Inline[ReadingOptions] = field(default_factory=ReadingOptions)
     network: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
     training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
     optimiser: OmitArgPrefixes[OptimiserConfig] = field(default_factory=OptimiserConfig)
+
+    def known(self) -> "Task":
+        """Return the task of which only the optimiser of the --config file, or of the preset, is given."""
+        from ..settings.presets import find_preset
+
+        config = self.settings.config
+        if config is None:
+            return Task(optimiser=find_preset(self.preset or "default").optimiser)
+        if self.preset is not None:
+            raise UserError("--config and --preset both say how to train: give one of them")
+        from titans_seq.experiment.record import read_config_file
+
+        from ..runs.config import RunConfig
+        from ..runs.fine_tuned import is_fine_tuning
+
+        if is_fine_tuning(config):
+            return Task()  # its training has settings of its own
+        return Task(optimiser=read_config_file(config, RunConfig).forecast.optimiser)
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a forecaster on a file.
+
+    Training begins with pretrained weights and keeps the better of before and after; it takes about a minute. With
+    --init none, or with settings that only a network of its own has (--context, --preset, --width, ...), one is
+    trained from scratch.
+
+    Other parts of the network are chosen by --set, such as --set network.mixer.memory.chunk_size=8.
+    """
+
+    run: OmitArgPrefixes[RunOptions]
+    task: Inline[Task] = field(default_factory=Task)
+    statistics: bool = False
+    """Compare with AutoETS and AutoTheta, however long it takes; where there are few values they are fitted unasked."""
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
 
     def defaults(self) -> Mapping[str, Any]:
         """Return the optimiser of the --config file, or of the preset."""
-        if self.run.resume:
-            return {}
-        from ..presets import find_preset
-
-        if self.run.config is not None:
-            if self.preset is not None:
-                raise UserError("--config and --preset both say how to train: give one of them")
-            from titans_seq.experiment.record import read_config_file
-
-            from ..runs.config import RunConfig
-            from ..runs.fine_tuned import is_fine_tuning
-
-            if is_fine_tuning(self.run.config):
-                return {}  # its training has settings of its own
-            return {"optimiser": read_config_file(self.run.config, RunConfig).forecast.optimiser}
-        return {"optimiser": find_preset(self.preset or "default").optimiser}
+        return {} if self.run.resume else {"task": self.task.known()}
 
 
 @dataclass(frozen=True)
@@ -196,8 +254,7 @@ class Evaluate:
     """Another file than the one trained on."""
     season: Maybe[int] = None
     """Steps of a season, for MASE and the seasonal naive forecast; from the frequency if not given."""
-    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
-    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+    reading: Inline[ReadingOptions] = field(default_factory=ReadingOptions)
 
 
 @dataclass(frozen=True)
@@ -229,8 +286,7 @@ class BacktestOptions:
     weights: Maybe[Path] = None
     """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
     sharding: OmitArgPrefixes[EngineOptions] = field(default_factory=EngineOptions)
-    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
-    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+    reading: Inline[ReadingOptions] = field(default_factory=ReadingOptions)
 
 
 @dataclass(frozen=True)
@@ -260,8 +316,7 @@ class Predict:
     weights: Maybe[Path] = None
     """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
     sharding: OmitArgPrefixes[EngineOptions] = field(default_factory=EngineOptions)
-    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
-    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+    reading: Inline[ReadingOptions] = field(default_factory=ReadingOptions)
 
 
 @dataclass(frozen=True)
@@ -282,8 +337,7 @@ class Plot:
     """Steps to forecast; those of the run if not given."""
     weights: Maybe[Path] = None
     """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
-    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
-    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+    reading: Inline[ReadingOptions] = field(default_factory=ReadingOptions)
 
 
 @dataclass(frozen=True)
@@ -316,8 +370,7 @@ class Info:
 
     path: Positional[Path]
     """Folder of a run, or a data file."""
-    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
-    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+    reading: Inline[ReadingOptions] = field(default_factory=ReadingOptions)
 
 
 @dataclass(frozen=True)
@@ -328,5 +381,4 @@ class Update:
     """Folder of a run that began with pretrained weights."""
     new: Positional[Path]
     """File with the series from their beginning, longer than before."""
-    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
-    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
+    reading: Inline[ReadingOptions] = field(default_factory=ReadingOptions)

@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from tyro.conf import OmitArgPrefixes, Positional, arg
-
-from titans_seq.commands import Maybe, RunOptions, Several
+from titans_seq.commands import Inline
 from titans_seq.plans import DeviceOptions
 
-from ..optimiser import OptimiserConfig
-from .options import ColumnOptions, NetworkOptions, TextOptions, Train, TrainingOptions
+from .options import Task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,40 +24,11 @@ class PlanOptions(DeviceOptions):
     the time of some steps here.
     """
 
-    data: Positional[Maybe[Path]] = None
-    """The data file; that of --config if not given."""
-    horizon: Maybe[int] = None
-    """Steps to forecast."""
-    context: Maybe[int] = None
-    """Past steps to read, see titans forecast train."""
-    init: Maybe[str] = None
-    """Where training begins: pretrained, none, or a run or model folder."""
-    steps: Maybe[int] = None
-    """Steps of a training from pretrained weights."""
-    no_refit: bool = False
-    """Without the training on all rows in the end."""
-    preset: Maybe[str] = None
-    """Of a network of its own: small, default or large."""
-    config: Maybe[Path] = None
-    """config.yaml of a run, or its folder."""
-    set: Annotated[Several, arg(metavar="PATH=VALUE")] = ()
-    """Change any setting of a network of its own by its path in config.yaml; give it once for each."""
-    columns: OmitArgPrefixes[ColumnOptions] = field(default_factory=ColumnOptions)
-    text: OmitArgPrefixes[TextOptions] = field(default_factory=TextOptions)
-    network: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
-    training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
-    optimiser: OmitArgPrefixes[OptimiserConfig] = field(default_factory=OptimiserConfig)
+    task: Inline[Task] = field(default_factory=Task)
 
     def defaults(self) -> Mapping[str, Any]:
         """Return the optimiser of the --config file, or of the preset."""
-        return self.as_training().defaults()
-
-    def as_training(self) -> Train:
-        """Return the options of the training that is planned."""
-        same = ("data", "horizon", "context", "init", "steps", "no_refit", "preset")
-        parts = ("columns", "text", "network", "training", "optimiser")
-        run = RunOptions(Path(), config=self.config, set=self.set)
-        return Train(run, **{name: getattr(self, name) for name in (*same, *parts)})
+        return {"task": self.task.known()}
 
 
 @dataclass(frozen=True)
@@ -85,8 +52,8 @@ def plan(options: PlanOptions) -> None:
 
     if options.lists():
         return
-    device, train = options.described(), options.as_training()
-    found = _pretrained(train) if begins_pretrained(train) else _own(train)
+    device, task = options.described(), options.task
+    found = _pretrained(task) if begins_pretrained(task) else _own(task)
     memories = [(one.config, one.dim) for one in found.network.modules() if isinstance(one, NeuralMemory)]
     cost, windows = count_step(found.network, found.step), found.windows
     batch = Batch(cost, windows, windows * found.steps, options.devices, unfused=unfused(memories, half=False))
@@ -96,18 +63,18 @@ def plan(options: PlanOptions) -> None:
     options.say(made, words, lambda: (found.network, found.step), room=", take a smaller --batch-size")
 
 
-def _pretrained(train: Train) -> _Training:
+def _pretrained(task: Task) -> _Training:
     from ..data import load_series
     from ..runs.fine_tuned import starting_model
     from ..zero_shot.finetuning import WindowBatches
     from ..zero_shot.pretraining import PretrainingModule
     from .train import fine_tuning_run
 
-    run = fine_tuning_run(train)
+    run = fine_tuning_run(task)
     data = load_series(run.data.path, run.options, run.table)
     forecaster = starting_model(run.init, run.options).forecaster
     network = forecaster.network.train()
-    batches = WindowBatches(*forecaster.histories(data), run.horizon, run.fine_tuning, network.config)
+    batches = WindowBatches(*forecaster.histories(data, run.horizon), run.horizon, run.fine_tuning, network.config)
     batch, module = next(iter(batches)), PretrainingModule(network, run.fine_tuning.optimiser)
     times = 1 + run.refit
     described = f"trained on from pretrained weights, {times} times {len(batches)} steps"
@@ -116,14 +83,14 @@ def _pretrained(train: Train) -> _Training:
     )
 
 
-def _own(train: Train) -> _Training:
+def _own(task: Task) -> _Training:
     from ..data import load_series
-    from ..inference import new_network
+    from ..trained.inference import new_network
     from ..training.fitting import training_batches
     from ..windows.static import StaticEncoding
     from .train import resolve
 
-    path, config, frame, table = resolve(train)
+    path, config, frame, table = resolve(task)
     data = load_series(path, frame, table)
     data = data if config.static else data.with_static(())
     network = new_network(data, config, StaticEncoding.fit(data).width)

@@ -1,15 +1,15 @@
 """`titans forecast pretrain`: a zero-shot forecaster from made-up series."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tyro.conf import OmitArgPrefixes
 
-from titans_seq.commands import Maybe, RunOptions
+from titans_seq.commands import Inline, Maybe, RunOptions, SettingsOptions
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware, Runtime
+from titans_seq.experiment.settings import Hardware
 
 from ..zero_shot.settings import PretrainingConfig
 
@@ -23,6 +23,7 @@ class Pretrain:
     """
 
     run: OmitArgPrefixes[RunOptions]
+    settings: Inline[SettingsOptions] = field(default_factory=SettingsOptions)
     init: Maybe[Path] = None
     """Begin with the weights of another run."""
     training: OmitArgPrefixes[PretrainingConfig] = field(default_factory=PretrainingConfig)
@@ -30,13 +31,13 @@ class Pretrain:
 
     def defaults(self) -> Mapping[str, Any]:
         """Return the settings of the --config file."""
-        if self.run.resume or self.run.config is None:
+        if self.run.resume or self.settings.config is None:
             return {}
         from titans_seq.experiment.record import read_config_file
 
         from ..zero_shot.runs import PretrainingRun
 
-        return {"training": read_config_file(self.run.config, PretrainingRun).training}
+        return {"training": read_config_file(self.settings.config, PretrainingRun).training}
 
 
 def pretrain(options: Pretrain) -> None:
@@ -48,25 +49,31 @@ def pretrain(options: Pretrain) -> None:
     from titans_seq.experiment.overrides import override, parse_changes
     from titans_seq.experiment.record import read_config_file
 
+    from ..zero_shot.network import ZeroShotConfig
     from ..zero_shot.runs import PretrainingRun, pretrain_run, resume_run
     from ..zero_shot.saving import load_network
 
     run = options.run
-    runtime = Runtime(options.hardware, run.progress, run.logger)
+    runtime = run.runtime(options.hardware)
     if run.resume:
         planned = PretrainingConfig()
         steps = None if options.training.steps == planned.steps else options.training.steps
-        if options.training != PretrainingConfig(steps=options.training.steps) or run.set or run.overwrite:
+        if options != Pretrain(
+            run.as_resumed(), training=replace(planned, steps=options.training.steps), hardware=options.hardware
+        ):
             raise UserError(
                 "--resume goes on with the settings stored in the run: leave out all options but --out, --steps, "
                 "--accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with --overwrite"
             )
         resume_run(run.out, steps=steps, runtime=runtime)
     else:
-        base = PretrainingRun() if run.config is None else read_config_file(run.config, PretrainingRun)
+        given = options.settings
+        base = PretrainingRun() if given.config is None else read_config_file(given.config, PretrainingRun)
         init = None if options.init is None else weights_record(options.init)
         network = base.network if options.init is None else load_network(model_folder(options.init)).config
-        settings = override(PretrainingRun(network, options.training, init), parse_changes(run.set))
+        if not isinstance(network, ZeroShotConfig):
+            raise UserError(f"--init {options.init} holds {len(network.members)} networks: give the folder of one")
+        settings = override(PretrainingRun(network, options.training, init), parse_changes(given.set))
         if run.dry_run:
             print(to_yaml(settings), end="")
             return

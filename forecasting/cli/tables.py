@@ -78,7 +78,7 @@ def tell_pretrained(data: SeriesData) -> None:
         )
     if data.past_names:
         print(
-            f"note: {enumerate_some(data.past_names)}: known up to now alone, which pretrained forecasters do not use; "
-            "titans forecast train --init none does",
+            f"note: {enumerate_some(data.past_names)}: known up to now alone: pretrained forecasters use what was "
+            "one horizon before, titans forecast train --init none learns from all of them",
             flush=True,
         )

@@ -4,27 +4,25 @@ import contextlib
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from titans_seq.commands import RunOptions, changes
+from titans_seq.commands import changes
 from titans_seq.config import to_yaml
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import describe
 from titans_seq.experiment.overrides import override, parse_changes
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import DataRecord, read_config_file
-from titans_seq.experiment.settings import Runtime
 from titans_seq.registry import kind_of
 
-from ..config import ForecastConfig
 from ..data import FrameOptions, TableOptions
 from ..data.source import counted
-from ..presets import find_preset, replace_mixer
 from ..runs.config import RunConfig
 from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, is_fine_tuning, resume_fine_tuning
 from ..runs.runs import train_run
+from ..settings.config import ForecastConfig
+from ..settings.presets import find_preset, replace_mixer
 from ..zero_shot.settings import FineTuningConfig
-from .options import ColumnOptions, NetworkOptions, TextOptions, Train
+from .options import NetworkOptions, Task, Train
 from .tables import score_text, tell_pretrained, tell_series
 
 SHORTEST_CONTEXT = 32
@@ -39,14 +37,14 @@ def train(options: Train) -> None:
 
 
 def _train(options: Train) -> None:
-    run = options.run
-    if begins_pretrained(options):
+    run, task = options.run, options.task
+    if is_fine_tuned(run.out) if run.resume else begins_pretrained(task):
         return _fine_tune(options)
     if run.resume:
         _refuse_with_resume(options)
-        config, data, frame, table = None, options.data, FrameOptions(), TableOptions()
+        config, data, frame, table = None, task.data, FrameOptions(), TableOptions()
     else:
-        data, config, frame, table = resolve(options)
+        data, config, frame, table = resolve(task)
     if run.dry_run:
         print(to_yaml({"forecast": config, "options": frame, "table": table}), end="")
         return
@@ -58,7 +56,7 @@ def _train(options: Train) -> None:
         table,
         resume=run.resume,
         overwrite=run.overwrite,
-        runtime=Runtime(options.hardware, run.progress, run.logger),
+        runtime=run.runtime(options.hardware),
         tell=lambda data, config: tell_series(data if config.static else data.with_static(()), config.calendar),
     )
     for note in model.notes:
@@ -73,17 +71,15 @@ def _train(options: Train) -> None:
         print(f"  titans forecast {verb} {run.out}")
 
 
-def begins_pretrained(options: Train) -> bool:
+def begins_pretrained(options: Task) -> bool:
     """Say whether training begins with pretrained weights: unasked, where no option is for a network of its own."""
-    if options.run.resume:
-        return is_fine_tuned(options.run.out)
-    config = options.run.config
+    config = options.settings.config
     if config is not None and not is_fine_tuning(config):
         return False
-    plain = Train(options.run, horizon=options.horizon, **options.defaults())
+    plain = options.known()
     parts = ("context", "preset", "network", "training", "optimiser")
     own = [part for part in parts if getattr(options, part) != getattr(plain, part)]
-    own += ["set"] if options.run.set else []
+    own += ["set"] if options.settings.set else []
     if config is not None and (own or options.init == "none"):
         given = f"options of {', '.join(own)}" if own else "--init none"
         raise UserError(
@@ -109,7 +105,7 @@ def _fine_tune(options: Train) -> None:
     if run.resume:
         model = resume_fine_tuning(run.out, **shared)
     else:
-        settings = fine_tuning_run(options)
+        settings = fine_tuning_run(options.task)
         if run.dry_run:
             print(to_yaml(settings), end="")
             return
@@ -125,14 +121,14 @@ def _fine_tune(options: Train) -> None:
         print(f"  titans forecast {verb} {run.out}")
 
 
-def fine_tuning_run(options: Train) -> FineTuningRun:
+def fine_tuning_run(options: Task) -> FineTuningRun:
     """Return the training from pretrained weights that options and --config name.
 
     Raises:
         UserError: if data or horizon is missing.
     """
-    if options.run.config is not None:
-        stored = read_config_file(options.run.config, FineTuningRun)
+    if options.settings.config is not None:
+        stored = read_config_file(options.settings.config, FineTuningRun)
     elif options.data is None:
         raise UserError(
             "no data file is given: name one, as in titans forecast train data.csv --horizon 24 --out runs/x"
@@ -148,21 +144,21 @@ def fine_tuning_run(options: Train) -> FineTuningRun:
         options.horizon or stored.horizon,
         tuning,
         stored.refit and not options.no_refit,
-        frame_options(options.columns, stored.options),
-        table_options(options.text, stored.table),
+        options.reading.frame(stored.options),
+        options.reading.table(stored.table),
         DataRecord(str(path.resolve()), file_hash(path)),
         stored.init if options.init in (None, "pretrained") else options.init,
     )
 
 
-def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOptions]:
+def resolve(options: Task) -> tuple[Path, ForecastConfig, FrameOptions, TableOptions]:
     """What to train on, and how: the --config file or the preset, changed by the options that are given.
 
     Raises:
         UserError: something needed is not given, or two options contradict each other.
     """
-    if options.run.config is not None:
-        run = read_config_file(options.run.config, RunConfig)
+    if options.settings.config is not None:
+        run = read_config_file(options.settings.config, RunConfig)
         base, frame, table = run.forecast, run.options, run.table
         data = options.data or _stored_data(run.data)
     else:
@@ -179,8 +175,8 @@ def resolve(options: Train) -> tuple[Path, ForecastConfig, FrameOptions, TableOp
         short["calendar"] = False
     if options.training.no_static:
         short["static"] = False
-    config = override(config, short | parse_changes(options.run.set))
-    return data, config, frame_options(options.columns, frame), table_options(options.text, table)
+    config = override(config, short | parse_changes(options.settings.set))
+    return data, config, options.reading.frame(frame), options.reading.table(table)
 
 
 def _stored_data(data: DataRecord) -> Path:
@@ -204,7 +200,7 @@ def _check_output(options: NetworkOptions, config: ForecastConfig) -> None:
         raise UserError("--levels is for quantile forecasts: add --output quantiles")
 
 
-def _from_preset(options: Train) -> ForecastConfig:
+def _from_preset(options: Task) -> ForecastConfig:
     recipe = find_preset(options.preset or "default")
     if options.horizon is None:
         raise UserError("no horizon is given: add --horizon with the number of steps to forecast")
@@ -218,55 +214,9 @@ def _from_preset(options: Train) -> ForecastConfig:
     )
 
 
-def frame_options(columns: ColumnOptions, base: FrameOptions) -> FrameOptions:
-    """What the columns mean: `base`, changed by the options that are given."""
-    return _change(
-        base,
-        time=columns.time or None,
-        id=columns.id or None,
-        target=columns.target or None,
-        known=columns.known or None,
-        past=columns.past or None,
-        static=columns.static or None,
-        freq=columns.freq,
-        holes=columns.holes,
-        duplicates=columns.duplicates,
-        missing_values=tuple(_number_or_text(marker) for marker in columns.missing_value) or None,
-        date_format=columns.date_format,
-        time_zone=columns.time_zone,
-        rows_are_steps=columns.rows_are_steps or None,
-        round=columns.round or None,
-        start=columns.start,
-    )
-
-
-def table_options(text: TextOptions, base: TableOptions) -> TableOptions:
-    """How the table is written: `base`, changed by the options that are given."""
-    return _change(
-        base,
-        separator=text.separator,
-        encoding=text.encoding,
-        decimal=text.decimal,
-        thousands=text.thousands,
-        skip_rows=text.skip_rows,
-        sheet=text.sheet,
-    )
-
-
-def _change(config: Any, **changes: Any) -> Any:
-    return replace(config, **{name: value for name, value in changes.items() if value is not None})
-
-
-def _number_or_text(marker: str) -> float | str:
-    try:
-        return float(marker)
-    except ValueError:
-        return marker
-
-
 def _refuse_with_resume(options: Train) -> None:
-    run = RunOptions(options.run.out, resume=True, logger=options.run.logger, progress=options.run.progress)
-    if options != Train(run, data=options.data, hardware=options.hardware):
+    task = Task(options.task.data)
+    if options != Train(options.run.as_resumed(), task, hardware=options.hardware):
         raise UserError(
             "--resume goes on with the settings stored in the run: leave out all options but --out, --accelerator, "
             "--logger and --progress, or train anew with --overwrite"

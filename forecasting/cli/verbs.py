@@ -14,9 +14,8 @@ from ..model import ForecastModel
 from ..runs.config import RunConfig
 from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run
 from . import at_once
-from .options import BacktestOptions, ColumnOptions, EngineOptions, Evaluate, Info, Plot, Predict, TextOptions
+from .options import BacktestOptions, EngineOptions, Evaluate, Info, Plot, Predict, ReadingOptions
 from .tables import moment, score_text
-from .train import frame_options, table_options
 
 SCALES = "mse and mae: standardised by the training rows; (data): on the scale of the data"
 
@@ -129,25 +128,25 @@ def _reading(
         UserError: if options say how to read a file, and none is named.
     """
     run = read_config(options.run, RunConfig)
-    if file is None and (options.columns != ColumnOptions() or options.text != TextOptions()):
+    if file is None and (options.reading != ReadingOptions()):
         raise UserError(
             "options on columns and text say how to read another file, and none is named: the run's own is read as it "
             "was for training"
         )
-    return frame_options(options.columns, run.options), table_options(options.text, run.table)
+    return options.reading.frame(run.options), options.reading.table(run.table)
 
 
 def info(options: Info) -> None:
     """Describe a run folder or a data file."""
     if options.path.is_dir():
-        if options.columns != ColumnOptions() or options.text != TextOptions():
+        if options.reading != ReadingOptions():
             raise UserError(f"{options.path} is a run folder: options on columns and text are for a data file")
         if at_once.applies(options.path):
             return at_once.info(options.path)
         _describe_run(options)
     else:
-        columns = frame_options(options.columns, FrameOptions())
-        _describe_data(load_series(options.path, columns, table_options(options.text, TableOptions())))
+        columns = options.reading.frame(FrameOptions())
+        _describe_data(load_series(options.path, columns, options.reading.table(TableOptions())))
 
 
 def _describe_run(options: Info) -> None:

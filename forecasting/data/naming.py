@@ -43,3 +43,15 @@ def own_names(forecast: pd.DataFrame, data: SeriesData) -> pd.DataFrame:
     if several:
         columns[TARGET] = [row[-1] for row in rows]
     return pd.concat([pd.DataFrame(columns, index=named.index), named.drop(columns="series")], axis=1)
+
+
+def series_names(data: SeriesData) -> list[list[str]]:
+    """What a forecast calls the channels of each item: the column of wide data, the id of long data.
+
+    Items with several channels each are called id/column.
+    """
+    if data.layout == "wide":
+        return [list(data.channels)]
+    if len(data.channels) == 1:
+        return [[item.name] for item in data.items]
+    return [[f"{item.name}/{channel}" for channel in data.channels] for item in data.items]

@@ -1,7 +1,7 @@
 """What a user may say about a table: how its text is written, and what its columns mean."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from titans_seq.errors import UserError
 
@@ -116,3 +116,8 @@ class FrameOptions:
             raise UserError("--start dates the first row and needs the step: give --freq too, such as D or MS")
         if self.rows_are_steps and self.start is None and (self.freq or self.round or self.time_zone):
             raise UserError("--rows-are-steps leaves the dates out: leave out --freq, --round and --time-zone")
+
+
+def upgraded_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return today's plain values of `FrameOptions` from those of earlier versions, where columns could be null."""
+    return {name: value for name, value in options.items() if not (name in ("time", "id") and value is None)}

@@ -9,9 +9,11 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from ..data import Item, SeriesData
+from ..data.naming import series_names
 from ..data.series import join_indexes
 from ..data.steps import step_number
-from ..inference import Trained, predict_windows, quantile_columns, series_names, trained_levels
+from ..forecasts.tables import quantile_columns
+from ..trained.inference import Trained, predict_windows, trained_levels
 from ..windows.cutting import Windows
 from ..windows.preparation import series_key
 from ..windows.splitting import Split

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..data import SeriesData
-from ..forecaster import DEFAULT_LEVELS, Forecaster
+from ..forecasts.forecaster import DEFAULT_LEVELS, Forecaster
 from .ensemble import Ensemble
 from .origins import Comparison, compare, cut_origins
 from .statistical import STATISTICS, Statistical

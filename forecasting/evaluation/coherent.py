@@ -11,7 +11,7 @@ from titans_seq.extras import needing
 
 from ..data import SeriesData
 from ..data.hierarchies import Hierarchy
-from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster, are_counts, cut_at_zero
+from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast, Forecaster, are_counts, cut_at_zero
 from .origins import cut_origins
 
 Reconciliation = Literal["none", "bottom-up", "mint"]

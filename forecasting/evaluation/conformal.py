@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..forecaster import Forecast
-from ..quantiles import mean_of_quantiles
+from ..forecasts.forecaster import Forecast
+from ..forecasts.quantiles import mean_of_quantiles
 from .origins import Origin
 
 LEAST_ERRORS = 30

@@ -8,7 +8,7 @@ import numpy as np
 from titans_seq.errors import UserError
 
 from ..data import SeriesData
-from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster
+from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 
 
 @dataclass(frozen=True, eq=False)

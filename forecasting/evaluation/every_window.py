@@ -9,11 +9,12 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
-from ..config import ForecastConfig
 from ..data import SeriesData
 from ..data.steps import season_length, step_number
-from ..inference import DEFAULT_LEVELS, Trained, run, trained_levels
+from ..forecasts.forecaster import DEFAULT_LEVELS
 from ..network.outputs import Point
+from ..settings.config import ForecastConfig
+from ..trained.inference import Trained, run, trained_levels
 from ..windows.cutting import Windows
 from ..windows.preparation import series_key
 from ..windows.splitting import Split, split_data

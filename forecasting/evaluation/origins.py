@@ -12,8 +12,8 @@ from titans_seq.errors import UserError
 from ..data import SeriesData
 from ..data.series import join_indexes
 from ..data.steps import season_length
-from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster, head
-from ..inference import forecast_frame
+from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast, Forecaster, head
+from ..forecasts.tables import forecast_frame
 from .scoring import seasonal_error
 
 LEAST_HISTORY = 3

@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..inference import channel_numbers
 from ..network.batch import WindowBatch
+from ..trained.inference import channel_numbers
 from ..windows.cutting import Windows
 from ..windows.scaling import Scaler
 

@@ -13,7 +13,7 @@ from titans_seq.errors import UserError
 
 from ..data import SeriesData
 from ..data.steps import season_length
-from ..forecaster import DEFAULT_LEVELS, Forecast
+from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast
 
 Method = Literal["AutoETS", "AutoTheta", "AutoARIMA"]
 STATISTICS: tuple[Method, ...] = ("AutoETS", "AutoTheta")

@@ -27,7 +27,7 @@ from ..network.batch import WindowBatch
 from ..network.mixers import MemoryMixer
 from ..network.outputs import Quantiles
 from ..network.simba_network import NetworkConfig
-from ..optimiser import OptimiserConfig
+from ..settings.optimiser import OptimiserConfig
 from .entries import ARRAYS, WINDOW_FIELDS, EntryToArrays, LastWindow, calendar
 from .loaders import Epochs, training_loader, validation_loader
 from .network import GluonTSModule, GluonTSNetwork

@@ -23,8 +23,9 @@ from ..zero_shot.saving import load_network
 class ZeroShotPredictor(RepresentablePredictor):
     """Forecast the entries of a GluonTS dataset at once.
 
-    Missing values (NaN) are left open. `feat_dynamic_real`, which reaches over the steps to forecast, enters by a ridge
-    regression on the past; other features are not used. It is saved and loaded as any predictor of GluonTS.
+    Missing values (NaN) are left open. `feat_dynamic_real`, which reaches over the steps to forecast, and
+    `past_feat_dynamic_real` of one horizon before enter by a ridge regression on the past; other features are not used.
+    It is saved and loaded as any predictor of GluonTS.
 
     Args:
         prediction_length: steps to forecast, at least 1.

@@ -8,9 +8,9 @@ from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import DataRecord, Origin
 from titans_seq.experiment.run_folder import RunLayout
 
-from ..config import ForecastConfig
 from ..data import FrameOptions, TableOptions
-from ..storage import upgraded_options
+from ..data.options import upgraded_options
+from ..settings.config import ForecastConfig
 
 _EARLIER = ("checkpoint.pt", "card.md", "history.csv")
 RUNS = RunLayout(

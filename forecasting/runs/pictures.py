@@ -12,8 +12,8 @@ from titans_seq.experiment.record import read_config
 from titans_seq.pictures import check_picture
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
-from ..forecaster import head
-from ..inference import series_names
+from ..data.naming import series_names
+from ..forecasts.forecaster import head
 from ..model import ForecastModel
 from ..zero_shot.model import ZeroShotModel
 from .config import RunConfig

@@ -30,14 +30,14 @@ from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
 
-from ..config import ForecastConfig
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, own_names, read_table
+from ..data.matching import read_like
 from ..data.source import show_time
 from ..data.writing import check_table_file, write_frame
 from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part
-from ..inputs import read_like
 from ..model import ForecastModel
+from ..settings.config import ForecastConfig
 from .config import RUNS, RunConfig, new_run_config
 
 FORECAST = "forecast.csv"

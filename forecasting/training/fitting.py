@@ -14,14 +14,14 @@ from titans_seq.experiment.lightning_tools import gather_ranks
 from titans_seq.experiment.recorder import Score
 from titans_seq.experiment.settings import RUNTIME, Runtime
 
-from ..config import ForecastConfig
 from ..data import SeriesData
 from ..data.source import counted
 from ..data.steps import step_number
-from ..inference import Trained, new_network
 from ..network.batch import WindowBatch
 from ..network.simba_network import SimbaNetwork
-from ..optimiser import OptimiserConfig
+from ..settings.config import ForecastConfig
+from ..settings.optimiser import OptimiserConfig
+from ..trained.inference import Trained, new_network
 from ..windows.cutting import WindowLoader, Windows
 from ..windows.preparation import Scaling, fit_scaling, prepare, series_key
 from ..windows.splitting import Split, split_data

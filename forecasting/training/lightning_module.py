@@ -10,7 +10,7 @@ from titans_seq.experiment.module import FitModule
 
 from ..network.batch import WindowBatch
 from ..network.simba_network import SimbaNetwork
-from ..optimiser import OptimiserConfig
+from ..settings.optimiser import OptimiserConfig
 
 
 class ForecastModule(FitModule):

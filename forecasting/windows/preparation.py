@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from titans_seq.errors import UserError
-
 from ..data import Item, SeriesData, calendar_features, future_index
 from ..data.series import join_indexes
 from ..data.steps import step_number
@@ -118,22 +116,3 @@ def _extended(item: Item, freq: str | None, ahead: int) -> pd.DatetimeIndex | pd
         return item.index
     future = future_index(item.index, freq, ahead)
     return pd.DatetimeIndex(join_indexes([item.index, future]))
-
-
-def check_matches(data: SeriesData, channels: int, known: Sequence[str], past: Sequence[str]) -> None:
-    """Make sure that data has the channels and covariates a model was built for.
-
-    Raises:
-        UserError: naming what differs.
-    """
-    if len(data.channels) != channels:
-        raise UserError(
-            f"the model forecasts {channels} column{'s' if channels > 1 else ''} at a time, the data has "
-            f"{len(data.channels)} ({', '.join(data.channels[:10])}): name the columns to forecast as target"
-        )
-    for what, names, wanted in (("known", data.known_names, known), ("past", data.past_names, past)):
-        if tuple(names) != tuple(wanted):
-            raise UserError(
-                f"the model was trained with the {what} covariates {list(wanted)}, the data has "
-                f"{list(names)}: give the same columns in the same order"
-            )

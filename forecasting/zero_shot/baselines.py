@@ -6,7 +6,7 @@ from ..data import SeriesData
 from ..data.steps import season_length
 from ..evaluation.origins import Origin
 from ..evaluation.statistical import STATISTICS, SeasonalNaive, Statistical
-from ..forecaster import Forecaster
+from ..forecasts.forecaster import Forecaster
 from .seasons import periods_of
 
 LARGEST_FOR_STATISTICS = 20_000

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..synthetic.generator import SyntheticBatch, generate
 from .features import Features, describe, seasonal_error
-from .network import ZeroShotConfig
+from .network import AnyConfig
 from .settings import BatchConfig
 
 TYPICAL = (4, 7, 12, 24, 48, 52, 96)
@@ -41,7 +41,7 @@ class TrainingBatch:
         return TrainingBatch(self.features.to(device), self.patch, target, weight, unit)
 
 
-def pool(seed: tuple[int, ...], number: int, config: BatchConfig, network: ZeroShotConfig) -> Iterator[TrainingBatch]:
+def pool(seed: tuple[int, ...], number: int, config: BatchConfig, network: AnyConfig) -> Iterator[TrainingBatch]:
     """Draw the `number`-th pool of batches; the same seed and number give the same batches.
 
     Args:
@@ -51,6 +51,7 @@ def pool(seed: tuple[int, ...], number: int, config: BatchConfig, network: ZeroS
         network: which resolutions there are.
 
     Example:
+        >>> from forecasting.zero_shot.network import ZeroShotConfig
         >>> batches = list(pool((0,), 0, BatchConfig(tokens=64, pool=2), ZeroShotConfig()))
         >>> len(batches), batches[0].target.shape[1] % batches[0].patch
         (2, 0)

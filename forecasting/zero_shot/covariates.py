@@ -9,14 +9,14 @@ STRENGTHS = tuple(10.0**power for power in range(-2, 5))
 
 
 def explained(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Estimate what known covariates contribute to a series beyond those of its first value, in history and future.
+    """Estimate what covariates contribute to a series beyond those of its first value, in history and future.
 
     Ridge regression of the series on the standardised covariates, the penalty by leave-one-out validation. What it
     explains is forecast exactly; the rest is a series without covariates.
 
     Args:
         values: `[T]`, NaN where missing.
-        known: `[T + E, F]`, finite.
+        known: `[T + E, F]`, finite: what is known ahead, or `lagged`.
 
     Returns:
         `[T + E]`, 0 everywhere if fewer than F + 3 values are known.
@@ -38,6 +38,23 @@ def explained(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     scale = np.abs(values[seen]).max() or 1.0
     model = RidgeCV(STRENGTHS).fit((history - centre) / spread, values[seen] / scale)
     return ((known - history[0]) / spread) @ model.coef_ * scale
+
+
+def lagged(past: np.ndarray, horizon: int) -> np.ndarray:
+    """Move covariates of the past so far that they are known for every step of the horizon.
+
+    Args:
+        past: `[T, P]`, T >= 1.
+        horizon: H.
+
+    Returns:
+        `[T + H, P]`: each row H steps later; the first row stands for what was before.
+
+    Example:
+        >>> lagged(np.array([[1.0], [2.0], [3.0]]), 2)[:, 0].tolist()
+        [1.0, 1.0, 1.0, 2.0, 3.0]
+    """
+    return np.concatenate((np.repeat(past[:1], horizon, 0), past))
 
 
 def check_future(rows: int, horizon: int, name: str) -> None:

@@ -16,7 +16,7 @@ from titans_seq.experiment.settings import RUNTIME, Runtime
 
 from .batches import TrainingBatch, cut_batch
 from .inference import patch_for
-from .network import ZeroShotConfig, ZeroShotNetwork
+from .network import AnyConfig, AnyNetwork, build_network
 from .pretraining import PretrainingModule
 from .settings import FineTuningConfig
 
@@ -48,7 +48,7 @@ class WindowBatches:
         periods: Sequence[tuple[int, int]],
         horizon: int,
         config: FineTuningConfig,
-        network: ZeroShotConfig,
+        network: AnyConfig,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -110,7 +110,7 @@ class WindowBatches:
 
 
 def fine_tune(
-    network: ZeroShotNetwork,
+    network: AnyNetwork,
     histories: Sequence[np.ndarray],
     periods: Sequence[tuple[int, int]],
     horizon: int,
@@ -119,7 +119,7 @@ def fine_tune(
     *,
     runtime: Runtime = RUNTIME,
     resume: bool = False,
-) -> tuple[ZeroShotNetwork, History]:
+) -> tuple[AnyNetwork, History]:
     """Train a copy of a network on with series.
 
     Args:
@@ -139,6 +139,7 @@ def fine_tune(
         UserError: if every series is too short, or training does not stay finite.
 
     Example:
+        >>> from forecasting.zero_shot.network import ZeroShotConfig, ZeroShotNetwork
         >>> network = ZeroShotNetwork(ZeroShotConfig(width=8, layers=1)).eval()
         >>> series = [np.sin(np.arange(60.0))]
         >>> trained, history = fine_tune(network, series, [(6, 1)], 4, FineTuningConfig(steps=2, tokens=60))
@@ -166,7 +167,7 @@ def fine_tune(
     )
     # All processes go on with the same network: they choose by its forecasts whether there is more to train.
     weights = next(own for own in gather_ranks(fitted.weights) if own is not None)
-    trained, before = ZeroShotNetwork(network.config), network.state_dict()
+    trained, before = build_network(network.config), network.state_dict()
     blended = {name: torch.lerp(before[name].cpu(), x, config.blend) for name, x in weights.items()}
     trained.load_state_dict(blended)
     return trained.eval(), fitted.history

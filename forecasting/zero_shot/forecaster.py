@@ -7,12 +7,12 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
-from ..data import SeriesData
-from ..forecaster import DEFAULT_LEVELS, Forecast
-from ..quantiles import mean_of_quantiles
-from .covariates import check_future, explained
+from ..data import Item, SeriesData
+from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast
+from ..forecasts.quantiles import mean_of_quantiles
+from .covariates import check_future, explained, lagged
 from .inference import forecast_quantiles
-from .network import ZeroShotNetwork
+from .network import AnyNetwork
 from .saving import shipped_network
 from .seasons import found_period, periods_of
 
@@ -21,8 +21,9 @@ from .seasons import found_period, periods_of
 class ZeroShotForecaster:
     """Forecast any series at once.
 
-    Every channel is forecast by itself. Known covariates enter by a ridge regression on the context (`explained`);
-    covariates of the past alone are not used. Seasons are those of the frequency, or found in series without dates.
+    Every channel is forecast by itself. Covariates enter by a ridge regression on the context (`explained`): those
+    known ahead as they are, those of the past alone as they were one horizon before. Seasons are those of the
+    frequency, or found in series without dates.
 
     Attributes:
         network: pretrained, in evaluation mode.
@@ -31,7 +32,7 @@ class ZeroShotForecaster:
     Example:
         >>> import pandas as pd
         >>> from forecasting.data import from_frame
-        >>> from forecasting.zero_shot.network import ZeroShotConfig
+        >>> from forecasting.zero_shot.network import ZeroShotConfig, ZeroShotNetwork
         >>> days = pd.date_range("2024-01-01", periods=60, freq="D")
         >>> data = from_frame(pd.DataFrame({"day": days, "sold": np.arange(60.0)}))
         >>> network = ZeroShotNetwork(ZeroShotConfig(width=8, layers=1)).eval()
@@ -39,7 +40,7 @@ class ZeroShotForecaster:
         (1, 7, 1, 9)
     """
 
-    network: ZeroShotNetwork
+    network: AnyNetwork
     periods: tuple[int, ...] = ()
 
     @classmethod
@@ -66,19 +67,23 @@ class ZeroShotForecaster:
             check_future(item.future_rows, horizon, item.name)
         histories, periods, ahead = self._described(data, horizon)
         quantiles = forecast_quantiles(self.network, histories, horizon, periods)
-        if data.known_names:
+        if ahead:
             quantiles += np.stack(ahead)[..., None]
         shape = (len(data.items), len(data.channels), horizon, -1)
         quantiles = quantiles.reshape(shape).swapaxes(1, 2)
         return Forecast(mean_of_quantiles(quantiles, trained), quantiles, trained).at(levels)
 
-    def histories(self, data: SeriesData) -> tuple[list[np.ndarray], list[tuple[int, int]]]:
+    def histories(self, data: SeriesData, horizon: int) -> tuple[list[np.ndarray], list[tuple[int, int]]]:
         """Return what the network reads: every channel without what its covariates explain, and its periods.
+
+        Args:
+            data: the series.
+            horizon: steps to be forecast from them.
 
         Raises:
             UserError: if a series has no value at all.
         """
-        histories, periods, _ = self._described(data, 0)
+        histories, periods, _ = self._described(data, horizon)
         return histories, periods
 
     def _described(
@@ -91,8 +96,8 @@ class ZeroShotForecaster:
             if not np.isfinite(history).any():
                 raise UserError(f"{name}: no value is observed: leave the series out")
         ahead = []
-        if data.known_names:
-            known = [item.known for item in data.items for _ in data.channels]
+        if data.known_names or data.past_names:
+            known = [_covariates(item, horizon) for item in data.items for _ in data.channels]
             shifts = [explained(*pair) for pair in zip(histories, known, strict=True)]
             ahead = [shift[len(y) : len(y) + horizon] for y, shift in zip(histories, shifts, strict=True)]
             histories = [y - shift[: len(y)] for y, shift in zip(histories, shifts, strict=True)]
@@ -102,6 +107,15 @@ class ZeroShotForecaster:
         if self.periods:
             return self.periods[0], self.periods[1] if len(self.periods) > 1 else 1
         return (found_period(history), 1) if freq is None else periods_of(freq)
+
+
+def _covariates(item: Item, horizon: int) -> np.ndarray:
+    """What is known of each step, as far ahead as the known covariates reach, the horizon at most: `[T + E, F + P]`."""
+    past = lagged(item.past, horizon)
+    if not item.known.shape[1]:
+        return past
+    known = item.known[: len(past)]
+    return np.concatenate((known, past[: len(known)]), 1)
 
 
 def _called(data: SeriesData, item: str, channel: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from titans_seq.errors import UserError
 
 from .features import describe
-from .network import ZeroShotConfig, ZeroShotNetwork
+from .network import AnyConfig, AnyNetwork
 
 TOKENS_PER_BATCH = 16_384
 """Series are forecast together until they make so many tokens, which bounds memory."""
@@ -27,7 +27,7 @@ class _Shape:
 
 
 def forecast_quantiles(
-    network: ZeroShotNetwork, histories: Sequence[np.ndarray], horizon: int, periods: Sequence[tuple[int, int]]
+    network: AnyNetwork, histories: Sequence[np.ndarray], horizon: int, periods: Sequence[tuple[int, int]]
 ) -> np.ndarray:
     """Forecast the quantiles of many series.
 
@@ -44,7 +44,7 @@ def forecast_quantiles(
         UserError: if a forecast is not finite, which values near the largest numbers of float64 can cause.
 
     Example:
-        >>> from forecasting.zero_shot.network import ZeroShotConfig
+        >>> from forecasting.zero_shot.network import ZeroShotConfig, ZeroShotNetwork
         >>> network = ZeroShotNetwork(ZeroShotConfig(width=8, layers=1)).eval()
         >>> forecast_quantiles(network, [np.arange(30.0), np.ones(3)], 5, [(7, 1), (1, 1)]).shape
         (2, 5, 9)
@@ -70,7 +70,7 @@ def forecast_quantiles(
     return result / readings[:, None, None]
 
 
-def patch_for(config: ZeroShotConfig, length: int, horizon: int) -> int:
+def patch_for(config: AnyConfig, length: int, horizon: int) -> int:
     """Return the steps a token: the finest resolution that reads the context and forecasts the horizon in one pass.
 
     Args:
@@ -79,6 +79,7 @@ def patch_for(config: ZeroShotConfig, length: int, horizon: int) -> int:
         horizon: H.
 
     Example:
+        >>> from forecasting.zero_shot.network import ZeroShotConfig
         >>> [patch_for(ZeroShotConfig(), length, 12) for length in (100, 1000, 10_000)]
         [4, 16, 64]
     """
@@ -86,7 +87,7 @@ def patch_for(config: ZeroShotConfig, length: int, horizon: int) -> int:
     return next(fits, config.patches[-1])
 
 
-def patches_for(config: ZeroShotConfig, length: int, horizon: int) -> tuple[int, ...]:
+def patches_for(config: AnyConfig, length: int, horizon: int) -> tuple[int, ...]:
     """Return the resolutions that are averaged: that of `patch_for`, and the next finer one if it cuts the context off.
 
     The coarser one sees the whole context, the finer one its end in detail. Together they were better than the first
@@ -99,6 +100,7 @@ def patches_for(config: ZeroShotConfig, length: int, horizon: int) -> tuple[int,
         horizon: H.
 
     Example:
+        >>> from forecasting.zero_shot.network import ZeroShotConfig
         >>> [patches_for(ZeroShotConfig(), *sizes) for sizes in ((100, 12), (1000, 12), (100, 96), (10_000, 96))]
         [(4,), (4, 16), (16,), (16, 64)]
     """
@@ -116,9 +118,7 @@ def _aligned(histories: Sequence[np.ndarray], context: int) -> np.ndarray:
     return values
 
 
-def _forecast(
-    network: ZeroShotNetwork, values: np.ndarray, periods: torch.Tensor, horizon: int, patch: int
-) -> np.ndarray:
+def _forecast(network: AnyNetwork, values: np.ndarray, periods: torch.Tensor, horizon: int, patch: int) -> np.ndarray:
     """Forecast `[B, L]` of one shape; passes after the first read the median of those before as if it were known."""
     device = next(network.parameters()).device
     known, parts, done = torch.from_numpy(values), [], 0

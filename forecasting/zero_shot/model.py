@@ -16,13 +16,14 @@ from titans_seq.progress import Progress
 from ..data import SeriesData
 from ..data.hierarchies import add_totals
 from ..data.joining import continued
+from ..data.matching import as_series, matching_series, with_known_future
+from ..data.naming import series_names
 from ..evaluation.best import choose_best
 from ..evaluation.coherent import Coherent, Reconciliation
 from ..evaluation.conformal import calibrate
 from ..evaluation.origins import Comparison, Scores, compare, cut_origins, merit
-from ..forecaster import DEFAULT_LEVELS, Forecast, Forecaster, cut_at_zero
-from ..inference import forecast_frame, series_names
-from ..inputs import as_series, matching_series, with_known_future
+from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast, Forecaster, cut_at_zero
+from ..forecasts.tables import forecast_frame
 from .baselines import baselines, every_baseline
 from .cutoffs import MOST_WINDOWS, past_origins
 from .forecaster import ZeroShotForecaster
@@ -167,7 +168,7 @@ class ZeroShotModel(ZeroShotState):
     ) -> ZeroShotForecaster:
         from .finetuning import fine_tune  # it loads Lightning, which forecasting does without
 
-        histories, periods = self.forecaster.histories(data)
+        histories, periods = self.forecaster.histories(data, horizon)
         network, _ = fine_tune(
             self.forecaster.network,
             histories,

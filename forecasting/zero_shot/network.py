@@ -1,11 +1,14 @@
 """The zero-shot network: patches of the context and of the unseen future, blocks with a memory, a decoder a step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from titans_seq.config import from_dict
 from titans_seq.layers import GateConfig, NeuralMemoryConfig
 from titans_seq.memory import LinearMemory, MemoryRule
 
@@ -102,3 +105,80 @@ class ZeroShotNetwork(nn.Module):
         centre = (logits.softmax(-1) * features.bases).sum(-1, keepdim=True)
         spread = features.noise[:, :, None].expand_as(centre)
         return self.config.output.parameters(raw[:, :, None], centre, spread)[:, :, 0]
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """Zero-shot networks whose quantiles are averaged.
+
+    Attributes:
+        members: at least one, alike in resolutions, tokens of a context and quantiles.
+
+    Raises:
+        ValueError: if there is none, or they are unlike.
+    """
+
+    members: tuple[ZeroShotConfig, ...]
+
+    def __post_init__(self) -> None:
+        if len({(member.patches, member.tokens, member.output) for member in self.members}) != 1:
+            raise ValueError(
+                f"members must be alike in patches, tokens and output, and at least one, got {self.members}"
+            )
+
+    @property
+    def patches(self) -> tuple[int, ...]:
+        """Steps a token, one for each resolution, increasing."""
+        return self.members[0].patches
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a context, at most."""
+        return self.members[0].tokens
+
+    @property
+    def longest(self) -> int:
+        """Longest context that is read."""
+        return self.members[0].longest
+
+    @property
+    def output(self) -> Quantiles:
+        """The quantiles."""
+        return self.members[0].output
+
+
+class ZeroShotEnsemble(nn.Module):
+    """Forecast the mean of several networks' quantiles.
+
+    Args:
+        config: the networks.
+    """
+
+    def __init__(self, config: EnsembleConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.members = nn.ModuleList(ZeroShotNetwork(member) for member in config.members)
+
+    def forward(self, features: Features, patch: int) -> Tensor:
+        """Forecast; see `ZeroShotNetwork`."""
+        return torch.stack([member(features, patch) for member in self.members]).mean(0)
+
+
+AnyConfig = ZeroShotConfig | EnsembleConfig
+AnyNetwork = ZeroShotNetwork | ZeroShotEnsemble
+
+
+def build_network(config: AnyConfig) -> AnyNetwork:
+    """Build the network of a config, with random weights.
+
+    Example:
+        >>> small = ZeroShotConfig(width=8, layers=1)
+        >>> len(build_network(EnsembleConfig((small, small))).members)
+        2
+    """
+    return ZeroShotEnsemble(config) if isinstance(config, EnsembleConfig) else ZeroShotNetwork(config)
+
+
+def network_config(saved: Mapping[str, Any]) -> AnyConfig:
+    """Read the config of a network, or of several, as a model folder holds it."""
+    return from_dict(saved, EnsembleConfig if "members" in saved else ZeroShotConfig)

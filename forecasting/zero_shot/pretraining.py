@@ -16,7 +16,7 @@ from titans_seq.experiment.settings import RUNTIME, OptimiserConfig, Runtime
 from .batches import TrainingBatch, pool
 from .features import BASES
 from .loss import quantile_loss
-from .network import ZeroShotConfig, ZeroShotNetwork
+from .network import AnyConfig, AnyNetwork, ZeroShotConfig, ZeroShotNetwork
 from .settings import PretrainingConfig
 
 _TRAINING, _VALIDATION = 0, 1
@@ -41,7 +41,7 @@ class PoolLoader:
         seed: tuple[int, ...],
         batches: int,
         config: PretrainingConfig,
-        network: ZeroShotConfig,
+        network: AnyConfig,
         *,
         rank: int = 0,
         world: int = 1,
@@ -75,9 +75,9 @@ class PoolLoader:
 
 
 class PretrainingModule(FitModule):
-    """Train a `ZeroShotNetwork` on `TrainingBatch`es."""
+    """Train a network on `TrainingBatch`es."""
 
-    def __init__(self, network: ZeroShotNetwork, optimiser: OptimiserConfig, *, shard: bool = False) -> None:
+    def __init__(self, network: AnyNetwork, optimiser: OptimiserConfig, *, shard: bool = False) -> None:
         super().__init__(network, optimiser, tolerated=10, shard=shard)
         self.levels: Tensor
         self.register_buffer("levels", torch.tensor(network.config.output.levels), persistent=False)
@@ -127,13 +127,13 @@ def new_network(config: ZeroShotConfig, seed: int) -> ZeroShotNetwork:
         return ZeroShotNetwork(config)
 
 
-def _held_out(config: PretrainingConfig, network: ZeroShotConfig, *, rank: int = 0, world: int = 1) -> PoolLoader:
+def _held_out(config: PretrainingConfig, network: AnyConfig, *, rank: int = 0, world: int = 1) -> PoolLoader:
     """Whatever the seed of the run, the same series: runs can be compared."""
     count = config.validation_pools * config.batches.pool
     return PoolLoader((_VALIDATION, _VALIDATION), count, config, network, rank=rank, world=world, again=True)
 
 
-def held_out_loss(network: ZeroShotNetwork, config: PretrainingConfig | None = None) -> float:
+def held_out_loss(network: AnyNetwork, config: PretrainingConfig | None = None) -> float:
     """Return the loss on the made-up series that no training reads: the validation loss of the log.
 
     Args:

@@ -11,7 +11,7 @@ from titans_seq.experiment.run_folder import RunLayout
 from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.models.saving import MODEL
 
-from .network import ZeroShotConfig, ZeroShotNetwork
+from .network import AnyNetwork, ZeroShotConfig, ZeroShotNetwork
 from .pretraining import new_network, pretrain
 from .saving import load_network, save_network
 from .settings import PretrainingConfig
@@ -66,7 +66,7 @@ def resume_run(
     *,
     steps: int | None = None,
     runtime: Runtime = RUNTIME,
-) -> ZeroShotNetwork | None:
+) -> AnyNetwork | None:
     """Go on with a run that was stopped, bit for bit; a finished one is returned as it is.
 
     Args:

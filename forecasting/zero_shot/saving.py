@@ -5,10 +5,10 @@ from functools import cache
 from pathlib import Path
 
 from titans_seq.checkpoint import load_folder, save_folder
-from titans_seq.config import from_dict, to_dict
+from titans_seq.config import to_dict
 from titans_seq.errors import UserError
 
-from .network import ZeroShotConfig, ZeroShotNetwork
+from .network import AnyNetwork, build_network, network_config
 
 FORMAT = "titans-zero-shot"
 VERSION = 1
@@ -16,7 +16,7 @@ SHIPPED = Path(__file__).parent / "weights"
 """Folder of the weights that come with the package."""
 
 
-def save_network(folder: str | os.PathLike[str], network: ZeroShotNetwork, card: str) -> None:
+def save_network(folder: str | os.PathLike[str], network: AnyNetwork, card: str) -> None:
     """Write a network to a folder: configuration, weights (safetensors) and a card.
 
     Args:
@@ -32,7 +32,7 @@ def save_network(folder: str | os.PathLike[str], network: ZeroShotNetwork, card:
     save_folder(folder, config, network.state_dict(), card)
 
 
-def load_network(folder: str | os.PathLike[str]) -> ZeroShotNetwork:
+def load_network(folder: str | os.PathLike[str]) -> AnyNetwork:
     """Read what `save_network` wrote; in evaluation mode, on the CPU.
 
     Raises:
@@ -45,7 +45,7 @@ def load_network(folder: str | os.PathLike[str]) -> ZeroShotNetwork:
             f"{saved.get('version')!r}): check the path, or use the version of titans-seq that wrote it"
         )
     try:
-        network = ZeroShotNetwork(from_dict(saved["network"], ZeroShotConfig))
+        network = build_network(network_config(saved["network"]))
         network.load_state_dict(tensors)
     except UserError:
         raise
@@ -55,6 +55,6 @@ def load_network(folder: str | os.PathLike[str]) -> ZeroShotNetwork:
 
 
 @cache
-def shipped_network() -> ZeroShotNetwork:
+def shipped_network() -> AnyNetwork:
     """Return the network that comes with the package. It is shared: do not change it."""
     return load_network(SHIPPED)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..data import FrameOptions, SeriesData
 from ..evaluation.conformal import Calibration
-from ..forecaster import DEFAULT_LEVELS
+from ..forecasts.forecaster import DEFAULT_LEVELS
 from .forecaster import ZeroShotForecaster
 
 

@@ -18,7 +18,7 @@ from ..data import FrameOptions
 from ..data.saving import STATE, describe_context, read_state, rebuild_context
 from ..evaluation.conformal import Calibration
 from .forecaster import ZeroShotForecaster
-from .network import ZeroShotConfig, ZeroShotNetwork
+from .network import build_network, network_config
 from .saving import FORMAT as NETWORK_FORMAT
 from .saving import load_network
 from .state import ZeroShotState
@@ -84,7 +84,7 @@ def load_zero_shot(folder: str | os.PathLike[str]) -> ZeroShotState:
         )
     state = read_state(Path(folder))
     try:
-        network = ZeroShotNetwork(from_dict(saved["network"], ZeroShotConfig))
+        network = build_network(network_config(saved["network"]))
         network.load_state_dict(
             {name.removeprefix(_NETWORK): x for name, x in tensors.items() if name.startswith(_NETWORK)}
         )

@@ -1,15 +1,15 @@
 """`titans dna decide`: from which probability on a sequence is called positive, chosen on the validation part."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tyro.conf import Positional
 
+from titans_seq.commands import Inline
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
-from titans_seq.progress import Progress
 
-from .options import Device
+from .options import ComputeOptions
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,7 @@ class Decide:
     """What is to be largest, mcc or f1; or what is to be reached: recall=0.9 or precision=0.9."""
     no_calibration: bool = False
     """Leave the probabilities as they are."""
-    device: Device = "auto"
-    """What to compute on."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    compute: Inline[ComputeOptions] = field(default_factory=ComputeOptions)
 
 
 def decide(options: Decide) -> None:
@@ -49,11 +46,11 @@ def decide(options: Decide) -> None:
             f"{options.run}: each fold was trained on what the others hold out, so that nothing is left on which a "
             f"threshold of their mean could be chosen: name one of them, such as {first}, or train with --seeds"
         )
-    model = load_model(options.run, Hardware(options.device).device())
+    model = load_model(options.run, Hardware(options.compute.device).device())
     _, parts = own_parts(first)
     if parts.validation is None:
         raise UserError(f"the data of {options.run} has no validation part, on which a threshold is chosen")
-    note(f"predicting {len(parts.validation):,} validation sequences", options.progress)
+    note(f"predicting {len(parts.validation):,} validation sequences", options.compute.progress)
     found = decide(model, parts.validation, rule, not options.no_calibration)
     write_decision(options.run, found)
     print(f"called {model.classes[1]} from a probability of {found.threshold:.4g} on ({found.rule}, on validation)")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from titans_seq.commands import Inline
 from titans_seq.experiment.settings import Hardware
-from titans_seq.progress import Progress
 
-from .options import Device, RecordOptions
+from .options import ComputeOptions, RecordOptions
 
 if TYPE_CHECKING:
     from ..runs.predictor import Predictor
@@ -33,10 +33,7 @@ class Embed:
     """CSV file to write."""
     per_step: bool = False
     """A row for each step of the model, with the position of its first base, in place of each sequence."""
-    device: Device = "auto"
-    """What to compute on."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    compute: Inline[ComputeOptions] = field(default_factory=ComputeOptions)
     reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
 
 
@@ -45,14 +42,14 @@ def embed(options: Embed) -> None:
     from ..runs.saving import load_embedder
     from .records import csv_rows, records
 
-    model = load_embedder(options.run, Hardware(options.device).device())
+    model = load_embedder(options.run, Hardware(options.compute.device).device())
     names = [f"feature_{number}" for number in range(1, model.model.config.encoder.dim + 1)]
     with records(options.sequences, options.reading) as given:
         if options.per_step:
             rows, header, what = _of_steps(model, given), ["name", "position", *names], "steps embedded"
         else:
             rows, header, what = _of_sequences(model, given), ["name", *names], "sequences embedded"
-        count = csv_rows(options.out, header, rows, options.progress, what)
+        count = csv_rows(options.out, header, rows, options.compute.progress, what)
     print(f"written: {options.out}, {count:,} rows of {len(names)} features")
 
 

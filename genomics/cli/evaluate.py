@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from titans_seq.commands import Maybe
+from titans_seq.commands import Inline, Maybe
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
-from titans_seq.progress import Progress
 
-from .options import Baselines, ComparisonOptions, Device, ReadingOptions, load_options
+from .options import Baselines, ComparisonOptions, ComputeOptions, ReadingOptions, load_options
 
 if TYPE_CHECKING:
     from ..evaluation import Model
@@ -39,10 +38,7 @@ class Evaluate:
     """Part of its own data."""
     out: Maybe[Path] = None
     """Folder for table, numbers and pictures; only printed if not given."""
-    device: Device = "auto"
-    """What to compute on."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    compute: Inline[ComputeOptions] = field(default_factory=ComputeOptions)
     comparison: OmitArgPrefixes[ComparisonOptions] = field(default_factory=ComparisonOptions)
     reading: OmitArgPrefixes[ReadingOptions] = field(default_factory=ReadingOptions)
 
@@ -60,7 +56,7 @@ def evaluate(options: Evaluate) -> None:
     BootstrapOptions(options.comparison.bootstrap)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
-    device = Hardware(options.device).device()
+    device = Hardware(options.compute.device).device()
     folders = member_runs(options.run) or [options.run]
     left_out: list[str] = []
     notes: Counter[str] = Counter()
@@ -80,7 +76,7 @@ def evaluate(options: Evaluate) -> None:
     print_left_out(left_out)
     print_notes(notes)
     network = like_network(run, device)
-    request = Request(options.comparison, run.training.seed, network, options.progress)
+    request = Request(options.comparison, run.training.seed, network, options.compute.progress)
     compare_and_show(runs, request, tested, options.out, warnings)
 
 

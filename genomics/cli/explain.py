@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction
 
-from titans_seq.commands import Maybe
+from titans_seq.commands import Inline, Maybe
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
-from titans_seq.progress import Progress
 
-from .options import Device, RecordOptions
+from .options import ComputeOptions, RecordOptions
 
 if TYPE_CHECKING:
     from ..explain import Attribution
@@ -54,10 +53,7 @@ class Explain:
     """What to compute."""
     format: UseAppendAction[tuple[Literal["png", "svg", "pdf", "npz", "bigwig"], ...]] = ()
     """What to write beside the tables, once for each; pictures as png if not given, and npz with --all."""
-    device: Device = "auto"
-    """What to compute on."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    compute: Inline[ComputeOptions] = field(default_factory=ComputeOptions)
     reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
 
 
@@ -69,7 +65,7 @@ def explain(options: Explain) -> None:
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     if options.all and (options.record is not None or options.span is not None):
         raise UserError("--all explains whole records: leave out --record and --span")
-    model = load_model(options.run, Hardware(options.device).device())
+    model = load_model(options.run, Hardware(options.compute.device).device())
     records = list(_chosen(options))
     target = _target(model, records, options.target)
     for record in records[:1] if not options.all else ():
@@ -175,7 +171,9 @@ def _attributions(
             return saliency(model, text, target, at)
         return mutagenesis(model, text, target, at, lambda more: counter.advance(done + more))
 
-    with Counter(options.progress, "substitutions predicted" if each == 3 else "bases explained", total) as counter:
+    with Counter(
+        options.compute.progress, "substitutions predicted" if each == 3 else "bases explained", total
+    ) as counter:
         for record, held in zip(records, parts, strict=True):
             found.append(explain_span(explained, record.sequence, held))
             done += each * sum(one.end - one.start for one in held)

@@ -6,12 +6,11 @@ from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from titans_seq.commands import Maybe
+from titans_seq.commands import Inline, Maybe
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
-from titans_seq.progress import Progress
 
-from .options import Device, RecordOptions
+from .options import ComputeOptions, RecordOptions
 
 _STEPS = 60
 
@@ -43,10 +42,7 @@ class Marginalise:
     """Class or label; the second of two classes if not given."""
     seed: int = 0
     """Of shuffles, intervals and random backgrounds."""
-    device: Device = "auto"
-    """What to compute on."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    compute: Inline[ComputeOptions] = field(default_factory=ComputeOptions)
     reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
 
 
@@ -62,13 +58,13 @@ def marginalise(options: Marginalise) -> None:
     if options.most < 1:
         raise UserError(f"--most must be at least 1, got {options.most}")
     distances = parse_spacing(options.spacing)
-    model = load_model(options.run, Hardware(options.device).device())
+    model = load_model(options.run, Hardware(options.compute.device).device())
     backgrounds = _backgrounds(options)
     how = MarginalOptions(options.target, seed=options.seed)
     effects = marginalise(model, options.motif, backgrounds, how)
     pairs = None
     if options.other is not None:
-        note(f"pairs at {len(distances):,} distances", options.progress)
+        note(f"pairs at {len(distances):,} distances", options.compute.progress)
         pairs = spacings(model, options.motif, options.other, distances, backgrounds, how)
     write_marginals(effects, options.out / "effects.csv")
     for one in effects:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from titans_seq.commands import Maybe
+from titans_seq.commands import Inline, Maybe
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
-from titans_seq.progress import Progress
 
-from .options import Device, RecordOptions
+from .options import ComputeOptions, RecordOptions
 
 if TYPE_CHECKING:
     from ..explain import Attribution
@@ -49,10 +48,7 @@ class Motifs:
     """Sites that make a motif."""
     logo: Literal["png", "svg"] = "png"
     """Format of the logos."""
-    device: Device = "auto"
-    """What to compute on."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    compute: Inline[ComputeOptions] = field(default_factory=ComputeOptions)
     reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
 
 
@@ -70,13 +66,13 @@ def motifs(options: Motifs) -> None:
         raise UserError(f"--most must be at least 1, got {options.most}")
     how = MotifOptions(fewest=options.fewest)
     database = None if options.database is None else read_database(options.database)
-    model = load_model(options.run, Hardware(options.device).device())
+    model = load_model(options.run, Hardware(options.compute.device).device())
     column = target_column(model, options.target)
     target = target_names(model)[column]
     records = _records(options)
-    note(f"explaining {len(records):,} sequences", options.progress)
+    note(f"explaining {len(records):,} sequences", options.compute.progress)
     attributions = _attributions(model, records, target, options.method)
-    note("grouping what matters into motifs", options.progress)
+    note("grouping what matters into motifs", options.compute.progress)
     found = discover(attributions, how)
     if not found:
         raise UserError(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from titans_seq.commands import Maybe, Several, short
 from titans_seq.errors import UserError
+from titans_seq.progress import Progress
 
 if TYPE_CHECKING:
     from ..models import EncoderConfig
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 
 Device = Literal["auto", "cpu", "cuda"]
 Baselines = Literal["all", "quick", "none"]
+
+
+@dataclass(frozen=True)
+class ComputeOptions:
+    """What to compute on, and what to show."""
+
+    device: Device = "auto"
+    """What to compute on."""
+    progress: Progress = "bar"
+    """What to show meanwhile."""
 
 
 @dataclass(frozen=True)

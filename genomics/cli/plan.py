@@ -2,17 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from tyro.conf import OmitArgPrefixes, Positional, arg
-
-from titans_seq.commands import Maybe, RunOptions, Several
+from titans_seq.commands import Inline
 from titans_seq.plans import DeviceOptions
 
-from ..training.config import PartConfig, TrainConfig
-from .options import EncoderOptions, HeadOptions, ReadingOptions
-from .train import Train, data_plan, train_settings
+from .train import Task, data_plan, train_settings
 
 
 @dataclass(frozen=True)
@@ -23,29 +18,11 @@ class PlanOptions(DeviceOptions):
     Sequences a second on a device of the table are an estimate; --measure takes the time of some steps here.
     """
 
-    data: Positional[Maybe[Path]] = None
-    """What titans dna train reads; that of --config if not given."""
-    init: Maybe[Path] = None
-    """Begin with the encoder of a run of titans dna pretrain."""
-    config: Maybe[Path] = None
-    """config.yaml of a run, or its folder."""
-    set: Annotated[Several, arg(metavar="PATH=VALUE")] = ()
-    """Change any setting by its path in config.yaml; give it once for each."""
-    parts: OmitArgPrefixes[PartConfig] = field(default_factory=PartConfig)
-    reading: OmitArgPrefixes[ReadingOptions] = field(default_factory=ReadingOptions)
-    encoder: OmitArgPrefixes[EncoderOptions] = field(default_factory=EncoderOptions)
-    head: OmitArgPrefixes[HeadOptions] = field(default_factory=HeadOptions)
-    training: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    task: Inline[Task] = field(default_factory=Task)
 
     def defaults(self) -> Mapping[str, Any]:
         """Return the settings of the --config file."""
-        return self.as_training().defaults()
-
-    def as_training(self) -> Train:
-        """Return the options of the training that is planned."""
-        same = ("data", "init", "parts", "reading", "encoder", "head", "training")
-        run = RunOptions(Path(), config=self.config, set=self.set)
-        return Train(run, **{name: getattr(self, name) for name in same})
+        return {"task": self.task.known()}
 
 
 def plan(options: PlanOptions) -> None:
@@ -62,11 +39,11 @@ def plan(options: PlanOptions) -> None:
 
     if options.lists():
         return
-    device, train = options.described(), options.as_training()
-    data = data_plan(train)
+    device, task = options.described(), options.task
+    data = data_plan(task)
     parts = list(divided(load_splits(data.data, data.reading), data))
     first = parts[0][1].train
-    settings, _ = train_settings(train, first)
+    settings, _ = train_settings(task, first)
     classifier, how = settings.classifier, settings.training
     model = new_classifier(classifier, how.seed).train()
     module = ClassifierModule(model, how)

@@ -40,7 +40,7 @@ def predict(options: Predict) -> None:
     rows = _Rows(options, model, decision, training_range(options.run))
     with records(options.sequences, options.reading) as given:
         header = ["name", *PLACE, *columns, *spreads]
-        count = csv_rows(options.out, header, rows.of(given), options.progress, "sequences predicted")
+        count = csv_rows(options.out, header, rows.of(given), options.compute.progress, "sequences predicted")
     print(f"written: {options.out}, {count:,} {'rows' if rows.scanned else 'sequences'}{rows.outside_text()}")
     for line in rows.warnings():
         print(line)

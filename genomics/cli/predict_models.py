@@ -24,7 +24,7 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
     from ..runs.decision import Decision, calibrated, read_decision
     from ..runs.members import Members, load_model
 
-    device = Hardware(options.device).device()
+    device = Hardware(options.compute.device).device()
     decision = Decision()
     model: Any
     if options.model != "trained":

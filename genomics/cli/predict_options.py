@@ -6,10 +6,9 @@ from typing import Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from titans_seq.commands import Maybe
-from titans_seq.progress import Progress
+from titans_seq.commands import Inline, Maybe
 
-from .options import Device, RecordOptions
+from .options import ComputeOptions, RecordOptions
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,5 @@ class Predict:
     whole: bool = False
     """Score each sequence once, however long it is."""
     scan: OmitArgPrefixes[ScanOptions] = field(default_factory=ScanOptions)
-    device: Device = "auto"
-    """What to compute on."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    compute: Inline[ComputeOptions] = field(default_factory=ComputeOptions)
     reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from titans_seq.commands import RunOptions, changes
+from titans_seq.commands import Inline, RunOptions, SettingsOptions, changes
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware, Runtime
+from titans_seq.experiment.settings import Hardware
 
 from ..training.config import PretrainConfig
 from .options import EncoderOptions, RecordOptions, encoder_of, load_options
@@ -27,6 +27,7 @@ class Pretrain:
     """
 
     run: OmitArgPrefixes[RunOptions]
+    settings: Inline[SettingsOptions] = field(default_factory=SettingsOptions)
     sequences: Positional[tuple[Path, ...]] = ()
     """FASTA, FASTQ, GenBank, tables, or one sequence a line; plain, gzip or bgzip. They are held in memory."""
     reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
@@ -36,7 +37,7 @@ class Pretrain:
 
     def defaults(self) -> Mapping[str, Any]:
         """Return the settings of the --config file."""
-        return {} if self.run.config is None else {"training": _stored(self.run.config).training}
+        return {} if self.settings.config is None else {"training": _stored(self.settings.config).training}
 
 
 def pretrain(options: Pretrain) -> None:
@@ -66,7 +67,7 @@ def _settings(options: Pretrain) -> "PretrainSettings":
     from ..runs.building import new_encoder, new_tokenizer
     from ..runs.config import PretrainSettings
 
-    stored = None if options.run.config is None else _stored(options.run.config)
+    stored = None if options.settings.config is None else _stored(options.settings.config)
     masked = options.training.objective == "masked"
     if stored is not None:
         encoder, tokenizer = stored.encoder, stored.tokenizer
@@ -78,7 +79,7 @@ def _settings(options: Pretrain) -> "PretrainSettings":
             encoder = override(encoder, {"stem": None})
         encoder = override(encoder, {"directions": "both" if masked else "forward"})
     encoder = override(encoder, changes(options.encoder))
-    return override(PretrainSettings(encoder, tokenizer, options.training), parse_changes(options.run.set))
+    return override(PretrainSettings(encoder, tokenizer, options.training), parse_changes(options.settings.set))
 
 
 def _start(options: Pretrain) -> None:
@@ -99,7 +100,7 @@ def _start(options: Pretrain) -> None:
             files=tuple(str(path.resolve()) for path in options.sequences),
             reading=load_options(options.reading),
             overwrite=run.overwrite,
-            runtime=Runtime(options.hardware, run.progress, run.logger),
+            runtime=run.runtime(options.hardware),
         )
 
 
@@ -110,8 +111,8 @@ def _resume(options: Pretrain) -> None:
     from ..runs.pretrain_runs import resume_pretrain_run
     from ..sequences.loading import read_all
 
-    run = RunOptions(options.run.out, resume=True, logger=options.run.logger, progress=options.run.progress)
-    if options != Pretrain(run, hardware=options.hardware):
+    run = options.run
+    if options != Pretrain(run.as_resumed(), hardware=options.hardware):
         raise UserError(
             "--resume goes on with the settings stored in the run: leave out the files and all options but --out, "
             "--accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with --overwrite"
@@ -120,7 +121,7 @@ def _resume(options: Pretrain) -> None:
     if not stored.files:
         raise UserError(f"the run in {run.out} does not say which files it reads: resume it in Python")
     given = read_all(stored.files, stored.reading)
-    resume_pretrain_run(run.out, given, runtime=Runtime(options.hardware, run.progress, run.logger))
+    resume_pretrain_run(run.out, given, runtime=run.runtime(options.hardware))
 
 
 def _stored(path: Path) -> "PretrainRun":

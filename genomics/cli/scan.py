@@ -117,7 +117,7 @@ def _write(options: Predict, how: "ScanOptions", model: "Scanner", target: "Targ
         windows = (one for path, sources in found for one in windows_of(path, sources, how.window, how.stride))
         with (
             open_track(options.out, sizes_of(held), target, how.stride, threshold) as write,
-            ShownCounter(options.progress, "windows scored", total) as counter,
+            ShownCounter(options.compute.progress, "windows scored", total) as counter,
         ):
             for one in counter.count(scan(model, windows, target, how.strand)):
                 absent += not write(one)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from titans_seq.commands import Maybe, RunOptions, changes
+from titans_seq.commands import Inline, Maybe, RunOptions, SettingsOptions, changes
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware, Runtime
+from titans_seq.experiment.settings import Hardware
 
 from ..training.config import PartConfig, TrainConfig
 from .options import ComparisonOptions, EncoderOptions, HeadOptions, ReadingOptions, encoder_of, load_options
@@ -24,6 +24,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Task:
+    """What is learnt from which data, and how."""
+
+    data: Positional[Maybe[Path]] = None
+    """CSV or TSV with sequences and labels, a folder of train, dev and test files, or of one file or folder a class."""
+    init: Maybe[Path] = None
+    """Begin with the encoder of a run of titans dna pretrain."""
+    settings: Inline[SettingsOptions] = field(default_factory=SettingsOptions)
+    parts: OmitArgPrefixes[PartConfig] = field(default_factory=PartConfig)
+    reading: OmitArgPrefixes[ReadingOptions] = field(default_factory=ReadingOptions)
+    encoder: OmitArgPrefixes[EncoderOptions] = field(default_factory=EncoderOptions)
+    head: OmitArgPrefixes[HeadOptions] = field(default_factory=HeadOptions)
+    training: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+
+    def known(self) -> "Task":
+        """Return the task of which only the settings of the --config file are given."""
+        if self.settings.config is None:
+            return Task()
+        run = _stored(self.settings.config)
+        return Task(training=run.training, parts=PartConfig() if run.plan is None else run.plan.parts)
+
+
+@dataclass(frozen=True)
 class Train:
     """Train a classifier on labelled sequences, and evaluate it beside simple models on the same parts.
 
@@ -34,24 +57,13 @@ class Train:
     """
 
     run: OmitArgPrefixes[RunOptions]
-    data: Positional[Maybe[Path]] = None
-    """CSV or TSV with sequences and labels, a folder of train, dev and test files, or of one file or folder a class."""
-    init: Maybe[Path] = None
-    """Begin with the encoder of a run of titans dna pretrain."""
-    parts: OmitArgPrefixes[PartConfig] = field(default_factory=PartConfig)
+    task: Inline[Task] = field(default_factory=Task)
     comparison: OmitArgPrefixes[ComparisonOptions] = field(default_factory=ComparisonOptions)
-    reading: OmitArgPrefixes[ReadingOptions] = field(default_factory=ReadingOptions)
-    encoder: OmitArgPrefixes[EncoderOptions] = field(default_factory=EncoderOptions)
-    head: OmitArgPrefixes[HeadOptions] = field(default_factory=HeadOptions)
-    training: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
 
     def defaults(self) -> Mapping[str, Any]:
         """Return the settings of the --config file."""
-        if self.run.config is None:
-            return {}
-        run = _stored(self.run.config)
-        return {"training": run.training, "parts": PartConfig() if run.plan is None else run.plan.parts}
+        return {"task": self.task.known()}
 
 
 def train(options: Train) -> None:
@@ -77,12 +89,13 @@ def _start(options: Train) -> None:
     from ..sequences.loading import load_splits
     from .progress import note, print_left_out, print_notes
 
-    plan = data_plan(options)
+    task = options.task
+    plan = data_plan(task)
     left_out: list[str] = []
     notes: Counter[str] = Counter()
     splits = load_splits(plan.data, plan.reading, left_out, notes)
     parts = list(divided(splits, plan))
-    settings, chosen = train_settings(options, parts[0][1].train)
+    settings, chosen = train_settings(task, parts[0][1].train)
     if options.run.dry_run:
         print(to_yaml({"settings": settings, "plan": plan}), end="")
         return
@@ -92,7 +105,7 @@ def _start(options: Train) -> None:
     report = check(splits)
     print(render_short(report), flush=True)
     print("\n".join(chosen), flush=True)
-    _train_and_evaluate(options, splits, parts, settings, options.init, render(report), chosen)
+    _train_and_evaluate(options, splits, parts, settings, task.init, render(report), chosen)
 
 
 def _resume(options: Train) -> None:
@@ -106,8 +119,7 @@ def _resume(options: Train) -> None:
     from ..runs.train_runs import plan_of
     from ..sequences.loading import load_splits
 
-    run = RunOptions(options.run.out, resume=True, logger=options.run.logger, progress=options.run.progress)
-    if options != Train(run, comparison=options.comparison, hardware=options.hardware):
+    if options != Train(options.run.as_resumed(), comparison=options.comparison, hardware=options.hardware):
         raise UserError(
             "--resume goes on with the settings stored in the run: leave out all options but --out, --baselines, "
             "--bootstrap, --accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with "
@@ -148,7 +160,7 @@ def _train_and_evaluate(
     from .progress import note
 
     run = options.run
-    runtime = Runtime(options.hardware, run.progress, run.logger)
+    runtime = run.runtime(options.hardware)
     first = train_parts(
         parts,
         run.out,
@@ -212,8 +224,8 @@ def _doubt(result: "Comparison", tested: str) -> str:
     )
 
 
-def data_plan(options: Train) -> "Plan":
-    """Return what is read, and how it is divided: what --config says, changed by the options.
+def data_plan(task: Task) -> "Plan":
+    """Return what is read, and how it is divided: what --config says, changed by the task.
 
     Raises:
         UserError: if no data is named, or it can be read only once.
@@ -221,19 +233,19 @@ def data_plan(options: Train) -> "Plan":
     from ..runs.plan import Plan
     from ..sequences.opening import is_pipe
 
-    stored = None if options.run.config is None else _stored(options.run.config).plan
-    if options.data is None and stored is None:
+    stored = None if task.settings.config is None else _stored(task.settings.config).plan
+    if task.data is None and stored is None:
         raise UserError("no data is given: name a table, or a folder of tables or of one file a class")
-    seed = options.training.seed
-    if options.data is None and stored is not None:
-        return replace(stored, parts=options.parts, seed=seed, fold=None, member=None)
-    assert options.data is not None
-    if is_pipe(options.data):
-        raise UserError(f"{options.data}: a run reads its data again, for --resume and evaluate: write it to a file")
-    return Plan(str(options.data.resolve()), load_options(options.reading), options.parts, seed=seed)
+    seed = task.training.seed
+    if task.data is None and stored is not None:
+        return replace(stored, parts=task.parts, seed=seed, fold=None, member=None)
+    assert task.data is not None
+    if is_pipe(task.data):
+        raise UserError(f"{task.data}: a run reads its data again, for --resume and evaluate: write it to a file")
+    return Plan(str(task.data.resolve()), load_options(task.reading), task.parts, seed=seed)
 
 
-def train_settings(options: Train, train: "LabelledSequences") -> "tuple[TrainSettings, tuple[str, ...]]":
+def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettings, tuple[str, ...]]":
     """Return the settings, and what the training part chose of them, in sentences."""
     from titans_seq.experiment.overrides import override, parse_changes
 
@@ -241,23 +253,23 @@ def train_settings(options: Train, train: "LabelledSequences") -> "tuple[TrainSe
     from ..runs.config import TrainSettings
     from ..training.defaults import completed
 
-    base = None if options.run.config is None else _stored(options.run.config).classifier
-    named = encoder_of(options.encoder, options.init) or (None, None)
+    base = None if task.settings.config is None else _stored(task.settings.config).classifier
+    named = encoder_of(task.encoder, task.init) or (None, None)
     if base is not None and named[0] is not None:
         raise UserError(
             "--config names the encoder: leave out --preset, --mixer, --stem, --kmer and --stride, or use --set"
         )
-    short = changes(options.encoder) | changes(options.head)
-    auto = options.head.strands == AUTO or (options.head.strands is None and base is None)
+    short = changes(task.encoder) | changes(task.head)
+    auto = task.head.strands == AUTO or (task.head.strands is None and base is None)
     if auto:
         short.pop("strands", None)
-    classifier = classifier_for(train, *named, init=options.init, base=base, changes=short)
-    given = parse_changes(options.run.set)
+    classifier = classifier_for(train, *named, init=task.init, base=base, changes=short)
+    given = parse_changes(task.settings.set)
     chosen: tuple[str, ...] = ()
     if auto and "classifier.strands" not in given:
-        strands, why = chosen_strands(train, classifier.tokenizer, options.training.seed)
+        strands, why = chosen_strands(train, classifier.tokenizer, task.training.seed)
         classifier, chosen = replace(classifier, strands=strands), (why,)
-    settings = override(TrainSettings(classifier, options.training), given)
+    settings = override(TrainSettings(classifier, task.training), given)
     training = completed(settings.training, train, settings.classifier.tokenizer)
     if training != settings.training:
         length = f"at most {training.epochs} epochs, of which {training.patience} without progress end it"

@@ -1,16 +1,15 @@
 """`titans dna variants`: what the variants of a VCF file do to a prediction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tyro.conf import Positional
 
-from titans_seq.commands import Maybe, Several
+from titans_seq.commands import Inline, Maybe, Several
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
-from titans_seq.progress import Progress
 
-from .options import Device
+from .options import ComputeOptions
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,7 @@ class Variants:
     """Leave out lines that are no variants, and score none whose REF or contig is not in the reference."""
     no_normalise: bool = False
     """Refuse alleles that are not left-aligned and as short as can be, in place of normalising them."""
-    device: Device = "auto"
-    """What to compute on."""
-    progress: Progress = "bar"
-    """What to show meanwhile."""
+    compute: Inline[ComputeOptions] = field(default_factory=ComputeOptions)
 
 
 def variants(options: Variants) -> None:
@@ -54,13 +50,13 @@ def variants(options: Variants) -> None:
     from .progress import Counter, print_left_out
 
     check_name(options.out)
-    model = load_model(options.run, Hardware(options.device).device())
+    model = load_model(options.run, Hardware(options.compute.device).device())
     known = training_range(options.run)
     if known is None and options.window is None:
         raise UserError(f"{options.run} does not say what length it was trained on: give --window")
     window = options.window if options.window is not None else known.median if known is not None else 0
     how = VariantOptions(window, options.target or None, options.skip_bad, not options.no_normalise)
-    with Reference(options.reference) as reference, Counter(options.progress, "variants scored") as counter:
+    with Reference(options.reference) as reference, Counter(options.compute.progress, "variants scored") as counter:
         report = score_variants(model, options.calls, reference, options.out, how, counter.advance)
     print_left_out(report.left_out)
     print(f"{report.text()}\nwritten: {options.out}, windows of {window:,} bases")

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from tyro.conf import OmitArgPrefixes, arg
+from tyro.conf import OmitArgPrefixes
 
-from titans_seq.commands import Maybe, Several
+from titans_seq.commands import Inline, Maybe, SettingsOptions
 from titans_seq.errors import UserError
 from titans_seq.plans import DeviceOptions
 
@@ -38,10 +37,7 @@ class PlanOptions(DeviceOptions):
 
     preset: Maybe[str] = None
     """VARIANT-SIZE, see titans lm pretrain; tiny-mac if not given."""
-    config: Maybe[Path] = None
-    """config.yaml of a run, or its folder."""
-    set: Annotated[Several, arg(metavar="PATH=VALUE")] = ()
-    """Change any setting by its path in config.yaml; give it once for each."""
+    settings: Inline[SettingsOptions] = field(default_factory=SettingsOptions)
     vocabulary: Maybe[int] = None
     """Tokens of the tokenizer; 32,000 (Llama 2's), or the run's, if not given."""
     device: str = "h100"
@@ -59,8 +55,8 @@ class PlanOptions(DeviceOptions):
 
     def defaults(self) -> Mapping[str, Any]:
         """Return the settings of the --config file, or of the preset."""
-        if self.config is not None:
-            return {"training": stored(self.config).training}
+        if self.settings.config is not None:
+            return {"training": stored(self.settings.config).training}
         return {"training": training_preset(self.preset or PRESET)}
 
 
@@ -77,7 +73,7 @@ def plan(options: PlanOptions) -> None:
     if options.lists():
         return
     device = options.described()
-    settings = override(Settings(_model(options), options.training), parse_changes(options.set))
+    settings = override(Settings(_model(options), options.training), parse_changes(options.settings.set))
     if options.measure and (parameters := count_parameters(settings.model)) > MOST_TIMED:
         raise UserError(
             f"--measure trains here at most {MOST_TIMED:,} parameters, and this model has {parameters:,}: leave it out"
@@ -107,10 +103,12 @@ def plan(options: PlanOptions) -> None:
 def _model(options: PlanOptions) -> "CausalLMConfig":
     vocabulary = options.vocabulary
     if vocabulary is None:
-        vocabulary = LLAMA_2_VOCABULARY if options.config is None else stored(options.config).model.vocabulary
+        vocabulary = (
+            LLAMA_2_VOCABULARY if options.settings.config is None else stored(options.settings.config).model.vocabulary
+        )
     if vocabulary < 1:
         raise UserError(f"vocabulary must be at least 1, got {vocabulary}")
-    return chosen_model(options.preset, None, options.config, vocabulary)
+    return chosen_model(options.preset, None, options.settings.config, vocabulary)
 
 
 def _paper_tokens(preset: str | None) -> float:

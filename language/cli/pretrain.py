@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, UseAppendAction
 
-from titans_seq.commands import Maybe, RunOptions
+from titans_seq.commands import Inline, Maybe, RunOptions, SettingsOptions
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware, Runtime
+from titans_seq.experiment.settings import Hardware
 
 from ..training.config import PretrainConfig, training_preset
 
@@ -30,6 +30,7 @@ class Pretrain:
     """
 
     run: OmitArgPrefixes[RunOptions]
+    settings: Inline[SettingsOptions] = field(default_factory=SettingsOptions)
     data: UseAppendAction[tuple[Path, ...]] = ()
     """Folder of token shards; given several times, a mixture of them."""
     weights: tuple[float, ...] = ()
@@ -48,8 +49,8 @@ class Pretrain:
         """Return the settings of the --config file, or of the preset."""
         if self.run.resume:
             return {}
-        if self.run.config is not None:
-            return {"training": stored(self.run.config).training}
+        if self.settings.config is not None:
+            return {"training": stored(self.settings.config).training}
         return {"training": training_preset(self.preset or PRESET)}
 
 
@@ -64,7 +65,7 @@ def pretrain(options: Pretrain) -> None:
 
     run = options.run
     before = History.read(run.out / LOG) if run.resume and RUNS.is_finished(run.out) else None
-    runtime = Runtime(options.hardware, run.progress, run.logger)
+    runtime = run.runtime(options.hardware)
     if run.resume:
         steps = options.training.steps
         if options != _to_resume(options):
@@ -105,7 +106,7 @@ def resolve(options: Pretrain) -> "RunConfig":
     if not options.data:
         raise UserError("no data is given: add --data with a folder that titans lm prepare wrote")
     model = _model(options, read_manifest(options.data[0]).tokenizer.vocabulary)
-    settings = override(Settings(model, options.training), parse_changes(options.run.set))
+    settings = override(Settings(model, options.training), parse_changes(options.settings.set))
     return new_run(
         options.data,
         settings.model,
@@ -119,7 +120,7 @@ def resolve(options: Pretrain) -> "RunConfig":
 def _model(options: Pretrain, vocabulary: int) -> "CausalLMConfig":
     from titans_seq.models.presets import with_hard_gates
 
-    model = chosen_model(options.preset, options.init, options.run.config, vocabulary)
+    model = chosen_model(options.preset, options.init, options.settings.config, vocabulary)
     if options.gates == "sigmoid":
         return model
     try:
@@ -167,6 +168,5 @@ def stored(path: Path) -> "RunConfig":
 
 def _to_resume(options: Pretrain) -> Pretrain:
     """Options of which only those that resuming takes are as given."""
-    run = RunOptions(options.run.out, resume=True, logger=options.run.logger, progress=options.run.progress)
     training = PretrainConfig(steps=options.training.steps)
-    return Pretrain(run, options.data, training=training, hardware=options.hardware)
+    return Pretrain(options.run.as_resumed(), data=options.data, training=training, hardware=options.hardware)

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.config import ForecastConfig
 from forecasting.model import ForecastModel
 from forecasting.network.mixers import MemoryMixer
 from forecasting.network.simba_network import NetworkConfig
-from forecasting.optimiser import OptimiserConfig
+from forecasting.settings.config import ForecastConfig
+from forecasting.settings.optimiser import OptimiserConfig
 from titans_seq.layers import NeuralMemoryConfig
 
 CONTEXT, HORIZON = 14, 7

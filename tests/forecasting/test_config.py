@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from forecasting.config import ForecastConfig
 from forecasting.network.einfft import EinFFTConfig
 from forecasting.network.mixers import BUILDERS
 from forecasting.network.outputs import Point, Quantiles, StudentT
 from forecasting.network.simba import MLPConfig
 from forecasting.network.simba_network import NetworkConfig
 from forecasting.network.tokens import PatchConfig, VariateConfig
+from forecasting.settings.config import ForecastConfig
 from titans_seq.config import from_yaml, to_yaml
 from titans_seq.errors import UserError
 

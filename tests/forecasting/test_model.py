@@ -11,7 +11,7 @@ from forecasting.model import ForecastModel
 from forecasting.network.mixers import AttentionMixer
 from forecasting.network.outputs import Point, StudentT
 from forecasting.network.simba_network import NetworkConfig
-from forecasting.optimiser import OptimiserConfig
+from forecasting.settings.optimiser import OptimiserConfig
 from titans_seq.errors import UserError
 
 LEVELS = [f"{0.1 * i:g}" for i in range(1, 10)]

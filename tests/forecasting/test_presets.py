@@ -2,7 +2,7 @@ import pytest
 
 from forecasting.benchmark.datasets import BENCHMARKS
 from forecasting.network.mixers import GRUMixer, IdentityMixer, MemoryMixer
-from forecasting.presets import (
+from forecasting.settings.presets import (
     BENCHMARK_RECIPES,
     CONTROLS,
     HORIZON_RECIPES,

@@ -12,8 +12,8 @@ import pytest
 
 from forecasting.data import FrameOptions, SeriesData, from_frame
 from forecasting.evaluation.statistical import SeasonalNaive
-from forecasting.forecaster import Forecast
-from forecasting.sharding import Engine, dask_engine, shards
+from forecasting.forecasts.forecaster import Forecast
+from forecasting.forecasts.sharding import Engine, dask_engine, shards
 from titans_seq.cli import main
 from titans_seq.errors import UserError
 

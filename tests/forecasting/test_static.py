@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 import torch
 
-from forecasting.config import ForecastConfig
 from forecasting.data import FrameOptions, from_frame
 from forecasting.model import ForecastModel
 from forecasting.network.mixers import IdentityMixer
 from forecasting.network.normalise import NormaliseConfig
 from forecasting.network.outputs import Point
 from forecasting.network.simba_network import NetworkConfig, build_network
-from forecasting.optimiser import OptimiserConfig
+from forecasting.settings.config import ForecastConfig
+from forecasting.settings.optimiser import OptimiserConfig
 from forecasting.windows.arrays import ItemArrays
 from forecasting.windows.cutting import Windows
 from forecasting.windows.static import StaticEncoding

@@ -13,6 +13,9 @@ from tests.language.small_models import save_run
 from titans_seq.cli import main
 from titans_seq.inspection.writing import COLUMNS
 
+# One command draws its pictures as they are.
+BLANK = pytest.mark.usefixtures("blank_pictures")
+
 
 @pytest.fixture(scope="module")
 def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -30,6 +33,7 @@ def table(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "summary.tsv", sep="\t")
 
 
+@BLANK
 def test_a_language_model(text_run: Path, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "seen"
     assert main(["inspect", str(text_run), str(text), "--tokens", "24", "--queries", "3", "--out", str(out)]) == 0
@@ -80,6 +84,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@BLANK
 def test_the_pretrained_forecaster(series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["inspect", "pretrained", str(series), "--out", str(tmp_path / "seen")]
     assert main(arguments) == 2
@@ -91,6 +96,7 @@ def test_the_pretrained_forecaster(series: Path, tmp_path: Path, capsys: pytest.
     assert np.load(tmp_path / "seen" / "memories.npz")["labels"][28:].tolist() == ["+0", "+4"]
 
 
+@BLANK
 def test_a_trained_forecaster(series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, out = tmp_path / "run", tmp_path / "seen"
     train = ["--horizon", "7", "--context", "28", "--init", "none", "--width", "16", "--layers", "2", "--epochs", "1"]

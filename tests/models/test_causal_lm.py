@@ -70,7 +70,7 @@ def test_a_width_for_every_budget_or_the_reason() -> None:
 
 
 @pytest.mark.parametrize("name", TINY)
-@pytest.mark.parametrize("cut", [1, 15, 16, 17, 63, 64, 65, 66])
+@pytest.mark.parametrize("cut", [1, 15, 16, 63, 64, 66])
 def test_streaming_is_one_pass_around_every_border(name: str, cut: int) -> None:
     """Chunks of 16; segments and windows of 64."""
     model, ids = tiny(name), torch.randint(50, (2, 70), generator=torch.Generator().manual_seed(1))
@@ -170,11 +170,8 @@ def test_sampling_messages(changes: dict, message: str) -> None:
 def test_generation_is_the_model_read_again_from_the_start(name: str) -> None:
     model, prompt = tiny(name, torch.float64), torch.randint(50, (1, 61), generator=torch.Generator().manual_seed(2))
     drawn = [int(token) for token, _ in itertools.islice(generate(model, prompt, sampling=Sampling(0)), 8)]
-    ids = prompt
-    for token in drawn:
-        logits, _ = model(ids)
-        assert int(logits[0, -1].argmax()) == token
-        ids = torch.cat([ids, torch.tensor([[token]])], 1)
+    logits, _ = model(torch.cat([prompt, torch.tensor([drawn])], 1))
+    assert logits[0, prompt.shape[1] - 1 : -1].argmax(-1).tolist() == drawn
 
 
 def test_generation_goes_on_from_a_state_and_repeats_under_a_seed() -> None:

@@ -1,5 +1,6 @@
 """PyTorch's other derivatives: forward mode, torch.func, twice; the definition says what is right."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -115,11 +116,23 @@ def test_every_transform_by_every_input(name: str, transform: str) -> None:
     assert_right("titans", name, TRANSFORMS[transform])
 
 
-@pytest.mark.parametrize("transform", ["jvp", "vmap_of_grad", "twice"])
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "titans"])
-def test_transforms_of_every_rule(rule: str, transform: str) -> None:
-    for name in ("k", "lr"):
-        assert_right(rule, name, TRANSFORMS[transform])
+OF_EVERY_RULE = itertools.product(
+    enumerate(rule for rule in RULES if rule != "titans"),
+    enumerate(["jvp", "vmap_of_grad", "twice"]),
+    enumerate(["k", "lr"]),
+)
+
+
+# Every rule by every transform, every other one by the keys and the rest by the steps; the other halves are slow.
+@pytest.mark.parametrize(
+    ("rule", "transform", "name"),
+    [
+        pytest.param(rule, transform, name, marks=pytest.mark.slow if (i + j + k) % 2 else [])
+        for (i, rule), (j, transform), (k, name) in OF_EVERY_RULE
+    ],
+)
+def test_transforms_of_every_rule(rule: str, transform: str, name: str) -> None:
+    assert_right(rule, name, TRANSFORMS[transform])
 
 
 def test_a_hessian_by_the_gates() -> None:

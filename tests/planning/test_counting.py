@@ -34,7 +34,7 @@ CONFIG = CausalLMConfig(
     (LMMConfig(NeuralMemoryConfig(heads=2, chunk_size=8)), AttentionBlockConfig(AttentionConfig(2, window=16))),
     2,
 )
-LENGTH = 48
+LENGTH = 24
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_half_precision_multiplies_as_much_and_keeps_less(cost: Cost) -> None:
 
 def test_blocks_that_are_alike_are_counted_once() -> None:
     deep = replace(CONFIG, blocks=(MACConfig(MEMORY, 2, segment=16),), depth=3)
-    quick, whole = count_training(deep, 32), _count(deep, 32, True, False, 1)
+    quick, whole = count_training(deep, 16), _count(deep, 16, True, False, 1)
     assert (quick.parameters, quick.forward, quick.training) == (whole.parameters, whole.forward, whole.training)
     assert (quick.state, quick.calls, quick.memory_calls) == (whole.state, whole.calls, whole.memory_calls)
     assert quick.saved == pytest.approx(whole.saved, rel=1e-3)

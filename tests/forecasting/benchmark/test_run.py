@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from benchmarks import forecasting as runner
-from forecasting import presets
 from forecasting.benchmark import run as benchmarking
 from forecasting.benchmark.datasets import BENCHMARKS
 from forecasting.benchmark.run import run_benchmark, validation_loader
+from forecasting.settings import presets
 from forecasting.windows.arrays import ItemArrays
 from forecasting.windows.cutting import Windows
 from titans_seq.errors import UserError

@@ -12,17 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting import presets
 from forecasting.cli import main as cli
 from forecasting.cli import options as cli_options
-from forecasting.cli.options import NetworkOptions, TextOptions
+from forecasting.cli.options import NetworkOptions
 from forecasting.cli.tables import score_text
-from forecasting.cli.train import frame_options, table_options
-from forecasting.config import ForecastConfig
 from forecasting.data import FrameOptions, TableOptions
 from forecasting.network.outputs import Point, Quantiles, StudentT
 from forecasting.network.tokens import VariateConfig
 from forecasting.runs.config import RunConfig
+from forecasting.settings import presets
+from forecasting.settings.config import ForecastConfig
 from titans_seq.cli import main
 from titans_seq.config import from_dict, parse_yaml
 from titans_seq.experiment.record import read_config
@@ -232,10 +231,11 @@ def test_outputs(resolved: Callable[..., ForecastConfig]):
 def test_columns_change_what_a_configuration_says():
     columns = cli_options.ColumnOptions(known=("price",), missing_value=("-9999", "?"), holes="fill-missing")
     base = FrameOptions(time="day", past=("rain",))
-    assert frame_options(columns, base) == FrameOptions(
+    reading = cli_options.ReadingOptions(columns, cli_options.TextOptions(decimal=","))
+    assert reading.frame(base) == FrameOptions(
         time="day", known=("price",), past=("rain",), missing_values=(-9999.0, "?"), holes="fill-missing"
     )
-    assert table_options(TextOptions(decimal=","), TableOptions(separator=";")) == TableOptions(";", None, ",")
+    assert reading.table(TableOptions(separator=";")) == TableOptions(";", None, ",")
 
 
 BAD_FILES = {

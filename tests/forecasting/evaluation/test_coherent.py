@@ -14,7 +14,7 @@ from forecasting.data.hierarchies import TOTAL, Hierarchy, add_totals
 from forecasting.evaluation.coherent import Coherent, Reconciliation
 from forecasting.evaluation.origins import cut_origins
 from forecasting.evaluation.statistical import SeasonalNaive
-from forecasting.forecaster import Forecast
+from forecasting.forecasts.forecaster import Forecast
 from titans_seq.cli import main
 from titans_seq.errors import UserError
 

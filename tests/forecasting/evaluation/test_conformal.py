@@ -6,7 +6,7 @@ from forecasting.data import FrameOptions
 from forecasting.data.frames import from_frame
 from forecasting.evaluation.conformal import MOST, Calibration, calibrate
 from forecasting.evaluation.origins import Origin, cut_origins
-from forecasting.forecaster import DEFAULT_LEVELS, Forecast
+from forecasting.forecasts.forecaster import DEFAULT_LEVELS, Forecast
 
 HORIZON = 4
 

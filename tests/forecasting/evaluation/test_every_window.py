@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from forecasting.data import from_frame
-from forecasting.inference import forecast_future, trained_levels
 from forecasting.model import ForecastModel
 from forecasting.network.outputs import Point
+from forecasting.trained.inference import forecast_future, trained_levels
 from titans_seq.errors import UserError
 
 SCORES = ["mse", "mae", "mase", "quantile_loss", "coverage", "mse_original", "mae_original"]

@@ -9,7 +9,7 @@ from sklearn.metrics import mean_absolute_error, mean_pinball_loss, mean_squared
 from forecasting.data import from_frame
 from forecasting.evaluation.origins import Origin, score
 from forecasting.evaluation.scoring import Sums, seasonal_error
-from forecasting.forecaster import Forecast
+from forecasting.forecasts.forecaster import Forecast
 from forecasting.network.batch import WindowBatch
 
 gluonts_metrics = pytest.importorskip("gluonts.ev.metrics")

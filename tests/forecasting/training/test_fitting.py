@@ -10,7 +10,7 @@ from forecasting.network.heads import HeadConfig
 from forecasting.network.mixers import GRUMixer
 from forecasting.network.outputs import Point
 from forecasting.network.simba_network import NetworkConfig, SimbaNetwork, build_network
-from forecasting.optimiser import OptimiserConfig
+from forecasting.settings.optimiser import OptimiserConfig
 from forecasting.training.fitting import fit_network
 from forecasting.training.lightning_module import ForecastModule
 from forecasting.windows.arrays import ItemArrays

@@ -9,7 +9,7 @@ import pytest
 from forecasting import ForecastModel
 from forecasting.data import FrameOptions, from_frame
 from forecasting.evaluation.statistical import SeasonalNaive
-from forecasting.forecaster import DEFAULT_LEVELS, are_counts
+from forecasting.forecasts.forecaster import DEFAULT_LEVELS, are_counts
 from forecasting.zero_shot.model import ZeroShotModel
 from forecasting.zero_shot.settings import FineTuningConfig
 from titans_seq.errors import UserError
@@ -144,6 +144,21 @@ def test_the_future_of_a_covariate_does_not_change_what_it_does_not_reach(model)
     one, other = (priced.predict(made, horizon=3, known_future=future)["mean"].to_numpy() for future in futures)
     np.testing.assert_allclose(one[:2], other[:2])
     assert one[2] != other[2]
+
+
+def test_covariates_of_the_past_explain_what_follows_one_horizon_later(model) -> None:
+    rain = np.random.default_rng(1).normal(size=64)
+    made = frame(64).assign(rain=rain)
+    made["sold"] += 50 * np.concatenate((np.zeros(4), rain[:-4]))
+    read = ZeroShotModel(model.forecaster, FrameOptions(past=("rain",)))
+    medians = read.predict(made, horizon=4)["0.5"].to_numpy()
+    np.testing.assert_allclose(np.diff(medians), np.diff(50 * rain[-4:]), atol=5)
+    priced = made.assign(price=(np.arange(64) % 5 == 0).astype(float))
+    priced["sold"] += 30 * priced["price"]
+    future = pd.DataFrame({"day": pd.date_range("2024-03-05", periods=4), "price": [0.0, 1, 0, 0]})
+    both = ZeroShotModel(model.forecaster, FrameOptions(known=("price",), past=("rain",)))
+    more = both.predict(priced, horizon=4, known_future=future)["0.5"].to_numpy()
+    np.testing.assert_allclose(more - medians, [0, 30, 0, 0], atol=5)
 
 
 def test_counts_are_never_forecast_below_zero(model) -> None:

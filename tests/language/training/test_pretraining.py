@@ -199,7 +199,7 @@ def test_a_document_begins_with_what_another_left(config, monkeypatch):
 
 @pytest.mark.parametrize(
     ("mode", "pack", "foreign"),
-    [("carry", True, 0.0), ("carry", False, 0.0), ("random", True, 0.5)],
+    [("carry", True, 0.0), pytest.param("carry", False, 0.0, marks=pytest.mark.slow), ("random", True, 0.5)],
 )
 def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(
     tmp_path, train, validation, config, mode, pack, foreign, monkeypatch

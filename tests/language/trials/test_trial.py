@@ -71,7 +71,7 @@ def test_what_is_there_is_not_run_again(tiny_task: str, small: TrialSettings, ro
 
 
 def test_validation_chooses_the_learning_rate(tiny_task: str, small: TrialSettings, rows_file: Path) -> None:
-    plan = Plan(tiny_task, ("window",), (0, 1), small.changed(lr=(1e-6, 2e-2), steps=80))
+    plan = Plan(tiny_task, ("window",), (0, 1), small.changed(lr=(1e-6, 2e-2), steps=30))
     results = run_trials(plan, rows_file)
     assert [row["lr"] for row in results] == [2e-2, 2e-2]
     rows = read_rows(rows_file)

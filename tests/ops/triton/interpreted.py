@@ -42,7 +42,8 @@ def test_every_rule_that_fuses(rule: str) -> None:
 @pytest.mark.parametrize(
     ("length", "position"),
     [
-        (35, None),  # a ragged tail
+        pytest.param(35, None, marks=SLOW),
+        (19, None),  # a ragged tail
         (16, 0),
         pytest.param(32, None, marks=SLOW),  # whole chunks only
         (1, None),
@@ -67,7 +68,7 @@ def test_a_chunk_that_is_no_power_of_two() -> None:
 ENDS = list(itertools.product([0.0, 1.0], repeat=3))
 
 
-@pytest.mark.parametrize(("lr", "momentum", "decay"), slow_but([(1, 0, 1), (1, 1, 0)], ENDS))
+@pytest.mark.parametrize(("lr", "momentum", "decay"), slow_but([(1, 0, 1)], ENDS))
 def test_gates_at_their_ends(lr: float, momentum: float, decay: float) -> None:
     case = replace(CASE, length=13, heads=1)
     agree(case, with_constant_gates(case, lr=lr / 16, momentum=momentum, decay=decay), draw_state(case, 5))
@@ -86,7 +87,7 @@ def test_products_that_underflow(small: float) -> None:
     agree(case, with_constant_gates(case, momentum=small, decay=1 - small), draw_state(case, 3))
 
 
-@pytest.mark.parametrize("reads", slow_but(["y", "anchor"], ["y", "weights", "momentum", "anchor"]))
+@pytest.mark.parametrize("reads", slow_but(["y"], ["y", "weights", "momentum", "anchor"]))
 def test_a_loss_that_reads_one_result(reads: str) -> None:
     check(replace(CASE, length=20, heads=1), loss_reads=[reads])
 
@@ -101,7 +102,7 @@ def test_cuts_change_nothing() -> None:
 
 
 def test_the_future_changes_no_past_output() -> None:
-    assert_causal(replace(CASE, length=20, heads=1, dtype=torch.float32), [4, 11, 15])
+    assert_causal(replace(CASE, length=20, heads=1, dtype=torch.float32), [4, 15])
 
 
 def test_views_of_any_strides_and_gates_per_layer() -> None:

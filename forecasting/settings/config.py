@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from titans_seq.errors import UserError
 
-from .network.outputs import Output, Quantiles
-from .network.simba_network import NetworkConfig
+from ..network.outputs import Output, Quantiles
+from ..network.simba_network import NetworkConfig
 from .optimiser import OptimiserConfig
 
 

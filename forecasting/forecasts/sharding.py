@@ -13,7 +13,7 @@ import numpy as np
 from titans_seq.errors import UserError
 from titans_seq.extras import needing
 
-from .data import SeriesData
+from ..data import SeriesData
 from .forecaster import DEFAULT_LEVELS, Forecast, Forecaster
 
 LOCAL = {

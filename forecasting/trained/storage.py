@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from titans_seq.checkpoint import load_folder, save_folder
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
-from titans_seq.experiment.history import History
+from titans_seq.experiment.history import History, describe
 
-from .config import ForecastConfig
-from .data import FrameOptions, SeriesData
-from .data.saving import STATE, describe_context, read_state, rebuild_context
+from ..data import FrameOptions, SeriesData
+from ..data.naming import series_names
+from ..data.options import upgraded_options
+from ..data.saving import STATE, describe_context, read_state, rebuild_context
+from ..data.source import counted, enumerate_some, show_time
+from ..settings.config import ForecastConfig
+from ..windows.preparation import Scaling
+from ..windows.scaling import Scaler
+from ..windows.static import StaticEncoding
 from .inference import Trained, new_network
-from .model_card import model_card
-from .windows.preparation import Scaling
-from .windows.scaling import Scaler
-from .windows.static import StaticEncoding
 
 FORMAT = "titans-forecaster"
 VERSION = 2
@@ -63,7 +65,7 @@ def save_model(
         "log": list(history.rows),
         "notes": list(notes),
     }
-    card = model_card(trained.config, context, history, trained.network)
+    card = _model_card(trained.config, context, history, trained.network)
     files = {STATE: json.dumps(state, indent=1, allow_nan=False)}
     save_folder(folder, config, weights | rows | numbers, card, files)
 
@@ -129,11 +131,6 @@ def _rebuild_scaling(names: list[str], tensors: dict[str, Tensor]) -> Scaling:
     return Scaling(values, known, past)
 
 
-def upgraded_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return today's plain values of `FrameOptions` from those of earlier versions, where columns could be null."""
-    return {name: value for name, value in options.items() if not (name in ("time", "id") and value is None)}
-
-
 def _upgraded(state: dict[str, Any]) -> dict[str, Any]:
     """Today's form of the state of version 1, whose epochs were lists of a number (from 0) and scores or null."""
     names = ("loss", "validation_loss", "validation_mse", "validation_mae")
@@ -146,3 +143,41 @@ def _upgraded(state: dict[str, Any]) -> dict[str, Any]:
     items = [item | {"ids": [] if column is None else [item["name"]]} for item in series["items"]]
     series = series | {"items": items, "time_columns": [], "unused": []}
     return state | {"log": log, "series": series | {"id_columns": [] if column is None else [column]}}
+
+
+def _model_card(config: ForecastConfig, context: SeriesData, history: History, network: nn.Module) -> str:
+    """Markdown that says what a forecaster forecasts, how it was trained and how to use it.
+
+    Args:
+        config: its settings.
+        context: the rows it continues.
+        history: its training.
+        network: the network.
+    """
+    names = [name for group in series_names(context) for name in group]
+    step = "steps without dates" if context.freq is None else f"steps of {context.freq}"
+    parameters = sum(tensor.numel() for tensor in network.parameters())
+    covariates = [*(["the calendar"] if config.calendar and context.freq else []), *context.known_names]
+    score = describe(history.best, ("validation_loss",)) or "no validation"
+    last = {show_time(item.index[-1]) for item in context.items}
+    output = type(config.output).__name__.lower()
+    epochs = f"{counted(len(history.epochs), 'epoch')}, best epoch {history.best_epoch} ({score})"
+    return f"""# SimbaNetwork
+
+Forecasts {config.horizon} {step} ahead from the last {config.context}, as {output}.
+
+- {counted(len(names), "series")}: {enumerate_some(names)}
+- last rows: {min(last)}{f" to {max(last)}" if len(last) > 1 else ""}
+- known covariates: {enumerate_some(covariates)}; past covariates: {enumerate_some(list(context.past_names))}
+- static columns: {enumerate_some(context.static_names)}
+- sequence mixer: {type(config.network.mixer).__name__}; {parameters:,} parameters
+- training: {epochs}, seed {config.seed}
+
+The forecasts hold as far as the series go on as they were in training; a longer horizon, other steps and
+other covariates need another model.
+
+```python
+from forecasting.model import ForecastModel
+forecast = ForecastModel.load("this folder").predict()
+```
+"""

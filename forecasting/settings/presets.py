@@ -9,14 +9,14 @@ from titans_seq.experiment.overrides import override
 from titans_seq.layers import GateConfig, NeuralMemoryConfig
 from titans_seq.memory import LinearMemory, MemoryRule
 
-from .network.cycle import CycleConfig
-from .network.heads import HeadConfig
-from .network.mixers import AttentionMixer, Direction, GRUMixer, IdentityMixer, MemoryMixer
-from .network.normalise import NormaliseConfig
-from .network.outputs import Output, Point, Quantiles
-from .network.simba import MLPConfig
-from .network.simba_network import NetworkConfig
-from .network.tokens import PatchConfig, VariateConfig
+from ..network.cycle import CycleConfig
+from ..network.heads import HeadConfig
+from ..network.mixers import AttentionMixer, Direction, GRUMixer, IdentityMixer, MemoryMixer
+from ..network.normalise import NormaliseConfig
+from ..network.outputs import Output, Point, Quantiles
+from ..network.simba import MLPConfig
+from ..network.simba_network import NetworkConfig
+from ..network.tokens import PatchConfig, VariateConfig
 from .optimiser import OptimiserConfig
 
 

@@ -1,5 +1,6 @@
 """Reading what a user gives to a trained model: series that fit it, and future covariates."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
-from .data import (
+from . import (
     FrameOptions,
     Item,
     SeriesData,
@@ -20,12 +21,11 @@ from .data import (
     load_series,
     read_table,
 )
-from .data.calendars import MonthDays, Weekly, YearDays, calendar_of
-from .data.frequency import without_anchor
-from .data.source import enumerate_some, show_time
-from .data.steps import same_step
-from .data.tsf import TSF_SUFFIXES
-from .windows.preparation import check_matches
+from .calendars import MonthDays, Weekly, YearDays, calendar_of
+from .frequency import without_anchor
+from .source import enumerate_some, show_time
+from .steps import same_step
+from .tsf import TSF_SUFFIXES
 
 _FEW_ROWS = 2
 """Rows from which no frequency can be inferred with certainty."""
@@ -78,7 +78,7 @@ def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: 
             "the same value in all rows of a series, or name it with --static"
         )
     series = series.with_static(like.static_names)
-    check_matches(series, len(like.channels), like.known_names, like.past_names)
+    _check_matches(series, len(like.channels), like.known_names, like.past_names)
     if not same_step(series.freq, like.freq):
         raise UserError(
             f"the model was trained on {_step(like.freq)}, the new data has {_step(series.freq)}: "
@@ -179,3 +179,22 @@ def _extend(item: Item, source: Item, data: SeriesData, horizon: int) -> Item:
 
 def _step(freq: str | None) -> str:
     return "steps without dates" if freq is None else f"steps of {freq}"
+
+
+def _check_matches(data: SeriesData, channels: int, known: Sequence[str], past: Sequence[str]) -> None:
+    """Make sure that data has the channels and covariates a model was built for.
+
+    Raises:
+        UserError: naming what differs.
+    """
+    if len(data.channels) != channels:
+        raise UserError(
+            f"the model forecasts {channels} column{'s' if channels > 1 else ''} at a time, the data has "
+            f"{len(data.channels)} ({', '.join(data.channels[:10])}): name the columns to forecast as target"
+        )
+    for what, names, wanted in (("known", data.known_names, known), ("past", data.past_names, past)):
+        if tuple(names) != tuple(wanted):
+            raise UserError(
+                f"the model was trained with the {what} covariates {list(wanted)}, the data has "
+                f"{list(names)}: give the same columns in the same order"
+            )

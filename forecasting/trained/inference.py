@@ -10,17 +10,17 @@ from torch import Tensor
 
 from titans_seq.errors import UserError
 
-from .config import ForecastConfig
-from .data import SeriesData, future_index
-from .data.series import join_indexes
-from .forecaster import DEFAULT_LEVELS, Forecast, cut_at_zero
-from .network.batch import WindowBatch
-from .network.outputs import Point, Quantiles
-from .network.simba_network import SimbaNetwork, build_network
-from .windows.arrays import ItemArrays
-from .windows.cutting import Windows
-from .windows.preparation import Scaling, calendar_width, prepare
-from .windows.scaling import Scaler
+from ..data import SeriesData
+from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast, cut_at_zero
+from ..forecasts.tables import forecast_frame
+from ..network.batch import WindowBatch
+from ..network.outputs import Point, Quantiles
+from ..network.simba_network import SimbaNetwork, build_network
+from ..settings.config import ForecastConfig
+from ..windows.arrays import ItemArrays
+from ..windows.cutting import Windows
+from ..windows.preparation import Scaling, calendar_width, prepare
+from ..windows.scaling import Scaler
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,23 +157,6 @@ def predict_windows(
     return torch.cat(means).numpy(), torch.cat(quantiles).numpy()
 
 
-def series_names(data: SeriesData) -> list[list[str]]:
-    """What a forecast calls the channels of each item: the column of wide data, the id of long data.
-
-    Items with several channels each are called id/column.
-    """
-    if data.layout == "wide":
-        return [list(data.channels)]
-    if len(data.channels) == 1:
-        return [[item.name] for item in data.items]
-    return [[f"{item.name}/{channel}" for channel in data.channels] for item in data.items]
-
-
-def quantile_columns(quantiles: np.ndarray, levels: Sequence[float]) -> dict[str, np.ndarray]:
-    """One column a level, named "0.1"; `quantiles` is [..., Q]."""
-    return {f"{level:g}": quantiles[..., i].ravel() for i, level in enumerate(levels)}
-
-
 def forecast_future(
     trained: Trained, data: SeriesData, levels: Sequence[float], non_negative: bool | None = None
 ) -> pd.DataFrame:
@@ -204,27 +187,3 @@ def forecast_future(
     )
     mean, quantiles = predict_windows(trained, windows, scalers, levels)
     return forecast_frame(data, cut_at_zero(Forecast(mean, quantiles, tuple(levels)), data, non_negative))
-
-
-def forecast_frame(data: SeriesData, forecast: Forecast) -> pd.DataFrame:
-    """Lay forecasts of the future of series out as a table.
-
-    Args:
-        data: the series that were forecast.
-        forecast: of them.
-
-    Returns:
-        Columns `series`, `time`, `mean` and one a level, in the order of the series.
-    """
-    horizon = forecast.mean.shape[1]
-    times = [future_index(item.index, data.freq, horizon) for item in data.items]
-    names = series_names(data)
-    channels = len(data.channels)
-    return pd.DataFrame(
-        {
-            "series": np.repeat(np.array([name for group in names for name in group], dtype=object), horizon),
-            "time": join_indexes([time for time in times for _ in range(channels)]),
-            "mean": forecast.mean.swapaxes(1, 2).ravel(),
-            **quantile_columns(forecast.quantiles.swapaxes(1, 2), forecast.levels),
-        }
-    )

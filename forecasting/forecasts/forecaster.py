@@ -8,7 +8,7 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
-from .data import SeriesData
+from ..data import SeriesData
 from .quantiles import at_levels
 
 DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

@@ -1,0 +1,1 @@
+"""Forecasts, whatever makes them: what a forecaster is, quantiles, tables, many processes."""
