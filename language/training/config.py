@@ -132,8 +132,8 @@ class PretrainConfig:
             disturbed less.
         seed: Seed of initial weights and order.
         precision: Precision of the arithmetic, as Lightning names it; memories stay in float32.
-        gradient_checkpointing: Keep the inputs of blocks alone and compute the blocks once more in the backward pass: less
-            memory for a third more time.
+        gradient_checkpointing: Keep the inputs of blocks alone and compute the blocks once more in the backward pass:
+            less memory for a third more time.
         compile: Compile the model with torch.compile; only with --no-pack, as packed batches are all unlike.
 
     Raises:
