@@ -71,8 +71,8 @@ class Training:
         torch.manual_seed(0)
         self._network = CarryingLM(CausalLM(language_model(name, VOCABULARY)))
         self._optimiser, mode = torch.optim.AdamW(self._network.parameters()), training_preset(name).batches.mode
-        cuts = {"cut": common_length(self._network), "begun": begun_length(self._network)}
-        stream = SegmentStream(shards, arguments.rows, arguments.length, mode=mode, pack=pack, **cuts)
+        cut, begun = common_length(self._network), begun_length(self._network)
+        stream = SegmentStream(shards, arguments.rows, arguments.length, mode=mode, pack=pack, cut=cut, begun=begun)
         self._batches, self._carry = list(itertools.islice(stream, arguments.batches + 1)), mode == "carry"
         self._state: Any = None
         self._seconds: list[list[float]] = [[] for _ in self._batches]

@@ -371,7 +371,7 @@ def test_values_ahead_say_what_the_convolution_serves() -> None:
 
 def test_weights_saved_before_an_option_was_there_have_its_default() -> None:
     layer = NeuralMemory(CONFIG, 8)
-    weights = layer.state_dict()
+    weights: Any = layer.state_dict()
     del weights._metadata[""]["config"]["convolves"]
     layer.load_state_dict(weights)
     context = NeuralMemory(replace(CONFIG, convolves="context", slow_weights=True), 8)

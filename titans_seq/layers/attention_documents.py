@@ -65,13 +65,14 @@ def behind_states(qkv: Sequence[Tensor], borders: Sequence[int], states: States,
     lengths = [b - a + more for more, (a, b) in zip(past, itertools.pairwise(borders), strict=True)]
     reach = min(max(lengths), window or max(lengths))
     block = max(reach, _BLOCK)
-    laid = []
+    laid: list[Tensor] = []
     for part, fronts in zip(qkv, before, strict=True):
         tokens = part[0].transpose(0, 1)
         empty = tokens.new_zeros(block, *tokens.shape[1:])
         parts = [empty, *laid_out(tokens, borders, fronts), empty[: -sum(lengths) % block]]
         laid.append(torch.cat(parts).unflatten(0, (-1, block)))
-    return LaidDocuments(*laid, past, lengths, reach)
+    queries, keys, values = laid
+    return LaidDocuments(queries, keys, values, past, lengths, reach)
 
 
 def attend_documents(laid: LaidDocuments, prefix: tuple[Tensor, Tensor], rope_base: float) -> Tensor:
