@@ -1,6 +1,8 @@
-"""What derivatives by hand owe to PyTorch's other ways to differentiate: forward mode, `torch.func`, twice."""
+"""What code by hand owes to PyTorch's other modes: forward mode, `torch.func`, differentiating twice, autocast."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,3 +46,12 @@ def differentiable_gradients(
         found = torch.autograd.grad(outputs, wanted, d_outputs, create_graph=True, materialize_grads=True)
     rest = iter(found)
     return [next(rest) if x.requires_grad else None for x in taken]
+
+
+def full_precision(device: str) -> AbstractContextManager[Any]:
+    """Return a context in which autocast is off; where it is, PyTorch's own would take longer than an operator.
+
+    Args:
+        device: kind of device, "cpu" or "cuda".
+    """
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()

@@ -43,7 +43,7 @@ class Block(nn.Module):
         super().__init__()
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.mixer_norm, self.mixer = RMSNorm(dim), mixer
         self.feedforward_norm, self.feedforward = RMSNorm(dim), SwiGLU(dim, hidden)
 

@@ -42,8 +42,9 @@ class CausalConvolution(nn.Module):
         """
         past = self.weight.shape[-1] - 1
         padded = F.pad(x, (0, 0, past, 0)) if recent is None else torch.cat([recent, x], 1)
+        recent = padded[:, padded.shape[1] - past :]
         # A copy, because a view would keep the whole piece in memory for as long as the state lives.
-        return self._outputs(padded), padded[:, padded.shape[1] - past :].clone()
+        return self._outputs(padded), recent if x.shape[1] == 1 else recent.clone()
 
     def _outputs(self, padded: Tensor) -> Tensor:
         """Convolve `[B, width - 1 + T, channels]`."""
@@ -52,7 +53,7 @@ class CausalConvolution(nn.Module):
             return _convolve(padded, weight)
         if not torch.is_grad_enabled():
             one = padded.shape[1] == weight.shape[-1]  # a single token: a library's convolution takes longer to begin
-            return (padded * weight.flatten(1).mT).sum(1, keepdim=True) if one else _convolve(padded, weight)
+            return (padded * weight.view(weight.shape[0], -1).mT).sum(1, True) if one else _convolve(padded, weight)
         # The library's gradient of the weights is slow for few and long sequences on a CPU.
         y = _Convolution.apply(padded, weight) if padded.device.type == "cpu" else _convolve(padded, weight)
         return y  # type: ignore[return-value]

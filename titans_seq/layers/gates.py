@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from titans_seq.autodiff import full_precision
 from titans_seq.layers.linear import in_full_precision
 from titans_seq.memory import MemoryRule, initial_weights
 
@@ -160,7 +161,7 @@ class MemoryGates(nn.Module):
             "threshold": (rule.bias.gated, 1, config.threshold_bias),
         }
         made = {name: (width, bias) for name, (read, width, bias) in wanted.items() if read}
-        self.widths = {name: width for name, (width, _) in made.items()}
+        self.outputs = {name: width * heads for name, (width, _) in made.items()}
         biases = [torch.full((width * heads,), bias) for width, bias in made.values()]
         self.project = _linear(dim, torch.cat(biases))
         self.narrow = nn.Linear(dim, config.rank, bias=False) if per_channel else None
@@ -176,31 +177,36 @@ class MemoryGates(nn.Module):
         Returns:
             Float32 or wider.
         """
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x.device.type):
             # Gates near 0 and 1 need more digits than half precision has.
-            parts = in_full_precision(self.project, x).split([width * self.heads for width in self.widths.values()], -1)
-            logits = dict(zip(self.widths, map(self._by_head, parts), strict=True))
-            decay = logits.get("decay")
-            if self.narrow is not None and self.widen is not None:
-                decay = in_full_precision(self.widen, in_full_precision(self.narrow, x))
-                decay = decay.unflatten(-1, (self.heads, -1))
-            threshold = logits.get("threshold")
-            momentum = torch.sigmoid(logits["momentum"]) if "momentum" in logits else None
-            lr = self.form(logits["lr"]) * self.max_lr
+            logits = in_full_precision(self.project, x)
+            values = self._opened(logits)
+            lr, momentum = values["lr"] * self.max_lr, values.get("momentum")
             if self.share is not None:
                 lr = lr * self.share
+            decay = values.get("decay")
+            if self.narrow is not None and self.widen is not None:
+                wide = in_full_precision(self.widen, in_full_precision(self.narrow, x))
+                decay = self.form(wide).unflatten(-1, (self.heads, -1))
             return GateValues(
-                lr=lr if momentum is None else lr * (1 - momentum),
+                lr=lr if momentum is None else torch.addcmul(lr, lr, momentum, value=-1),
                 momentum=momentum,
-                decay=None if decay is None else self.form(decay),
-                threshold=None if threshold is None else F.softplus(threshold),
+                decay=decay,
+                threshold=F.softplus(logits[..., -self.heads :]) if "threshold" in self.outputs else None,
             )
 
-    def _by_head(self, logits: Tensor) -> Tensor:
-        """`[B, T, width * H]` to `[B, T, H]`, or to `[B, T, H, width]` where each layer has its own."""
-        if logits.shape[-1] == self.heads:
-            return logits
-        return logits.unflatten(-1, (-1, self.heads)).mT
+    def _opened(self, logits: Tensor) -> dict[str, Tensor]:
+        """Return how far each gate is open, in [0, 1], by name; the threshold, the last of them, is no such gate."""
+        if self.form is torch.sigmoid:  # one call for all
+            return self._by_name(torch.sigmoid(logits))
+        parts = self._by_name(logits).items()
+        return {name: torch.sigmoid(part) if name == "momentum" else self.form(part) for name, part in parts}
+
+    def _by_name(self, logits: Tensor) -> dict[str, Tensor]:
+        """Split outputs into `[B, T, H]`, or `[B, T, H, layers]` where each layer has its own."""
+        parts = logits.split_with_sizes([*self.outputs.values()], -1)
+        by_head = (x if x.shape[-1] == self.heads else x.unflatten(-1, (-1, self.heads)).mT for x in parts)
+        return dict(zip(self.outputs, by_head, strict=True))
 
 
 def _linear(dim: int, bias: Tensor) -> nn.Linear:

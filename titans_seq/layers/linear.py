@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+_FULL = (torch.float32, torch.float64)
+
 
 def some_outputs(linear: nn.Module, x: Tensor, begin: int, end: int) -> Tensor:
     """Return the outputs begin .. end of a linear map without bias.
@@ -39,6 +41,8 @@ def in_full_precision(linear: nn.Module, x: Tensor) -> Tensor:
         >>> in_full_precision(nn.Linear(3, 4).bfloat16(), torch.randn(2, 3)).dtype
         torch.float32
     """
+    if type(linear) is nn.Linear and linear.weight.dtype == x.dtype in _FULL:
+        return linear(x)
     dtypes = {p.dtype for p in linear.parameters() if p.is_floating_point()}
     dtype = torch.float32
     for known in dtypes or {x.dtype}:  # a quantised layer has no parameters of that kind

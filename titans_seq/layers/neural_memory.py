@@ -152,13 +152,15 @@ class NeuralMemory(Configured):
         """Write and read for rows in step."""
         if state is not None:
             self._check(state, x)
+        if x.shape[1] <= TOKENS_PER_PIECE:
+            return self._forward_piece(x, RowsInStep(x.shape[1], state, return_state))
         outputs = []
         pieces = x.split(TOKENS_PER_PIECE, 1)
         for number, tokens in enumerate(pieces, 1):
             wanted = return_state or number < len(pieces)
             y, state = self._forward_piece(tokens, RowsInStep(tokens.shape[1], state, wanted))
             outputs.append(y)
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1), state
+        return torch.cat(outputs, 1), state
 
     def _check(self, state: Any, x: Tensor) -> None:
         """Refuse a state that rows like x cannot go on from."""
@@ -276,6 +278,8 @@ class NeuralMemory(Configured):
             convolved, recent = piece.convolved(self.convolution, projected)
         inputs = self._inputs(x, projected, convolved)
         k = inputs.k
+        if not self.config.values_ahead and self.slow is None:
+            return inputs, (recent, None)
         if self.config.values_ahead:
             k, key = piece.ahead(k)
         return replace(inputs, k=k, v=self._unknown(k, inputs.v)), (recent, key)
@@ -292,7 +296,7 @@ class NeuralMemory(Configured):
 
     def _split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values a head."""
-        return unit_queries_and_keys(qkv.unflatten(-1, (3, self.config.heads, self.head_dim)))
+        return unit_queries_and_keys(qkv.view(*qkv.shape[:-1], 3, self.config.heads, self.head_dim))
 
     def _unknown(self, k: Tensor, v: Tensor) -> Tensor:
         """What the slow weights do not know of the values."""

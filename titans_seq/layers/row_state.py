@@ -94,6 +94,8 @@ def check_state(state: Any, kind: type[RowState], x: Tensor, **shapes: tuple[int
         raise ValueError(f"expected the {kind.__name__} of this layer, got a {type(state).__name__} of another model")
     for name, shape in shapes.items():
         tensor = getattr(state, name)
+        if tensor is not None and (tensor.shape, tensor.device, tensor.dtype) == (shape, x.device, x.dtype):
+            continue
         if (tensor is None) != (shape is None):
             raise ValueError(f"the state is of another model: {name} {'is' if tensor is None else 'should be'} absent")
         if tensor is None or shape is None:

@@ -15,8 +15,9 @@ class _Divided(torch.autograd.Function):
 
     @staticmethod
     def forward(mixed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        lengths = torch.linalg.vector_norm(mixed[:, :, :2], dim=-1, keepdim=True).clamp_min(_SHORTEST)
-        q, k = (mixed[:, :, i] / lengths[:, :, i] for i in range(2))
+        pair = mixed[:, :, :2]
+        lengths = torch.linalg.vector_norm(pair, dim=-1, keepdim=True).clamp_min_(_SHORTEST)
+        q, k = (pair / lengths).unbind(2)
         return q, k, mixed[:, :, 2], lengths
 
     @staticmethod

@@ -111,6 +111,20 @@ class _Gated(Activation):
         return torch.cat([bent, self.gate.pull(d_a * g, a)], -1)
 
 
+# Numbers up to which oneDNN's GELU, PyTorch's choice for contiguous tensors on a CPU, begins longer than it computes.
+_FEW = 8192
+
+
+def _gelu(z: Tensor) -> Tensor:
+    return F.gelu(z.transpose(0, -1)).transpose(0, -1) if z.numel() <= _FEW else F.gelu(z)
+
+
+def _gelu_backward(g: Tensor, z: Tensor) -> Tensor:
+    if z.numel() > _FEW:
+        return _aten.gelu_backward(g, z)
+    return _aten.gelu_backward(g.transpose(0, -1), z.transpose(0, -1)).transpose(0, -1)
+
+
 def _gelu_second(z: Tensor) -> Tensor:
     square = z.square().clamp_(max=1600.0)  # there the exponential has long vanished; it times infinity is no number
     return torch.exp(-0.5 * square).mul_(square.sub_(2.0)).mul_(-1.0 / math.sqrt(2.0 * math.pi))
@@ -131,7 +145,7 @@ def _silu_backward(g: Tensor, z: Tensor) -> Tensor:
 _SILU = _Pointwise(F.silu, _silu_backward, _silu_second)
 
 ACTIVATIONS: dict[str, Activation] = {
-    "gelu": _Pointwise(F.gelu, lambda g, z: _aten.gelu_backward(g, z), _gelu_second),
+    "gelu": _Pointwise(_gelu, _gelu_backward, _gelu_second),
     "silu": _SILU,
     "relu": _Pointwise(F.relu, lambda g, z: _aten.threshold_backward(g, z, 0), torch.zeros_like),
     "swiglu": _Gated(_SILU),

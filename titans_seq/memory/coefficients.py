@@ -196,11 +196,14 @@ class _MomentumCoefficients(torch.autograd.Function):
         if torch.is_grad_enabled():
             gradients = [d_read, d_mix, d_carry, d_write]
             return tuple(differentiable_gradients(_MomentumCoefficients.forward, [lr, momentum, keep], gradients))
-        d_mix, d_read = d_mix.clone(), d_read.clone()
-        d_mix[..., -1, :] += d_write[..., 0, :]
+        d_read = d_read.clone()
         d_read[..., -1, :] += d_carry[..., 0, :]
         d_lr = (d_mix * moved[..., 1:]).sum(-2).addcmul_(d_write[..., 1, :], carried[..., -1, 1:])
-        d_moved = torch.cat([d_read[..., 1:], d_mix * lr.unsqueeze(-2)], -1)
+        d_lr.addcmul_(d_write[..., 0, :], moved[..., -1, 1:])
+        d_moved = torch.empty_like(moved)
+        d_moved[..., 0] = d_read[..., 1]
+        torch.mul(d_mix, lr.unsqueeze(-2), out=d_moved[..., 1:])
+        d_moved[..., -1, 1:].addcmul_(d_write[..., 0, :], lr)
         d_kept = torch.cat([d_read[..., :1], d_moved @ carried.mT], -1)
         d_carried = kept[..., 1:].mT @ d_moved
         d_carried[..., -1, 0] += d_carry[..., 1, 1]

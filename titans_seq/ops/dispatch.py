@@ -170,7 +170,7 @@ def memory_scan(
     """
     sequences = None if cu_seqlens is None else cu_seqlens.numel() - 1
     scan = Scan(q, k, v, lr, momentum, decay, threshold, state, rule, chunk_size, sequences)
-    run = _backend(backend, scan.traits).run
+    run = _backend(backend, scan).run
     if cu_seqlens is None and isinstance(state.position, int):
         return run(scan, bool(return_state))
     if k.shape[1] == 1 and cu_seqlens is None and rule.linear and backend != "triton":
@@ -178,24 +178,24 @@ def memory_scan(
     return memory_scan_packed(run, scan, documents_of(scan, cu_seqlens), return_state)
 
 
-def _backend(name: str, traits: Traits) -> Implementation:
+def _backend(name: str, scan: Scan) -> Implementation:
     """Return the implementation asked for, or the one that `auto` picks."""
     if name == "auto":
-        return _pick(traits)
+        return _pick(scan)
     known = {backend.name: backend for backend in BACKENDS}
     if name not in known:
         raise ValueError(f"unknown backend {name!r}: choose one of auto, {', '.join(known)}")
-    if refused := known[name].refuses(traits):
+    if refused := known[name].refuses(scan.traits):
         raise ValueError(f"backend {name!r} cannot run this call: {refused}; use backend='auto'")
     return known[name]
 
 
-def _pick(traits: Traits) -> Implementation:
+def _pick(scan: Scan) -> Implementation:
     """Choose what `auto` runs and, once for each choice and reason, log it."""
     fused, chunked, _ = BACKENDS
-    kind = traits.device.type
+    kind = scan.k.device.type
     # The interpreter would run kernels on a CPU too, but nobody wants it to by itself.
-    refused = fused.refuses(traits) if kind == "cuda" else "not on cuda"
+    refused = fused.refuses(scan.traits) if kind == "cuda" else "not on cuda"
     picked = chunked if refused else fused
     if not torch.compiler.is_compiling() and (kind, picked.name, refused) not in _announced:
         _announced.add((kind, picked.name, refused))

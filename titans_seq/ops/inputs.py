@@ -8,6 +8,13 @@ from torch import Tensor
 
 from titans_seq.memory import Gates, MemoryRule, MemoryState
 
+_STATE_DTYPES = {torch.float32, torch.float64}
+
+
+def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return x in a dtype; `Tensor.to` takes as long as a small operator even where it has nothing to do."""
+    return x if x.dtype == dtype else x.to(dtype)
+
 
 @dataclass(frozen=True)
 class Traits:
@@ -130,11 +137,13 @@ class Scan:
             One `Gates` if all learning layers share them, else one per learning layer. They are `[B, T, H]`, but a keep
             per channel is `[B, T, H, rows]`.
         """
-        lr, k, rule, rows = self.lr.to(dtype), self.k.to(dtype), self.rule, self.rows
-        momentum = None if self.momentum is None else self.momentum.to(dtype)
-        decay = None if self.decay is None else self.decay.to(dtype)
+        lr, k, rule = cast(self.lr, dtype), cast(self.k, dtype), self.rule
+        momentum = None if self.momentum is None else cast(self.momentum, dtype)
+        decay = None if self.decay is None else cast(self.decay, dtype)
         keep = rule.retention.keep(decay, lr if lr.dim() == 3 else lr[..., 0])
-        apart = rule.retention.per_channel or any(x is not None and x.dim() == 4 for x in (lr, momentum, decay))
+        if not rule.retention.per_channel and all(x is None or x.dim() == 3 for x in (lr, momentum, decay)):
+            return [Gates(rule.algorithm.rate(lr, k), momentum, keep)]
+        rows = self.rows
 
         def layer(x: Tensor, number: int) -> Tensor:
             return x if x.dim() == 3 else x[..., number]
@@ -145,7 +154,7 @@ class Scan:
                 None if momentum is None else layer(momentum, number),
                 keep.split(rows, -1)[number] if rule.retention.per_channel else layer(keep, number),
             )
-            for number in range(len(rows) if apart else 1)
+            for number in range(len(rows))
         ]
 
     def written(self, dtype: torch.dtype) -> list[Tensor]:
@@ -168,32 +177,35 @@ class Scan:
         return [torch.cat(pair, 1) for pair in zip(recent, written, strict=True)]
 
     def _check_gates(self) -> None:
-        rule, rows, lead = self.rule, self.rows, tuple(self.k.shape[:3])
-        wanted = {
-            "lr": (self.lr, True, rule.algorithm),
-            "momentum": (self.momentum, rule.algorithm.gated, rule.algorithm),
-            "decay": (self.decay, rule.retention.gated, rule.retention),
-            "threshold": (self.threshold, rule.bias.gated, rule.bias),
-        }
-        shared, apart = f"[B, T, H] = {lead}", f"[B, T, H, L] = {(*lead, len(rows))}"
-        for name, (gate, needed, owner) in wanted.items():
+        rule, lead = self.rule, tuple(self.k.shape[:3])
+        for name, gate, needed, owner in (
+            ("lr", self.lr, True, rule.algorithm),
+            ("momentum", self.momentum, rule.algorithm.gated, rule.algorithm),
+            ("decay", self.decay, rule.retention.gated, rule.retention),
+            ("threshold", self.threshold, rule.bias.gated, rule.bias),
+        ):
             if needed != (gate is not None):
                 raise ValueError(f"{owner} {'needs' if needed else 'has no'} gate {name!r}, got {type(gate).__name__}")
-            admitted = {shared: lead} if name == "threshold" else {shared: lead, apart: (*lead, len(rows))}
-            if name == "decay" and rule.retention.per_channel:
-                admitted = {f"[B, T, H, R] = {(*lead, sum(rows))}": (*lead, sum(rows))}
-            if gate is not None and tuple(gate.shape) not in admitted.values():
-                raise ValueError(f"{name} must be {' or '.join(admitted)}, got {tuple(gate.shape)}")
+            by_channel = name == "decay" and rule.retention.per_channel
+            if gate is None or (gate.shape == lead and not by_channel):
+                continue
+            admitted = {} if by_channel else {"[B, T, H]": lead}
+            if name != "threshold":
+                axis, count = ("R", sum(self.rows)) if by_channel else ("L", len(self.rows))
+                admitted[f"[B, T, H, {axis}]"] = (*lead, count)
+            if tuple(gate.shape) not in admitted.values():
+                said = " or ".join(f"{axes} = {shape}" for axes, shape in admitted.items())
+                raise ValueError(f"{name} must be {said}, got {tuple(gate.shape)}")
 
     def _check_state(self) -> None:
         state, architecture, layers = self.state, self.rule.architecture, self.layers
-        shapes = [tuple(w.shape) for w in state.weights]
         batch, _, heads, _ = self.k.shape
         lead = (heads,) if state.is_new else (batch if self.sequences is None else self.sequences, heads)
-        expected = [(*lead, *layer) for layer in layers]
-        first = architecture.first_learning
-        still = [(heads, *layer) for layer in layers[:first]]  # layers that do not learn may be shared at all times
-        if shapes[first:] != expected[first:] or shapes[:first] not in (expected[:first], still):
-            raise ValueError(f"state weights must have shapes {expected} for {architecture}, got {shapes}")
-        if any(w.dtype not in (torch.float32, torch.float64) for w in state.weights):
+        shapes, expected = [tuple(w.shape) for w in state.weights], [(*lead, *layer) for layer in layers]
+        if shapes != expected:
+            first = architecture.first_learning
+            still = [(heads, *layer) for layer in layers[:first]]  # layers that do not learn may be shared at all times
+            if shapes != still + expected[first:]:
+                raise ValueError(f"state weights must have shapes {expected} for {architecture}, got {shapes}")
+        if not {w.dtype for w in state.weights} <= _STATE_DTYPES:
             raise ValueError(f"state weights must be float32 or float64, got {self.dtype}")

@@ -15,6 +15,7 @@ Slow and plain on purpose; every other implementation is tested against it. Name
 import torch
 from torch import Tensor
 
+from titans_seq.autodiff import full_precision
 from titans_seq.memory import Gates, MemoryRule, MemoryState, apply_memory
 from titans_seq.ops.inputs import Scan
 
@@ -26,7 +27,7 @@ def memory_scan_reference(scan: Scan, return_state: bool = True) -> tuple[Tensor
 
     Reference: arXiv 2501.00663, eq. 13-15, with the gradient of eq. 16-18 (at the first weights of the chunk).
     """
-    with torch.autocast(scan.k.device.type, enabled=False):
+    with full_precision(scan.k.device.type):
         dtype = scan.dtype
         gates, written = scan.gates(dtype), scan.written(dtype)
         y, state = _scan(scan.q.to(dtype), written, gates, scan)

@@ -34,14 +34,12 @@ class ChunkGradients:
     Attributes:
         q: of the queries.
         written: of keys, values and thresholds.
-        coefficients: of each set of coefficients.
         slots: of each layer's slots.
         anchor: of each learning layer's anchor; empty if it was what the slots say.
     """
 
     q: Tensor
     written: list[Tensor]
-    coefficients: list[Coefficients]
     slots: list[Tensor]
     anchor: list[Tensor]
 
@@ -78,6 +76,7 @@ def chunk_backward(
     w: Writes,
     d_output: Tensor,
     d_after: list[Tensor] | None,
+    d_coefficients: list[Coefficients],
     own_anchor: bool,
 ) -> ChunkGradients:
     """Pull the gradients of a chunk's outputs and of the slots after it back to what went in.
@@ -90,11 +89,11 @@ def chunk_backward(
         w: its writes.
         d_output: `[G, C, V]`.
         d_after: per layer `[G, n, in, out]`; None if those slots were not computed.
+        d_coefficients: zeros, to which the gradients of each set of coefficients are added.
         own_anchor: whether the anchor was given, and not what the slots say.
     """
     first = rule.architecture.first_learning
-    # New zeros, since the coefficients' own memory may be laid out in another order.
-    d = _Sums([Coefficients(*(x.new_zeros(x.shape) for x in c.tensors())) for c in chunk.coefficients], {})
+    d = _Sums(d_coefficients, {})
     d_read, d_last = d_output, None
     if chunk.closes and not rule.linear:
         d_read, d_after, d_last = _close_backward(rule, chunk, slots, anchor, w, d_output, d_after, d)
@@ -119,7 +118,7 @@ def chunk_backward(
         d_slots.append(d_layer.slots)
     d_anchor = [d.anchor[first + i] for i in range(len(layers))] if own_anchor else []
     d_q = d_q + d_output if rule.architecture.residual else d_q
-    return ChunkGradients(d_q, d_written, d.coefficients, d_slots, d_anchor)
+    return ChunkGradients(d_q, d_written, d_slots, d_anchor)
 
 
 def _running_backward(
@@ -291,5 +290,5 @@ def _writes_backward(
     d_z = d_prediction
     if norm is not None:
         d_z = norm.backward(d_prediction) + norm.second(w.output_error, d_error)
-    d_k = network.backward(architecture, w.keys, d_z, pull, bends)
+    d_k = network.backward(architecture, w.keys, d_z, pull, bends, w.slopes)
     return [d_k + d_prediction if architecture.residual else d_k, *d_read]

@@ -1,12 +1,12 @@
-"""A memory of one matrix over many chunks at once: what is left to walk through is one product a chunk.
+"""A memory of one matrix over many chunks: what is left to walk through is three small products a chunk.
 
-With the L2 bias the error of a token is linear in the weights too, so that a whole chunk is a linear map of the slots:
+With the L2 bias the error of a token is linear in the weights too:
 
-    slots' = T slots + added;   T = carry - write k (anchor's rows of k)^T,   added = write k v^T
+    errors = v - k weights;   slots' = carry slots + (write k)^T errors
 
-T, what is added and all reads are products over all chunks together. It keeps the slots of every chunk for the backward
-pass, and the maps between them, so that it is for training narrow heads. Chunks are rows here, R of them: first the
-first chunk of each sequence, then the second one of those that have one, and so on (`Walk`).
+All reads, scores and most gradients are products over all chunks together. It keeps the slots of every chunk for the
+backward pass, so that it is for training narrow heads. Chunks are rows here, R of them: first the first chunk of each
+sequence, then the second one of those that have one, and so on (`Walk`).
 """
 
 import functools
@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.autodiff import differentiable_gradients, transformed
@@ -24,7 +23,7 @@ from titans_seq.ops.chunked.forward import runs
 from titans_seq.ops.chunked.operator import run_chunks
 from titans_seq.ops.chunked.updates import combined, products_per_row, scaled_rows
 
-# Rows of a head's slots, up to which it is faster than walking from chunk to chunk: a quarter for 32, a seventh for 64.
+# Rows of a head's slots, up to which it is faster than walking chunk by chunk in the general form.
 MOST_ROWS = 64
 
 
@@ -47,27 +46,32 @@ class Walk:
         return sum(self.active)
 
     @functools.cached_property
-    def steps(self) -> list[tuple[int, int, int]]:
-        """(first row before, first row after, rows): where slots are after a chunk, those left behind all chunks."""
+    def steps(self) -> list[tuple[int, int, list[tuple[int, int, int]]]]:
+        """Of each step its first row, the one behind its last, and its moves: first row before and after it, and rows.
+
+        Slots that are left stand behind all chunks.
+        """
         starts = list(itertools.accumulate(self.active, initial=0))
         left, steps = starts[-1], []
         for i, ended in enumerate(self.ended):
             following = self.active[i + 1] if i + 1 < len(self.active) else 0
-            steps += [(starts[i], starts[i + 1], following), (starts[i] + following, left, ended)]
+            moves = [(starts[i], starts[i + 1], following), (starts[i] + following, left, ended)]
+            steps.append((starts[i], starts[i + 1], [move for move in moves if move[2]]))
             left += ended
-        return [step for step in steps if step[2]]
+        return steps
 
     @functools.cached_property
     def moved(self) -> slice | Tensor:
         """The rows whose slots go on, in the order of where they are then."""
-        rows = [range(before, before + n) for before, _, n in sorted(self.steps, key=lambda step: step[1])]
+        moves = itertools.chain.from_iterable(moves for _, _, moves in self.steps)
+        rows = [range(before, before + n) for before, _, n in sorted(moves, key=lambda move: move[1])]
         index = list(itertools.chain(*rows))
         # A view where all sequences are of one length.
         return slice(len(index)) if index == list(range(len(index))) else torch.tensor(index)
 
 
 def is_matrix(rule: MemoryRule, rows: int) -> bool:
-    """Whether to train chunks, of a memory with gates per head and keys of so many rows, as linear maps.
+    """Whether to train chunks, of a memory with gates per head and keys of so many rows, together.
 
     Example:
         >>> from titans_seq.memory import LinearMemory, MLPMemory
@@ -110,24 +114,20 @@ def _forward(inputs: Sequence[Tensor], walk: Walk) -> tuple[Tensor, ...]:
     """Return the output, the slots left, and what the backward pass wants to see."""
     q, k, v, read, mix, carry, write, slots = inputs
     first, n, rows, width = slots.shape
-    keys = _picked(k, walk.moved)
-    written = scaled_rows(keys, _picked(write, walk.moved).mT)  # [moved, S, n * K]
-    states = v.new_empty(first + len(keys), n * rows, width)
-    states[:first] = slots.flatten(1, 2)
-    torch.bmm(written.mT, _picked(v, walk.moved), out=states[first:])
-    # The keys meet the weights alone, of all slots.
-    maps = torch.bmm(written.mT, F.pad(keys.neg(), (0, (n - 1) * rows)))
-    maps.view(-1, n, rows, n, rows).diagonal(0, 2, 4).add_(_picked(carry, walk.moved).unsqueeze(-1))
-    for before, after, count in walk.steps:
-        at = after - first
-        states[after : after + count].baddbmm_(maps[at : at + count], states[before : before + count])
-    stood = states[: walk.chunks]
-    errors = torch.baddbmm(v, k, stood[:, :rows], alpha=-1)
+    writes = scaled_rows(_picked(k, walk.moved), _picked(write, walk.moved).mT)  # [moved, S, n * K]
+    states = v.new_empty(first + len(writes), n, rows, width)
+    states[:first] = slots
+    errors, flat, stacked = torch.empty_like(v), states.flatten(2), states.flatten(1, 2)
+    for start, stop, moves in walk.steps:
+        torch.baddbmm(v[start:stop], k[start:stop], states[start:stop, 0], alpha=-1, out=errors[start:stop])
+        for before, after, count in moves:
+            old, new, at = slice(before, before + count), slice(after, after + count), after - first
+            torch.bmm(carry[old], flat[old], out=flat[new])
+            stacked[new].baddbmm_(writes[at : at + count].mT, errors[old])
     scores = torch.bmm(q, k.mT)
     mixed = scores * mix
-    y = torch.bmm(scaled_rows(q, read), stood).baddbmm_(mixed, errors)
-    left = states[walk.chunks :].unflatten(1, (n, rows)).clone()
-    return y, left, states, maps, errors, scores, mixed
+    y = torch.bmm(scaled_rows(q, read), stacked[: walk.chunks]).baddbmm_(mixed, errors)
+    return y, states[walk.chunks :].clone(), states, errors, scores, mixed
 
 
 class _Matrix(torch.autograd.Function):
@@ -172,21 +172,23 @@ def _backward(
 ) -> tuple[Tensor, ...]:
     """Return the gradients of the inputs."""
     q, k, v, read, mix, carry, write, slots = inputs
-    states, maps, errors, scores, mixed = kept
-    first, n, rows, width = slots.shape
+    states, errors, scores, mixed = kept
+    first, n, rows, _ = slots.shape
     keys, steps = _picked(k, walk.moved), _picked(write, walk.moved).mT
-    stood = states[: walk.chunks]
+    stood = states[: walk.chunks].flatten(1, 2)
     d_errors = torch.bmm(mixed.mT, d_y)
     # What the slots before each chunk are owed: by what was read of them, then by the slots after it.
-    d_states = torch.empty_like(states)
-    d_states[walk.chunks :] = 0 if d_left is None else d_left.flatten(1, 2)
-    reads = d_states[: walk.chunks]
-    torch.bmm(scaled_rows(q, read).mT, d_y, out=reads)
-    reads[:, :rows] -= torch.bmm(k.mT, d_errors)
-    for before, after, count in reversed(walk.steps):
-        at = after - first
-        d_states[before : before + count].baddbmm_(maps[at : at + count].mT, d_states[after : after + count])
-    d_next = d_states[first:]
+    d_states, writes = torch.empty_like(states), scaled_rows(keys, steps)
+    d_states[walk.chunks :] = 0 if d_left is None else d_left
+    d_flat, d_stacked = d_states.flatten(2), d_states.flatten(1, 2)
+    torch.bmm(scaled_rows(q, read).mT, d_y, out=d_stacked[: walk.chunks])
+    for start, stop, moves in reversed(walk.steps):
+        for before, after, count in moves:
+            old, new, at = slice(before, before + count), slice(after, after + count), after - first
+            d_errors[old].baddbmm_(writes[at : at + count], d_stacked[new])
+            d_flat[old].baddbmm_(carry[old].mT, d_flat[new])
+        d_states[start:stop, 0] -= torch.bmm(k[start:stop].mT, d_errors[start:stop])
+    d_next = d_stacked[first:]
     # Reads of the slots and, through the scores, of what the chunk has written.
     pulled = torch.bmm(d_y, stood.mT).unflatten(-1, (n, rows))
     d_read = products_per_row(pulled, q)
@@ -196,15 +198,13 @@ def _backward(
     d_q = combined(pulled, read).baddbmm_(d_scores, k)
     d_k = torch.bmm(d_scores.mT, q)
     # Writes.
-    _add(d_errors, walk.moved, torch.bmm(scaled_rows(keys, steps), d_next))
     d_k.baddbmm_(d_errors, stood[:, :rows].mT, alpha=-1)
     pushed = torch.bmm(_picked(errors, walk.moved), d_next.mT).unflatten(-1, (n, rows))
     _add(d_k, walk.moved, combined(pushed, steps))
     d_write, d_carry = torch.zeros_like(write), torch.zeros_like(carry)
     _add(d_write, walk.moved, products_per_row(pushed, keys).mT)
-    flat = (len(keys), n, rows * width)  # there may be none
-    _add(d_carry, walk.moved, torch.bmm(d_next.reshape(flat), _picked(stood, walk.moved).reshape(flat).mT))
-    return d_q, d_k, d_errors, d_read, d_mix, d_carry, d_write, d_states[:first].unflatten(1, (n, rows))
+    _add(d_carry, walk.moved, torch.bmm(d_flat[first:], _picked(states, walk.moved).flatten(2).mT))
+    return d_q, d_k, d_errors, d_read, d_mix, d_carry, d_write, d_states[:first]
 
 
 def _add(x: Tensor, rows: slice | Tensor, y: Tensor) -> None:

@@ -73,6 +73,7 @@ def backward(
     d_z: Tensor,
     pull: Callable[[int, Tensor, Tensor], Tensor],
     bends: Sequence[Tensor | None] = (),
+    slopes: Sequence[Tensor] = (),
 ) -> Tensor:
     """Walk back from the gradient of the last layer's product to that of the input.
 
@@ -82,13 +83,17 @@ def backward(
         d_z: gradient of the last layer's product, before the norm.
         pull: `pull(layer, x, d_z)` returns the gradient of a layer's input x, and keeps what else it finds.
         bends: further gradients of the pre-activations, by layer.
+        slopes: the activation's, of the last layers' pre-activations; of others they are computed.
     """
     activation = ACTIVATIONS[architecture.activation]
     d_x = d_z
     for layer in reversed(range(architecture.depth)):
         d_x = pull(layer, passed.inputs[layer], d_z)
         if layer:
-            d_z = activation.pull(d_x, passed.hidden[layer - 1])
+            known = layer - architecture.depth + len(slopes)
+            d_z = (
+                activation.spread(d_x) * slopes[known] if known >= 0 else activation.pull(d_x, passed.hidden[layer - 1])
+            )
             bend = bends[layer - 1] if bends else None
             d_z = d_z if bend is None else d_z + bend
     return d_x

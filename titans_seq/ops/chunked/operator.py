@@ -73,11 +73,17 @@ def _chunks(q: Tensor, written: list[Tensor], coefficients: list[Tensor], sets: 
         Chunk(
             q[i],
             [x[i] for x in written],
-            [Coefficients(*(x[i] for x in coefficients[j : j + size])) for j in range(0, len(coefficients), size)],
+            _sets([x[i] for x in coefficients], sets),
             closes,
         )
         for i in range(q.shape[0])
     ]
+
+
+def _sets(tensors: list[Tensor], count: int) -> list[Coefficients]:
+    """Return so many sets of coefficients, whose tensors lie one set after the other."""
+    size = len(tensors) // count
+    return [Coefficients(*tensors[j : j + size]) for j in range(0, len(tensors), size)]
 
 
 def _anchor(rule: MemoryRule, slots: list[Tensor], given: list[Tensor]) -> list[Tensor]:
@@ -164,7 +170,9 @@ def chunked_memory_backward(
     memory = _decode(rule)
     first = memory.architecture.first_learning
     chunks = _chunks(q, written, coefficients, sets, closes)
-    d_inputs = [torch.empty_like(x) for x in (q, *written, *coefficients)]
+    d_inputs = [torch.empty_like(x) for x in (q, *written)]
+    # New zeros, since the coefficients' own memory may be laid out in another order.
+    d_coefficients = [x.new_zeros(x.shape) for x in coefficients]
     still = [torch.zeros_like(slot) for slot in slots[:first]]
     d_slots, d_anchor = [*still, *d_carried] if d_carried else None, []
     for start in range((len(chunks) - 1) // every * every, -1, -every):
@@ -180,12 +188,12 @@ def chunked_memory_backward(
         for i, chunk in reversed(group):
             own_anchor = bool(anchor) and i == 0
             state, begun, w = before.pop()
-            g = chunk_backward(memory, chunk, state, begun, w, d_output[i], d_slots, own_anchor)
-            found = (g.q, *g.written, *(x for c in g.coefficients for x in c.tensors()))
-            for whole, part in zip(d_inputs, found, strict=True):
+            d_sets = _sets([x[i] for x in d_coefficients], sets)
+            g = chunk_backward(memory, chunk, state, begun, w, d_output[i], d_slots, d_sets, own_anchor)
+            for whole, part in zip(d_inputs, (g.q, *g.written), strict=True):
                 whole[i] = part
             d_slots, d_anchor = g.slots, g.anchor
-    return [*d_inputs, *(d_slots or []), *d_anchor]
+    return [*d_inputs, *d_coefficients, *(d_slots or []), *d_anchor]
 
 
 @chunked_memory_backward.register_fake

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from titans_seq.autodiff import transformed
+from titans_seq.autodiff import full_precision, transformed
 from titans_seq.memory import Algorithm, Coefficients, Gates, MemoryState
 from titans_seq.ops.chunked.forward import anchor_of
 from titans_seq.ops.chunked.matrix import Walk, is_matrix, run_matrix
@@ -135,7 +135,7 @@ def memory_scan_documents(scan: Scan, active: Sequence[int], ended: Sequence[int
     def rows(x: Tensor) -> Tensor:
         return x.transpose(1, 2).flatten(0, 1).contiguous()
 
-    with torch.autocast(scan.k.device.type, enabled=False):
+    with full_precision(scan.k.device.type):
         dtype = scan.dtype
         (gates,), written = scan.gates(dtype), scan.written(dtype)
         state = scan.state.spread(active[0])
@@ -162,7 +162,7 @@ def memory_scan_chunked(scan: Scan, return_state: bool = True) -> tuple[Tensor, 
     batch, length = k.shape[:2]
     dtype, first = scan.dtype, rule.architecture.first_learning
     lookback = rule.algorithm.lookback
-    with torch.autocast(k.device.type, enabled=False):
+    with full_precision(k.device.type):
         gates, written = scan.gates(dtype), scan.written(dtype)
         pairs = enumerate(zip(state.weights, state.momentum, strict=True))
         slots = [_to_slots(w, s, rule.algorithm.slots if layer >= first else 1) for layer, (w, s) in pairs]

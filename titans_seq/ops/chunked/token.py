@@ -1,18 +1,17 @@
-"""One token of a linear rule without a backward pass, as decoding takes them: the state's matrices as they lie.
+"""One token of a linear rule without a backward pass, as decoding takes them: the rule's own step, once.
 
-The closed form of a chunk of one token, with as few passes over the state as there can be: each slot is scaled and gets
-its outer product, and the weights that this leaves are read. Shapes as in `updates`, but that groups are batch x heads.
+The matrices stay as they lie in the state: keys meet the anchor, `Algorithm.step` makes new weights and momentum, and
+the query reads those. Rows are `[G, 1, .]` with G = batch x heads.
 """
-
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from titans_seq.autodiff import transformed
-from titans_seq.memory import Coefficients, MemoryState
-from titans_seq.ops.chunked.forward import Chunk, output_of, read_standing, runs, writes
-from titans_seq.ops.inputs import Scan
+from titans_seq.autodiff import full_precision, transformed
+from titans_seq.memory import ACTIVATIONS, Algorithm, Gates, MemoryRule, MemoryState, Momentum
+from titans_seq.ops.chunked import network
+from titans_seq.ops.chunked.forward import runs
+from titans_seq.ops.inputs import Scan, cast
 
 
 def is_token(scan: Scan) -> bool:
@@ -22,7 +21,7 @@ def is_token(scan: Scan) -> bool:
         return False
     if torch.compiler.is_compiling() or transformed():
         return False
-    per_token = not (rule.algorithm.lookback or rule.retention.per_channel or rule.retention.before_gradient)
+    per_token = not (rule.algorithm.lookback or rule.retention.before_gradient)
     return runs(rule) and per_token and rule.architecture.first_learning == 0
 
 
@@ -34,40 +33,54 @@ def run_token(scan: Scan, return_state: bool) -> tuple[Tensor, MemoryState | Non
         return_state: whether the state is wanted.
     """
     rule, state, dtype = scan.rule, scan.state, scan.dtype
-    groups = scan.k.shape[0] * scan.k.shape[2]
-    closes = scan.position + 1 == scan.chunk_size
-
-    def flat(x: Tensor) -> Tensor:
-        return x.to(dtype).reshape(groups, 1, -1)
-
-    with torch.autocast(scan.k.device.type, enabled=False):
-        gates = [each.map(lambda gate: gate.reshape(groups, 1)) for each in scan.gates(dtype)]
-        found = [rule.algorithm.coefficients(each) for each in gates]
-        chunk = Chunk(flat(scan.q), [flat(x) for x in scan.written(dtype)], found, closes)
+    batch, _, heads, _ = scan.k.shape
+    rows = (batch * heads, 1, -1)
+    with full_precision(scan.k.device.type):
+        # A number for each matrix, or for each of its rows.
+        gates = [each.map(lambda gate: gate.reshape(batch, heads, -1, 1)) for each in scan.gates(dtype)]
+        q, k, v = (cast(x, dtype).reshape(rows) for x in (scan.q, scan.k, scan.v))
+        threshold = None if scan.threshold is None else cast(scan.threshold, dtype).reshape(rows)
         begun = state.anchor if scan.position else state.weights
-        done = writes(rule, chunk, [w.flatten(0, 1).mT for w in begun])
-        weights, momentum = [], []
-        for i, (w, s) in enumerate(zip(state.weights, state.momentum, strict=True)):
-            written = done.layer(i, 0)
-            after = _next_slots(found[chunk.shared(i)], w, s, written.inputs, written.errors.mT)
-            weights.append(after[0])
-            momentum.append(after[1])
-        passed = read_standing(rule, chunk.q, [w.flatten(0, 1).mT for w in weights], [])
-        y = output_of(rule, passed, chunk.q).reshape(scan.v.shape).to(scan.q.dtype)
+        inputs, errors = _writes(rule, k, v, threshold, begun)
+        column, row = (batch, heads, -1, 1), (batch, heads, 1, -1)
+        steps = [
+            _step(rule.algorithm, w, s, error.view(column), a.view(row), gates[i % len(gates)])
+            for i, (w, s, error, a) in enumerate(zip(state.weights, state.momentum, errors, inputs, strict=True))
+        ]
+        weights, momentum = (tuple(part) for part in zip(*steps, strict=True))
+        read = _read(rule, q, weights).output
+        y = cast((read + q if rule.architecture.residual else read).view(scan.v.shape), scan.q.dtype)
     if not return_state:
         return y, None
-    anchor = tuple(weights) if closes else begun
     position = (scan.position + 1) % scan.chunk_size
-    return y, replace(state, weights=tuple(weights), momentum=tuple(momentum), anchor=anchor, position=position)
+    return y, MemoryState(weights, momentum, begun if position else weights, position, state.recent)
 
 
-def _next_slots(c: Coefficients, weight: Tensor, momentum: Tensor, a: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
-    """Return weights and momentum `[B, H, out, in]` after a token with inputs a `[G, 1, in]`, errors `[G, out, 1]`."""
-    w, s = weight.flatten(0, 1), momentum.flatten(0, 1)
-    carry, write = c.carry.unsqueeze(-1), c.write.unsqueeze(-1)  # [G, n, n, 1], [G, n, 1, 1]
-    after = w * carry[:, 0, :1]
-    if c.carry.shape[-1] > 1:
-        after.addcmul_(s, carry[:, 0, 1:])
-        # Nothing of the weights goes into the momentum, in any rule.
-        momentum = (s * carry[:, 1, 1:]).addcmul_(error * write[:, 1], a, value=-1).view_as(momentum)
-    return after.addcmul_(error * write[:, 0], a, value=-1).view_as(weight), momentum
+def _read(rule: MemoryRule, x: Tensor, weights: tuple[Tensor, ...]) -> network.Pass:
+    """Read rows `[G, 1, in]` through weights `[B, H, out, in]` that stand still."""
+    return network.forward(rule.architecture, x, lambda layer, x: torch.bmm(x, weights[layer].flatten(0, 1).mT))
+
+
+def _writes(
+    rule: MemoryRule, k: Tensor, v: Tensor, threshold: Tensor | None, weights: tuple[Tensor, ...]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return each layer's input, and the inner loss's gradient at its output, at these weights."""
+    architecture, activation = rule.architecture, ACTIVATIONS[rule.architecture.activation]
+    keys = _read(rule, k, weights)
+    error = rule.bias.error(keys.output + k if architecture.residual else keys.output, v, threshold)
+    errors = [error if keys.norm is None else keys.norm.backward(error)]
+    for layer in reversed(range(1, architecture.depth)):
+        raw = torch.bmm(errors[-1], weights[layer].flatten(0, 1))
+        errors.append(activation.pull(raw, keys.hidden[layer - 1]))
+    return keys.inputs, errors[::-1]
+
+
+def _step(
+    algorithm: Algorithm, weight: Tensor, momentum: Tensor, error: Tensor, inputs: Tensor, gates: Gates
+) -> tuple[Tensor, Tensor]:
+    """Return weights and momentum `[B, H, out, in]` after a token with `[B, H, out, 1]` and `[B, H, 1, in]`."""
+    if type(algorithm) is not Momentum:  # nor one derived from it, which may step otherwise
+        return algorithm.step(weight, momentum, error * inputs, gates)
+    # The same in as few passes over the matrices as there can be.
+    momentum = (momentum * gates.fade).addcmul_(error * gates.lr, inputs, value=-1)
+    return torch.addcmul(momentum, weight, gates.keep), momentum

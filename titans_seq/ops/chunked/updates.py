@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from titans_seq.autodiff import transformed
+from titans_seq.autodiff import by_autograd, transformed
 from titans_seq.memory import Coefficients
 
 
@@ -251,7 +251,15 @@ def _stacked(slots: Tensor) -> Tensor:
 def scaled_rows(x: Tensor, scale: Tensor) -> Tensor:
     """Return `[..., C, n * in]`: row t of x times scale[t, m], for every slot m side by side."""
     # A product that spreads over both axes takes twice as long.
-    return torch.cat([x * part for part in scale.split(1, -1)], -1)
+    n, width = scale.shape[-1], x.shape[-1]
+    if n == 1:
+        return x * scale
+    if by_autograd(x, scale):
+        return torch.cat([x * part for part in scale.split(1, -1)], -1)
+    scaled = x.new_empty(*x.shape[:-1], n * width)
+    for m in range(n):
+        torch.mul(x, scale[..., m : m + 1], out=scaled[..., m * width : (m + 1) * width])
+    return scaled
 
 
 def products_per_row(parts: Tensor, x: Tensor) -> Tensor:

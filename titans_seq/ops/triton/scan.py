@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from titans_seq.autodiff import full_precision
 from titans_seq.memory import MemoryState
 from titans_seq.ops.inputs import Scan
 from titans_seq.ops.triton.operator import fused_memory
@@ -26,7 +27,7 @@ def memory_scan_triton(scan: Scan, return_state: bool = True) -> tuple[Tensor, M
 
     network = rule.architecture
     depth = network.depth
-    with torch.autocast(k.device.type, enabled=False):
+    with full_precision(k.device.type):
         gates = scan.gates(torch.float32)[0]
         carries = rule.algorithm.slots == 2
         y, *rest = fused_memory(
