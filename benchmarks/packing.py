@@ -5,22 +5,26 @@
 
 Documents are random tokens; their lengths are drawn from a log-normal distribution of spread 1, as lengths of texts
 are. Both ways train the same model from the same weights on the same documents, with state carried (a transformer
-without), forward, backward and optimiser's step; the time is CPU time on one thread, the best of the rounds.
+without), forward, backward and optimiser's step. The two take turns, batch by batch; the time of a batch is the median
+of the rounds, in CPU seconds on one thread.
 """
 
+import itertools
+import statistics
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import tyro
 
-from language.data.stream import SegmentStream
+from language.data.stream import IGNORED, SegmentStream
 from language.data.token_shards import TokenShards
 from language.training.config import training_preset
 from language.training.module import CarryingLM, summed_loss
 from titans_seq.models import CausalLM, language_model, map_state
-from titans_seq.training.carry import common_length
+from titans_seq.training.carry import begun_length, common_length
 
 VOCABULARY = 256
 
@@ -35,7 +39,7 @@ class Arguments:
         length: tokens of a segment.
         rows: segments of a batch.
         batches: timed in a round, after one that is not.
-        rounds: of which the fastest counts.
+        rounds: of which the median counts, for each batch.
     """
 
     models: tuple[str, ...] = ("tiny-lmm", "tiny-mag", "tiny-mal", "tiny-mac", "tiny-window", "tiny-transformer")
@@ -43,7 +47,7 @@ class Arguments:
     length: int = 256
     rows: int = 8
     batches: int = 6
-    rounds: int = 2
+    rounds: int = 5
 
 
 def made_up(documents: int, mean: int) -> TokenShards:
@@ -53,30 +57,42 @@ def made_up(documents: int, mean: int) -> TokenShards:
     return TokenShards.from_documents([[*random.integers(0, end, n - 1).tolist(), end] for n in lengths], end)
 
 
-def targets_per_second(name: str, shards: TokenShards, arguments: Arguments, pack: bool) -> tuple[float, float]:
-    """Return targets a CPU second, and which share of the positions they are."""
-    torch.manual_seed(0)
-    network = CarryingLM(CausalLM(language_model(name, VOCABULARY)))
-    optimiser, mode = torch.optim.AdamW(network.parameters()), training_preset(name).batches.mode
-    cut = common_length(network)
-    stream = SegmentStream(shards, arguments.rows, arguments.length, mode=mode, pack=pack, cut=cut)
-    state, best, share = None, 0.0, 0.0
-    batches = [batch for _, batch in zip(range(arguments.batches + 1), stream, strict=False)]
-    for _ in range(arguments.rounds):
-        began, targets, positions = 0.0, 0, 0
-        for number, batch in enumerate(batches):
-            began = time.process_time() if number == 1 else began
-            logits, state = network(batch, state if number else None, return_state=mode == "carry")
-            state = map_state(state, torch.Tensor.detach)
-            loss, count = summed_loss(logits, batch.targets)
-            (loss / count.clamp(min=1)).backward()
-            optimiser.step()
-            optimiser.zero_grad()
-            targets += int(count) if number else 0
-            positions += batch.targets.numel() if number else 0
-        best = max(best, targets / (time.process_time() - began))
-        share = targets / positions
-    return best, share
+class Training:
+    """A model in training, packed or not.
+
+    Args:
+        name: of the preset.
+        shards: what is read.
+        arguments: how.
+        pack: whether documents lie end to end.
+    """
+
+    def __init__(self, name: str, shards: TokenShards, arguments: Arguments, pack: bool) -> None:
+        torch.manual_seed(0)
+        self._network = CarryingLM(CausalLM(language_model(name, VOCABULARY)))
+        self._optimiser, mode = torch.optim.AdamW(self._network.parameters()), training_preset(name).batches.mode
+        cut, begun = common_length(self._network), begun_length(self._network)
+        stream = SegmentStream(shards, arguments.rows, arguments.length, mode=mode, pack=pack, cut=cut, begun=begun)
+        self._batches, self._carry = list(itertools.islice(stream, arguments.batches + 1)), mode == "carry"
+        self._state: Any = None
+        self._seconds: list[list[float]] = [[] for _ in self._batches]
+
+    def step(self, number: int) -> None:
+        """Train on a batch; the first one begins anew."""
+        began, batch = time.process_time(), self._batches[number]
+        logits, state = self._network(batch, self._state if number else None, return_state=self._carry)
+        self._state = map_state(state, torch.Tensor.detach)
+        loss, count = summed_loss(logits, batch.targets)
+        (loss / count.clamp(min=1)).backward()
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        self._seconds[number].append(time.process_time() - began)
+
+    def result(self) -> tuple[float, float]:
+        """Return targets a CPU second, but for the first batch, and which share of the positions they are."""
+        counts = [(batch.targets != IGNORED).sum().item() for batch in self._batches[1:]]
+        positions = sum(batch.targets.numel() for batch in self._batches[1:])
+        return sum(counts) / sum(map(statistics.median, self._seconds[1:])), sum(counts) / positions
 
 
 def main(arguments: Arguments) -> None:
@@ -86,7 +102,11 @@ def main(arguments: Arguments) -> None:
     print("| model | targets a CPU second, packed | one document a segment | ratio | targets of the positions |")
     print("|---|---:|---:|---:|---:|")
     for name in arguments.models:
-        (packed, _), (padded, share) = (targets_per_second(name, shards, arguments, pack) for pack in (True, False))
+        trainings = [Training(name, shards, arguments, pack) for pack in (True, False)]
+        for _, number in itertools.product(range(arguments.rounds), range(arguments.batches + 1)):
+            for training in trainings:
+                training.step(number)
+        (packed, _), (padded, share) = (training.result() for training in trainings)
         print(f"| {name} | {packed:,.0f} | {padded:,.0f} | {packed / padded:.2f} | {share:.0%} |", flush=True)
 
 

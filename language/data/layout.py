@@ -25,7 +25,8 @@ class StreamSettings:
         shuffle: whether carry shuffles the documents.
         drop_last: whether carry leaves out what does not fill a batch.
         pack: whether documents lie end to end, or each has segments of its own.
-        cut: packed documents are cut at multiples of so many of their tokens.
+        cut: packed documents are cut at multiples of so many of their tokens,
+        begun: of which so many stand before their first.
     """
 
     rows: int
@@ -36,6 +37,7 @@ class StreamSettings:
     drop_last: bool
     pack: bool
     cut: int
+    begun: int = 0
 
     @property
     def cell(self) -> int:
@@ -124,7 +126,7 @@ class Run:
             return last
         at = int(np.searchsorted(self.ends, cell, side="right"))
         start = max(first, int(self.ends[at - 1]) if at else 0)
-        return cell - (cell - start) % self.settings.cut
+        return max(start, cell - (self.settings.begun + cell - start) % self.settings.cut)
 
 
 def draw_pieces(

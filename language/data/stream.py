@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -60,7 +60,8 @@ class SegmentStream:
 
     *pack*: there is no padding. Without, a segment never holds two documents, and short ones are mostly padding. Where
     a row ends within a document, it is cut at a multiple of `cut` of its tokens, so that a row has fewer than `cut`
-    positions more or less than `length`: with the chunk of a memory, no chunk is cut in two.
+    positions more or less than `length`: with the chunk of a memory, no chunk is cut in two. Tokens that a model reads
+    before each document, as a memory its persistent ones, are `begun`, and count as if they were the document's.
 
     Iterating gives what is left of the current epoch, and then moves to the next. The stream is in the state that its
     last batch left, so that a training run can be saved after any batch; a batch depends on nothing but the settings,
@@ -78,6 +79,7 @@ class SegmentStream:
         world: number of processes; together they see what one process with `world * batch_size` rows sees.
         pack: whether documents lie end to end.
         cut: at least 1, at most `length`; of no meaning without `pack`.
+        begun: at least 0; likewise.
 
     Raises:
         UserError: if a number is out of its range, or the shards are too small for one batch.
@@ -112,8 +114,10 @@ class SegmentStream:
         world: int = 1,
         pack: bool = False,
         cut: int = 1,
+        begun: int = 0,
     ) -> None:
         least_of = {"batch_size": (batch_size, 1), "length": (length, 1), "seed": (seed, 0), "cut": (cut, 1)}
+        least_of["begun"] = (begun, 0)
         for name, (number, least) in least_of.items():
             if number < least:
                 raise UserError(f"{name} must be at least {least}, got {number}")
@@ -128,7 +132,9 @@ class SegmentStream:
         self.shards = shards
         self.batch_size = batch_size
         cut = cut if pack and mode == "carry" else 1
-        self.settings = StreamSettings(batch_size * world, length, seed, mode, shuffle, drop_last, pack, cut)
+        self.settings = StreamSettings(
+            batch_size * world, length, seed, mode, shuffle, drop_last, pack, cut, begun % cut
+        )
         self.epoch = 0
         """Number of the epoch that the next batch belongs to."""
         self.step = 0
@@ -210,7 +216,10 @@ class SegmentStream:
         if state["data"] != self.shards.fingerprint:
             raise UserError("the run was trained on other token shards: give those, or start a new run")
         # Streams were not always packed, and their states did not say so.
-        saved, own = {"pack": False, "cut": 1} | state["settings"], asdict(self.settings)
+        saved = {"pack": False, "cut": 1, "begun": 0} | state["settings"]
+        # A run goes on with the cuts that it began with; they were not always counted from what stands before.
+        self.settings, self._run = replace(self.settings, begun=saved["begun"]), None
+        own = asdict(self.settings)
         changed = [f"{name} was {saved.get(name)!r}, is {own[name]!r}" for name in own if saved.get(name) != own[name]]
         if changed:
             raise UserError(f"the batches of the run cannot be gone on with: {'; '.join(changed)}: set them back")

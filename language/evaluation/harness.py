@@ -114,7 +114,7 @@ class Answers:
 def _most_tokens(settings: Mapping[str, Any]) -> int:
     """The first of the names that is given, as the harness has it for its own models."""
     name, most = next(((n, settings[n]) for n in _MOST_NAMES if settings.get(n) is not None), ("", MOST_TOKENS))
-    if int(most) != most or most < 0:
+    if not isinstance(most, int | float) or int(most) != most or most < 0:
         raise UserError(f"{name} must be a whole number of at least 0, got {most!r}")
     return int(most)
 

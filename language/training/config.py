@@ -132,6 +132,8 @@ class PretrainConfig:
             disturbed less.
         seed: Seed of initial weights and order.
         precision: Precision of the arithmetic, as Lightning names it; memories stay in float32.
+        gradient_checkpointing: Keep the inputs of blocks alone and compute the blocks once more in the backward pass:
+            less memory for a third more time.
         compile: Compile the model with torch.compile; only with --no-pack, as packed batches are all unlike.
 
     Raises:
@@ -145,6 +147,7 @@ class PretrainConfig:
     write_cost: float = 0.0
     seed: int = 0
     precision: Precision = "32-true"
+    gradient_checkpointing: bool = False
     compile: bool = False
 
     def __post_init__(self) -> None:

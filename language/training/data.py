@@ -55,18 +55,18 @@ class FirstBatches:
 
 
 def training_stream(
-    config: PretrainConfig, shards: TokenShards | Mixture, rank: int = 0, world: int = 1, *, cut: int = 1
+    config: PretrainConfig, shards: TokenShards | Mixture, rank: int = 0, world: int = 1, **cuts: int
 ) -> SegmentStream:
-    """Return the batches that one of several processes trains on; `cut` as in `SegmentStream`."""
+    """Return the batches that one of several processes trains on; `cut` and `begun` as in `SegmentStream`."""
     order = {"seed": config.seed, "mode": config.batches.mode}
-    return _stream(config.batches, shards, rank=rank, world=world, cut=cut, **order)
+    return _stream(config.batches, shards, rank=rank, world=world, **cuts, **order)
 
 
 def validation_stream(
-    config: PretrainConfig, shards: TokenShards | Mixture, rank: int = 0, world: int = 1, *, cut: int = 1
+    config: PretrainConfig, shards: TokenShards | Mixture, rank: int = 0, world: int = 1, **cuts: int
 ) -> SegmentStream:
     """Return the batches that one of several processes validates on: documents read through, in their order."""
-    return _stream(config.batches, shards, rank=rank, world=world, cut=cut, seed=config.seed, shuffle=False)
+    return _stream(config.batches, shards, rank=rank, world=world, **cuts, seed=config.seed, shuffle=False)
 
 
 def _stream(batches: BatchConfig, shards: TokenShards | Mixture, *, world: int, **settings: Any) -> SegmentStream:

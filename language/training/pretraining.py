@@ -10,7 +10,7 @@ from titans_seq.experiment.history import History
 from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.layers import CausalAttention, NeuralMemory
 from titans_seq.models import CausalLM, CausalLMConfig
-from titans_seq.training.carry import check_length, common_length
+from titans_seq.training.carry import begun_length, check_length, common_length
 
 from ..data.mixture import Mixture
 from ..data.token_shards import TokenShards
@@ -73,8 +73,11 @@ def pretrain_model(
     """
     accumulate = config.batches.accumulate(runtime.hardware.processes)
     steps = config.steps or steps_of_an_epoch(config, train, runtime.hardware.processes)
-    cut = common_length(model)
+    # What begins with another's state has no persistent tokens before it: there chunks are let end where they do.
+    begun = 0 if config.batches.foreign_starts else begun_length(model)
+    cuts = {"cut": common_length(model), "begun": begun}
     module = LanguageModule(model, config, tokens_per_byte=tokens_per_byte, shard=runtime.hardware.sharded)
+    model.backbone.gradient_checkpointing = config.gradient_checkpointing
     if config.compile:
         model.compile()
     records = config.records
@@ -91,11 +94,11 @@ def pretrain_model(
     fitted = fit(
         module,
         plan,
-        lambda rank, world: RunLoader(training_stream(config, train, rank, world, cut=cut), steps * accumulate),
+        lambda rank, world: RunLoader(training_stream(config, train, rank, world, **cuts), steps * accumulate),
         None
         if validation is None
         else lambda rank, world: FirstBatches(
-            validation_stream(config, validation, rank, world, cut=cut), records.validation_batches
+            validation_stream(config, validation, rank, world, **cuts), records.validation_batches
         ),
         folder=folder,
         resume=resume,

@@ -24,6 +24,7 @@ ATLAS = NeuralMemoryConfig(
     chunk_size=4,
     rule=replace(preset("atlas"), architecture=LinearMemory()),
     values_ahead=True,
+    convolves="context",
     slow_weights=True,
 )
 WINDOW = AttentionConfig(heads=2, window=5, persistent_tokens=2)

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 
 from tests.conformance import tensors_of
 from tests.tolerances import assert_close
+from titans_seq.config import from_dict, to_dict
+from titans_seq.errors import UserError
 from titans_seq.layers import GateConfig, NeuralMemory, NeuralMemoryConfig, neural_memory, scale_inner_steps
 from titans_seq.memory import (
     GradientDescent,
@@ -191,13 +193,6 @@ def test_input_messages(shape: tuple[int, ...]) -> None:
         NeuralMemory(CONFIG, 8)(torch.zeros(shape))
 
 
-def test_a_state_of_another_batch_is_refused() -> None:
-    layer = NeuralMemory(replace(CONFIG, convolution=0), 8)
-    _, state = layer(torch.zeros(2, 3, 8))
-    with pytest.raises(ValueError, match="state weights must have shapes"):
-        layer(torch.zeros(3, 3, 8), state)
-
-
 @pytest.mark.parametrize("compiler", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_torch_compile_forward_and_backward(compiler: str) -> None:
     torch.manual_seed(0)
@@ -319,7 +314,8 @@ def test_values_ahead_are_stored_under_the_key_before() -> None:
 @pytest.mark.parametrize("convolution", [0, 4])
 def test_with_values_ahead_a_token_finds_what_followed_its_like_from_the_first_step(convolution: int) -> None:
     torch.manual_seed(0)
-    layer = NeuralMemory(replace(CONFIG, values_ahead=True, convolution=convolution, slow_weights=True), 8).double()
+    config = replace(CONFIG, values_ahead=True, convolution=convolution, convolves="context", slow_weights=True)
+    layer = NeuralMemory(config, 8).double()
     tokens = torch.randn(1, 8, 8, dtype=torch.float64)
     told = layer.scan(torch.cat([tokens, tokens], 1))
     # Token t was stored as the key of step t + 1, where its successor is the value. What stood before it is no matter.
@@ -328,10 +324,11 @@ def test_with_values_ahead_a_token_finds_what_followed_its_like_from_the_first_s
     assert_close(like.amax(-1), torch.ones_like(like.amax(-1)), 1e-6)
 
 
-def test_with_values_ahead_the_convolution_serves_the_gates_and_the_slow_weights() -> None:
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_convolution_of_the_context_serves_the_gates_and_the_slow_weights_alone(ahead: bool) -> None:
     torch.manual_seed(0)
     gates = GateConfig(form="hard", source="convolved")
-    config = replace(CONFIG, values_ahead=True, slow_weights=True, gates=gates)
+    config = replace(CONFIG, values_ahead=ahead, convolves="context", slow_weights=True, gates=gates)
     layer, x = NeuralMemory(config, 8).double(), torch.randn(2, 7, 8, dtype=torch.float64)
     plain = NeuralMemory(replace(config, convolution=0), 8).double()
     plain.load_state_dict({name: part for name, part in layer.state_dict().items() if "convolution" not in name})
@@ -346,9 +343,42 @@ def test_with_values_ahead_the_convolution_serves_the_gates_and_the_slow_weights
     assert_close(layer(x)[0], layer.output(layer.norm(read).flatten(-2) * F.silu(layer.output_gate(x))))
 
 
+@pytest.mark.parametrize("convolution", [0, 4])
+def test_a_state_of_other_rows_or_another_precision_is_refused(convolution: int) -> None:
+    layer, x = NeuralMemory(replace(CONFIG, convolution=convolution), 8).double(), torch.randn(2, 7, 8).double()
+    _, state = layer(x)
+    with pytest.raises(ValueError, match="the state is of 2 rows and the input of 1: pick rows with"):
+        layer(x[:1], state)
+    with pytest.raises(ValueError, match=r"convert the state with state.to\(torch.float64\)"):
+        layer(x, state.to(torch.float32))
+    assert layer(x, state.to(torch.float32).to(torch.float64))[0].dtype == torch.float64
+
+
 def test_a_convolution_that_would_serve_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="pass convolution=0, slow_weights=True"):
-        replace(CONFIG, values_ahead=True)
+        replace(CONFIG, convolves="context")
+
+
+def test_values_ahead_say_what_the_convolution_serves() -> None:
+    # Before it was said, models of the same configuration computed one thing or the other.
+    with pytest.raises(ValueError, match="convolves='context' or convolution=0"):
+        replace(CONFIG, values_ahead=True, slow_weights=True)
+    older = to_dict(replace(CONFIG, values_ahead=True, slow_weights=True, convolves="context"))
+    del older["convolves"]
+    with pytest.raises(UserError, match="trained again"):
+        from_dict(older, NeuralMemoryConfig)
+
+
+def test_weights_saved_before_an_option_was_there_have_its_default() -> None:
+    layer = NeuralMemory(CONFIG, 8)
+    weights: Any = layer.state_dict()
+    del weights._metadata[""]["config"]["convolves"]
+    layer.load_state_dict(weights)
+    context = NeuralMemory(replace(CONFIG, convolves="context", slow_weights=True), 8)
+    weights = context.state_dict()
+    del weights._metadata[""]["config"]["convolves"]
+    with pytest.raises(RuntimeError, match='convolves was "all", is "context"'):
+        context.load_state_dict(weights)
 
 
 def test_a_memory_with_zero_output_changes_nothing_at_first_and_learns() -> None:

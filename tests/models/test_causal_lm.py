@@ -243,3 +243,10 @@ def test_gradient_checkpointing_changes_no_gradient(name: str) -> None:
     for before, after in zip(*gradients, strict=True):
         assert_close(after, before, 1e-5)
     assert kept[1] < kept[0] / 3
+
+
+@pytest.mark.parametrize("ids", [[[50]], [[-1]], [[3, 60]]])
+def test_ids_that_are_no_tokens_are_refused_behind_rows_that_fill_up_too(ids: list[list[int]]) -> None:
+    model = CausalLM(replace(language_model("tiny-lmm", vocabulary=50), vocabulary_multiple=64))
+    with pytest.raises(ValueError, match=r"token ids must be in \[0, 50\), got"):
+        model(torch.tensor(ids))

@@ -91,7 +91,9 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "memory_bare": layer(BARE),
     "memory_persistent": layer(replace(PLAIN, persistent_tokens=3)),
     "memory_persistent_without_convolution": layer(replace(PLAIN, persistent_tokens=5, convolution=0)),
-    "memory_values_ahead": layer(replace(PLAIN, values_ahead=True, slow_weights=True, persistent_tokens=3)),
+    "memory_values_ahead": layer(
+        replace(PLAIN, values_ahead=True, convolves="context", slow_weights=True, persistent_tokens=3)
+    ),
     "memory_slow_weights": layer(replace(PLAIN, slow_weights=True, persistent_tokens=3)),
     "memory_slow_weights_bare": layer(replace(BARE, slow_weights=True)),
     "memory_head_dim": layer(replace(PLAIN, heads=3, head_dim=4, convolution=3)),

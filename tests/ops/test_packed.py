@@ -182,3 +182,27 @@ def test_several_rows_cannot_be_packed() -> None:
     case = Case()
     with pytest.raises(ValueError, match="got 2 rows: lay them end to end"):
         scan(case, draw_inputs(case), draw_state(case, None), "auto", cu_seqlens=torch.tensor([0, 9]))
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_matrix_trains_on_documents_shorter_than_a_chunk_and_is_differentiated_twice(twice: bool) -> None:
+    lengths = [3, 2, 9] if twice else [3, 2, 4]
+    case = Case(RULES["linear"], batch=1, length=sum(lengths))
+    inputs, new = draw_inputs(case), draw_state(case, None)
+    given: Inputs = {name: x if x is None else x.requires_grad_() for name, x in inputs.items()}
+    leaves = [x for x in given.values() if x is not None]
+    borders = [0, *itertools.accumulate(lengths)]
+
+    def gradients(y: Tensor) -> tuple[Tensor, ...]:
+        found = torch.autograd.grad(y.square().sum(), leaves, create_graph=twice)
+        return torch.autograd.grad(torch.stack([x.square().sum() for x in found]).sum(), leaves) if twice else found
+
+    def alone(start: int, stop: int) -> Tensor:
+        piece = {name: x if x is None else x[:, start:stop] for name, x in given.items()}
+        return scan(case, piece, new, "reference")[0]
+
+    packed, _ = scan(case, given, new, "chunked", cu_seqlens=torch.tensor(borders), return_state=False)
+    expected = torch.cat([alone(*pair) for pair in itertools.pairwise(borders)], 1)
+    assert_close(packed, expected)
+    for found, right in zip(gradients(packed), gradients(expected), strict=True):
+        assert_close(found, right)

@@ -20,7 +20,7 @@ BLOCKS: dict[str, tuple[BlockConfig, ...]] = {
     "lmm, more persistent tokens than a chunk": (LMMConfig(replace(MEMORY, persistent_tokens=13)),),
     "lmm, slow weights": (LMMConfig(replace(PERSISTENT, slow_weights=True)),),
     "lmm, values ahead": (
-        LMMConfig(replace(PERSISTENT, values_ahead=True, slow_weights=True)),
+        LMMConfig(replace(PERSISTENT, values_ahead=True, convolves="context", slow_weights=True)),
         LMMConfig(replace(MEMORY, values_ahead=True, convolution=0)),
     ),
     "lmm, no convolution": (LMMConfig(replace(MEMORY, convolution=0)),),

@@ -199,12 +199,11 @@ class MemoryAsContext(Configured):
     def _attend(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         length, past, base = q.shape[2], keys.shape[3] - q.shape[2], self.config.rope_base
         prefix = self.heads.prefix(q)
-        flat = keys.flatten(2, 3)
         turned = (rotated(q, past, base), rotated(keys, 0, base).flatten(2, 3))
         seen = torch.ones(length, past + length, dtype=torch.bool, device=q.device).tril(past)
         mask = F.pad(torch.cat([seen, seen], -1), (prefix[0].shape[2], 0), value=True)
-        k, v = torch.cat([prefix[0], flat], 2), torch.cat([prefix[1], values.flatten(2, 3)], 2)
-        return self.heads.joined(attend(q, k, v, mask, turned, prefix[0].shape[2]))
+        v = torch.cat([prefix[1], values.flatten(2, 3)], 2)
+        return self.heads.joined(attend(q, prefix[0], v, mask, turned))
 
     def _begun_rows(self, rows: int) -> MACState:
         """The state of rows before their first token, for a batch in which others have read something."""

@@ -214,16 +214,12 @@ class CausalAttention(Configured):
             if state is not None:
                 self._check(state, x.expand(len(members), -1, -1))
         q, k, v = self.heads(x)
-        qkv = torch.stack([part[0].transpose(0, 1) for part in (q, k, v)], 1)
-        laid, past = behind_states(qkv, borders, states)
-        lengths = [b - a + more for more, (a, b) in zip(past, itertools.pairwise(borders), strict=True)]
-        window, longest = self.config.window, max(lengths)
-        reach = min(longest, window or longest)
-        y = attend_documents(laid, lengths, reach, self.heads.prefix(q), self.config.rope_base)
-        y = self.heads.joined(without_first(y.unsqueeze(0), borders, past).transpose(1, 2))
+        laid = behind_states((q, k, v), borders, states, self.config.window)
+        y = attend_documents(laid, self.heads.prefix(q), self.config.rope_base)
+        y = self.heads.joined(without_first(y.unsqueeze(0), borders, laid.past).transpose(1, 2))
         if not wanted:
             return y, []
-        return y, [(AttentionState(*seen_after(laid, lengths, wanted, window)), list(range(len(wanted))))]
+        return y, [(AttentionState(*seen_after(laid, wanted, self.config.window)), list(range(len(wanted))))]
 
     def _block(
         self,
@@ -244,9 +240,9 @@ class CausalAttention(Configured):
             rotated(q, past + start - first, self.config.rope_base),
             rotated(k, 0, self.config.rope_base),
         )
-        keys, values = (torch.cat([prefix[0], k], 2), torch.cat([prefix[1], v], 2)) if count else (k, v)
+        values = torch.cat([prefix[1], v], 2) if count else v
         plain = sight.begins is None
         causal = plain and not count and 1 < q.shape[2] == k.shape[2] <= sight.reach
         sees_all = plain and q.shape[2] == 1  # what lies beyond its reach was cut off above
         seen = None if causal or sees_all else sight.mask(first, past + start, last, q.device)
-        return attend(q, keys, values, seen, turned, count, causal)
+        return attend(q, prefix[0], values, seen, turned, causal)

@@ -24,8 +24,9 @@ class Configured(nn.Module):
     config: Any
     meaning: ClassVar[tuple[str, ...]] = ()
 
-    def _meaning(self) -> dict[str, Any]:
-        config = to_dict(self.config)
+    def _meaning(self, of: Any = None) -> dict[str, Any]:
+        """The options in question, of the layer's own configuration or another."""
+        config = to_dict(of or self.config)
         found = {}
         for name in self.meaning:
             value: Any = config
@@ -52,7 +53,10 @@ class Configured(nn.Module):
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
-        changes = list(differences(local_metadata.get(_METADATA, self._meaning()), self._meaning()))
+        own = self._meaning()
+        # Weights saved before an option was there have its default.
+        saved = {**self._meaning(type(self.config)()), **local_metadata.get(_METADATA, own)}
+        changes = list(differences({name: saved[name] for name in own}, own))
         if changes:
             error_msgs.append(
                 f"{prefix[:-1] or 'the layer'}: the weights were learned under another configuration: "

@@ -149,28 +149,28 @@ def by_documents(
     return y, gathered(after) if wanted else None
 
 
-def laid_out(tokens: Tensor, borders: Sequence[int], before: Sequence[Sequence[int]]) -> Tensor:
-    """Put some of the tokens `[N, ...]` before each document once more: those with the numbers `before`.
+def laid_out(tokens: Tensor, borders: Sequence[int], before: Sequence[Tensor | None]) -> list[Tensor]:
+    """Part documents `[N, ...]` where something stands before one: what, if put end to end, has it there.
 
     Example:
-        >>> laid_out(torch.tensor([1, 2, 3, 9]), [0, 2, 3], [[3], []]).tolist()
+        >>> torch.cat(laid_out(torch.tensor([1, 2, 3]), [0, 2, 3], [torch.tensor([9]), None])).tolist()
         [9, 1, 2, 3]
     """
-    if not any(map(len, before)):
-        return tokens[: borders[-1]]
-    pairs = zip(before, itertools.starmap(range, itertools.pairwise(borders)), strict=True)
-    index = torch.tensor(list(itertools.chain(*itertools.chain.from_iterable(pairs))), dtype=torch.long)
-    # Its derivative is faster than that of `tokens[index]`, which sorts.
-    return tokens.index_select(0, index.to(tokens.device))
+    fronts = [(border, front) for border, front in zip(borders, before, strict=False) if front is not None]
+    places = [0, *(border for border, _ in fronts), borders[-1]]
+    # Split at once, which has one derivative; that of a slice is as long as all tokens.
+    first, *runs = tokens.split([b - a for a, b in itertools.pairwise(places)])
+    return [first, *itertools.chain.from_iterable(zip((front for _, front in fronts), runs, strict=True))]
 
 
 def without_first(x: Tensor, borders: Sequence[int], before: Sequence[int]) -> Tensor:
     """Leave out what lies before the documents, so many tokens each, of `[1, N + sum(before), ...]`; see `laid_out`."""
     if not any(before):
         return x
-    moved = itertools.accumulate(before)
-    index = (range(a + by, b + by) for by, (a, b) in zip(moved, itertools.pairwise(borders), strict=True))
-    return x.index_select(1, torch.tensor(list(itertools.chain(*index)), device=x.device))
+    places = [0, *(border for border, more in zip(borders, before, strict=False) if more), borders[-1]]
+    runs = [b - a for a, b in itertools.pairwise(places)]
+    sizes = [runs[0], *itertools.chain.from_iterable(zip(filter(None, before), runs[1:], strict=True))]
+    return torch.cat(x.split(sizes, 1)[::2], 1)
 
 
 def joined_rows(states: States, new: Callable[[int], Any]) -> Any:

@@ -29,11 +29,10 @@ def rotated(x: Tensor, first: int, base: float) -> Tensor:
 
 def attend(
     q: Tensor,
-    k: Tensor,
+    prefix: Tensor,
     v: Tensor,
     mask: Tensor | None,
     turned: tuple[Tensor, Tensor],
-    prefix: int,
     causal: bool = False,
 ) -> Tensor:
     """Attend to keys with positions, and to a prefix of keys without.
@@ -44,11 +43,10 @@ def attend(
 
     Args:
         q: queries before their rotation, `[B, H, T, D]`.
-        k: keys, `[B, H, prefix + S, D]`, those of the prefix first.
-        v: values, likewise.
-        mask: `[T, prefix + S]` or `[B, 1, T, prefix + S]`, True where a query sees a key; None if it sees all.
-        turned: q and the S keys after the prefix, rotated.
-        prefix: number of keys without position.
+        prefix: keys without position, `[B | 1, H, P, D]`.
+        v: values, `[B, H, P + S, D]`, those of the prefix first.
+        mask: `[T, P + S]` or `[B, 1, T, P + S]`, True where a query sees a key; None if it sees all.
+        turned: q and the S keys with positions, rotated.
         causal: whether each query sees the keys up to its own, as many as there are queries; instead of a mask.
 
     Returns:
@@ -56,14 +54,16 @@ def attend(
     """
     queries, keys = turned
     scale = q.shape[-1] ** -0.5
-    if prefix and q.device.type == "cpu":
-        scores = torch.cat([(scale * q) @ k[..., :prefix, :].mT, (scale * queries) @ keys.mT], -1)
+    count = prefix.shape[2]
+    if count and q.device.type == "cpu":
+        scores = torch.cat([(scale * q) @ prefix.mT, (scale * queries) @ keys.mT], -1)
         if mask is not None:  # added, since a sum costs the backward pass nothing
             scores = scores + scores.new_zeros(()).masked_fill(~mask, -math.inf)
         return scores.softmax(-1).to(v.dtype) @ v
-    if prefix:
+    if count:
+        width, prefix = q.shape[-1], prefix.expand(len(q), -1, -1, -1)
         queries = torch.cat([queries, q], -1)
-        keys = torch.cat([F.pad(k[..., :prefix, :], (k.shape[-1], 0)), F.pad(keys, (0, k.shape[-1]))], -2)
+        keys = torch.cat([F.pad(prefix, (width, 0)), F.pad(keys, (0, width))], -2)
     return F.scaled_dot_product_attention(queries, keys, v, attn_mask=mask, is_causal=causal, scale=scale)
 
 

@@ -93,34 +93,43 @@ class PackedDocuments:
 
     def begun(self, x: Tensor, persistent: Tensor | None) -> Tensor:
         """Put the persistent tokens `[P, dim]` before each sequence that starts here."""
-        tokens = x[0] if persistent is None else torch.cat([x[0], persistent.to(x.dtype)])
-        before = [range(x.shape[1], x.shape[1] + count) for count in self.first]
-        return laid_out(tokens, self.borders, before).unsqueeze(0)
+        if persistent is None or not any(self.first):
+            return x
+        persistent = persistent.to(x.dtype)
+        return torch.cat(laid_out(x[0], self.borders, [persistent if n else None for n in self.first])).unsqueeze(0)
 
     def convolved(self, convolution: CausalConvolution, qkv: Tensor) -> tuple[Tensor, Tensor]:
         """Convolve what was projected; return also the inputs to pass on."""
-        past, borders = convolution.weight.shape[-1] - 1, [0, *self.ends]
-        before = [[qkv.shape[1]] * past for _ in self.ends]
-        tokens = [qkv[0], qkv.new_zeros(1, qkv.shape[2])]
+        past = convolution.weight.shape[-1] - 1
+        recent = qkv.new_zeros(len(self.ends), past, qkv.shape[2])
         for state, members in self.states:
             if state is not None:
-                begin = sum(map(len, tokens))
-                tokens.append(state.recent.flatten(0, 1).to(qkv.dtype))
-                for row, document in enumerate(members):
-                    before[document] = list(range(begin + row * past, begin + (row + 1) * past))
-        spaced = laid_out(torch.cat(tokens), borders, before)
-        after = torch.tensor([borders[i + 1] + (i + 1) * past for i in self.wanted], dtype=torch.long)
-        recent = spaced[(after.unsqueeze(1) + torch.arange(-past, 0)).to(qkv.device)]
-        y = without_first(convolution(spaced.unsqueeze(0))[0], borders, [past] * len(before))
-        return y, recent
+                recent = recent.index_copy(0, _index(members, qkv), state.recent.to(qkv.dtype))
+        starts, ends = _index([0, *self.ends[:-1]], qkv).unsqueeze(1), _index(self.ends, qkv).unsqueeze(1)
+        steps = torch.arange(past, device=qkv.device)
+        # As if all were one document; then again where it saw another one's tokens.
+        y, _ = convolution(qkv)
+        first = torch.minimum(starts + steps, ends - 1)
+        again, _ = convolution(qkv[0].index_select(0, first.flatten()).unflatten(0, first.shape), recent)
+        there = (starts + steps < ends).flatten().nonzero().squeeze(1)
+        places, again = first.flatten().index_select(0, there), again.flatten(0, 1).index_select(0, there)
+        return y.index_copy(1, places, again.unsqueeze(0)), self._recent(qkv[0], recent, starts, ends)
+
+    def _recent(self, qkv: Tensor, recent: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
+        """Return the last inputs of the documents wanted, those from before the piece where it is shorter."""
+        wanted, past = _index(self.wanted, qkv), recent.shape[1]
+        starts, places = starts[wanted], ends[wanted] + torch.arange(-past, 0, device=qkv.device)
+        older = (places - starts + past).clamp(0, past - 1)
+        kept = recent[wanted.unsqueeze(1), older]
+        return torch.where((places < starts).unsqueeze(-1), kept, qkv[torch.maximum(places, starts)])
 
     def ahead(self, k: Tensor) -> tuple[Tensor, Tensor]:
         """Return the keys of the tokens before, and the last keys, which wait for their values."""
         waiting = k.new_zeros(len(self.ends), *k.shape[2:])
         for state, members in self.states:
             if state is not None:
-                waiting = waiting.index_copy(0, torch.tensor(members, device=k.device), state.key[:, 0].to(k.dtype))
-        starts = torch.tensor([0, *self.ends[:-1]], device=k.device)
+                waiting = waiting.index_copy(0, _index(members, k), state.key[:, 0].to(k.dtype))
+        starts = _index([0, *self.ends[:-1]], k)
         before = F.pad(k[:, :-1], (0, 0, 0, 0, 1, 0)).index_copy(1, starts, waiting.unsqueeze(0))
         return before, k[0, [self.ends[i] - 1 for i in self.wanted]].unsqueeze(1)
 
@@ -140,6 +149,10 @@ class PackedDocuments:
 
 
 Piece = RowsInStep | PackedDocuments
+
+
+def _index(numbers: Sequence[int], like: Tensor) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.long, device=like.device)
 
 
 def in_step(state: NeuralMemoryState | None) -> list[tuple[NeuralMemoryState, list[int]]]:

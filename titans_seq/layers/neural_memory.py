@@ -70,7 +70,7 @@ class NeuralMemory(Configured):
         True
     """
 
-    meaning = ("chunk_size", "rule", "values_ahead", "gates.form", "gates.source", "gates.max_step")
+    meaning = ("chunk_size", "rule", "values_ahead", "convolves", "gates.form", "gates.source", "gates.max_step")
 
     def __init__(self, config: NeuralMemoryConfig, dim: int) -> None:
         super().__init__()
@@ -167,6 +167,13 @@ class NeuralMemory(Configured):
         past = self.config.convolution - 1
         recent = (x.shape[0], past, 3 * self.config.heads * self.head_dim) if past > 0 else None
         check_state(state, NeuralMemoryState, x, recent=recent)
+        if state.batch != x.shape[0]:
+            raise ValueError(
+                f"the state is of {state.batch} rows and the input of {x.shape[0]}: pick rows with state.rows"
+            )
+        held, own = state.memory.weights[-1].dtype, torch.promote_types(self.initial[-1].dtype, torch.float32)
+        if held != own:
+            raise ValueError(f"the memory is {held} and the layer makes {own}: convert the state with state.to({own})")
 
     def _together(
         self, x: Tensor, borders: Sequence[int], states: States, wanted: Sequence[int]
@@ -247,8 +254,7 @@ class NeuralMemory(Configured):
         return {name: values[:, -x.shape[1] :] for name, values in seen.items() if values is not None}
 
     def _forward_piece(self, x: Tensor, piece: Piece) -> tuple[Tensor, NeuralMemoryState | None]:
-        x = piece.begun(x, self.persistent)
-        inputs, (recent, key) = self._memory_inputs(x, piece)
+        inputs, (recent, key) = self._memory_inputs(piece.begun(x, self.persistent), piece)
         read, memory = memory_scan(
             inputs.q,
             inputs.k,
@@ -259,7 +265,9 @@ class NeuralMemory(Configured):
             backend=self.config.backend,
             **piece.options(self.initial_state),
         )
-        y = self._answer(piece.own(x), piece.own(inputs.slow), piece.own(read))
+        if self.slow is not None:
+            read = read + self._slow(inputs.slow)
+        y = self.output(self.norm(piece.own(read)).flatten(-2) * F.silu(self.output_gate(x)))
         return y, None if memory is None else NeuralMemoryState(memory, recent, key)
 
     def _memory_inputs(self, x: Tensor, piece: Piece) -> tuple[_Inputs, tuple[Tensor | None, Tensor | None]]:
@@ -281,7 +289,7 @@ class NeuralMemory(Configured):
         near = F.silu(convolved)
         gates = self.gates(x if self.config.gates.source == "input" else near)
         q, k, v = slow = self._split(near)
-        if self.config.values_ahead and self.convolution is not None:
+        if self.config.convolves == "context" and self.convolution is not None:
             # A token must find its like whatever stands around it.
             q, k, v = self._split(F.silu(projected))
         return _Inputs(q, k, v, gates, slow[0])
@@ -293,12 +301,6 @@ class NeuralMemory(Configured):
     def _unknown(self, k: Tensor, v: Tensor) -> Tensor:
         """What the slow weights do not know of the values."""
         return v if self.slow is None else v - self._slow(k)
-
-    def _answer(self, x: Tensor, slow: Tensor, read: Tensor) -> Tensor:
-        """Outputs of what was read at tokens x, all `[B, T, ...]`; the slow weights are asked here."""
-        if self.slow is not None:
-            read = read + self._slow(slow)
-        return self.output(self.norm(read).flatten(-2) * F.silu(self.output_gate(x)))
 
     def _slow(self, keys: Tensor) -> Tensor:
         """What the slow weights answer to keys `[B, T, H, D]`."""

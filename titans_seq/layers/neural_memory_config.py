@@ -1,6 +1,7 @@
 """The options of the neural memory as a layer."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from titans_seq.layers.gates import GateConfig
 from titans_seq.memory import MemoryRule
@@ -21,8 +22,10 @@ class NeuralMemoryConfig:
         chunk_size: tokens whose gradients share their weights; part of the model (`memory_scan`).
         rule: the memory's four choices.
         gates: ranges and starts of the gates.
-        convolution: width of the causal convolution on q, k and v; 0 leaves it out. With `values_ahead` it serves the
-            gates and what the slow weights are asked alone.
+        convolution: width of the causal convolution; 0 leaves it out.
+        convolves: what it serves: "all" (q, k and v, and with them what else reads them), or "context", which is the
+            gates of convolved source and what the slow weights are asked, so that a token finds its like whatever
+            stands around it.
         persistent_tokens: learned tokens written before a sequence's first (Titans eq. 19).
         slow_weights: whether a learned matrix S a head stands beside the memory: read with it, and the memory stores
             what S does not know, `v - S k`. Not from the paper, whose decay forgets the learned initial weights with
@@ -30,9 +33,8 @@ class NeuralMemoryConfig:
             that begins empty beside S is a matrix that decays towards its initial weights rather than to nothing.
         values_ahead: whether each value is stored under the key of the token before it, so that a token's query finds
             what came next after tokens like it. The write waits for that next token: nothing looks ahead. Queries and
-            keys then begin alike, without which a small model learned none of it. They are not convolved, so that a
-            token finds its like whatever stands around it. Not from the paper; `benchmarks.long_text_recall` has what
-            it is worth.
+            keys then begin alike, without which a small model learned none of it; the convolution may serve the
+            context alone. Not from the paper; `benchmarks.long_text_recall` has what it is worth.
         zero_output: whether the last projection starts at zero, so that a memory added to a trained model changes
             nothing at first. Not where a norm reads the memory alone (MAG's and MAC's fusion), which zeros stop: there
             `fusion="sum"` does it.
@@ -45,6 +47,7 @@ class NeuralMemoryConfig:
     rule: MemoryRule = field(default_factory=MemoryRule)
     gates: GateConfig = field(default_factory=GateConfig)
     convolution: int = 4
+    convolves: Literal["all", "context"] = "all"
     persistent_tokens: int = 0
     slow_weights: bool = False
     values_ahead: bool = False
@@ -60,9 +63,18 @@ class NeuralMemoryConfig:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.head_dim is not None and self.head_dim < 1:
             raise ValueError(f"head_dim must be at least 1, or None for the width over the heads, got {self.head_dim}")
-        served = self.slow_weights or self.gates.source == "convolved" or not self.values_ahead
-        if self.convolution and not served:
+        if self.convolves not in ("all", "context"):
+            raise ValueError(f"convolves must be 'all' or 'context', got {self.convolves!r}")
+        if self.convolution and self.values_ahead and self.convolves == "all":
+            # Not taken silently for "context": models were saved that did either and said neither.
             raise ValueError(
-                "with values_ahead the convolution serves slow weights and gates of convolved source, and there are "
-                f"none: pass convolution=0, slow_weights=True or gates with source 'convolved'; got {self.convolution}"
+                "values_ahead goes with convolves='context' or convolution=0; a model saved without 'convolves' until "
+                "30 November 2026, 04:16 UTC, convolved its keys and has to be trained again, and a later one needs "
+                "'convolves: context' in its configuration"
             )
+        if self.convolution and self.convolves == "context" and not self.slow_weights:
+            if self.gates.source != "convolved":
+                raise ValueError(
+                    "with convolves='context' the convolution serves slow weights and gates of convolved source, and "
+                    "there are none: pass convolution=0, slow_weights=True or gates with source 'convolved'"
+                )

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import is_fake
 
+from titans_seq.autodiff import transformed
 from titans_seq.blocks import BlockConfig
 from titans_seq.layers.documents import ReturnState, without_padding
 from titans_seq.models.backbone import Backbone, BackboneState
@@ -91,15 +93,24 @@ class CausalLM(nn.Module):
             Logits `[B, T, vocabulary]`, and the state after the piece (None without `return_state`).
 
         Raises:
-            ValueError: if ids are not integers `[B, T]` with at least one token, mask or borders don't fit them, or
-                the state is of another batch, dtype or model.
+            ValueError: if ids are not integers `[B, T]` with at least one token, or (on a CPU) no tokens of the
+                vocabulary, mask or borders don't fit them, or the state is of another batch, dtype or model.
         """
         if ids.dim() != 2 or ids.shape[1] == 0 or ids.is_floating_point():
             raise ValueError(f"expected token ids [B, T >= 1], got {ids.dtype} {tuple(ids.shape)}")
         if attention_mask is not None:
             return without_padding(self, ids, state, attention_mask, cu_seqlens, return_state)
+        self._check(ids)
         y, state = self.backbone(self.embedding(ids), state, cu_seqlens=cu_seqlens, return_state=return_state)
         return self.logits(y), state
+
+    def _check(self, ids: Tensor) -> None:
+        """Refuse ids that are no tokens, where looking at them makes nothing wait."""
+        if ids.device.type != "cpu" or torch.compiler.is_compiling() or transformed() or is_fake(ids):
+            return
+        least, most = (number.item() for number in ids.aminmax())
+        if least < 0 or most >= self.config.vocabulary:
+            raise ValueError(f"token ids must be in [0, {self.config.vocabulary}), got {least} .. {most}")
 
     def logits(self, y: Tensor) -> Tensor:
         """Return `[..., vocabulary]` of what the backbone returned, `[..., dim]`."""

@@ -183,6 +183,7 @@ def _recalling(block: BlockConfig, rule: MemoryRule, heads: int, head_dim: int) 
         # The largest step that a chunk of equal keys can take; one token is written with up to half of its value.
         gates=GateConfig(2.0, -1.0, -3.0, -2.998, form="hard", source="convolved"),
         convolution=4,
+        convolves="context",
         slow_weights=True,
         values_ahead=True,
     )

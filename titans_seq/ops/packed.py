@@ -9,13 +9,14 @@ document sees. So there are few calls, and each document is computed as if it we
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor
 
 from titans_seq.borders import borders_of, tokens_at, wanted_of
 from titans_seq.memory import MemoryState
+from titans_seq.ops.chunked.scan import memory_scan_chunked, memory_scan_documents, runs_documents
 from titans_seq.ops.inputs import Scan
 
 Run = Callable[[Scan, bool], tuple[Tensor, MemoryState | None]]
@@ -28,17 +29,21 @@ _PER_TOKEN = ("q", "k", "v", "lr", "momentum", "decay", "threshold")
 
 @dataclass(frozen=True)
 class _Piece:
-    """An ordinary call.
+    """An ordinary call, or one for chunks of documents of unlike lengths.
 
     Attributes:
         members: its rows: which documents.
         starts: of each, the first token, counted from the document's.
         length: tokens of each; a document's last one stands for those that it lacks.
+        active: if its rows are chunks: how many there are in each step, as `memory_scan_documents` has it.
+        ended: if so, the documents whose states each step leaves.
     """
 
     members: list[int]
     starts: list[int]
     length: int
+    active: tuple[int, ...] = ()
+    ended: tuple[list[int], ...] = ()
 
 
 def documents_of(scan: Scan, cu_seqlens: Tensor | None) -> list[range]:
@@ -79,18 +84,27 @@ def memory_scan_packed(
     wanted = wanted_of(return_state, count)
     kept = set(wanted)
     lengths = [len(tokens) for tokens in documents]
-    plan = list(_plan(lengths, scan.state.positions(count), scan.chunk_size, kept))
+    at_once = run is memory_scan_chunked and runs_documents(scan)
+    plan = list(_plan(lengths, scan.state.positions(count), scan.chunk_size, kept, at_once))
     state = {i: (scan.state, i) for i in range(count)}
     outputs = []
-    sources, places = _tokens_of(plan, documents)
+    sources, places = _numbers_of(plan, documents, scan.k.shape[2])
     for piece, tensors in zip(plan, _cut(scan, plan, sources), strict=True):
-        ends = [start + piece.length for start in piece.starts]
-        carries = any(i in kept or end < len(documents[i]) for i, end in zip(piece.members, ends, strict=True))
-        y, after = run(replace(scan, **tensors, state=_gathered(state, piece.members), sequences=None), carries)
-        outputs.append(y.flatten(0, 1))
+        if piece.active:
+            first = piece.members[: piece.active[0]]
+            begun = replace(scan, **tensors, state=_gathered(state, first), sequences=len(first))
+            y, after = memory_scan_documents(begun, piece.active, list(map(len, piece.ended)))
+            members = list(chain(*piece.ended))
+        else:
+            ends = [start + piece.length for start in piece.starts]
+            carries = any(i in kept or end < len(documents[i]) for i, end in zip(piece.members, ends, strict=True))
+            y, after = run(replace(scan, **tensors, state=_gathered(state, piece.members), sequences=None), carries)
+            members = piece.members
+        outputs.append((y.transpose(1, 2) if piece.active else y).flatten(0, 2))
         if after is not None:
-            state |= {i: (after, row) for row, i in enumerate(piece.members)}
-    y = torch.cat(outputs).index_select(0, places.to(scan.k.device)).unflatten(0, scan.k.shape[:2])
+            state |= {i: (after, row) for row, i in enumerate(members)}
+    found = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    y = found.index_select(0, places.to(scan.k.device)).unflatten(0, scan.k.shape[:3])
     return y, _gathered(state, wanted).spread(len(wanted)) if wanted else None
 
 
@@ -112,7 +126,9 @@ def memory_scan_token(run: Run, scan: Scan) -> tuple[Tensor, MemoryState | None]
     return y, after.at([(position + 1) % scan.chunk_size for position in positions])
 
 
-def _plan(lengths: Sequence[int], positions: Sequence[int], chunk_size: int, kept: set[int]) -> Iterator[_Piece]:
+def _plan(
+    lengths: Sequence[int], positions: Sequence[int], chunk_size: int, kept: set[int], at_once: bool
+) -> Iterator[_Piece]:
     """Cut documents into calls: rests of open chunks, whole chunks, and tails after which a state is kept."""
     done = [0] * len(lengths)
     rests = defaultdict(list)
@@ -124,17 +140,36 @@ def _plan(lengths: Sequence[int], positions: Sequence[int], chunk_size: int, kep
         yield _Piece(members, [0] * len(members), length)
     left = [length - begun for length, begun in zip(lengths, done, strict=True)]
     chunks = [n // chunk_size if i in kept else -(-n // chunk_size) for i, n in enumerate(left)]
-    walked, going = 0, sorted(range(len(lengths)), key=lambda i: -chunks[i])
-    for count in _stops(chunks, kept):
-        going = [i for i in going if chunks[i] > walked]
-        yield _Piece(going, [done[i] + walked * chunk_size for i in going], (count - walked) * chunk_size)
-        walked = count
+    # Of documents that end together, those that leave a state come first.
+    going = sorted((i for i in range(len(lengths)) if chunks[i]), key=lambda i: (-chunks[i], i not in kept))
+    if at_once and going:
+        yield _chunks(going, chunks, done, chunk_size, kept)
+    else:
+        walked = 0
+        for count in _stops(chunks, kept):
+            going = [i for i in going if chunks[i] > walked]
+            yield _Piece(going, [done[i] + walked * chunk_size for i in going], (count - walked) * chunk_size)
+            walked = count
     tails = defaultdict(list)
     for i in sorted(kept):
         if left[i] % chunk_size:
             tails[left[i] % chunk_size].append(i)
     for length, members in tails.items():
         yield _Piece(members, [lengths[i] - length for i in members], length)
+
+
+def _chunks(
+    documents: list[int], chunks: Sequence[int], done: Sequence[int], chunk_size: int, kept: set[int]
+) -> _Piece:
+    """Take all whole chunks of documents, step by step."""
+    members, starts, active, ended = [], [], [], []
+    for step in range(chunks[documents[0]]):
+        going = [i for i in documents if chunks[i] > step]
+        members += going
+        starts += [done[i] + step * chunk_size for i in going]
+        active.append(len(going))
+        ended.append([i for i in going if chunks[i] == step + 1 and i in kept])
+    return _Piece(members, starts, chunk_size, tuple(active), tuple(ended))
 
 
 def _stops(chunks: Sequence[int], kept: set[int]) -> list[int]:
@@ -154,13 +189,19 @@ def _stops(chunks: Sequence[int], kept: set[int]) -> list[int]:
     return [*stops, *counts[-1:]]
 
 
-def _tokens_of(plan: Sequence[_Piece], documents: Sequence[range]) -> tuple[list[Tensor], Tensor]:
-    """Return which tokens each piece takes, `[rows, tokens]`, and where among all their outputs each token's is."""
-    sources, places, offset = [], torch.empty(sum(map(len, documents)), dtype=torch.int64), 0
+def _numbers_of(plan: Sequence[_Piece], documents: Sequence[range], heads: int) -> tuple[list[Tensor], Tensor]:
+    """Return which of all tokens' heads, counted token by token, each piece takes, and where among the outputs each is.
+
+    A piece takes `[rows, tokens, heads]`; chunks of documents `[rows, heads, tokens]`, as they are computed.
+    """
+    sources, places, offset = [], torch.empty(sum(map(len, documents)) * heads, dtype=torch.int64), 0
     for piece in plan:
         members = [(documents[i].start, len(documents[i])) for i in piece.members]
-        source, there = tokens_at(members, piece.starts, piece.length)
-        places[source[there]] = offset + torch.arange(source.numel()).view_as(source)[there]
+        source, there = (x.unsqueeze(-1) for x in tokens_at(members, piece.starts, piece.length))
+        source, there = source * heads + torch.arange(heads), there.expand(-1, -1, heads)
+        if piece.active:
+            source, there = source.mT, there.mT
+        places[source[there]] = offset + torch.arange(source.numel()).view(source.shape)[there]
         sources.append(source)
         offset += source.numel()
     return sources, places
@@ -171,9 +212,10 @@ def _cut(scan: Scan, plan: Sequence[_Piece], sources: Sequence[Tensor]) -> Itera
     index = torch.cat([source.flatten() for source in sources]).to(scan.k.device)
     sizes = [source.numel() for source in sources]
     given = {name: getattr(scan, name) for name in _PER_TOKEN if getattr(scan, name) is not None}
-    parts = {name: x.flatten(0, 1).index_select(0, index).split(sizes) for name, x in given.items()}
-    for number, piece in enumerate(plan):
-        yield {name: part[number].unflatten(0, (-1, piece.length)) for name, part in parts.items()}
+    parts = {name: x.flatten(0, 2).index_select(0, index).split(sizes) for name, x in given.items()}
+    for number, (piece, source) in enumerate(zip(plan, sources, strict=True)):
+        pieces = {name: part[number].unflatten(0, source.shape) for name, part in parts.items()}
+        yield {name: x.transpose(1, 2) if piece.active else x for name, x in pieces.items()}
 
 
 def _gathered(state: dict[int, tuple[MemoryState, int]], members: Sequence[int]) -> MemoryState:

@@ -67,6 +67,26 @@ def common_length(model: nn.Module) -> int:
     return math.lcm(*lengths)
 
 
+def begun_length(model: nn.Module) -> int:
+    """Return the tokens that a model's memories have read before each sequence: their persistent ones.
+
+    0 where it is not the same for all chunks and segments, which can then not end together.
+
+    Example:
+        >>> from titans_seq.models import language_model
+        >>> [begun_length(CausalLM(language_model(name, vocabulary=10))) for name in ("tiny-lmm", "tiny-mac")]
+        [4, 0]
+    """
+    found = set()
+    for module in model.modules():
+        if isinstance(module, NeuralMemory):
+            tokens = module.config.persistent_tokens
+            found.add(tokens if tokens % module.config.chunk_size else 0)
+        elif isinstance(module, MemoryAsContext):
+            found.add(0)
+    return found.pop() if len(found) == 1 else 0
+
+
 def check_length(model: nn.Module, length: int) -> None:
     """Refuse a training length that would cut a chunk or a segment in two.
 

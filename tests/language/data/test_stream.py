@@ -280,14 +280,14 @@ class TestState:
 
 class TestPacked:
     @CASES
-    @pytest.mark.parametrize("cut", [1, 3])
+    @pytest.mark.parametrize(("cut", "begun"), [(1, 0), (3, 0), (4, 3)])
     def test_pieces_put_together_by_what_is_carried_are_the_documents(
-        self, lengths: list[int], batch_size: int, length: int, seed: int, cut: int
+        self, lengths: list[int], batch_size: int, length: int, seed: int, cut: int, begun: int
     ) -> None:
         length += cut - 1
         shards = numbered(lengths)
         starts = {1 + int(before) for before in np.concatenate([[0], np.cumsum(shards.lengths)[:-1]])}
-        stream = SegmentStream(shards, batch_size, length, seed=seed, pack=True, cut=cut)
+        stream = SegmentStream(shards, batch_size, length, seed=seed, pack=True, cut=cut, begun=begun)
         batches = list(stream)
         carried: list[tuple[int, int]] = []  # of each document that goes on, its last token and tokens so far
         for number, batch in enumerate(batches):
@@ -305,7 +305,7 @@ class TestPacked:
                 assert targets == list(range(targets[0], targets[-1] + 1))
                 assert not starts & set(targets[1:])
                 assert ids == [END if targets[0] in starts else targets[0] - 1, *targets[:-1]]
-                before, read = (targets[0] - 1, 0) if fresh else next(waiting)
+                before, read = (targets[0] - 1, begun) if fresh else next(waiting)
                 assert before == targets[0] - 1
                 assert not fresh or targets[0] in starts or number == 0
                 if goes_on:

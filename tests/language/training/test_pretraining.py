@@ -97,6 +97,15 @@ def test_what_is_written_is_charged_for_and_logged(tmp_path, train, validation, 
     assert free[-1]["memory_lr"] > charged[-1]["memory_lr"]
 
 
+def test_blocks_that_are_computed_twice_learn_the_same(tmp_path, train, config):
+    kept, again = (
+        pretrained(replace(config, gradient_checkpointing=twice), train, None, tmp_path / str(twice))
+        for twice in (False, True)
+    )
+    for weight, same in zip(kept.parameters(), again.parameters(), strict=True):
+        assert torch.equal(weight, same)
+
+
 def test_nothing_is_counted_where_writing_is_free(tmp_path, train, config, monkeypatch):
     monkeypatch.setattr("titans_seq.training.writes.counted_writes", lambda model: pytest.fail("counted"))
     pretrained(config, train, None, tmp_path)

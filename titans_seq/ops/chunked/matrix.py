@@ -5,11 +5,14 @@ With the L2 bias the error of a token is linear in the weights too:
     errors = v - k weights;   slots' = carry slots + (write k)^T errors
 
 All reads, scores and most gradients are products over all chunks together. It keeps the slots of every chunk for the
-backward pass, so that it is for training narrow heads. Shapes as in `operator`; what is alike for all chunks and groups
-has them as one dimension.
+backward pass, so that it is for training narrow heads. Chunks are rows here, R of them: first the first chunk of each
+sequence, then the second one of those that have one, and so on (`Walk`).
 """
 
+import functools
+import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,75 +21,113 @@ from titans_seq.autodiff import differentiable_gradients, transformed
 from titans_seq.memory import L2, Coefficients, MemoryRule
 from titans_seq.ops.chunked.forward import runs
 from titans_seq.ops.chunked.operator import run_chunks
-from titans_seq.ops.chunked.updates import combined, per_sequence, products_per_row, scaled_rows, summed_to
+from titans_seq.ops.chunked.updates import combined, products_per_row, scaled_rows
 
 # Rows of a head's slots, up to which it is faster than walking chunk by chunk in the general form.
 MOST_ROWS = 64
 
 
-def is_one_product(rule: MemoryRule, coefficients: Coefficients, rows: int) -> bool:
-    """Whether to train chunks with these coefficients, and keys of so many rows, together.
+@dataclass(frozen=True)
+class Walk:
+    """How chunks follow one another.
+
+    Attributes:
+        active: sequences that have a first, a second, ... chunk; none more than the one before. Those that go on come
+            first among the chunks of a step.
+        ended: of those that do not, how many are to leave their slots; they come next.
+    """
+
+    active: tuple[int, ...]
+    ended: tuple[int, ...]
+
+    @property
+    def chunks(self) -> int:
+        """R, of all sequences."""
+        return sum(self.active)
+
+    @functools.cached_property
+    def steps(self) -> list[tuple[int, int, list[tuple[int, int, int]]]]:
+        """Of each step its first row, the one behind its last, and its moves: first row before and after it, and rows.
+
+        Slots that are left stand behind all chunks.
+        """
+        starts = list(itertools.accumulate(self.active, initial=0))
+        left, steps = starts[-1], []
+        for i, ended in enumerate(self.ended):
+            following = self.active[i + 1] if i + 1 < len(self.active) else 0
+            moves = [(starts[i], starts[i + 1], following), (starts[i] + following, left, ended)]
+            steps.append((starts[i], starts[i + 1], [move for move in moves if move[2]]))
+            left += ended
+        return steps
+
+    @functools.cached_property
+    def moved(self) -> slice | Tensor:
+        """The rows whose slots go on, in the order of where they are then."""
+        moves = itertools.chain.from_iterable(moves for _, _, moves in self.steps)
+        rows = [range(before, before + n) for before, _, n in sorted(moves, key=lambda move: move[1])]
+        index = list(itertools.chain(*rows))
+        # A view where all sequences are of one length.
+        return slice(len(index)) if index == list(range(len(index))) else torch.tensor(index)
+
+
+def is_matrix(rule: MemoryRule, rows: int) -> bool:
+    """Whether to train chunks, of a memory with gates per head and keys of so many rows, together.
 
     Example:
-        >>> from titans_seq.memory import Gates, LinearMemory, MLPMemory, Momentum
-        >>> c = Momentum().coefficients(Gates(*torch.rand(3, 5, 2, 8)))
-        >>> [is_one_product(MemoryRule(architecture), c, 16) for architecture in (LinearMemory(), MLPMemory())]
+        >>> from titans_seq.memory import LinearMemory, MLPMemory
+        >>> [is_matrix(MemoryRule(architecture), 16) for architecture in (LinearMemory(), MLPMemory())]
         [True, False]
     """
     if not torch.is_grad_enabled() or torch.compiler.is_compiling() or transformed():
         return False
     architecture = rule.architecture
-    is_matrix = architecture.depth == 1 and not (architecture.norm or architecture.residual)
+    one_matrix = architecture.depth == 1 and not (architecture.norm or architecture.residual)
     is_linear = isinstance(rule.bias, L2) and runs(rule) and not rule.retention.before_gradient
-    read = coefficients.read
-    per_head = read.dim() == 4
-    return is_matrix and is_linear and per_head and read.shape[0] > 1 and read.shape[-1] * rows <= MOST_ROWS
+    return one_matrix and is_linear and not rule.retention.per_channel and rule.algorithm.slots * rows <= MOST_ROWS
 
 
 def run_matrix(
-    q: Tensor, written: Sequence[Tensor], c: Coefficients, slots: Tensor, rule: str, carry_out: bool
+    q: Tensor, written: Sequence[Tensor], c: Coefficients, slots: Tensor, walk: Walk, rule: str
 ) -> tuple[Tensor, Tensor]:
-    """Run whole chunks of a memory that `is_one_product`.
+    """Run whole chunks of a memory that `is_matrix`.
 
     Args:
-        q: queries `[N, G, C, K]`.
-        written: keys `[N, G, S, K]` and values `[N, G, S, V]`.
-        c: their coefficients.
-        slots: before the first chunk, `[G | H, n, K, V]`.
+        q: queries `[R, C, K]`.
+        written: keys `[R, S, K]` and values `[R, S, V]`.
+        c: their coefficients, `[R, ...]`.
+        slots: before the first chunks, `[sequences, n, K, V]`.
+        walk: how chunks follow one another.
         rule: from `encode_rule`.
-        carry_out: whether the slots after the last chunk are wanted.
 
     Returns:
-        The output `[N, G, C, V]`, and the slots after the last chunk, `[G, n, K, V]`; without `carry_out` nothing of
-        them.
+        The output `[R, C, V]`, and the slots left, `[ended, n, K, V]`.
     """
     inputs = (q, *written, c.read, c.mix, c.carry, c.write, slots)
-    return _Matrix.apply(*inputs, carry_out, rule)[:2]  # type: ignore[return-value, index]
+    return _Matrix.apply(*inputs, walk, rule)[:2]  # type: ignore[return-value, index]
 
 
-def _forward(inputs: Sequence[Tensor], carry_out: bool) -> tuple[Tensor, ...]:
-    """Return the output, the slots after the last chunk, and what the backward pass wants to see."""
+def _picked(x: Tensor, rows: slice | Tensor) -> Tensor:
+    return x[rows] if isinstance(rows, slice) else x.index_select(0, rows.to(x.device))
+
+
+def _forward(inputs: Sequence[Tensor], walk: Walk) -> tuple[Tensor, ...]:
+    """Return the output, the slots left, and what the backward pass wants to see."""
     q, k, v, read, mix, carry, write, slots = inputs
-    (chunks, groups, _, rows), n = q.shape, read.shape[-1]
-    steps = chunks if carry_out else chunks - 1
-    writes = scaled_rows(k[:steps], write[:steps].mT)  # [steps, G, S, n * K]
-    states = v.new_empty(steps + 1, groups, n, rows, v.shape[-1])
-    states[0, :, : slots.shape[1]] = per_sequence(slots, groups)
-    states[0, :, slots.shape[1] :] = 0  # a new memory has no momentum
-    errors = torch.empty_like(v)
-    flat = states.flatten(3)
-    stacked = states.flatten(2, 3)
-    for i in range(chunks):
-        torch.baddbmm(v[i], k[i], states[i, :, 0], alpha=-1, out=errors[i])
-        if i < steps:
-            torch.bmm(carry[i], flat[i], out=flat[i + 1])
-            stacked[i + 1].baddbmm_(writes[i].mT, errors[i])
-    scores = torch.bmm(q.flatten(0, 1), k.flatten(0, 1).mT)
-    mixed = scores * mix.flatten(0, 1)
-    y = torch.bmm(scaled_rows(q, read).flatten(0, 1), stacked[:chunks].flatten(0, 1))
-    y.baddbmm_(mixed, errors.flatten(0, 1))
-    after = states[-1].clone() if carry_out else v.new_empty(0)
-    return y.unflatten(0, (chunks, groups)), after, states, errors, scores, mixed
+    first, n, rows, width = slots.shape
+    writes = scaled_rows(_picked(k, walk.moved), _picked(write, walk.moved).mT)  # [moved, S, n * K]
+    states = v.new_empty(first + len(writes), n, rows, width)
+    states[:first] = slots
+    errors, flat, stacked = torch.empty_like(v), states.flatten(2), states.flatten(1, 2)
+    for start, stop, moves in walk.steps:
+        torch.baddbmm(v[start:stop], k[start:stop], states[start:stop, 0], alpha=-1, out=errors[start:stop])
+        for before, after, count in moves:
+            old, new, at = slice(before, before + count), slice(after, after + count), after - first
+            torch.bmm(carry[old], flat[old], out=flat[new])
+            stacked[new].baddbmm_(writes[at : at + count].mT, errors[old])
+    scores = torch.bmm(q, k.mT)
+    mixed = scores * mix
+    y = torch.bmm(scaled_rows(q, read), stacked[: walk.chunks]).baddbmm_(mixed, errors)
+    return y, states[walk.chunks :].clone(), states, errors, scores, mixed
 
 
 class _Matrix(torch.autograd.Function):
@@ -97,64 +138,78 @@ class _Matrix(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs: tuple, output: tuple[Tensor, ...]) -> None:
         ctx.save_for_backward(*inputs[:8], *output[2:])
-        ctx.carry_out, ctx.rule = inputs[8:]
+        ctx.walk, ctx.rule = inputs[8:]
         ctx.mark_non_differentiable(*output[2:])
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx, d_y: Tensor | None, d_after: Tensor | None, *_) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx, d_y: Tensor | None, d_left: Tensor | None, *_) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         saved = ctx.saved_tensors  # once: activation checkpointing gives them out a single time
         inputs, kept = saved[:8], saved[8:]
         d_output = inputs[2].new_zeros(*inputs[0].shape[:-1], inputs[2].shape[-1]) if d_y is None else d_y
         if not torch.is_grad_enabled():
-            return *_backward(inputs, kept, d_output, d_after), None, None
-
-        def plain(q: Tensor, k: Tensor, v: Tensor, *rest: Tensor) -> list[Tensor]:
-            return run_chunks(q, [k, v], list(rest[:4]), [rest[4]], [], ctx.rule, 1, 0, True, ctx.carry_out)
-
-        gradients = [d_output] if d_after is None else [d_output, d_after]
+            return *_backward(inputs, kept, d_output, d_left, ctx.walk), None, None
+        gradients = [d_output] if d_left is None else [d_output, d_left]
+        plain = functools.partial(_plain, ctx.walk, ctx.rule)
         return *differentiable_gradients(plain, inputs, gradients), None, None
 
 
+def _plain(walk: Walk, rule: str, *inputs: Tensor) -> list[Tensor]:
+    """Return the output and the slots left, in a form that can be differentiated twice."""
+    outputs, left, slots = [], [], inputs[7]
+    starts = itertools.accumulate(walk.active, initial=0)
+    for start, active, ended, following in zip(starts, walk.active, walk.ended, (*walk.active[1:], 0), strict=False):
+        q, k, v, *coefficients = (x[start : start + active].unsqueeze(0) for x in inputs[:7])
+        y, slots = run_chunks(q, [k, v], coefficients, [slots], [], rule, 1, 0, True, True)
+        outputs.append(y[0])
+        left.append(slots[following : following + ended])
+        slots = slots[:following]
+    return [torch.cat(outputs), torch.cat(left)]
+
+
 def _backward(
-    inputs: Sequence[Tensor], kept: Sequence[Tensor], d_y: Tensor, d_after: Tensor | None
+    inputs: Sequence[Tensor], kept: Sequence[Tensor], d_y: Tensor, d_left: Tensor | None, walk: Walk
 ) -> tuple[Tensor, ...]:
     """Return the gradients of the inputs."""
     q, k, v, read, mix, carry, write, slots = inputs
     states, errors, scores, mixed = kept
-    (chunks, groups, size, rows), n = q.shape, read.shape[-1]
-    steps = states.shape[0] - 1
-    q_flat, k_flat, d_flat = q.flatten(0, 1), k.flatten(0, 1), d_y.reshape(-1, *d_y.shape[2:])
-    stacked, flat_errors = states.flatten(2, 3), errors.flatten(0, 1)
-    stood = stacked[:chunks].flatten(0, 1)
-    d_errors = torch.bmm(mixed.mT, d_flat).view_as(errors)
+    first, n, rows, _ = slots.shape
+    keys, steps = _picked(k, walk.moved), _picked(write, walk.moved).mT
+    stood = states[: walk.chunks].flatten(1, 2)
+    d_errors = torch.bmm(mixed.mT, d_y)
     # What the slots before each chunk are owed: by what was read of them, then by the slots after it.
-    d_states = torch.empty_like(states)
-    d_states[-1] = 0 if d_after is None else d_after
-    d_stacked, d_slots = d_states.flatten(2, 3), d_states.flatten(3)
-    torch.bmm(scaled_rows(q, read).flatten(0, 1).mT, d_flat, out=d_stacked[:chunks].flatten(0, 1))
-    writes = scaled_rows(k[:steps], write[:steps].mT)
-    for i in reversed(range(chunks)):
-        if i < steps:
-            d_errors[i].baddbmm_(writes[i], d_stacked[i + 1])
-            d_slots[i].baddbmm_(carry[i].mT, d_slots[i + 1])
-        d_states[i, :, 0] -= torch.bmm(k[i].mT, d_errors[i])
-    d_next, d_flat_errors = d_stacked[1:].flatten(0, 1), d_errors.flatten(0, 1)
+    d_states, writes = torch.empty_like(states), scaled_rows(keys, steps)
+    d_states[walk.chunks :] = 0 if d_left is None else d_left
+    d_flat, d_stacked = d_states.flatten(2), d_states.flatten(1, 2)
+    torch.bmm(scaled_rows(q, read).mT, d_y, out=d_stacked[: walk.chunks])
+    for start, stop, moves in reversed(walk.steps):
+        for before, after, count in moves:
+            old, new, at = slice(before, before + count), slice(after, after + count), after - first
+            d_errors[old].baddbmm_(writes[at : at + count], d_stacked[new])
+            d_flat[old].baddbmm_(carry[old].mT, d_flat[new])
+        d_states[start:stop, 0] -= torch.bmm(k[start:stop].mT, d_errors[start:stop])
+    d_next = d_stacked[first:]
     # Reads of the slots and, through the scores, of what the chunk has written.
-    pulled = torch.bmm(d_flat, stood.mT).view(chunks, groups, size, n, rows)
+    pulled = torch.bmm(d_y, stood.mT).unflatten(-1, (n, rows))
     d_read = products_per_row(pulled, q)
-    d_mixed = torch.bmm(d_flat, flat_errors.mT)
-    d_mix = (d_mixed * scores).view_as(mix)
-    d_scores = d_mixed.mul_(mix.flatten(0, 1))
-    d_q = combined(pulled, read).flatten(0, 1).baddbmm_(d_scores, k_flat)
-    d_k = torch.bmm(d_scores.mT, q_flat)
+    d_mixed = torch.bmm(d_y, errors.mT)
+    d_mix = d_mixed * scores
+    d_scores = d_mixed.mul_(mix)
+    d_q = combined(pulled, read).baddbmm_(d_scores, k)
+    d_k = torch.bmm(d_scores.mT, q)
     # Writes.
-    d_k.baddbmm_(d_flat_errors, stood[:, :rows].mT, alpha=-1)
-    count = steps * groups
-    pushed = torch.bmm(flat_errors[:count], d_next.mT).view(steps, groups, -1, n, rows)
-    d_k[:count] += combined(pushed, write[:steps].mT).flatten(0, 1)
+    d_k.baddbmm_(d_errors, stood[:, :rows].mT, alpha=-1)
+    pushed = torch.bmm(_picked(errors, walk.moved), d_next.mT).unflatten(-1, (n, rows))
+    _add(d_k, walk.moved, combined(pushed, steps))
     d_write, d_carry = torch.zeros_like(write), torch.zeros_like(carry)
-    d_write[:steps] = products_per_row(pushed, k[:steps]).mT
-    torch.matmul(d_slots[1:], states[:steps].flatten(3).mT, out=d_carry[:steps])
-    d_start = summed_to(d_states[0, :, : slots.shape[1]], slots.shape[0])
-    return d_q.view_as(q), d_k.view_as(k), d_errors, d_read, d_mix, d_carry, d_write, d_start
+    _add(d_write, walk.moved, products_per_row(pushed, keys).mT)
+    _add(d_carry, walk.moved, torch.bmm(d_flat[first:], _picked(states, walk.moved).flatten(2).mT))
+    return d_q, d_k, d_errors, d_read, d_mix, d_carry, d_write, d_states[:first]
+
+
+def _add(x: Tensor, rows: slice | Tensor, y: Tensor) -> None:
+    """Add y to some rows of x, in place."""
+    if isinstance(rows, slice):
+        x[rows] += y
+    else:
+        x.index_add_(0, rows.to(x.device), y)

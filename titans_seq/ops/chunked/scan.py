@@ -4,16 +4,17 @@ A call is cut into the rest of an open chunk, whole chunks, and a tail, each an 
 own, so that no chunk is ever padded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.autodiff import full_precision, transformed
 from titans_seq.memory import Algorithm, Coefficients, Gates, MemoryState
 from titans_seq.ops.chunked.forward import anchor_of
-from titans_seq.ops.chunked.matrix import is_one_product, run_matrix
+from titans_seq.ops.chunked.matrix import Walk, is_matrix, run_matrix
 from titans_seq.ops.chunked.operator import chunked_memory, encode_rule, run_chunks
 from titans_seq.ops.chunked.token import is_token, run_token
 from titans_seq.ops.chunked.updates import per_sequence
@@ -93,6 +94,63 @@ def _coefficients(algorithm: Algorithm, gates: Gates, start: int, chunk: int, co
     return c if c.closing_lr is None else replace(c, closing_lr=c.closing_lr[..., 0])
 
 
+def _matrix(
+    queries: Tensor, windows: list[Tensor], c: Coefficients, slots: Tensor, rule: str, carry_out: bool
+) -> tuple[Tensor, Tensor]:
+    """Run whole chunks of a memory of one matrix at once, for tensors and a result as `chunked_memory` has them."""
+    chunks, groups = queries.shape[:2]
+    walk = Walk((groups,) * chunks, (0,) * (chunks - 1) + (groups * carry_out,))
+    flat = Coefficients(*(x.flatten(0, 1) for x in c.tensors()))
+    written = [x.flatten(0, 1) for x in windows]
+    start = _filled(per_sequence(slots, groups), c.read.shape[-1])
+    y, after = run_matrix(queries.flatten(0, 1), written, flat, start, walk, rule)
+    return y.unflatten(0, (chunks, groups)), after
+
+
+def _filled(slots: Tensor, count: int) -> Tensor:
+    """Give slots `[G, n, in, out]` the momentum that a new memory has not."""
+    return F.pad(slots, (0, 0, 0, 0, 0, count - slots.shape[1]))
+
+
+def runs_documents(scan: Scan) -> bool:
+    """Whether `memory_scan_documents` can run a call, in training."""
+    return is_matrix(scan.rule, scan.k.shape[-1]) and not scan.rule.algorithm.lookback
+
+
+def memory_scan_documents(scan: Scan, active: Sequence[int], ended: Sequence[int]) -> tuple[Tensor, MemoryState | None]:
+    """Run whole chunks of documents of unlike lengths at once, of a memory that `runs_documents`.
+
+    Args:
+        scan: a chunk a row, `[R, C, H, .]`: first the first one of each document, then the second one of those that
+            have one, and so on; the documents in such an order that those that go on come first. Its state is new, or
+            has a row for each document.
+        active: documents that have a first, a second, ... chunk; R together.
+        ended: of those that do not go on, how many are to leave their state; they come next in each step.
+
+    Returns:
+        Outputs `[R, C, H, V]`, and the states left.
+    """
+    heads, count = scan.k.shape[2], scan.rule.algorithm.slots
+
+    def rows(x: Tensor) -> Tensor:
+        return x.transpose(1, 2).flatten(0, 1).contiguous()
+
+    with full_precision(scan.k.device.type):
+        dtype = scan.dtype
+        (gates,), written = scan.gates(dtype), scan.written(dtype)
+        state = scan.state.spread(active[0])
+        slots = torch.stack([state.weights[0].mT, state.momentum[0].mT][:count], 2).flatten(0, 1)
+        walk = Walk(tuple(n * heads for n in active), tuple(n * heads for n in ended))
+        found = scan.rule.algorithm.coefficients(gates.map(rows))
+        q, k, v = map(rows, (scan.q.to(dtype), *written))
+        y, after = run_matrix(q, [k, v], found, slots, walk, encode_rule(scan.rule))
+        y = y.unflatten(0, (-1, heads)).transpose(1, 2).to(scan.q.dtype)
+        if not len(after):
+            return y, None
+        weights, *momentum = after.unflatten(0, (-1, heads)).mT.unbind(2)
+        return y, MemoryState((weights,), (momentum[0] if momentum else torch.zeros_like(weights),), (weights,), 0)
+
+
 def memory_scan_chunked(scan: Scan, return_state: bool = True) -> tuple[Tensor, MemoryState | None]:
     """Run `memory_scan` in closed form, chunk by chunk.
 
@@ -122,8 +180,8 @@ def memory_scan_chunked(scan: Scan, return_state: bool = True) -> tuple[Tensor, 
             carry_out = return_state or stop < length
             queries = _heads_first(q[:, start:stop].to(dtype), chunk)
             windows = [_windows(x[:, start : stop + lookback], chunk, lookback) for x in written]
-            if not anchor and is_one_product(rule, found[0], q.shape[-1]):
-                result = run_matrix(queries, windows, found[0], slots[0], encoded, carry_out)
+            if not anchor and count > 1 and is_matrix(rule, q.shape[-1]):
+                result = _matrix(queries, windows, found[0], slots[0], encoded, carry_out)
             else:
                 result = run(
                     queries,
