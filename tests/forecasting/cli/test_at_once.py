@@ -187,5 +187,5 @@ def test_train_says_what_it_will_forecast_and_which_columns_it_leaves_out(
     assert said.index("targets      sold") < said.index("the run is in")
     assert "not used     city" in said
     assert "not used: city (static, with another label for every series: a name, from which nothing is learnt)" in said
-    assert "heat: known up to now alone, which pretrained forecasters do not use" in said
+    assert "heat: known up to now alone: pretrained forecasters use what was one horizon before" in said
     assert said.count("frequency D, inferred") == 1

@@ -20,7 +20,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_training_from_pretrained_weights(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "forecast", str(data), *"--horizon 6 --steps 10 --device a100 --measure".split()]) == 0
     said = capsys.readouterr().out
-    assert "378,303 parameters: trained on from pretrained weights, 2 times 10 steps" in said
+    assert "741,646 parameters: trained on from pretrained weights, 2 times 10 steps" in said
     assert "on each of 1 x NVIDIA A100 80GB SXM" in said
     assert "are 20 steps and take" in said
     assert "measured on this machine's CPU" in said
