@@ -28,7 +28,8 @@ ATLAS = NeuralMemoryConfig(
     slow_weights=True,
 )
 WINDOW = AttentionConfig(heads=2, window=5, persistent_tokens=2)
-MAC = MACConfig(MEMORY, heads=2, segment=6, persistent_tokens=2)
+AHEAD = replace(MEMORY, persistent_tokens=0, values_ahead=True, convolves="context", slow_weights=True)
+MAC = MACConfig(AHEAD, heads=2, segment=6, persistent_tokens=2)
 BLOCKS = (LMMConfig(MEMORY), MAGConfig(WINDOW, MEMORY), MALConfig(MEMORY, WINDOW), MAC)
 MODULES: dict[str, Callable[[], nn.Module]] = {
     "memory": lambda: NeuralMemory(ATLAS, DIM),  # with a window of tokens that are written again
@@ -118,6 +119,17 @@ def test_rows_of_a_state_are_beams_and_new_rows(module: nn.Module) -> None:
     assert_close(in_step[:1], module(new[:1], module(parts[2])[1])[0], 1e-10)
     copied = state.rows([0, 0]).rows([1])
     assert not [part for part in copied_groups(copied) if isinstance(part, Ragged)]
+
+
+def test_a_document_goes_on_beside_new_ones(module: nn.Module) -> None:
+    parts = documents()
+    # Cut where chunks and segments begin, so that the rest may run in one batch with those.
+    _, state = module(parts[2][:, :12])
+    alone = [module(parts[2][:, 12:], state)[0], *(module(part)[0] for part in parts[3:])]
+    rest = torch.cat([parts[2][:, 12:], *parts[3:]], 1)
+    borders = torch.tensor([0, *itertools.accumulate([LENGTHS[2] - 12, *LENGTHS[3:]])])
+    y, _ = module(rest, state.rows([0, *[-1] * len(parts[3:])]), cu_seqlens=borders)
+    assert_close(y, torch.cat(alone, 1), 1e-10)
 
 
 def copied_groups(state: Any) -> list[Any]:

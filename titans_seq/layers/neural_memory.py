@@ -311,7 +311,9 @@ class NeuralMemory(Configured):
         """Return the state of rows before their first token, when the persistent tokens have been written."""
         past = self.config.convolution - 1
         recent = self.project.weight.new_zeros(1, past, self.project.out_features) if past > 0 else None
-        state = NeuralMemoryState(self.initial_state().spread(1), recent)
+        # A key of zero writes nothing: no key waits for the first token's value.
+        key = self.project.weight.new_zeros(1, 1, self.config.heads, self.head_dim) if self.config.values_ahead else None
+        state = NeuralMemoryState(self.initial_state().spread(1), recent, key)
         if self.persistent is not None:
             _, state = self._forward(self.persistent.unsqueeze(0), state, return_state=True)
         return state.rows([0] * rows)
