@@ -46,7 +46,7 @@ def test_bounds_are_those_of_the_table_in_kernels_md(shape: Shape, millions: int
 
 @pytest.mark.parametrize("expansion", [None, 1])
 def test_the_gate_opens_for_the_right_operator_only(monkeypatch: pytest.MonkeyPatch, expansion: int | None) -> None:
-    shape = Shape(4, 4, expansion)
+    shape = Shape(16, 16, expansion)  # in narrower ones a norm over four numbers makes float32 err by chance
     row = gpu.gate(shape, torch.float32, "chunked", "cpu")
     assert 0 < row["error"] < 1e-5
     assert "refused" not in row

@@ -1,5 +1,6 @@
 """Counts against the same model run for real, and counted by PyTorch."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -55,11 +56,19 @@ def test_parameters_are_exact(cost: Cost, model: CausalLM) -> None:
     assert cost.parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
+def _convolution_without_its_end(x, weight, _bias, _stride, padding, *_, out_shape, **__) -> int:
+    """A causal convolution that pads both ends computes outputs behind the last token, which are left out."""
+    return 2 * out_shape[0] * math.prod(weight) * (out_shape[-1] - padding[-1])
+
+
 def test_arithmetic_is_what_pytorch_counts(cost: Cost, model: CausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
     # PyTorch looks into no operator: the memory runs here as what the operator does.
     monkeypatch.setattr(scan, "chunked_memory", run_chunks)
     # Nor has it a formula for products that are added in place.
-    formulas = {torch.ops.aten.baddbmm_: lambda x, a, b, **_: 2 * a[0] * a[1] * a[2] * b[2]}
+    formulas = {
+        torch.ops.aten.baddbmm_: lambda x, a, b, **_: 2 * a[0] * a[1] * a[2] * b[2],
+        torch.ops.aten.convolution: _convolution_without_its_end,
+    }
     counter = FlopCounterMode(display=False, custom_mapping=formulas)
     with counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         model(IDS, return_state=False)

@@ -4,7 +4,7 @@ import logging
 import re
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -176,7 +176,8 @@ def test_auto_says_why_a_rule_runs_chunked_on_a_gpu(
 
     with caplog.at_level(logging.INFO, logger="titans_seq"):
         traits = [Traits(CUDA, LINEAR, 32, 32, size, torch.bfloat16, torch.float32) for size in (16, 16, 256, 256, 300)]
-        picked = [dispatch._pick(call).name for call in traits]
+        calls = [cast(Scan, SimpleNamespace(k=SimpleNamespace(device=CUDA), traits=each)) for each in traits]
+        picked = [dispatch._pick(call).name for call in calls]
     assert picked == ["triton", "triton", "chunked", "chunked", "chunked"]
     lines = [record.getMessage() for record in caplog.records]
     assert [line.split(" (")[0] for line in lines] == [
