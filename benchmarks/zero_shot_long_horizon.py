@@ -24,7 +24,7 @@ from forecasting.benchmark.datasets import find_benchmark, load_benchmark
 from forecasting.benchmark.protocol import evaluate_windows, long_horizon_split
 from forecasting.network.batch import WindowBatch
 from forecasting.zero_shot.inference import forecast_quantiles
-from forecasting.zero_shot.network import ZeroShotNetwork
+from forecasting.zero_shot.network import AnyNetwork
 from forecasting.zero_shot.saving import SHIPPED, load_network
 from forecasting.zero_shot.seasons import periods_of
 from titans_seq.checkpoint import WEIGHTS
@@ -84,7 +84,7 @@ def run(arguments: Arguments) -> None:
             print(f"{name:8} {horizon:4}: MSE {row['mse']:.3f}, MAE {row['mae']:.3f}", flush=True)
 
 
-def _measure(arguments: Arguments, network: ZeroShotNetwork, name: str, horizon: int) -> Mapping[str, Any]:
+def _measure(arguments: Arguments, network: AnyNetwork, name: str, horizon: int) -> Mapping[str, Any]:
     data = load_benchmark(name, arguments.data_dir)
     split = long_horizon_split(name, data.values, arguments.context, horizon)
     periods = periods_of(find_benchmark(name).step)

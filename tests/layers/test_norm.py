@@ -38,8 +38,9 @@ def test_twice_and_forward_mode() -> None:
     assert torch.autograd.gradcheck(norm, x)
     assert torch.autograd.gradgradcheck(norm, x)
     point = x.detach()
-    _, tangent = torch.func.jvp(norm, (point,), (torch.ones_like(point),))
-    _, expected = torch.func.jvp(lambda x: by_definition(x, norm.weight), (point,), (torch.ones_like(point),))
+    along = (torch.ones_like(point),)
+    tangent = torch.func.jvp(norm, (point,), along)[1]
+    expected = torch.func.jvp(lambda x: by_definition(x, norm.weight), (point,), along)[1]
     assert_close(tangent, expected, 1e-13)
 
 

@@ -312,7 +312,8 @@ class NeuralMemory(Configured):
         past = self.config.convolution - 1
         recent = self.project.weight.new_zeros(1, past, self.project.out_features) if past > 0 else None
         # A key of zero writes nothing: no key waits for the first token's value.
-        key = self.project.weight.new_zeros(1, 1, self.config.heads, self.head_dim) if self.config.values_ahead else None
+        shape = (1, 1, self.config.heads, self.head_dim)
+        key = self.project.weight.new_zeros(shape) if self.config.values_ahead else None
         state = NeuralMemoryState(self.initial_state().spread(1), recent, key)
         if self.persistent is not None:
             _, state = self._forward(self.persistent.unsqueeze(0), state, return_state=True)
