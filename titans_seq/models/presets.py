@@ -149,8 +149,9 @@ def with_recall(config: CausalLMConfig, rule: MemoryRule = _MATRIX, head_dim: in
     Not from the paper. The memory stores each value under the key of the token before it, in few wide heads. Its steps
     are large, so that one writing is enough, in chunks so short that they stay stable. It forgets next to nothing at
     first, and its gates can shut. Beside it the slow weights read through a short convolution.
-    `benchmarks.long_text_recall` has what this is worth. The fused kernels do not run it: their chunks have 16 tokens
-    at least.
+    `benchmarks.long_text_recall` has what this is worth, in MAL, MAG and LMM. In MAC it is worth nothing: its memory is
+    told what attention made of the tokens, and does not know them again. The fused kernels do not run it: their chunks
+    have 16 tokens at least.
 
     Args:
         config: a model.
