@@ -18,7 +18,7 @@ YEARS_SHOWN = 10
 class Demo:
     """Forecast weekly CO2 on Mauna Loa at once, then train on it and compare, with a picture of both.
 
-    Nothing is downloaded: the series comes with statsmodels. It takes about a minute of computing.
+    Nothing is downloaded: the series comes with statsmodels. It takes a minute or two of computing.
     """
 
     out: Path = Path("runs/demo")

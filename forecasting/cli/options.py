@@ -224,7 +224,7 @@ class Task:
 class Train:
     """Train a forecaster on a file.
 
-    Training begins with pretrained weights and keeps the better of before and after; it takes about a minute. With
+    Training begins with pretrained weights and keeps the better of before and after; it takes a minute or two. With
     --init none, or with settings that only a network of its own has (--context, --preset, --width, ...), one is
     trained from scratch.
 

@@ -25,8 +25,8 @@ class StreamSettings:
         shuffle: whether carry shuffles the documents.
         drop_last: whether carry leaves out what does not fill a batch.
         pack: whether documents lie end to end, or each has segments of its own.
-        cut: packed documents are cut at multiples of so many of their tokens,
-        begun: of which so many stand before their first.
+        cut: packed documents are cut at multiples of so many of their tokens.
+        begun: tokens that stand before a document's first, and count as its own where it is cut.
     """
 
     rows: int
