@@ -159,7 +159,7 @@ def main(
     size: Size = Size(),  # noqa: B008 - frozen
     memories: tuple[str, ...] = tuple(MEMORIES),
     lengths: tuple[int, ...] = (512, 1024, 2048, 4096, 8192),
-    rounds: int = 7,
+    rounds: int = 5,
     out: Path = RESULTS,
 ) -> None:
     """Train a block with each memory beside one with attention, at growing lengths, and print the table.
