@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from titans_seq.ending import ending_on_sigterm
 from titans_seq.errors import Terminated, UserError, choose
 from titans_seq.extras import DISTRIBUTION, needing
 
@@ -59,7 +60,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one `titans` command line and return its exit code.
 
-    0 means success, 2 wrong input (a message on standard error says what to do), 130 an interrupt.
+    0 means success, 2 wrong input (a message on standard error says what to do), 130 an interrupt, 143 SIGTERM.
 
     Args:
         argv: the arguments after the program's name; None takes those of the process.
@@ -71,10 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _run(arguments)
-        # A reader that has gone away shows only when the buffer is written out.
-        sys.stdout.flush()
-        return code
+        with ending_on_sigterm():
+            code = _run(arguments)
+            # A reader that has gone away shows only when the buffer is written out.
+            sys.stdout.flush()
+            return code
     except BrokenPipeError:
         # What is still in the buffer would raise again at exit, so it goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import chain, islice
@@ -99,7 +99,7 @@ def prepare(
 
     Raises:
         UserError: if an input is missing, damaged, empty or not UTF-8; if the folder holds other files, or shards of
-            other inputs, settings or another tokenizer; if the tokenizer loses more of a file than `max_loss`; or if
+            other inputs, settings or another tokenizer; if a file changes while it is read; if the tokenizer loses more of a file than `max_loss`; or if
             one of the splits came out empty.
         OSError: if the folder cannot be written to.
 
@@ -129,7 +129,8 @@ def prepare(
         return manifest
     manifest = replace(manifest, sources=tuple(source.hashed() for source in manifest.sources))
     with ShowProgress(manifest.sources) if progress else nullcontext() as shown:
-        manifest = _write_shards(folder, manifest, paths, tokenizer, limits, shown)
+        documents = _remaining(manifest, paths, planned.sources)
+        manifest = _write_shards(folder, manifest, paths, documents, tokenizer, limits, shown)
     _clear_leftovers(folder, manifest, tokenizer)
     return manifest
 
@@ -169,6 +170,7 @@ def _write_shards(
     folder: Path,
     manifest: Manifest,
     paths: list[Path],
+    documents: Iterable[tuple[int, int, Document]],
     tokenizer: Tokenizer,
     limits: Limits,
     shown: ShowProgress | None,
@@ -176,7 +178,7 @@ def _write_shards(
     """Write all shards that `manifest` does not have yet, and the manifest after each of them."""
     settings, waiting, latest, loss = manifest.settings, 0, manifest.next_source, TextLoss()
     with _new_parts(folder, manifest.dtype) as parts:
-        for source, number, document in _remaining(manifest, paths):
+        for source, number, document in documents:
             if source != latest:
                 limits.check(loss, paths[latest])
                 latest, loss = source, TextLoss()
@@ -210,14 +212,25 @@ def _write_shards(
         return _finish(folder, after, parts, tokenizer)
 
 
-def _remaining(manifest: Manifest, paths: list[Path]) -> Iterator[tuple[int, int, Document]]:
-    """The documents that are in no shard yet, each behind the number of its file and its own number in it."""
+def _remaining(
+    manifest: Manifest, paths: list[Path], found: Sequence[Source]
+) -> Iterator[tuple[int, int, Document]]:
+    """The documents that are in no shard yet, each behind the number of its file and its own number in it.
+
+    Raises:
+        UserError: if a file is no longer as it was found.
+    """
     options = ReadOptions(manifest.settings.field, manifest.settings.separator)
     first = manifest.next_document
     for source in range(manifest.next_source, len(paths)):
         documents = islice(read_file(paths[source], options), first, None)
         for number, document in enumerate(documents, start=first):
             yield source, number, document
+        if Source.of(paths[source]) != found[source]:
+            raise UserError(
+                f"{paths[source]} was written to while it was read: prepare it with --overwrite (overwrite=True) once "
+                "it rests"
+            )
         first = 0
 
 

@@ -56,13 +56,12 @@ def new_run(
     corpus = open_corpus(records)
     start = None
     if init is not None:
-        source = model_folder(init)
+        source, start = model_folder(init), weights_record(init)
         if load_tokenizer(source).info != corpus.tokenizer:
             raise UserError(
                 f"the model in {init} has another tokenizer than the shards in {folders[0]}: prepare the text with it, "
                 f"titans lm prepare --tokenizer {source}"
             )
-        start = weights_record(source)
     if corpus.tokenizer.vocabulary != model.vocabulary:
         raise UserError(
             f"the tokenizer of {folders[0]} has {corpus.tokenizer.vocabulary:,} tokens, the model is of "

@@ -24,6 +24,7 @@ from titans_seq.experiment.lightning_tools import (
     new_trainer,
     quiet_and_apart,
     run_trainer,
+    stopping_at_once,
 )
 from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.recorder import Recorder, Score, Stop
@@ -146,13 +147,14 @@ def fit(
         module.total_steps = plan.steps
         data = Loaders(train, validation)
         try:
-            run_trainer(trainer, module, data, start)
+            with stopping_at_once(trainer):
+                run_trainer(trainer, module, data, start)
+                if plan.steps and validation is not None and recorder.validated_at != plan.steps:
+                    trainer.validate(module, data, verbose=False)
         except (KeyboardInterrupt, Terminated):
             if trainer.is_global_zero:
                 _say_where(trainer.global_step, last_checkpoint(where / CHECKPOINTS))
             raise
-        if plan.steps and validation is not None and recorder.validated_at != plan.steps:
-            trainer.validate(module, data, verbose=False)
         return Fitted(History.read(where / LOG), recorder.weights if trainer.is_global_zero else None)
 
 

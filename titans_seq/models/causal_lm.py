@@ -9,6 +9,7 @@ from torch._subclasses.fake_tensor import is_fake
 
 from titans_seq.autodiff import transformed
 from titans_seq.blocks import BlockConfig
+from titans_seq.errors import UserError
 from titans_seq.layers.documents import ReturnState, without_padding
 from titans_seq.models.backbone import Backbone, BackboneState
 
@@ -49,6 +50,9 @@ class CausalLM(nn.Module):
     Args:
         config: the model.
 
+    Raises:
+        UserError: if a block cannot be built at this width.
+
     Example:
         >>> import torch
         >>> from titans_seq.blocks import LMMConfig
@@ -66,7 +70,10 @@ class CausalLM(nn.Module):
         self.embedding = nn.Embedding(rows, config.dim)
         nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
         blocks = (config.blocks[i % len(config.blocks)].build(config.dim) for i in range(config.depth))
-        self.backbone = Backbone(blocks, config.dim)
+        try:
+            self.backbone = Backbone(blocks, config.dim)
+        except ValueError as error:
+            raise UserError(f"the model cannot be built as configured: {error}") from error
         self.head = None if config.tied else nn.Linear(config.dim, rows, bias=False)
 
     def forward(

@@ -11,6 +11,10 @@ from titans_seq.models.backbone import BackboneState
 from titans_seq.models.causal_lm import CausalLM
 
 
+_COLDEST = 1e-30
+"""Temperature below which logits over it would not be finite; the likeliest token alone is left long before."""
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is drawn.
@@ -54,7 +58,7 @@ def draw(logits: Tensor, sampling: Sampling, generator: torch.Generator | None =
     """
     if sampling.temperature == 0:
         return logits.argmax(-1)
-    logits = logits.float() / sampling.temperature
+    logits = logits.float() / max(sampling.temperature, _COLDEST)
     if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
         least = logits.topk(sampling.top_k, -1).values[..., -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
