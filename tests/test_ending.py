@@ -21,15 +21,20 @@ class Swallowing:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_exception_that_is_lost_is_raised_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "_PATIENCE", 0.05)
-    with pytest.raises(Terminated), ending_on_sigterm():
+    def work() -> None:
         Swallowing()
         time.sleep(60)
+
+    monkeypatch.setattr(ending, "_PATIENCE", 0.05)
+    with pytest.raises(Terminated), ending_on_sigterm():
+        work()
 
 
 def test_a_second_signal_does_not_disturb_the_tidying_up() -> None:
     tidied = False
-    with pytest.raises(Terminated), ending_on_sigterm():
+
+    def work() -> None:
+        nonlocal tidied
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(60)
@@ -37,6 +42,9 @@ def test_a_second_signal_does_not_disturb_the_tidying_up() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.01)
             tidied = True
+
+    with pytest.raises(Terminated), ending_on_sigterm():
+        work()
     assert tidied
 
 

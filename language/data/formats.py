@@ -151,12 +151,12 @@ def decoded_pieces(stream: IO[bytes] | gzip.GzipFile, name: str, size: int = _BL
     while True:
         block = stream.read(size)
         begin = offset - len(decoder.getstate()[0])
-        if offset == 0:
-            _check_not_wide(block, name)
         try:
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
             raise _not_utf8(error.object, error.start, begin, name) from error
+        if offset == 0:
+            _check_not_wide(block, name)
         if begin == 0:
             text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
         if text:
@@ -237,11 +237,12 @@ def open_bytes(path: Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, IO[bytes
 def _decode(raw: bytes, path: Path, offset: int, line: str = "") -> str:
     """Decode a piece of a file that begins at byte `offset`."""
     start = len(_BOM) if offset == 0 and raw.startswith(_BOM) else 0
-    _check_not_wide(raw, f"{path}{line}")
     try:
-        return raw[start:].decode()
+        text = raw[start:].decode()
     except UnicodeDecodeError as error:
         raise _not_utf8(raw, start + error.start, offset, f"{path}{line}") from error
+    _check_not_wide(raw, f"{path}{line}")
+    return text
 
 
 def _check_not_wide(block: bytes, name: str) -> None:

@@ -98,9 +98,9 @@ def prepare(
         What the folder holds.
 
     Raises:
-        UserError: if an input is missing, damaged, empty or not UTF-8; if the folder holds other files, or shards of
-            other inputs, settings or another tokenizer; if a file changes while it is read; if the tokenizer loses more of a file than `max_loss`; or if
-            one of the splits came out empty.
+        UserError: if an input is missing, damaged, empty, not UTF-8 or changed while it is read; if the folder holds
+            other files, or shards of other inputs, settings or another tokenizer; if the tokenizer loses more of a file
+            than `max_loss`; or if one of the splits came out empty.
         OSError: if the folder cannot be written to.
 
     Example:
@@ -212,9 +212,7 @@ def _write_shards(
         return _finish(folder, after, parts, tokenizer)
 
 
-def _remaining(
-    manifest: Manifest, paths: list[Path], found: Sequence[Source]
-) -> Iterator[tuple[int, int, Document]]:
+def _remaining(manifest: Manifest, paths: list[Path], found: Sequence[Source]) -> Iterator[tuple[int, int, Document]]:
     """The documents that are in no shard yet, each behind the number of its file and its own number in it.
 
     Raises:

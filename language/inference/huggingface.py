@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from titans_seq.checkpoint import check_replaceable
 from titans_seq.errors import UserError
 from titans_seq.models import save_model
@@ -81,13 +83,17 @@ def import_from_hf(source: str | os.PathLike[str], folder: str | os.PathLike[str
     origin = Path(source)
     check_replaceable(folder)
     try:
-        kind = json.loads((origin / "config.json").read_text(encoding="utf-8")).get("model_type")
+        config = json.loads((origin / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{origin}: no Hugging Face folder ({error}): check the path") from error
+    kind = config.get("model_type") if isinstance(config, dict) else None
     if kind != "titans":
         raise UserError(f"{origin}: a model of type {kind!r}, expected 'titans'")
     tokenizer = _own_tokenizer(origin)
-    model = TitansForCausalLM.from_pretrained(origin).model
+    try:
+        model = TitansForCausalLM.from_pretrained(origin).model
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{origin}: weights are missing or damaged ({error}): restore the folder") from error
     if model.config.vocabulary != tokenizer.vocabulary:
         raise UserError(
             f"{origin}: the model has {model.config.vocabulary:,} tokens and its tokenizer {tokenizer.vocabulary:,}: "

@@ -93,7 +93,7 @@ def open_corpus(records: Sequence[DataRecord]) -> Corpus:
 
 
 def _mean_rate(rates: Sequence[float | None], weights: Sequence[float]) -> float | None:
-    """Tokens a byte of a text of which parts with these rates have these shares of the tokens; None if one is not known.
+    """Tokens a byte of a text whose parts have these rates, and these shares of its tokens; None if one is not known.
 
     Example:
         >>> _mean_rate([1.0, 0.25], [1.0, 1.0]), _mean_rate([1.0, None], [1.0, 1.0])

@@ -10,7 +10,6 @@ from titans_seq.errors import UserError
 from titans_seq.models.backbone import BackboneState
 from titans_seq.models.causal_lm import CausalLM
 
-
 _COLDEST = 1e-30
 """Temperature below which logits over it would not be finite; the likeliest token alone is left long before."""
 
@@ -36,7 +35,7 @@ class Sampling:
         if not self.temperature >= 0:
             raise ValueError(f"temperature must be at least 0, got {self.temperature}")
         if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k must be at least 1, or None for all tokens, got {self.top_k}")
+            raise ValueError(f"top_k must be at least 1 (none is given for all tokens), got {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must lie in (0, 1], got {self.top_p}")
 

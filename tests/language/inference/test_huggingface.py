@@ -107,6 +107,21 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
             GROUP(["export", *arguments], "titans lm")
 
 
+def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
+    GROUP(["export", str(save_run(tmp_path / "run")), "--out", str(tmp_path / "hf")], "titans lm")
+    back = ["export", str(tmp_path / "hf"), "--to", "titans"]
+    weights = tmp_path / "hf" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:500])
+    with pytest.raises(UserError, match=r"hf: weights are missing or damaged .*: restore the folder"):
+        GROUP(back, "titans lm")
+    weights.unlink()
+    with pytest.raises(UserError, match=r"hf: weights are missing or damaged .*: restore the folder"):
+        GROUP(back, "titans lm")
+    (tmp_path / "hf" / "config.json").write_text("[]")
+    with pytest.raises(UserError, match="a model of type None, expected 'titans'"):
+        GROUP(back, "titans lm")
+
+
 @pytest.mark.parametrize("options", [{}, {"eos_id": -1}], ids=str)
 def test_a_sentencepiece_model_gives_the_same_tokens_there_and_back(tmp_path: Path, options: dict[str, Any]) -> None:
     pytest.importorskip("google.protobuf", reason="needs protobuf: pip install 'titans-seq[hf]'")
