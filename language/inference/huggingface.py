@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 
 from titans_seq.checkpoint import check_replaceable
 from titans_seq.errors import UserError
+from titans_seq.files import atomic_folder
 from titans_seq.models import save_model
 
 from ..optional import load_optional
@@ -60,10 +61,14 @@ def export_to_hf(trained: TrainedModel, folder: str | os.PathLike[str]) -> None:
         padding_side="left",
     )
     special = {name: end for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    wrapped.save_pretrained(target)
-    TitansForCausalLM.of(trained.model, **special).save_pretrained(target)
-    (target / OWN_TOKENIZER).mkdir()
-    trained.tokenizer.save(target / OWN_TOKENIZER)
+    try:
+        with atomic_folder(target) as temporary:
+            wrapped.save_pretrained(temporary)
+            TitansForCausalLM.of(trained.model, **special).save_pretrained(temporary)
+            (temporary / OWN_TOKENIZER).mkdir()
+            trained.tokenizer.save(temporary / OWN_TOKENIZER)
+    except SafetensorError as error:
+        raise UserError(f"cannot export to {target}: {error}") from error
 
 
 def import_from_hf(source: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:

@@ -22,7 +22,7 @@ from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.lightning_tools import last_checkpoint
 from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.recorder import Score
-from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.run_folder import CHECKPOINTS, alone_in
 from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
 CPU = Runtime(Hardware("cpu"))
@@ -239,3 +239,23 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         fitted(replace(STEPS, steps=10), tmp_path, resume=True)
     last.unlink()
     assert fitted(replace(STEPS, steps=10), tmp_path, resume=True).history.rows[-1]["step"] == 10
+
+
+def test_two_trainings_into_one_folder_are_refused(tmp_path: Path) -> None:
+    def train() -> int:
+        with alone_in(tmp_path):
+            (tmp_path / "begun").touch()
+            time.sleep(60)
+        return 0
+
+    process = forked(train)
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.01)
+    try:
+        with pytest.raises(UserError, match="another process is training into"):
+            fitted(STEPS, tmp_path, resume=True)
+    finally:
+        os.kill(process, signal.SIGKILL)
+    assert ended(process) == -signal.SIGKILL
+    assert not (tmp_path / LOG).exists()
+    fitted(STEPS, tmp_path, resume=True)

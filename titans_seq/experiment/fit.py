@@ -20,6 +20,7 @@ from titans_seq.experiment.lightning_tools import (
     KeepLast,
     RandomState,
     SeedEpochs,
+    is_first_process,
     last_checkpoint,
     new_trainer,
     quiet_and_apart,
@@ -28,7 +29,7 @@ from titans_seq.experiment.lightning_tools import (
 )
 from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.recorder import Recorder, Score, Stop
-from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.run_folder import CHECKPOINTS, alone_in
 from titans_seq.experiment.settings import RUNTIME, Runtime
 
 MakeLoader = Callable[[int, int], Iterable[Any]]
@@ -107,13 +108,15 @@ def fit(
 
     Raises:
         UserError: if training does not stay finite, the checkpoint is of another model, or a GPU or a logger that is
-            asked for is not there.
+            asked for is not there, or another process trains into `folder`.
         KeyboardInterrupt: if the user stops it.
         Terminated: on SIGTERM; like the above it is said on standard error at which step.
     """
     with contextlib.ExitStack() as stack:
         where = Path(stack.enter_context(tempfile.TemporaryDirectory())) if folder is None else folder
         where.mkdir(parents=True, exist_ok=True)
+        if is_first_process():
+            stack.enter_context(alone_in(where))
         start = last_checkpoint(where / CHECKPOINTS) if resume else None
         recorder = Recorder(
             where / LOG,

@@ -260,7 +260,10 @@ class KeepLast(Checkpoint):
             self.folder.mkdir(parents=True, exist_ok=True)
             _remove(temporary)
         trainer.strategy.barrier()
-        trainer.save_checkpoint(temporary, weights_only=False)
+        try:
+            trainer.save_checkpoint(temporary, weights_only=False)
+        except OSError as error:  # of a temporary file elsewhere, where Lightning writes first
+            raise OSError(error.errno, error.strerror, str(target)) from error
         trainer.strategy.barrier()
         if trainer.is_global_zero:
             _remove(target)
