@@ -87,6 +87,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(_describe_os_error(error))
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        reason = f" ({str(error).splitlines()[0]})" if str(error) else ""
+        return _fail(
+            f"out of memory{reason}: take less at once or a smaller model; titans plan says what a training needs"
+        )
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -145,6 +152,12 @@ def _version() -> str:
 def _describe_os_error(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
     return what if error.filename is None else f"{what}: {os.fspath(error.filename)!r}"
+
+
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether PyTorch, which is not imported here, or Python found no memory."""
+    words = ("can't allocate memory", "not enough memory")
+    return type(error).__name__ in ("MemoryError", "OutOfMemoryError") or any(word in str(error) for word in words)
 
 
 def _fail(message: str) -> int:

@@ -15,6 +15,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import model_folder, unchanged_weights, weights_record
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.record import read_config, write_config
+from titans_seq.experiment.run_folder import alone_in
 from titans_seq.experiment.settings import ONE_DEVICE, RUNTIME, Hardware, Runtime
 from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.models.saving import MODEL, load_model, save_model
@@ -137,8 +138,10 @@ def resume_run(
     run = replace(run, data=find_data(run.data, out, data))
     if open_corpus(run.data).tokenizer != run.tokenizer:
         raise UserError(f"the token shards of the run in {out} have another tokenizer than before: start a new run")
-    write_config(out, run)
-    return _train(run, _untrained(run), out, True, runtime)
+    model = _untrained(run)
+    with alone_in(out):
+        write_config(out, run)
+        return _train(run, model, out, True, runtime)
 
 
 def _untrained(run: RunConfig) -> CausalLM:

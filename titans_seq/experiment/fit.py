@@ -20,7 +20,6 @@ from titans_seq.experiment.lightning_tools import (
     KeepLast,
     RandomState,
     SeedEpochs,
-    is_first_process,
     last_checkpoint,
     new_trainer,
     quiet_and_apart,
@@ -115,8 +114,7 @@ def fit(
     with contextlib.ExitStack() as stack:
         where = Path(stack.enter_context(tempfile.TemporaryDirectory())) if folder is None else folder
         where.mkdir(parents=True, exist_ok=True)
-        if is_first_process():
-            stack.enter_context(alone_in(where))
+        stack.enter_context(alone_in(where))
         start = last_checkpoint(where / CHECKPOINTS) if resume else None
         recorder = Recorder(
             where / LOG,

@@ -38,14 +38,19 @@ _FOLD = re.compile(r"(?:fold-[1-9]|seed-[0-9])[0-9]*")
 def alone_in(folder: Path) -> Iterator[None]:
     """Keep other processes from training into a folder for the time of the block; a killed one keeps nobody.
 
+    Of a parallel run the first process has it for all.
+
     Args:
         folder: exists. Within the block this process may ask for it again.
 
     Raises:
         UserError: if another process has it.
     """
+    # Here, for who uses the model of a run needs no Lightning.
+    from titans_seq.experiment.lightning_tools import is_first_process
+
     place = Path(folder).resolve()
-    if fcntl is None or place in _ours:
+    if fcntl is None or place in _ours or not is_first_process():
         yield
         return
     handle = os.open(place, os.O_RDONLY)
