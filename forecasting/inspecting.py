@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from .runs.runs import open_run
 from .windows.cutting import Windows
 from .zero_shot.inference import HORIZON_TOKENS, forecast_quantiles, patch_for
 from .zero_shot.model import ZeroShotModel
+from .zero_shot.readings import reading_weights
 from .zero_shot.storage import is_zero_shot
 
 
@@ -71,12 +73,16 @@ def _zero_shot(model: ZeroShotModel, data: SeriesData, request: Request) -> Open
     if steps is None or steps < 1:
         raise UserError("no horizon is given: add --horizon with the number of steps to forecast, at least 1")
     network = model.forecaster.network
-    histories, periods = model.forecaster.histories(series.data, steps)
-    values, period = histories[series.channel], periods[series.channel]
+    histories, readings = model.forecaster.histories(series.data, steps)
+    values, mine = histories[series.channel], readings[series.channel]
     held = steps if series.length >= 3 * steps else 0
     history, truth = values[: len(values) - held][-request.tokens :], torch.from_numpy(values[len(values) - held :])
     if not np.isfinite(history).any():
         raise UserError(f"{series.name}: no value is observed in what is read: take more of it with --tokens")
+    weights = reading_weights(
+        partial(forecast_quantiles, network), network.config.output.levels, [history], steps, [mine]
+    )
+    reading = mine[int(weights[0].argmax())]
     patch = patch_for(network.config, len(history), steps)
     if steps > patch * HORIZON_TOKENS:
         raise UserError(
@@ -86,7 +92,7 @@ def _zero_shot(model: ZeroShotModel, data: SeriesData, request: Request) -> Open
     past = min(-(-len(history) // patch), network.config.tokens)
     return Opened(
         model=network,
-        read=lambda: torch.from_numpy(forecast_quantiles(network, [history], steps, [period])[0]),
+        read=lambda: torch.from_numpy(forecast_quantiles(network, [history], steps, [reading])[0]),
         title=f"{request.input.name}, {series.name}, {steps} steps ahead",
         labels=[f"{place:+d}" for place in range(-past * patch, steps, patch)],
         loss=_loss(truth, lambda quantiles: quantiles[:, quantiles.shape[1] // 2]),

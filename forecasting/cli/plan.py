@@ -74,7 +74,7 @@ def _pretrained(task: Task) -> _Training:
     data = load_series(run.data.path, run.options, run.table)
     forecaster = starting_model(run.init, run.options).forecaster
     network = forecaster.network.train()
-    batches = WindowBatches(*forecaster.histories(data, run.horizon), run.horizon, run.fine_tuning, network.config)
+    batches = WindowBatches(*forecaster.lessons(data, run.horizon), run.horizon, run.fine_tuning, network.config)
     batch, module = next(iter(batches)), PretrainingModule(network, run.fine_tuning.optimiser)
     times = 1 + run.refit
     described = f"trained on from pretrained weights, {times} times {len(batches)} steps"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from ..forecasts.quantiles import mean_of_quantiles
 from .covariates import check_future, explained, lagged
 from .inference import forecast_quantiles
 from .network import AnyNetwork
+from .readings import ForecastOnce, Forecasts, forecast_by_readings, usable_readings
 from .saving import shipped_network
-from .seasons import found_period, periods_of
+from .seasons import Reading, found_period, readings_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,8 @@ class ZeroShotForecaster:
 
     Every channel is forecast by itself. Covariates enter by a ridge regression on the context (`explained`): those
     known ahead as they are, those of the past alone as they were one horizon before. Seasons are those of the
-    frequency, or found in series without dates.
+    frequency, or found in series without dates; where there are two, by day and by week or by week and by year, the
+    past of a series says which it is read by.
 
     Attributes:
         network: pretrained, in evaluation mode.
@@ -60,21 +63,31 @@ class ZeroShotForecaster:
             UserError: if the horizon or a level is out of range, a series has no value at all, or its known covariates
                 end before the horizon.
         """
+        return self._forecast(data, horizon, levels, partial(forecast_quantiles, self.network))
+
+    def forecast_each(
+        self, pasts: Sequence[SeriesData], horizon: int, levels: Sequence[float] = DEFAULT_LEVELS
+    ) -> list[Forecast]:
+        """Forecast the same series from several cutoffs, as `forecast` does each; what they share is done once."""
+        once = ForecastOnce(self.network)
+        return [self._forecast(past, horizon, levels, once) for past in pasts]
+
+    def _forecast(self, data: SeriesData, horizon: int, levels: Sequence[float], forecasts: Forecasts) -> Forecast:
         if horizon < 1:
             raise UserError(f"horizon must be at least 1 step, got {horizon}")
         trained = self.network.config.output.levels
         for item in data.items if data.known_names else ():
             check_future(item.future_rows, horizon, item.name)
-        histories, periods, ahead = self._described(data, horizon)
-        quantiles = forecast_quantiles(self.network, histories, horizon, periods)
+        histories, readings, ahead = self._described(data, horizon)
+        quantiles = forecast_by_readings(forecasts, trained, histories, horizon, readings)
         if ahead:
             quantiles += np.stack(ahead)[..., None]
         shape = (len(data.items), len(data.channels), horizon, -1)
         quantiles = quantiles.reshape(shape).swapaxes(1, 2)
         return Forecast(mean_of_quantiles(quantiles, trained), quantiles, trained).at(levels)
 
-    def histories(self, data: SeriesData, horizon: int) -> tuple[list[np.ndarray], list[tuple[int, int]]]:
-        """Return what the network reads: every channel without what its covariates explain, and its periods.
+    def histories(self, data: SeriesData, horizon: int) -> tuple[list[np.ndarray], list[tuple[Reading, ...]]]:
+        """Return what the network reads: every channel without what its covariates explain, and its readings.
 
         Args:
             data: the series.
@@ -83,13 +96,18 @@ class ZeroShotForecaster:
         Raises:
             UserError: if a series has no value at all.
         """
-        histories, periods, _ = self._described(data, horizon)
-        return histories, periods
+        histories, readings, _ = self._described(data, horizon)
+        return histories, readings
+
+    def lessons(self, data: SeriesData, horizon: int) -> tuple[list[np.ndarray], list[Reading]]:
+        """Return what the network is trained on: what it reads, once for every reading; see `histories`."""
+        pairs = [(y, reading) for y, its in zip(*self.histories(data, horizon), strict=True) for reading in its]
+        return [y for y, _ in pairs], [reading for _, reading in pairs]
 
     def _described(
         self, data: SeriesData, horizon: int
-    ) -> tuple[list[np.ndarray], list[tuple[int, int]], list[np.ndarray]]:
-        """Histories, periods, and what covariates explain of the steps ahead (none without covariates)."""
+    ) -> tuple[list[np.ndarray], list[tuple[Reading, ...]], list[np.ndarray]]:
+        """Histories, readings, and what covariates explain of the steps ahead (none without covariates)."""
         histories = [item.values[:, channel] for item in data.items for channel in range(len(data.channels))]
         names = [_called(data, item.name, name) for item in data.items for name in data.channels]
         for name, history in zip(names, histories, strict=True):
@@ -101,12 +119,14 @@ class ZeroShotForecaster:
             shifts = [explained(*pair) for pair in zip(histories, known, strict=True)]
             ahead = [shift[len(y) : len(y) + horizon] for y, shift in zip(histories, shifts, strict=True)]
             histories = [y - shift[: len(y)] for y, shift in zip(histories, shifts, strict=True)]
-        return histories, [self._periods(data.freq, history) for history in histories], ahead
+        return histories, [self._readings(data.freq, history) for history in histories], ahead
 
-    def _periods(self, freq: str | None, history: np.ndarray) -> tuple[int, int]:
+    def _readings(self, freq: str | None, history: np.ndarray) -> tuple[Reading, ...]:
         if self.periods:
-            return self.periods[0], self.periods[1] if len(self.periods) > 1 else 1
-        return (found_period(history), 1) if freq is None else periods_of(freq)
+            return ((self.periods[0], self.periods[1] if len(self.periods) > 1 else 1),)
+        if freq is None:
+            return ((found_period(history), 1),)
+        return usable_readings(self.network.config, history, readings_of(freq))
 
 
 def _covariates(item: Item, horizon: int) -> np.ndarray:

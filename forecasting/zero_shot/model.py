@@ -99,7 +99,7 @@ class ZeroShotModel(ZeroShotState):
         origins = past_origins(series, horizon, most)
         if not origins:
             return replace(self, calibration=None)
-        forecasts = [self.forecaster.forecast(origin.past, horizon, self.levels) for origin in origins]
+        forecasts = self.forecaster.forecast_each([origin.past for origin in origins], horizon, self.levels)
         return replace(self, calibration=calibrate(origins, forecasts))
 
     def fit(
@@ -168,7 +168,7 @@ class ZeroShotModel(ZeroShotState):
     ) -> ZeroShotForecaster:
         from .finetuning import fine_tune  # it loads Lightning, which forecasting does without
 
-        histories, periods = self.forecaster.histories(data, horizon)
+        histories, periods = self.forecaster.lessons(data, horizon)
         network, _ = fine_tune(
             self.forecaster.network,
             histories,

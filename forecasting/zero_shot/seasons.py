@@ -9,6 +9,9 @@ LONGEST_FOUND = 400
 LEAST_SHARE = 0.25
 """Correlation at the lag of a period, at least, for a period to be found."""
 
+Reading = tuple[int, int]
+"""Periods in steps that the network is told of a series, the leading one first; 1 for none."""
+
 
 def periods_of(freq: str | None) -> tuple[int, int]:
     """Return the two shortest natural periods of a frequency in steps, 1 for none: day and week, week and year, year.
@@ -17,8 +20,8 @@ def periods_of(freq: str | None) -> tuple[int, int]:
         freq: alias of the step.
 
     Example:
-        >>> [periods_of(freq) for freq in ("h", "30min", "D", "MS", "QS", "W", "YS")]
-        [(24, 168), (48, 336), (7, 365), (12, 1), (4, 1), (52, 1), (1, 1)]
+        >>> [periods_of(freq) for freq in ("h", "30min", "D", "B", "MS", "QS", "W", "YS")]
+        [(24, 168), (48, 336), (7, 365), (5, 260), (12, 1), (4, 1), (52, 1), (1, 1)]
     """
     if freq is None:
         return (1, 1)
@@ -26,11 +29,27 @@ def periods_of(freq: str | None) -> tuple[int, int]:
     if unit == "W":
         return (52, 1) if not freq[0].isdigit() else (1, 1)
     season = season_length(freq)
-    if unit == "D" and freq == "D":
-        return (7, 365)
+    if freq in ("D", "B"):
+        return (7, 365) if freq == "D" else (5, 260)
     if unit in ("h", "min") and season > 1:
         return (season, 7 * season)
     return (season, 1)
+
+
+def readings_of(freq: str | None) -> tuple[Reading, ...]:
+    """Return the ways to read series of a frequency: by the day, or by the week with the day in it; and so on.
+
+    A year is one of whole weeks, so that Mondays lie under Mondays.
+
+    Args:
+        freq: alias of the step.
+
+    Example:
+        >>> readings_of("h"), readings_of("D"), readings_of("MS")
+        (((24, 1), (168, 24)), ((7, 1), (364, 7)), ((12, 1),))
+    """
+    short, long = periods_of(freq)
+    return ((short, 1), (long // short * short, short)) if long > 1 else ((short, 1),)
 
 
 def found_period(values: np.ndarray) -> int:
