@@ -177,6 +177,7 @@ def _write_shards(
 ) -> Manifest:
     """Write all shards that `manifest` does not have yet, and the manifest after each of them."""
     settings, waiting, latest, loss = manifest.settings, 0, manifest.next_source, TextLoss()
+    fault: UserError | None = None
     with _new_parts(folder, manifest.dtype) as parts:
         for source, number, document in documents:
             if source != latest:
@@ -190,9 +191,10 @@ def _write_shards(
                     manifest = replace(manifest, empty_documents=manifest.empty_documents + 1)
                     continue
                 added, lost = _add(document, number, tokenizer, settings, parts, shown, source)
-            except UserError:
+            except UserError as error:
                 if not limits.skip_bad:
                     raise
+                fault = fault or error
                 for split, part in parts.items():
                     part.go_back(marks[split])
                 manifest = replace(manifest, bad_documents=manifest.bad_documents + 1)
@@ -207,7 +209,7 @@ def _write_shards(
                 after = replace(manifest, next_source=source, next_document=number + 1)
                 manifest, waiting = _finish(folder, after, parts, tokenizer), 0
         limits.check(loss, paths[min(latest, len(paths) - 1)])
-        _check_splits(manifest, parts)
+        _check_splits(manifest, parts, fault)
         after = replace(manifest, next_source=len(paths), next_document=0, complete=True)
         return _finish(folder, after, parts, tokenizer)
 
@@ -267,13 +269,14 @@ def _add(
     return added, loss
 
 
-def _check_splits(manifest: Manifest, parts: Parts) -> None:
-    """Refuse a result with an empty split that was asked for."""
+def _check_splits(manifest: Manifest, parts: Parts, fault: UserError | None) -> None:
+    """Refuse a result with an empty split that was asked for; `fault` is the first of a bad document."""
     has = {split: bool(parts[split]) or manifest.tokens(split) > 0 for split in SPLITS}
     share = manifest.settings.validation
     if not any(has.values()):
         some = manifest.sources[0].path + (" and others" if len(manifest.sources) > 1 else "")
-        raise UserError(f"no text in the input ({some}): every document is empty or bad")
+        first = "" if fault is None else f", the first one: {fault}"
+        raise UserError(f"no text in the input ({some}): every document is empty or bad{first}")
     missing = [split for split, asked in (("train", share < 1), ("validation", share > 0)) if asked and not has[split]]
     if missing:
         raise UserError(

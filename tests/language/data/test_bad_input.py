@@ -90,7 +90,9 @@ class TestSkipping:
 
     def test_nothing_but_bad_documents(self, tmp_path: Path) -> None:
         (tmp_path / "a.jsonl").write_text("null\n")
-        with pytest.raises(UserError, match="no text in the input .*every document is empty or bad"):
+        with pytest.raises(
+            UserError, match="no text in the input .*every document is empty or bad, the first one: .*a.jsonl, line 1: "
+        ):
             prepare([tmp_path / "a.jsonl"], BYTES, tmp_path / "out", skip_bad=True)
 
 
