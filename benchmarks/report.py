@@ -19,6 +19,7 @@ from titans_seq.memory import PRESETS
 
 from . import (
     book,
+    crossing,
     decoding,
     dna_defaults,
     forecasting,
@@ -35,6 +36,7 @@ from . import (
     motif_pairs,
     paper,
     profile_block,
+    season_readings,
     shakespeare,
     zero_shot,
     zero_shot_ingredients,
@@ -174,6 +176,7 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "longsummary": lambda: long_context.overview(summarise(read_rows(long_context.RESULTS))),
         "longcontext": lambda: markdown(summarise(read_rows(long_context.RESULTS)), heading="###").rstrip(),
         "decoding": lambda: decoding.table(json.loads(decoding.RESULTS.read_text(encoding="utf-8"))),
+        "crossing": lambda: crossing.table(json.loads(crossing.RESULTS.read_text(encoding="utf-8"))),
         "profile": lambda: profile_block.table(json.loads(profile_block.RESULTS.read_text(encoding="utf-8"))["rows"]),
         "gpu": lambda: _if_run(gpu.RESULTS, gpu_tables.table),
         "gpudecoding": lambda: _if_run(results_on(decoding.RESULTS, "cuda"), decoding.table),
@@ -196,6 +199,7 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "zeroshot": lambda: zero_shot.table(read_rows(zero_shot.RESULTS)),
         "zeroshotcoverage": lambda: zero_shot.coverage_table(read_rows(zero_shot.RESULTS)),
         "intervals": lambda: intervals.table(read_rows(intervals.RESULTS)),
+        "seasonreadings": lambda: season_readings.table(read_rows(season_readings.RESULTS)),
         "zeroshotlong": lambda: zero_shot_long_horizon.table(read_rows(zero_shot_long_horizon.RESULTS)),
         "zeroshotparts": lambda: zero_shot_ingredients.table(read_rows(zero_shot_ingredients.RESULTS)),
         "frontpage": lambda: front_page.front_page({name: makers[name]() for name in front_page.NEEDS}),

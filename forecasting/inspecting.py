@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -79,10 +78,7 @@ def _zero_shot(model: ZeroShotModel, data: SeriesData, request: Request) -> Open
     history, truth = values[: len(values) - held][-request.tokens :], torch.from_numpy(values[len(values) - held :])
     if not np.isfinite(history).any():
         raise UserError(f"{series.name}: no value is observed in what is read: take more of it with --tokens")
-    weights = reading_weights(
-        partial(forecast_quantiles, network), network.config.output.levels, [history], steps, [mine]
-    )
-    reading = mine[int(weights[0].argmax())]
+    reading = mine[int(reading_weights(network, [history], steps, [mine])[0].argmax())]
     patch = patch_for(network.config, len(history), steps)
     if steps > patch * HORIZON_TOKENS:
         raise UserError(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -12,9 +11,8 @@ from ..data import Item, SeriesData
 from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast
 from ..forecasts.quantiles import mean_of_quantiles
 from .covariates import check_future, explained, lagged
-from .inference import forecast_quantiles
 from .network import AnyNetwork
-from .readings import ForecastOnce, Forecasts, forecast_by_readings, usable_readings
+from .readings import forecast_by_readings, usable_readings
 from .saving import shipped_network
 from .seasons import Reading, found_period, readings_of
 
@@ -63,23 +61,13 @@ class ZeroShotForecaster:
             UserError: if the horizon or a level is out of range, a series has no value at all, or its known covariates
                 end before the horizon.
         """
-        return self._forecast(data, horizon, levels, partial(forecast_quantiles, self.network))
-
-    def forecast_each(
-        self, pasts: Sequence[SeriesData], horizon: int, levels: Sequence[float] = DEFAULT_LEVELS
-    ) -> list[Forecast]:
-        """Forecast the same series from several cutoffs, as `forecast` does each; what they share is done once."""
-        once = ForecastOnce(self.network)
-        return [self._forecast(past, horizon, levels, once) for past in pasts]
-
-    def _forecast(self, data: SeriesData, horizon: int, levels: Sequence[float], forecasts: Forecasts) -> Forecast:
         if horizon < 1:
             raise UserError(f"horizon must be at least 1 step, got {horizon}")
         trained = self.network.config.output.levels
         for item in data.items if data.known_names else ():
             check_future(item.future_rows, horizon, item.name)
         histories, readings, ahead = self._described(data, horizon)
-        quantiles = forecast_by_readings(forecasts, trained, histories, horizon, readings)
+        quantiles = forecast_by_readings(self.network, histories, horizon, readings)
         if ahead:
             quantiles += np.stack(ahead)[..., None]
         shape = (len(data.items), len(data.channels), horizon, -1)

@@ -99,7 +99,7 @@ class ZeroShotModel(ZeroShotState):
         origins = past_origins(series, horizon, most)
         if not origins:
             return replace(self, calibration=None)
-        forecasts = self.forecaster.forecast_each([origin.past for origin in origins], horizon, self.levels)
+        forecasts = [self.forecaster.forecast(origin.past, horizon, self.levels) for origin in origins]
         return replace(self, calibration=calibrate(origins, forecasts))
 
     def fit(

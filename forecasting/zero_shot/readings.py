@@ -1,7 +1,7 @@
-"""Forecast by several readings of a series: each counts by how well it would have forecast the latest steps."""
+"""Forecast by several readings of a series: each counts by how well it would have forecast a horizon of its past."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,47 +11,12 @@ from .seasons import Reading
 
 CYCLES = 2
 """Times that the longest period of a reading must have passed."""
-TRIALS = 3
-"""Horizons before the end that readings are tried on, where the series is long enough."""
 TEMPERATURE = 0.2
 """A reading that is worse than the best by this share counts 1/e of it."""
 LEAST_WEIGHT = 0.01
 """What counts less than this is left out."""
 SERIES_AT_ONCE = 256
 """Series whose readings are tried together, which bounds memory."""
-
-Forecasts = Callable[[Sequence[np.ndarray], int, Sequence[Reading]], np.ndarray]
-"""What forecasts the quantiles `[N, H, Q]` of histories, each by one reading; see `forecast_quantiles`."""
-
-
-class ForecastOnce:
-    """Forecast each history by each reading once: cutoffs that share their trials share the work.
-
-    Args:
-        network: in evaluation mode.
-
-    Example:
-        >>> from forecasting.zero_shot.network import ZeroShotConfig, ZeroShotNetwork
-        >>> forecasts = ForecastOnce(ZeroShotNetwork(ZeroShotConfig(width=8, layers=1)).eval())
-        >>> forecasts([np.arange(30.0)] * 2, 5, [(7, 1), (1, 1)]).shape
-        (2, 5, 9)
-    """
-
-    def __init__(self, network: AnyNetwork) -> None:
-        self._network = network
-        self._known: dict[tuple[bytes, int, int, Reading], np.ndarray] = {}
-
-    def __call__(self, histories: Sequence[np.ndarray], horizon: int, readings: Sequence[Reading]) -> np.ndarray:
-        """Forecast what has not been forecast before; see `Forecasts`."""
-        longest = self._network.config.longest
-        seen = [hashlib.blake2b(history[-longest:].tobytes()).digest() for history in histories]
-        lengths = [min(len(history), longest) for history in histories]
-        keys = list(zip(seen, lengths, [horizon] * len(seen), readings, strict=True))
-        new = {key: number for number, key in enumerate(keys) if key not in self._known}
-        if new:
-            pasts, pairs = [histories[n] for n in new.values()], [readings[n] for n in new.values()]
-            self._known |= dict(zip(new, forecast_quantiles(self._network, pasts, horizon, pairs), strict=True))
-        return np.stack([self._known[key] for key in keys])
 
 
 def usable_readings(config: AnyConfig, history: np.ndarray, readings: Sequence[Reading]) -> tuple[Reading, ...]:
@@ -72,27 +37,22 @@ def usable_readings(config: AnyConfig, history: np.ndarray, readings: Sequence[R
 
 
 def forecast_by_readings(
-    forecasts: Forecasts,
-    levels: Sequence[float],
-    histories: Sequence[np.ndarray],
-    horizon: int,
-    readings: Sequence[Sequence[Reading]],
+    network: AnyNetwork, histories: Sequence[np.ndarray], horizon: int, readings: Sequence[Sequence[Reading]]
 ) -> np.ndarray:
     """Forecast the quantiles of many series, the mean over their readings.
 
     The network is told one pair of periods. Which pair serves a series shows in its past: every reading forecasts the
-    horizons before the end, and a softmax of their quantile losses weighs them. Most series of hours are read best by
-    the day or by the week, seldom by both alike.
+    horizon one long period ago, the same days of the week or of the year, and a softmax of the quantile losses weighs
+    them. Where the past is too short for that, it is the horizon just before the end.
 
     Args:
-        forecasts: by one reading each, such as a `ForecastOnce`.
-        levels: of the Q quantiles.
+        network: in evaluation mode.
         histories: N series `[T]`, NaN where missing.
         horizon: H, at least 1.
         readings: of each series, from `usable_readings`.
 
     Returns:
-        Float64 `[N, H, Q]`, increasing along Q.
+        Float64 `[N, H, Q]`, increasing along Q; see `forecast_quantiles`.
 
     Raises:
         UserError: if a forecast is not finite.
@@ -100,16 +60,16 @@ def forecast_by_readings(
     Example:
         >>> from forecasting.zero_shot.network import ZeroShotConfig, ZeroShotNetwork
         >>> network = ZeroShotNetwork(ZeroShotConfig(width=8, layers=1)).eval()
-        >>> hours, levels = np.sin(np.arange(500.0)), network.config.output.levels
-        >>> readings = [[(24, 1), (168, 24)], [(24, 1)]]
-        >>> forecast_by_readings(ForecastOnce(network), levels, [hours, hours[:30]], 24, readings).shape
+        >>> hours, readings = np.sin(np.arange(500.0)), [[(24, 1), (168, 24)], [(24, 1)]]
+        >>> forecast_by_readings(network, [hours, hours[:30]], 24, readings).shape
         (2, 24, 9)
     """
-    weights = reading_weights(forecasts, levels, histories, horizon, readings)
+    weights = reading_weights(network, histories, horizon, readings)
     parts = [(n, r, w) for n, own in enumerate(weights) for r, w in zip(readings[n], own, strict=True) if w]
     if len(parts) == len(histories):  # one of each
-        return forecasts(histories, horizon, [reading for _, reading, _ in parts])
-    made = forecasts([histories[n] for n, _, _ in parts], horizon, [reading for _, reading, _ in parts])
+        return forecast_quantiles(network, histories, horizon, [reading for _, reading, _ in parts])
+    pasts, pairs = [histories[number] for number, _, _ in parts], [reading for _, reading, _ in parts]
+    made = forecast_quantiles(network, pasts, horizon, pairs)
     result = np.zeros((len(histories), *made.shape[1:]))
     for (number, _, weight), forecast in zip(parts, made, strict=True):
         result[number] += weight * forecast
@@ -117,17 +77,12 @@ def forecast_by_readings(
 
 
 def reading_weights(
-    forecasts: Forecasts,
-    levels: Sequence[float],
-    histories: Sequence[np.ndarray],
-    horizon: int,
-    readings: Sequence[Sequence[Reading]],
+    network: AnyNetwork, histories: Sequence[np.ndarray], horizon: int, readings: Sequence[Sequence[Reading]]
 ) -> list[np.ndarray]:
-    """Weigh the readings of each series by what they would have forecast of its latest steps.
+    """Weigh the readings of each series by what they would have forecast of its past.
 
     Args:
-        forecasts: see `forecast_by_readings`, like the other arguments.
-        levels: of the quantiles.
+        network: see `forecast_by_readings`, like the other arguments.
         histories: N series.
         horizon: H.
         readings: of each series.
@@ -137,19 +92,18 @@ def reading_weights(
         try them on.
     """
     weights = [np.eye(len(its))[0] for its in readings]
-    trials = [_trials(history, horizon, its) for history, its in zip(histories, readings, strict=True)]
-    tried = [number for number, count in enumerate(trials) if count]
+    backs = [_back(history, horizon, its) for history, its in zip(histories, readings, strict=True)]
+    tried = [number for number, back in enumerate(backs) if back]
     for begin in range(0, len(tried), SERIES_AT_ONCE):
-        some = tried[begin : begin + SERIES_AT_ONCE]
-        jobs = [(n, r, back) for n in some for r in range(len(readings[n])) for back in range(1, trials[n] + 1)]
-        pasts = [histories[n][: len(histories[n]) - back * horizon] for n, _, back in jobs]
-        made = forecasts(pasts, horizon, [readings[n][r] for n, r, _ in jobs])
-        losses = {n: np.full((len(readings[n]), trials[n]), np.nan) for n in some}
-        for (n, r, back), past, forecast in zip(jobs, pasts, made, strict=True):
-            future = histories[n][len(past) : len(past) + horizon]
-            losses[n][r, back - 1] = _loss(forecast, future, levels)
-        for n in some:
-            weights[n] = _weights(losses[n])
+        jobs = [(n, reading) for n in tried[begin : begin + SERIES_AT_ONCE] for reading in readings[n]]
+        pasts = [histories[n][: len(histories[n]) - backs[n]] for n, _ in jobs]
+        losses = defaultdict[int, list[float]](list)
+        made = forecast_quantiles(network, pasts, horizon, [reading for _, reading in jobs])
+        for (n, _), past, forecast in zip(jobs, pasts, made, strict=True):
+            future = histories[n][len(past) :][:horizon]
+            losses[n].append(_loss(forecast[: len(future)], future, network.config.output.levels))
+        for n, found in losses.items():
+            weights[n] = _weights(np.array(found))
     return weights
 
 
@@ -159,12 +113,12 @@ def _seen(history: np.ndarray) -> int:
     return len(history) - int(known.argmax()) if known.any() else 0
 
 
-def _trials(history: np.ndarray, horizon: int, readings: Sequence[Reading]) -> int:
-    """Horizons before the end to try readings on, with the longest period passed before each."""
-    if len(readings) < 2:
-        return 0
-    room = (_seen(history) - CYCLES * max(map(max, readings))) // horizon
-    return max(0, min(TRIALS, room))
+def _back(history: np.ndarray, horizon: int, readings: Sequence[Reading]) -> int:
+    """Steps from the end to where readings are tried, the longest period passed twice before it; 0 for nowhere."""
+    longest = max(map(max, readings))
+    room = _seen(history) - CYCLES * longest
+    whole = -(-horizon // longest) * longest
+    return next((back for back in (whole, horizon) if len(readings) > 1 and back <= room), 0)
 
 
 def _loss(forecast: np.ndarray, future: np.ndarray, levels: Sequence[float]) -> float:
@@ -178,12 +132,11 @@ def _loss(forecast: np.ndarray, future: np.ndarray, levels: Sequence[float]) -> 
 
 
 def _weights(losses: np.ndarray) -> np.ndarray:
-    """Softmax of mean losses `[R, trials]` over the best; the first reading alone where nothing was observed."""
-    counted = losses[:, np.isfinite(losses).all(0)]
-    if not counted.shape[1]:
+    """Softmax of losses `[R]` over the least; the first reading alone where nothing was observed."""
+    if not np.isfinite(losses).all():
         return np.eye(len(losses))[0]
-    mean = counted.mean(1)
+    least = losses.min()
     with np.errstate(over="ignore"):  # where the best is perfect
-        weights = np.exp((mean.min() - mean) / max(TEMPERATURE * mean.min(), np.finfo(float).tiny))
+        weights = np.exp((least - losses) / max(TEMPERATURE * least, np.finfo(float).tiny))
     weights[weights < LEAST_WEIGHT * weights.sum()] = 0.0
     return weights / weights.sum()
