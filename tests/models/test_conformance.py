@@ -142,6 +142,16 @@ WITH_OPTIONS = pytest.mark.parametrize(
     "name", [name for name in MODULES if "convolution_w" not in name and name != "convolution"]
 )
 
+# Of the memory alone the plain one stands for its variants and rules, which are slow.
+BLOCKS_QUICKLY = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name.startswith(("memory_", "rule_")) else [])
+        for name in MODULES
+        if not name.startswith("convolution")
+    ],
+)
+
 
 # Float32's rounding as these rules return it: five iterations of Newton-Schulz multiply the smallest directions by up
 # to 3.44^5 = 480, and a LayerNorm what is left of nearly uniform weights; three blocks in a row amplify each other's.
@@ -222,7 +232,7 @@ def test_copies_and_saved_weights_give_the_same(name: str) -> None:
         assert torch.equal(same(x)[0], expected)
 
 
-@WITH_OPTIONS
+@BLOCKS_QUICKLY
 @pytest.mark.parametrize("optimiser", [torch.optim.SGD, pytest.param(torch.optim.AdamW, marks=pytest.mark.slow)])
 def test_a_few_optimiser_steps_lower_a_loss(name: str, optimiser: type[torch.optim.Optimizer]) -> None:
     module, x = build(name, torch.float32), tokens(7, torch.float32)
