@@ -129,8 +129,8 @@ def _scoped(function: Callable, part: str) -> Callable:
     return scoped
 
 
-def _run(block: Block, x: Tensor, dtype: Dtype) -> None:
-    """One forward and backward pass, to the input and the parameters."""
+def train(block: Block, x: Tensor, dtype: Dtype = "float32") -> None:
+    """Run one forward and backward pass, to the input and the parameters."""
     with torch.autocast(x.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
         y, _ = block(x, None, return_state=False)
     y.float().square().mean().backward()
@@ -181,13 +181,13 @@ def measure(name: Name, size: Size, device: str, dtype: Dtype, rounds: int) -> d
     block = build(name, size).to(device)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(size.batch, size.length, size.dim, generator=generator).to(device).requires_grad_()
-    _run(block, x, dtype)
+    train(block, x, dtype)
     whole, profiled = [], []
     for _ in range(rounds):
-        whole.append(_seconds(lambda: _run(block, x, dtype), device))
+        whole.append(seconds_of(lambda: train(block, x, dtype), device))
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device != "cpu" else [])]
         with scopes(block), profile(activities=activities) as profiler:
-            _run(block, x, dtype)
+            train(block, x, dtype)
         profiled.append(times(profiler.events() or [], device))
     parts = {
         part: {which: statistics.median(found[part][which] for found in profiled) for which in ("forward", "backward")}
@@ -198,8 +198,8 @@ def measure(name: Name, size: Size, device: str, dtype: Dtype, rounds: int) -> d
     return row | {"ms": 1e3 * statistics.median(whole), "parts": parts}
 
 
-def _seconds(call: Callable[[], None], device: str) -> float:
-    """CPU seconds of a call; elapsed seconds on another device."""
+def seconds_of(call: Callable[[], None], device: str = "cpu") -> float:
+    """Return CPU seconds of a call; elapsed seconds on another device."""
     if device == "cpu":
         start = time.process_time()
         call()

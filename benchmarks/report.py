@@ -19,6 +19,7 @@ from titans_seq.memory import PRESETS
 
 from . import (
     book,
+    crossing,
     decoding,
     dna_defaults,
     forecasting,
@@ -175,6 +176,7 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "longsummary": lambda: long_context.overview(summarise(read_rows(long_context.RESULTS))),
         "longcontext": lambda: markdown(summarise(read_rows(long_context.RESULTS)), heading="###").rstrip(),
         "decoding": lambda: decoding.table(json.loads(decoding.RESULTS.read_text(encoding="utf-8"))),
+        "crossing": lambda: crossing.table(json.loads(crossing.RESULTS.read_text(encoding="utf-8"))),
         "profile": lambda: profile_block.table(json.loads(profile_block.RESULTS.read_text(encoding="utf-8"))["rows"]),
         "gpu": lambda: _if_run(gpu.RESULTS, gpu_tables.table),
         "gpudecoding": lambda: _if_run(results_on(decoding.RESULTS, "cuda"), decoding.table),

@@ -193,7 +193,7 @@ class LanguageModel:
         Raises:
             UserError: if a file cannot be read, or the length is not known.
         """
-        length = length or self.length
+        length = self.length if length is None else length
         if length is None:
             raise UserError("the model does not say what length it was trained on: give a length")
         documents = [TextTokens(Path(path), self.tokenizer) for path in texts]

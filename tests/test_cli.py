@@ -8,7 +8,13 @@ import pytest
 from titans_seq import cli
 from titans_seq.errors import UserError
 
+LESS = "take less at once or a smaller model; titans plan says what a training needs"
+CPU = "(DefaultCPUAllocator: can't allocate memory: 9 bytes)"
 HEAVY = ("torch", "lightning", "numpy", "pandas", "tyro", "rich")
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as PyTorch's."""
 
 
 @pytest.fixture
@@ -133,6 +139,13 @@ def test_missing_module_of_our_own_is_a_defect(add_group: Callable[..., None]) -
         (OSError(28, "No space left on device"), 2, "error: No space left on device\n"),
         (PermissionError(13, "Permission denied", "runs/x"), 2, "error: Permission denied: 'runs/x'\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (MemoryError(), 2, f"error: out of memory: {LESS}\n"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes\nat"),
+            2,
+            f"error: out of memory {CPU}: {LESS}\n",
+        ),
+        (OutOfMemoryError("CUDA out of memory."), 2, f"error: out of memory (CUDA out of memory.): {LESS}\n"),
     ],
 )
 def test_errors_become_one_line(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from titans_seq.files import atomic_path
+from titans_seq.files import atomic_folder, atomic_path
 
 
 def names(folder: Path) -> list[str]:
@@ -53,3 +53,22 @@ def test_result_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "atomic") as temporary:
         temporary.write_text("x")
     assert stat.S_IMODE(os.stat(tmp_path / "atomic").st_mode) == stat.S_IMODE(os.stat(plain).st_mode)
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "x"
+
+    def write_half() -> None:
+        with atomic_folder(target) as temporary:
+            (temporary / "a").write_text("half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_half()
+    assert names(target.parent) == []
+    target.mkdir()
+    with atomic_folder(target) as temporary:
+        (temporary / "a").write_text("whole")
+    assert names(target.parent) == ["x"]
+    assert names(target) == ["a"]
+    assert stat.S_IMODE(target.stat().st_mode) == stat.S_IMODE(target.parent.stat().st_mode)

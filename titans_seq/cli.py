@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from titans_seq.ending import ending_on_sigterm
 from titans_seq.errors import Terminated, UserError, choose
 from titans_seq.extras import DISTRIBUTION, needing
 
@@ -59,7 +60,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one `titans` command line and return its exit code.
 
-    0 means success, 2 wrong input (a message on standard error says what to do), 130 an interrupt.
+    0 means success, 2 wrong input (a message on standard error says what to do), 130 an interrupt, 143 SIGTERM.
 
     Args:
         argv: the arguments after the program's name; None takes those of the process.
@@ -71,10 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _run(arguments)
-        # A reader that has gone away shows only when the buffer is written out.
-        sys.stdout.flush()
-        return code
+        with ending_on_sigterm():
+            code = _run(arguments)
+            # A reader that has gone away shows only when the buffer is written out.
+            sys.stdout.flush()
+            return code
     except BrokenPipeError:
         # What is still in the buffer would raise again at exit, so it goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -85,6 +87,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(_describe_os_error(error))
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        reason = f" ({str(error).splitlines()[0]})" if str(error) else ""
+        return _fail(
+            f"out of memory{reason}: take less at once or a smaller model; titans plan says what a training needs"
+        )
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -143,6 +152,12 @@ def _version() -> str:
 def _describe_os_error(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
     return what if error.filename is None else f"{what}: {os.fspath(error.filename)!r}"
+
+
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether PyTorch, which is not imported here, or Python found no memory."""
+    words = ("can't allocate memory", "not enough memory")
+    return type(error).__name__ in ("MemoryError", "OutOfMemoryError") or any(word in str(error) for word in words)
 
 
 def _fail(message: str) -> int:

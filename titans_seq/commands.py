@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from tyro.conf import UseAppendAction, arg
 
-from titans_seq.errors import UserError, choose
+from titans_seq.errors import UserError, choose, require_seed
 from titans_seq.progress import Progress, usual
 
 if TYPE_CHECKING:
@@ -163,8 +163,7 @@ class SeedOptions:
         """
         if self.seeds < 1:
             raise UserError(f"--seeds must be at least 1, got {self.seeds}")
-        if self.first_seed < 0:
-            raise UserError(f"--first-seed must be at least 0, got {self.first_seed}")
+        require_seed(self.first_seed, "--first-seed")
         return tuple(range(self.first_seed, self.first_seed + self.seeds))
 
 

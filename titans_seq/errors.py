@@ -43,6 +43,22 @@ def require_at_least(config: object, **least: float) -> None:
             raise UserError(f"{name} must be at least {smallest}, got {getattr(config, name)}")
 
 
+def require_seed(seed: int, name: str = "seed") -> None:
+    """Refuse a seed that PyTorch, NumPy or scikit-learn does not take.
+
+    Raises:
+        UserError: if it is below 0, or too large.
+
+    Example:
+        >>> require_seed(-1)
+        Traceback (most recent call last):
+        ...
+        titans_seq.errors.UserError: seed must be in [0, 2**32), got -1
+    """
+    if not 0 <= seed < 1 << 32:
+        raise UserError(f"{name} must be in [0, 2**32), got {seed}")
+
+
 def choose(name: str, known: Iterable[str], what: str, *, hint: str = "") -> str:
     """Return a name that is known, or refuse it with the nearest one.
 

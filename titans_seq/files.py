@@ -43,6 +43,32 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; rename it to `path` on success, remove it on failure.
+
+    Args:
+        path: the folder to make; new, or empty. Its parents are made.
+
+    Raises:
+        OSError: if it cannot be written; `path` is then as it was.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with atomic_folder(Path(folder) / "a") as temporary:
+        ...         _ = (temporary / "b.txt").write_text("whole")
+        ...     (Path(folder) / "a" / "b.txt").read_text()
+        'whole'
+    """
+    target = Path(path).resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as parent:
+        temporary = Path(parent) / target.name  # a folder that anyone may read, unlike the one around it
+        temporary.mkdir()
+        yield temporary
+        temporary.replace(target)
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text file (UTF-8), whole or not at all; see `atomic_path`."""
     with atomic_path(path) as temporary:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from titans_seq.errors import require_seed
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -22,5 +24,6 @@ def samples(options: Samples) -> None:
     """Draw the sheet."""
     from ..synthetic.pictures import plot_samples
 
+    require_seed(options.seed, "--seed")
     plot_samples(options.out, seed=options.seed, length=options.length, columns=options.columns)
     print(f"written: {options.out}")

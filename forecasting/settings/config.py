@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, require_seed
 
 from ..network.outputs import Output, Quantiles
 from ..network.simba_network import NetworkConfig
@@ -53,8 +53,7 @@ class ForecastConfig:
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise UserError(f"{name} must be at least 1, got {number}: give a positive whole number")
-        if self.seed < 0:
-            raise UserError(f"seed must be at least 0, got {self.seed}")
+        require_seed(self.seed)
         if len(self.shares) != 2 or min(self.shares) < 0 or sum(self.shares) >= 1:
             raise UserError(
                 "shares must be two numbers, for validation and test, each at least 0 and together below 1 "

@@ -7,7 +7,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import unchanged_weights
 from titans_seq.experiment.history import LOG, History, Row
 from titans_seq.experiment.record import DataRecord, Origin, read_config, write_config
-from titans_seq.experiment.run_folder import RunLayout
+from titans_seq.experiment.run_folder import RunLayout, alone_in
 from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.models.saving import MODEL
 
@@ -84,10 +84,11 @@ def resume_run(
         raise UserError(f"--steps {steps:,}: the run in {out} has made {reached:,} already: give more")
     if RUNS.is_finished(out) and steps in (None, reached):
         return load_network(out / MODEL)
-    if steps is not None:
-        run = replace(run, training=replace(run.training, steps=steps))
-        write_config(out, run)
-    return _train(run, out, True, runtime)
+    with alone_in(out):
+        if steps is not None:
+            run = replace(run, training=replace(run.training, steps=steps))
+            write_config(out, run)
+        return _train(run, out, True, runtime)
 
 
 def _train(run: PretrainingRun, out: Path, resume: bool, runtime: Runtime) -> ZeroShotNetwork | None:

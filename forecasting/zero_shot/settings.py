@@ -5,7 +5,7 @@ from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, Suppress
 
-from titans_seq.errors import UserError, require_at_least
+from titans_seq.errors import UserError, require_at_least, require_seed
 from titans_seq.experiment.settings import OptimiserConfig
 
 from ..synthetic.settings import GeneratorConfig
@@ -83,7 +83,8 @@ class PretrainingConfig:
     log_every: int = 100
 
     def __post_init__(self) -> None:
-        require_at_least(self, steps=1, seed=0, validate_every=1, validation_pools=1, checkpoint_every=1, log_every=1)
+        require_seed(self.seed)
+        require_at_least(self, steps=1, validate_every=1, validation_pools=1, checkpoint_every=1, log_every=1)
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ class FineTuningConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least(self, steps=1, tokens=1, seed=0)
+        require_seed(self.seed)
+        require_at_least(self, steps=1, tokens=1)
         if not 0 < self.blend <= 1:
             raise UserError(f"blend must be in (0, 1], got {self.blend}")
         if not self.lr > 0:

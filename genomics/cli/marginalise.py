@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from titans_seq.commands import Inline, Maybe
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, require_seed
 from titans_seq.experiment.settings import Hardware
 
 from .options import ComputeOptions, RecordOptions
@@ -57,6 +57,7 @@ def marginalise(options: Marginalise) -> None:
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     if options.most < 1:
         raise UserError(f"--most must be at least 1, got {options.most}")
+    require_seed(options.seed, "--seed")
     distances = parse_spacing(options.spacing)
     model = load_model(options.run, Hardware(options.compute.device).device())
     backgrounds = _backgrounds(options)

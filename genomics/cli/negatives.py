@@ -7,7 +7,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from titans_seq.commands import Maybe
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, require_seed
 
 _FASTA = (".fa", ".fasta")
 
@@ -39,6 +39,7 @@ def negatives(options: Negatives) -> None:
     from ..sequences.options import LoadOptions
     from .progress import print_left_out, print_notes
 
+    require_seed(options.seed, "--seed")
     suffix = options.out.suffix.lower()
     if options.out.is_dir() or suffix not in (".bed", *_FASTA):
         raise UserError(f"--out {options.out}: expected the name of a file that ends in .bed or .fa")

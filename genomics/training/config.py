@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from tyro.conf import arg
 
-from titans_seq.errors import UserError, choose, require_at_least
+from titans_seq.errors import UserError, choose, require_at_least, require_seed
 from titans_seq.experiment.settings import OptimiserConfig
 
 Monitor = Literal["mcc", "loss"]
@@ -90,7 +90,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         given = {name: 1 for name in ("epochs", "patience") if getattr(self, name) is not None}
-        require_at_least(self, seed=0, write_cost=0, rows=1, tokens=1, **given)
+        require_seed(self.seed)
+        require_at_least(self, write_cost=0, rows=1, tokens=1, **given)
         if self.mutations is not None and not 0 <= self.mutations < 1:
             raise UserError(f"mutations must be in [0, 1), got {self.mutations}")
         choose(self.class_weights, get_args(ClassWeights), "class_weights")
@@ -132,7 +133,8 @@ class PretrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least(self, seed=0, length=2, steps=1, rows=1, every=1)
+        require_seed(self.seed)
+        require_at_least(self, length=2, steps=1, rows=1, every=1)
         choose(self.objective, get_args(Objective), "objective")
         if not 0 < self.mask_share < 1:
             raise UserError(f"mask_share must be in (0, 1), got {self.mask_share}")

@@ -59,10 +59,10 @@ def evaluate(options: Evaluate) -> None:
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     trained = open_model(options.run, options.device)
-    length = options.length or trained.length
+    length = trained.length if options.length is None else options.length
     if length is None:
         raise UserError(f"{options.run} does not say what length it was trained on: give --length")
-    window = options.window or attention_window(trained.model.config) or length
+    window = attention_window(trained.model.config) or length if options.window is None else options.window
     training = None if options.training is None else _training(options.training, trained)
     texts = [TextTokens(path, trained.tokenizer) for path in options.texts]
     with ReadingProgress(options.progress) as shown:

@@ -16,7 +16,7 @@ class Export:
     to: Literal["hf", "titans"] = "hf"
     """hf: for transformers, after `import titans_seq.hf`. titans: for every command of `titans lm`."""
     out: Path | None = None
-    """Where; the folder `hf` or `titans` inside MODEL if not given."""
+    """Where; the folder `hf` or `titans` inside PATH if not given."""
 
 
 def export(options: Export) -> None:

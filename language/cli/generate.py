@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional, UseAppendAction
 
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, require_seed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +80,8 @@ def generate(options: Generate) -> None:
 def _check(options: Generate) -> None:
     if options.prompt is not None and options.prompt_file is not None:
         raise UserError("both --prompt and --prompt-file are given: leave one out")
-    for name, least in (("max_tokens", 1), ("count", 1), ("seed", 0)):
+    require_seed(options.seed, "--seed")
+    for name, least in (("max_tokens", 1), ("count", 1)):
         if getattr(options, name) < least:
             raise UserError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(options, name)}")
     if "" in options.stop:

@@ -65,6 +65,7 @@ class Prepare:
 def prepare(options: Prepare) -> None:
     """Write the shards, and say what they hold."""
     from ..data import shards
+    from ..data.documents import passed_over
 
     held_out, reading = options.held_out, options.reading
     manifest = shards.prepare(
@@ -83,6 +84,8 @@ def prepare(options: Prepare) -> None:
         progress=options.progress == "bar",
     )
     print(describe(manifest))
+    if others := passed_over(options.inputs):
+        print(f"passed over: {_counted(len(others), 'file')} of other kinds, such as {others[0]}")
     print(f"written: {options.out}")
 
 

@@ -76,6 +76,21 @@ def find_files(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return list(found.values())
 
 
+def passed_over(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The files below folders that `find_files` leaves out because their suffix is not known; hidden ones apart.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("b.txt", "notes.log", ".hidden"):
+        ...         _ = (Path(folder) / name).write_text("...")
+        ...     [path.name for path in passed_over([folder])]
+        ['notes.log']
+    """
+    folders = [path for path in map(Path, inputs) if path.is_dir()]
+    return [path for folder in folders for path in _visible(folder) if not _is_known(path) and path.is_file()]
+
+
 def read_documents(inputs: Iterable[str | os.PathLike[str]], options: ReadOptions | None = None) -> Iterator[Document]:
     r"""The documents of files and folders, one after the other; those without text are left out.
 
@@ -143,16 +158,24 @@ def read_file(path: Path, options: ReadOptions) -> Iterator[Document]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    paths = [
-        path
-        for path in folder.rglob("*")
-        if path.name.lower().endswith(_SUFFIXES)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    ]
+    known = [path for path in _visible(folder) if _is_known(path)]
+    gone = next((path for path in known if path.is_symlink() and not path.exists()), None)
+    if gone is not None:
+        raise UserError(f"{gone} is a link to a file that is not there: mend or remove it")
+    paths = [path for path in known if path.is_file()]
     if not paths:
         raise UserError(f"{folder}: no file to read below it: expected names ending in {', '.join(_SUFFIXES)}")
     return sorted(paths, key=lambda path: path.relative_to(folder).parts)
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
+
+
+def _is_known(path: Path) -> bool:
+    return path.name.lower().endswith(_SUFFIXES)
 
 
 def _checked(path: Path) -> Path:

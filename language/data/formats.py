@@ -16,6 +16,12 @@ from titans_seq.errors import UserError
 from ..optional import load_optional
 
 _BOM = b"\xef\xbb\xbf"
+_OTHER_FILES = {
+    b"\xff\xfe": "the file begins as UTF-16 does",
+    b"\xfe\xff": "the file begins as UTF-16 does",
+    b"\x1f\x8b": "the file is gzipped: give it a name that ends in .gz",
+    b"PK": "the file begins as zip archives and office documents do",
+}
 _BATCH_ROWS = 256
 _BLOCK = 1 << 20
 _IN_MEMORY = 1 << 23
@@ -149,6 +155,8 @@ def decoded_pieces(stream: IO[bytes] | gzip.GzipFile, name: str, size: int = _BL
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
             raise _not_utf8(error.object, error.start, begin, name) from error
+        if offset == 0:
+            _check_not_wide(block, name)
         if begin == 0:
             text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
         if text:
@@ -230,15 +238,26 @@ def _decode(raw: bytes, path: Path, offset: int, line: str = "") -> str:
     """Decode a piece of a file that begins at byte `offset`."""
     start = len(_BOM) if offset == 0 and raw.startswith(_BOM) else 0
     try:
-        return raw[start:].decode()
+        text = raw[start:].decode()
     except UnicodeDecodeError as error:
         raise _not_utf8(raw, start + error.start, offset, f"{path}{line}") from error
+    _check_not_wide(raw, f"{path}{line}")
+    return text
+
+
+def _check_not_wide(block: bytes, name: str) -> None:
+    """Refuse UTF-16 and UTF-32 without a mark of the byte order: with their zero bytes they are UTF-8 too."""
+    if 4 * block.count(0) >= len(block) > 0:
+        raise UserError(
+            f"{name}: one byte in four, or more, is zero, as in UTF-16 and in files that are no text: convert it to "
+            "UTF-8"
+        )
 
 
 def _not_utf8(block: bytes, at: int, offset: int, name: str) -> UserError:
     """What to say of byte `at` of a block that begins at byte `offset`."""
-    utf16 = offset == 0 and block.startswith((b"\xff\xfe", b"\xfe\xff"))
-    hint = " (the file begins as UTF-16 does)" if utf16 else ""
+    kinds = (kind for begin, kind in _OTHER_FILES.items() if offset == 0 and block.startswith(begin))
+    hint = next((f" ({kind})" for kind in kinds), "")
     return UserError(
         f"{name}: not UTF-8: byte {block[at]:#04x} at offset {offset + at}{hint}: convert the file to UTF-8"
     )

@@ -39,8 +39,7 @@ class Mixture:
     def __init__(self, parts: Sequence[TokenShards], weights: Sequence[float]) -> None:
         if not parts or len(parts) != len(weights):
             raise UserError(f"a mixture needs one weight for each of its shards, got {len(weights)} for {len(parts)}")
-        if not all(math.isfinite(weight) and weight > 0 for weight in weights):
-            raise UserError(f"the weights of a mixture must be above 0, got {', '.join(map(str, weights))}")
+        check_weights(weights)
         if any(not part.tokens for part in parts):
             raise UserError("one of the shards of a mixture holds no token: leave it out")
         if len({part.end_of_document for part in parts}) > 1:
@@ -102,6 +101,12 @@ class Mixture:
         part = random.choice(len(self.parts), size=shape, p=self.weights)
         drawn = np.stack([one.draw(random, shape) + first for one, first in zip(self.parts, self._first, strict=False)])
         return np.take_along_axis(drawn, part[None], axis=0)[0]
+
+
+def check_weights(weights: Sequence[float]) -> None:
+    """Refuse shares that are not above 0."""
+    if not all(math.isfinite(weight) and weight > 0 for weight in weights):
+        raise UserError(f"the weights of a mixture must be above 0, got {', '.join(map(str, weights))}")
 
 
 def _stretch(

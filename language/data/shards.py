@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import chain, islice
@@ -98,9 +98,9 @@ def prepare(
         What the folder holds.
 
     Raises:
-        UserError: if an input is missing, damaged, empty or not UTF-8; if the folder holds other files, or shards of
-            other inputs, settings or another tokenizer; if the tokenizer loses more of a file than `max_loss`; or if
-            one of the splits came out empty.
+        UserError: if an input is missing, damaged, empty, not UTF-8 or changed while it is read; if the folder holds
+            other files, or shards of other inputs, settings or another tokenizer; if the tokenizer loses more of a file
+            than `max_loss`; or if one of the splits came out empty.
         OSError: if the folder cannot be written to.
 
     Example:
@@ -129,7 +129,8 @@ def prepare(
         return manifest
     manifest = replace(manifest, sources=tuple(source.hashed() for source in manifest.sources))
     with ShowProgress(manifest.sources) if progress else nullcontext() as shown:
-        manifest = _write_shards(folder, manifest, paths, tokenizer, limits, shown)
+        documents = _remaining(manifest, paths, planned.sources)
+        manifest = _write_shards(folder, manifest, paths, documents, tokenizer, limits, shown)
     _clear_leftovers(folder, manifest, tokenizer)
     return manifest
 
@@ -169,14 +170,16 @@ def _write_shards(
     folder: Path,
     manifest: Manifest,
     paths: list[Path],
+    documents: Iterable[tuple[int, int, Document]],
     tokenizer: Tokenizer,
     limits: Limits,
     shown: ShowProgress | None,
 ) -> Manifest:
     """Write all shards that `manifest` does not have yet, and the manifest after each of them."""
     settings, waiting, latest, loss = manifest.settings, 0, manifest.next_source, TextLoss()
+    fault: UserError | None = None
     with _new_parts(folder, manifest.dtype) as parts:
-        for source, number, document in _remaining(manifest, paths):
+        for source, number, document in documents:
             if source != latest:
                 limits.check(loss, paths[latest])
                 latest, loss = source, TextLoss()
@@ -188,9 +191,10 @@ def _write_shards(
                     manifest = replace(manifest, empty_documents=manifest.empty_documents + 1)
                     continue
                 added, lost = _add(document, number, tokenizer, settings, parts, shown, source)
-            except UserError:
+            except UserError as error:
                 if not limits.skip_bad:
                     raise
+                fault = fault or error
                 for split, part in parts.items():
                     part.go_back(marks[split])
                 manifest = replace(manifest, bad_documents=manifest.bad_documents + 1)
@@ -205,19 +209,28 @@ def _write_shards(
                 after = replace(manifest, next_source=source, next_document=number + 1)
                 manifest, waiting = _finish(folder, after, parts, tokenizer), 0
         limits.check(loss, paths[min(latest, len(paths) - 1)])
-        _check_splits(manifest, parts)
+        _check_splits(manifest, parts, fault)
         after = replace(manifest, next_source=len(paths), next_document=0, complete=True)
         return _finish(folder, after, parts, tokenizer)
 
 
-def _remaining(manifest: Manifest, paths: list[Path]) -> Iterator[tuple[int, int, Document]]:
-    """The documents that are in no shard yet, each behind the number of its file and its own number in it."""
+def _remaining(manifest: Manifest, paths: list[Path], found: Sequence[Source]) -> Iterator[tuple[int, int, Document]]:
+    """The documents that are in no shard yet, each behind the number of its file and its own number in it.
+
+    Raises:
+        UserError: if a file is no longer as it was found.
+    """
     options = ReadOptions(manifest.settings.field, manifest.settings.separator)
     first = manifest.next_document
     for source in range(manifest.next_source, len(paths)):
         documents = islice(read_file(paths[source], options), first, None)
         for number, document in enumerate(documents, start=first):
             yield source, number, document
+        if Source.of(paths[source]) != found[source]:
+            raise UserError(
+                f"{paths[source]} was written to while it was read: prepare it with --overwrite (overwrite=True) once "
+                "it rests"
+            )
         first = 0
 
 
@@ -256,13 +269,14 @@ def _add(
     return added, loss
 
 
-def _check_splits(manifest: Manifest, parts: Parts) -> None:
-    """Refuse a result with an empty split that was asked for."""
+def _check_splits(manifest: Manifest, parts: Parts, fault: UserError | None) -> None:
+    """Refuse a result with an empty split that was asked for; `fault` is the first of a bad document."""
     has = {split: bool(parts[split]) or manifest.tokens(split) > 0 for split in SPLITS}
     share = manifest.settings.validation
     if not any(has.values()):
         some = manifest.sources[0].path + (" and others" if len(manifest.sources) > 1 else "")
-        raise UserError(f"no text in the input ({some}): every document is empty or bad")
+        first = "" if fault is None else f", the first one: {fault}"
+        raise UserError(f"no text in the input ({some}): every document is empty or bad{first}")
     missing = [split for split, asked in (("train", share < 1), ("validation", share > 0)) if asked and not has[split]]
     if missing:
         raise UserError(

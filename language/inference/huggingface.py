@@ -5,8 +5,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from titans_seq.checkpoint import check_replaceable
 from titans_seq.errors import UserError
+from titans_seq.files import atomic_folder
 from titans_seq.models import save_model
 
 from ..optional import load_optional
@@ -58,10 +61,14 @@ def export_to_hf(trained: TrainedModel, folder: str | os.PathLike[str]) -> None:
         padding_side="left",
     )
     special = {name: end for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    wrapped.save_pretrained(target)
-    TitansForCausalLM.of(trained.model, **special).save_pretrained(target)
-    (target / OWN_TOKENIZER).mkdir()
-    trained.tokenizer.save(target / OWN_TOKENIZER)
+    try:
+        with atomic_folder(target) as temporary:
+            wrapped.save_pretrained(temporary)
+            TitansForCausalLM.of(trained.model, **special).save_pretrained(temporary)
+            (temporary / OWN_TOKENIZER).mkdir()
+            trained.tokenizer.save(temporary / OWN_TOKENIZER)
+    except SafetensorError as error:
+        raise UserError(f"cannot export to {target}: {error}") from error
 
 
 def import_from_hf(source: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
@@ -81,13 +88,17 @@ def import_from_hf(source: str | os.PathLike[str], folder: str | os.PathLike[str
     origin = Path(source)
     check_replaceable(folder)
     try:
-        kind = json.loads((origin / "config.json").read_text(encoding="utf-8")).get("model_type")
+        config = json.loads((origin / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{origin}: no Hugging Face folder ({error}): check the path") from error
+    kind = config.get("model_type") if isinstance(config, dict) else None
     if kind != "titans":
         raise UserError(f"{origin}: a model of type {kind!r}, expected 'titans'")
     tokenizer = _own_tokenizer(origin)
-    model = TitansForCausalLM.from_pretrained(origin).model
+    try:
+        model = TitansForCausalLM.from_pretrained(origin).model
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{origin}: weights are missing or damaged ({error}): restore the folder") from error
     if model.config.vocabulary != tokenizer.vocabulary:
         raise UserError(
             f"{origin}: the model has {model.config.vocabulary:,} tokens and its tokenizer {tokenizer.vocabulary:,}: "

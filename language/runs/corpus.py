@@ -8,7 +8,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.record import DataRecord
 
 from ..data.manifest import Split, read_manifest
-from ..data.mixture import Mixture
+from ..data.mixture import Mixture, check_weights
 from ..data.moved import find_shards
 from ..data.token_shards import TokenShards
 from ..tokenizers import TokenizerInfo
@@ -46,7 +46,8 @@ def describe_data(folders: Sequence[Path], weights: Sequence[float] = ()) -> tup
     opened = [TokenShards.open(folder) for folder in folders]
     shares = weights or [float(shards.tokens) for shards in opened]
     if len(shares) != len(folders):
-        raise UserError(f"--weights has {len(shares)} numbers for {len(folders)} folders of --data: give one for each")
+        raise UserError(f"--weights has {len(shares)} numbers for --data given {len(folders)} times: give one for each")
+    check_weights(shares)
     triples = zip(folders, opened, shares, strict=True)
     return tuple(
         DataRecord(str(Path(folder).resolve()), shards.fingerprint, {"weight": float(share)})
@@ -82,15 +83,26 @@ def open_corpus(records: Sequence[DataRecord]) -> Corpus:
     """
     manifests = [read_manifest(Path(record.path)) for record in records]
     held_out = [one for one, manifest in zip(records, manifests, strict=True) if manifest.of_split("validation")]
-    tokens = sum(manifest.tokens("validation") for manifest in manifests)
-    text_bytes = sum(shard.text_bytes for manifest in manifests for shard in manifest.of_split("validation"))
-    alone = manifests[0].tokens_per_byte("validation") if len(records) == 1 else None
+    rates = [manifest.tokens_per_byte("validation") for manifest in manifests if manifest.of_split("validation")]
     return Corpus(
         _opened(records, "train"),
         _opened(held_out, "validation") if held_out else None,
         manifests[0].tokenizer,
-        alone if len(records) == 1 else tokens / text_bytes if text_bytes else None,
+        _mean_rate(rates, [record.options.get("weight", 1.0) for record in held_out]),
     )
+
+
+def _mean_rate(rates: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    """Tokens a byte of a text whose parts have these rates, and these shares of its tokens; None if one is not known.
+
+    Example:
+        >>> _mean_rate([1.0, 0.25], [1.0, 1.0]), _mean_rate([1.0, None], [1.0, 1.0])
+        (0.4, None)
+    """
+    known = [rate for rate in rates if rate is not None]
+    if not known or len(known) < len(rates):
+        return None
+    return sum(weights) / sum(weight / rate for weight, rate in zip(weights, known, strict=True))
 
 
 def _opened(records: Sequence[DataRecord], split: Split) -> TokenShards | Mixture:

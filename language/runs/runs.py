@@ -15,6 +15,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import model_folder, unchanged_weights, weights_record
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.record import read_config, write_config
+from titans_seq.experiment.run_folder import alone_in
 from titans_seq.experiment.settings import ONE_DEVICE, RUNTIME, Hardware, Runtime
 from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.models.saving import MODEL, load_model, save_model
@@ -56,13 +57,12 @@ def new_run(
     corpus = open_corpus(records)
     start = None
     if init is not None:
-        source = model_folder(init)
+        source, start = model_folder(init), weights_record(init)
         if load_tokenizer(source).info != corpus.tokenizer:
             raise UserError(
                 f"the model in {init} has another tokenizer than the shards in {folders[0]}: prepare the text with it, "
                 f"titans lm prepare --tokenizer {source}"
             )
-        start = weights_record(source)
     if corpus.tokenizer.vocabulary != model.vocabulary:
         raise UserError(
             f"the tokenizer of {folders[0]} has {corpus.tokenizer.vocabulary:,} tokens, the model is of "
@@ -138,8 +138,10 @@ def resume_run(
     run = replace(run, data=find_data(run.data, out, data))
     if open_corpus(run.data).tokenizer != run.tokenizer:
         raise UserError(f"the token shards of the run in {out} have another tokenizer than before: start a new run")
-    write_config(out, run)
-    return _train(run, _untrained(run), out, True, runtime)
+    model = _untrained(run)
+    with alone_in(out):
+        write_config(out, run)
+        return _train(run, model, out, True, runtime)
 
 
 def _untrained(run: RunConfig) -> CausalLM:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from tyro.conf import arg
 
-from titans_seq.errors import UserError, choose, require_at_least
+from titans_seq.errors import UserError, choose, require_at_least, require_seed
 from titans_seq.experiment.settings import OptimiserConfig
 
 Mode = Literal["carry", "random"]
@@ -151,7 +151,8 @@ class PretrainConfig:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        require_at_least(self, seed=0, write_cost=0)
+        require_seed(self.seed)
+        require_at_least(self, write_cost=0)
         if self.compile and self.batches.pack:
             raise UserError(
                 "a compiled model would be compiled anew for every batch of packed documents: add --no-pack, or leave "

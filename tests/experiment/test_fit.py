@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from tests.forked import ended, forked
 from titans_seq import cli
-from titans_seq.errors import UserError
+from titans_seq.errors import Terminated, UserError
 from titans_seq.experiment.fit import FitPlan, Fitted, fit
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.lightning_tools import last_checkpoint
 from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.recorder import Score
-from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.run_folder import CHECKPOINTS, alone_in
 from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
 CPU = Runtime(Hardware("cpu"))
@@ -208,3 +208,54 @@ def test_sigterm_ends_a_training_in_the_middle_of_a_step(tmp_path: Path, monkeyp
     said = (tmp_path / "said").read_text().splitlines()
     assert said[-2:] == ["stopped at step 3; the last checkpoint is step-00000002.ckpt", "terminated"]
     assert last_checkpoint(tmp_path / CHECKPOINTS) is not None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_last_validation_ends_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is not part of the steps, because the last of these is no multiple of those between validations."""
+    usual, plan = Sums.validation_step, replace(STEPS, steps=6)
+
+    def interrupted(module: Sums, batch: Tensor, at: int) -> None:
+        if module.global_step == 6:
+            signal.raise_signal(number)
+        usual(module, batch, at)
+
+    monkeypatch.setattr(Sums, "validation_step", interrupted)
+    with pytest.raises((Terminated, KeyboardInterrupt)):
+        fitted(plan, tmp_path)
+    assert capsys.readouterr().err.splitlines()[-1] == "stopped at step 6; the last checkpoint is step-00000006.ckpt"
+    monkeypatch.undo()
+    assert fitted(plan, tmp_path, resume=True).history.rows[-1]["step"] == 6
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    fitted(STEPS, tmp_path)
+    last = last_checkpoint(tmp_path / CHECKPOINTS)
+    assert last is not None
+    last.write_bytes(last.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"the checkpoint .*step-00000008\.ckpt is damaged: restore it, or remove it"):
+        fitted(replace(STEPS, steps=10), tmp_path, resume=True)
+    last.unlink()
+    assert fitted(replace(STEPS, steps=10), tmp_path, resume=True).history.rows[-1]["step"] == 10
+
+
+def test_two_trainings_into_one_folder_are_refused(tmp_path: Path) -> None:
+    def train() -> int:
+        with alone_in(tmp_path):
+            (tmp_path / "begun").touch()
+            time.sleep(60)
+        return 0
+
+    process = forked(train)
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.01)
+    try:
+        with pytest.raises(UserError, match="another process is training into"):
+            fitted(STEPS, tmp_path, resume=True)
+    finally:
+        os.kill(process, signal.SIGKILL)
+    assert ended(process) == -signal.SIGKILL
+    assert not (tmp_path / LOG).exists()
+    fitted(STEPS, tmp_path, resume=True)

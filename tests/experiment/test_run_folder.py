@@ -1,4 +1,5 @@
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import read_config, read_config_file, write_config
-from titans_seq.experiment.run_folder import RunLayout
+from titans_seq.experiment.run_folder import RunLayout, alone_in
 
 LAYOUT = RunLayout(("history.csv",), finish="`train --resume --out {out}`")
 
@@ -226,3 +227,19 @@ def test_configurations_that_are_not_there_or_damaged(run: Path, tmp_path: Path)
     (run / "config.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="config.yaml: damaged, it is not UTF-8 text"):
         read_config(run, Config)
+
+
+def test_a_folder_that_another_process_trains_into_is_left_alone(run: Path, tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="there are no such locks on Windows")
+    before = names(run)
+    handle = os.open(run, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(UserError, match=f"another process is training into {run}: wait for its end, or give another"):
+        finish(run, seed=1, overwrite=True)
+    with pytest.raises(UserError, match="another process is training into"), alone_in(run):
+        pass
+    assert names(run) == before
+    os.close(handle)
+    with alone_in(run), alone_in(run):
+        finish(run, seed=1, overwrite=True)
+    assert read_config(run, Config) == Config(1)

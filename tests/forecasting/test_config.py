@@ -45,5 +45,5 @@ def test_shares_must_leave_rows_to_train_on(shares):
 
 
 def test_a_negative_seed_is_refused():
-    with pytest.raises(UserError, match="seed must be at least 0, got -1"):
+    with pytest.raises(UserError, match="seed must be in .0, 2..32., got -1"):
         ForecastConfig(8, 2, seed=-1)

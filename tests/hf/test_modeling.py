@@ -1,6 +1,7 @@
 """`titans_seq.hf` against our own model and generation."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,14 @@ def test_messages() -> None:
         model(ids, cache=transformers.DynamicCache())
     with pytest.raises(ValueError, match="cannot forget its last tokens"):
         model(ids, use_cache=True).cache.crop(1)
+    with pytest.raises(ValueError, match=r"labels must be \(1, \d+\) as the tokens, got \(1, 1\)"):
+        model(ids, labels=ids[:, :1])
+    with pytest.raises(ValueError, match=r"expected token ids \[B, T >= 1\], got torch.float32"):
+        model(ids.float())
+
+
+def test_rows_that_fill_the_vocabulary_up_are_no_tokens() -> None:
+    filled = CausalLM(replace(wrapped().model.config, vocabulary_multiple=64))
+    assert filled.embedding.num_embeddings > filled.config.vocabulary
+    with pytest.raises(ValueError, match=rf"token ids must be in \[0, {filled.config.vocabulary}\)"):
+        hf.TitansForCausalLM.of(filled)(torch.tensor([[filled.config.vocabulary]]))

@@ -133,6 +133,7 @@ LOGITS = torch.log(torch.tensor([[0.1, 0.4, 0.3, 0.2]]))
     [
         (Sampling(), {0, 1, 2, 3}),
         (Sampling(temperature=0), {1}),
+        (Sampling(temperature=1e-40), {1}),
         (Sampling(top_k=2), {1, 2}),
         (Sampling(top_k=9), {0, 1, 2, 3}),
         (Sampling(top_p=0.4), {1}),

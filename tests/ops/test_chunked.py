@@ -144,6 +144,7 @@ def test_a_matrix_of_wide_heads_walks_from_chunk_to_chunk(
     monkeypatch: pytest.MonkeyPatch, position: int | None
 ) -> None:
     monkeypatch.setattr(matrix, "MOST_ROWS", 0)
+    monkeypatch.setattr(matrix, "MOST_ROWS_A_TOKEN", 0)
     assert_agrees(Case(MemoryRule(LinearMemory()), length=11), position)
 
 
@@ -152,8 +153,11 @@ def test_a_matrix_of_wide_heads_walks_from_chunk_to_chunk(
 def test_recomputation_changes_no_gradient(monkeypatch: pytest.MonkeyPatch, length: int, position: int | None) -> None:
     case = Case(length=length)
     inputs, state = draw_inputs(case), draw_state(case, position)
+    kept = run(case, inputs, state, "chunked")
+    monkeypatch.setattr(chunked, "MOST_KEPT", 0)
     monkeypatch.setattr(chunked, "RECOMPUTE_EVERY", 1)
     nothing_recomputed = run(case, inputs, state, "chunked")
+    assert all(torch.equal(x, nothing_recomputed[name]) for name, x in kept.items())
     for every in (2, 3, 4, 100):
         monkeypatch.setattr(chunked, "RECOMPUTE_EVERY", every)
         recomputed = run(case, inputs, state, "chunked")

@@ -13,7 +13,7 @@ def test_value_derivative_and_second_derivative_are_autograds(width: int, scale:
     torch.manual_seed(0)
     x = (scale * torch.randn(3, 4, width, dtype=torch.float64)).requires_grad_()
     e, g = torch.randn(2, 3, 4, width, dtype=torch.float64)
-    norm = Norm(x.detach())
+    norm = Norm.of(x.detach())
     y = F.layer_norm(x, [width], eps=NORM_EPS)
     assert_close(norm.y, y, 1e-12, "value")
     (pulled,) = torch.autograd.grad(y, x, e, create_graph=True)
@@ -23,6 +23,6 @@ def test_value_derivative_and_second_derivative_are_autograds(width: int, scale:
 
 
 def test_equal_values_stay_finite() -> None:
-    norm = Norm(torch.full((1, 4), 3.0))
+    norm = Norm.of(torch.full((1, 4), 3.0))
     g = torch.randn(1, 4)
     assert all(z.isfinite().all() for z in (norm.y, norm.backward(g), norm.second(g, g)))

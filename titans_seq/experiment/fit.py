@@ -24,10 +24,11 @@ from titans_seq.experiment.lightning_tools import (
     new_trainer,
     quiet_and_apart,
     run_trainer,
+    stopping_at_once,
 )
 from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.recorder import Recorder, Score, Stop
-from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.run_folder import CHECKPOINTS, alone_in
 from titans_seq.experiment.settings import RUNTIME, Runtime
 
 MakeLoader = Callable[[int, int], Iterable[Any]]
@@ -106,13 +107,14 @@ def fit(
 
     Raises:
         UserError: if training does not stay finite, the checkpoint is of another model, or a GPU or a logger that is
-            asked for is not there.
+            asked for is not there, or another process trains into `folder`.
         KeyboardInterrupt: if the user stops it.
         Terminated: on SIGTERM; like the above it is said on standard error at which step.
     """
     with contextlib.ExitStack() as stack:
         where = Path(stack.enter_context(tempfile.TemporaryDirectory())) if folder is None else folder
         where.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(alone_in(where))
         start = last_checkpoint(where / CHECKPOINTS) if resume else None
         recorder = Recorder(
             where / LOG,
@@ -146,13 +148,14 @@ def fit(
         module.total_steps = plan.steps
         data = Loaders(train, validation)
         try:
-            run_trainer(trainer, module, data, start)
+            with stopping_at_once(trainer):
+                run_trainer(trainer, module, data, start)
+                if plan.steps and validation is not None and recorder.validated_at != plan.steps:
+                    trainer.validate(module, data, verbose=False)
         except (KeyboardInterrupt, Terminated):
             if trainer.is_global_zero:
                 _say_where(trainer.global_step, last_checkpoint(where / CHECKPOINTS))
             raise
-        if plan.steps and validation is not None and recorder.validated_at != plan.steps:
-            trainer.validate(module, data, verbose=False)
         return Fitted(History.read(where / LOG), recorder.weights if trainer.is_global_zero else None)
 
 

@@ -4,8 +4,8 @@ import hashlib
 import logging
 import shutil
 import signal
-import threading
 import warnings
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +15,10 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch import Tensor, nn
 
+from titans_seq.ending import end_on_sigterm_again, ending_on_sigterm
 from titans_seq.errors import Terminated, UserError
 from titans_seq.experiment.settings import Hardware
 
@@ -84,7 +86,7 @@ def new_trainer(callbacks: Sequence[Callback], hardware: Hardware, **settings: A
     """
     gpu = hardware.device() == "cuda"
     return pl.Trainer(
-        callbacks=[*callbacks],
+        callbacks=[EndAtOnce(), *callbacks],
         accelerator="gpu" if gpu else "cpu",
         devices=hardware.devices,
         num_nodes=hardware.nodes,
@@ -106,21 +108,27 @@ def _strategy(hardware: Hardware) -> Any:
 
 
 @contextmanager
-def ending_on_sigterm() -> Iterator[None]:
-    """Raise `Terminated` on SIGTERM at once, also while a step compiles; Lightning alone waits for the step's end."""
+def stopping_at_once(trainer: pl.Trainer) -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM and KeyboardInterrupt on Ctrl-C, wherever in the block; Lightning has other ends.
 
-    def end(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Terminated
+    Args:
+        trainer: from `new_trainer`, which runs in the block.
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
+    Raises:
+        KeyboardInterrupt: if the user stops it.
+        Terminated: on SIGTERM.
+    """
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        with ending_on_sigterm():
+            yield
+    except SystemExit as end:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from end  # what Lightning made an exit of
+    except Terminated:
+        if isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher):
+            trainer.strategy.launcher.kill(signal.SIGTERM)  # the processes that it started
+        raise
 
 
 def run_trainer(
@@ -135,17 +143,14 @@ def run_trainer(
         checkpoint: to go on from.
 
     Raises:
-        UserError: if the checkpoint is of another model.
-        KeyboardInterrupt: if the user stops it.
-        Terminated: on SIGTERM.
+        UserError: if the checkpoint is damaged, or of another model.
     """
+    if checkpoint is not None and checkpoint.is_file() and not zipfile.is_zipfile(checkpoint):
+        raise UserError(
+            f"the checkpoint {checkpoint} is damaged: restore it, or remove it to go on from the one before it"
+        )
     try:
-        with ending_on_sigterm():
-            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit as end:
-        if not trainer.interrupted:
-            raise
-        raise KeyboardInterrupt from end  # what Lightning made an exit of
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except RuntimeError as error:
         if checkpoint is None or "state_dict" not in str(error):
             raise
@@ -153,6 +158,18 @@ def run_trainer(
             f"the checkpoint {checkpoint} is of another model than the configured one: resume with the configuration "
             f"it was trained with, or train anew ({error})"
         ) from error
+
+
+class EndAtOnce(Callback):
+    """Take SIGTERM back from Lightning, which waits for a step's end, and with several processes for each other."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let it raise `Terminated`."""
+        end_on_sigterm_again()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Likewise, for a validation on its own."""
+        end_on_sigterm_again()
 
 
 class SeedEpochs(Callback):
@@ -243,7 +260,10 @@ class KeepLast(Checkpoint):
             self.folder.mkdir(parents=True, exist_ok=True)
             _remove(temporary)
         trainer.strategy.barrier()
-        trainer.save_checkpoint(temporary, weights_only=False)
+        try:
+            trainer.save_checkpoint(temporary, weights_only=False)
+        except OSError as error:  # of a temporary file elsewhere, where Lightning writes first
+            raise OSError(error.errno, error.strerror, str(target)) from error
         trainer.strategy.barrier()
         if trainer.is_global_zero:
             _remove(target)

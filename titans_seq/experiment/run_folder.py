@@ -1,5 +1,7 @@
 """The folder of a training run: free, unfinished or finished; claimed without losing what it held."""
 
+import contextlib
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,6 +17,11 @@ from titans_seq.experiment.history import LOG
 from titans_seq.experiment.record import CONFIG, write_config
 from titans_seq.models.saving import MODEL
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # not on Windows
+    fcntl = None
+
 CHECKPOINTS = "checkpoints"
 """Folder in a run's own, for checkpoints of which the last few stay; see `KeepLast`."""
 EVALUATION = "evaluation"
@@ -22,7 +29,44 @@ EVALUATION = "evaluation"
 # Folders in a run's own: for the earlier run that it replaces, whole, until it is finished; and for what is on its way
 # there or back, and belongs into the run's folder if a process is killed meanwhile.
 _PREVIOUS, _MOVING = ".previous", ".previous.moving"
+# Folders that this process has for itself.
+_ours: set[Path] = set()
 _FOLD = re.compile(r"(?:fold-[1-9]|seed-[0-9])[0-9]*")
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from training into a folder for the time of the block; a killed one keeps nobody.
+
+    Of a parallel run the first process has it for all.
+
+    Args:
+        folder: exists. Within the block this process may ask for it again.
+
+    Raises:
+        UserError: if another process has it.
+    """
+    # Here, for who uses the model of a run needs no Lightning.
+    from titans_seq.experiment.lightning_tools import is_first_process
+
+    place = Path(folder).resolve()
+    if fcntl is None or place in _ours or not is_first_process():
+        yield
+        return
+    handle = os.open(place, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # of file systems that know no locks
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(
+                    f"another process is training into {folder}: wait for its end, or give another folder"
+                ) from error
+        _ours.add(place)
+        yield
+    finally:
+        _ours.discard(place)
+        os.close(handle)
 
 
 @dataclass(frozen=True)
@@ -123,10 +167,18 @@ class RunLayout:
         finds the earlier run again.
 
         Raises:
-            UserError: see `check_free`.
+            UserError: see `check_free`; or if another process is training into it.
         """
         self.check_free(out, overwrite)
-        existed, previous, moving = out.exists(), out / _PREVIOUS, out / _MOVING
+        existed = out.exists()
+        out.mkdir(parents=True, exist_ok=True)
+        with alone_in(out), self._replacing(out, existed):
+            yield
+
+    @contextmanager
+    def _replacing(self, out: Path, existed: bool) -> Iterator[None]:
+        """Put an earlier run aside for the time of the block; see `claim`."""
+        previous, moving = out / _PREVIOUS, out / _MOVING
         if moving.exists():
             self._move(moving, out)
             moving.rmdir()
@@ -134,7 +186,7 @@ class RunLayout:
             # A run that was to replace an earlier one was itself stopped: only the earlier one is worth keeping.
             self.remove(out)
         else:
-            moving.mkdir(parents=True)
+            moving.mkdir()
             self._move(out, moving)
             moving.rename(previous)
         try:

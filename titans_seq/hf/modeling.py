@@ -130,7 +130,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
             kwargs: of the library: `num_items_in_batch`, `past_key_values` (the cache's older name).
 
         Raises:
-            ValueError: if both ids and embeddings are given or neither, or something is asked for that there is not.
+            ValueError: if both ids and embeddings are given or neither, ids are no tokens, labels have another shape,
+                or something is asked for that there is not.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give either input_ids or inputs_embeds")
@@ -139,7 +140,11 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         cache = kwargs.pop("past_key_values", None) if cache is None else cache
         if cache is not None and not isinstance(cache, TitansCache):
             raise ValueError(f"expected a TitansCache, which this model returns, got a {type(cache).__name__}")
+        if input_ids is not None:
+            self.model.check_ids(input_ids)
         x = self.model.embedding(input_ids) if inputs_embeds is None else inputs_embeds
+        if labels is not None and labels.shape != x.shape[:2]:
+            raise ValueError(f"labels must be {tuple(x.shape[:2])} as the tokens, got {tuple(labels.shape)}")
         if cu_seqlens is None and cache is None:
             cu_seqlens = _borders(
                 x, kwargs.pop("cu_seq_lens_q", None), kwargs.pop("position_ids", None), attention_mask

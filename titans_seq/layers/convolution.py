@@ -44,7 +44,9 @@ class CausalConvolution(nn.Module):
         if recent is None and x.shape[1] > past and not (_is_changed(x) or torch.is_grad_enabled()):
             # The library's own padding saves a copy of x.
             return _convolve(x, self.weight, past)[:, : x.shape[1]], x[:, x.shape[1] - past :].clone()
-        padded = F.pad(x, (0, 0, past, 0)) if recent is None else torch.cat([recent, x], 1)
+        # Not by `F.pad`, which fills all of it with zeros first.
+        before = x.new_zeros(x.shape[0], past, x.shape[2]) if recent is None else recent
+        padded = torch.cat([before, x], 1)
         recent = padded[:, padded.shape[1] - past :]
         # A copy, because a view would keep the whole piece in memory for as long as the state lives.
         return self._outputs(padded), recent if x.shape[1] == 1 else recent.clone()
@@ -108,7 +110,8 @@ class _Convolution(torch.autograd.Function):
 def _weight_gradient(padded: Tensor, gradient: Tensor, width: int) -> Tensor:
     """Return the gradient of the weights, `[width, channels]`."""
     # With zeros behind each sequence the batch is one sequence: what lies astride two of them counts nothing.
-    x, g = padded.flatten(0, 1), F.pad(gradient, (0, 0, 0, width - 1)).flatten(0, 1)
+    behind = gradient.new_zeros(gradient.shape[0], width - 1, gradient.shape[2])
+    x, g = padded.flatten(0, 1), torch.cat([gradient, behind], 1).flatten(0, 1)
     tokens = len(x) - width + 1
     block = max(1, _BLOCK // x.shape[-1])
     sums = x.new_zeros(width, min(block, tokens), x.shape[-1])

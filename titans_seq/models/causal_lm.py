@@ -9,6 +9,7 @@ from torch._subclasses.fake_tensor import is_fake
 
 from titans_seq.autodiff import transformed
 from titans_seq.blocks import BlockConfig
+from titans_seq.errors import UserError
 from titans_seq.layers.documents import ReturnState, without_padding
 from titans_seq.models.backbone import Backbone, BackboneState
 
@@ -49,6 +50,9 @@ class CausalLM(nn.Module):
     Args:
         config: the model.
 
+    Raises:
+        UserError: if a block cannot be built at this width.
+
     Example:
         >>> import torch
         >>> from titans_seq.blocks import LMMConfig
@@ -66,7 +70,10 @@ class CausalLM(nn.Module):
         self.embedding = nn.Embedding(rows, config.dim)
         nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
         blocks = (config.blocks[i % len(config.blocks)].build(config.dim) for i in range(config.depth))
-        self.backbone = Backbone(blocks, config.dim)
+        try:
+            self.backbone = Backbone(blocks, config.dim)
+        except ValueError as error:
+            raise UserError(f"the model cannot be built as configured: {error}") from error
         self.head = None if config.tied else nn.Linear(config.dim, rows, bias=False)
 
     def forward(
@@ -96,18 +103,22 @@ class CausalLM(nn.Module):
             ValueError: if ids are not integers `[B, T]` with at least one token, or (on a CPU) no tokens of the
                 vocabulary, mask or borders don't fit them, or the state is of another batch, dtype or model.
         """
-        if ids.dim() != 2 or ids.shape[1] == 0 or ids.is_floating_point():
-            raise ValueError(f"expected token ids [B, T >= 1], got {ids.dtype} {tuple(ids.shape)}")
-        if attention_mask is not None:
-            return without_padding(self, ids, state, attention_mask, cu_seqlens, return_state)
-        self._check(ids)
+        if attention_mask is not None and ids.dim() == 2:
+            return without_padding(self, ids, state, attention_mask, cu_seqlens, return_state)  # whatever ids it has
+        self.check_ids(ids)
         y, state = self.backbone(self.embedding(ids), state, cu_seqlens=cu_seqlens, return_state=return_state)
         return self.logits(y), state
 
-    def _check(self, ids: Tensor) -> None:
-        """Refuse ids that are no tokens, where looking at them makes nothing wait."""
+    def check_ids(self, ids: Tensor) -> None:
+        """Refuse what are no ids `[B, T]` of tokens; on other devices than a CPU their values are not looked at.
+
+        Raises:
+            ValueError: see `forward`.
+        """
+        if ids.dim() != 2 or ids.shape[1] == 0 or ids.is_floating_point():
+            raise ValueError(f"expected token ids [B, T >= 1], got {ids.dtype} {tuple(ids.shape)}")
         if ids.device.type != "cpu" or torch.compiler.is_compiling() or transformed() or is_fake(ids):
-            return
+            return  # looking at them would make something wait
         least, most = (number.item() for number in ids.aminmax())
         if least < 0 or most >= self.config.vocabulary:
             raise ValueError(f"token ids must be in [0, {self.config.vocabulary}), got {least} .. {most}")

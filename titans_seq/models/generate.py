@@ -10,6 +10,9 @@ from titans_seq.errors import UserError
 from titans_seq.models.backbone import BackboneState
 from titans_seq.models.causal_lm import CausalLM
 
+_COLDEST = 1e-30
+"""Temperature below which logits over it would not be finite; the likeliest token alone is left long before."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -32,7 +35,7 @@ class Sampling:
         if not self.temperature >= 0:
             raise ValueError(f"temperature must be at least 0, got {self.temperature}")
         if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k must be at least 1, or None for all tokens, got {self.top_k}")
+            raise ValueError(f"top_k must be at least 1 (none is given for all tokens), got {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must lie in (0, 1], got {self.top_p}")
 
@@ -54,7 +57,7 @@ def draw(logits: Tensor, sampling: Sampling, generator: torch.Generator | None =
     """
     if sampling.temperature == 0:
         return logits.argmax(-1)
-    logits = logits.float() / sampling.temperature
+    logits = logits.float() / max(sampling.temperature, _COLDEST)
     if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
         least = logits.topk(sampling.top_k, -1).values[..., -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)

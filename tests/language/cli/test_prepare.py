@@ -52,6 +52,15 @@ def test_every_option_reaches_the_shards(tmp_path: Path, capsys: pytest.CaptureF
     assert load_tokenizer(tmp_path / "out").vocabulary == 257
 
 
+def test_files_of_other_kinds_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "texts").mkdir()
+    for name in ("a.txt", "notes.log", ".hidden"):
+        (tmp_path / "texts" / name).write_text("text")
+    run(tmp_path / "texts", "--out", tmp_path / "out", "--progress", "none")
+    log = tmp_path / "texts" / "notes.log"
+    assert f"passed over: 1 file of other kinds, such as {log}" in capsys.readouterr().out.splitlines()
+
+
 def test_an_input_and_a_folder_have_to_be_given(lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="no input is given: name a text, JSON Lines or Parquet file"):
         run("--out", "x")

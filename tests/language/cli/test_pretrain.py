@@ -10,6 +10,7 @@ import yaml
 from language import load_tokenizer, prepare
 from language.cli.main import GROUP
 from language.runs.config import RunConfig
+from language.runs.corpus import describe_data, open_corpus
 from language.runs.runs import new_run
 from language.tokenizers import CharacterTokenizer
 from language.training.config import PretrainConfig
@@ -164,6 +165,9 @@ def test_a_failure_before_the_first_checkpoint_leaves_nothing(shards, tmp_path, 
         ("--lr -1", "lr must be above 0"),
         ("--write-cost -1", "write_cost must be at least 0, got -1"),
         ("--data /no/such", "/no/such"),
+        ("--weights -1", "the weights of a mixture must be above 0, got -1.0"),
+        ("--init /no/such", "/no/such/weights.safetensors: no such file"),
+        ("--set model.dim=7", "the model cannot be built as configured: width 7 is not a multiple of 4 heads"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_written(shards, tmp_path, options, message, monkeypatch, capsys):
@@ -249,10 +253,28 @@ def test_shards_are_mixed_by_weight(shards, tmp_path):
     assert [(Path(one.path).name, one.options["weight"]) for one in run.data] == [("shards", 3.0), ("digits", 1.0)]
     log = [json.loads(line) for line in (tmp_path / "x" / "log.jsonl").read_text().splitlines()]
     assert "bits_per_byte" in log[-1]
-    with pytest.raises(UserError, match="--weights has 1 numbers for 2 folders of --data"):
+    with pytest.raises(UserError, match="--weights has 1 numbers for --data given 2 times"):
         pretrain(shards, tmp_path / "y", *mixed[:2], "--weights", 3)
     with pytest.raises(UserError, match="--data names 1 folders, the run in .* reads 2"):
         titans("--resume", "--out", tmp_path / "x", "--data", shards, "--max-steps", 3)
+
+
+def test_bits_a_byte_of_a_mixture_are_those_of_what_it_reads(shards, tmp_path):
+    """Four bytes a token in one part, one in the other; and none where one of the parts lost text."""
+    weights = {"weight": 3.0}
+    records = []
+    for name, text in (("wide", "😀" * 500), ("narrow", "abcd" * 500)):
+        (tmp_path / f"{name}.txt").write_text(text)
+        tokenizer = CharacterTokenizer("abcd😀")
+        prepare([tmp_path / f"{name}.txt"], tokenizer, tmp_path / name, validation=0.2, split_by="position")
+        records += [replace(one, options=weights) for one in describe_data([tmp_path / name])]
+        weights = {"weight": 1.0}
+    # Three tokens of four bytes to one of one, but for the two that end a document.
+    assert open_corpus(records).tokens_per_byte == pytest.approx(4 / (3 * 400 / 101 + 400 / 401), rel=1e-6)
+    manifest = tmp_path / "narrow" / "manifest.json"
+    plain = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(plain | {"sampled": 10, "lost": {"x": 1}}))
+    assert open_corpus(records).tokens_per_byte is None
 
 
 OLD_RUN = """\

@@ -167,6 +167,8 @@ def test_wrong_input_is_refused(run: Path, tmp_path: Path) -> None:
         (lambda: generate(Generate(run, stop=("",))), "--stop is empty"),
         (lambda: generate(Generate(run, top_p=0)), r"--top-p must lie in \(0, 1\], got 0"),
         (lambda: generate(Generate(run, temperature=-1)), "--temperature must be at least 0, got -1"),
+        (lambda: generate(Generate(run, top_k=0)), r"--top-k must be at least 1 \(none is given for all tokens\)"),
+        (lambda: generate(Generate(run, seed=1 << 32)), r"--seed must be in \[0, 2\*\*32\), got 4294967296"),
         (lambda: generate(Generate(run, memory=tmp_path / "m")), "no saved state at"),
         (lambda: generate(Generate(tmp_path / "none")), "no saved model at"),
         (lambda: read(Read(run, text, tmp_path / "m.txt")), r"expected a name that ends in \.safetensors"),
@@ -174,6 +176,8 @@ def test_wrong_input_is_refused(run: Path, tmp_path: Path) -> None:
         (lambda: evaluate(Evaluate(run, ())), "no text is given"),
         (lambda: evaluate(Evaluate(run, (text,), out=text)), "is a file: give the name of a folder"),
         (lambda: evaluate(Evaluate(run, (text,), length=-1, progress="none")), "at least 1 token, got -1"),
+        (lambda: evaluate(Evaluate(run, (text,), length=0, progress="none")), "at least 1 token, got 0"),
+        (lambda: evaluate(Evaluate(run, (text,), window=0, progress="none")), "at least 1 token, got 0"),
         (lambda: evaluate(Evaluate(run / "model", (text,))), "does not say what length .* give --length"),
     ):
         with pytest.raises(UserError, match=message):

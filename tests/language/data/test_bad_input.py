@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,24 @@ class TestSkipping:
         prepare([tmp_path / "a.txt"], BYTES, tmp_path / "out", separator="-", skip_bad=True)
         assert decoded(tmp_path / "out") == ["one\n", "three\n"]
 
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+    @pytest.mark.parametrize("options", [{}, {"separator": "-"}])
+    def test_other_encodings_without_a_mark_are_no_text(self, tmp_path: Path, encoding: str, options: dict) -> None:
+        (tmp_path / "a.txt").write_bytes("To be, or not to be\n".encode(encoding) * 9)
+        with pytest.raises(UserError, match=r"a\.txt: one byte in four, or more, is zero, as in UTF-16"):
+            prepare([tmp_path / "a.txt"], BYTES, tmp_path / "out", **options)
+        (tmp_path / "a.jsonl").write_bytes('{"text": "one"}\n'.encode(encoding))
+        with pytest.raises(UserError, match=r"a\.jsonl, line 1: one byte in four"):
+            prepare([tmp_path / "a.jsonl"], BYTES, tmp_path / "out")
+
+    @pytest.mark.parametrize(
+        ("begin", "hint"), [(b"\x1f\x8b\x08", r"give it a name that ends in \.gz"), (b"PK\xff", "zip")]
+    )
+    def test_other_files_are_known_by_their_first_bytes(self, tmp_path: Path, begin: bytes, hint: str) -> None:
+        (tmp_path / "a.txt").write_bytes(begin + b"text")
+        with pytest.raises(UserError, match=rf"a\.txt: not UTF-8: byte .* {hint}"):
+            prepare([tmp_path / "a.txt"], BYTES, tmp_path / "out")
+
     def test_a_bad_row_of_parquet(self, tmp_path: Path) -> None:
         arrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
         from pyarrow import parquet
@@ -71,7 +90,9 @@ class TestSkipping:
 
     def test_nothing_but_bad_documents(self, tmp_path: Path) -> None:
         (tmp_path / "a.jsonl").write_text("null\n")
-        with pytest.raises(UserError, match="no text in the input .*every document is empty or bad"):
+        with pytest.raises(
+            UserError, match="no text in the input .*every document is empty or bad, the first one: .*a.jsonl, line 1: "
+        ):
             prepare([tmp_path / "a.jsonl"], BYTES, tmp_path / "out", skip_bad=True)
 
 
@@ -89,6 +110,21 @@ def lossy(kind: str, folder: Path) -> Tokenizer:
         made.pre_tokenizer = library.pre_tokenizers.Whitespace()
     made.save(str(folder / "tokenizer.json"))
     return JSONTokenizer(folder / "tokenizer.json")
+
+
+def test_a_file_that_is_written_to_meanwhile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    usual = shards.split_document
+
+    def grows(*arguments: Any) -> Any:
+        with (tmp_path / "a.txt").open("a") as file:
+            file.write(" more")
+        return usual(*arguments)
+
+    monkeypatch.setattr(shards, "split_document", grows)
+    with pytest.raises(UserError, match=r"a\.txt was written to while it was read"):
+        prepare([tmp_path / "a.txt"], BYTES, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 class TestLoss:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from language.data.documents import ReadOptions, find_files, read_documents
+from language.data.documents import ReadOptions, find_files, passed_over, read_documents
 from tests.language.making import write_lines
 from titans_seq.errors import UserError
 
@@ -59,6 +59,20 @@ def test_a_file_that_comes_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(UserError, match=r"a\.txt is given twice: name each file once"):
         find_files([tmp_path, tmp_path / "a.txt"])
+
+
+def test_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "b.txt").symlink_to(tmp_path / "gone.txt")
+    with pytest.raises(UserError, match=r"b\.txt is a link to a file that is not there: mend or remove it"):
+        find_files([tmp_path])
+
+
+def test_what_a_folder_holds_besides_is_named(tmp_path: Path) -> None:
+    for name in ("a.txt", "notes.log", ".hidden", "deeper/b.csv", ".git/config"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("...")
+    assert sorted(path.name for path in passed_over([tmp_path, tmp_path / "notes.log"])) == ["b.csv", "notes.log"]
 
 
 def test_documents_come_from_all_kinds_of_files_and_empty_ones_are_left_out(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from language.cli.main import GROUP
 from language.evaluation.harness import Answers
@@ -105,6 +106,33 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=message):
             GROUP(["export", *arguments], "titans lm")
+
+
+@pytest.mark.parametrize("kind", [OSError, SafetensorError])
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise kind("no space left on device")
+
+    run = save_run(tmp_path / "run")
+    monkeypatch.setattr("transformers.modeling_utils.safe_save_file", full)
+    with pytest.raises((UserError, OSError), match="no space left"):
+        GROUP(["export", str(run), "--out", str(tmp_path / "hf")], "titans lm")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
+    GROUP(["export", str(save_run(tmp_path / "run")), "--out", str(tmp_path / "hf")], "titans lm")
+    back = ["export", str(tmp_path / "hf"), "--to", "titans"]
+    weights = tmp_path / "hf" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:500])
+    with pytest.raises(UserError, match=r"hf: weights are missing or damaged .*: restore the folder"):
+        GROUP(back, "titans lm")
+    weights.unlink()
+    with pytest.raises(UserError, match=r"hf: weights are missing or damaged .*: restore the folder"):
+        GROUP(back, "titans lm")
+    (tmp_path / "hf" / "config.json").write_text("[]")
+    with pytest.raises(UserError, match="a model of type None, expected 'titans'"):
+        GROUP(back, "titans lm")
 
 
 @pytest.mark.parametrize("options", [{}, {"eos_id": -1}], ids=str)

@@ -13,6 +13,8 @@ from titans_seq.memory import ACTIVATIONS, Coefficients, MemoryRule
 from titans_seq.ops.chunked import network
 from titans_seq.ops.chunked.forward import (
     Chunk,
+    Found,
+    Reads,
     Writes,
     aged_anchor,
     ages_of,
@@ -71,9 +73,7 @@ class _Sums:
 def chunk_backward(
     rule: MemoryRule,
     chunk: Chunk,
-    slots: list[Tensor],
-    anchor: list[Tensor],
-    w: Writes,
+    found: Found,
     d_output: Tensor,
     d_after: list[Tensor] | None,
     d_coefficients: list[Coefficients],
@@ -84,21 +84,23 @@ def chunk_backward(
     Args:
         rule: the memory.
         chunk: what went in.
-        slots: before the chunk, per layer.
-        anchor: where its gradients were taken, per layer.
-        w: its writes.
+        found: what its forward found.
         d_output: `[G, C, V]`.
         d_after: per layer `[G, n, in, out]`; None if those slots were not computed.
         d_coefficients: zeros, to which the gradients of each set of coefficients are added.
         own_anchor: whether the anchor was given, and not what the slots say.
     """
     first = rule.architecture.first_learning
+    slots, anchor, w = found.slots, found.anchor, found.writes
     d = _Sums(d_coefficients, {})
     d_read, d_last = d_output, None
     if chunk.closes and not rule.linear:
         d_read, d_after, d_last = _close_backward(rule, chunk, slots, anchor, w, d_output, d_after, d)
     if runs(rule):
-        d_q, layers = _running_backward(rule, chunk, slots, w, d_read, d)
+        # Not named, so that they are gone when the rest is computed.
+        d_q, layers = _running_backward(
+            rule, chunk, slots, w, found.reads or read_running(rule, chunk, w, slots), d_read, d
+        )
     else:
         d_q, layers = _standing_backward(rule, chunk, slots, anchor, w, d_read, d)
     if d_last is not None:
@@ -122,11 +124,10 @@ def chunk_backward(
 
 
 def _running_backward(
-    rule: MemoryRule, chunk: Chunk, slots: list[Tensor], w: Writes, d_output: Tensor, d: _Sums
+    rule: MemoryRule, chunk: Chunk, slots: list[Tensor], w: Writes, reads: Reads, d_output: Tensor, d: _Sums
 ) -> tuple[Tensor, list[LayerGradients]]:
     """Return the gradients of the queries and of the learning layers."""
-    first, layers = rule.architecture.first_learning, []
-    passed, seen = read_running(rule, chunk, w, slots)
+    first, passed, layers = rule.architecture.first_learning, reads.passed, []
 
     def pull(layer: int, x: Tensor, d_z: Tensor) -> Tensor:
         if layer < first:
@@ -134,7 +135,7 @@ def _running_backward(
             return rows_times(d_z, slots[layer][:, 0].mT)
         i = layer - first
         d_c, update = d.coefficients[chunk.shared(i)], chunk.updates(i)
-        d_x, d_layer = update.read_backward(x, slots[layer], w.layer(i, first), seen[i], d_z, d_c)
+        d_x, d_layer = update.read_backward(x, slots[layer], w.layer(i, first), reads.seen[i], d_z, d_c)
         layers.append(d_layer)
         return d_x
 

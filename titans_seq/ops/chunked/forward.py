@@ -67,6 +67,36 @@ class Writes:
         return Written(self.keys.inputs[first + learning], self.errors[learning])
 
 
+@dataclass(frozen=True)
+class Reads:
+    """What queries read through the weights as they stand after their own token's write.
+
+    Attributes:
+        passed: the pass of the queries.
+        seen: what each learning layer's `Updates.read_backward` wants to see of it.
+    """
+
+    passed: network.Pass
+    seen: list[tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a chunk found and made of it: what its backward pass starts from.
+
+    Attributes:
+        slots: before the chunk, per layer.
+        anchor: where its gradients were taken, per layer.
+        writes: the gradients.
+        reads: None if they are not kept, or the weights stood still.
+    """
+
+    slots: list[Tensor]
+    anchor: list[Tensor]
+    writes: Writes
+    reads: Reads | None = None
+
+
 def anchor_of(rule: MemoryRule, slots: list[Tensor]) -> list[Tensor]:
     """Return the weights that stand when a chunk begins, `[G | H, in, out]` per layer."""
     first = rule.architecture.first_learning
@@ -111,14 +141,8 @@ def ages_of(rule: MemoryRule, chunk: Chunk) -> list[Tensor]:
     return [chunk.updates(i).age() for i in range(learning)]
 
 
-def read_running(
-    rule: MemoryRule, chunk: Chunk, w: Writes, slots: list[Tensor]
-) -> tuple[network.Pass, list[tuple[Tensor, ...]]]:
-    """Read every query through the weights as they stand after its own token's write.
-
-    Returns:
-        The pass, and what each learning layer's `Updates.read_backward` wants to see of it.
-    """
+def read_running(rule: MemoryRule, chunk: Chunk, w: Writes, slots: list[Tensor]) -> Reads:
+    """Read every query through the weights as they stand after its own token's write."""
     first, seen = rule.architecture.first_learning, []
 
     def product(layer: int, x: Tensor) -> Tensor:
@@ -128,7 +152,7 @@ def read_running(
         seen.append(kept)
         return y
 
-    return network.forward(rule.architecture, chunk.q, product), seen
+    return Reads(network.forward(rule.architecture, chunk.q, product), seen)
 
 
 def read_standing(rule: MemoryRule, q: Tensor, weights: list[Tensor], ages: list[Tensor]) -> network.Pass:
@@ -181,14 +205,13 @@ def last_reads_closed(rule: MemoryRule, chunk: Chunk) -> bool:
 
 def chunk_forward(
     rule: MemoryRule, chunk: Chunk, slots: list[Tensor], anchor: list[Tensor], carry_out: bool
-) -> tuple[Tensor, list[Tensor]]:
-    """Return a chunk's outputs `[G, C, V]`, and the slots after it if `carry_out`."""
+) -> tuple[Tensor, list[Tensor], Found]:
+    """Return a chunk's outputs `[G, C, V]`, the slots after it if `carry_out`, and what it found."""
     w = writes(rule, chunk, anchor)
-    if runs(rule):
-        passed, _ = read_running(rule, chunk, w, slots)
-    else:
-        passed = read_standing(rule, chunk.q, anchor, ages_of(rule, chunk))
+    reads = read_running(rule, chunk, w, slots) if runs(rule) else None
+    passed = reads.passed if reads else read_standing(rule, chunk.q, anchor, ages_of(rule, chunk))
     y = output_of(rule, passed, chunk.q)
+    found = Found(slots, anchor, w, reads)
     reads_closed = last_reads_closed(rule, chunk)
     if carry_out or reads_closed:
         slots = next_slots(rule, chunk, w, slots, anchor)
@@ -196,7 +219,7 @@ def chunk_forward(
         last = chunk.q[:, -1:]
         closed = read_standing(rule, last, anchor_of(rule, slots), [])
         y = torch.cat([y[:, :-1], output_of(rule, closed, last)], 1)
-    return y, slots if carry_out else []
+    return y, slots if carry_out else [], found
 
 
 def next_slots(rule: MemoryRule, chunk: Chunk, w: Writes, slots: list[Tensor], anchor: list[Tensor]) -> list[Tensor]:

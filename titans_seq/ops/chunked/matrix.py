@@ -5,8 +5,8 @@ With the L2 bias the error of a token is linear in the weights too:
     errors = v - k weights;   slots' = carry slots + (write k)^T errors
 
 All reads, scores and most gradients are products over all chunks together. It keeps the slots of every chunk for the
-backward pass, so that it is for training narrow heads. Chunks are rows here, R of them: first the first chunk of each
-sequence, then the second one of those that have one, and so on (`Walk`).
+backward pass, so that it is for training narrow heads or long chunks. Chunks are rows here, R of them: first the first
+chunk of each sequence, then the second one of those that have one, and so on (`Walk`).
 """
 
 import functools
@@ -23,8 +23,9 @@ from titans_seq.ops.chunked.forward import runs
 from titans_seq.ops.chunked.operator import run_chunks
 from titans_seq.ops.chunked.updates import combined, products_per_row, scaled_rows
 
-# Rows of a head's slots, up to which it is faster than walking chunk by chunk in the general form.
-MOST_ROWS = 64
+# Rows of a head's slots, in all or for each token of a chunk, up to which it is faster than walking chunk by chunk in
+# the general form. By the second, slots take less than queries, keys and values.
+MOST_ROWS, MOST_ROWS_A_TOKEN = 64, 2
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,12 @@ class Walk:
         return slice(len(index)) if index == list(range(len(index))) else torch.tensor(index)
 
 
-def is_matrix(rule: MemoryRule, rows: int) -> bool:
-    """Whether to train chunks, of a memory with gates per head and keys of so many rows, together.
+def is_matrix(rule: MemoryRule, rows: int, tokens: int) -> bool:
+    """Whether to train chunks of so many tokens, of a memory with gates per head and keys of so many rows, together.
 
     Example:
         >>> from titans_seq.memory import LinearMemory, MLPMemory
-        >>> [is_matrix(MemoryRule(architecture), 16) for architecture in (LinearMemory(), MLPMemory())]
+        >>> [is_matrix(MemoryRule(architecture), 16, 8) for architecture in (LinearMemory(), MLPMemory())]
         [True, False]
     """
     if not torch.is_grad_enabled() or torch.compiler.is_compiling() or transformed():
@@ -83,7 +84,8 @@ def is_matrix(rule: MemoryRule, rows: int) -> bool:
     architecture = rule.architecture
     one_matrix = architecture.depth == 1 and not (architecture.norm or architecture.residual)
     is_linear = isinstance(rule.bias, L2) and runs(rule) and not rule.retention.before_gradient
-    return one_matrix and is_linear and not rule.retention.per_channel and rule.algorithm.slots * rows <= MOST_ROWS
+    few = rule.algorithm.slots * rows <= max(MOST_ROWS, MOST_ROWS_A_TOKEN * tokens)
+    return one_matrix and is_linear and not rule.retention.per_channel and few
 
 
 def run_matrix(

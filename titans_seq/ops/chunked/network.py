@@ -12,15 +12,29 @@ from titans_seq.memory import ACTIVATIONS, NORM_EPS, Architecture, layer_norm
 _aten = torch.ops.aten
 
 
+@dataclass(frozen=True)
 class Norm:
-    """LayerNorm without affine parameters over the last axis: value, derivative and second derivative."""
+    """LayerNorm without affine parameters over the last axis: value, derivative and second derivative.
 
-    def __init__(self, x: Tensor) -> None:
-        self.x, self.mean = x, None
+    Attributes:
+        x: what is normalised.
+        y: what comes out.
+        rstd: by which x was scaled, `[..., 1]`.
+        mean: of x, `[..., 1]`; None where PyTorch is to differentiate it.
+    """
+
+    x: Tensor
+    y: Tensor
+    rstd: Tensor
+    mean: Tensor | None
+
+    @classmethod
+    def of(cls, x: Tensor) -> "Norm":
+        """Normalise."""
         if by_autograd(x):
-            self.y, self.rstd = layer_norm(x)
-        else:
-            self.y, self.mean, self.rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, NORM_EPS)
+            return cls(x, *layer_norm(x), None)
+        y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, NORM_EPS)
+        return cls(x, y, rstd, mean)
 
     def backward(self, g: Tensor) -> Tensor:
         """Return J g; the Jacobian J is symmetric."""
@@ -63,7 +77,7 @@ def forward(architecture: Architecture, x: Tensor, product: Callable[[int, Tenso
         hidden.append(product(layer, inputs[-1]))
         inputs.append(activation.value(hidden[-1]))
     y = product(architecture.depth - 1, inputs[-1])
-    norm = Norm(y) if architecture.norm else None
+    norm = Norm.of(y) if architecture.norm else None
     return Pass(inputs, hidden, norm, y if norm is None else norm.y)
 
 

@@ -7,20 +7,26 @@ are those of `updates`, with the chunks in front: queries `[N, G, C, K]`, keys `
 
 import functools
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
-from titans_seq.autodiff import differentiable_gradients
+from titans_seq.autodiff import differentiable_gradients, full_precision
 from titans_seq.config import from_dict, to_dict
 from titans_seq.memory import Coefficients, MemoryRule
 from titans_seq.ops.chunked.backward import chunk_backward
-from titans_seq.ops.chunked.forward import Chunk, anchor_of, chunk_forward, next_slots, writes
+from titans_seq.ops.chunked.forward import Chunk, Found, Reads, Writes, anchor_of, chunk_forward, next_slots, writes
+from titans_seq.ops.chunked.network import Norm, Pass
 from titans_seq.registry import kind_of
 
 T = TypeVar("T")
+
+# Queries, what is written, coefficients, slots and anchor.
+_Inputs = tuple[Tensor, list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
 
 # Rules by their text. Encoding a rule puts it here, so that an operator gets the very rule that it was called with, in
 # a notebook too that has defined a class anew under its old kind.
@@ -123,18 +129,36 @@ def run_chunks(
     """
     memory = _decode(rule)
     first = memory.architecture.first_learning
-    outputs, saved = [], []
-    chunks = _chunks(q, written, coefficients, sets, closes)
-    for i, chunk in enumerate(chunks):
+    saved = []
+
+    def note(i: int, found: Found) -> None:
         if every and i and i % every == 0:
-            saved.append(slots[first:])
-        begun = _anchor(memory, slots, [] if i else anchor)
-        y, slots_after = chunk_forward(memory, chunk, slots, begun, carry_out or i < len(chunks) - 1)
-        outputs.append(y)
-        slots = slots_after
+            saved.append(found.slots[first:])
+
+    chunks = _chunks(q, written, coefficients, sets, closes)
+    outputs, slots = _forward(memory, chunks, slots, anchor, carry_out, note)
     # An operator's outputs must be tensors of their own: slots that no chunk changed do not occur, as N >= 1.
     carried = slots[first:] if carry_out else []
     return [_stack(outputs), *carried, *(_stack(layer) for layer in zip(*saved, strict=True))]
+
+
+def _forward(
+    rule: MemoryRule,
+    chunks: list[Chunk],
+    slots: list[Tensor],
+    anchor: list[Tensor],
+    carry_out: bool,
+    note: Callable[[int, Found], None],
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the outputs of each chunk, and the slots after the last one; `note` is told what each found."""
+    outputs = []
+    for i, chunk in enumerate(chunks):
+        begun = _anchor(rule, slots, [] if i else anchor)
+        y, slots, found = chunk_forward(rule, chunk, slots, begun, carry_out or i < len(chunks) - 1)
+        note(i, found)
+        del found  # before the next one is made
+        outputs.append(y)
+    return outputs, slots
 
 
 chunked_memory = torch.library.custom_op("titans_seq::chunked_memory", run_chunks, mutates_args=())
@@ -168,31 +192,49 @@ def chunked_memory_backward(
 ) -> list[Tensor]:
     """Return the gradients of q, what is written, the coefficients, the slots and, if given, the anchor."""
     memory = _decode(rule)
-    first = memory.architecture.first_learning
     chunks = _chunks(q, written, coefficients, sets, closes)
+    found = _found_again(memory, chunks, slots, anchor, saved, every)
+    return _backward(memory, (q, written, coefficients, slots, anchor), chunks, found, d_output, d_carried)
+
+
+def _found_again(
+    rule: MemoryRule, chunks: list[Chunk], slots: list[Tensor], anchor: list[Tensor], saved: list[Tensor], every: int
+) -> Iterator[Found]:
+    """Yield what each chunk found but its reads, from the last one to the first."""
+    first = rule.architecture.first_learning
+    for start in range((len(chunks) - 1) // every * every, -1, -every):
+        group, found = chunks[start : start + every], []
+        current = [*slots[:first], *(layer[start // every - 1] for layer in saved)] if start else slots
+        for i, chunk in enumerate(group):
+            begun = _anchor(rule, current, [] if start + i else anchor)
+            found.append(Found(current, begun, writes(rule, chunk, begun)))
+            if i < len(group) - 1:
+                current = next_slots(rule, chunk, found[-1].writes, current, begun)
+        while found:
+            yield found.pop()
+
+
+def _backward(
+    rule: MemoryRule,
+    inputs: _Inputs,
+    chunks: list[Chunk],
+    found: Iterable[Found],
+    d_output: Tensor,
+    d_carried: list[Tensor],
+) -> list[Tensor]:
+    """Walk back over chunks, given what they found, from the last one to the first."""
+    q, written, coefficients, slots, anchor = inputs
     d_inputs = [torch.empty_like(x) for x in (q, *written)]
     # New zeros, since the coefficients' own memory may be laid out in another order.
     d_coefficients = [x.new_zeros(x.shape) for x in coefficients]
-    still = [torch.zeros_like(slot) for slot in slots[:first]]
+    still = [torch.zeros_like(slot) for slot in slots[: rule.architecture.first_learning]]
     d_slots, d_anchor = [*still, *d_carried] if d_carried else None, []
-    for start in range((len(chunks) - 1) // every * every, -1, -every):
-        group = list(enumerate(chunks))[start : start + every]
-        current = [*slots[:first], *(layer[start // every - 1] for layer in saved)] if start else slots
-        before = []
-        for i, chunk in group:
-            begun = _anchor(memory, current, [] if i else anchor)
-            w = writes(memory, chunk, begun)
-            before.append((current, begun, w))
-            if i < group[-1][0]:
-                current = next_slots(memory, chunk, w, current, begun)
-        for i, chunk in reversed(group):
-            own_anchor = bool(anchor) and i == 0
-            state, begun, w = before.pop()
-            d_sets = _sets([x[i] for x in d_coefficients], sets)
-            g = chunk_backward(memory, chunk, state, begun, w, d_output[i], d_slots, d_sets, own_anchor)
-            for whole, part in zip(d_inputs, (g.q, *g.written), strict=True):
-                whole[i] = part
-            d_slots, d_anchor = g.slots, g.anchor
+    for i, each in zip(reversed(range(len(chunks))), found, strict=True):
+        d_sets = _sets([x[i] for x in d_coefficients], len(chunks[i].coefficients))
+        g = chunk_backward(rule, chunks[i], each, d_output[i], d_slots, d_sets, bool(anchor) and i == 0)
+        for whole, part in zip(d_inputs, (g.q, *g.written), strict=True):
+            whole[i] = part
+        d_slots, d_anchor = g.slots, g.anchor
     return [*d_inputs, *d_coefficients, *(d_slots or []), *d_anchor]
 
 
@@ -217,7 +259,7 @@ def _differentiate(ctx, gradients):
     d_output = gradients[0].contiguous()
     d_carried = [g.contiguous() for g in gradients[1 : 1 + ctx.carried]]
     if torch.is_grad_enabled():
-        result = _gradients_again(ctx, gradients)
+        result = _gradients_again(ctx, ctx.saved_tensors, gradients)
     else:
         groups = (q, written, coefficients, slots, anchor, saved, d_output, d_carried)
         result = chunked_memory_backward(*groups, *ctx.options)
@@ -225,16 +267,16 @@ def _differentiate(ctx, gradients):
     return d_q, d_written, d_coefficients, d_slots, d_anchor, *[None] * 5
 
 
-def _gradients_again(ctx, gradients) -> list[Tensor | None]:
+def _gradients_again(ctx, inputs: Sequence[Tensor], gradients) -> list[Tensor | None]:
     """Return the gradients in a form that can be differentiated again: by PyTorch, which then keeps everything."""
     rule, sets, _, closes = ctx.options
+    counts = ctx.counts[:5]
 
     def run(*tensors: Tensor) -> list[Tensor]:
-        (q,), written, coefficients, slots, anchor = _split(tensors, ctx.counts[:-1])
+        (q,), written, coefficients, slots, anchor = _split(tensors, counts)
         return run_chunks(q, written, coefficients, slots, anchor, rule, sets, 0, closes, ctx.carried > 0)
 
-    count = sum(ctx.counts[:-1])
-    return differentiable_gradients(run, ctx.saved_tensors[:count], gradients[: 1 + ctx.carried])
+    return differentiable_gradients(run, inputs[: sum(counts)], gradients[: 1 + ctx.carried])
 
 
 def _split(tensors: Sequence[T], counts: Sequence[int]) -> list[list[T]]:
@@ -244,3 +286,70 @@ def _split(tensors: Sequence[T], counts: Sequence[int]) -> list[list[T]]:
 
 
 chunked_memory.register_autograd(_differentiate, setup_context=_setup_context)
+
+
+for _kind in (Found, Norm, Pass, Reads, Writes):
+    pytree.register_dataclass(_kind)
+
+
+def numbers_found(rule: MemoryRule, q: Tensor, slots: list[Tensor]) -> float:
+    """Return about how many numbers chunks find, for queries and the slots before them; tables per channel are many.
+
+    Example:
+        >>> from titans_seq.memory import LinearMemory
+        >>> numbers_found(MemoryRule(LinearMemory()), torch.zeros(8, 2, 16, 4), [torch.zeros(2, 2, 4, 4)])
+        16896
+    """
+    if rule.retention.per_channel:
+        return math.inf
+    (chunks, groups, tokens), n = q.shape[:3], rule.algorithm.slots
+    sizes = [slot.shape[-2:] for slot in slots]
+    # Of a layer: inputs twice, and scaled for each slot; errors, what is before the activation, and slopes; scores.
+    per_token = sum((2 + n) * width + 4 * out + 2 * tokens for width, out in sizes)
+    return chunks * groups * (tokens * per_token + sum(n * width * out for width, out in sizes))
+
+
+class _Kept(torch.autograd.Function):
+    """`run_chunks` with a backward pass that computes nothing again: it is given all that the forward found."""
+
+    @staticmethod
+    def forward(ctx, counts: list[int], rule: str, sets: int, closes: bool, carry_out: bool, *tensors: Tensor):
+        (q,), written, coefficients, slots, anchor = _split(tensors, counts)
+        memory, chunks, found = _decode(rule), _chunks(q, written, coefficients, sets, closes), []
+        outputs, after = _forward(memory, chunks, slots, anchor, carry_out, lambda _, each: found.append(each))
+        carried = after[memory.architecture.first_learning :]
+        tensors_found, ctx.form = pytree.tree_flatten(found)
+        ctx.save_for_backward(*tensors, *tensors_found)
+        ctx.counts, ctx.carried, ctx.options = counts, len(carried), (rule, sets, 0, closes)
+        return torch.stack(outputs), *carried
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        tensors = ctx.saved_tensors  # once: activation checkpointing gives them out a single time
+        if torch.is_grad_enabled():
+            return *[None] * 5, *_gradients_again(ctx, tensors, gradients)
+        (q,), written, coefficients, slots, anchor = _split(tensors, ctx.counts)
+        rule, sets, _, closes = ctx.options
+        d_output, *d_carried = (g.contiguous() for g in gradients)
+        found = reversed(pytree.tree_unflatten(tensors[sum(ctx.counts) :], ctx.form))
+        inputs = (q, written, coefficients, slots, anchor)
+        with full_precision(q.device.type):  # the backward pass may run under autocast
+            chunks = _chunks(q, written, coefficients, sets, closes)
+            return *[None] * 5, *_backward(_decode(rule), inputs, chunks, found, d_output, d_carried)
+
+
+def keep_chunks(
+    q: Tensor,
+    written: list[Tensor],
+    coefficients: list[Tensor],
+    slots: list[Tensor],
+    anchor: list[Tensor],
+    rule: str,
+    sets: int,
+    closes: bool,
+    carry_out: bool,
+) -> list[Tensor]:
+    """Run a few whole chunks, as `run_chunks` does, and keep all that they found for the backward pass."""
+    groups = ([q], written, coefficients, slots, anchor)
+    tensors = (x for group in groups for x in group)
+    return list(_Kept.apply(list(map(len, groups)), rule, sets, closes, carry_out, *tensors))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from titans_seq.autodiff import full_precision, transformed
 from titans_seq.memory import Algorithm, Coefficients, Gates, MemoryState
 from titans_seq.ops.chunked.forward import anchor_of
 from titans_seq.ops.chunked.matrix import Walk, is_matrix, run_matrix
-from titans_seq.ops.chunked.operator import chunked_memory, encode_rule, run_chunks
+from titans_seq.ops.chunked.operator import chunked_memory, encode_rule, keep_chunks, numbers_found, run_chunks
 from titans_seq.ops.chunked.token import is_token, run_token
 from titans_seq.ops.chunked.updates import per_sequence
 from titans_seq.ops.inputs import Scan
@@ -23,6 +23,10 @@ from titans_seq.ops.inputs import Scan
 # The forward keeps the carried slots of every such chunk; the backward pass recomputes the chunks in between. Chosen by
 # measurement (benchmarks.ops --suite recompute): 8 is as fast as any and the leanest, on a CPU.
 RECOMPUTE_EVERY = 8
+
+# Numbers that a call may keep of what its forward found, 32 MB in float32; of such chunks nothing is recomputed, which
+# is a tenth faster. A call that goes on from another keeps none, lest a sequence read in pieces keep all of them.
+MOST_KEPT = 2**23
 
 # Tokens a single operator call covers: it bounds the coefficient tables, so that inference needs constant memory.
 TOKENS_PER_CALL = 4096
@@ -114,7 +118,7 @@ def _filled(slots: Tensor, count: int) -> Tensor:
 
 def runs_documents(scan: Scan) -> bool:
     """Whether `memory_scan_documents` can run a call, in training."""
-    return is_matrix(scan.rule, scan.k.shape[-1]) and not scan.rule.algorithm.lookback
+    return is_matrix(scan.rule, scan.k.shape[-1], scan.chunk_size) and not scan.rule.algorithm.lookback
 
 
 def memory_scan_documents(scan: Scan, active: Sequence[int], ended: Sequence[int]) -> tuple[Tensor, MemoryState | None]:
@@ -170,6 +174,7 @@ def memory_scan_chunked(scan: Scan, return_state: bool = True) -> tuple[Tensor, 
         outputs, position, opened = [], scan.position, anchor
         run = run_chunks if transformed() else chunked_memory
         every, encoded = RECOMPUTE_EVERY if torch.is_grad_enabled() else 0, encode_rule(rule)
+        left = MOST_KEPT if every and state.is_new and not (transformed() or torch.compiler.is_compiling()) else 0
         piece = TOKENS_PER_PIECE_BY_CHANNEL if rule.retention.per_channel else chunk_size
         for start, chunk, count in _segments(length, scan.position, chunk_size, piece):
             stop = start + chunk * count
@@ -180,21 +185,17 @@ def memory_scan_chunked(scan: Scan, return_state: bool = True) -> tuple[Tensor, 
             carry_out = return_state or stop < length
             queries = _heads_first(q[:, start:stop].to(dtype), chunk)
             windows = [_windows(x[:, start : stop + lookback], chunk, lookback) for x in written]
-            if not anchor and count > 1 and is_matrix(rule, q.shape[-1]):
+            if not anchor and count > 1 and is_matrix(rule, q.shape[-1], chunk):
                 result = _matrix(queries, windows, found[0], slots[0], encoded, carry_out)
             else:
-                result = run(
-                    queries,
-                    windows,
-                    [x for c in found for x in c.tensors()],
-                    slots,
-                    anchor,
-                    encoded,
-                    len(found),
-                    every,
-                    position == 0,
-                    carry_out,
-                )
+                tables = [x for c in found for x in c.tensors()]
+                given = (queries, windows, tables, slots, anchor, encoded, len(found))
+                needed = numbers_found(rule, queries, slots)
+                if needed <= left:
+                    left -= needed
+                    result = keep_chunks(*given, position == 0, carry_out)
+                else:
+                    result = run(*given, every, position == 0, carry_out)
             outputs.append(result[0].unflatten(1, (-1, batch)).permute(2, 0, 3, 1, 4).flatten(1, 2))
             if carry_out:
                 slots = [*slots[:first], *result[1 : 1 + len(slots) - first]]
