@@ -49,7 +49,7 @@ test-wheel: setup  ## install the built wheel in an empty environment, and run t
 docs: $(VENV)/.installed-docs  ## build all pages as a site in build/site, without a network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-guides: setup  ## run the guides and other documents, and see whether they print what they show
+guides: setup  ## run the guides and other documents, see whether they print what they show, and build the site
 	$(ONE_THREAD) $(BIN)/pytest -m slow tests/docs $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-docs-forecasting-genomics-harness-kernels-language-test-lint  ## check style, types, import directions and spelling

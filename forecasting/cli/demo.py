@@ -36,6 +36,7 @@ def demo(options: Demo) -> None:
     from titans_seq.experiment.record import DataRecord
 
     from ..data import FrameOptions, TableOptions, load_series
+    from ..runs.config import RUNS
     from ..runs.fine_tuned import FineTuningRun, fine_tune_run
     from ..zero_shot.model import ZeroShotModel
     from ..zero_shot.settings import FineTuningConfig
@@ -43,6 +44,7 @@ def demo(options: Demo) -> None:
 
     out, steps = options.out, options.steps
     path, run = out / "co2.csv", out / "run"
+    RUNS.check_free(run, overwrite=True)
     print(f"1. weekly CO2 on Mauna Loa, 1958 to 2001 (from statsmodels) -> {path}", flush=True)
     write_co2(path)
     data = load_series(path)

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import dna_defaults, genome, motif_pairs
 from genomics.benchmark import overview, variants
+from genomics.models import encoder_preset
 from genomics.synthetic import motif_pairs as pairs
 from tests.genomics.small import random_sequence
 from titans_seq.errors import UserError
@@ -27,6 +28,7 @@ def test_motif_pairs_are_trained_tested_and_not_run_again(tmp_path: Path, monkey
     monkeypatch.setattr(motif_pairs, "PHASES", phases)
     monkeypatch.setattr(motif_pairs, "TESTED", (64, 90))
     monkeypatch.setattr(motif_pairs, "TESTS", 4)
+    monkeypatch.setattr(motif_pairs, "encoder_preset", lambda name, mixer: encoder_preset("tiny", mixer))
     out = tmp_path / "rows.jsonl"
     arguments = motif_pairs.Arguments(1, ("memory", "cnn"), out)
     motif_pairs.main(arguments)

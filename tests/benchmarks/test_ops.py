@@ -99,7 +99,7 @@ def test_the_operator_alone_is_measured_by_hand_and_by_autograd() -> None:
 def test_calls_over_a_limit_say_which():
     with Worker(TINY, Limits(seconds=1e6, bytes=10_000_000)) as worker:
         with pytest.raises(Unmeasurable, match="needs more than 0.01 GB"):
-            worker.measure("forward", 200_000)
+            worker.measure("forward", 60_000)
         assert worker.measure("forward", 16).cpu_s > 0
         worker.limits = Limits(seconds=1e-6)
         with pytest.raises(Unmeasurable, match="CPU seconds if linear from 8 tokens"):

@@ -5,11 +5,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.forked import ended, forked
 
 BLOCK = re.compile(r"(<!-- not run: [^\n]* -->\n)?```(python|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
@@ -52,18 +52,22 @@ def run(document: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def marked(document: Path) -> Any:
-    """Mark all but the README as slow: `make guides` runs them."""
-    return pytest.param(document, id=document.name, marks=[] if document.name == "README.md" else [pytest.mark.slow])
-
-
 def with_python() -> list[Path]:
     """Return the documents that hold Python to run, but for the guides, which are made from scripts."""
     written = [document for document in DOCUMENTS if document.parent.name != "guides"]
     return [document for document in written if script_of(document.read_text(encoding="utf-8")).strip()]
 
 
-@pytest.mark.parametrize("document", [marked(document) for document in with_python()])
+def test_the_readme_runs(tmp_path: Path) -> None:
+    """In a copy of this process, without the imports over again; `make guides` runs it as all the others."""
+    text, said = (REPOSITORY / "README.md").read_text(encoding="utf-8"), tmp_path / "said"
+    code = compile(script_of(text), "README.md", "exec")
+    assert ended(forked(lambda: exec(code, {"__name__": "__main__"}), said)) == 0, said.read_text()
+    assert said.read_text() == shown_by(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", with_python(), ids=lambda path: path.name)
 def test_a_document_runs_and_prints_what_it_shows(document: Path, tmp_path: Path) -> None:
     done = run(document, tmp_path)
     assert done.returncode == 0, f"{document.name}: {done.stderr}"

@@ -59,6 +59,7 @@ def _words(text: str) -> str:
     return re.sub(r"[\d.,%-]+|(?<= ) +", "", text)
 
 
+@pytest.mark.slow  # `make guides` builds it too; that links and files of the sources exist, quick tests see
 @pytest.mark.skipif(
     importlib.util.find_spec("mkdocs") is None,
     reason="mkdocs is not installed: pip install -e '.[docs]', or make setup",

@@ -142,6 +142,16 @@ WITH_OPTIONS = pytest.mark.parametrize(
     "name", [name for name in MODULES if "convolution_w" not in name and name != "convolution"]
 )
 
+# Of the memory alone the plain one stands for its variants and rules, which are slow.
+BLOCKS_QUICKLY = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name.startswith(("memory_", "rule_")) else [])
+        for name in MODULES
+        if not name.startswith("convolution")
+    ],
+)
+
 
 # Float32's rounding as these rules return it: five iterations of Newton-Schulz multiply the smallest directions by up
 # to 3.44^5 = 480, and a LayerNorm what is left of nearly uniform weights; three blocks in a row amplify each other's.
@@ -187,22 +197,22 @@ def test_causality(name: str) -> None:
 
 @EVERY
 def test_sequences_are_independent(name: str) -> None:
-    assert_sequences_independent(build(name), tokens(9, batch=3), 1e-11)
+    assert_sequences_independent(build(name), tokens(7, batch=3), 1e-11)
 
 
 @WITH_OPTIONS
 def test_the_state_is_optional_and_immutable(name: str) -> None:
-    assert_state_optional_and_untouched(build(name), tokens(13), 1e-13)
+    assert_state_optional_and_untouched(build(name), tokens(9), 1e-13)
 
 
 @EVERY
 def test_every_parameter_learns(name: str) -> None:
-    assert_every_parameter_learns(build(name), tokens(10))
+    assert_every_parameter_learns(build(name), tokens(7))
 
 
 @EVERY
 def test_gradients_flow_through_a_cut(name: str) -> None:
-    x, gradients = tokens(11), []
+    x, gradients = tokens(8), []
     for cuts in ([], [5]):
         module = build(name)
         y = in_pieces(module, x, cuts)["y"]
@@ -213,7 +223,7 @@ def test_gradients_flow_through_a_cut(name: str) -> None:
 
 @EVERY
 def test_copies_and_saved_weights_give_the_same(name: str) -> None:
-    module, x = build(name), tokens(9)
+    module, x = build(name), tokens(7)
     expected, _ = module(x)
     torch.manual_seed(99)
     other = MODULES[name]().double()
@@ -222,14 +232,14 @@ def test_copies_and_saved_weights_give_the_same(name: str) -> None:
         assert torch.equal(same(x)[0], expected)
 
 
-@WITH_OPTIONS
+@BLOCKS_QUICKLY
 @pytest.mark.parametrize("optimiser", [torch.optim.SGD, pytest.param(torch.optim.AdamW, marks=pytest.mark.slow)])
 def test_a_few_optimiser_steps_lower_a_loss(name: str, optimiser: type[torch.optim.Optimizer]) -> None:
-    module, x = build(name, torch.float32), tokens(10, torch.float32)
+    module, x = build(name, torch.float32), tokens(7, torch.float32)
     target = 0.3 * x.roll(1, 1)
     steps = optimiser(module.parameters(), lr=0.02)  # type: ignore[call-arg]
     losses = []
-    for _ in range(4):
+    for _ in range(3):
         steps.zero_grad()
         loss = (module(x)[0] - target).square().mean()
         loss.backward()

@@ -175,7 +175,7 @@ QUICK = [("titans", 64), ("linear", 256)]
 
 @pytest.mark.parametrize(
     ("rule", "chunk_size", "tokens"),
-    [*((*pair, 20_000) for pair in QUICK), *(pytest.param(*pair, 50_000, marks=pytest.mark.slow) for pair in TRAINED)],
+    [*((*pair, 12_000) for pair in QUICK), *(pytest.param(*pair, 50_000, marks=pytest.mark.slow) for pair in TRAINED)],
 )
 def test_training_through_many_correlated_keys(rule: str, chunk_size: int, tokens: int) -> None:
     norm, loss = train_on_correlated_keys(rule, chunk_size, tokens)

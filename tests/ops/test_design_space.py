@@ -88,6 +88,9 @@ MORE_RETENTIONS = [
     RowNormalisation(WeightDecay(before_gradient=True)),
 ]
 
+EVERY_ARCHITECTURE, EVERY_ALGORITHM = ARCHITECTURES | MORE_ARCHITECTURES, ALGORITHMS | MORE_ALGORITHMS
+EVERY_BIAS, EVERY_RETENTION = BIASES + MORE_BIASES, RETENTIONS + MORE_RETENTIONS
+
 WHY_REFUSED = (
     "an implicit step has a closed form only",
     "an implicit step solves for the memory it starts from",
@@ -174,30 +177,39 @@ def test_the_whole_product_of_the_axes(architecture: str, algorithm: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ALGORITHMS | MORE_ALGORITHMS)
-@pytest.mark.parametrize("architecture", ARCHITECTURES | MORE_ARCHITECTURES)
+@pytest.mark.parametrize("algorithm", EVERY_ALGORITHM)
+@pytest.mark.parametrize("architecture", EVERY_ARCHITECTURE)
 def test_the_product_with_every_option(architecture: str, algorithm: str) -> None:
-    architectures, algorithms = ARCHITECTURES | MORE_ARCHITECTURES, ALGORITHMS | MORE_ALGORITHMS
-    walk(architectures[architecture], algorithms[algorithm], BIASES + MORE_BIASES, RETENTIONS + MORE_RETENTIONS)
+    walk(EVERY_ARCHITECTURE[architecture], EVERY_ALGORITHM[algorithm], EVERY_BIAS, EVERY_RETENTION)
 
 
-@pytest.mark.parametrize(("index", "architecture"), list(enumerate(ARCHITECTURES | MORE_ARCHITECTURES)))
+def sampled(architecture: int, algorithm: int) -> tuple[int, int, int]:
+    """Numbers of the bias, the retention and the read with which an architecture and an algorithm are tried."""
+    both = architecture + algorithm
+    retention = 5 * algorithm + 3 * architecture
+    return both % len(EVERY_BIAS), retention % len(EVERY_RETENTION), (both // 2) % len(READS)
+
+
+@pytest.mark.parametrize(("index", "architecture"), list(enumerate(EVERY_ARCHITECTURE)))
 def test_every_option_at_least_once(index: int, architecture: str) -> None:
     """A thin sample of the product with every option, which runs whole with the slow tests.
 
-    Each architecture meets each algorithm, each bias, and each retention, and each algorithm each bias: every 112th
-    combination, from another one on for each algorithm and architecture.
+    Each architecture meets each algorithm, bias and read, and all together meet each retention.
     """
-    biases, retentions = BIASES + MORE_BIASES, RETENTIONS + MORE_RETENTIONS
-    combinations, met = list(itertools.product(range(len(biases)), range(len(retentions)), READS)), set()
-    for number, algorithm in enumerate((ALGORITHMS | MORE_ALGORITHMS).values()):
-        first = (25 * number + 10 * index) % 112
-        walk((ARCHITECTURES | MORE_ARCHITECTURES)[architecture], algorithm, biases, retentions, first, every=112)
-        if not isinstance(algorithm, ImplicitGradientDescent):  # which refuses nearly all
-            met |= set(combinations[first::112])
-    assert {bias for bias, _, _ in met} == set(range(len(biases)))
-    assert {retention for _, retention, _ in met} == set(range(len(retentions)))
-    assert {read for _, _, read in met} == set(READS)
+    for number, algorithm in enumerate(EVERY_ALGORITHM.values()):
+        bias, retention, read = sampled(index, number)
+        first = (bias * len(EVERY_RETENTION) + retention) * len(READS) + read
+        walk(EVERY_ARCHITECTURE[architecture], algorithm, EVERY_BIAS, EVERY_RETENTION, first, every=10**9)
+
+
+def test_the_thin_sample_leaves_nothing_out() -> None:
+    # An implicit step refuses nearly all.
+    numbers = [n for n, one in enumerate(EVERY_ALGORITHM.values()) if not isinstance(one, ImplicitGradientDescent)]
+    met = [[sampled(index, number) for number in numbers] for index in range(len(EVERY_ARCHITECTURE))]
+    for one in met:
+        assert {bias for bias, _, _ in one} == set(range(len(EVERY_BIAS)))
+        assert {read for _, _, read in one} == set(range(len(READS)))
+    assert {retention for one in met for _, retention, _ in one} == set(range(len(EVERY_RETENTION)))
 
 
 @pytest.mark.parametrize("retention", [NoRetention(), WeightDecay(), ChannelDecay(), LqNormalisation()])

@@ -24,6 +24,7 @@ from titans_seq.planning import (
     count_training,
     language_step,
     make_plan,
+    plan_batch,
     time_step,
 )
 from titans_seq.planning.counting import _count
@@ -102,8 +103,8 @@ def test_half_precision_multiplies_as_much_and_keeps_less(cost: Cost) -> None:
 
 
 def test_blocks_that_are_alike_are_counted_once() -> None:
-    deep = replace(CONFIG, blocks=(MACConfig(MEMORY, 2, segment=16),), depth=3)
-    quick, whole = count_training(deep, 16), _count(deep, 16, True, False, 1)
+    deep = replace(CONFIG, blocks=(MACConfig(MEMORY, 2, segment=8),), depth=3)
+    quick, whole = count_training(deep, 8), _count(deep, 8, True, False, 1)
     assert (quick.parameters, quick.forward, quick.training) == (whole.parameters, whole.forward, whole.training)
     assert (quick.state, quick.calls, quick.memory_calls) == (whole.state, whole.calls, whole.memory_calls)
     assert quick.saved == pytest.approx(whole.saved, rel=1e-3)
@@ -118,9 +119,9 @@ def test_a_plan_adds_up() -> None:
     assert plan.hours == pytest.approx(1e9 / plan.rate / 3600)
     assert plan.batch.unfused is not None
     assert "width of keys" in plan.batch.unfused
-    faster = make_plan(CONFIG, budget, DEVICES["h100"], Assumptions(efficiency=0.8, memory_efficiency=0.2))
+    faster = plan_batch(plan.batch, DEVICES["h100"], Assumptions(efficiency=0.8, memory_efficiency=0.2))
     assert faster.seconds.arithmetic == pytest.approx(taken.arithmetic / 2)
-    alone = make_plan(CONFIG, budget, DEVICES["cpu-core"]).seconds
+    alone = plan_batch(plan.batch, DEVICES["cpu-core"]).seconds
     assert alone.total == alone.arithmetic + alone.traffic + alone.calls
 
 

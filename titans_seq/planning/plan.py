@@ -171,8 +171,9 @@ def make_plan(config: CausalLMConfig, budget: Budget, device: Device, assumed: A
     Example:
         >>> from titans_seq.models import language_model
         >>> from titans_seq.planning import DEVICES
-        >>> plan = make_plan(language_model("tiny-lmm", 256), Budget(64, 4, 1024, 1e6), DEVICES["h100"])
-        >>> plan.parameters == count_parameters(language_model("tiny-lmm", 256)), plan.rate > 0
+        >>> config = language_model("tiny-transformer", 256)
+        >>> plan = make_plan(config, Budget(64, 4, 1024, 1e6, carried=False), DEVICES["h100"])
+        >>> plan.parameters == count_parameters(config), plan.rate > 0
         (True, True)
     """
     cost = count_training(_without_prefix(config), budget.length, carried=budget.carried, half=budget.half)

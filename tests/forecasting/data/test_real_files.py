@@ -1,6 +1,8 @@
 """Every real file that lies beside a checkout: read as it is, or refused for a fault it truly has."""
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,6 +56,11 @@ LONG_HORIZON = {
 }
 
 
+def slow_but(names: Iterable[str], *quick: str) -> list[Any]:
+    """Names of files of a kind, of which those that begin so are read by default and all with the slow tests."""
+    return [pytest.param(name, marks=[] if name.startswith(quick) else pytest.mark.slow) for name in names]
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_small_files(shared_data, name):
     freq, length, channels, first = SMALL[name]
@@ -85,7 +92,7 @@ def test_every_small_file_is_covered(shared_data):
     assert held == set(SMALL) | set(HOLES)
 
 
-@pytest.mark.parametrize("name", MONASH)
+@pytest.mark.parametrize("name", slow_but(MONASH, "fred_md", "m1_quarterly", "m3_yearly", "saugeenday", "us_births"))
 def test_monash_files(shared_data, name):
     freq, series, total = MONASH[name]
     data = load_series(shared_data / "forecasting" / "monash" / f"{name}.tsf.gz")
@@ -97,7 +104,7 @@ def test_monash_files(shared_data, name):
         assert all(a.index.equals(b.index) for a, b in zip(data.items, back.items, strict=True))
 
 
-@pytest.mark.parametrize("name", LONG_HORIZON)
+@pytest.mark.parametrize("name", slow_but(LONG_HORIZON, "ETTh1", "national_illness"))
 def test_long_horizon_files(shared_data, name):
     freq, length, channels = LONG_HORIZON[name]
     data = load_series(shared_data / "forecasting" / "ltsf" / f"{name}.csv.gz")
@@ -105,6 +112,7 @@ def test_long_horizon_files(shared_data, name):
     assert data.items[0].name == name
 
 
+@pytest.mark.slow
 def test_weather_is_refused_with_its_rows_and_repaired_on_request(shared_data):
     path = shared_data / "forecasting" / "ltsf" / "weather.csv.gz"
     with pytest.raises(UserError) as error:

@@ -57,6 +57,11 @@ def whole(csv, tiny_config, tmp_path_factory) -> Path:
     return out
 
 
+def copied(run, out) -> Path:
+    """A run of the test's own."""
+    return Path(shutil.copytree(run, out))
+
+
 def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
@@ -278,9 +283,8 @@ def test_a_failure_before_the_first_epoch_leaves_nothing(csv, tiny_config, tmp_p
     assert not (tmp_path / "y").exists()
 
 
-def test_overwrite_keeps_the_earlier_run_until_the_new_one_has_begun(csv, tiny_config, tmp_path, monkeypatch):
-    out = tmp_path / "x"
-    train_run(csv, out, tiny_config())
+def test_overwrite_keeps_the_earlier_run_until_the_new_one_has_begun(csv, run, tiny_config, tmp_path, monkeypatch):
+    out = copied(run, tmp_path / "x")
     evaluate_run(out)
     (out / "mine.txt").write_text("notes of the user")
     before, old = files(out), weights(out)
@@ -355,9 +359,8 @@ def test_data_that_was_changed_or_is_gone(wide_frame, tiny_config, tmp_path):
     assert "is gone: the forecast follows the rows of training" in gone.notes[0]
 
 
-def test_a_damaged_configuration(csv, tiny_config, tmp_path):
-    out = tmp_path / "x"
-    train_run(csv, out, tiny_config())
+def test_a_damaged_configuration(run, tmp_path):
+    out = copied(run, tmp_path / "x")
     text = (out / "config.yaml").read_text()
     (out / "config.yaml").write_text(text.replace("horizon: 7", "horizon: seven"))
     with pytest.raises(UserError, match="config.yaml: forecast.horizon: expected a whole number, got 'seven'"):

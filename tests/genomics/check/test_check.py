@@ -217,6 +217,7 @@ class TestRealData:
         assert report.length.majority == pytest.approx(1 / 3)
         assert findings(report)[0].startswith("Length alone predicts the class")
 
+    @pytest.mark.slow
     def test_negatives_of_the_non_tata_set_overlap(self, dna: Path) -> None:
         report = check(load_splits(dna / "genomic_benchmarks/human_nontata_promoters/test.csv.gz"))
         (overlap,) = report.overlaps

@@ -129,6 +129,7 @@ def test_bad_places_are_named_or_left_out(tmp_path: Path) -> None:
     assert not holds_intervals(write(tmp_path / "b.csv", "seq,label\nACGT,y\n"))
 
 
+@pytest.mark.slow
 def test_the_published_promoters_share_their_negatives(dna: Path) -> None:
     report = check_intervals(load_intervals(dna / "genomic_benchmarks_intervals/human_nontata_promoters"), k=1)
     shares = {held.name: held.share for held in report.overlaps[0].classes}

@@ -1,16 +1,20 @@
 """Files and small trained runs that the tests of the verbs share."""
 
+import contextlib
 import csv
+import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from genomics.sequences.values import LabelledSequences
 from genomics.synthetic import planted_motifs
+from tests.conftest import pictures_left_blank
 from titans_seq.cli import main
 
-TINY = ("--preset", "tiny", "--epochs", "1", "--device", "cpu", "--progress", "none")
+TINY = ("--preset", "tiny", "--epochs", "1", "--strands", "given", "--device", "cpu", "--progress", "none")
 FAST = ("--baselines", "quick", "--bootstrap", "20")
 
 
@@ -57,12 +61,40 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_table(tmp_path_factory.mktemp("table") / "all.csv", planted_motifs(60, 30, 5))
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A run folder that is only read from, and what its training said."""
+
+    out: Path
+    printed: str
+    err: str
+
+
+def train(data: Path, out: Path, *options: str) -> Trained:
+    """Train as a fixture that is shared."""
+    printed, err = io.StringIO(), io.StringIO()
+    with pictures_left_blank(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(err):
+        assert main(["dna", "train", str(data), "--out", str(out), *TINY, *options]) == 0
+    return Trained(out, printed.getvalue(), err.getvalue())
+
+
 @pytest.fixture(scope="session")
-def run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A trained and evaluated run."""
-    out = tmp_path_factory.mktemp("runs") / "z"
-    assert main(["dna", "train", str(parts), "--out", str(out), *TINY, *FAST]) == 0
-    return out
+    return train(parts, tmp_path_factory.mktemp("runs") / "z", *FAST, "--progress", "lines")
+
+
+@pytest.fixture(scope="session")
+def run(trained: Trained) -> Path:
+    """Its folder."""
+    return trained.out
+
+
+@pytest.fixture(scope="session")
+def trained_folds(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A cross-validation of two folds."""
+    out = tmp_path_factory.mktemp("folds") / "cv"
+    return train(table, out, "--folds", "2", "--baselines", "none", "--bootstrap", "0")
 
 
 @pytest.fixture

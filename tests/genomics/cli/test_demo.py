@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import pytest
+
 from titans_seq.cli import main
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_the_demonstration_runs_to_the_end(tmp_path: Path, capsys):
     assert main(["dna", "demo", "--out", str(tmp_path), "--count", "24", "--epochs", "1", "--preset", "tiny"]) == 0
     out = capsys.readouterr().out

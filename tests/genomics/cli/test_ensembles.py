@@ -11,8 +11,7 @@ import pytest
 from genomics import DNAEnsemble
 from genomics.explain import mutagenesis
 from genomics.runs import load_classifier
-from tests.genomics.cli.conftest import FAST, TINY
-from titans_seq.cli import main
+from tests.genomics.cli.conftest import train
 
 SEQUENCES = ["ACGTACGTNN", "TTTTACGTGGCA", "GATTACA"]
 
@@ -21,8 +20,7 @@ SEQUENCES = ["ACGTACGTNN", "TTTTACGTGGCA", "GATTACA"]
 def seeds(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs of two seeds."""
     out = tmp_path_factory.mktemp("seeds") / "z"
-    assert main(["dna", "train", str(parts), "--out", str(out), *TINY, *FAST, "--seeds", "2"]) == 0
-    return out
+    return train(parts, out, "--baselines", "none", "--bootstrap", "0", "--seeds", "2").out
 
 
 @pytest.fixture

@@ -40,12 +40,10 @@ def test_a_run_holds_the_model_and_its_evaluation_beside_the_baselines(run):
     assert "length alone: accuracy" in (run / "check.txt").read_text()
 
 
-def test_says_first_what_the_data_is_and_then_what_came_of_it(titans, parts, tmp_path):
-    code, out, err = titans("train", parts, "--out", tmp_path / "z", *TINY, "--baselines", "none", "--bootstrap", "0")
-    assert (code, err) == (0, "")
-    assert out.startswith("train: 40 sequences of 30 bases\nvalidation: 16")
-    assert "test part: 20 sequences\n" in out
-    assert f"titans dna predict {tmp_path / 'z'} new.fa" in out
+def test_says_first_what_the_data_is_and_then_what_came_of_it(trained):
+    assert trained.printed.startswith("train: 40 sequences of 30 bases\nvalidation: 16")
+    assert "test part: 20 sequences" in trained.printed
+    assert f"titans dna predict {trained.out} new.fa" in trained.printed
 
 
 def test_what_the_data_chose_is_said_and_stored_and_a_better_simple_model_can_predict(titans, tmp_path, fasta):
@@ -90,14 +88,9 @@ def test_the_final_model_is_trained_on_every_part_for_as_many_epochs_as_were_bes
     assert read_config(out / "final", TrainRun).data.options["parts"]["train"]["sequences"] == 40 + 16 + 20
 
 
-def test_progress_lines_name_epochs_and_baselines(titans, parts, tmp_path):
-    arguments = [*TINY[:-1], "lines"]
-    code, _, err = titans(
-        "train", parts, "--out", tmp_path / "z", *arguments, "--baselines", "quick", "--bootstrap", "0"
-    )
-    assert code == 0
-    assert "epoch 1/1: train loss" in err
-    assert "fitting k-mer regression" in err
+def test_progress_lines_name_epochs_and_baselines(trained):
+    assert "epoch 1/1: train loss" in trained.err
+    assert "fitting k-mer regression" in trained.err
 
 
 def test_parts_that_are_missing_are_taken_from_training(titans, table, tmp_path):
@@ -126,10 +119,8 @@ def test_options_reach_the_model_and_the_training(titans, table, tmp_path):
     assert config["plan"]["parts"]["groups"] is True
 
 
-def test_folds_are_runs_of_their_own_and_one_evaluation(titans, table, tmp_path):
-    out = tmp_path / "cv"
-    code, printed, _ = titans("train", table, "--out", out, *TINY, "--folds", "2", "--baselines", "none")
-    assert code == 0
+def test_folds_are_runs_of_their_own_and_one_evaluation(titans, table, trained_folds, tmp_path):
+    out, printed = shutil.copytree(trained_folds.out, tmp_path / "cv"), trained_folds.printed
     assert names(out) == ["check.txt", "evaluation", "fold-1", "fold-2"]
     assert "2 folds, each held out once: 60 sequences" in printed
     assert "mean and standard deviation over the 2 folds\nthis model: accuracy 0." in printed
@@ -144,8 +135,6 @@ def test_folds_are_runs_of_their_own_and_one_evaluation(titans, table, tmp_path)
     assert [line for line in again.splitlines() if line.startswith("this model")] == table_of
     code, *_ = titans("evaluate", out / "fold-2", "--baselines", "none", "--progress", "none")
     assert code == 0
-    code, *_ = titans("train", table, "--out", out, *TINY, "--folds", "3", "--overwrite", "--baselines", "none")
-    assert names(out)[2:] == ["fold-1", "fold-2", "fold-3"]
 
 
 def test_seeds_are_runs_on_the_same_parts_and_their_mean_is_tested(titans, table, tmp_path):
@@ -169,10 +158,9 @@ def test_seeds_are_runs_on_the_same_parts_and_their_mean_is_tested(titans, table
     assert (code, "leave out one" in err) == (2, True)
 
 
-def test_a_cross_validation_that_fails_leaves_the_earlier_one(titans, table, tmp_path):
-    out = tmp_path / "cv"
+def test_a_cross_validation_that_fails_leaves_the_earlier_one(titans, table, trained_folds, tmp_path):
+    out = shutil.copytree(trained_folds.out, tmp_path / "cv")
     alone = ("--baselines", "none", "--bootstrap", "0")
-    assert titans("train", table, "--out", out, *TINY, "--folds", "2", *alone)[0] == 0
     before = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     options = ("--folds", "3", *alone, "--overwrite")
     code, _, err = titans("train", table, "--out", out, *TINY, *options, "--lr", "1e30")
@@ -209,7 +197,7 @@ def test_a_run_that_was_stopped_goes_on_and_is_evaluated(titans, run, parts, tmp
     assert not (out / "evaluation").exists()
     code, _, err = titans("train", parts, "--out", out, *TINY)
     assert (code, "already holds a trained model" in err) == (2, True)
-    code, *_ = titans("train", "--resume", "--out", out, *FAST, "--progress", "none")
+    code, *_ = titans("train", "--resume", "--out", out, "--baselines", "none", "--progress", "none")
     assert code == 0
     assert models(out)["models"][0]["scores"] == models(run)["models"][0]["scores"]
     code, printed, _ = titans("train", "--resume", "--out", out)
@@ -259,12 +247,12 @@ def test_learning_by_heart_stands_beside_the_scores(titans, table, tmp_path, mon
     assert (code, "! Fold 2: 1 epoch by heart" in out) == (0, True)
 
 
-def test_evaluation_says_when_the_training_data_is_gone(titans, table, parts, tmp_path):
-    moved = tmp_path / "all.csv"
-    moved.write_bytes(table.read_bytes())
-    assert titans("train", moved, "--out", tmp_path / "z", *TINY, "--baselines", "none", "--bootstrap", "0")[0] == 0
-    moved.unlink()
-    other = ("evaluate", tmp_path / "z", parts / "test.csv", "--bootstrap", "0")
+def test_evaluation_says_when_the_training_data_is_gone(titans, run, parts, tmp_path):
+    out = shutil.copytree(run, tmp_path / "z")
+    config = (out / "config.yaml").read_text()
+    assert str(parts) in config
+    (out / "config.yaml").write_text(config.replace(str(parts), str(tmp_path / "gone")))
+    other = ("evaluate", out, parts / "test.csv", "--bootstrap", "0")
     code, out, _ = titans(*other, "--baselines", "none")
     assert (code, "! Whether the model has seen these sequences in training is not known: " in out) == (0, True)
     code, _, err = titans(*other, "--baselines", "quick")
@@ -283,7 +271,9 @@ def test_other_kinds_of_labels(titans, tmp_path):
     text = (tmp_path / "many.csv").read_text().replace("True", "1").replace("False", "0")
     (tmp_path / "many.csv").write_text(text)
     labels = ("--label", "open", "--label", "bound")
-    code, out, err = titans("train", tmp_path / "many.csv", "--out", tmp_path / "m", *TINY, *FAST, *labels)
+    code, out, err = titans(
+        "train", tmp_path / "many.csv", "--out", tmp_path / "m", *TINY, "--baselines", "none", *labels
+    )
     assert (code, err) == (0, "")
     assert load_classifier(tmp_path / "m", "cpu").classes == ("open", "bound")
     labels = ("--label", "level", "--kind", "regression")

@@ -200,6 +200,7 @@ def test_a_failure_leaves_no_half_written_file(reference: Path, tmp_path: Path) 
     assert sorted(found.name for found in tmp_path.iterdir()) == ["calls.vcf", "ref.fa"]
 
 
+@pytest.mark.slow
 def test_the_calls_of_the_worm_fit_its_genome_but_for_ten(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "dna" / "genomes"
     path, genome = folder / "celegans_1pct.vcf.gz", folder / "celegans_1pct.fa.gz"

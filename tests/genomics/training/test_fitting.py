@@ -48,12 +48,12 @@ def several(data: LabelledSequences) -> LabelledSequences:
 
 
 def test_learns_and_keeps_the_best_weights():
-    config = replace(CONFIG, epochs=12, optimiser=OptimiserConfig(lr=1e-2))
+    config = replace(CONFIG, epochs=8, optimiser=OptimiserConfig(lr=1e-2))
     data = several(labelled(96, 0))
     model = new(config, kind="multilabel")
     result = fit(model, data, several(labelled(24, 1)), config, runtime=CPU)
     assert result.rows[-1]["loss"] < result.rows[0]["loss"] - 0.1
-    assert [row["epoch"] for row in result.rows] == list(range(1, 13))
+    assert [row["epoch"] for row in result.rows] == list(range(1, 9))
     assert result.best["validation_loss"] == min(row["validation_loss"] for row in result.rows)
     assert not model.training
 
@@ -254,9 +254,7 @@ def test_mutations_of_words_are_refused():
 
 
 def test_long_sequences_are_read_piece_by_piece(monkeypatch):
-    """The same loss and nearly the same weights."""
-    models = [new(), new()]
-    fit(models[0], DATA.train, DATA.validation, replace(CONFIG, epochs=1), runtime=CPU)
+    """The same logits; and a model is trained so."""
     monkeypatch.setattr("genomics.training.module.PIECE", 16)
     with torch.no_grad():
         whole, config = new(), replace(CONFIG, epochs=1)
@@ -264,8 +262,10 @@ def test_long_sequences_are_read_piece_by_piece(monkeypatch):
         batch = next(iter(_batches()))
         expected = ClassifierModule(whole, config).logits(batch)
         torch.testing.assert_close(expected, whole(batch.batch.ids, batch.batch.lengths), atol=1e-5, rtol=0)
-    fit(models[1], DATA.train, DATA.validation, replace(CONFIG, epochs=1, rows=4), runtime=CPU)
-    assert all(parameter.isfinite().all() for parameter in models[1].parameters())
+    model = new()
+    fit(model, DATA.train, DATA.validation, replace(CONFIG, epochs=1), runtime=CPU)
+    assert not same(model, new())
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
 
 
 def _batches():

@@ -43,7 +43,7 @@ def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
 
 @pytest.mark.parametrize(("objective", "shape"), [("next", BOTH), ("masked", STEM)])
 def test_learns(tmp_path, objective, shape):
-    config = replace(CONFIG, objective=objective, steps=60, every=60, rows=8)
+    config = replace(CONFIG, objective=objective, steps=36, every=36, rows=8)
     model = new_pretrain_model(shape, Nucleotides(), config)
     history = pretrain(model, genome(), config, tmp_path, runtime=CPU)
     assert history.best["validation_loss"] < math.log(4) - 0.3

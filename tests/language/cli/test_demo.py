@@ -1,10 +1,13 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from pydoc_data import topics
 
 import pytest
 
 from language.cli.demo import READ_LAST, write_documentation
 from titans_seq.cli import main
+from titans_seq.commands import CommandGroup, run_in_turn
 
 
 def test_the_text_is_python_s_documentation_and_one_page_is_kept_out(tmp_path: Path) -> None:
@@ -18,7 +21,17 @@ def test_the_text_is_python_s_documentation_and_one_page_is_kept_out(tmp_path: P
     assert page.read_text() not in texts
 
 
-def test_it_trains_reads_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("blank_pictures")
+def test_it_trains_reads_and_writes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {name: text[:400] for name, text in topics.topics.items()}  # a fifteenth
+    monkeypatch.setattr(topics, "topics", few)
+
+    def run_short(group: CommandGroup, lines: Sequence[str], prog: str) -> None:
+        run_in_turn(group, [line.replace("--max-tokens 200", "--max-tokens 9") for line in lines], prog)
+
+    monkeypatch.setattr("language.cli.demo.run_in_turn", run_short)
     assert main(["lm", "demo", "--out", str(tmp_path / "demo"), "--steps", "2"]) == 0
     said = capfd.readouterr().out
     for number, verb in enumerate(("prepare", "pretrain", "generate", "read", "generate"), 1):

@@ -89,7 +89,7 @@ def test_a_temperature_draws_by_itself() -> None:
     answers = Answers(small(tokenizer=CharacterTokenizer("abcdefgh"), seed=3))
 
     def text(**settings: object) -> str:
-        return answers.generate_until([ask("badge", {"max_gen_toks": 20, **settings})])[0]
+        return answers.generate_until([ask("badge", {"max_gen_toks": 8, **settings})])[0]
 
     assert text() == text(temperature=0.0) == text(temperature=5.0, do_sample=False) == text(temperature=None)
     drawn = text(temperature=5.0)

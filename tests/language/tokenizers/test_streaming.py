@@ -59,12 +59,12 @@ def test_small_tokenizers(tmp_path: Path, kind: str) -> None:
 def test_real_tokenizers_on_real_text(shared_data: Path, tmp_path: Path, name: str) -> None:
     tokenizer = real(shared_data, tmp_path, name)
     for text in (
-        (shared_data / "text" / "wikitext-2" / "valid.txt").read_text(encoding="utf-8")[:150_000],
-        Path(random.__file__).read_text(encoding="utf-8") * 4 + " " * 20_000 + mixed(5000),
+        (shared_data / "text" / "wikitext-2" / "valid.txt").read_text(encoding="utf-8")[:60_000],
+        Path(random.__file__).read_text(encoding="utf-8") + " " * 20_000 + mixed(2000),
     ):
         whole = tokenizer._encode(text)
         np.testing.assert_array_equal(tokenizer.encode_array(text), whole)
-        for seed, (block, context) in enumerate([(5000, 700), (20_011, 2048)]):
+        for seed, (block, context) in enumerate([(5000, 700), (7_011, 2048)]):
             streamed = list(encode_stream(tokenizer._encode, pieces(text, seed), block, context))
             assert len(streamed) > 5
             np.testing.assert_array_equal(np.concatenate(streamed), whole)
@@ -84,14 +84,14 @@ def real(shared_data: Path, folder: Path, name: str) -> Tokenizer:
 
 
 def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
-    """Encoded at once, this text takes half a gigabyte."""
+    """Encoded at once, this text takes a fifth of a gigabyte."""
     tokenizer = JSONTokenizer(train_json(tmp_path / "a.json", ["</s>"]))
     process, tokens = psutil.Process(), 0
     before = peak = process.memory_info().rss
-    for ids in tokenizer.encode_pieces("to be or not to be\n" * 1000 for _ in range(100)):
+    for ids in tokenizer.encode_pieces("to be or not to be\n" * 1000 for _ in range(40)):
         tokens += len(ids)
         peak = max(peak, process.memory_info().rss)
-    assert tokens > 500_000
+    assert tokens > 200_000
     assert peak - before < 60e6
 
 

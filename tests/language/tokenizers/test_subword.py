@@ -121,6 +121,7 @@ def test_the_mistral_tokenizer(shared_data: Path) -> None:
     assert "".join(tokenizer.decode_stream(ids[:2_000])) == tokenizer.decode(ids[:2_000])
 
 
+@pytest.mark.slow  # test_streaming reads less text by it
 def test_a_gpt2_tokenizer_file(shared_data: Path, tmp_path: Path) -> None:
     library = pytest.importorskip("tokenizers", reason="needs tokenizers")
     folder = shared_data / "text" / "tokenizers"

@@ -27,21 +27,21 @@ def documents(count: int, seed: int) -> TokenShards:
     return TokenShards.from_documents(texts, END)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def train() -> TokenShards:
     return documents(60, seed=0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def validation() -> TokenShards:
-    return documents(8, seed=1)
+    return documents(3, seed=1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config() -> PretrainConfig:
     return PretrainConfig(
-        steps=6,
+        steps=4,
         optimiser=OptimiserConfig(lr=3e-3, warmup=0.34),
         batches=BatchConfig(length=16, rows=2, tokens=64),
-        records=RecordConfig(validate_every=4, checkpoint_every=2, log_every=2),
+        records=RecordConfig(validate_every=3, validation_batches=2, checkpoint_every=2, log_every=2),
     )

@@ -68,7 +68,8 @@ def test_a_chunk_that_is_no_power_of_two() -> None:
 ENDS = list(itertools.product([0.0, 1.0], repeat=3))
 
 
-@pytest.mark.parametrize(("lr", "momentum", "decay"), slow_but([(1, 0, 1)], ENDS))
+@SLOW  # the zeros and ones below stand for them
+@pytest.mark.parametrize(("lr", "momentum", "decay"), ENDS)
 def test_gates_at_their_ends(lr: float, momentum: float, decay: float) -> None:
     case = replace(CASE, length=13, heads=1)
     agree(case, with_constant_gates(case, lr=lr / 16, momentum=momentum, decay=decay), draw_state(case, 5))
@@ -102,7 +103,7 @@ def test_cuts_change_nothing() -> None:
 
 
 def test_the_future_changes_no_past_output() -> None:
-    assert_causal(replace(CASE, length=20, heads=1, dtype=torch.float32), [4, 15])
+    assert_causal(replace(CASE, length=20, heads=1, dtype=torch.float32), [15])
 
 
 def test_views_of_any_strides_and_gates_per_layer() -> None:
@@ -132,7 +133,7 @@ def test_a_layer() -> None:
     fused = NeuralMemory(replace(config, backend="triton"), 64)
     plain = NeuralMemory(replace(config, backend="chunked"), 64)
     plain.load_state_dict(fused.state_dict())
-    x = torch.randn(2, 20, 64)
+    x = torch.randn(1, 20, 64)
     y, _ = fused(x)
     assert_close(y, plain(x)[0])
 
@@ -150,7 +151,7 @@ def operands(*, momentum: bool, opened: bool, gradient: bool) -> tuple:
     return *tensors, "none", False, False, 16, 14 if opened else 0, True
 
 
-@pytest.mark.parametrize("opened", [True, False])
+@pytest.mark.parametrize("opened", slow_but([True], [True, False]))
 def test_without_a_backward_pass_only_the_results_are_kept(opened: bool) -> None:
     arguments = operands(momentum=True, opened=opened, gradient=False)
     results = fused_memory(*arguments[:-1], False)
@@ -190,8 +191,8 @@ def test_what_the_kernels_cannot_differentiate_is_refused() -> None:
 
 def test_packed_documents_and_unlike_positions() -> None:
     """Ordinary calls of the kernels, cut by documents."""
-    case = replace(CASE, length=40, heads=1, dtype=torch.float32)
-    borders = torch.tensor([0, 3, 21, 40])
+    case = replace(CASE, length=21, heads=1, dtype=torch.float32)
+    borders = torch.tensor([0, 3, 21])
     given: dict[str, Any] = draw_inputs(case) | {"state": draw_state(case, None), "rule": case.rule, "chunk_size": 16}
     (y, after), (expected, same) = (
         memory_scan(**given, cu_seqlens=borders, backend=name) for name in ("triton", "chunked")

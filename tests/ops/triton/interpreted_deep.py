@@ -42,7 +42,7 @@ def test_every_rule_that_fuses(rule: str) -> None:
         (19, None),  # a ragged tail
         pytest.param(16, 0, marks=SLOW),
         pytest.param(32, None, marks=SLOW),  # whole chunks only
-        (1, None),
+        pytest.param(1, None, marks=SLOW),
         (1, 7),  # the chunk that is open stays so
         pytest.param(1, 15, marks=SLOW),  # and here closes
         (11, 5),
