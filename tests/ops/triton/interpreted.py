@@ -5,11 +5,15 @@ TRITON_INTERPRET when it is imported, and because a load out of bounds ends the 
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from triton import language
+from triton.runtime import interpreter
 
 from tests.cases import Case, draw_inputs, draw_state, scan, state_tensors
 from tests.ops.triton.agreement import (
@@ -27,10 +31,26 @@ from tests.tolerances import assert_all_close, assert_close
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
 from titans_seq.ops import memory_scan
 from titans_seq.ops.dispatch import Backend
+from titans_seq.ops.triton.kernels import coefficients
 from titans_seq.ops.triton.operator import fused_memory, fused_memory_backward
 
-pytestmark = pytest.mark.usefixtures("empty_tensors_hold_nan")
+pytestmark = pytest.mark.usefixtures("empty_tensors_hold_nan", "own_scan")
 CASE = Case(RULES["momentum_decay"], batch=1, length=19, heads=2, key_dim=32, value_dim=32, chunk_size=16)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((8,), 0), ((8, 4), 0), ((4, 8), 1)])
+def test_a_scan_by_rows_is_the_interpreters_own(own_scan: Callable, shape: tuple[int, ...], axis: int) -> None:
+    scan_of = interpreter.ScanOps(axis, coefficients._combine, False)
+    numbers = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
+    tensors = tuple(scan_of.to_tensor(x, language.float32) for x in numbers)
+    patched = interpreter._patch_lang(coefficients._combine.fn)
+    try:
+        by_rows, expected = (run(scan_of, tensors) for run in (interpreter.ScanOps.generic_scan, own_scan))
+    finally:
+        patched.restore()
+    for mine, own in zip(by_rows, expected, strict=True):
+        assert mine.type == own.type
+        assert np.array_equal(mine.handle.data, own.handle.data)
 
 
 @pytest.mark.parametrize("rule", slow_but(["momentum", "decay", "constant_decay"], RULES))

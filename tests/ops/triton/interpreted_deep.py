@@ -26,7 +26,7 @@ from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import MLPMemory
 from titans_seq.ops.triton.operator import fused_memory, fused_memory_backward
 
-pytestmark = pytest.mark.usefixtures("empty_tensors_hold_nan")
+pytestmark = pytest.mark.usefixtures("empty_tensors_hold_nan", "own_scan")
 CASE = Case(DEEP_RULES["momentum_decay"], batch=1, length=20, heads=1, key_dim=32, value_dim=32, chunk_size=16)
 
 

@@ -27,10 +27,10 @@ def _release(package: str) -> tuple[int, ...]:
 @pytest.mark.parametrize("chosen", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
 def test_the_kernels_agree_with_the_chunked_operator(chosen: str, repository: Path) -> None:
     files = map(str, sorted(Path(__file__).parent.glob("interpreted*.py")))
-    options = ["-q", "-p", "no:cacheprovider", "--tb=short", "--show-capture=no", "-m", chosen]
+    options = "-q --disable-plugin-autoload -p no:cacheprovider --tb=short --show-capture=no -m".split()
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *files],
+        [sys.executable, "-m", "pytest", *options, chosen, *files],
         cwd=repository,
         env=environment,
         capture_output=True,
