@@ -8,6 +8,9 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Until all tests are collected: imports leave nothing to find, and each search would look at all that they have made.
+gc.disable()
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +37,7 @@ def pytest_collection_finish() -> None:
     """Keep what imports have made out of all later searches for garbage, which would look at a million objects."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @functools.cache
