@@ -104,7 +104,7 @@ def test_round_trips() -> None:
     assert "Model" not in to_yaml(MODEL)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(
     st.builds(
         Model,
