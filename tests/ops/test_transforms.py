@@ -53,7 +53,11 @@ def function_of(case: Case, name: str, backend: Backend) -> Function:
 
 
 def loss_of(function: Function) -> Function:
-    return lambda x: (function(x).square() * weights_like(function(x))).sum()
+    def loss(x: Tensor) -> Tensor:
+        y = function(x)
+        return (y.square() * weights_like(y)).sum()
+
+    return loss
 
 
 def forward_mode(function: Function) -> Function:

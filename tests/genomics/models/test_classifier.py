@@ -73,8 +73,9 @@ def test_neither_padding_nor_batch_mates_change_a_prediction(changes, pooling, s
     assert (together[0] - together[1]).abs().max() > 1e-3  # or there would be nothing to see
 
 
+# Each block in the plainest encoder and in the one with everything; the other two are above and below, with the preset's.
 @pytest.mark.parametrize("blocks", BLOCKS.values(), ids=BLOCKS)
-@encoders
+@pytest.mark.parametrize("changes", [ENCODERS["forward"], ENCODERS["both, stem"]], ids=["forward", "both, stem"])
 @torch.no_grad()
 def test_padding_is_not_seen_and_streams_agree_whatever_the_blocks(blocks, changes):
     model = classifier({"blocks": blocks, "depth": 2} | changes)
