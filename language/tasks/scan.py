@@ -82,7 +82,7 @@ _WORDS = WordVocabulary.of([_PAD, _OUT, _END, *COMMAND_WORDS, *ACTIONS])
 _NUMBER = {word: number for number, word in enumerate(_WORDS.words)}
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=6)  # both parts of three splits
 def _read_scan(path: str) -> TaskBatch:
     """All lines of a file, padded to the longest of them."""
     text = read_text(path, "a SCAN file", SOURCE)

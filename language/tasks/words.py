@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class WordVocabulary:
 
     def encode(self, words: Sequence[str]) -> np.ndarray:
         """Numbers of words, int64 `[len(words)]`."""
-        return np.fromiter((self._numbers.get(word, 0) for word in words), dtype=np.int64, count=len(words))
+        return np.fromiter(map(self._numbers.get, words, repeat(0)), dtype=np.int64, count=len(words))
 
     def decode(self, ids: Iterable[int]) -> str:
         """The words of numbers, with spaces between them."""

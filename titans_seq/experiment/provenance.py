@@ -1,6 +1,7 @@
 """Where numbers come from: versions, the commit, the command line, the machine and the hash of a file."""
 
 import datetime
+import functools
 import hashlib
 import os
 import platform
@@ -17,6 +18,7 @@ from titans_seq.version import __version__
 _ROOT = Path(__file__).parents[2]
 
 
+@functools.cache
 def installed_version(package: str) -> str | None:
     """Return the version of an installed distribution, or None where it is absent; import nothing.
 
