@@ -19,6 +19,7 @@ from typing import Any
 import hypothesis
 import pytest
 import torch
+from tyro._parsers import ParserSpecification
 
 torch.set_num_threads(1)
 
@@ -28,6 +29,21 @@ hypothesis.settings.load_profile("steady")
 
 # The help of options is found in the source of their classes: for each command line, a sixth of the time to parse it.
 inspect.getsource = functools.cache(inspect.getsource)
+
+# A parser is made of a command's class and its defaults alone: most of the time that a refused command line takes.
+_new_parser, _PARSERS = ParserSpecification.from_callable_or_type, {}
+
+
+def _parser(f: Any, **given: Any) -> ParserSpecification:
+    if given["intern_prefix"] or given["parent_classes"]:  # a part of one that is made just now
+        return _new_parser(f, **given)
+    key = (f, *map(repr, given.values()))
+    if key not in _PARSERS:
+        _PARSERS[key] = _new_parser(f, **given)
+    return _PARSERS[key]
+
+
+ParserSpecification.from_callable_or_type = _parser  # pyright: ignore[reportAttributeAccessIssue]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
