@@ -53,6 +53,8 @@ def pytest_collection_finish() -> None:
     """Keep what imports have made out of all later searches for garbage, which would look at a million objects."""
     gc.collect()
     gc.freeze()
+    # What is frozen does not count as old, so that whole searches would come at nearly every import.
+    gc.set_threshold(5_000, 10, 10)
     gc.enable()
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import multiprocessing
 
 import pytest
 
@@ -97,11 +96,7 @@ def test_the_operator_alone_is_measured_by_hand_and_by_autograd() -> None:
     assert memory["value"] == pytest.approx(pair[0]["extra_mb"] / pair[1]["extra_mb"])
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # beside threads, which wait in a test
-def test_calls_over_a_limit_say_which(monkeypatch):
-    # Measures in a copy of this process, as one that imports all over again takes its time to begin.
-    fork = multiprocessing.get_context("fork")
-    monkeypatch.setattr(measure.multiprocessing, "get_context", lambda kind: fork)
+def test_calls_over_a_limit_say_which():
     with Worker(TINY, Limits(seconds=1e6, bytes=10_000_000)) as worker:
         with pytest.raises(Unmeasurable, match="needs more than 0.01 GB"):
             worker.measure("forward", 60_000)
