@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +12,7 @@ from titans_seq.progress import Progress
 
 from .models.classifier import Classifier
 from .models.one_hot import OneHotClassifier
-from .runs.building import AUTO, PRESET, chosen_strands, classifier_for, new_encoder
+from .runs.building import AUTO, PRESET, chosen_by_data, classifier_for, new_encoder
 from .runs.card import classifier_card
 from .runs.decision import Decision, read_decision, write_decision
 from .runs.final import final_training, train_final
@@ -100,8 +99,8 @@ class DNAClassifier(Using, Predictor):
             hardware: what to run on, a single process.
             progress: what to show meanwhile.
             changes: other settings of the classifier, such as `strands="augment"`; those with a dot in their path as
-                `**{"encoder.directions": "both"}`. Strands that are not given, or "auto", are measured on the training
-                part.
+                `**{"encoder.directions": "both"}`. Strands that are not given, or "auto", and places that are not
+                given are measured on the training part.
 
         Raises:
             UserError: if the data cannot be read or learnt from, a setting does not fit, or `out` is taken.
@@ -115,12 +114,15 @@ class DNAClassifier(Using, Predictor):
         _, divided_parts = next(divided(splits, plan))
         encoder = None if init is not None else new_encoder(preset)
         start = None if init is None else Path(init)
-        measured = changes.pop("strands", AUTO) if changes.get("strands", AUTO) == AUTO else None
-        config = classifier_for(splits.train, encoder, init=start, changes=changes)
-        chosen: tuple[str, ...] = ()
-        if measured == AUTO:
-            strands, why = chosen_strands(divided_parts.train, config.tokenizer, training.seed)
-            config, chosen = replace(config, strands=strands), (why,)
+        strands = changes.get("strands", AUTO) == AUTO
+        decided = {name: value for name, value in changes.items() if name != "strands" or not strands}
+        config, chosen = chosen_by_data(
+            classifier_for(splits.train, encoder, init=start, changes=decided),
+            divided_parts.train,
+            training.seed,
+            strands=strands,
+            places="places" not in changes,
+        )
         known = None if source == IN_MEMORY else plan
         if out is not None:
             trained = train_run(

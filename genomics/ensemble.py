@@ -89,8 +89,9 @@ class DNAEnsemble(Using, Members):
         _, shared = next(divided(splits, Plan("", reading or LoadOptions(), parts, seed=training.seed)))
         models: list[DNAClassifier] = []
         for seed in range(training.seed, training.seed + members):
-            if models:  # strands are measured once
-                options = options | {"strands": models[0].model.config.strands}
+            if models:  # strands and places are measured once
+                first = models[0].model.config
+                options = options | {"strands": first.strands, "places": first.places}
             models.append(DNAClassifier.fit(shared, training=replace(training, seed=seed), parts=parts, **options))
         return cls(models, parts=models[0].parts)
 

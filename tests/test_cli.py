@@ -136,8 +136,19 @@ def test_missing_module_of_our_own_is_a_defect(add_group: Callable[..., None]) -
     ("error", "code", "message"),
     [
         (UserError("horizon must be at least 1, got 0"), 2, "error: horizon must be at least 1, got 0\n"),
-        (OSError(28, "No space left on device"), 2, "error: No space left on device\n"),
-        (PermissionError(13, "Permission denied", "runs/x"), 2, "error: Permission denied: 'runs/x'\n"),
+        (OSError(28, "No space left on device"), 2, "error: No space left on device: make room, or write elsewhere\n"),
+        (
+            FileExistsError(17, "File exists", "out"),
+            2,
+            "error: File exists: 'out': a file has the name of a folder that is to be made: give another name\n",
+        ),
+        (OSError(5, "Input/output error"), 2, "error: Input/output error\n"),
+        (
+            PermissionError(13, "Permission denied", "runs/x"),
+            2,
+            "error: Permission denied: 'runs/x': this user may not do that there: give another place, or change its "
+            "permissions\n",
+        ),
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (MemoryError(), 2, f"error: out of memory: {LESS}\n"),
         (

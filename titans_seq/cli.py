@@ -1,5 +1,6 @@
 """The `titans` command: a table of groups, each loaded only when it is asked for."""
 
+import errno
 import importlib
 import os
 import sys
@@ -43,6 +44,17 @@ GROUPS: dict[str, Group] = {
     "plan": Group("titans_seq.plans:main", "what a training costs: parameters, FLOPs, memory, hours on a device"),
     "env": Group("titans_seq.env:main", "show versions, devices and the backend that would run"),
 }
+
+_REMEDIES = {
+    errno.EEXIST: "a file has the name of a folder that is to be made: give another name",
+    errno.ENOTDIR: "a part of this path is a file, not a folder: give another path",
+    errno.EISDIR: "this is a folder, where a file is expected: name a file",
+    errno.EACCES: "this user may not do that there: give another place, or change its permissions",
+    errno.EROFS: "nothing can be written there: give another place",
+    errno.ENOSPC: "make room, or write elsewhere",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+"""What to do about an error of the operating system that no command has a message of its own for."""
 
 EXAMPLES = """\
 examples:
@@ -151,7 +163,8 @@ def _version() -> str:
 
 def _describe_os_error(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
-    return what if error.filename is None else f"{what}: {os.fspath(error.filename)!r}"
+    named = what if error.filename is None else f"{what}: {os.fspath(error.filename)!r}"
+    return f"{named}: {_REMEDIES[error.errno]}" if error.errno in _REMEDIES else named
 
 
 def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:

@@ -76,10 +76,10 @@ def _pretrained(task: Task) -> _Training:
     network = forecaster.network.train()
     batches = WindowBatches(*forecaster.lessons(data, run.horizon), run.horizon, run.fine_tuning, network.config)
     batch, module = next(iter(batches)), PretrainingModule(network, run.fine_tuning.optimiser)
-    times = 1 + run.refit
-    described = f"trained on from pretrained weights, {times} times {len(batches)} steps"
+    more = run.fine_tuning.refit.steps if run.refit else 0
+    described = f"trained on from pretrained weights, {len(batches)} steps, then {more} with all rows"
     return _Training(
-        network, lambda: (module.summed_loss(batch)[0], None), len(batch.target), times * len(batches), described
+        network, lambda: (module.summed_loss(batch)[0], None), len(batch.target), len(batches) + more, described
     )
 
 

@@ -136,14 +136,15 @@ class ZeroShotModel(ZeroShotState):
         config, runtime = config or FineTuningConfig(), Runtime(hardware, progress)
         series = as_series(data, self.options)
         origins = past_origins(series, horizon, MOST_HELD_OUT, len(series.items)) or cut_origins(series, horizon)
-        tuned = self._tuned(origins[0].past, horizon, config, folder, resume, runtime)
+        tuned = _tuned(self.forecaster, origins[0].past, horizon, config, folder, resume, runtime)
         candidates: dict[str, Forecaster] = dict(zip(OURS, (self.forecaster, tuned), strict=True))
         others, notes = baselines(series, origins, statistics)
         comparison = compare(origins, candidates | others, horizon, self.levels)
         used = comparison.best(OURS)
         chosen = self.forecaster if used == OURS[0] else tuned
         if refit and used == OURS[1]:
-            chosen = self._tuned(series, horizon, config, None, False, runtime)
+            # It knows the series by now: what the rows held out add is soon learnt.
+            chosen = _tuned(tuned, series, horizon, config.refit, None, False, runtime)
         trained = replace(
             self,
             forecaster=chosen,
@@ -156,30 +157,6 @@ class ZeroShotModel(ZeroShotState):
             return trained.calibrated(series, horizon)
         # Only what the network has not been trained on tells how far it is off.
         return replace(trained, calibration=calibrate(origins, comparison.forecasts[used]))
-
-    def _tuned(
-        self,
-        data: SeriesData,
-        horizon: int,
-        config: FineTuningConfig,
-        folder: Path | None,
-        resume: bool,
-        runtime: Runtime,
-    ) -> ZeroShotForecaster:
-        from .finetuning import fine_tune  # it loads Lightning, which forecasting does without
-
-        histories, periods = self.forecaster.lessons(data, horizon)
-        network, _ = fine_tune(
-            self.forecaster.network,
-            histories,
-            periods,
-            horizon,
-            config,
-            folder,
-            runtime=runtime,
-            resume=resume,
-        )
-        return replace(self.forecaster, network=network)
 
     def predict(
         self,
@@ -349,3 +326,28 @@ def _describe_choice(comparison: Comparison, used: str, refit: bool) -> str:
     best = comparison.best()
     beaten = "" if best in OURS else f"; {best} is better here: see the table, and predict --model best"
     return f"on the rows held out: {'; '.join(parts)}; {used} is used{after}{beaten}"
+
+
+def _tuned(
+    forecaster: ZeroShotForecaster,
+    data: SeriesData,
+    horizon: int,
+    config: FineTuningConfig,
+    folder: Path | None,
+    resume: bool,
+    runtime: Runtime,
+) -> ZeroShotForecaster:
+    from .finetuning import fine_tune  # it loads Lightning, which forecasting does without
+
+    histories, periods = forecaster.lessons(data, horizon)
+    network, _ = fine_tune(
+        forecaster.network,
+        histories,
+        periods,
+        horizon,
+        config,
+        folder,
+        runtime=runtime,
+        resume=resume,
+    )
+    return replace(forecaster, network=network)

@@ -137,6 +137,8 @@ def describe(options: Benchmark, classifier: "ClassifierConfig", chosen: "Benchm
         words.append(f"{classifier.pooling} pooling")
     if classifier.strands != "given":
         words.append(f"strands {classifier.strands}")
+    if classifier.places:
+        words.append(f"places {classifier.places}")
     if options.training.mutations != chosen.mutations:
         words.append(f"mutations {options.training.mutations:g}")
     if classifier.tokenizer.width > 1:

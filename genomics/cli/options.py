@@ -93,6 +93,9 @@ class HeadOptions:
     """As given; average: the mean of both in prediction; augment: that, and either at random in training; equivariant:
     the mean of both in training, too. auto (taken if not given): given or augment, whichever quick linear models find
     on the training part."""
+    places: Maybe[int] = short("places")
+    """First bases that have weights of their own at each place, for what matters where it stands; 0 for none. All or
+    none, as quick linear models find on the training part, if not given."""
 
 
 def encoder_of(options: EncoderOptions, init: "Path | None" = None) -> "tuple[EncoderConfig, Tokenizer] | None":

@@ -249,7 +249,7 @@ def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettin
     """Return the settings, and what the training part chose of them, in sentences."""
     from titans_seq.experiment.overrides import override, parse_changes
 
-    from ..runs.building import AUTO, chosen_strands, classifier_for
+    from ..runs.building import AUTO, chosen_by_data, classifier_for
     from ..runs.config import TrainSettings
     from ..training.defaults import completed
 
@@ -260,15 +260,19 @@ def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettin
             "--config names the encoder: leave out --preset, --mixer, --stem, --kmer and --stride, or use --set"
         )
     short = changes(task.encoder) | changes(task.head)
-    auto = task.head.strands == AUTO or (task.head.strands is None and base is None)
-    if auto:
+    strands = task.head.strands == AUTO or (task.head.strands is None and base is None)
+    places = task.head.places is None and base is None
+    if strands:
         short.pop("strands", None)
     classifier = classifier_for(train, *named, init=task.init, base=base, changes=short)
     given = parse_changes(task.settings.set)
-    chosen: tuple[str, ...] = ()
-    if auto and "classifier.strands" not in given:
-        strands, why = chosen_strands(train, classifier.tokenizer, task.training.seed)
-        classifier, chosen = replace(classifier, strands=strands), (why,)
+    classifier, chosen = chosen_by_data(
+        classifier,
+        train,
+        task.training.seed,
+        strands=strands and "classifier.strands" not in given,
+        places=places and "classifier.places" not in given,
+    )
     settings = override(TrainSettings(classifier, task.training), given)
     training = completed(settings.training, train, settings.classifier.tokenizer)
     if training != settings.training:

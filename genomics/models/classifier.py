@@ -12,6 +12,7 @@ from titans_seq.errors import UserError
 from ..sequences.values import Kind
 from ..tokens import Nucleotides, Tokenizer
 from .encoder import Encoder, EncoderConfig
+from .places import PlaceWeights
 from .pooling import Pooling, PoolingName, WeightedPooling, build_pooling, pooled_width
 from .strands import reverse_complement
 
@@ -35,6 +36,8 @@ class ClassifierConfig:
         strands: "given" reads each sequence as it stands; "average" predicts from the mean of both strands' logits;
             "augment" does so, too, and trains on either strand at random; "equivariant" trains on the mean of both.
             With the last three a sequence and its reverse complement have the same logits in prediction.
+        places: first tokens of a sequence that have weights of their own at each place, added to the logits, for what
+            matters where it stands; see `PlaceWeights`. 0 for none.
 
     Raises:
         UserError: if a value is out of range, or the tokens of the two strands do not correspond.
@@ -46,6 +49,7 @@ class ClassifierConfig:
     tokenizer: Tokenizer = field(default_factory=Nucleotides)
     pooling: PoolingName = "mean-max"
     strands: Strands = "given"
+    places: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in (("kind", Kind), ("pooling", PoolingName), ("strands", Strands)):
@@ -56,6 +60,8 @@ class ClassifierConfig:
         if self.outputs < least or (self.kind == "regression" and self.outputs != 1):
             expected = "1" if self.kind == "regression" else f"at least {least}"
             raise UserError(f"a model of kind '{self.kind}' has {expected} outputs, got {self.outputs}")
+        if self.places < 0:
+            raise UserError(f"places must be at least 0, got {self.places}")
         if self.tokenizer.step > 1 and self.strands != "given":
             raise UserError(
                 f"tokens {self.tokenizer.step} bases apart are in another frame on the other strand, so that strands "
@@ -106,6 +112,9 @@ class Classifier(nn.Module):
         self.dropout = nn.Dropout(config.encoder.dropout)
         linear = nn.Linear(pooled_width(config.pooling, dim), config.outputs)
         self.head = nn.Sequential(linear, Rescaled()) if config.kind == "regression" else linear
+        self.places = None
+        if config.places:
+            self.places = PlaceWeights(config.places, config.tokenizer.vocabulary, config.outputs)
         self.register_buffer("complement", torch.tensor(config.tokenizer.complement), persistent=False)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -119,9 +128,9 @@ class Classifier(nn.Module):
             `[B, outputs]`.
         """
         if not self.reads_both_strands:
-            return self._logits(self._pooled(self.pooling, ids, lengths))
+            return self._logits(self._pooled(self.pooling, ids, lengths), ids, lengths)
         ids, lengths = self._with_other_strand(ids, lengths)
-        return torch.stack(self._logits(self._pooled(self.pooling, ids, lengths)).chunk(2)).mean(0)
+        return torch.stack(self._logits(self._pooled(self.pooling, ids, lengths), ids, lengths).chunk(2)).mean(0)
 
     def stream(self, ids: Tensor, piece: int = PIECE) -> Tensor:
         """Read one sequence of any length piece by piece: the logits that `forward` gives, in bounded memory.
@@ -133,7 +142,9 @@ class Classifier(nn.Module):
         Returns:
             `[outputs]`.
         """
-        logits = [self._logits(self._pooled_stream(self.pooling, one, piece)) for one in self._strands(ids)]
+        lengths = torch.tensor([len(ids)], device=ids.device)
+        strands = self._strands(ids)
+        logits = [self._logits(self._pooled_stream(self.pooling, one, piece), one[None], lengths) for one in strands]
         return torch.cat(logits).mean(0)
 
     def embed(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -172,8 +183,12 @@ class Classifier(nn.Module):
     def _pooled_stream(self, pooling: Pooling, ids: Tensor, piece: int) -> Tensor:
         return pooling.finish(_gathered(pooling, self.encoder.pieces(ids, piece)))
 
-    def _logits(self, pooled: Tensor) -> Tensor:
-        return self.head(self.dropout(pooled))
+    def _logits(self, pooled: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
+        logits = self.head(self.dropout(pooled))
+        if self.places is None:
+            return logits
+        own = self.places(ids, lengths)
+        return logits + (own * self.head[-1].deviation if isinstance(self.head, nn.Sequential) else own)
 
 
 def _gathered(pooling: Pooling, pieces: Iterable[Tensor]) -> object:

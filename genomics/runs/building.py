@@ -8,7 +8,7 @@ from typing import Any
 from titans_seq.errors import UserError
 from titans_seq.experiment.overrides import override
 
-from ..baselines.strandedness import measure_strandedness
+from ..baselines.linear_probe import LinearProbe, probe
 from ..models import ClassifierConfig, EncoderConfig, encoder_preset
 from ..models.classifier import Strands
 from ..models.presets import Mixer
@@ -18,7 +18,8 @@ from .saving import load_encoder
 
 PRESET = "small"
 AUTO = "auto"
-"""Strands that `chosen_strands` chooses."""
+"""Strands that `chosen_by_data` chooses."""
+_MEASURED = "held-out loss of linear models"
 
 
 def new_encoder(preset: str = PRESET, mixer: Mixer = "memory", stem: bool = True) -> EncoderConfig:
@@ -79,25 +80,44 @@ def classifier_for(
     return override(config, changes or {})
 
 
-def chosen_strands(train: LabelledSequences, tokenizer: Tokenizer, seed: int = 0) -> tuple[Strands, str]:
-    """Choose how a classifier reads strands, "given" or "augment", and say why.
+def chosen_by_data(
+    classifier: ClassifierConfig, train: LabelledSequences, seed: int = 0, *, strands: bool = True, places: bool = True
+) -> tuple[ClassifierConfig, tuple[str, ...]]:
+    """Let the data choose how a classifier reads strands, "given" or "augment", and whether places have weights.
 
     Args:
+        classifier: what is decided otherwise.
         train: the training part, on which linear models measure it.
-        tokenizer: what the classifier reads.
         seed: of what is held out meanwhile.
+        strands: whether to choose strands.
+        places: whether to choose places: all of a sequence, or none.
+
+    Returns:
+        The classifier with what was chosen, and why, a sentence for each.
 
     Example:
         >>> from genomics.synthetic import planted_motifs
-        >>> chosen_strands(planted_motifs(8, 20, seed=0), Nucleotides())
-        ('given', 'strands given: there are too few training sequences to measure it')
+        >>> data = planted_motifs(8, 20, seed=0)
+        >>> chosen_by_data(classifier_for(data), data, places=False)[1]
+        ('strands given: there are too few training sequences to measure it',)
     """
+    measured = probe(train, seed) if strands or places else None
+    chosen = []
+    if strands:
+        found, why = _chosen_strands(measured, classifier.tokenizer)
+        classifier = replace(classifier, strands=found)
+        chosen.append(f"strands {found}{why}")
+    if places and measured is not None and classifier.tokenizer.width == 1:
+        count = len(train.sequences[0]) if measured.places_matter else 0
+        classifier = replace(classifier, places=count)
+        chosen.append(f"places {count} ({_MEASURED}: {measured.describe_places()})")
+    return classifier, tuple(chosen)
+
+
+def _chosen_strands(measured: LinearProbe | None, tokenizer: Tokenizer) -> tuple[Strands, str]:
     if tokenizer.step > 1:
-        return "given", "strands given: tokens several bases apart are in another frame on the other strand"
-    measured = measure_strandedness(train, seed)
+        return "given", ": tokens several bases apart are in another frame on the other strand"
     if measured is None:
-        return "given", "strands given: there are too few training sequences to measure it"
-    why = f"held-out loss of linear models on {measured.count:,} training sequences: {measured}"
-    return ("augment" if measured.belongs_to_both else "given"), (
-        f"strands {'augment' if measured.belongs_to_both else 'given'} ({why})"
-    )
+        return "given", ": there are too few training sequences to measure it"
+    why = f" ({_MEASURED} on {measured.count:,} training sequences: {measured.describe_strands()})"
+    return "augment" if measured.belongs_to_both else "given", why

@@ -38,7 +38,7 @@ validated on {held_out:,}
 - encoder: {config.encoder.depth} blocks of width {config.encoder.dim}, directions: {config.encoder.directions}; \
 {sum(x.numel() for x in model.parameters()):,} parameters
 - tokens: {_tokens(config.tokenizer)}; pooling: {config.pooling}
-- strands: {_STRANDS[config.strands]}
+- strands: {_STRANDS[config.strands]}; {_places(config.places)}
 - begins with: {run.init or "random weights"}, seed {run.training.seed}
 - training: {len(history.epochs)} epochs, best epoch {history.best_epoch} ({score})
 
@@ -50,6 +50,10 @@ from genomics import DNAClassifier
 DNAClassifier.load("this folder").predict(["ACGT..."])
 ```
 """
+
+
+def _places(places: int) -> str:
+    return f"each of the first {places:,} places has weights of its own" if places else "no weights of places"
 
 
 def encoder_card(run: PretrainRun, history: History, model: nn.Module) -> str:

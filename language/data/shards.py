@@ -13,6 +13,7 @@ import numpy as np
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.provenance import installed_version
+from titans_seq.files import only_writer_of_new
 
 from ..tokenizers import Tokenizer
 from ..tokenizers.loss import TextLoss, is_sampled, text_loss
@@ -98,9 +99,9 @@ def prepare(
         What the folder holds.
 
     Raises:
-        UserError: if an input is missing, damaged, empty, not UTF-8 or changed while it is read; if the folder holds
-            other files, or shards of other inputs, settings or another tokenizer; if the tokenizer loses more of a file
-            than `max_loss`; or if one of the splits came out empty.
+        UserError: if an input is missing, damaged, empty, not UTF-8 or changed while it is read; if another process
+            writes into the folder; if it holds other files, or shards of other inputs, settings or another tokenizer;
+            if the tokenizer loses more of a file than `max_loss`; or if one of the splits came out empty.
         OSError: if the folder cannot be written to.
 
     Example:
@@ -124,26 +125,34 @@ def prepare(
         dtype="<u2" if tokenizer.vocabulary <= _UINT16_IDS else "<u4",
         versions={name: number for name in _PACKAGES if (number := installed_version(name)) is not None},
     )
-    manifest = _claim(folder, planned, overwrite)
-    if manifest.complete:
-        return manifest
-    manifest = replace(manifest, sources=tuple(source.hashed() for source in manifest.sources))
-    with ShowProgress(manifest.sources) if progress else nullcontext() as shown:
-        documents = _remaining(manifest, paths, planned.sources)
-        manifest = _write_shards(folder, manifest, paths, documents, tokenizer, limits, shown)
-    _clear_leftovers(folder, manifest, tokenizer)
+    _check_place(folder)
+    with only_writer_of_new(folder):
+        manifest = _claimed(folder, planned, overwrite)
+        if manifest.complete:
+            return manifest
+        manifest = replace(manifest, sources=tuple(source.hashed() for source in manifest.sources))
+        with ShowProgress(manifest.sources) if progress else nullcontext() as shown:
+            documents = _remaining(manifest, paths, planned.sources)
+            manifest = _write_shards(folder, manifest, paths, documents, tokenizer, limits, shown)
+        _clear_leftovers(folder, manifest, tokenizer)
     return manifest
 
 
-def _claim(folder: Path, planned: Manifest, overwrite: bool) -> Manifest:
-    """The manifest to go on from: that of an earlier run of the same plan, or the plan itself."""
+def _check_place(folder: Path) -> None:
+    """Refuse what cannot become a folder of shards."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: give the name of a new folder for the shards")
-    if not (folder / MANIFEST).is_file():
-        if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
-            raise UserError(f"{folder} holds other files and no token shards: give the name of a new or empty folder")
-        return planned
-    if overwrite:
+    if (
+        folder.is_dir()
+        and not (folder / MANIFEST).is_file()
+        and any(not path.name.startswith(".") for path in folder.iterdir())
+    ):
+        raise UserError(f"{folder} holds other files and no token shards: give the name of a new or empty folder")
+
+
+def _claimed(folder: Path, planned: Manifest, overwrite: bool) -> Manifest:
+    """The manifest to go on from: that of an earlier run of the same plan, or the plan itself."""
+    if overwrite or not (folder / MANIFEST).is_file():
         return planned
     earlier = read_manifest(folder)
     changes = describe_changes(earlier, planned)

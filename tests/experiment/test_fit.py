@@ -256,7 +256,7 @@ def test_two_trainings_into_one_folder_are_refused(tmp_path: Path) -> None:
     while not (tmp_path / "begun").exists():
         time.sleep(0.01)
     try:
-        with pytest.raises(UserError, match="another process is training into"):
+        with pytest.raises(UserError, match="another process is writing into"):
             fitted(STEPS, tmp_path, resume=True)
     finally:
         os.kill(process, signal.SIGKILL)

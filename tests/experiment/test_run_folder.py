@@ -234,9 +234,9 @@ def test_a_folder_that_another_process_trains_into_is_left_alone(run: Path, tmp_
     before = names(run)
     handle = os.open(run, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    with pytest.raises(UserError, match=f"another process is training into {run}: wait for its end, or give another"):
+    with pytest.raises(UserError, match=f"another process is writing into {run}: wait for its end, or give another"):
         finish(run, seed=1, overwrite=True)
-    with pytest.raises(UserError, match="another process is training into"), alone_in(run):
+    with pytest.raises(UserError, match="another process is writing into"), alone_in(run):
         pass
     assert names(run) == before
     os.close(handle)

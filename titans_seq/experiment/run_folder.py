@@ -1,7 +1,6 @@
 """The folder of a training run: free, unfinished or finished; claimed without losing what it held."""
 
 import contextlib
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,12 +14,8 @@ from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG
 from titans_seq.experiment.record import CONFIG, write_config
+from titans_seq.files import only_writer
 from titans_seq.models.saving import MODEL
-
-try:
-    import fcntl
-except ModuleNotFoundError:  # not on Windows
-    fcntl = None
 
 CHECKPOINTS = "checkpoints"
 """Folder in a run's own, for checkpoints of which the last few stay; see `KeepLast`."""
@@ -29,8 +24,6 @@ EVALUATION = "evaluation"
 # Folders in a run's own: for the earlier run that it replaces, whole, until it is finished; and for what is on its way
 # there or back, and belongs into the run's folder if a process is killed meanwhile.
 _PREVIOUS, _MOVING = ".previous", ".previous.moving"
-# Folders that this process has for itself.
-_ours: set[Path] = set()
 _FOLD = re.compile(r"(?:fold-[1-9]|seed-[0-9])[0-9]*")
 
 
@@ -49,24 +42,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     # Here, for who uses the model of a run needs no Lightning.
     from titans_seq.experiment.lightning_tools import is_first_process
 
-    place = Path(folder).resolve()
-    if fcntl is None or place in _ours or not is_first_process():
+    with only_writer(folder) if is_first_process() else contextlib.nullcontext():
         yield
-        return
-    handle = os.open(place, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # of file systems that know no locks
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UserError(
-                    f"another process is training into {folder}: wait for its end, or give another folder"
-                ) from error
-        _ours.add(place)
-        yield
-    finally:
-        _ours.discard(place)
-        os.close(handle)
 
 
 @dataclass(frozen=True)
@@ -167,7 +144,7 @@ class RunLayout:
         finds the earlier run again.
 
         Raises:
-            UserError: see `check_free`; or if another process is training into it.
+            UserError: see `check_free`; or if another process is writing into it.
         """
         self.check_free(out, overwrite)
         existed = out.exists()

@@ -20,7 +20,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_training_from_pretrained_weights(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "forecast", str(data), *"--horizon 6 --steps 10 --device a100 --measure".split()]) == 0
     said = capsys.readouterr().out
-    assert "741,646 parameters: trained on from pretrained weights, 2 times 10 steps" in said
+    assert "741,646 parameters: trained on from pretrained weights, 10 steps, then 4 with all rows" in said
     assert "on each of 1 x NVIDIA A100 80GB SXM" in said
     assert "are 20 steps and take" in said
     assert "measured on this machine's CPU" in said
@@ -42,7 +42,7 @@ def test_the_settings_of_a_training_from_pretrained_weights(
     assert main(line.split()) == 0
     config.write_text(capsys.readouterr().out)
     assert main(["plan", "forecast", "--config", str(config)]) == 0
-    assert "2 times 10 steps" in capsys.readouterr().out
+    assert "10 steps, then 4 with all rows" in capsys.readouterr().out
     for own in ("--lr 0.1", "--init none"):
         assert (
             main([*f"forecast train --config {config} --out {tmp_path / 'run'} --dry-run".split(), *own.split()]) == 2

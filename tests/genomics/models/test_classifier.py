@@ -112,6 +112,38 @@ def test_both_strands_have_the_same_logits(changes, pooling, strands, tokenizer)
     close(model(ids(), LENGTHS), both)
 
 
+@pytest.mark.parametrize(("kind", "outputs"), [("classes", 3), ("regression", 1)])
+@pytest.mark.parametrize("strands", ["given", "average"])
+@torch.no_grad()
+def test_places_add_a_weight_of_what_stands_there(kind, outputs, strands):
+    plain = classifier({"stem": StemConfig((5, 3))}, kind=kind, outputs=outputs, strands=strands)
+    model = Classifier(replace(plain.config, places=20)).eval()
+    model.load_state_dict(plain.state_dict() | {"places.weight": torch.zeros(20, Nucleotides().vocabulary, outputs)})
+    close(model(ids(), LENGTHS), plain(ids(), LENGTHS))
+    assert model.places is not None
+    weight = model.places.weight.normal_(generator=torch.Generator().manual_seed(0))
+    if kind == "regression":
+        for one in (model, plain):
+            one.get_buffer("head.1.deviation").fill_(3.0)
+    rows = ids()
+    scale, readings = 3.0 if kind == "regression" else 1.0, [rows]
+    if strands == "average":
+        readings.append(reverse_complement(rows, LENGTHS, model.complement))
+    own = torch.stack(
+        [
+            sum((weight[place, row[place]] for place in range(min(length, 20))), torch.zeros(outputs))
+            for reading in readings
+            for row, length in zip(reading, LENGTHS.tolist(), strict=True)
+        ]
+    )
+    expected = plain(rows, LENGTHS) + scale * own.unflatten(0, (len(readings), -1)).mean(0)
+    close(model(rows, LENGTHS), expected)
+    close(model(F.pad(rows, (0, 7), value=2), LENGTHS), expected)
+    close(model(F.one_hot(rows, Nucleotides().vocabulary).float(), LENGTHS), expected)
+    for row, length, logits in zip(rows, LENGTHS.tolist(), expected, strict=True):
+        close(model.stream(row[:length], 9), logits)
+
+
 @torch.no_grad()
 def test_in_training_only_the_equivariant_model_reads_both_strands():
     for strands, expected in (("given", False), ("augment", False), ("average", False), ("equivariant", True)):

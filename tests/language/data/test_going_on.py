@@ -214,3 +214,24 @@ def test_overwriting_replaces_everything_once_there_is_something_new(lines: Path
         "manifest.json", "notes.txt", "tokenizer.yaml", "train-00000.bin", "train-00000.ends.npy",
     ]  # fmt: skip
     assert decoded(out) == TEXTS[:38]
+
+
+def test_beside_another_process(lines: Path, tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="there are no such locks on Windows")
+    out = tmp_path / "out"
+    prepare_small(lines, out)
+    before = contents(out)
+    handle = os.open(out, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(UserError, match="another process is writing into .*out: wait for its end, or give another"):
+        prepare([lines], BYTES, out, overwrite=True)
+    assert contents(out) == before
+    os.close(handle)
+    prepare_small(lines, out)
+
+
+def test_refused_input_leaves_no_folder(lines: Path, tmp_path: Path) -> None:
+    lines.write_text('{"other": "field"}\n')
+    with pytest.raises(UserError):
+        prepare_small(lines, tmp_path / "deep" / "out")
+    assert not (tmp_path / "deep").exists()

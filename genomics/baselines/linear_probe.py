@@ -1,11 +1,11 @@
-"""Which strands a label belongs to, as quick linear models on the training part find it."""
+"""What quick linear models find on the training part: which strands a label belongs to, and whether places matter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 
 from ..sequences.alphabet import reverse_complement
 from ..sequences.splitting import stratified_split
@@ -19,20 +19,26 @@ _FEWEST, _FEWEST_OF_CLASS = 40, 8
 _SIZES = (1, 2, 3, 4, 5)
 _STRENGTHS = (1e-3, 1e-2, 1e-1)
 _HELD_OUT = 0.25
+_LONGEST_ALIKE, _HELP = 1_000, 0.03
 
 
 @dataclass(frozen=True)
-class Strandedness:
-    """What linear models lose on held-out training sequences, read as given and blind to the strand.
+class LinearProbe:
+    """What linear models lose on held-out training sequences: cross-entropy, or squared error of a regression.
 
     Attributes:
-        given: cross-entropy, or squared error of a regression, of the better of k-mers and positions as given.
+        given: of the better of k-mers and positions, as the sequences are given.
         both: the same with each feature added to that of the other strand.
+        words: of k-mers alone, with the better of both kinds of strands.
+        words_in_places: of k-mers and positions together, likewise; None where sequences differ in length or are long,
+            so that the same place of two of them need not mean the same.
         count: sequences that it was measured on.
     """
 
     given: float
     both: float
+    words: float
+    words_in_places: float | None
     count: int
 
     @property
@@ -40,11 +46,23 @@ class Strandedness:
         """Whether the label belongs to both strands alike: what a strand tells is no help in predicting it."""
         return self.both <= self.given
 
-    def __str__(self) -> str:
+    @property
+    def places_matter(self) -> bool:
+        """Whether it helps to know what stands where, by more than chance would have it."""
+        return self.words_in_places is not None and self.words_in_places < (1 - _HELP) * self.words
+
+    def describe_strands(self) -> str:
+        """Both losses that `belongs_to_both` compares."""
         return f"{self.both:.4f} blind to the strand, {self.given:.4f} as given"
 
+    def describe_places(self) -> str:
+        """Both losses that `places_matter` compares, or why there are none."""
+        if self.words_in_places is None:
+            return f"sequences differ in length, or have more than {_LONGEST_ALIKE:,} bases"
+        return f"{self.words_in_places:.4f} with what stands where, {self.words:.4f} of k-mers alone"
 
-def measure_strandedness(train: LabelledSequences, seed: int = 0) -> Strandedness | None:
+
+def probe(train: LabelledSequences, seed: int = 0) -> LinearProbe | None:
     """Fit linear models on three quarters of the training part, and score them on the rest.
 
     K-mers tell what is in a sequence, positions what stands where; a model that is blind to the strand adds the
@@ -60,15 +78,22 @@ def measure_strandedness(train: LabelledSequences, seed: int = 0) -> Strandednes
 
     Example:
         >>> from genomics.synthetic import planted_motifs
-        >>> measure_strandedness(planted_motifs(4, 20, seed=0)) is None
+        >>> probe(planted_motifs(4, 20, seed=0)) is None
         True
     """
     data = _few(train, seed)
     if len(data) < _FEWEST or (data.kind == "classes" and len(data.classes) < 2):
         return None
     rest, held = (data.take(part) for part in stratified_split(data, _HELD_OUT, seed))
-    losses = {both: min(_loss(features, rest, held) for features in _features(rest, both)) for both in (False, True)}
-    return Strandedness(losses[False], losses[True], len(data))
+    lengths = np.array([len(sequence) for sequence in data.sequences])
+    alike = bool(lengths.min() == lengths.max() <= _LONGEST_ALIKE)
+    ends = int(lengths[0]) if alike else min(_LONGEST_END, max(1, int(np.quantile(lengths, 0.05))))
+    features = {both: _features(ends, alike, both) for both in (False, True)}
+    losses = {both: [_loss(one, rest, held) for one in pair] for both, pair in features.items()}
+    given, both = min(losses[False]), min(losses[True])
+    kmers, positions = features[both <= given]
+    together = _loss(partial(_beside, kmers, positions), rest, held) if alike else None
+    return LinearProbe(given, both, losses[both <= given][0], together, len(data))
 
 
 def _few(train: LabelledSequences, seed: int) -> LabelledSequences:
@@ -88,13 +113,15 @@ def _few(train: LabelledSequences, seed: int) -> LabelledSequences:
     return data
 
 
-def _features(train: LabelledSequences, both: bool) -> list[Features]:
-    lengths = np.array([len(sequence) for sequence in train.sequences])
-    ends = min(_LONGEST_END, max(1, int(np.quantile(lengths, 0.05))))
-    whole = lengths.min() == lengths.max() <= _LONGEST_END
-    positions = partial(one_hot_ends, left=ends, right=0 if whole else ends)
+def _features(ends: int, alike: bool, both: bool) -> tuple[Features, Features]:
+    """K-mers, and positions."""
+    positions = partial(one_hot_ends, left=ends, right=0 if alike else ends)
     kmers = partial(kmer_frequencies, sizes=_SIZES, symmetric=both)
-    return [kmers, partial(_added, positions) if both else positions]
+    return kmers, partial(_added, positions) if both else positions
+
+
+def _beside(first: Features, second: Features, sequences: Sequence[str]) -> csr_matrix:
+    return csr_matrix(hstack([first(sequences), second(sequences)], format="csr"))
 
 
 def _added(features: Features, sequences: Sequence[str]) -> csr_matrix:
@@ -102,5 +129,6 @@ def _added(features: Features, sequences: Sequence[str]) -> csr_matrix:
 
 
 def _loss(features: Features, rest: LabelledSequences, held: LabelledSequences) -> float:
-    model = fit_linear({"": features}, _STRENGTHS, rest, held)
-    return loss(model.predict_proba(list(held.sequences)), held)
+    """The smallest of all strengths of penalty."""
+    models = (fit_linear({"": features}, (strength,), rest, held) for strength in _STRENGTHS)
+    return min(loss(model.predict_proba(list(held.sequences)), held) for model in models)
