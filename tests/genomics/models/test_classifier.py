@@ -73,7 +73,7 @@ def test_neither_padding_nor_batch_mates_change_a_prediction(changes, pooling, s
     assert (together[0] - together[1]).abs().max() > 1e-3  # or there would be nothing to see
 
 
-# Each block in the plainest encoder and in the one with everything; the other two are above and below, with the preset's.
+# Each block in the plainest encoder and in the one with everything; the other two meet the preset above and below.
 @pytest.mark.parametrize("blocks", BLOCKS.values(), ids=BLOCKS)
 @pytest.mark.parametrize("changes", [ENCODERS["forward"], ENCODERS["both, stem"]], ids=["forward", "both, stem"])
 @torch.no_grad()
