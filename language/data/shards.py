@@ -13,7 +13,7 @@ import numpy as np
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.provenance import installed_version
-from titans_seq.files import only_writer_of_new
+from titans_seq.locks import only_writer_of_new
 
 from ..tokenizers import Tokenizer
 from ..tokenizers.loss import TextLoss, is_sampled, text_loss

@@ -14,7 +14,7 @@ from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG
 from titans_seq.experiment.record import CONFIG, write_config
-from titans_seq.files import only_writer
+from titans_seq.locks import only_writer
 from titans_seq.models.saving import MODEL
 
 CHECKPOINTS = "checkpoints"
