@@ -22,7 +22,7 @@ def test_training_from_pretrained_weights(data: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert "741,646 parameters: trained on from pretrained weights, 10 steps, then 4 with all rows" in said
     assert "on each of 1 x NVIDIA A100 80GB SXM" in said
-    assert "are 20 steps and take" in said
+    assert "are 14 steps and take" in said
     assert "measured on this machine's CPU" in said
 
 
