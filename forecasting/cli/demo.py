@@ -51,9 +51,10 @@ def demo(options: Demo) -> None:
     print(f"2. forecast {WEEKS_AHEAD} weeks at once: the shipped network has never seen the series", flush=True)
     at_once = ZeroShotModel.pretrained().calibrated(data, WEEKS_AHEAD)
     _write(at_once, out, "at_once", data)
-    print(f"3. train on the series, from the shipped weights: {steps:,} steps, then as many on all rows", flush=True)
     record = DataRecord(str(path.resolve()), file_hash(path))
     planned = FineTuningRun(WEEKS_AHEAD, FineTuningConfig(steps=steps), True, FrameOptions(), TableOptions(), record)
+    more = planned.fine_tuning.refit.steps
+    print(f"3. train on the series, from the shipped weights: {steps:,} steps, then {more:,} on all rows", flush=True)
     trained = fine_tune_run(planned, run, overwrite=True, progress="lines")
     assert trained.scores is not None
     print(f"4. compare on the {WEEKS_AHEAD * 3} weeks before the end, which were held out")
