@@ -192,8 +192,7 @@ class Task:
     steps: Maybe[int] = None
     """Steps of a training from pretrained weights; 200 if not given."""
     no_refit: bool = False
-    """Never train on the rows held out for the choice; else what is used goes on with all rows,
-    for a third of the steps."""
+    """Never train on the rows held out for the choice; else a third as many steps on all rows follow."""
     preset: Maybe[str] = None
     """Of a network of its own: small, default (taken if not given) or large."""
     settings: Inline[SettingsOptions] = field(default_factory=SettingsOptions)
