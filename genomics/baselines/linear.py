@@ -51,6 +51,7 @@ def fit_linear(
     strengths: Sequence[float],
     train: LabelledSequences,
     validation: LabelledSequences,
+    prefer: Callable[[np.ndarray, LabelledSequences], tuple[float, ...]] = preference,
 ) -> LinearModel:
     """Fit every pair of features and strength, and keep the one that validation prefers.
 
@@ -59,16 +60,17 @@ def fit_linear(
         strengths: inverse penalties (scikit-learn's C) to choose from.
         train: what is fitted.
         validation: what chooses.
+        prefer: of predictions and their truth, what it chooses by, larger is better.
 
     Returns:
         The best model; the first of equals.
     """
-    best: tuple[tuple[float, float], LinearModel] | None = None
+    best: tuple[tuple[float, ...], LinearModel] | None = None
     for name, make in features.items():
         inputs, held = make(train.sequences), make(validation.sequences)
         for strength in strengths:
             weight, bias = _solve(inputs, train, strength)
-            score = preference(_probabilities(np.asarray(held @ weight) + bias, train.kind), validation)
+            score = prefer(_probabilities(np.asarray(held @ weight) + bias, train.kind), validation)
             if best is None or score > best[0]:
                 chosen = ", ".join(filter(None, (name, f"C {strength:g}")))
                 best = score, LinearModel(train.classes, train.kind, make, weight, bias, chosen)

@@ -101,13 +101,14 @@ def chosen_by_data(
         >>> chosen_by_data(classifier_for(data), data, places=False)[1]
         ('strands given: there are too few training sequences to measure it',)
     """
-    measured = probe(train, seed) if strands or places else None
-    chosen = []
+    tokenizer, chosen = classifier.tokenizer, []
+    places = places and tokenizer.width == 1
+    measured = probe(train, seed) if places or (strands and tokenizer.step == 1) else None
     if strands:
-        found, why = _chosen_strands(measured, classifier.tokenizer)
+        found, why = _chosen_strands(measured, tokenizer)
         classifier = replace(classifier, strands=found)
         chosen.append(f"strands {found}{why}")
-    if places and measured is not None and classifier.tokenizer.width == 1:
+    if places and measured is not None:
         count = len(train.sequences[0]) if measured.places_matter else 0
         classifier = replace(classifier, places=count)
         chosen.append(f"places {count} ({_MEASURED}: {measured.describe_places()})")

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from titans_seq.blocks import AttentionBlockConfig, LMMConfig
+from titans_seq.blocks import AttentionBlockConfig, LMMConfig, MACConfig
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
 from titans_seq.memory import LinearMemory, MemoryRule
 from titans_seq.models import CausalLM, CausalLMConfig, language_model
@@ -103,7 +103,7 @@ def test_half_precision_multiplies_as_much_and_keeps_less(cost: Cost) -> None:
 
 
 def test_blocks_that_are_alike_are_counted_once() -> None:
-    deep = replace(CONFIG, blocks=(LMMConfig(MEMORY),), depth=3)
+    deep = replace(CONFIG, blocks=(MACConfig(MEMORY, 2, segment=8),), depth=3)
     quick, whole = count_training(deep, 8), _count(deep, 8, True, False, 1)
     assert (quick.parameters, quick.forward, quick.training) == (whole.parameters, whole.forward, whole.training)
     assert (quick.state, quick.calls, quick.memory_calls) == (whole.state, whole.calls, whole.memory_calls)

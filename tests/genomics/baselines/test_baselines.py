@@ -65,7 +65,14 @@ def tata(shared_data: Path) -> dict[str, LabelledSequences]:
 @pytest.mark.parametrize("baseline", FAST, ids=lambda baseline: baseline.name)
 @pytest.mark.parametrize(
     ("kind", "lengths"),
-    [("classes", (30, 30)), ("classes", (12, 40)), ("multilabel", (12, 40)), ("regression", (30, 30))],
+    [
+        ("classes", (30, 30)),
+        ("classes", (12, 40)),
+        ("multilabel", (12, 40)),
+        ("regression", (30, 30)),
+        pytest.param("multilabel", (30, 30), marks=pytest.mark.slow),
+        pytest.param("regression", (12, 40), marks=pytest.mark.slow),
+    ],
 )
 def test_every_baseline_does_every_kind(baseline, kind: Kind, lengths: tuple[int, int]) -> None:
     train, held = planted(90, 0, kind, lengths), planted(30, 1, kind, lengths)

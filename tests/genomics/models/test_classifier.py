@@ -73,9 +73,15 @@ def test_neither_padding_nor_batch_mates_change_a_prediction(changes, pooling, s
     assert (together[0] - together[1]).abs().max() > 1e-3  # or there would be nothing to see
 
 
-# Each block in the plainest encoder and in the one with everything; the other two meet the preset above and below.
+# Each block in the plainest encoder and in the one with everything; in the other two on request.
 @pytest.mark.parametrize("blocks", BLOCKS.values(), ids=BLOCKS)
-@pytest.mark.parametrize("changes", [ENCODERS["forward"], ENCODERS["both, stem"]], ids=["forward", "both, stem"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(changes, id=name, marks=() if name in ("forward", "both, stem") else pytest.mark.slow)
+        for name, changes in ENCODERS.items()
+    ],
+)
 @torch.no_grad()
 def test_padding_is_not_seen_and_streams_agree_whatever_the_blocks(blocks, changes):
     model = classifier({"blocks": blocks, "depth": 2} | changes)
