@@ -1,5 +1,6 @@
 """Long documents for `benchmarks.long_text_recall`: articles, books and source code, as streams of tokens."""
 
+import functools
 import hashlib
 import json
 import re
@@ -82,6 +83,12 @@ def code(texts: Texts) -> Documents:
     return train, test
 
 
+def with_code(corpus: Callable[[Texts], Documents], texts: Texts) -> Documents:
+    """A corpus, with source code for training beside it: there a model learns to look up what it has read."""
+    train, test = corpus(texts)
+    return [*train, *code(texts)[0]], test
+
+
 def _hash(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
 
@@ -116,7 +123,13 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-CORPORA: dict[str, Callable[[Texts], Documents]] = {"wikitext": wikitext, "books": books, "code": code}
+CORPORA: dict[str, Callable[[Texts], Documents]] = {
+    "wikitext": wikitext,
+    "books": books,
+    "code": code,
+    "wikitext-with-code": functools.partial(with_code, wikitext),
+    "books-with-code": functools.partial(with_code, books),
+}
 
 
 @dataclass(frozen=True)

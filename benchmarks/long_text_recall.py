@@ -12,12 +12,14 @@
 
 Models of the same size read the same number of tokens of WikiText's articles, books or Python code, state carried
 through long streams, and are scored on other streams, every token, from the start of each with state carried. A model
-is VARIANT, VARIANT:RULE, or either with `-no-memory` behind: the same model, parameter by parameter, whose memory never
-learns. VARIANT may end in `-recall`, which makes it a model of `titans_seq.models.presets.with_recall`. `hybrid` is
-blocks of memory alone and as the last one of each four (of all, if there are fewer) one of window attention. The
-`transformer`, with attention to everything, is the ceiling; it is trained on segments as long as a stream. A trained
-model with a memory is scored once more with its memory shut: nothing is written or forgotten. Rows of `mag+ahead` are
-of an earlier `-recall`, at the commits that they name: heads of 64, forgetting 0.2% a token at first, no convolution.
+is VARIANT, VARIANT:RULE, or either with `-no-memory` behind: the same model, parameter by parameter, whose memory
+never learns. `wikitext-with-code` and `books-with-code` are trained on code besides, and tested on the documents of
+`wikitext` and `books`. VARIANT may end in `-recall`, which makes it a model of
+`titans_seq.models.presets.with_recall`. `hybrid` is blocks of memory alone and as the last one of each four (of all,
+if there are fewer) one of window attention. The `transformer`, with attention to everything, is the ceiling; it is
+trained on segments as long as a stream. A trained model with a memory is scored once more with its memory shut:
+nothing is written or forgotten. Rows of `mag+ahead` are of an earlier `-recall`, at the commits that they name: heads
+of 64, forgetting 0.2% a token at first, no convolution.
 """
 
 import functools

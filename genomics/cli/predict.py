@@ -30,7 +30,7 @@ def predict(options: Predict) -> None:
     from ..runs.predictor import prediction_columns
     from ..runs.trained_on import training_range
     from ..scan import check_track
-    from .predict_models import load
+    from .predict_models import load, note_on_places
     from .records import csv_rows, records
 
     check_track(options.out)
@@ -47,7 +47,7 @@ def predict(options: Predict) -> None:
             f"note: {model.classes[1]} is predicted from a probability of {decision.threshold:.4g} on, as titans dna "
             "decide chose (--threshold takes another)"
         )
-    for line in rows.warnings():
+    for line in (*rows.warnings(), *note_on_places(model)):
         print(line)
 
 

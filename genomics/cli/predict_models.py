@@ -65,3 +65,17 @@ def token_width(model: "Model") -> int:
 
     trained = [one for one in trained_members(model) if isinstance(one, Predictor)]
     return max((one.model.config.tokenizer.width for one in trained), default=1)
+
+
+def note_on_places(model: "Model") -> tuple[str, ...]:
+    """Return a line on where sequences have to begin, if a model or one of its members weighs what stands where."""
+    from ..runs.predictor import Predictor
+
+    trained = [one for one in trained_members(model) if isinstance(one, Predictor)]
+    places = max((one.model.config.places for one in trained), default=0)
+    if not places:
+        return ()
+    return (
+        f"note: the model weighs what stands at each of the first {places:,} places (--places of titans dna train): "
+        "the scores of sequences that do not begin where those of training began are worth less",
+    )

@@ -36,7 +36,7 @@ def scan_files(options: Predict) -> None:
     """Write a track, or a table with a row a window."""
     from ..runs.trained_on import training_range
     from ..scan import check_track
-    from .predict_models import load
+    from .predict_models import load, note_on_places
 
     check_track(options.out)
     if not options.sequences:
@@ -65,6 +65,8 @@ def scan_files(options: Predict) -> None:
         print(
             f"warning: the model was trained on {known.text()}: scores in windows of {how.window:,} bases are guesses"
         )
+    for line in note_on_places(model):
+        print(line)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ def variants(options: Variants) -> None:
     from ..runs.members import load_model
     from ..runs.trained_on import training_range
     from ..sequences.reference import Reference
+    from .predict_models import note_on_places
     from .progress import Counter, print_left_out
 
     check_name(options.out)
@@ -62,3 +63,5 @@ def variants(options: Variants) -> None:
     print(f"{report.text()}\nwritten: {options.out}, windows of {window:,} bases")
     if known is not None and known.outside(window, 0):
         print(f"warning: the model was trained on {known.text()}: scores in windows of {window:,} bases are guesses")
+    for line in note_on_places(model):
+        print(line)

@@ -37,12 +37,13 @@ def test_predict_writes_a_row_a_sequence(titans, run, fasta, tmp_path):
     assert "note: 3 records: has the name of an earlier record" in printed
 
 
-def test_predict_says_of_which_sequences_the_model_saw_nothing(titans, parts, fasta, tmp_path):
+def test_predict_says_what_the_model_does_not_see(titans, parts, fasta, tmp_path):
     run = tmp_path / "z"
-    options = (*TINY, "--kmer", "8", "--baselines", "none", "--bootstrap", "0")
+    options = (*TINY, "--kmer", "8", "--places", "2", "--baselines", "none", "--bootstrap", "0")
     assert titans("train", parts, "--out", run, *options)[0] == 0
     _, printed, _ = titans("predict", run, fasta, "--out", tmp_path / "scores.csv", "--progress", "none")
     assert "note: 1 of them are shorter than a token of 8 bases" in printed
+    assert "note: the model weighs what stands at each of the first 2 places" in printed
 
 
 def test_predict_reads_intervals_and_named_columns(titans, run, tmp_path):
