@@ -32,7 +32,7 @@ from ..forecasts.forecaster import Forecaster, checked_levels, cut_at_zero
 from ..forecasts.sharding import dask_engine
 from ..forecasts.tables import forecast_frame
 from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, starting_model, update_run
-from .tables import moment, score_text, tell_pretrained
+from .tables import moment, score_text, tell_notes, tell_pretrained
 
 if TYPE_CHECKING:
     from ..zero_shot.model import ZeroShotModel
@@ -158,7 +158,7 @@ def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, tab
         return model.context
     print(f"note: {path} has changed since training: its latest rows are forecast from (update keeps them)")
     data = read_like(path, model.context, frame, table)
-    _print_notes(data.notes)
+    tell_notes(data.notes)
     return continued(model.context, matching_series(data, model.context, frame), counted=frame.start is not None)
 
 
@@ -189,7 +189,7 @@ def predict(options: "Predict") -> None:
         if options.model == "best":
             name, chosen, table, notes = task.model.best(task.data, task.horizon)
             print(score_text(table, (task.model.levels[0], task.model.levels[-1])))
-            _print_notes(notes)
+            tell_notes(notes)
             print(f"{name} is used")
         if chosen is task.model:
             if not options.no_calibration:
@@ -256,7 +256,7 @@ def _backtest(options: "BacktestOptions", spread: Callable[[Forecaster], Forecas
     )
     print(f"{len(result.origins)} cutoffs, horizon {task.horizon}, {len(task.data.items):,} series")
     print(score_text(result.table, (task.model.levels[0], task.model.levels[-1])))
-    _print_notes(result.notes)
+    tell_notes(result.notes)
     if ours != "model" and result.best() == "model":
         print(f"each level by itself (model) is best here, but its means do not add up; those of {ours} do")
     elif not task.model.is_fine_tuned:
@@ -307,7 +307,7 @@ def _print_scores(model: "ZeroShotModel") -> None:
     print("rows held out at the end of the series:")
     print(score_text(model.scores, (model.levels[0], model.levels[-1])))
     _print_calibration(model)
-    _print_notes(model.notes)
+    tell_notes(model.notes)
 
 
 def plot(options: "Plot") -> None:
@@ -336,7 +336,7 @@ def update(options: "Update") -> None:
     frame, table = options.reading.frame(run.options), options.reading.table(run.table)
     model = update_run(options.run, options.new, frame, table)
     assert model.context is not None
-    _print_notes(model.context.notes)
+    tell_notes(model.context.notes)
     last = max(item.index[-1] for item in model.context.items)
     print(f"{len(model.context.items):,} series up to {moment(last)}: taken in, without training")
     _print_calibration(model)
@@ -350,8 +350,3 @@ def _print_calibration(model: "ZeroShotModel") -> None:
     low, high = model.levels[0], model.levels[-1]
     after = "" if calibration.after != calibration.after else f", {calibration.after:.0%} with calibration"
     print(f"intervals {low:g} to {high:g} held {calibration.before:.0%} of past values before calibration{after}")
-
-
-def _print_notes(notes: tuple[str, ...]) -> None:
-    for note in notes:
-        print(f"note: {note}")

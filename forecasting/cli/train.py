@@ -24,7 +24,7 @@ from ..settings.config import ForecastConfig
 from ..settings.presets import find_preset, replace_mixer
 from ..zero_shot.settings import FineTuningConfig
 from .options import NetworkOptions, Task, Train
-from .tables import score_text, tell_pretrained, tell_series
+from .tables import score_text, tell_notes, tell_pretrained, tell_series
 
 SHORTEST_CONTEXT = 32
 
@@ -61,9 +61,7 @@ def _train(options: Train) -> None:
         runtime=run.runtime(options.hardware),
         tell=lambda data, config: tell_series(data if config.static else data.with_static(()), config.calendar),
     )
-    for note in model.notes:
-        if note not in model.context.notes:
-            print(f"note: {note}")
+    tell_notes(model.notes, told=model.context.notes)
     history = model.history
     scores = describe(history.best, ("validation_mse", "validation_mae"))
     print(f"trained {counted(len(history.epochs), 'epoch')}, the best was epoch {history.best_epoch}", end="")
@@ -115,10 +113,7 @@ def _fine_tune(options: Train) -> None:
             settings, run.out, overwrite=run.overwrite, runtime=runtime, statistics=statistics, tell=tell_pretrained
         )
     assert model.scores is not None
-    told = () if model.context is None or run.resume else model.context.notes
-    for note in model.notes:
-        if note not in told:
-            print(f"note: {note}")
+    tell_notes(model.notes, told=() if model.context is None or run.resume else model.context.notes)
     print(score_text(model.scores, (model.levels[0], model.levels[-1])))
     print(f"the run is in {run.out}; next:")
     for verb in ("predict", "backtest", "plot"):

@@ -17,8 +17,14 @@ from ..runs.config import RunConfig
 from ..runs.runs import BACKTEST, FORECAST, backtest_run, evaluate_run, open_run, predict_run
 from . import at_once
 from .options import BacktestOptions, Evaluate, Info, Plot, Predict, ReadingOptions
-from .tables import moment, score_text
+from .tables import moment, score_text, tell_notes
 
+_OF_PRETRAINED: dict[type, tuple[str, ...]] = {
+    Predict: ("model", "no_calibration", "horizon", "hierarchy", "weights", "sharding"),
+    BacktestOptions: ("statistics", "horizon", "hierarchy", "weights", "sharding"),
+    Plot: ("horizon", "weights"),
+}
+"""Options that only a data file, or a run that began with pretrained weights, is forecast by."""
 SCALES = "mse and mae: standardised by the training rows; (data): on the scale of the data"
 
 
@@ -33,7 +39,7 @@ def evaluate(options: Evaluate) -> None:
     print(f"{result.part} part: {result.windows:,} windows, every one, season {result.season}")
     print(score_text(result.table, result.interval))
     print(SCALES)
-    _print_notes(result.notes)
+    tell_notes(result.notes)
     print(f"written: {options.run}/metrics.csv, metrics.json")
 
 
@@ -63,7 +69,7 @@ def backtest(options: BacktestOptions) -> None:
     )
     print(score_text(result.table, result.interval))
     print(SCALES)
-    _print_notes(result.notes)
+    tell_notes(result.notes)
     print(f"written: {options.out or options.run / BACKTEST}, {options.run}/backtest_metrics.csv")
 
 
@@ -86,7 +92,7 @@ def predict(options: Predict) -> None:
     )
     for line in describe_series(forecast.data, read_config(options.run, RunConfig).forecast.calendar):
         print(line)
-    _print_notes(forecast.notes)
+    tell_notes(forecast.notes)
     frame, data = forecast.frame, forecast.data
     times = frame[data.time_columns[0]] if data.time_columns and data.time_columns[0] in frame else frame["time"]
     print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
@@ -114,14 +120,6 @@ def plot(options: Plot) -> None:
     )
     for path in paths:
         print(f"written: {path}")
-
-
-_OF_PRETRAINED: dict[type, tuple[str, ...]] = {
-    Predict: ("model", "no_calibration", "horizon", "hierarchy", "weights", "sharding"),
-    BacktestOptions: ("statistics", "horizon", "hierarchy", "weights", "sharding"),
-    Plot: ("horizon", "weights"),
-}
-"""Options that only a data file, or a run that began with pretrained weights, is forecast by."""
 
 
 def _refuse_of_pretrained(options: BacktestOptions | Predict | Plot) -> None:
@@ -183,7 +181,7 @@ def _describe_run(options: Info) -> None:
         print(f"{name:<12} {value}")
     for line in describe_series(model.context, config.calendar):
         print(line)
-    _print_notes(model.notes)
+    tell_notes(model.notes)
     metrics = options.path / "metrics.csv"
     if metrics.is_file():
         print(score_text(pd.read_csv(metrics), None))
@@ -208,9 +206,4 @@ def _describe_data(data: SeriesData) -> None:
     print(align(rows[:21]))
     if len(names) > 20:
         print(f"... and {len(names) - 20:,} more")
-    _print_notes(data.notes)
-
-
-def _print_notes(notes: tuple[str, ...]) -> None:
-    for note in notes:
-        print(f"note: {note}")
+    tell_notes(data.notes)
