@@ -118,18 +118,24 @@ def read_text(path: Path, encoding: str | None = None) -> tuple[str, list[str]]:
     return decoded.decode("utf-8"), notes
 
 
-def decode(path: Path, raw: bytes, encoding: str | None = None) -> tuple[bytes, list[str]]:
+def decode(path: Path, raw: bytes, encoding: str | None = None, first: int = 1) -> tuple[bytes, list[str]]:
     """The bytes of a text in UTF-8 without a mark, with notes on the encoding it had.
 
     UTF-8, UTF-16 and UTF-32 are recognised. Other bytes are read as cp1252 where they are letters with accents; where
     they are of another script, the user is asked.
+
+    Args:
+        path: of the file, for messages.
+        raw: its bytes, or some of its lines.
+        encoding: a Python codec name; None finds it.
+        first: the number of the first line of `raw`.
 
     Raises:
         UserError: if the encoding is unknown or not that of the file, or the file is not text.
     """
     notes: list[str] = []
     if encoding is None:
-        encoding, note = _find_encoding(path, raw)
+        encoding, note = find_encoding(path, raw, first)
         notes = [note] if note else []
     try:
         text = raw if encoding == "utf-8" else raw.decode(encoding).encode("utf-8")
@@ -138,10 +144,10 @@ def decode(path: Path, raw: bytes, encoding: str | None = None) -> tuple[bytes, 
     except LookupError as error:
         raise UserError(f"{path}: unknown encoding {encoding!r}: give a name such as utf-8 or cp1252") from error
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = raw.count(b"\n", 0, error.start) + first
         raise UserError(
             f"{path}: byte {raw[error.start]:#04x} on line {line} is not {encoding}: "
-            "give another --encoding, or none to have it found out"
+            "give another --encoding, one for the whole file"
         ) from error
     text = text.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in text:
@@ -149,8 +155,12 @@ def decode(path: Path, raw: bytes, encoding: str | None = None) -> tuple[bytes, 
     return text, notes
 
 
-def _find_encoding(path: Path, raw: bytes) -> tuple[str, str]:
-    """The encoding of a text, and a note where the file does not say it."""
+def find_encoding(path: Path, raw: bytes, first: int = 1) -> tuple[str, str]:
+    """The encoding of a text whose first line has the number `first`, and a note where the file does not say it.
+
+    Raises:
+        UserError: if it is that of a script for which there are several.
+    """
     if raw[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
         return "utf-32", ""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -162,7 +172,7 @@ def _find_encoding(path: Path, raw: bytes) -> tuple[str, str]:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = raw.count(b"\n", 0, error.start) + first
         fault = f"byte {raw[error.start]:#04x} on line {line} is not utf-8"
         if _is_other_script(raw):
             raise UserError(

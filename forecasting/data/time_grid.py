@@ -72,7 +72,7 @@ def settle_times(
         UserError: if the step cannot be found, or is none, or dates do not lie on its anchor.
     """
     if times.second is not None:
-        times, codes = _tell_apart(times, codes, series)
+        times, codes = _tell_apart(times, codes, series, source)
     notes: list[str] = []
     index, freq = times.index, options.freq
     if not isinstance(index, pd.DatetimeIndex):
@@ -127,13 +127,35 @@ def _sorted(codes: np.ndarray, index: pd.Index) -> tuple[np.ndarray, pd.Index]:
     return ordered.get_indexer(index)[codes], ordered
 
 
-def _tell_apart(times: Times, codes: np.ndarray, series: np.ndarray) -> tuple[Times, np.ndarray]:
-    """Take the second row of a series with the same clock time for the hour after the clock was put back."""
+def _tell_apart(times: Times, codes: np.ndarray, series: np.ndarray, source: Source) -> tuple[Times, np.ndarray]:
+    """Take the later of a series' rows with the same clock time for the hour after the clock was put back.
+
+    The rows before and behind say whether the oldest row stands first, or the newest.
+
+    Raises:
+        UserError: if they are in no order.
+    """
     second = cast(pd.DatetimeIndex, times.second)
     first = cast(pd.DatetimeIndex, times.index)
-    again = pd.Series(series.astype(np.int64) * len(first) + codes).duplicated().to_numpy()
-    again &= np.asarray(second != first)[codes]
-    return replace(times, index=first.append(second), second=None), np.where(again, codes + len(first), codes)
+    whole = replace(times, index=first.append(second), second=None)
+    order = np.argsort(series, kind="stable")
+    own, of = codes[order], series[order]
+    steps = np.where(np.diff(of) == 0, np.sign(np.diff(first.asi8[own])), 0)
+    before, behind = np.append(0, steps), np.append(steps, 0)
+    rows = np.flatnonzero(np.asarray(second != first)[own])
+    key = of[rows].astype(np.int64) * len(first) + own[rows]
+    late = np.zeros(len(codes), dtype=bool)
+    for one in np.unique(key[pd.Series(key).duplicated().to_numpy()]):
+        alike = rows[key == one]
+        ways = {int(before[alike[0]]), int(behind[alike[-1]])} - {0}
+        if len(ways) == 2:
+            raise UserError(
+                f"{source.name}: {first[own[alike[0]]].tz_localize(None)} occurs twice, where the clock was put back, "
+                "and the rows about it are in no order that tells which is which: sort the rows by time, or write the "
+                "times with their offset from UTC"
+            )
+        late[order[alike[:-1] if ways == {-1} else alike[1:]]] = True
+    return whole, np.where(late, codes + len(first), codes)
 
 
 def _given(

@@ -19,6 +19,7 @@ from forecasting.data import (
     own_names,
     read_series_batches,
     read_table,
+    text_parts,
 )
 from titans_seq.errors import UserError
 
@@ -130,6 +131,31 @@ def test_numbers_that_can_be_read_in_two_ways_are_asked_for(tmp_path, cells, sep
     sign = "." if separator == ";" else ","
     assert load_series(path, None, TableOptions(thousands=sign)).items[0].values[0, 0] == 5010
     assert load_series(path, None, TableOptions(decimal=sign)).items[0].values[0, 0] == 5.01
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "separator", "values"),
+    [
+        ("1.200", "3,50", "\t", [1200, 3.5]),
+        ("1.200", '"3,50"', ",", [1200, 3.5]),
+        ("1.200", "3,50", ";", [1200, 3.5]),
+        ("1.200", "3.5", ";", [1.2, 3.5]),
+        ("1.200", "1.234,5", ";", [1200, 1234.5]),
+        ("1,200", "3.5", "\t", [1200, 3.5]),
+        ("1.200", "7", "\t", [1.2, 7]),
+        ("1.200", "0.125", ",", [1.2, 0.125]),
+        ("0,125", "7", "\t", [0.125, 7]),
+    ],
+)
+def test_columns_that_leave_no_doubt_decide_the_others(tmp_path, one, other, separator, values):
+    text = daily(separator, "date,v,w", lambda number: f"{one}{separator}{other}")
+    assert load_series(write(tmp_path, text)).items[0].values[0].tolist() == values
+
+
+def test_columns_that_contradict_each_other_leave_the_question_open(tmp_path):
+    path = write(tmp_path, daily("\t", "date,u,v,w", lambda number: "1.200\t3,50\t2.5"))
+    with pytest.raises(UserError, match=r"column 'u': '1\.200' can be 1\.2 or 1200.*--thousands . or --decimal ."):
+        load_series(path)
 
 
 def test_numbers_too_large_to_be_squared_are_named(tmp_path):
@@ -294,6 +320,28 @@ def test_clock_times_of_a_named_zone():
         from_frame(frame.drop_duplicates("time"), FrameOptions(time_zone="America/New_York"))
 
 
+@pytest.mark.parametrize("freq", ["h", "15min"])
+@pytest.mark.parametrize("how", ["oldest first", "newest first", "newest first of two"])
+def test_the_hour_that_comes_twice_is_told_apart_by_the_order_of_the_rows(freq, how):
+    index = pd.date_range("2024-10-26", "2024-10-28", freq=freq, tz="Europe/Berlin")
+    frame = pd.DataFrame({"time": index.tz_localize(None).astype(str), "v": np.arange(len(index)) + 0.5})
+    if how != "oldest first":
+        frame = frame.iloc[::-1]
+    if how.endswith("two"):
+        frame = pd.concat([frame.assign(id=one) for one in "ab"]).sort_values("time", ascending=False, kind="stable")
+    for item in from_frame(frame, FrameOptions(time_zone="Europe/Berlin")).items:
+        assert item.index.equals(index)
+        assert item.values[:, 0].tolist() == (np.arange(len(index)) + 0.5).tolist()
+
+
+def test_the_hour_that_comes_twice_among_rows_in_no_order_is_refused():
+    index = pd.date_range("2024-10-26", "2024-10-28", freq="h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"time": index.tz_localize(None).astype(str), "v": np.arange(len(index)) + 0.5})
+    shuffled = [30, 26, 27, 40, *(row for row in range(len(index)) if row not in (26, 27, 30, 40))]
+    with pytest.raises(UserError, match="2024-10-27 02:00:00 occurs twice.*sort the rows by time"):
+        from_frame(frame.iloc[shuffled], FrameOptions(time_zone="Europe/Berlin"))
+
+
 def test_late_stamps_are_rounded_on_request():
     late = pd.date_range("2024-01-01", periods=60, freq="15min") + pd.to_timedelta(np.arange(60) % 4, unit="s")
     frame = pd.DataFrame({"time": late, "v": 1.0})
@@ -433,11 +481,47 @@ def test_text_in_parts_holds_the_same_series_as_the_whole(tmp_path, before, name
     assert whole.notes[:2] == parts[0].notes[:2]
 
 
+@pytest.mark.parametrize("given", [None, "cp1252"])
+def test_parts_of_a_text_that_is_not_utf_8_hold_the_same_series(tmp_path, given):
+    rows = "".join(LONG.format(id=name) for name in ("Aas", "Café", "Müller", "Zoé", "Ärzte"))
+    path, table = write(tmp_path, ("id,date,v\n" + rows).encode("cp1252")), TableOptions(encoding=given)
+    whole = load_series(path, None, table)
+    parts = list(read_series_batches(path, None, table, rows=40))
+    assert len(parts) >= 3
+    items = {item.name: item.length for part in parts for item in part.items}
+    assert items == {item.name: item.length for item in whole.items}
+
+
+def test_a_text_in_two_encodings_is_refused_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_parts, "_HEAD", 200)  # bytes, after which the second encoding shows
+    first, second = LONG.format(id="Café").encode(), LONG.format(id="Zoé").encode("cp1252")
+    path = write(tmp_path, b"id,date,v\n" + first + LONG.format(id="b").encode() + second)
+    with pytest.raises(UserError, match=r"byte 0xe9 on line 62 is not utf-8: give another --encoding"):
+        list(read_series_batches(path, rows=10))
+
+
 def test_faults_in_a_later_part_are_named_by_their_line(tmp_path):
     text = "id,date,v\n" + "".join(LONG.format(id=f"{number:02}") for number in range(12))
     path = write(tmp_path, text.replace("10,2024-01-05,4.5", "10,2024-01-05,oops"))
     with pytest.raises(UserError, match="line 306, column 'v': 'oops'"):
         list(read_series_batches(path, rows=100))
+
+
+@pytest.mark.parametrize("cells", [("1,201", "1,305"), ("3,5", "4"), ("3,5", "5.010"), ("1.5M", "20")])
+def test_parts_that_are_written_alike_are_read_alike(tmp_path, cells):
+    rows = "".join(f"{name};{day:%Y-%m-%d};{cells[name > 'b']}\n" for name in "abcd" for day in DAYS)
+    path = write(tmp_path, "id;date;v\n" + rows)
+    named = FrameOptions(id="id", target=("v",))
+    items = [item for part in read_series_batches(path, named, rows=35) for item in part.items]
+    whole = load_series(path, named).items
+    assert [(one.name, one.values[0, 0]) for one in items] == [(one.name, one.values[0, 0]) for one in whole]
+
+
+@pytest.mark.parametrize(("first", "second"), [("3,5", "2.75"), ("5 kWh", "6 MWh")])
+def test_parts_that_write_numbers_otherwise_are_refused(tmp_path, first, second):
+    rows = "".join(f"{name};{day:%Y-%m-%d};{second if name > 'b' else first}\n" for name in "abcd" for day in DAYS)
+    with pytest.raises(UserError, match="numbers in 'v' are written otherwise"):
+        list(read_series_batches(write(tmp_path, "id;date;v\n" + rows), rows=35))
 
 
 def test_a_part_that_would_be_read_otherwise_than_the_first_is_refused(tmp_path):
@@ -460,6 +544,32 @@ def test_many_columns_are_read_as_numbers_at_once(tmp_path):
     frame["c150"] = frame["c150"].map("${:,.1f}".format)
     frame.to_csv(tmp_path / "a.csv", index=False)
     assert load_series(tmp_path / "a.csv").items[0].values[1, 150] == 350.5
+
+
+def wide(first, others, separator=";"):
+    head = separator.join(["date", *(f"s{at}" for at in range(71))])
+    rows = [separator.join([f"{day:%Y-%m-%d}", first(n), *[others(n)] * 70]) for n, day in enumerate(DAYS)]
+    return "\n".join([head, *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "options", "values"),
+    [
+        ("1.234", "1.234", TableOptions(thousands="."), [1234, 1234]),
+        ("7", "1.234", TableOptions(decimal=","), [7, 1234]),
+        ("7", "1.234", TableOptions(decimal="."), [7, 1.234]),
+        ("3,5", "1.234", None, [3.5, 1234]),
+    ],
+)
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_many_columns_are_read_as_few_are(tmp_path, first, others, options, values, separator):
+    path = write(tmp_path, wide(lambda n: first, lambda n: others, separator))
+    assert load_series(path, None, options).items[0].values[0, [0, 70]].tolist() == values
+
+
+def test_many_columns_that_can_be_read_in_two_ways_are_asked_for(tmp_path):
+    with pytest.raises(UserError, match=r"'1\.234' can be 1\.234 or 1234.*give --thousands . or --decimal ."):
+        load_series(write(tmp_path, wide(lambda n: "7", lambda n: "1.234")))
 
 
 # What else strangers bring
