@@ -9,6 +9,7 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
+from .plain_text import plain_signs
 from .source import Source
 
 NO_VALUE = (
@@ -80,9 +81,7 @@ def is_numeric(texts: Sequence[str]) -> bool:
 
 def bare_number(text: str) -> str:
     """A number without what programs and languages put about it: other digits, spaces, minus signs, apostrophes."""
-    text = unicodedata.normalize("NFKC", text).translate(_SIGNS).strip().removeprefix("'")
-    if not text.isascii():
-        text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    text = plain_signs(text).translate(_SIGNS).strip().removeprefix("'")
     inside = re.fullmatch(r"\((.*\d.*)\)", text)
     if inside:
         return "-" + inside[1].strip()

@@ -13,6 +13,7 @@ import pyarrow.compute
 from titans_seq.errors import UserError
 
 from .number_texts import NO_VALUE, NumberStyle, Writing, bare_number, is_plain_number, read_numbers, shown_decimal
+from .plain_text import footnote_of
 from .source import Source, column_of, counted, enumerate_some
 
 pc: Any = pyarrow.compute  # whose functions are made when it is imported
@@ -171,7 +172,8 @@ def _different(cells: pa.LargeStringArray, codes: np.ndarray | None) -> tuple[li
     """The different texts, and the number of each row's, -1 for an empty cell."""
     if codes is None:
         encoded = cells.dictionary_encode()
-        cells, codes = encoded.dictionary, encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        codes = np.asarray(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False))
+        cells = encoded.dictionary
     return [str(text).strip() for text in cells.to_pylist()], codes
 
 
@@ -239,7 +241,10 @@ def _refuse_text(column: pd.Series, name: str, wrong: np.ndarray, source: Source
     whole = len(wrong) == column.notna().sum()
     cell = str(column.iloc[wrong[0]])
     units = _units(column)
-    if whole and alone:
+    raised = footnote_of(cell)
+    if raised and re.search(r"\d", cell):
+        remedy = f"{raised} is a footnote or a sign of its own, not a digit: take it out of the cell"
+    elif whole and alone:
         remedy = "if the column is several, name what parts them with --separator"
     elif whole and len(units) > 1:
         remedy = f"the cells bear different signs or units ({enumerate_some(units, 3)}): bring them to one"
@@ -251,7 +256,7 @@ def _refuse_text(column: pd.Series, name: str, wrong: np.ndarray, source: Source
     else:
         given = f" (--missing-value={cell})" if cell.startswith("-") else ""
         remedy = f"correct the cell, or give it as --missing-value if it means that there is no value{given}"
-    if re.search(r"\d", cell) and not re.search(r"[^\W\d_]{3}", cell):
+    if not raised and re.search(r"\d", cell) and not re.search(r"[^\W\d_]{3}", cell):
         remedy += "; for another way of writing numbers see --decimal and --thousands"
     more = f" (and {len(wrong) - 1} more in this column)" if len(wrong) > 1 else ""
     raise UserError(f"{source.at(column.index[wrong[0]])}, column {name!r}: {cell!r} is not a number{more}: {remedy}")

@@ -71,8 +71,9 @@ def read_text_table(path: str, raw: bytes, options: TableOptions) -> TextTable:
         raw, begin = re.sub(rb"[ \t]+", b" ", raw), 0
     if not raw[begin : begin + 4096].strip() and not raw[begin:].strip():
         raise UserError(f"{path}: the file holds a header and no rows of data")
-    if _IRREGULAR.search(raw, max(begin - 1, 0)):
-        frame = None
+    spaced = layout.separator != " " and raw.find(layout.separator.encode() + b' "', begin) >= 0
+    if spaced or _IRREGULAR.search(raw, max(begin - 1, 0)):
+        frame = None  # A quote behind a space quotes too.
     else:
         frame = _fast(raw, begin, layout, options)
     if frame is not None:

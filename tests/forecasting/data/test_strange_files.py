@@ -164,6 +164,20 @@ def test_numbers_too_large_to_be_squared_are_named(tmp_path):
         load_series(path)
 
 
+@pytest.mark.parametrize(("cell", "shown"), [("12²", "²"), ("5¹", "¹"), ("7①", "①"), ("3 ½", "½")])
+def test_the_sign_of_a_footnote_is_no_digit(tmp_path, cell, shown):
+    path = write(tmp_path, daily(cells=lambda number: cell if number == 9 else f"{number}"))
+    with pytest.raises(UserError, match=f"line 11, column 'v': '{cell}' is not a number: {shown} is a footnote"):
+        load_series(path)
+    with pytest.raises(UserError, match="'2024-01-1²' in the time column 'date' is not a date"):
+        load_series(write(tmp_path, "date,v\n" + "".join(f"2024-01-{n}{'²' * (n == 1)},5\n" for n in range(1, 10))))
+
+
+def test_units_with_a_raised_sign_are_left_out(tmp_path):
+    data = load_series(write(tmp_path, daily(cells=lambda number: f"{number}.5 m²")))
+    assert data.items[0].values[:2, 0].tolist() == [0.5, 1.5]
+
+
 @pytest.mark.parametrize("ids", [("S01", "S02"), ("No 5", "No 6"), ("5k", "6k")])
 def test_names_that_hold_numbers_are_no_numbers(tmp_path, ids):
     data = load_series(write(tmp_path, "what,date,v\n" + "".join(LONG.format(id=one) for one in ids)))
@@ -188,6 +202,8 @@ def test_names_that_hold_numbers_are_no_numbers(tmp_path, ids):
         (daily().replace("2024-01-05", "\n2024-01-05"), "a.csv", None),
         (daily(header="date,v").replace(",", ", ").replace("\n", " \n"), "a.csv", None),
         (daily(header='"date","v"'), "a.csv", None),
+        (daily(header='date,"v"').replace(",", ", "), "a.csv", None),
+        (daily(header='date, "v"', cells=lambda number: f' "{number}.5"'), "a.csv", None),
         (daily().encode("utf-16"), "a.csv", None),
         (daily().encode("utf-16-le"), "a.csv", None),
         (b"\xef\xbb\xbf" + daily().encode(), "a.csv", None),
@@ -255,6 +271,45 @@ def test_excel_zip_and_compressed_files(tmp_path):
         load_series(tmp_path / "a.zip")
     pd.read_csv(io.StringIO(daily())).to_csv(tmp_path / "a.csv.bz2", index=False)
     assert load_series(tmp_path / "a.csv.bz2").total_length == 30
+
+
+def sheet(folder, rows):
+    pd.DataFrame(rows).to_excel(folder / "a.xlsx", index=False, header=False)
+    return folder / "a.xlsx"
+
+
+VALUES = [[day, 3 * number, 100 - number, 50 + number % 3] for number, day in enumerate(DAYS)]
+
+
+@pytest.mark.parametrize("titles", [[], [["Sales of the year"]], [["Sales", "of the year"]]])
+def test_a_sheet_whose_header_leaves_cells_blank(tmp_path, titles):
+    data = load_series(sheet(tmp_path, [*titles, ["day", None, "sold", None], *VALUES]))
+    assert (data.channels, data.total_length) == (("Unnamed: 1", "sold", "Unnamed: 3"), 30)
+    named = load_series(sheet(tmp_path, [*titles, ["shop", None, "sold", None], *[["a", *row[1:]] for row in VALUES]]))
+    assert (named.channels, named.total_length) == (("Unnamed: 1", "sold", "Unnamed: 3"), 30)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        ["country", 1990, 1995, 2000],
+        ["day", 7, 11, 3],
+        [None, 1, 2, 3],
+        ["shop", *map(str, DAYS[:3])],
+        ["day", "a", "b", "c"],
+    ],
+)
+def test_a_sheet_whose_header_holds_numbers(tmp_path, head):
+    first = "ABCDEFGHI" if head[0] in ("country", "shop") else DAYS
+    rows = [[name, number, 2 * number, 7 - number] for number, name in zip(range(9), first, strict=False)]
+    for titles in ([], [["Sales"]]):
+        data = load_series(sheet(tmp_path, [*titles, head, *rows]))
+        assert data.total_length in (9, 27)
+
+
+def test_a_sheet_without_names_is_refused(tmp_path):
+    with pytest.raises(UserError, match="row 1 holds values .*put a row of names above"):
+        load_series(sheet(tmp_path, VALUES))
 
 
 # Times
@@ -732,6 +787,14 @@ def test_dates_as_people_write_them(tmp_path, labels, header, first, freq):
     assert (data.items[0].index[0], data.freq, data.channels) == (pd.Timestamp(first), freq, ("v",))
 
 
+@pytest.mark.parametrize("written", ["%Y/%m/%d %H:%M:%S.%f", "%d %b %Y %H:%M:%S,%f", "%m/%d/%Y %H:%M:%S.%f"])
+def test_fractions_of_a_second_are_kept(tmp_path, written):
+    times = pd.date_range("2024-01-25 06:00", periods=30, freq="250ms")
+    text = "date;v\n" + "".join(f"{time:{written}};{number}\n" for number, time in enumerate(times))
+    data = load_series(write(tmp_path, text))
+    assert (data.freq, data.items[0].index.equals(times)) == ("250ms", True)
+
+
 @pytest.mark.parametrize(
     ("written", "zone"),
     [
@@ -756,6 +819,36 @@ def test_unix_times_are_universal_whatever_zone_is_asked_for(tmp_path):
         data = load_series(write(tmp_path, text), given)
         assert data.items[0].index.equals(midnights.as_unit("ns"))
         assert data.freq == "D"
+
+
+def test_seasons_with_a_dash_are_years(tmp_path):
+    seasons = [f"{year}-{(year + 1) % 100:02}" for year in range(2001, 2012)]
+    data = load_series(write(tmp_path, labelled(seasons, "season,v")))
+    assert (data.freq, data.items[0].index[0], data.total_length) == ("YS-JAN", pd.Timestamp("2001-01-01"), 11)
+    months = pd.date_range("2001-02-01", periods=11, freq="MS")
+    assert load_series(write(tmp_path, labelled(months.strftime("%Y-%m")))).items[0].index.equals(months)
+
+
+@pytest.mark.parametrize("name", ["date", "x"])
+@pytest.mark.parametrize("start", ["2020-01-01", "2018-12-20", "2024-01-01"])
+def test_days_of_a_year_of_two_digits(tmp_path, name, start):
+    days = pd.date_range(start, periods=45 if name == "x" else 31)
+    if name == "x" and start == "2024-01-01":
+        name = "day"
+    data = load_series(write(tmp_path, labelled(days.strftime("%y%m%d"), f"{name},v")), FrameOptions(time=name))
+    assert (data.freq, data.items[0].index.equals(days)) == ("D", True)
+
+
+def test_days_that_could_be_weeks_or_months_are_asked_for(tmp_path):
+    days = pd.date_range("2020-01-01", periods=31)
+    path = write(tmp_path, labelled(days.strftime("%y%m%d"), "x,v"))
+    with pytest.raises(UserError, match=r"200131 .* can be 2001-07-30 \(weeks.*or 2020-01-31 .*%G%V or %y%m%d"):
+        load_series(path, FrameOptions(time="x"))
+    assert load_series(path, FrameOptions(time="x", date_format="%y%m%d")).items[0].index.equals(days)
+    weeks = load_series(path, FrameOptions(time="x", date_format="%G%V"))
+    assert (weeks.freq, weeks.items[0].index[-1]) == ("W-MON", pd.Timestamp("2001-07-30"))
+    months = pd.date_range("2001-01-01", periods=12, freq="MS")
+    assert load_series(write(tmp_path, labelled(months.strftime("%Y%m"), "x,v"))).items[0].index.equals(months)
 
 
 def test_an_offset_at_only_some_times_is_refused(tmp_path):
@@ -791,6 +884,36 @@ def test_the_fifteenth_and_the_last_day_of_each_month(tmp_path):
 def test_a_start_is_read_as_dates_in_files_are(tmp_path, start, freq, first):
     data = load_series(write(tmp_path, "v\n" + "1.5\n" * 9), FrameOptions(start=start, freq=freq))
     assert data.items[0].index[0] == pd.Timestamp(first)
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "first"),
+    [
+        ("05.02.2024 06:00+01:00", "Europe/Berlin", "2024-02-05 06:00:00+01:00"),
+        ("05.02.2024 06:00", "Europe/Berlin", "2024-02-05 06:00:00+01:00"),
+        ("2024-02-05 06:00 Europe/Berlin", None, "2024-02-05 06:00:00+01:00"),
+        ("2024-01-01 06:00 CET", None, "2024-01-01 06:00:00+01:00"),
+        ("2024-01-01T06:00:00Z", "Asia/Tokyo", "2024-01-01 15:00:00+09:00"),
+        ("2024-10-27 02:30+01:00", "Europe/Berlin", "2024-10-27 02:30:00+01:00"),
+    ],
+)
+def test_a_start_keeps_its_zone(tmp_path, start, zone, first):
+    path = write(tmp_path, "v\n" + "1.5\n" * 9)
+    data = load_series(path, FrameOptions(start=start, freq="h", time_zone=zone))
+    assert str(data.items[0].index[0]) == first
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "message"),
+    [
+        ("2024-03-31 02:30", "Europe/Berlin", "does not exist in Europe/Berlin"),
+        ("2024-10-27 02:30", "Europe/Berlin", r"occurs twice .* write it as '2024-10-27 02:30:00\+02:00' or"),
+        ("2024-10-27 02:30", "Berlin", "unknown time zone 'Berlin'"),
+    ],
+)
+def test_a_start_that_no_clock_shows_once_is_refused(tmp_path, start, zone, message):
+    with pytest.raises(UserError, match=message):
+        load_series(write(tmp_path, "v\n" + "1.5\n" * 9), FrameOptions(start=start, freq="h", time_zone=zone))
 
 
 def test_a_start_that_can_be_two_dates_is_asked_for(tmp_path):
