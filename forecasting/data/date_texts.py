@@ -130,11 +130,15 @@ def _numbered(texts: list[str]) -> list[Reading]:
     if not first or len(first[1]) > 2:
         return []
     mark, year = first[2], "%Y" if len(first[4]) == 4 else "%y"
+    clocked = [bool(match and match[5]) for match in map(_NUMBERED.fullmatch, texts)]
     orders = [("%m", "%d", year), ("%d", "%m", year)] + ([("%y", "%m", "%d")] if year == "%y" else [])
     tried: list[Reading] = []
     for order in orders:
-        formats = [mark.join(order) + clock for clock in CLOCKS if bool(clock) == bool(first[5])]
+        formats = [mark.join(order) + clock for clock in CLOCKS if bool(clock) == any(clocked)]
         readings = [Reading(parse_column(texts, date_format), f"written as {date_format}") for date_format in formats]
+        if any(clocked) and not all(clocked):
+            midnights = parse_column(texts, mark.join(order))  # Some programs leave out the clock where it shows 00:00.
+            readings = [replace(one, times=np.where(np.isnat(one.times), midnights, one.times)) for one in readings]
         tried.append(min(readings, key=lambda reading: reading.failures))
     least = min(reading.failures for reading in tried)
     # Between dots the day comes before the month, wherever it can.

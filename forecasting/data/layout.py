@@ -12,6 +12,8 @@ from .options import TableOptions
 from .source import counted
 
 _SNIFFED_LINES = 60
+_DATED = re.compile(r"\d{4}[-/]\d\d?\b|\d\d?[-/]\d{4}$|\d\d?[-/.]\d\d?[-/.]\d{2,4}\b")
+"""How the days and months are written that columns are called by."""
 
 
 _SEPARATORS = ("\t", ";", ",", "|")
@@ -157,7 +159,7 @@ def _is_row_of_values(rows: Sequence[Sequence[str]], at: int) -> bool:
 def _count_up(cells: Sequence[str]) -> bool:
     """Whether cells are years, numbers in their order or dates, as the names of columns are."""
     if not all(cell.isdecimal() for cell in cells):
-        return len(cells) > 1 and all(re.match(r"\d{4}-\d\d-\d\d", cell) for cell in cells)
+        return len(cells) > 1 and all(map(_DATED.match, cells))
     numbers = [int(cell) for cell in cells]
     steps = {later - one for one, later in zip(numbers, numbers[1:], strict=False)}
     years = all(1700 <= number <= 2261 for number in numbers) and min(steps, default=0) > 0

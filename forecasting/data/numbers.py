@@ -140,6 +140,7 @@ class _Cells:
         values: the cells as numbers, None if one is not written as programs write them.
         shown: the decimal sign that the cells leave no doubt of.
         doubtful: whether a point in them can be the decimal sign or stand between thousands.
+        typed: whether some are numbers with a fraction, and no text, as in a spreadsheet.
     """
 
     texts: list[str] | pa.LargeStringArray
@@ -147,25 +148,28 @@ class _Cells:
     values: np.ndarray | None
     shown: str | None
     doubtful: bool
+    typed: bool = False
 
 
 def _cells(column: pd.Series, words: set[str], style: NumberStyle) -> _Cells:
+    typed = False
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes = column.cat.codes.to_numpy()
         cells = pa.array([str(text) for text in column.cat.categories], type=pa.large_string())
     else:
         if column.dtype == object:
+            typed = not all(isinstance(cell, str | int) for cell in column.dropna())
             column = column.where(column.notna(), None).map(_plain_text, na_action="ignore")
         codes, cells = None, pa.array(column, type=pa.large_string(), from_pandas=True)
         cells = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
     values = _cast(cells) if style.plain else None
     if values is not None:
-        pointed = style.decimal is None and bool(pc.any(pc.match_substring(cells, ".")).as_py())
+        pointed = style.decimal is None and not typed and bool(pc.any(pc.match_substring(cells, ".")).as_py())
         doubtful = pointed and _all_groups(cells, ".")
         return _Cells(cells, codes, values, "." if pointed and not doubtful else None, doubtful)
     texts, codes = _different(cells, codes)
     bare = [bare_number(text) for text in texts if text not in NO_VALUE and text not in words]
-    return _Cells(texts, codes, None, shown_decimal(bare) if bare else None, False)
+    return _Cells(texts, codes, None, shown_decimal(bare) if bare and not typed else None, False, typed)
 
 
 def _different(cells: pa.LargeStringArray, codes: np.ndarray | None) -> tuple[list[str], np.ndarray]:
@@ -194,6 +198,7 @@ def _text_column(
     empty = [text in NO_VALUE for text in texts]
     marked = [not gone and text in words for gone, text in zip(empty, texts, strict=True)]
     kept = [at for at in range(len(texts)) if not empty[at] and not marked[at]]
+    style = replace(style, decimal=style.decimal or ".") if given.typed else style
     numbers, written = read_numbers([bare_number(texts[at]) for at in kept], name, source, style)
     # The last place is that of empty cells, whose code is -1.
     table = np.full(len(texts) + 1, np.nan)

@@ -149,7 +149,7 @@ def _tell_apart(times: Times, codes: np.ndarray, series: np.ndarray, source: Sou
         alike = rows[key == one]
         ways = {int(before[alike[0]]), int(behind[alike[-1]])} - {0}
         if len(ways) == 2:
-            shown = date_at(first, own[alike[0]]).tz_localize(None)
+            shown = date_at(first, int(own[alike[0]])).tz_localize(None)
             raise UserError(
                 f"{source.name}: {shown} occurs twice, where the clock was put back, "
                 "and the rows about it are in no order that tells which is which: sort the rows by time, or write the "

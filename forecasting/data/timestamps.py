@@ -20,7 +20,7 @@ from .frequency import anchor_of, fine_index
 from .inferring import regularity
 from .named_periods import named_periods
 from .source import Source, as_numbers
-from .zone_texts import offsets, without_offset, without_zone
+from .zone_texts import offsets, without_offset, without_spans, without_zone
 from .zones import check_zone, localize, zone_of_offsets
 
 
@@ -90,7 +90,8 @@ def looks_like_dates(column: pd.Series) -> bool:
         return True
     if not texts or _share_of_numbers(texts) > 0.5:
         return False
-    best = read_dates([without_offset(clean(text)) for text in without_zone(texts)[0]])
+    plain = [clean(text) for text in without_zone(texts)[0]]
+    best = read_dates([without_offset(text) for text in without_spans(plain) or plain])
     return bool(best) and 2 * best[0].failures <= len(texts)
 
 
@@ -167,8 +168,12 @@ def _read(
     if date_format is None:
         if not re.match(r"\d{4}-\d\d-\d\d", texts[0]):
             texts = [clean(text) for text in texts]
+        spans = without_spans(texts)
+        texts = spans or texts
         local = [without_offset(text) for text in texts]
         readings = read_dates(local)
+        if spans:
+            readings = [replace(one, written="spans, by their beginning") for one in readings]
     else:
         local, readings = texts, [read_with_format(texts, date_format)]
     wrong = np.flatnonzero(np.isnat(readings[0].times)) if readings else np.arange(1)

@@ -152,6 +152,12 @@ def test_columns_that_leave_no_doubt_decide_the_others(tmp_path, one, other, sep
     assert load_series(write(tmp_path, text)).items[0].values[0].tolist() == values
 
 
+def test_numbers_of_a_sheet_are_not_read_by_its_texts(tmp_path):
+    rows = [[day, 1.234, "3,50", "?" if number == 3 else 2.345] for number, day in enumerate(DAYS)]
+    data = load_series(sheet(tmp_path, [["date", "u", "v", "w"], *rows]), FrameOptions(missing_values=("?",)))
+    assert data.items[0].values[0].tolist() == [1.234, 3.5, 2.345]
+
+
 def test_columns_that_contradict_each_other_leave_the_question_open(tmp_path):
     path = write(tmp_path, daily("\t", "date,u,v,w", lambda number: "1.200\t3,50\t2.5"))
     with pytest.raises(UserError, match=r"column 'u': '1\.200' can be 1\.2 or 1200.*--thousands . or --decimal ."):
@@ -819,6 +825,40 @@ def test_unix_times_are_universal_whatever_zone_is_asked_for(tmp_path):
         data = load_series(write(tmp_path, text), given)
         assert data.items[0].index.equals(midnights.as_unit("ns"))
         assert data.freq == "D"
+
+
+@pytest.mark.parametrize("written", ["{0:%Y-%m-%d %H:%M}-{1:%H:%M}", "{0:%d.%m.%Y %H:%M} - {1:%H:%M}"])
+def test_spans_of_a_day_are_no_offsets(tmp_path, written):
+    hours = pd.date_range("2024-01-25", periods=48, freq="h")
+    spans = [written.format(hour, hour + pd.Timedelta(hours=1)) for hour in hours]
+    data = load_series(write(tmp_path, labelled(spans)))
+    assert (data.zone, data.freq, data.items[0].index.equals(hours)) == (None, "h", True)
+
+
+def test_one_offset_behind_every_clock_time_is_an_offset(tmp_path):
+    hours = pd.date_range("2024-01-25", periods=48, freq="h")
+    assert load_series(write(tmp_path, labelled(hours.strftime("%Y-%m-%d %H:%M-06:00")))).zone == "UTC-06:00"
+    days = load_series(write(tmp_path, labelled(DAYS.strftime("%Y-%m-%d 05:00-06:00"))))
+    assert days.zone == "UTC-06:00"
+
+
+def test_quarters_before_their_year(tmp_path):
+    labels = [f"{number % 4 + 1}/{2010 + number // 4}" for number in range(16)]
+    data = load_series(write(tmp_path, labelled(labels, "quarter,v")))
+    assert (data.freq, data.items[0].index[-1]) == ("QS-JAN", pd.Timestamp("2013-10-01"))
+    months = load_series(
+        write(tmp_path, labelled([f"{m}/{y}" for y in (2010, 2011) for m in (1, 4, 7, 10)], "quarter,v"))
+    )
+    assert (months.freq, months.items[0].index[-1]) == ("QS-JAN", pd.Timestamp("2011-10-01"))
+
+
+@pytest.mark.parametrize("written", ["%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M:%S %p", "%d.%m.%Y %H:%M", "%Y/%m/%d %H:%M"])
+@pytest.mark.parametrize("first", [0, 5])
+def test_exports_that_leave_out_the_clock_at_midnight(tmp_path, written, first):
+    hours = pd.date_range("2024-01-13", periods=100, freq="h")[first:]
+    texts = [hour.strftime(written.split()[0] if hour.hour == 0 else written) for hour in hours]
+    data = load_series(write(tmp_path, labelled(texts)))
+    assert (data.freq, data.items[0].index.equals(hours)) == ("h", True)
 
 
 def test_seasons_with_a_dash_are_years(tmp_path):
