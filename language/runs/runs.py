@@ -5,17 +5,21 @@ log.jsonl      loss, speed, gradient, memories; validations
 training.png   the losses
 checkpoints/   the states after the last few checkpoints, for resuming
 model/         the trained model with its tokenizer, once training is over
+earlier-model/ the model of a finished run that is being trained further, until that is done
 """
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import model_folder, unchanged_weights, weights_record
-from titans_seq.experiment.history import LOG, History
+from titans_seq.experiment.history import LOG, History, cut_after
+from titans_seq.experiment.lightning_tools import is_first_process, last_checkpoint
 from titans_seq.experiment.record import read_config, write_config
-from titans_seq.experiment.run_folder import alone_in
+from titans_seq.experiment.run_folder import CHECKPOINTS, alone_in
 from titans_seq.experiment.settings import ONE_DEVICE, RUNTIME, Hardware, Runtime
 from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.models.saving import MODEL, load_model, save_model
@@ -25,7 +29,7 @@ from ..training.config import PretrainConfig
 from ..training.data import steps_of_an_epoch
 from ..training.pretraining import new_model, pretrain_model
 from .card import model_card
-from .config import PICTURE, RUNS, RunConfig
+from .config import EARLIER, PICTURE, RUNS, RunConfig
 from .corpus import describe_data, find_data, open_corpus
 from .picture import plot_training
 
@@ -112,6 +116,8 @@ def resume_run(
 ) -> CausalLM | None:
     """Go on with a run that was stopped, with its own settings and data; a finished one is returned as it is.
 
+    A finished run that is trained further has no model until that is done: the one of before is put aside.
+
     Args:
         out: the run folder.
         steps: train up to this step, later than the run's own last one; the schedule is stretched to it ("wsd" goes on
@@ -124,7 +130,7 @@ def resume_run(
         UserError: if the folder is no run, its data is gone or was changed, or it has gone further than `steps`.
     """
     out = Path(out)
-    run = read_config(out, RunConfig)
+    run = before = read_config(out, RunConfig)
     reached = max((row["step"] for row in History.read(out / LOG).rows), default=0)
     planned = run.training.steps or 0
     if steps is not None and steps < max(planned, reached):
@@ -133,15 +139,40 @@ def resume_run(
         )
     if steps is not None:
         run = replace(run, training=replace(run.training, steps=steps))
-    if RUNS.is_finished(out) and (steps is None or reached == steps):
+    if RUNS.is_finished(out) and reached >= (steps or planned):
         return load_model(out)
     run = replace(run, data=find_data(run.data, out, data))
     if open_corpus(run.data).tokenizer != run.tokenizer:
         raise UserError(f"the token shards of the run in {out} have another tokenizer than before: start a new run")
     model = _untrained(run)
-    with alone_in(out):
+    with alone_in(out), _trained_further(out, before, reached):
         write_config(out, run)
         return _train(run, model, out, True, runtime)
+
+
+@contextmanager
+def _trained_further(out: Path, before: RunConfig, reached: int) -> Iterator[None]:
+    """Put the model of a finished run aside for the time of the block; a run without one is left alone.
+
+    If the block fails before there is a new checkpoint, the run is as it was. One that the user or the machine stops is
+    a run to go on with.
+    """
+    if not is_first_process():
+        yield
+        return
+    model, earlier, start = out / MODEL, out / EARLIER, last_checkpoint(out / CHECKPOINTS)
+    if RUNS.is_finished(out):
+        shutil.rmtree(earlier, ignore_errors=True)
+        model.rename(earlier)
+    try:
+        yield
+    except Exception:
+        if earlier.is_dir() and not model.is_dir() and last_checkpoint(out / CHECKPOINTS) == start:
+            earlier.rename(model)
+            write_config(out, before)
+            cut_after(out / LOG, reached)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _untrained(run: RunConfig) -> CausalLM:
