@@ -20,7 +20,8 @@ class ScanOptions:
     target: Maybe[str] = None
     """Class or label whose probability is written to a track; the second of two classes if not given."""
     strand: Literal["both", "+", "-"] = "both"
-    """Strand that a track is of; of both the larger score. A model that reads both strands has one score."""
+    """Strand of the genome that a track is of, whatever strand an interval is on; of both the larger score. A model that
+    reads both strands has one score."""
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,29 @@ def test_options_reach_the_model_and_the_training(titans, table, tmp_path):
     assert config["plan"]["parts"]["groups"] is True
 
 
+def test_a_configuration_says_how_data_is_read_and_options_change_it(titans, run, tmp_path):
+    rows = "".join(f"{'ACGT' * 3}{base}T,{'ab'[base in 'AC']},{'uv'[base in 'AG']}\n" for base in "ACGT" * 5)
+    (tmp_path / "t.csv").write_text("bases,first,second\n" + rows + "protein,a,u\n")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    reading = {"sequence": "bases", "labels": ["first"], "skip_bad": True, "window": 8, "edges": "fill"}
+    config["plan"] |= {"data": str(tmp_path / "t.csv"), "reading": reading}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    alone = ("train", "--config", tmp_path / "config.yaml", "--out", tmp_path / "z", "--dry-run")
+
+    def plan(*options: object) -> dict:
+        code, out, err = titans(*alone, *options)
+        assert code == 0, err
+        return yaml.safe_load(out)["plan"]
+
+    assert plan()["reading"].items() >= reading.items()
+    assert plan(tmp_path / "t.csv")["reading"].items() >= reading.items()
+    changed = plan("--label", "second", "--edges", "shift", "--window", "9", "--set", "training.seed=7")
+    assert changed["reading"].items() >= (reading | {"labels": ["second"], "edges": "shift", "window": 9}).items()
+    assert changed["seed"] == 7
+    code, _, err = titans(*alone, "--stem", "none")
+    assert (code, "--stem is that of the encoder in --config" in err) == (2, True)
+
+
 def test_folds_are_runs_of_their_own_and_one_evaluation(titans, table, trained_folds, tmp_path):
     out, printed = shutil.copytree(trained_folds.out, tmp_path / "cv"), trained_folds.printed
     assert names(out) == ["check.txt", "evaluation", "fold-1", "fold-2"]
