@@ -13,7 +13,15 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 
 from ..training.config import PartConfig, TrainConfig
-from .options import ComparisonOptions, EncoderOptions, HeadOptions, ReadingOptions, encoder_of, load_options, reading_of
+from .options import (
+    ComparisonOptions,
+    EncoderOptions,
+    HeadOptions,
+    ReadingOptions,
+    encoder_of,
+    load_options,
+    reading_of,
+)
 
 if TYPE_CHECKING:
     from ..runs.comparison import Comparison
