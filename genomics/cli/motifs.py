@@ -79,7 +79,7 @@ def motifs(options: Motifs) -> None:
             f"no motif is found {options.fewest} times in the {len(records):,} sequences: give more sequences of "
             f"class {target!r}, a smaller --fewest, or a model with better scores"
         )
-    _write(options, _described(model, found, attributions, records, database), records, target)
+    _write(options, _described(options.run, model, found, attributions, records, database), records, target)
 
 
 def _records(options: Motifs) -> "list[Record]":
@@ -113,6 +113,7 @@ def _attributions(
 
 
 def _described(
+    run: Path,
     model: "Predictor | Members",
     found: "list[Motif]",
     attributions: "list[Attribution]",
@@ -122,10 +123,14 @@ def _described(
     from ..motifs import effect_spread
     from ..motifs.matching import match, occurrences
     from ..motifs.report import Described
+    from ..runs.decision import calibrated, read_decision
+    from ..runs.predictor import called
 
     counts = occurrences(found, [record.sequence for record in records]) > 0
     if model.kind == "classes":
-        predicted = [int(one.probabilities.argmax()) for one in model.predictions(records)]
+        decision = read_decision(run)
+        predictions = calibrated(model, decision).predictions(records)
+        predicted = [called(one.probabilities, decision.threshold) for one in predictions]
         groups = {name: [each == number for each in predicted] for number, name in enumerate(model.classes)}
     else:
         groups = {"all": [True] * len(records)}

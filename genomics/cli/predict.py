@@ -69,6 +69,11 @@ class _Rows:
         self._width = token_width(model)
         self.outside = self.short = self.scanned = 0
 
+    @property
+    def _stride(self) -> int:
+        """Bases from one window to the next of what is scanned."""
+        return 1 if self._known is None else max(self._known.median // 2, 1)
+
     def of(self, given: "Iterator[Record]") -> Iterator[list[str]]:
         """Give the cells of each sequence, or window of one that is scanned."""
         from ..runs.predictor import prediction_row
@@ -98,9 +103,18 @@ class _Rows:
     def warnings(self) -> Iterator[str]:
         """Give a line for each thing that a reader of the predictions should know."""
         if self.scanned and self._known is not None:
+            both = self._model.reads_both_strands
+            strand, track = (
+                ("", "see --stride for tracks")
+                if both
+                else (
+                    " on the strand given",
+                    f"--stride {self._stride}, or a track for --out, reads both strands",
+                )
+            )
             yield (
                 f"note: {self.scanned:,} sequences of more than {10 * self._known.longest:,} bases were scanned "
-                f"in windows of {self._known.median:,} (--whole scores them once; see --stride for tracks)"
+                f"in windows of {self._known.median:,}{strand} (--whole scores them once; {track})"
             )
         if self.outside and self._known is not None:
             yield (
@@ -125,15 +139,14 @@ class _Rows:
             self.scanned += 1
             contig, start, strand = (record.name, 0, "+") if at is None else (at.contig, at.start, at.strand)
             stretch = Stretch(record.name, contig, start, size, strand, size)
-            window = self._known.median
-            for one in cut_windows(stretch, [record.sequence], window, max(window // 2, 1)):
+            for one in cut_windows(stretch, [record.sequence], self._known.median, self._stride):
                 place = Interval(record.name, contig, one.start, one.end, strand)
                 yield Record(record.name, one.sequence, record.source, record.number, place, place)
 
     def _place(self, record: "Record") -> list[str]:
         from ..runs.training_range import unknown_bases
 
-        size, unknown, at = len(record.sequence), unknown_bases(record.sequence), record.interval
+        size, unknown, at = len(record.sequence), unknown_bases(record.sequence), record.place
         self.short += size < self._width
         self.outside += self._known is not None and self._known.outside(size, unknown)
         where = ["", "", "", ""] if at is None else [at.contig, str(at.start), str(at.end), at.strand]

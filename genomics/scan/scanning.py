@@ -41,7 +41,8 @@ class ScanOptions:
         window: bases of a window, at least 1.
         stride: bases from one window to the next, at least 1.
         strand: "both" keeps the larger score of the two strands of each window, "+" and "-" read that strand of the
-            contig, whatever strand an interval is on. A model that reads both strands in each prediction has one score whatever this says.
+            contig, whatever strand an interval is on. A model that reads both strands in each prediction has one score
+            whatever this says.
 
     Raises:
         UserError: if a number is out of range.
