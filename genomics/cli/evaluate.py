@@ -54,6 +54,7 @@ def evaluate(options: Evaluate) -> None:
     from ..sequences.loading import load_splits
     from .evaluation import Request, compare_and_show
     from .progress import print_left_out, print_notes
+    from .records import check_reading
 
     BootstrapOptions(options.comparison.bootstrap)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
@@ -68,6 +69,11 @@ def evaluate(options: Evaluate) -> None:
             raise UserError("options on how data is read are for other data: the run knows how its own is read")
         runs, run, tested = _own(options, folders, device)
     else:
+        if options.part != "test":
+            raise UserError(
+                f"--part {options.part} is of the run's own data, and {options.data} is given: leave it out"
+            )
+        check_reading([options.data], options.reading)
         model = load_model(options.run, device)
         splits = load_splits(options.data, load_options(options.reading), left_out, notes, to_train=False)
         if splits.test is None and splits.validation is not None:

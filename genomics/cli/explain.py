@@ -93,7 +93,7 @@ def _chosen(options: Explain) -> "Iterator[Record]":
     from .records import records
 
     found, seen = False, []
-    with records([options.sequences], options.reading) as given:
+    with records([options.sequences], options.reading, windows=True) as given:
         for record in given:
             if options.all or options.record is None or options.record.strip() in (record.name, record.title):
                 found = True

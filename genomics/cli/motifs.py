@@ -9,6 +9,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from titans_seq.commands import Inline, Maybe
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
+from titans_seq.files import check_not_read
 
 from .options import ComputeOptions, RecordOptions
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ..runs.members import Members
     from ..runs.predictor import Predictor
     from ..sequences.values import Record
+
+_TABLE, _MATRICES, _SITES = "motifs.tsv", "motifs.meme", "sites.bed"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ def motifs(options: Motifs) -> None:
 
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
+    for name in (_TABLE, _MATRICES, _SITES):
+        check_not_read(options.out / name, *options.sequences, options.database, options.reading.reference)
     if options.most < 1:
         raise UserError(f"--most must be at least 1, got {options.most}")
     how = MotifOptions(fewest=options.fewest)
@@ -151,9 +156,9 @@ def _write(options: Motifs, found: "list[Described]", records: "list[Record]", t
     from ..motifs.report import draw_logo, write_page, write_sites, write_table
 
     out = options.out
-    write_table(found, out / "motifs.tsv")
-    write_meme([one.motif for one in found], out / "motifs.meme")
-    write_sites(found, records, out / "sites.bed")
+    write_table(found, out / _TABLE)
+    write_meme([one.motif for one in found], out / _MATRICES)
+    write_sites(found, records, out / _SITES)
     logos = [out / "logos" / f"{one.motif.name}.{options.logo}" for one in found]
     for one, logo in zip(found, logos, strict=True):
         draw_logo(one.motif, logo)
@@ -162,5 +167,5 @@ def _write(options: Motifs, found: "list[Described]", records: "list[Record]", t
         like = f", like {one.matches[0].name} (p {one.matches[0].p_value:.2g})" if one.matches else ""
         motif = one.motif
         print(f"{motif.name}: {motif.consensus}, {len(motif.sites):,} sites, mean effect {motif.effect:+.3g}{like}")
-    for name in ("motifs.tsv", "motifs.meme", "sites.bed", "logos", "motifs.html"):
+    for name in (_TABLE, _MATRICES, _SITES, "logos", "motifs.html"):
         print(f"written: {out / name}")

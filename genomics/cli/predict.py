@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from titans_seq.errors import UserError
+from titans_seq.files import check_not_read
 
 from .predict_options import Predict
 
@@ -20,13 +21,19 @@ PLACE = ("contig", "start", "end", "strand", "length", "unknown")
 
 def predict(options: Predict) -> None:
     """Write the predictions, or a track."""
-    from .scan import is_scan, scan_files
+    from .scan import TRACKS, is_scan, scan_files
 
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise UserError(f"--threshold must be a probability in [0, 1], got {options.threshold}")
+    check_not_read(options.out, *options.sequences, options.reading.reference)
     if is_scan(options):
         scan_files(options)
         return
+    if options.scan.target is not None or options.scan.strand != "both":
+        name = "strand" if options.scan.target is None else "target"
+        raise UserError(
+            f"--{name} is of scans: add --stride, or a track for --out ({', '.join(TRACKS)}), or leave it out"
+        )
     from ..runs.predictor import prediction_columns
     from ..runs.trained_on import training_range
     from ..scan import check_track

@@ -71,6 +71,9 @@ def _settings(options: Pretrain) -> "PretrainSettings":
     from ..runs.config import PretrainSettings
 
     stored = None if options.settings.config is None else _stored(options.settings.config)
+    share = PretrainConfig().mask_share if stored is None else stored.training.mask_share
+    if options.training.objective != "masked" and options.training.mask_share != share:
+        raise UserError("--mask-share is of --objective masked: leave it out")
     masked = options.training.objective == "masked"
     named = encoder_of(options.encoder, config=options.settings.config)
     if stored is not None:
@@ -96,7 +99,8 @@ def _start(options: Pretrain) -> None:
     for path in filter(is_pipe, options.sequences):
         raise UserError(f"{path}: a run reads its data again, for --resume: write it to a file")
     settings = _settings(options)
-    with records(options.sequences, options.reading) as given:
+    known = options.defaults().get("reading")
+    with records(options.sequences, options.reading, known) as given:
         pretrain_run(
             given,
             run.out,

@@ -110,7 +110,9 @@ def _start(options: Train) -> None:
     plan = data_plan(task)
     left_out: list[str] = []
     notes: Counter[str] = Counter()
+    check_task(task)
     splits = load_splits(plan.data, plan.reading, left_out, notes)
+    check_shares(task, splits)
     parts = list(divided(splits, plan))
     settings, chosen = train_settings(task, parts[0][1].train)
     if options.run.dry_run:
@@ -239,6 +241,35 @@ def _doubt(result: "Comparison", tested: str) -> str:
         f"{model.scores[score]:.3f} on {len(model.labels):,} sequences, where chance alone gives up to "
         f"{result.chance():.3f}: check the labels (titans dna check), and give more sequences; "
     )
+
+
+def check_task(task: Task) -> None:
+    """Refuse options on how data is read that it has no use for, before it is read.
+
+    Raises:
+        UserError: naming the option.
+    """
+    from .records import check_reading
+
+    if task.data is not None:
+        check_reading([task.data], task.reading, task.known().reading)
+
+
+def check_shares(task: Task, splits: "Splits") -> None:
+    """Refuse shares that are given for parts that the data has, or that no run has.
+
+    Raises:
+        UserError: naming the option.
+    """
+    parts, known = task.parts, task.known().parts
+    if parts.test_share != known.test_share and (splits.test is not None or parts.folds is not None):
+        why = "each fold is tested on its own part" if parts.folds is not None else "the data has its own test part"
+        raise UserError(f"--test-share {parts.test_share:g} has no use, as {why}: leave it out")
+    if parts.validation_share != known.validation_share and splits.validation is not None and parts.folds is None:
+        raise UserError(
+            f"--validation-share {parts.validation_share:g} has no use, as the data has its own validation part: leave "
+            "it out"
+        )
 
 
 def data_plan(task: Task) -> "Plan":
