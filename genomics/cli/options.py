@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from titans_seq.commands import Maybe, Several, short
 from titans_seq.errors import UserError
@@ -134,8 +134,9 @@ def reading_of(options: "LoadOptions", kind: type[R]) -> R:
 
     The columns of labels are left out, for those on the command line would be added to them.
     """
-    given = {one.name: getattr(options, one.name) for one in fields(kind) if one.name != "label"}
-    return kind(**given | {"reference": None if options.reference is None else Path(options.reference)})
+    given: dict[str, Any] = {one.name: getattr(options, one.name) for one in fields(kind) if one.name != "label"}
+    given["reference"] = None if options.reference is None else Path(options.reference)
+    return kind(**given)
 
 
 def load_options(options: RecordOptions) -> "LoadOptions":

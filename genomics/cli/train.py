@@ -124,6 +124,8 @@ def _start(options: Train) -> None:
     report = check(splits)
     print(render_short(report), flush=True)
     print("\n".join(chosen), flush=True)
+    if task.init is None and task.settings.config is not None and (init := _stored(task.settings.config).init):
+        print(f"note: the run of --config began with the encoder in {init}, this one does not: --init {init} does")
     _train_and_evaluate(options, splits, parts, settings, task.init, render(report), chosen)
 
 

@@ -213,11 +213,13 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_preset(shards
         dry_run(capsys, shards, "--set", "trainin.seed=7")
 
 
-def test_a_run_begins_with_the_model_of_another_one(shards, run, tmp_path):
+def test_a_run_begins_with_the_model_of_another_one(shards, run, tmp_path, capsys):
     small = ("--length", 32, "--batch-tokens", 64, "--max-steps", 1)
     titans("--data", shards, "--out", tmp_path / "x", "--init", run, *small, "--lr", "1e-12", "--mode", "random")
     for name, tensor in load_model(run).state_dict().items():
         torch.testing.assert_close(load_model(tmp_path / "x").state_dict()[name], tensor, msg=name)
+    titans("--data", shards, "--out", tmp_path / "z", "--config", tmp_path / "x")
+    assert "note: the run of --config began with the model in" in capsys.readouterr().out
     with pytest.raises(UserError, match="has other weights than the configured one"):
         titans("--data", shards, "--out", tmp_path / "y", "--init", run, "--preset", "tiny-mac")
     with pytest.raises(UserError, match="not the configured one: .*chunk_size was 32, is 8.*; or leave out --set"):
