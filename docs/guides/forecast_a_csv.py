@@ -48,7 +48,7 @@ print(
 # ## Trained
 #
 # `fit` trains on from these weights, compares before and after on rows that were held out, and keeps the better. Thirty
-# steps are enough to show it; leave `FineTuningConfig` out for the usual three hundred.
+# steps are enough to show it; leave `FineTuningConfig` out for the usual two hundred.
 
 # %%
 tuned = model.fit(past, horizon=12, config=FineTuningConfig(steps=30), refit=False, statistics=False)

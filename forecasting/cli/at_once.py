@@ -3,9 +3,11 @@
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from titans_seq.errors import UserError
 
@@ -22,15 +24,15 @@ from ..data import (
 from ..data.hierarchies import Hierarchy, add_totals
 from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
-from ..data.matching import read_like, with_known_future
+from ..data.matching import matching_series, read_like, with_known_future
 from ..data.source import counted
-from ..data.writing import TableWriter, write_frame
+from ..data.writing import TableWriter, check_not_read, write_frame
 from ..evaluation.coherent import Coherent, Reconciliation
-from ..forecasts.forecaster import Forecaster, cut_at_zero
+from ..forecasts.forecaster import Forecaster, checked_levels, cut_at_zero
 from ..forecasts.sharding import dask_engine
 from ..forecasts.tables import forecast_frame
 from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, starting_model, update_run
-from .tables import moment, score_text, tell_pretrained
+from .tables import moment, score_text, tell_notes, tell_pretrained
 
 if TYPE_CHECKING:
     from ..zero_shot.model import ZeroShotModel
@@ -83,7 +85,7 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
     Args:
         options: of the verb.
         file: another data file for a run.
-        calibrate: whether to calibrate on the past of a file, or of its first part.
+        calibrate: whether to calibrate on the past of a file, or of its first part, or as a run is.
         parts: whether a long data file may come in parts.
     """
     from titans_seq.experiment.record import read_config
@@ -119,11 +121,14 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
         )
     if file is not None:
         data = read_like(file, model.context, frame, table)
+        tell_pretrained(data)
     else:
         data = _newest(run, model, frame, table)
     hierarchy = _hierarchy(data, method)
     data = data if hierarchy is None else hierarchy.data
-    return _Task(model, data, options.horizon or run.horizon, path, table, hierarchy=hierarchy)
+    model = model if calibrate else replace(model, calibration=None)
+    horizon = run.horizon if options.horizon is None else options.horizon
+    return _Task(model, data, horizon, path, table, hierarchy=hierarchy)
 
 
 def _hierarchy(data: SeriesData, method: Reconciliation | None) -> Hierarchy | None:
@@ -152,7 +157,9 @@ def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, tab
     if file_hash(path) == run.data.sha256:
         return model.context
     print(f"note: {path} has changed since training: its latest rows are forecast from (update keeps them)")
-    return continued(model.context, read_like(path, model.context, frame, table))
+    data = read_like(path, model.context, frame, table)
+    tell_notes(data.notes)
+    return continued(model.context, matching_series(data, model.context, frame), counted=frame.start is not None)
 
 
 @contextlib.contextmanager
@@ -172,6 +179,8 @@ def predict(options: "Predict") -> None:
     target = options.out
     if target is None and not options.run.is_file():
         target = options.run / "forecast.csv"
+    check_not_read(target, options.run, options.new, options.known_future)
+    levels = checked_levels(options.levels)
     with contextlib.ExitStack() as stack:
         writer = None if target is None else stack.enter_context(TableWriter(target))
         spread = stack.enter_context(_workers(options.sharding))
@@ -180,14 +189,15 @@ def predict(options: "Predict") -> None:
         if options.model == "best":
             name, chosen, table, notes = task.model.best(task.data, task.horizon)
             print(score_text(table, (task.model.levels[0], task.model.levels[-1])))
-            _print_notes(notes)
+            tell_notes(notes)
             print(f"{name} is used")
         if chosen is task.model:
-            _print_calibration(task.model)
+            if not options.no_calibration:
+                _print_calibration(task.model)
             chosen = task.model.alone()
         chosen = task.coherent(spread(chosen), options.hierarchy, options.non_negative)
         future = None if options.known_future is None else read_table(options.known_future, task.table)
-        levels = tuple(options.levels) or task.model.levels
+        levels = levels or task.model.levels
         rows, count, times = 0, 0, []
         for number, data in enumerate(itertools.chain([task.data], task.further)):
             if future is not None:
@@ -199,7 +209,7 @@ def predict(options: "Predict") -> None:
             frame = own_names(plain, data)
             frame = frame if task.hierarchy is None else task.hierarchy.mark(frame)
             if writer is not None:
-                writer.write(frame)
+                writer.write(frame, clock=_has_clock(data))
             if not number:
                 print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
             rows, count = rows + len(frame), count + len(data.items) * len(data.channels)
@@ -211,6 +221,15 @@ def predict(options: "Predict") -> None:
     print(f"written: {target}" if target is not None else "nothing is written: add --out forecast.csv")
 
 
+def _has_clock(data: SeriesData) -> bool:
+    """Whether times of day stand in the dates."""
+    index = data.items[0].index
+    if not isinstance(index, pd.DatetimeIndex):
+        return False
+    times = index.tz_localize(None).to_numpy()
+    return bool((times != times.astype("datetime64[D]")).any())
+
+
 def backtest(options: "BacktestOptions") -> None:
     """Compare forecasts from past cutoffs with baselines."""
     with _workers(options.sharding) as spread:
@@ -218,6 +237,7 @@ def backtest(options: "BacktestOptions") -> None:
 
 
 def _backtest(options: "BacktestOptions", spread: Callable[[Forecaster], Forecaster]) -> None:
+    check_not_read(options.out, options.run, options.data)
     task = _task(options, options.data, calibrate=False)
     if options.refit:
         raise UserError("--refit trains anew at each cutoff, which a run that began with pretrained weights does not")
@@ -229,20 +249,21 @@ def _backtest(options: "BacktestOptions", spread: Callable[[Forecaster], Forecas
         task.horizon,
         windows=options.windows,
         step=options.step,
+        season=options.season,
         statistics=statistics,
         more=more,
         spread=spread,
     )
     print(f"{len(result.origins)} cutoffs, horizon {task.horizon}, {len(task.data.items):,} series")
     print(score_text(result.table, (task.model.levels[0], task.model.levels[-1])))
-    _print_notes(result.notes)
+    tell_notes(result.notes)
     if ours != "model" and result.best() == "model":
         print(f"each level by itself (model) is best here, but its means do not add up; those of {ours} do")
     elif not task.model.is_fine_tuned:
         print(result.verdict(ours))
     target = options.out or (None if task.run is None else task.run / "backtest.csv")
     if target is not None:
-        frame = result.frame(ours)
+        frame = own_names(result.frame(ours), task.data)
         write_frame(target, frame if task.hierarchy is None else task.hierarchy.mark(frame, len(result.origins)))
         print(f"written: {target}")
 
@@ -286,7 +307,7 @@ def _print_scores(model: "ZeroShotModel") -> None:
     print("rows held out at the end of the series:")
     print(score_text(model.scores, (model.levels[0], model.levels[-1])))
     _print_calibration(model)
-    _print_notes(model.notes)
+    tell_notes(model.notes)
 
 
 def plot(options: "Plot") -> None:
@@ -311,13 +332,13 @@ def update(options: "Update") -> None:
             f"{options.run} is no run that began with pretrained weights: titans forecast predict {options.run} "
             f"{options.new} forecasts from the new rows"
         )
-    run, before = read_config(options.run, FineTuningRun), open_fine_tuned(options.run)
-    assert before.context is not None
+    run = read_config(options.run, FineTuningRun)
     frame, table = options.reading.frame(run.options), options.reading.table(run.table)
-    data = read_like(options.new, before.context, frame, table)
-    model = update_run(options.run, data, options.new)
-    ends = sorted({moment(item.index[-1]) for item in data.items})
-    print(f"{len(data.items):,} series up to {ends[-1]}: taken in, without training")
+    model = update_run(options.run, options.new, frame, table)
+    assert model.context is not None
+    tell_notes(model.context.notes)
+    last = max(item.index[-1] for item in model.context.items)
+    print(f"{len(model.context.items):,} series up to {moment(last)}: taken in, without training")
     _print_calibration(model)
 
 
@@ -329,8 +350,3 @@ def _print_calibration(model: "ZeroShotModel") -> None:
     low, high = model.levels[0], model.levels[-1]
     after = "" if calibration.after != calibration.after else f", {calibration.after:.0%} with calibration"
     print(f"intervals {low:g} to {high:g} held {calibration.before:.0%} of past values before calibration{after}")
-
-
-def _print_notes(notes: tuple[str, ...]) -> None:
-    for note in notes:
-        print(f"note: {note}")

@@ -34,6 +34,7 @@ def demo(options: Demo) -> None:
     """Write the series, forecast it at once, train on it, compare and draw."""
     from titans_seq.experiment.provenance import file_hash
     from titans_seq.experiment.record import DataRecord
+    from titans_seq.experiment.settings import Runtime
 
     from ..data import FrameOptions, TableOptions, load_series
     from ..runs.config import RUNS
@@ -55,7 +56,7 @@ def demo(options: Demo) -> None:
     planned = FineTuningRun(WEEKS_AHEAD, FineTuningConfig(steps=steps), True, FrameOptions(), TableOptions(), record)
     more = planned.fine_tuning.refit.steps
     print(f"3. train on the series, from the shipped weights: {steps:,} steps, then {more:,} on all rows", flush=True)
-    trained = fine_tune_run(planned, run, overwrite=True, progress="lines")
+    trained = fine_tune_run(planned, run, overwrite=True, runtime=Runtime(progress="lines"))
     assert trained.scores is not None
     print(f"4. compare on the {WEEKS_AHEAD * 3} weeks before the end, which were held out")
     print(score_text(trained.scores, (trained.levels[0], trained.levels[-1])))

@@ -306,7 +306,7 @@ class Predict:
     non_negative: bool = False
     """Cut forecasts off at 0, as is done unasked for series of counts."""
     model: Literal["run", "best"] = "run"
-    """What forecasts: the model, or the best of it, AutoETS, AutoTheta and their mean, by forecasts from the past."""
+    """What forecasts: the model, or the best in the past of it, baselines, and its mean with AutoETS and AutoTheta."""
     no_calibration: bool = False
     """Leave the intervals as the network gives them; else past forecasts say how wide they must be."""
     horizon: Maybe[int] = None
@@ -380,5 +380,5 @@ class Update:
     run: Positional[Path]
     """Folder of a run that began with pretrained weights."""
     new: Positional[Path]
-    """File with the series from their beginning, longer than before."""
+    """File with new rows alone, or with series from further back; without dates, from the first row on."""
     reading: Inline[ReadingOptions] = field(default_factory=ReadingOptions)

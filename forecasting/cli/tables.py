@@ -1,6 +1,7 @@
 """Scores, and what was read, as text for a terminal."""
 
 import math
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 
@@ -63,8 +64,14 @@ def tell_series(data: SeriesData, calendar: bool) -> None:
     """
     for line in describe_series(data, calendar):
         print(line)
-    for note in data.notes:
-        print(f"note: {note}", flush=True)
+    tell_notes(data.notes)
+
+
+def tell_notes(notes: Iterable[str], told: Collection[str] = ()) -> None:
+    """Print notes, a line each, but for those that were told before."""
+    for note in notes:
+        if note not in told:
+            print(f"note: {note}", flush=True)
 
 
 def tell_pretrained(data: SeriesData) -> None:

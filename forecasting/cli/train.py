@@ -4,6 +4,7 @@ import contextlib
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from titans_seq.commands import changes
 from titans_seq.config import to_yaml
@@ -23,7 +24,7 @@ from ..settings.config import ForecastConfig
 from ..settings.presets import find_preset, replace_mixer
 from ..zero_shot.settings import FineTuningConfig
 from .options import NetworkOptions, Task, Train
-from .tables import score_text, tell_pretrained, tell_series
+from .tables import score_text, tell_notes, tell_pretrained, tell_series
 
 SHORTEST_CONTEXT = 32
 
@@ -44,6 +45,7 @@ def _train(options: Train) -> None:
         _refuse_with_resume(options)
         config, data, frame, table = None, task.data, FrameOptions(), TableOptions()
     else:
+        _refuse_of_pretrained(options)
         data, config, frame, table = resolve(task)
     if run.dry_run:
         print(to_yaml({"forecast": config, "options": frame, "table": table}), end="")
@@ -59,9 +61,7 @@ def _train(options: Train) -> None:
         runtime=run.runtime(options.hardware),
         tell=lambda data, config: tell_series(data if config.static else data.with_static(()), config.calendar),
     )
-    for note in model.notes:
-        if note not in model.context.notes:
-            print(f"note: {note}")
+    tell_notes(model.notes, told=model.context.notes)
     history = model.history
     scores = describe(history.best, ("validation_mse", "validation_mae"))
     print(f"trained {counted(len(history.epochs), 'epoch')}, the best was epoch {history.best_epoch}", end="")
@@ -100,21 +100,20 @@ def begins_pretrained(options: Task) -> bool:
 
 def _fine_tune(options: Train) -> None:
     run = options.run
-    statistics = True if options.statistics else None
-    shared = {"hardware": options.hardware, "progress": run.progress, "statistics": statistics}
+    statistics, runtime = True if options.statistics else None, run.runtime(options.hardware)
     if run.resume:
-        model = resume_fine_tuning(run.out, **shared)
+        _refuse_with_resume(options, statistics=options.statistics)
+        model = resume_fine_tuning(run.out, runtime=runtime, statistics=statistics)
     else:
         settings = fine_tuning_run(options.task)
         if run.dry_run:
             print(to_yaml(settings), end="")
             return
-        model = fine_tune_run(settings, run.out, overwrite=run.overwrite, tell=tell_pretrained, **shared)
+        model = fine_tune_run(
+            settings, run.out, overwrite=run.overwrite, runtime=runtime, statistics=statistics, tell=tell_pretrained
+        )
     assert model.scores is not None
-    told = () if model.context is None or run.resume else model.context.notes
-    for note in model.notes:
-        if note not in told:
-            print(f"note: {note}")
+    tell_notes(model.notes, told=() if model.context is None or run.resume else model.context.notes)
     print(score_text(model.scores, (model.levels[0], model.levels[-1])))
     print(f"the run is in {run.out}; next:")
     for verb in ("predict", "backtest", "plot"):
@@ -141,7 +140,7 @@ def fine_tuning_run(options: Task) -> FineTuningRun:
     path = options.data or _stored_data(stored.data)
     tuning = stored.fine_tuning if options.steps is None else replace(stored.fine_tuning, steps=options.steps)
     return FineTuningRun(
-        options.horizon or stored.horizon,
+        stored.horizon if options.horizon is None else options.horizon,
         tuning,
         stored.refit and not options.no_refit,
         options.reading.frame(stored.options),
@@ -214,10 +213,23 @@ def _from_preset(options: Task) -> ForecastConfig:
     )
 
 
-def _refuse_with_resume(options: Train) -> None:
-    task = Task(options.task.data)
-    if options != Train(options.run.as_resumed(), task, hardware=options.hardware):
+def _refuse_with_resume(options: Train, **used: Any) -> None:
+    """Refuse options that a resumed run does not read; `used` are those that it does besides, with their values."""
+    if options != Train(options.run.as_resumed(), Task(options.task.data), hardware=options.hardware, **used):
+        more = "".join(f"--{name}, " for name in used)
         raise UserError(
-            "--resume goes on with the settings stored in the run: leave out all options but --out, --accelerator, "
-            "--logger and --progress, or train anew with --overwrite"
+            f"--resume goes on with the settings stored in the run: leave out all options but --out, {more}--logger, "
+            "--progress and those of the hardware (--accelerator, --devices, --nodes, --strategy), or train anew with "
+            "--overwrite"
+        )
+
+
+def _refuse_of_pretrained(options: Train) -> None:
+    """Refuse options that only a training from pretrained weights reads."""
+    task = options.task
+    given = {"--steps": task.steps is not None, "--no-refit": task.no_refit, "--statistics": options.statistics}
+    for name in (name for name, is_given in given.items() if is_given):
+        raise UserError(
+            f"{name} is for a training from pretrained weights, and this is one of a network of its own: leave it out, "
+            "or leave out what makes it so (--init none, --preset, --context, --set, options of network and training)"
         )

@@ -9,14 +9,22 @@ from titans_seq.experiment.record import read_config
 from titans_seq.tables import align
 
 from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series
+from ..data.naming import series_names
 from ..data.source import counted
+from ..data.writing import check_not_read
 from ..model import ForecastModel
 from ..runs.config import RunConfig
-from ..runs.runs import FORECAST, backtest_run, evaluate_run, open_run, predict_run
+from ..runs.runs import BACKTEST, FORECAST, backtest_run, evaluate_run, open_run, predict_run
 from . import at_once
-from .options import BacktestOptions, EngineOptions, Evaluate, Info, Plot, Predict, ReadingOptions
-from .tables import moment, score_text
+from .options import BacktestOptions, Evaluate, Info, Plot, Predict, ReadingOptions
+from .tables import moment, score_text, tell_notes
 
+_OF_PRETRAINED: dict[type, tuple[str, ...]] = {
+    Predict: ("model", "no_calibration", "horizon", "hierarchy", "weights", "sharding"),
+    BacktestOptions: ("statistics", "horizon", "hierarchy", "weights", "sharding"),
+    Plot: ("horizon", "weights"),
+}
+"""Options that only a data file, or a run that began with pretrained weights, is forecast by."""
 SCALES = "mse and mae: standardised by the training rows; (data): on the scale of the data"
 
 
@@ -31,7 +39,7 @@ def evaluate(options: Evaluate) -> None:
     print(f"{result.part} part: {result.windows:,} windows, every one, season {result.season}")
     print(score_text(result.table, result.interval))
     print(SCALES)
-    _print_notes(result.notes)
+    tell_notes(result.notes)
     print(f"written: {options.run}/metrics.csv, metrics.json")
 
 
@@ -39,10 +47,12 @@ def backtest(options: BacktestOptions) -> None:
     """Print the scores of forecasts from past cutoffs."""
     if at_once.applies(options.run):
         return at_once.backtest(options)
-    _refuse_options(options)
+    _refuse_of_pretrained(options)
+    check_not_read(options.out, options.data)
     frame, table = _reading(options, options.data)
     result = backtest_run(
         options.run,
+        options.out,
         windows=options.windows,
         step=options.step,
         refit=options.refit,
@@ -59,15 +69,16 @@ def backtest(options: BacktestOptions) -> None:
     )
     print(score_text(result.table, result.interval))
     print(SCALES)
-    _print_notes(result.notes)
-    print(f"written: {options.run}/backtest.csv, backtest_metrics.csv")
+    tell_notes(result.notes)
+    print(f"written: {options.out or options.run / BACKTEST}, {options.run}/backtest_metrics.csv")
 
 
 def predict(options: Predict) -> None:
     """Write the forecast, and show its first rows."""
     if at_once.applies(options.run):
         return at_once.predict(options)
-    _refuse_options(options)
+    _refuse_of_pretrained(options)
+    check_not_read(options.out, options.new, options.known_future)
     columns, table = _reading(options, options.new or options.known_future)
     forecast = predict_run(
         options.run,
@@ -81,7 +92,7 @@ def predict(options: Predict) -> None:
     )
     for line in describe_series(forecast.data, read_config(options.run, RunConfig).forecast.calendar):
         print(line)
-    _print_notes(forecast.notes)
+    tell_notes(forecast.notes)
     frame, data = forecast.frame, forecast.data
     times = frame[data.time_columns[0]] if data.time_columns and data.time_columns[0] in frame else frame["time"]
     print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
@@ -96,6 +107,7 @@ def plot(options: Plot) -> None:
         return at_once.plot(options)
     from ..runs.pictures import plot_run
 
+    _refuse_of_pretrained(options)
     columns, table = _reading(options, options.known_future)
     paths = plot_run(
         options.run,
@@ -110,13 +122,15 @@ def plot(options: Plot) -> None:
         print(f"written: {path}")
 
 
-def _refuse_options(options: BacktestOptions | Predict) -> None:
-    given = [("--hierarchy", options.hierarchy is not None), ("--engine", options.sharding != EngineOptions())]
-    for name in [name for name, is_given in given if is_given]:
-        raise UserError(
-            f"{name} is for a data file, or a run that began with pretrained weights, and {options.run} has a "
-            "network of its own: name the data file, with --id and --horizon"
-        )
+def _refuse_of_pretrained(options: BacktestOptions | Predict | Plot) -> None:
+    plain = type(options)(options.run)
+    for name in _OF_PRETRAINED[type(options)]:
+        if getattr(options, name) != getattr(plain, name):
+            flag = "--engine" if name == "sharding" else f"--{name.replace('_', '-')}"
+            raise UserError(
+                f"{flag} is for a data file, or a run that began with pretrained weights, and {options.run} has a "
+                "network of its own: leave it out, or name the data file in place of the run"
+            )
 
 
 def _reading(
@@ -167,7 +181,7 @@ def _describe_run(options: Info) -> None:
         print(f"{name:<12} {value}")
     for line in describe_series(model.context, config.calendar):
         print(line)
-    _print_notes(model.notes)
+    tell_notes(model.notes)
     metrics = options.path / "metrics.csv"
     if metrics.is_file():
         print(score_text(pd.read_csv(metrics), None))
@@ -180,22 +194,16 @@ def _parameters(model: ForecastModel) -> int:
 
 
 def _describe_data(data: SeriesData) -> None:
-    names = list(data.channels) if data.layout == "wide" else [item.name for item in data.items]
+    names = [name for group in series_names(data) for name in group]
     print(f"{data.layout} table, {len(names):,} series, frequency {data.freq or 'none (no dates)'}")
     for line in describe_series(data):
         print(line)
     rows = [["series", "first", "last", "rows", "missing"]]
-    for item in data.items[:20]:
-        for position, channel in enumerate(data.channels):
-            name = channel if data.layout == "wide" else item.name
+    for item, called in zip(data.items[:20], series_names(data), strict=False):
+        for position, name in enumerate(called):
             missing = int((item.values[:, position] != item.values[:, position]).sum())
             rows.append([name, moment(item.index[0]), moment(item.index[-1]), f"{item.length:,}", f"{missing:,}"])
     print(align(rows[:21]))
     if len(names) > 20:
         print(f"... and {len(names) - 20:,} more")
-    _print_notes(data.notes)
-
-
-def _print_notes(notes: tuple[str, ...]) -> None:
-    for note in notes:
-        print(f"note: {note}")
+    tell_notes(data.notes)

@@ -17,7 +17,7 @@ from pandas.tseries.frequencies import to_offset
 
 from titans_seq.errors import UserError
 
-from .calendars import MONTHS, calendar_of
+from .calendars import DAY, MONTHS, Ticks, calendar_of
 from .date_parts import date_at
 from .frequency import anchor, period_of, walk
 from .series import Item, SeriesData
@@ -51,11 +51,12 @@ def from_gluonts(dataset: Iterable[Mapping[str, Any]], channels: tuple[str, ...]
         if not isinstance(start, pd.Period) or "target" not in entry:
             raise UserError(f"{place}: expected a start that is a pandas Period and a target, got {sorted(entry)}")
         with _business_days():
-            step, first, last = _date_alias(start), start.start_time, start.end_time.normalize()
+            step, first = _date_alias(start), start.start_time
         if freq is not None and calendar_of(step) != calendar_of(freq):
             raise UserError(f"{place}: steps by {step}, the entries before it by {freq}: convert each step apart")
         freq = freq or step
-        dated = last if period_of(step) == "W" else first
+        # Of several weeks, which a period may span, it is the end of the first.
+        dated = cast(pd.Timestamp, first + pd.Timedelta(days=6)) if period_of(step) == "W" else first
         items.append(_item(entry, dated, step, str(entry.get("item_id", number)), place))
     if not items or freq is None:
         raise UserError("the GluonTS dataset is empty: expected at least one entry")
@@ -85,7 +86,8 @@ def to_gluonts(data: SeriesData) -> list[dict[str, Any]]:
         than the target.
 
     Raises:
-        UserError: if the data has no dates, or steps that no pandas Period has.
+        UserError: if the data has no dates, steps that no pandas Period has, or times of a zone whose clock changes
+            meanwhile: a Period has no zone, and keeps the clock time alone.
 
     Example:
         >>> index = pd.date_range("2020-01-01", periods=2, freq="MS")
@@ -97,6 +99,7 @@ def to_gluonts(data: SeriesData) -> list[dict[str, Any]]:
         raise UserError("GluonTS needs dates and this data has step numbers only: give the table a time column")
     entries = []
     for item in data.items:
+        _check_clock(item, data.freq)
         values = item.values.T if len(data.channels) > 1 else item.values[:, 0]
         entry = {
             "item_id": item.name,
@@ -109,6 +112,19 @@ def to_gluonts(data: SeriesData) -> list[dict[str, Any]]:
             entry["past_feat_dynamic_real"] = item.past.T.astype(np.float32)
         entries.append(entry)
     return entries
+
+
+def _check_clock(item: Item, freq: str) -> None:
+    """Refuse steps of hours or less across a clock change, behind which all would be dated an hour off."""
+    calendar, index = calendar_of(freq), cast(pd.DatetimeIndex, item.index)
+    if index.tz is None or not isinstance(calendar, Ticks) or not calendar.size % DAY:
+        return
+    offsets = (index.tz_localize(None) - index.tz_convert("UTC").tz_localize(None)).unique()
+    if len(offsets) > 1:
+        raise UserError(
+            f"GluonTS knows no time zones, and the clock of {index.tz} changes within series {item.name!r}: read the "
+            "times in UTC (time_zone='UTC')"
+        )
 
 
 @contextlib.contextmanager

@@ -87,9 +87,13 @@ def add_totals(data: SeriesData) -> Hierarchy:
     values = np.stack([item.values for item in data.items])
     sums = (summing[: len(nodes)] @ values.reshape(len(ids), -1)).reshape(-1, *values.shape[1:])
     first = data.items[0]
+    paths = [[*(str(part) for part in node[1:]), TOTAL] for node in nodes]
+    called = ["/".join(path) for path in paths]
+    if len({*called, *(item.name for item in data.items)}) < len(called) + len(ids):  # identifiers hold it
+        called = [" | ".join(path) for path in paths]
     totals = [
         Item(
-            "/".join([*node[1:], TOTAL]),
+            called[row],
             first.index,
             sums[row],
             np.zeros((first.length, 0)),

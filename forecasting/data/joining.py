@@ -1,6 +1,7 @@
-"""New rows behind those that are known: series that go on."""
+"""New rows beside those that are known: series that go on, or were put right."""
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,8 @@ from .series import Item, SeriesData, join_indexes
 from .source import show_time
 
 
-def continued(known: SeriesData, new: SeriesData) -> SeriesData:
-    """Join series with rows that came later, in a file of its own or in one that repeats the rows before.
+def continued(known: SeriesData, new: SeriesData, *, counted: bool = False) -> SeriesData:
+    """Join series with other rows of theirs: later ones, or rows that are put right, in a file of any part of them.
 
     Where both have a row, the new one counts. A series without new rows stays as it is, and one that was not known is
     added.
@@ -21,10 +22,12 @@ def continued(known: SeriesData, new: SeriesData) -> SeriesData:
     Args:
         known: series with dates, or without.
         new: of the same channels, covariates and step; without dates it must hold the series from their beginning.
+        counted: whether the dates of `new` were counted from those of its first row; such rows are taken like rows
+            without dates.
 
     Raises:
-        UserError: if there is a hole between the known and the new rows of a series, or rows without dates are fewer
-            than those known.
+        UserError: if there is a hole between the known and the new rows of a series, or rows without dates of their own
+            are fewer than those known.
 
     Example:
         >>> from forecasting.data import from_frame
@@ -43,35 +46,64 @@ def continued(known: SeriesData, new: SeriesData) -> SeriesData:
         names = {item.name for item in known.items}
         pairs = [(item, later.get(item.name)) for item in known.items]
         pairs += [(item, item) for item in new.items if item.name not in names]
-    return replace(new, items=tuple(one if two is None else _joined(one, two, new.freq) for one, two in pairs))
+    dated = isinstance(new.items[0].index, pd.DatetimeIndex) and not counted
+    joined = _joined if dated else _longer
+    return replace(new, items=tuple(one if two is None else joined(one, two, new.freq) for one, two in pairs))
+
+
+def _longer(known: Item, new: Item, freq: str | None) -> Item:
+    """The new rows, which go from the first one on."""
+    if new.length < known.length:
+        raise UserError(
+            f"{new.name}: {new.length} rows without dates of their own, {known.length} are known: give all from the "
+            "first on"
+        )
+    return new
 
 
 def _joined(known: Item, new: Item, freq: str | None) -> Item:
-    if not isinstance(new.index, pd.DatetimeIndex):
-        if new.length < known.length:
-            raise UserError(
-                f"{new.name}: {new.length} rows without dates, {known.length} are known: give all from the first on"
-            )
+    new = _in_zone_of(known, new)
+    times = known.index.to_numpy()
+    first, last = new.index.to_numpy()[[0, -1]]
+    kept, later = int(np.searchsorted(times, first)), int(np.searchsorted(times, last, side="right"))
+    parts = [new]
+    if later < known.length:  # what is known ahead comes with the last rows
+        after = replace(_part(known, later, known.length), known=known.known[later:])
+        _check_next(new, after, freq, "the new rows", "those known after them")
+        parts = [_part(new, 0, new.length), after]
+    if kept:
+        before = _part(known, 0, kept)
+        _check_next(before, new, freq, "the rows known", "the new ones")
+        parts = [before, *parts]
+    if len(parts) == 1:
         return new
-    kept = int(np.searchsorted(known.index.to_numpy(), new.index.to_numpy()[0]))
-    if not kept:
-        return new
-    before = _part(known, 0, kept)
-    expected = future_index(before.index, freq, 1)[0]
-    if expected != new.index[0]:
-        raise UserError(
-            f"{new.name}: the rows known end before {show_time(expected)}, the new ones begin at "
-            f"{show_time(new.index[0])}: add the rows between, empty where there is no value"
-        )
-    return Item(
-        new.name,
-        pd.DatetimeIndex(join_indexes([before.index, new.index])),
-        np.concatenate((before.values, new.values)),
-        np.concatenate((before.known, new.known)),
-        np.concatenate((before.past, new.past)),
-        new.ids,
-        new.static,
+    return replace(
+        new,
+        index=pd.DatetimeIndex(join_indexes([part.index for part in parts])),
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "known", "past")},
     )
+
+
+def _in_zone_of(known: Item, new: Item) -> Item:
+    """The new rows with their times in the zone of the known ones."""
+    zones = [cast(pd.DatetimeIndex, item.index).tz for item in (known, new)]
+    if (zones[0] is None) != (zones[1] is None):
+        said = ["clock times without a zone" if zone is None else f"times of {zone}" for zone in zones]
+        raise UserError(
+            f"{new.name}: the rows known have {said[0]}, the new ones {said[1]}: write them alike"
+            + ("" if zones[0] is None else f", or say which zone they are of with --time-zone {zones[0]}")
+        )
+    return new if zones[0] == zones[1] else replace(new, index=cast(pd.DatetimeIndex, new.index).tz_convert(zones[0]))
+
+
+def _check_next(one: Item, two: Item, freq: str | None, first: str, second: str) -> None:
+    """Refuse a hole between two stretches of rows."""
+    expected = future_index(one.index, freq, 1)[0]
+    if expected != two.index[0]:
+        raise UserError(
+            f"{one.name}: {first} end before {show_time(expected)}, {second} begin at {show_time(two.index[0])}: add "
+            "the rows between, empty where there is no value"
+        )
 
 
 def _part(item: Item, begin: int, end: int) -> Item:

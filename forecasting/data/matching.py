@@ -50,12 +50,15 @@ def read_like(path: Path, like: SeriesData, options: FrameOptions, table: TableO
     """Read a file with the columns of the one that `like` came from.
 
     Raises:
-        UserError: if the file is missing, broken or refused.
+        UserError: if the file is missing, broken or refused, or has another step.
     """
     if path.name.lower().endswith(TSF_SUFFIXES):
-        return load_series(path, options, table)
-    read = read_table(path, table)
-    return from_table(read, _as_before(read.frame, like, options))
+        series = load_series(path, options, table)
+    else:
+        read = read_table(path, table)
+        series = from_table(read, _as_before(read.frame, like, options))
+    _check_step(series, like)
+    return series
 
 
 def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: FrameOptions) -> SeriesData:
@@ -79,12 +82,16 @@ def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: 
         )
     series = series.with_static(like.static_names)
     _check_matches(series, len(like.channels), like.known_names, like.past_names)
+    _check_step(series, like)
+    return series
+
+
+def _check_step(series: SeriesData, like: SeriesData) -> None:
     if not same_step(series.freq, like.freq):
         raise UserError(
             f"the model was trained on {_step(like.freq)}, the new data has {_step(series.freq)}: "
             "resample it to the model's step, or train another model"
         )
-    return series
 
 
 def _as_before(frame: pd.DataFrame, like: SeriesData, options: FrameOptions) -> FrameOptions:
@@ -99,6 +106,8 @@ def _as_before(frame: pd.DataFrame, like: SeriesData, options: FrameOptions) -> 
     taken = {*options.time, *options.id, *options.known, *options.past, *(options.static or ())}
     if options.target is None and held >= set(like.channels) and not taken & set(like.channels):
         options = replace(options, target=like.channels)
+    if like.zone is not None and options.time_zone is None:
+        options = replace(options, time_zone=like.zone)
     few = len(frame) <= _FEW_ROWS * max(1, len(like.items)) and len(frame) <= 100
     if like.freq is not None and options.freq is None and (few or _has_pauses(like.freq)):
         options = replace(options, freq=without_anchor(like.freq))
@@ -138,9 +147,13 @@ def with_known_future(
     options = _as_before(frame, data, options)
     if data.freq is not None and options.freq is None:
         options = replace(options, freq=without_anchor(data.freq))
-    if data.zone is not None and options.time_zone is None:
-        options = replace(options, time_zone=data.zone)
     given = from_table(future, options) if isinstance(future, Table) else from_frame(future, options)
+    named = [item.name for item in given.items]
+    if data.layout == "wide" and len(named) > 1:
+        raise UserError(
+            f"known_future holds {len(named)} series ({enumerate_some(named)}), and the data is one table of series "
+            "side by side: give one row for each time"
+        )
     items = []
     for item in data.items:
         source = given.items[0] if data.layout == "wide" else _named(given, item.name)

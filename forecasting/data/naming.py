@@ -11,7 +11,7 @@ TARGET = "target"
 def own_names(forecast: pd.DataFrame, data: SeriesData) -> pd.DataFrame:
     """Give a forecast the identifier columns and the time column of the table that its series came from.
 
-    A name that another column of the forecast has ("mean", "0.1") is not taken.
+    A name that another column of the forecast has ("mean", "0.1", "series") is not taken.
 
     Args:
         forecast: columns `series` and `time`, and others.
@@ -27,7 +27,7 @@ def own_names(forecast: pd.DataFrame, data: SeriesData) -> pd.DataFrame:
     """
     taken = set(forecast.columns) - {"series", "time"}
     named = forecast
-    if len(data.time_columns) == 1 and data.time_columns[0] not in {*taken, *data.id_columns, TARGET}:
+    if len(data.time_columns) == 1 and data.time_columns[0] not in {*taken, *data.id_columns, "series", TARGET}:
         named = named.rename(columns={"time": data.time_columns[0]})
     free = {*taken, *named.columns} - {"series"}
     if not data.id_columns or set(data.id_columns) & free or len(set(data.id_columns)) != len(data.id_columns):

@@ -50,6 +50,8 @@ def number_series(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np
 
 def _ordered_codes(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
     """The number of each cell among the different ones in ascending order, -1 for an empty one, and these."""
+    if column.dtype == object and pd.api.types.infer_dtype(column).startswith("mixed"):
+        column = column.map(str, na_action="ignore")  # as in a spreadsheet, where 1 and "b" are cells of one column
     codes, values = pd.factorize(column)
     found = plain_index(values)
     order = np.argsort(found.to_numpy(), kind="stable")

@@ -22,6 +22,17 @@ def check_table_file(path: Path) -> None:
         raise UserError(f"{path}: a forecast is written as .csv or .parquet, got {path.suffix or 'no suffix'!r}")
 
 
+def check_not_read(target: Path | None, *sources: Path | None) -> None:
+    """Make sure that a file to be written is none of those that are read.
+
+    Raises:
+        UserError: if it is one of them.
+    """
+    for source in sources:
+        if target is not None and source is not None and target.resolve() == source.resolve():
+            raise UserError(f"{target} is read, and would be written over: give --out another name")
+
+
 class TableWriter:
     """A table that is written in parts, whole or not at all: the file appears when all parts are in it.
 
@@ -58,9 +69,15 @@ class TableWriter:
         # The Parquet file is closed before it is moved to its place.
         self._open.__exit__(*error)
 
-    def write(self, frame: pd.DataFrame) -> None:
-        """Add rows, with the columns of those before."""
+    def write(self, frame: pd.DataFrame, *, clock: bool = False) -> None:
+        """Add rows, with the columns of those before.
+
+        Args:
+            frame: the rows.
+            clock: whether dates have a time of day, so that midnights in CSV have theirs where a part holds no other.
+        """
         if self.path.suffix == ".csv":
+            frame = _with_clock(frame) if clock else frame
             frame.to_csv(self._temporary, index=False, mode="a", header=not self._begun)
             self._begun = True
             return
@@ -69,6 +86,13 @@ class TableWriter:
         if self._parquet is None:
             self._parquet = self._open.enter_context(pyarrow.parquet.ParquetWriter(self._temporary, table.schema))
         self._parquet.write_table(table)
+
+
+def _with_clock(frame: pd.DataFrame) -> pd.DataFrame:
+    """Write out midnights where all are; pandas would leave their clock out."""
+    dates = frame.select_dtypes("datetime")
+    alone = [name for name in dates if (frame[name].dt.normalize() == frame[name]).all()]
+    return frame.assign(**{str(name): frame[name].dt.strftime("%Y-%m-%d %H:%M:%S") for name in alone})
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:

@@ -36,14 +36,15 @@ def choose_best(
     *,
     others: dict[str, Forecaster] | None = None,
 ) -> Choice:
-    """Choose among a model, methods of statistics and their mean by forecasts from past cutoffs.
+    """Choose among a model, baselines and the mean of it and methods of statistics, by forecasts from past cutoffs.
 
     Args:
         model: stands first; where all are equally good it is chosen.
         data: the series.
         horizon: H.
         levels: of the quantiles.
-        others: by name; None takes AutoETS and AutoTheta. One that cannot be had is left out.
+        others: baselines by name; None takes AutoETS and AutoTheta. One that cannot be had is left out. Those of them
+            that are methods of statistics enter the mean.
 
     Raises:
         UserError: if the series are too short for a forecast from the past.
@@ -53,7 +54,9 @@ def choose_best(
     shortest = min(item.length for item in data.items)
     windows = max(1, min(WINDOWS, shortest // (3 * horizon)))
     candidates: dict[str, Forecaster] = {"model": model, **others}
-    candidates["mean of all"] = Ensemble.equal(model, *others.values())
+    averaged = [one for one in others.values() if isinstance(one, Statistical)]
+    if averaged:
+        candidates["mean of all"] = Ensemble.equal(model, *averaged)
     comparison = compare(cut_origins(data, horizon, windows=windows), candidates, horizon, levels)
     name = comparison.best()
     return Choice(name, candidates[name], comparison)

@@ -43,7 +43,13 @@ class Ensemble:
 
 
 def mean_forecast(forecasts: Sequence[Forecast], weights: Sequence[float]) -> Forecast:
-    """Average forecasts of the same series and levels."""
+    """Average forecasts of the same series and levels.
+
+    Raises:
+        ValueError: if their levels differ.
+    """
+    if len({forecast.levels for forecast in forecasts}) != 1:
+        raise ValueError(f"forecasts must have the same levels, got {[forecast.levels for forecast in forecasts]}")
     mean = np.average([forecast.mean for forecast in forecasts], axis=0, weights=weights)
     quantiles = np.average([forecast.quantiles for forecast in forecasts], axis=0, weights=weights)
     return Forecast(mean, quantiles, forecasts[0].levels)

@@ -199,9 +199,16 @@ class Comparison:
 
 
 def merit(scores: Scores) -> float:
-    """Return one number of which less is better: the logarithm of MASE and of the quantile loss, averaged."""
-    parts = [value for value in (scores.mase, scores.quantile_loss) if np.isfinite(value) and value > 0]
-    return float(np.mean(np.log(parts))) if parts else float("inf")
+    """Return one number of which less is better: the logarithm of MASE and of the quantile loss, averaged.
+
+    A score that is not a number, as MASE is of series whose past is constant, is left out.
+
+    Example:
+        >>> merit(Scores(1.0, 1.0, 0.8, 0.0)), merit(Scores(0.0, 0.0, 1.0, 0.0)) < -100
+        (0.0, True)
+    """
+    parts = [value for value in (scores.mase, scores.quantile_loss) if np.isfinite(value)]
+    return float(np.mean(np.log(np.maximum(parts, np.finfo(float).tiny)))) if parts else float("inf")
 
 
 def compare(

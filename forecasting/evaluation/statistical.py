@@ -13,7 +13,7 @@ from titans_seq.errors import UserError
 
 from ..data import SeriesData
 from ..data.steps import season_length
-from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast
+from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast, checked_levels
 
 Method = Literal["AutoETS", "AutoTheta", "AutoARIMA"]
 STATISTICS: tuple[Method, ...] = ("AutoETS", "AutoTheta")
@@ -84,9 +84,9 @@ def each_series(
         fit: the method. A series that it cannot fit gets the seasonal naive forecast.
 
     Raises:
-        UserError: if it can fit no series.
+        UserError: if it can fit no series, or a level is none.
     """
-    steps = season_length(data.freq) if season is None else season
+    steps, levels = season_length(data.freq) if season is None else season, checked_levels(levels)
     wanted = np.array(levels)
     shape = (len(data.items), horizon, len(data.channels))
     mean, quantiles = np.empty(shape), np.empty((*shape, len(levels)))
@@ -101,7 +101,7 @@ def each_series(
             mean[number, :, channel], quantiles[number, :, channel] = made
     if failed == len(data.items) * len(data.channels):
         raise UserError(f"{name} could be fitted to none of {failed:,} series")
-    return Forecast(mean, quantiles, tuple(levels))
+    return Forecast(mean, quantiles, levels)
 
 
 def _filled(values: np.ndarray) -> np.ndarray:

@@ -15,6 +15,22 @@ DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Quantile levels that a forecast has unasked."""
 
 
+def checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
+    """Return quantile levels in ascending order, each once.
+
+    Raises:
+        UserError: for a level that is none.
+
+    Example:
+        >>> checked_levels((0.9, 0.5, 0.9))
+        (0.5, 0.9)
+    """
+    wrong = [level for level in levels if not 0 < level < 1]
+    if wrong:
+        raise UserError(f"quantile levels must lie between 0 and 1, got {wrong[0]:g}: write 0.9 for 90%")
+    return tuple(sorted(set(levels)))
+
+
 @dataclass(frozen=True, eq=False)
 class Forecast:
     """Forecasts of N items of V channels, H steps ahead, on the scale of the data.
@@ -42,19 +58,16 @@ class Forecast:
         Raises:
             UserError: for a level that is none, or beyond quantiles that do not show how wide the tail is.
         """
-        if tuple(levels) == self.levels:
+        levels = checked_levels(levels)
+        if levels == self.levels:
             return self
-        wrong = [level for level in levels if not 0 < level < 1]
-        if wrong:
-            raise UserError(f"quantile levels must lie between 0 and 1, got {wrong[0]:g}: write 0.9 for 90%")
         outside = [level for level in levels if not self.levels[0] <= level <= self.levels[-1]]
         if outside and not self.levels[0] < 0.5 < self.levels[-1]:
             raise UserError(
                 f"quantile levels must lie between those at hand, {self.levels[0]:g} and {self.levels[-1]:g}, got "
                 f"{outside[0]:g}: ask for others"
             )
-        wanted = tuple(sorted(set(levels)))
-        return Forecast(self.mean, at_levels(self.quantiles, self.levels, wanted), wanted)
+        return Forecast(self.mean, at_levels(self.quantiles, self.levels, levels), levels)
 
 
 class Forecaster(Protocol):

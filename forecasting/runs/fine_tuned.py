@@ -14,17 +14,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from titans_seq.config import parse_yaml
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, require_at_least
 from titans_seq.experiment.beginning import model_folder
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import CONFIG, DataRecord, Origin, read_config, write_config
 from titans_seq.experiment.run_folder import CHECKPOINTS
-from titans_seq.experiment.settings import ONE_DEVICE, Hardware
+from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
-from titans_seq.progress import Progress
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series
+from ..data.matching import read_like
 from ..zero_shot.model import ZeroShotModel
 from ..zero_shot.settings import FineTuningConfig
 from .config import RUNS
@@ -43,6 +43,9 @@ class FineTuningRun:
         data: the data file and its hash.
         init: folder of the weights it begins with; None for those of the package.
         origin: versions, commit and command.
+
+    Raises:
+        UserError: if the horizon is below 1.
     """
 
     horizon: int
@@ -53,6 +56,9 @@ class FineTuningRun:
     data: DataRecord
     init: str | None = None
     origin: Origin = field(default_factory=lambda: Origin.here("torch", "lightning", "numpy", "pandas"))
+
+    def __post_init__(self) -> None:
+        require_at_least(self, horizon=1)
 
 
 def is_fine_tuned(out: Path) -> bool:
@@ -85,8 +91,7 @@ def fine_tune_run(
     out: Path,
     *,
     overwrite: bool = False,
-    hardware: Hardware = ONE_DEVICE,
-    progress: Progress = "none",
+    runtime: Runtime = RUNTIME,
     statistics: bool | None = None,
     tell: Callable[[SeriesData], None] = lambda data: None,
 ) -> ZeroShotModel:
@@ -96,8 +101,7 @@ def fine_tune_run(
         run: what and how.
         out: the run folder: new, empty, or with `overwrite` that of an earlier run.
         overwrite: replace an earlier run.
-        hardware: what to train on.
-        progress: what to show meanwhile.
+        runtime: what to train on, and what to show meanwhile.
         statistics: see `ZeroShotModel.fit`.
         tell: is given the series before training begins.
 
@@ -107,12 +111,10 @@ def fine_tune_run(
     data = load_series(run.data.path, run.options, run.table)
     with RUNS.started(Path(out), run, overwrite):
         tell(data)
-        return _train(run, data, Path(out), False, hardware, progress, statistics)
+        return _train(run, data, Path(out), False, runtime, statistics)
 
 
-def resume_fine_tuning(
-    out: Path, *, hardware: Hardware = ONE_DEVICE, progress: Progress = "none", statistics: bool | None = None
-) -> ZeroShotModel:
+def resume_fine_tuning(out: Path, *, runtime: Runtime = RUNTIME, statistics: bool | None = None) -> ZeroShotModel:
     """Go on with a run that was stopped; a finished one is returned as it is.
 
     Raises:
@@ -128,7 +130,7 @@ def resume_fine_tuning(
             "--overwrite"
         )
     data = load_series(run.data.path, run.options, run.table)
-    return _train(run, data, out, True, hardware, progress, statistics)
+    return _train(run, data, out, True, runtime, statistics)
 
 
 def _train(
@@ -136,8 +138,7 @@ def _train(
     data: SeriesData,
     out: Path,
     resume: bool,
-    hardware: Hardware,
-    progress: Progress,
+    runtime: Runtime,
     statistics: bool | None,
 ) -> ZeroShotModel:
     model = starting_model(run.init, run.options).fit(
@@ -148,8 +149,9 @@ def _train(
         statistics=statistics,
         folder=out,
         resume=resume,
-        hardware=hardware,
-        progress=progress,
+        hardware=runtime.hardware,
+        progress=runtime.progress,
+        logger=runtime.logger,
     )
     # Here, for who uses the model of a run needs no Lightning.
     from titans_seq.experiment.lightning_tools import is_first_process
@@ -176,19 +178,27 @@ def open_fine_tuned(out: Path) -> ZeroShotModel:
     return ZeroShotModel.load(Path(out) / MODEL)
 
 
-def update_run(out: Path, data: SeriesData, path: Path) -> ZeroShotModel:
+def update_run(
+    out: Path, path: Path, options: FrameOptions | None = None, table: TableOptions | None = None
+) -> ZeroShotModel:
     """Take new rows into a run's context and calibration, without training.
 
     Args:
         out: the run folder.
-        data: the series with their new rows.
-        path: the file they were read from; it becomes the run's data file.
+        path: file with new rows, or the series from further back; it becomes the run's data file.
+        options: what its columns mean, from now on; None as those of the file before.
+        table: how it is written; likewise.
 
     Raises:
         UserError: if the run was not finished, or the data does not fit it.
     """
-    run = read_config(Path(out), FineTuningRun)
-    model = open_fine_tuned(Path(out)).update(data)
-    model.save(Path(out) / MODEL)
-    write_config(Path(out), replace(run, data=DataRecord(str(Path(path).resolve()), file_hash(Path(path)))))
-    return model
+    out, path = Path(out), Path(path)
+    run, model = read_config(out, FineTuningRun), open_fine_tuned(out)
+    assert model.context is not None
+    options, table = options or run.options, table or run.table
+    data = read_like(path, model.context, options, table)
+    updated = replace(model, options=options).update(data)
+    updated.save(out / MODEL)
+    record = DataRecord(str(path.resolve()), file_hash(path))
+    write_config(out, replace(run, data=record, options=options, table=table))
+    return updated

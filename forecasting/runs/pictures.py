@@ -98,6 +98,8 @@ def plot_future(
 ) -> None:
     """Draw the forecast of a model that needs no run, beside one of the end of the series from before it.
 
+    A model that was trained on series has learnt their ends: then there is no such forecast.
+
     Args:
         model: what forecasts.
         data: the series.
@@ -116,7 +118,8 @@ def plot_future(
     names = _choose(every, series)
     past, forecast = past_frame(data), model.predict(data, horizon)
     ends = [item.length - horizon for item in data.items]
-    check = model.predict(head(data, ends), horizon) if min(ends) >= horizon else None
+    shown = min(ends) >= horizon and not model.is_fine_tuned
+    check = model.predict(head(data, ends), horizon) if shown else None
     panels = [
         Panel(
             name,

@@ -40,9 +40,10 @@ from ..model import ForecastModel
 from ..settings.config import ForecastConfig
 from .config import RUNS, RunConfig, new_run_config
 
-FORECAST = "forecast.csv"
+FORECAST, BACKTEST = "forecast.csv", "backtest.csv"
 
 __all__ = [
+    "BACKTEST",
     "FORECAST",
     "Prediction",
     "RunConfig",
@@ -195,6 +196,7 @@ def evaluate_run(
 
 def backtest_run(
     out: Path,
+    target: Path | None = None,
     *,
     windows: int = 5,
     step: int | None = None,
@@ -208,7 +210,8 @@ def backtest_run(
     """Forecast from rolling cutoffs at the end of a run's data; see `ForecastModel.backtest`.
 
     Args:
-        out: the run folder; gets backtest.csv, backtest_metrics.json and backtest_metrics.csv.
+        out: the run folder; gets backtest_metrics.json and backtest_metrics.csv.
+        target: .csv or .parquet file for the forecasts; None is backtest.csv in the run folder.
         windows: number of cutoffs.
         step: steps between them.
         refit: whether, or at each how many cutoffs, to train anew.
@@ -222,10 +225,12 @@ def backtest_run(
         UserError: if the run is not finished, or its data is gone, changed or too short.
     """
     out = Path(out)
+    target = out / BACKTEST if target is None else Path(target)
+    check_table_file(target)
     model = open_run(out)
     data = _data(out, model, data_path, options, table)
     result = model.backtest(data, windows=windows, step=step, refit=refit, season=season, progress=progress)
-    write_text(out / "backtest.csv", own_names(result.forecasts, data).to_csv(index=False))
+    write_frame(target, own_names(result.forecasts, data))
     _write_scores(out / "backtest_metrics", result.table, result, {})
     return result
 

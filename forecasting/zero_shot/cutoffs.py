@@ -29,7 +29,7 @@ def past_origins(data: SeriesData, horizon: int, most: int = MOST_WINDOWS, serie
     Returns:
         The cutoffs, the earliest first; none where the series are too short.
     """
-    items = data.items[:: max(1, len(data.items) // series)]
+    items = data.items[:: -(-len(data.items) // series)]
     some = replace(data, items=items)
     typical = int(np.median([item.length for item in items]))
     windows = max(1, min(most, int(SHARE_OF_PAST * typical) // horizon))

@@ -114,6 +114,7 @@ class ZeroShotModel(ZeroShotState):
         resume: bool = False,
         hardware: Hardware = ONE_DEVICE,
         progress: Progress = "none",
+        logger: str | None = None,
     ) -> Self:
         """Train on with series, and keep the better of before and after, as the last rows of the series show.
 
@@ -129,11 +130,14 @@ class ZeroShotModel(ZeroShotState):
             resume: go on from the last checkpoint in `folder`, if there is one.
             hardware: what to train on.
             progress: what to show meanwhile.
+            logger: "tensorboard" or "wandb", to log there as well.
 
         Raises:
-            UserError: if the data is refused or too short, or training does not stay finite.
+            UserError: if the horizon is below 1, the data is refused or too short, or training does not stay finite.
         """
-        config, runtime = config or FineTuningConfig(), Runtime(hardware, progress)
+        if horizon < 1:
+            raise UserError(f"horizon must be at least 1 step, got {horizon}")
+        config, runtime = config or FineTuningConfig(), Runtime(hardware, progress, logger)
         series = as_series(data, self.options)
         origins = past_origins(series, horizon, MOST_HELD_OUT, len(series.items)) or cut_origins(series, horizon)
         tuned = _tuned(self.forecaster, origins[0].past, horizon, config, folder, resume, runtime)
@@ -209,6 +213,7 @@ class ZeroShotModel(ZeroShotState):
         *,
         windows: int = 3,
         step: int | None = None,
+        season: int | None = None,
         statistics: bool | None = None,
         more: Mapping[str, Forecaster] | None = None,
         spread: Callable[[Forecaster], Forecaster] = lambda forecaster: forecaster,
@@ -223,6 +228,7 @@ class ZeroShotModel(ZeroShotState):
             horizon: steps; None takes those of `fit`.
             windows: cutoffs, the latest one horizon before the end.
             step: steps between them; None is the horizon.
+            season: steps of the season of MASE; None goes by the frequency.
             statistics: see `fit`.
             more: other forecasters to compare with, by name.
             spread: is given the model and the baselines, and returns what forecasts in their place (`sharding.Engine`).
@@ -232,7 +238,7 @@ class ZeroShotModel(ZeroShotState):
         """
         steps = self._steps(horizon)
         series = self._series(data)
-        origins = cut_origins(series, steps, windows=windows, step=step)
+        origins = cut_origins(series, steps, windows=windows, step=step, season=season)
         others, notes = baselines(series, origins, statistics)
         candidates = {"model": spread(self.uncalibrated()), **(more or {})}
         candidates |= {name: spread(one) for name, one in others.items()}
@@ -256,7 +262,7 @@ class ZeroShotModel(ZeroShotState):
         )
 
     def best(self, data: SeriesData, horizon: int) -> tuple[str, Forecaster, pd.DataFrame, tuple[str, ...]]:
-        """Choose among the model, AutoETS, AutoTheta and, unless it is fine-tuned, their mean.
+        """Choose among the model, its baselines and, unless it is fine-tuned, its mean with AutoETS and AutoTheta.
 
         By forecasts from past cutoffs; of a fine-tuned model by those of the rows held out from its training.
 
@@ -268,7 +274,8 @@ class ZeroShotModel(ZeroShotState):
             The name, the forecaster, the scores of all, and notes.
         """
         if self.scores is None or not self.is_fine_tuned:
-            choice = choose_best(self.uncalibrated(), data, horizon, self.levels)
+            others = every_baseline(data.freq)
+            choice = choose_best(self.uncalibrated(), data, horizon, self.levels, others=others)
             chosen = self if choice.name == "model" else choice.forecaster
             return choice.name, chosen, choice.comparison.table, choice.comparison.notes
         stands = self.scores["used"] | ~self.scores["model"].isin(OURS)
@@ -292,7 +299,8 @@ class ZeroShotModel(ZeroShotState):
         """
         if self.context is None or self.horizon is None:
             raise UserError("the model has no series to update: fit it first, or give predict the data")
-        series = continued(self.context, matching_series(data, self.context, self.options))
+        counted = self.options.start is not None
+        series = continued(self.context, matching_series(data, self.context, self.options), counted=counted)
         updated = replace(self, context=series.tail(self.forecaster.network.config.longest))
         return updated if self.is_fine_tuned else updated.calibrated(series, self.horizon)
 

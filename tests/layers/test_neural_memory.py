@@ -210,7 +210,8 @@ def test_torch_compile_forward_and_backward(compiler: str) -> None:
         assert_close(mine, eager)
 
 
-@pytest.mark.parametrize("algorithm", [pytest.param(Momentum(), marks=pytest.mark.slow), GradientDescent()])
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", [Momentum(), GradientDescent()])
 def test_torch_compile_with_symbolic_lengths_while_training(algorithm: Any) -> None:
     torch.manual_seed(0)
     rule = MemoryRule(LinearMemory(), algorithm=algorithm)

@@ -30,14 +30,14 @@ class Score:
     mode: Literal["min", "max"] = "min"
 
     def rank(self, row: history.Row) -> float:
-        """Return the score as a number of which more is better; one that is absent is the worst.
+        """Return the score as a number of which more is better; one that is absent, or no number, is the worst.
 
         Example:
             >>> Score("validation_loss").rank({"validation_loss": 0.5})
             -0.5
         """
         value = row.get(self.name)
-        if value is None:
+        if value is None or math.isnan(value):
             return -math.inf
         return -value if self.mode == "min" else value
 

@@ -1,6 +1,7 @@
 """`titans forecast` on a data file: forecasts without a run, training from pretrained weights, updates."""
 
 import functools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,7 @@ def test_evaluate_does_not_leave_options_out_of_account(
 def test_a_run_forecasts_and_takes_new_rows_in(
     run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    run = Path(shutil.copytree(run, tmp_path / "run"))
     frame = pd.read_csv(data, dtype={"shop": str}, parse_dates=["day"])
     later = frame[frame["day"] > "2024-02-25"].assign(day=lambda rows: rows["day"] + pd.Timedelta(days=4))
     longer = tmp_path / "longer.csv"
@@ -151,6 +153,39 @@ def test_a_run_forecasts_and_takes_new_rows_in(
     assert pd.read_csv(tmp_path / "b.csv", parse_dates=["day"])["day"].min() == first
 
 
+def test_another_file_is_read_as_told_and_what_was_found_is_said(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = Path(shutil.copytree(run, tmp_path / "run"))
+    frame = pd.read_csv(data, dtype={"shop": str}, parse_dates=["day"])
+    later = frame[frame["day"] == "2024-02-29"].assign(day=pd.Timestamp("2024-03-01"), sold=-9999)
+    pd.concat([frame, later])[::-1].to_csv(tmp_path / "marked.csv", index=False)
+    forecasts = []
+    for command in ("update", "predict"):
+        words = [str(own), str(tmp_path / "marked.csv"), "--missing-value=-9999"]
+        assert main(["forecast", command, *(words if command == "update" else words[:1])]) == 0
+        said = capsys.readouterr().out
+        assert ("2 cells marked as missing" in said) == (command == "update")
+    forecasts = pd.read_csv(own / "forecast.csv")
+    assert forecasts["mean"].between(8, 12).all()  # the marker is known for good
+    frame[frame["day"].between("2024-02-01", "2024-02-05")].to_csv(tmp_path / "fixed.csv", index=False)
+    assert main(["forecast", "update", str(own), str(tmp_path / "fixed.csv")]) == 0
+    assert "2 series up to 2024-02-29: taken in" in capsys.readouterr().out
+    hours = frame.assign(day=np.tile(pd.date_range("2024-01-01", periods=60, freq="h"), 2))
+    write_frame(tmp_path / "hours.csv", hours)
+    assert main(["forecast", "predict", str(own), str(tmp_path / "hours.csv")]) == 2
+    assert "resample it to the model's step" in capsys.readouterr().err
+
+
+def test_a_run_without_its_calibration(run: Path, tmp_path: Path) -> None:
+    made = []
+    for options in ([], ["--no-calibration"]):
+        assert main(["forecast", "predict", str(run), *options, "--out", str(tmp_path / "a.csv")]) == 0
+        made.append(pd.read_csv(tmp_path / "a.csv"))
+    assert (made[0]["0.9"] - made[1]["0.9"]).abs().max() > 0
+    assert made[0]["0.5"].tolist() == made[1]["0.5"].tolist()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -163,12 +198,20 @@ def test_a_run_forecasts_and_takes_new_rows_in(
         (["train", "DATA", *HORIZON, "--out", "x", "--init", "pretrained", "--context", "9"], "give --init none"),
         (["update", "DATA", "DATA"], "is no run that began with pretrained weights"),
         (["evaluate", "DATA"], "titans forecast backtest"),
+        (["train", "DATA", "--horizon", "0", "--id", "shop", "--out", "x"], "horizon must be at least 1"),
+        (["train", "DATA", *HORIZON, "--out", "x", "--width", "8", "--steps", "9"], "--steps is for a training from"),
+        (["predict", "DATA", *HORIZON, "--out", "DATA"], "is read, and would be written over"),
+        (["backtest", "DATA", *HORIZON, "--out", "DATA"], "is read, and would be written over"),
+        (["predict", "DATA", *HORIZON, "--model", "best", "--levels", "0.5", "1.5"], "must lie between 0 and 1"),
+        (["predict", "RUN", "--horizon", "0"], "horizon must be at least 1"),
+        (["train", "--resume", "--out", "RUN", "--steps", "9"], "leave out all options but --out, --statistics"),
     ],
 )
 def test_what_cannot_be_done_is_one_message(
-    data: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    data: Path, run: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["forecast", *(str(data) if word == "DATA" else word for word in arguments)]) == 2
+    stands_for = {"DATA": str(data), "RUN": str(run)}
+    assert main(["forecast", *(stands_for.get(word, word) for word in arguments)]) == 2
     said = capsys.readouterr()
     assert message in said.err
     assert "Traceback" not in said.err

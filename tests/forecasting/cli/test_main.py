@@ -397,3 +397,27 @@ def test_tables():
         "far    1.23e+05                 -",
     ]
     assert align([["a"], ["bcd"]]) == "a\nbcd"
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("predict", ["--model", "best"]),
+        ("predict", ["--no-calibration"]),
+        ("predict", ["--horizon", "9"]),
+        ("predict", ["--weights", "w"]),
+        ("predict", ["--engine", "dask"]),
+        ("backtest", ["--statistics"]),
+        ("backtest", ["--horizon", "9"]),
+        ("plot", ["--weights", "w"]),
+    ],
+)
+def test_options_of_pretrained_forecasters_are_refused(run: Path, verb: str, options: list[str], refusal: Answer):
+    said = refusal(verb, run, *options)
+    assert f"{options[0]} is for a data file, or a run that began with pretrained weights" in said
+
+
+def test_a_backtest_is_written_where_it_is_told(run: Path, tmp_path: Path, output: Answer):
+    output("backtest", run, "--windows", "1", "--out", tmp_path / "b.parquet")
+    assert len(pd.read_parquet(tmp_path / "b.parquet"))
+    assert not (run / "backtest.csv").exists()

@@ -5,7 +5,7 @@ from gluonts.dataset.common import ListDataset
 from gluonts.dataset.pandas import PandasDataset
 from gluonts.dataset.split import split
 
-from forecasting.data import Item, SeriesData, from_gluonts, to_gluonts
+from forecasting.data import Item, SeriesData, from_frame, from_gluonts, to_gluonts
 from titans_seq.errors import UserError
 
 
@@ -107,3 +107,19 @@ def test_what_gluonts_cannot_hold_is_refused():
         to_gluonts(SeriesData((steps,), None, ("value",), (), (), "long", ()))
     with pytest.raises(UserError, match="GluonTS cannot step by BME"):
         to_gluonts(make_data("BME"))
+
+
+def test_several_weeks_keep_their_first_date():
+    weeks = pd.DataFrame({"t": pd.date_range("2024-01-07", periods=6, freq="2W-SUN"), "a": np.arange(6.0)})
+    data = from_frame(weeks)
+    back = from_gluonts(to_gluonts(data))
+    assert back.items[0].index.tolist() == data.items[0].index.tolist()
+
+
+def test_a_clock_change_is_refused():
+    hours = pd.date_range("2024-03-30", periods=72, freq="h", tz="Europe/Berlin")
+    data = from_frame(pd.DataFrame({"t": hours, "a": np.arange(72.0)}))
+    with pytest.raises(UserError, match="the clock of Europe/Berlin changes within series"):
+        to_gluonts(data)
+    before = from_frame(pd.DataFrame({"t": hours[:20], "a": np.arange(20.0)}))
+    assert str(to_gluonts(before)[0]["start"]) == "2024-03-30 00:00"

@@ -31,7 +31,41 @@ def test_a_file_from_further_back_takes_the_place_of_all() -> None:
     assert continued(read(WIDE[5:15]), whole).items[0] is whole.items[0]
 
 
+def test_rows_put_right_keep_those_before_and_after_them() -> None:
+    joined = continued(read(WIDE), read(WIDE[5:8].assign(a=-1.0))).items[0]
+    assert joined.values.ravel().tolist() == [*range(5), -1.0, -1.0, -1.0, *range(8, 20)]
+    assert joined.index.tolist() == WIDE["day"].tolist()
+    earlier = continued(read(WIDE[10:]), read(WIDE[:10])).items[0]
+    assert earlier.values.ravel().tolist() == list(range(20))
+
+
+def test_what_is_known_ahead_stays_with_the_last_rows() -> None:
+    priced = WIDE.assign(price=np.arange(20.0) * 10, a=lambda rows: rows["a"].where(rows.index < 17))
+    known = read(priced, known=("price",))
+    joined = continued(known, read(priced[3:6], known=("price",))).items[0]
+    assert (joined.length, len(joined.known)) == (17, 20)
+
+
+def test_dates_counted_from_a_start_are_of_all_rows() -> None:
+    counted = FrameOptions(freq="D", start="2024-01-01")
+    whole, part = (from_frame(pd.DataFrame({"a": np.arange(float(rows))}), counted) for rows in (12, 5))
+    assert continued(part, whole, counted=True).items[0].length == 12
+    with pytest.raises(UserError, match="5 rows without dates of their own, 12 are known: give all"):
+        continued(whole, part, counted=True)
+
+
+def test_times_of_a_zone_go_on_in_it_and_clock_times_do_not() -> None:
+    hours = pd.DataFrame({"t": pd.date_range("2024-03-30", periods=48, freq="h", tz="UTC"), "a": np.arange(48.0)})
+    berlin = hours.assign(t=hours["t"].dt.tz_convert("Europe/Berlin"))
+    joined = continued(from_frame(berlin.head(40)), from_frame(hours.tail(18))).items[0]
+    assert joined.index.tolist() == berlin["t"].tolist()
+    with pytest.raises(UserError, match="the rows known have times of UTC, the new ones clock times without a zone"):
+        continued(from_frame(hours), from_frame(hours.assign(t=hours["t"].dt.tz_localize(None))))
+
+
 def test_a_hole_is_refused_with_its_ends() -> None:
+    with pytest.raises(UserError, match="the new rows end before 2024-01-06, those known after them begin at"):
+        continued(read(WIDE[10:]), read(WIDE[:5]))
     with pytest.raises(UserError, match="end before 2024-01-11.*begin at 2024-01-16.*add the rows between"):
         continued(read(WIDE[:10]), read(WIDE[15:]))
 
@@ -54,5 +88,5 @@ def test_known_covariates_go_with_their_rows() -> None:
 def test_rows_without_dates_must_be_all_rows() -> None:
     whole, part = (from_frame(pd.DataFrame({"a": np.arange(float(rows))})) for rows in (12, 5))
     assert continued(part, whole).items[0].length == 12
-    with pytest.raises(UserError, match="5 rows without dates, 12 are known: give all"):
+    with pytest.raises(UserError, match="5 rows without dates of their own, 12 are known: give all"):
         continued(whole, part)

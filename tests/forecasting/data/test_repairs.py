@@ -139,3 +139,9 @@ def test_empty_cells_of_covariates_are_filled_where_no_row_is_missing(holes, fil
     data = from_frame(frame, FrameOptions(time="n", target=("v",), known=("price",), holes=holes))
     assert data.items[0].known[2, 0] == filled
     assert f"1 empty cell of covariates filled ({holes})" in data.notes
+
+
+def test_numbers_and_text_in_one_column_of_identifiers():
+    frame = pd.DataFrame({"shop": [1, 1, "b", "b", "1"], "day": [1, 2, 1, 2, 3], "sold": np.arange(5.0)})
+    data = from_frame(frame, FrameOptions(id="shop", time="day"))
+    assert {item.name: item.length for item in data.items} == {"1": 3, "b": 2}

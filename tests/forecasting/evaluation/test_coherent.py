@@ -66,6 +66,13 @@ def test_every_level_is_the_sum_of_its_series(hierarchy: Hierarchy) -> None:
     assert one.describe() == "1 total and 3 shop"
 
 
+def test_totals_have_names_of_their_own_where_identifiers_hold_slashes() -> None:
+    rows = [("n/x", "p"), ("n", "x"), ("s", "y")]
+    frame = pd.concat([sales(12)[:12].assign(area=area, shop=shop) for area, shop in rows])
+    names = [item.name for item in add_totals(read(frame)).data.items]
+    assert len(set(names)) == len(names) == 1 + 3 + 3
+
+
 def assert_adds_up(hierarchy: Hierarchy, mean: np.ndarray) -> None:
     below = mean[3:, :, 0]
     expected = np.stack([below.sum(0), below[:3].sum(0), below[3:].sum(0), *below])
@@ -196,7 +203,7 @@ def test_the_command_line_writes_all_levels(
     said = capsys.readouterr().out
     assert "bottom-up  " in said
     past = pd.read_csv(tmp_path / "b.csv")
-    by_level = past.groupby(["level", "cutoff", "time"])[["mean", "actual"]].sum()
+    by_level = past.groupby(["level", "cutoff", "day"])[["mean", "actual"]].sum()
     np.testing.assert_allclose(by_level.loc["total"], by_level.loc["area/shop"], rtol=0, atol=1e-8)
     assert len(past) == 8 * 4 * 2
 
