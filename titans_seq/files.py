@@ -72,12 +72,12 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def check_not_read(
-    target: str | os.PathLike[str], *sources: str | os.PathLike[str] | None, option: str = "--out"
+    target: str | os.PathLike[str] | None, *sources: str | os.PathLike[str] | None, option: str = "--out"
 ) -> None:
     """Refuse to write over a file that is read: call it before either.
 
     Args:
-        target: the file to write.
+        target: the file to write; None where there is none.
         sources: what is read; those that are None are not.
         option: which names the target.
 
@@ -91,8 +91,8 @@ def check_not_read(
         ...
         titans_seq.errors.UserError: a/../new.fa is read, and would be written over: give --out another name
     """
-    place = Path(target).resolve()
-    if any(source is not None and Path(source).resolve() == place for source in sources):
+    place = None if target is None else Path(target).resolve()
+    if place is not None and any(source is not None and Path(source).resolve() == place for source in sources):
         raise UserError(f"{target} is read, and would be written over: give {option} another name")
 
 

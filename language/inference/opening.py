@@ -13,7 +13,7 @@ from titans_seq.experiment.record import CONFIG
 from titans_seq.models import CausalLM
 from titans_seq.models.saving import MODEL, load_model
 
-from ..runs.config import EARLIER, RUNS
+from ..runs.config import RUNS
 from ..tokenizers import Tokenizer, load_tokenizer
 
 
@@ -53,9 +53,7 @@ def open_model(folder: str | os.PathLike[str], device: str = "auto") -> TrainedM
     if (source / MODEL).is_dir():
         source = source / MODEL
     elif run_config.is_file() and _training(run_config):
-        earlier = source / EARLIER
-        aside = f"; its model of before it was trained further is {earlier}" if earlier.is_dir() else ""
-        raise UserError(RUNS.describe_unfinished(source) + aside)
+        raise UserError(RUNS.describe_unfinished(source))
     model = load_model(source)
     tokenizer = load_tokenizer(source)
     if tokenizer.vocabulary != model.config.vocabulary:

@@ -11,9 +11,7 @@ from ..tokenizers import TokenizerInfo
 from ..training.config import PretrainConfig
 
 PICTURE = "training.png"
-EARLIER = "earlier-model"
-"""Folder in a run's own with the model that it had before it began to be trained further, until that is done."""
-RUNS = RunLayout((PICTURE, EARLIER), finish="`titans lm pretrain --resume --out {out}`")
+RUNS = RunLayout((PICTURE,), finish="`titans lm pretrain --resume --out {out}`")
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,14 @@ model/         the trained model with its tokenizer, once training is over
 earlier-model/ the model of a finished run that is being trained further, until that is done
 """
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import model_folder, unchanged_weights, weights_record
-from titans_seq.experiment.history import LOG, History, cut_after
-from titans_seq.experiment.lightning_tools import is_first_process, last_checkpoint
+from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.record import read_config, write_config
-from titans_seq.experiment.run_folder import CHECKPOINTS, alone_in
 from titans_seq.experiment.settings import ONE_DEVICE, RUNTIME, Hardware, Runtime
 from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.models.saving import MODEL, load_model, save_model
@@ -29,7 +25,7 @@ from ..training.config import PretrainConfig
 from ..training.data import steps_of_an_epoch
 from ..training.pretraining import new_model, pretrain_model
 from .card import model_card
-from .config import EARLIER, PICTURE, RUNS, RunConfig
+from .config import PICTURE, RUNS, RunConfig
 from .corpus import describe_data, find_data, open_corpus
 from .picture import plot_training
 
@@ -145,34 +141,9 @@ def resume_run(
     if open_corpus(run.data).tokenizer != run.tokenizer:
         raise UserError(f"the token shards of the run in {out} have another tokenizer than before: start a new run")
     model = _untrained(run)
-    with alone_in(out), _trained_further(out, before, reached):
+    with RUNS.resumed(out, before, reached):
         write_config(out, run)
         return _train(run, model, out, True, runtime)
-
-
-@contextmanager
-def _trained_further(out: Path, before: RunConfig, reached: int) -> Iterator[None]:
-    """Put the model of a finished run aside for the time of the block; a run without one is left alone.
-
-    If the block fails before there is a new checkpoint, the run is as it was. One that the user or the machine stops is
-    a run to go on with.
-    """
-    if not is_first_process():
-        yield
-        return
-    model, earlier, start = out / MODEL, out / EARLIER, last_checkpoint(out / CHECKPOINTS)
-    if RUNS.is_finished(out):
-        shutil.rmtree(earlier, ignore_errors=True)
-        model.rename(earlier)
-    try:
-        yield
-    except Exception:
-        if earlier.is_dir() and not model.is_dir() and last_checkpoint(out / CHECKPOINTS) == start:
-            earlier.rename(model)
-            write_config(out, before)
-            cut_after(out / LOG, reached)
-        raise
-    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _untrained(run: RunConfig) -> CausalLM:
