@@ -101,6 +101,20 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 
 
+@pytest.mark.parametrize("missing", [r"no weights\.safetensors", "the folder holds checkpoints/"])
+def test_the_folder_of_a_run_is_not_replaced(missing: str, saved: Path) -> None:
+    run = saved.parent
+    names = ("config.yaml", "log.jsonl") + (("weights.safetensors",) if "checkpoints" in missing else ())
+    for name in names:
+        (run / name).write_text("precious")
+    (run / "checkpoints").mkdir()
+    for attempt in (lambda: save_folder(run, CONFIG, TENSORS, ""), lambda: check_replaceable(run)):
+        with pytest.raises(UserError, match=rf"cannot save to .*{missing}.*give the name of a new or empty folder"):
+            attempt()
+    assert sorted(path.name for path in run.iterdir()) == sorted([*names, "checkpoints", saved.name])
+    assert load_folder(saved)[0] == CONFIG
+
+
 def test_a_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("precious")
     with pytest.raises(UserError, match=r"cannot save to .*: it is a file"):

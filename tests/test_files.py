@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from titans_seq.files import atomic_folder, atomic_path
+from titans_seq.errors import UserError
+from titans_seq.files import atomic_folder, atomic_path, check_not_read
 
 
 def names(folder: Path) -> list[str]:
@@ -72,3 +73,12 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     assert names(target.parent) == ["x"]
     assert names(target) == ["a"]
     assert stat.S_IMODE(target.stat().st_mode) == stat.S_IMODE(target.parent.stat().st_mode)
+
+
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("precious")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "a.csv")
+    for name in ("a.csv", "link.csv", "new/../a.csv"):
+        with pytest.raises(UserError, match="is read, and would be written over: give --out another name"):
+            check_not_read(tmp_path / name, None, tmp_path / "b.csv", tmp_path / "a.csv")
+    check_not_read(tmp_path / "c.csv", None, tmp_path / "a.csv")

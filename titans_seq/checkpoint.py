@@ -77,8 +77,11 @@ def save_folder(
 def check_replaceable(folder: str | os.PathLike[str]) -> None:
     """Make sure that `save_folder` may write to `folder`: call it before long work whose result goes there.
 
+    A saved model is a folder of files, its weights among them; a run's folder, with the model in a folder of it, is
+    none.
+
     Raises:
-        UserError: if it is a file, or a folder with other things in it and no saved model.
+        UserError: if it is a file, or a folder with other things in it than a saved model.
 
     Example:
         >>> check_replaceable("/no/such/folder/yet")
@@ -86,10 +89,18 @@ def check_replaceable(folder: str | os.PathLike[str]) -> None:
     target = Path(folder)
     if target.exists() and not target.is_dir():
         raise UserError(f"cannot save to {target}: it is a file: give the name of a new folder")
-    if target.is_dir() and any(target.iterdir()) and not (target / CONFIG).is_file():
+    held = sorted(target.iterdir()) if target.is_dir() else []
+    if not held:
+        return
+    if missing := _missing(target):
         raise UserError(
-            f"cannot save to {target}: the folder holds other files and no {CONFIG}, so it is no saved model "
-            "to replace: give the name of a new or empty folder"
+            f"cannot save to {target}: the folder holds other files and no {' and no '.join(missing)}, so it is no "
+            "saved model to replace: give the name of a new or empty folder"
+        )
+    if (other := next((path for path in held if path.is_dir()), None)) is not None:
+        raise UserError(
+            f"cannot save to {target}: the folder holds {other.name}/, which no saved model has and which would be "
+            "lost: give the name of a new or empty folder"
         )
 
 
@@ -110,8 +121,7 @@ def load_folder(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
         raise UserError(f"no saved model at {source}: there is no such folder: check the path")
     if not source.is_dir():
         raise UserError(f"no saved model at {source}: it is a file: give the folder that holds {CONFIG}")
-    missing = [name for name in (CONFIG, WEIGHTS) if not (source / name).is_file()]
-    if missing:
+    if missing := _missing(source):
         raise UserError(
             f"no whole saved model at {source}: {' and '.join(missing)} missing: "
             "check the path, or save the model again if it was copied in part"
@@ -158,6 +168,11 @@ def versions(folder: str | os.PathLike[str]) -> str:
     """
     written = _read_config(Path(folder) / CONFIG).get(_WRITTEN_BY, "before versions were recorded")
     return f"written by titans-seq {written}, read by {__version__}"
+
+
+def _missing(folder: Path) -> list[str]:
+    """Files that every saved model has and a folder lacks."""
+    return [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
 
 
 def _write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:

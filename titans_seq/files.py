@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from titans_seq.errors import UserError
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -67,6 +69,31 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         temporary.replace(target)
+
+
+def check_not_read(
+    target: str | os.PathLike[str] | None, *sources: str | os.PathLike[str] | None, option: str = "--out"
+) -> None:
+    """Refuse to write over a file that is read: call it before either.
+
+    Args:
+        target: the file to write; None where there is none.
+        sources: what is read; those that are None are not.
+        option: which names the target.
+
+    Raises:
+        UserError: if the target is one of the sources, under whatever name.
+
+    Example:
+        >>> check_not_read("scores.csv", "new.fa", None)
+        >>> check_not_read("a/../new.fa", "new.fa")
+        Traceback (most recent call last):
+        ...
+        titans_seq.errors.UserError: a/../new.fa is read, and would be written over: give --out another name
+    """
+    place = None if target is None else Path(target).resolve()
+    if place is not None and any(source is not None and Path(source).resolve() == place for source in sources):
+        raise UserError(f"{target} is read, and would be written over: give {option} another name")
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

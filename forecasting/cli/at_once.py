@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.files import check_not_read
 
 from ..data import (
     FrameOptions,
@@ -26,7 +27,7 @@ from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
 from ..data.matching import matching_series, read_like, with_known_future
 from ..data.source import counted
-from ..data.writing import TableWriter, check_not_read, write_frame
+from ..data.writing import TableWriter, write_frame
 from ..evaluation.coherent import Coherent, Reconciliation
 from ..forecasts.forecaster import Forecaster, checked_levels, cut_at_zero
 from ..forecasts.sharding import dask_engine

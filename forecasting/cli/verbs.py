@@ -6,12 +6,12 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import read_config
+from titans_seq.files import check_not_read
 from titans_seq.tables import align
 
 from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series
 from ..data.naming import series_names
 from ..data.source import counted
-from ..data.writing import check_not_read
 from ..model import ForecastModel
 from ..runs.config import RunConfig
 from ..runs.runs import BACKTEST, FORECAST, backtest_run, evaluate_run, open_run, predict_run

@@ -22,17 +22,6 @@ def check_table_file(path: Path) -> None:
         raise UserError(f"{path}: a forecast is written as .csv or .parquet, got {path.suffix or 'no suffix'!r}")
 
 
-def check_not_read(target: Path | None, *sources: Path | None) -> None:
-    """Make sure that a file to be written is none of those that are read.
-
-    Raises:
-        UserError: if it is one of them.
-    """
-    for source in sources:
-        if target is not None and source is not None and target.resolve() == source.resolve():
-            raise UserError(f"{target} is read, and would be written over: give --out another name")
-
-
 class TableWriter:
     """A table that is written in parts, whole or not at all: the file appears when all parts are in it.
 

@@ -7,7 +7,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import unchanged_weights
 from titans_seq.experiment.history import LOG, History, Row
 from titans_seq.experiment.record import DataRecord, Origin, read_config, write_config
-from titans_seq.experiment.run_folder import RunLayout, alone_in
+from titans_seq.experiment.run_folder import RunLayout
 from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.models.saving import MODEL
 
@@ -69,6 +69,8 @@ def resume_run(
 ) -> AnyNetwork | None:
     """Go on with a run that was stopped, bit for bit; a finished one is returned as it is.
 
+    A finished run that is trained further has no model until that is done: the one of before is put aside.
+
     Args:
         out: the run folder.
         steps: the last step, if it is to be another one than planned: the rate then falls towards that one.
@@ -78,13 +80,13 @@ def resume_run(
         UserError: if the folder is no run, or has gone further than `steps`.
     """
     out = Path(out)
-    run = read_config(out, PretrainingRun)
+    run = before = read_config(out, PretrainingRun)
     reached = max((row["step"] for row in History.read(out / LOG).rows), default=0)
     if steps is not None and steps < reached:
         raise UserError(f"--steps {steps:,}: the run in {out} has made {reached:,} already: give more")
-    if RUNS.is_finished(out) and steps in (None, reached):
+    if RUNS.is_finished(out) and reached >= (steps or run.training.steps):
         return load_network(out / MODEL)
-    with alone_in(out):
+    with RUNS.resumed(out, before, reached):
         if steps is not None:
             run = replace(run, training=replace(run.training, steps=steps))
             write_config(out, run)

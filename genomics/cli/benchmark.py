@@ -87,6 +87,9 @@ def benchmark(options: Benchmark) -> None:
     options.seeds.numbers()  # says what is wrong before anything is read
     if options.training.seed:
         raise UserError("--seed is one of a benchmark's several seeds: give --first-seed and --seeds")
+    own = (options.contenders.label, options.contenders.init, options.encoder, options.head)
+    if options.contenders.only_baselines and own != (None, None, EncoderOptions(), HeadOptions()):
+        raise UserError("--only-baselines leaves our model out: leave out --label, --init and the options of the model")
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     _run(options, options.name)

@@ -37,10 +37,12 @@ def check(options: Check) -> None:
     from ..sequences.loading import load_splits
     from ..sequences.opening import is_pipe
     from .progress import note, print_left_out, print_notes
+    from .records import check_reading
 
     left_out: list[str] = []
     notes: Counter[str] = Counter()
     there = options.data.exists() or is_pipe(options.data)
+    check_reading([options.data], options.reading)
     reading = load_options(options.reading)
     note(f"reading {options.data}", options.progress)
     if reading.reference is None and there and holds_intervals(options.data):

@@ -11,6 +11,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from titans_seq.commands import Inline
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
+from titans_seq.files import check_not_read
 
 from .options import ComputeOptions, RecordOptions
 
@@ -47,6 +48,7 @@ def embed(options: Embed) -> None:
     from ..runs.saving import load_embedders
     from .records import csv_rows, records
 
+    check_not_read(options.out, *options.sequences, options.reading.reference)
     models = load_embedders(options.run, Hardware(options.compute.device).device())
     names = [
         f"{name}_feature_{number}" if name else f"feature_{number}"

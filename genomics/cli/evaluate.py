@@ -27,13 +27,15 @@ class Evaluate:
 
     Of several seeds, and on other data of folds, the mean is scored, with each model beside it; on their own data folds
     are scored where each holds data out. Beside it stand the baselines, fitted on the parts that the classifier was
-    trained on. Other data is compared with these first: sequences that the classifier has seen are counted.
+    trained on, of several folds on all of them but the first's validation part. Other data is compared with these
+    first: sequences that the classifier, or one of the folds, has seen are counted.
     """
 
     run: Positional[Path]
     """Folder of a trained run, or of those of folds or seeds."""
     data: Positional[Maybe[Path]] = None
-    """Other labelled sequences, all of which are scored; its own data if not given."""
+    """Other labelled sequences, all of which are scored, or their test part if they have one; its own data if not
+    given."""
     part: Literal["validation", "test"] = "test"
     """Part of its own data."""
     out: Maybe[Path] = None
@@ -52,6 +54,7 @@ def evaluate(options: Evaluate) -> None:
     from ..sequences.loading import load_splits
     from .evaluation import Request, compare_and_show
     from .progress import print_left_out, print_notes
+    from .records import check_reading
 
     BootstrapOptions(options.comparison.bootstrap)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
@@ -66,12 +69,22 @@ def evaluate(options: Evaluate) -> None:
             raise UserError("options on how data is read are for other data: the run knows how its own is read")
         runs, run, tested = _own(options, folders, device)
     else:
+        if options.part != "test":
+            raise UserError(
+                f"--part {options.part} is of the run's own data, and {options.data} is given: leave it out"
+            )
+        check_reading([options.data], options.reading)
         model = load_model(options.run, device)
         splits = load_splits(options.data, load_options(options.reading), left_out, notes, to_train=False)
         if splits.test is None and splits.validation is not None:
             raise UserError(f"{options.data}: has several parts and no test part: name the file to score")
         data, tested = with_classes(splits.test or splits.train, model), str(options.data)
-        run, parts, warnings = _trained_on(folders[0], options.comparison.baselines, data)
+        if splits.test is not None:
+            others = sum(len(part) for part in (splits.train, splits.validation) if part is not None)
+            print(
+                f"note: the test part of {options.data} is scored, and {others:,} sequences of its other parts are not"
+            )
+        run, parts, warnings = _trained_on(folders, options.comparison.baselines, data)
         runs = [(model, parts, data)]
     print_left_out(left_out)
     print_notes(notes)
@@ -99,21 +112,21 @@ def _own(options: Evaluate, folders: list[Path], device: str) -> "tuple[list[Sco
 
 
 def _trained_on(
-    first: Path, baselines: Baselines, data: "LabelledSequences"
+    folders: list[Path], baselines: Baselines, data: "LabelledSequences"
 ) -> "tuple[TrainRun, Splits, tuple[str, ...]]":
-    """The run, the parts that it was trained on, and what it has seen of other data.
+    """The first run, what it and its like were trained on, and what they have seen of other data.
 
-    Without baselines the parts may be gone.
+    The parts are those that baselines are fitted and chosen on; without baselines they may be gone.
     """
     from titans_seq.experiment.record import read_config
 
     from ..check import check_scored
     from ..runs.config import TrainRun
-    from ..runs.trained_on import own_parts
+    from ..runs.trained_on import parts_of_all
     from ..sequences.values import Splits
 
     try:
-        run, parts = own_parts(first)
+        run, seen, parts = parts_of_all(folders)
     except UserError as error:
         if baselines != "none":
             raise UserError(
@@ -121,5 +134,5 @@ def _trained_on(
                 "--baselines none)"
             ) from error
         unknown = f"Whether the model has seen these sequences in training is not known: {error}"
-        return read_config(first, TrainRun), Splits(data), (unknown,)
-    return run, parts, check_scored(parts.train, data)
+        return read_config(folders[0], TrainRun), Splits(data), (unknown,)
+    return run, parts, check_scored(seen, data)

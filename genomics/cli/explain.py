@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..explain.spans import Context
     from ..runs.members import Members
     from ..runs.predictor import Predictor
-    from ..sequences.values import Record
+    from ..sequences.values import Interval, Record
 
 Method = Literal["saliency", "mutagenesis"]
 
@@ -67,6 +67,8 @@ def explain(options: Explain) -> None:
         raise UserError("--all explains whole records: leave out --record and --span")
     model = load_model(options.run, Hardware(options.compute.device).device())
     records = list(_chosen(options))
+    if "bigwig" in options.format:
+        _check_big_wig(options, records)
     target = _target(model, records, options.target)
     for record in records[:1] if not options.all else ():
         _print_prediction(options, model, record)
@@ -91,7 +93,7 @@ def _chosen(options: Explain) -> "Iterator[Record]":
     from .records import records
 
     found, seen = False, []
-    with records([options.sequences], options.reading) as given:
+    with records([options.sequences], options.reading, windows=True) as given:
         for record in given:
             if options.all or options.record is None or options.record.strip() in (record.name, record.title):
                 found = True
@@ -139,10 +141,17 @@ def _contexts(options: Explain, record: "Record") -> "list[Context]":
 
 def _print_prediction(options: Explain, model: "Predictor | Members", record: "Record") -> None:
     from ..explain import target_names
+    from ..runs.decision import calibrated, read_decision
+    from ..runs.predictor import called
 
     first, *more = _contexts(options, record)
-    (probabilities,) = model.predict_proba([record.sequence[first.window_start : first.window_end]])
-    shown = ", ".join(f"{name} {number:.4g}" for name, number in zip(target_names(model), probabilities, strict=True))
+    decision = read_decision(options.run)
+    (found,) = calibrated(model, decision).predictions([record.sequence[first.window_start : first.window_end]])
+    numbers = zip(target_names(model), found.probabilities, strict=True)
+    shown = ", ".join(f"{name} {number:.4g}" for name, number in numbers)
+    if decision.threshold is not None:
+        chosen = model.classes[called(found.probabilities, decision.threshold)]
+        shown += f"; called {chosen}, by the threshold {decision.threshold:.4g} of titans dna decide"
     size = first.window_end - first.window_start
     part = (
         ""
@@ -236,16 +245,27 @@ def _class_text(attribution: "Attribution") -> str:
     return attribution.target if attribution.target == "value" else f"class {attribution.target}"
 
 
+def _check_big_wig(options: Explain, records: "list[Record]") -> None:
+    """Refuse what no bigWig file can hold, before anything is computed."""
+    from ..explain.exports import check_big_wig, on_genome
+
+    pieces = [(_place(record), _contexts(options, record)) for record in records]
+    check_big_wig([on_genome(place, held[0].start, held[-1].end) for place, held in pieces])
+
+
+def _place(record: "Record") -> "Interval":
+    """Return the bases of a genome that a record is of; one that was not cut from a contig is its own."""
+    from ..sequences.values import Interval
+
+    return record.place or Interval(record.name, record.name, 0, len(record.sequence), "+")
+
+
 def _write_big_wig(options: Explain, records: "list[Record]", attributions: "list[Attribution]", path: Path) -> None:
     from ..explain.exports import write_big_wig
     from ..sequences.reference import Reference
-    from ..sequences.values import Interval
 
-    places, sizes = [], {}
-    for record in records:
-        at = record.place or Interval(record.name, record.name, 0, len(record.sequence), "+")
-        places.append(at)
-        sizes[at.contig] = at.end
+    places = [_place(record) for record in records]
+    sizes = {place.contig: place.end for place in places}
     if options.reading.reference is not None and any(record.interval for record in records):
         with Reference(options.reading.reference) as reference:
             sizes = {contig: len(reference.contig(contig)) for contig in sizes}

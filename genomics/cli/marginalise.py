@@ -12,7 +12,7 @@ from titans_seq.experiment.settings import Hardware
 
 from .options import ComputeOptions, RecordOptions
 
-_STEPS = 60
+_STEPS, _SPACING = 60, "0:50"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Marginalise:
     """File with background sequences; random ones of the length the model was trained on if not given."""
     other: Annotated[Maybe[str], arg(name="with")] = None
     """Bases of a second motif."""
-    spacing: str = "0:50"
+    spacing: str = _SPACING
     """Bases between the two: first:last, or first:last:step."""
     most: int = 200
     """Background sequences that are read."""
@@ -58,6 +58,10 @@ def marginalise(options: Marginalise) -> None:
     if options.most < 1:
         raise UserError(f"--most must be at least 1, got {options.most}")
     require_seed(options.seed, "--seed")
+    if options.other is None and options.spacing != _SPACING:
+        raise UserError("--spacing is between two motifs: name the second one (--with), or leave it out")
+    if options.background is None and options.reading != RecordOptions():
+        raise UserError("options on how files are read are for backgrounds: name their file (--background)")
     distances = parse_spacing(options.spacing)
     model = load_model(options.run, Hardware(options.compute.device).device())
     backgrounds = _backgrounds(options)

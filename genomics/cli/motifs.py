@@ -9,6 +9,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from titans_seq.commands import Inline, Maybe
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
+from titans_seq.files import check_not_read
 
 from .options import ComputeOptions, RecordOptions
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ..runs.members import Members
     from ..runs.predictor import Predictor
     from ..sequences.values import Record
+
+_TABLE, _MATRICES, _SITES = "motifs.tsv", "motifs.meme", "sites.bed"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ def motifs(options: Motifs) -> None:
 
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
+    for name in (_TABLE, _MATRICES, _SITES):
+        check_not_read(options.out / name, *options.sequences, options.database, options.reading.reference)
     if options.most < 1:
         raise UserError(f"--most must be at least 1, got {options.most}")
     how = MotifOptions(fewest=options.fewest)
@@ -79,7 +84,7 @@ def motifs(options: Motifs) -> None:
             f"no motif is found {options.fewest} times in the {len(records):,} sequences: give more sequences of "
             f"class {target!r}, a smaller --fewest, or a model with better scores"
         )
-    _write(options, _described(model, found, attributions, records, database), records, target)
+    _write(options, _described(options.run, model, found, attributions, records, database), records, target)
 
 
 def _records(options: Motifs) -> "list[Record]":
@@ -113,6 +118,7 @@ def _attributions(
 
 
 def _described(
+    run: Path,
     model: "Predictor | Members",
     found: "list[Motif]",
     attributions: "list[Attribution]",
@@ -122,10 +128,14 @@ def _described(
     from ..motifs import effect_spread
     from ..motifs.matching import match, occurrences
     from ..motifs.report import Described
+    from ..runs.decision import calibrated, read_decision
+    from ..runs.predictor import called
 
     counts = occurrences(found, [record.sequence for record in records]) > 0
     if model.kind == "classes":
-        predicted = [int(one.probabilities.argmax()) for one in model.predictions(records)]
+        decision = read_decision(run)
+        predictions = calibrated(model, decision).predictions(records)
+        predicted = [called(one.probabilities, decision.threshold) for one in predictions]
         groups = {name: [each == number for each in predicted] for number, name in enumerate(model.classes)}
     else:
         groups = {"all": [True] * len(records)}
@@ -146,9 +156,9 @@ def _write(options: Motifs, found: "list[Described]", records: "list[Record]", t
     from ..motifs.report import draw_logo, write_page, write_sites, write_table
 
     out = options.out
-    write_table(found, out / "motifs.tsv")
-    write_meme([one.motif for one in found], out / "motifs.meme")
-    write_sites(found, records, out / "sites.bed")
+    write_table(found, out / _TABLE)
+    write_meme([one.motif for one in found], out / _MATRICES)
+    write_sites(found, records, out / _SITES)
     logos = [out / "logos" / f"{one.motif.name}.{options.logo}" for one in found]
     for one, logo in zip(found, logos, strict=True):
         draw_logo(one.motif, logo)
@@ -157,5 +167,5 @@ def _write(options: Motifs, found: "list[Described]", records: "list[Record]", t
         like = f", like {one.matches[0].name} (p {one.matches[0].p_value:.2g})" if one.matches else ""
         motif = one.motif
         print(f"{motif.name}: {motif.consensus}, {len(motif.sites):,} sites, mean effect {motif.effect:+.3g}{like}")
-    for name in ("motifs.tsv", "motifs.meme", "sites.bed", "logos", "motifs.html"):
+    for name in (_TABLE, _MATRICES, _SITES, "logos", "motifs.html"):
         print(f"written: {out / name}")

@@ -8,6 +8,7 @@ from tyro.conf import Positional
 
 from titans_seq.commands import Maybe
 from titans_seq.errors import UserError, require_seed
+from titans_seq.files import check_not_read
 
 _FASTA = (".fa", ".fasta")
 
@@ -43,6 +44,7 @@ def negatives(options: Negatives) -> None:
     suffix = options.out.suffix.lower()
     if options.out.is_dir() or suffix not in (".bed", *_FASTA):
         raise UserError(f"--out {options.out}: expected the name of a file that ends in .bed or .fa")
+    check_not_read(options.out, options.positives, options.reference)
     left_out: list[str] = []
     notes: Counter[str] = Counter()
     reference = None if options.reference is None else str(options.reference)
@@ -95,7 +97,10 @@ def _shuffles(options: Negatives, reading, left_out: list[str], notes: Counter[s
 
     from ..sequences.loading import read_all
     from ..sequences.shuffling import dinucleotide_shuffle
+    from .options import RecordOptions
+    from .records import check_reading
 
+    check_reading([options.positives], RecordOptions(reference=options.reference))
     random, count = np.random.default_rng(options.seed), 0
     with atomic_path(options.out) as temporary, temporary.open("w", encoding="utf-8") as stream:
         for record in read_all([options.positives], reading, left_out, notes):

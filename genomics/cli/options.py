@@ -1,8 +1,8 @@
 """Options that several verbs of `titans dna` share; light, so that help loads nothing heavy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from titans_seq.commands import Maybe, Several, short
 from titans_seq.errors import UserError
@@ -63,6 +63,9 @@ class ReadingOptions(RecordOptions):
     """What the labels are; classes for one column, multilabel (0 or 1) for several if not given."""
 
 
+R = TypeVar("R", bound=RecordOptions)
+
+
 @dataclass(frozen=True)
 class EncoderOptions:
     """What is not given is as described; with --init the encoder and its tokens are those of the pretraining run."""
@@ -98,21 +101,42 @@ class HeadOptions:
     none, as quick linear models find on the training part, if not given."""
 
 
-def encoder_of(options: EncoderOptions, init: "Path | None" = None) -> "tuple[EncoderConfig, Tokenizer] | None":
+def encoder_of(
+    options: EncoderOptions, init: Path | None = None, config: Path | None = None
+) -> "tuple[EncoderConfig, Tokenizer] | None":
     """Return the encoder that options name and what it reads; None if none is named.
 
+    Args:
+        options: the options.
+        init: run whose pretrained encoder is taken.
+        config: run, or its configuration, whose encoder is taken.
+
     Raises:
-        UserError: if one is named and another was pretrained.
+        UserError: if one is named and another is taken.
     """
     named = [name for name in ("preset", "mixer", "stem", "kmer", "stride") if getattr(options, name) is not None]
     if not named:
         return None
     if init is not None:
         raise UserError(f"--{named[0]} is that of the pretrained encoder in --init {init}: leave it out")
+    if config is not None:
+        raise UserError(
+            f"--{named[0]} is that of the encoder in --config {config}: leave it out, or change the encoder with --set"
+        )
     from ..runs.building import PRESET, new_encoder, new_tokenizer
 
     encoder = new_encoder(options.preset or PRESET, options.mixer or "memory", options.stem != "none")
     return encoder, new_tokenizer(options.kmer, options.stride)
+
+
+def reading_of(options: "LoadOptions", kind: type[R]) -> R:
+    """Return the options, of labelled data or of any, that stand for how a run reads its data.
+
+    The columns of labels are left out, for those on the command line would be added to them.
+    """
+    given: dict[str, Any] = {one.name: getattr(options, one.name) for one in fields(kind) if one.name != "label"}
+    given["reference"] = None if options.reference is None else Path(options.reference)
+    return kind(**given)
 
 
 def load_options(options: RecordOptions) -> "LoadOptions":

@@ -7,7 +7,7 @@ from typing import Any
 from titans_seq.commands import Inline
 from titans_seq.plans import DeviceOptions
 
-from .train import Task, data_plan, train_settings
+from .train import Task, check_shares, check_task, data_plan, train_settings
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,10 @@ def plan(options: PlanOptions) -> None:
         return
     device, task = options.described(), options.task
     data = data_plan(task)
-    parts = list(divided(load_splits(data.data, data.reading), data))
+    check_task(task)
+    splits = load_splits(data.data, data.reading)
+    check_shares(task, splits)
+    parts = list(divided(splits, data))
     first = parts[0][1].train
     settings, _ = train_settings(task, first)
     classifier, how = settings.classifier, settings.training

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from titans_seq.errors import UserError
+from titans_seq.files import check_not_read
 
 from .predict_options import Predict
 
@@ -20,13 +21,19 @@ PLACE = ("contig", "start", "end", "strand", "length", "unknown")
 
 def predict(options: Predict) -> None:
     """Write the predictions, or a track."""
-    from .scan import is_scan, scan_files
+    from .scan import TRACKS, is_scan, scan_files
 
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise UserError(f"--threshold must be a probability in [0, 1], got {options.threshold}")
+    check_not_read(options.out, *options.sequences, options.reading.reference)
     if is_scan(options):
         scan_files(options)
         return
+    if options.scan.target is not None or options.scan.strand != "both":
+        name = "strand" if options.scan.target is None else "target"
+        raise UserError(
+            f"--{name} is of scans: add --stride, or a track for --out ({', '.join(TRACKS)}), or leave it out"
+        )
     from ..runs.predictor import prediction_columns
     from ..runs.trained_on import training_range
     from ..scan import check_track
@@ -69,6 +76,11 @@ class _Rows:
         self._width = token_width(model)
         self.outside = self.short = self.scanned = 0
 
+    @property
+    def _stride(self) -> int:
+        """Bases from one window to the next of what is scanned."""
+        return 1 if self._known is None else max(self._known.median // 2, 1)
+
     def of(self, given: "Iterator[Record]") -> Iterator[list[str]]:
         """Give the cells of each sequence, or window of one that is scanned."""
         from ..runs.predictor import prediction_row
@@ -98,9 +110,18 @@ class _Rows:
     def warnings(self) -> Iterator[str]:
         """Give a line for each thing that a reader of the predictions should know."""
         if self.scanned and self._known is not None:
+            both = self._model.reads_both_strands
+            strand, track = (
+                ("", "see --stride for tracks")
+                if both
+                else (
+                    " on the strand given",
+                    f"--stride {self._stride}, or a track for --out, reads both strands",
+                )
+            )
             yield (
                 f"note: {self.scanned:,} sequences of more than {10 * self._known.longest:,} bases were scanned "
-                f"in windows of {self._known.median:,} (--whole scores them once; see --stride for tracks)"
+                f"in windows of {self._known.median:,}{strand} (--whole scores them once; {track})"
             )
         if self.outside and self._known is not None:
             yield (
@@ -125,15 +146,14 @@ class _Rows:
             self.scanned += 1
             contig, start, strand = (record.name, 0, "+") if at is None else (at.contig, at.start, at.strand)
             stretch = Stretch(record.name, contig, start, size, strand, size)
-            window = self._known.median
-            for one in cut_windows(stretch, [record.sequence], window, max(window // 2, 1)):
+            for one in cut_windows(stretch, [record.sequence], self._known.median, self._stride):
                 place = Interval(record.name, contig, one.start, one.end, strand)
                 yield Record(record.name, one.sequence, record.source, record.number, place, place)
 
     def _place(self, record: "Record") -> list[str]:
         from ..runs.training_range import unknown_bases
 
-        size, unknown, at = len(record.sequence), unknown_bases(record.sequence), record.interval
+        size, unknown, at = len(record.sequence), unknown_bases(record.sequence), record.place
         self.short += size < self._width
         self.outside += self._known is not None and self._known.outside(size, unknown)
         where = ["", "", "", ""] if at is None else [at.contig, str(at.start), str(at.end), at.strand]

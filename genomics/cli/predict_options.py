@@ -20,7 +20,8 @@ class ScanOptions:
     target: Maybe[str] = None
     """Class or label whose probability is written to a track; the second of two classes if not given."""
     strand: Literal["both", "+", "-"] = "both"
-    """Strand that a track is of; of both the larger score. A model that reads both strands has one score."""
+    """Strand of the genome that a track is of, whatever strand intervals are on; of both the larger score. A model that
+    reads both strands has one score."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,10 @@ class Predict:
     """Predict sequences and write a row for each, in their order; or scan a genome, and write a track.
 
     Classes: the likeliest (or what the run's threshold says, see titans dna decide) and the probability of each;
-    several labels: the probability of each; else the value. The columns contig, start, end and strand say where an
-    interval was cut, length and unknown how many bases there are, and how many of them are not A, C, G or T. Only a few
-    sequences are in memory at a time. A sequence of more than ten times the longest in training is scanned in windows.
+    several labels: the probability of each; else the value. The columns contig, start, end and strand say which bases
+    were read for an interval (with --window, those around it), length and unknown how many there are, and how many of
+    them are not A, C, G or T. Only a few sequences are in memory at a time. A sequence of more than ten times the
+    longest in training is scanned in windows, on its own strand; tracks are of both.
     """
 
     run: Positional[Path]

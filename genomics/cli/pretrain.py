@@ -12,7 +12,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 
 from ..training.config import PretrainConfig
-from .options import EncoderOptions, RecordOptions, encoder_of, load_options
+from .options import EncoderOptions, RecordOptions, encoder_of, load_options, reading_of
 
 if TYPE_CHECKING:
     from ..runs.config import PretrainRun, PretrainSettings
@@ -37,7 +37,10 @@ class Pretrain:
 
     def defaults(self) -> Mapping[str, Any]:
         """Return the settings of the --config file."""
-        return {} if self.settings.config is None else {"training": _stored(self.settings.config).training}
+        if self.settings.config is None:
+            return {}
+        run = _stored(self.settings.config)
+        return {"training": run.training, "reading": reading_of(run.reading, RecordOptions)}
 
 
 def pretrain(options: Pretrain) -> None:
@@ -68,11 +71,14 @@ def _settings(options: Pretrain) -> "PretrainSettings":
     from ..runs.config import PretrainSettings
 
     stored = None if options.settings.config is None else _stored(options.settings.config)
+    share = PretrainConfig().mask_share if stored is None else stored.training.mask_share
+    if options.training.objective != "masked" and options.training.mask_share != share:
+        raise UserError("--mask-share is of --objective masked: leave it out")
     masked = options.training.objective == "masked"
+    named = encoder_of(options.encoder, config=options.settings.config)
     if stored is not None:
         encoder, tokenizer = stored.encoder, stored.tokenizer
     else:
-        named = encoder_of(options.encoder)
         encoder, tokenizer = named or (new_encoder(), new_tokenizer())
         # What the objective needs, where nothing else is asked for.
         if not masked and options.encoder.stem is None:
@@ -85,12 +91,16 @@ def _settings(options: Pretrain) -> "PretrainSettings":
 def _start(options: Pretrain) -> None:
     from ..runs.config import RUNS
     from ..runs.pretrain_runs import pretrain_run
+    from ..sequences.opening import is_pipe
     from .records import records
 
     run = options.run
     RUNS.check_free(run.out, run.overwrite)
+    for path in filter(is_pipe, options.sequences):
+        raise UserError(f"{path}: a run reads its data again, for --resume: write it to a file")
     settings = _settings(options)
-    with records(options.sequences, options.reading) as given:
+    known = options.defaults().get("reading")
+    with records(options.sequences, options.reading, known) as given:
         pretrain_run(
             given,
             run.out,

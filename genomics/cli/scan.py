@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..runs.training_range import TrainingRange
     from ..scan import Scanner, ScanOptions, Target
 
-_TRACKS = (".bed", ".bedgraph", ".bw", ".bigwig", ".tsv")
+TRACKS = (".bed", ".bedgraph", ".bw", ".bigwig", ".tsv")
 
 
 def is_scan(options: Predict) -> bool:
@@ -23,7 +23,7 @@ def is_scan(options: Predict) -> bool:
     Raises:
         UserError: if a file cannot be read.
     """
-    if options.scan.stride is not None or options.out.suffix.lower() in _TRACKS:
+    if options.scan.stride is not None or options.out.suffix.lower() in TRACKS:
         return True
     if options.reading.window is None:
         return False
@@ -37,10 +37,16 @@ def scan_files(options: Predict) -> None:
     from ..runs.trained_on import training_range
     from ..scan import check_track
     from .predict_models import load, note_on_places
+    from .records import check_reading
 
     check_track(options.out)
     if not options.sequences:
         raise UserError("no file of sequences is given: name at least one")
+    if options.whole:
+        raise UserError("--whole scores each sequence once, and a scan is of windows: leave out one of them")
+    if options.threshold is not None and options.out.suffix.lower() != ".bed":
+        raise UserError("--threshold of a scan is for the windows in a .bed file, other files hold all: leave it out")
+    check_reading(options.sequences, options.reading, windows=True)
     known = training_range(options.run)
     how = _how(options, known)
     model, decision = load(options)

@@ -13,7 +13,15 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 
 from ..training.config import PartConfig, TrainConfig
-from .options import ComparisonOptions, EncoderOptions, HeadOptions, ReadingOptions, encoder_of, load_options
+from .options import (
+    ComparisonOptions,
+    EncoderOptions,
+    HeadOptions,
+    ReadingOptions,
+    encoder_of,
+    load_options,
+    reading_of,
+)
 
 if TYPE_CHECKING:
     from ..runs.comparison import Comparison
@@ -43,7 +51,16 @@ class Task:
         if self.settings.config is None:
             return Task()
         run = _stored(self.settings.config)
-        return Task(training=run.training, parts=PartConfig() if run.plan is None else run.plan.parts)
+        if run.plan is None:
+            return Task(training=run.training)
+        return Task(training=run.training, parts=run.plan.parts, reading=reading_of(run.plan.reading, ReadingOptions))
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What `--set training...` changes."""
+
+    training: TrainConfig
 
 
 @dataclass(frozen=True)
@@ -93,7 +110,9 @@ def _start(options: Train) -> None:
     plan = data_plan(task)
     left_out: list[str] = []
     notes: Counter[str] = Counter()
+    check_task(task)
     splits = load_splits(plan.data, plan.reading, left_out, notes)
+    check_shares(task, splits)
     parts = list(divided(splits, plan))
     settings, chosen = train_settings(task, parts[0][1].train)
     if options.run.dry_run:
@@ -105,6 +124,8 @@ def _start(options: Train) -> None:
     report = check(splits)
     print(render_short(report), flush=True)
     print("\n".join(chosen), flush=True)
+    if task.init is None and task.settings.config is not None and (init := _stored(task.settings.config).init):
+        print(f"note: the run of --config began with the encoder in {init}, this one does not: --init {init} does")
     _train_and_evaluate(options, splits, parts, settings, task.init, render(report), chosen)
 
 
@@ -224,8 +245,37 @@ def _doubt(result: "Comparison", tested: str) -> str:
     )
 
 
+def check_task(task: Task) -> None:
+    """Refuse options on how data is read that it has no use for, before it is read.
+
+    Raises:
+        UserError: naming the option.
+    """
+    from .records import check_reading
+
+    if task.data is not None:
+        check_reading([task.data], task.reading, task.known().reading)
+
+
+def check_shares(task: Task, splits: "Splits") -> None:
+    """Refuse shares that are given for parts that the data has, or that no run has.
+
+    Raises:
+        UserError: naming the option.
+    """
+    parts, known = task.parts, task.known().parts
+    if parts.test_share != known.test_share and (splits.test is not None or parts.folds is not None):
+        why = "each fold is tested on its own part" if parts.folds is not None else "the data has its own test part"
+        raise UserError(f"--test-share {parts.test_share:g} has no use, as {why}: leave it out")
+    if parts.validation_share != known.validation_share and splits.validation is not None and parts.folds is None:
+        raise UserError(
+            f"--validation-share {parts.validation_share:g} has no use, as the data has its own validation part: leave "
+            "it out"
+        )
+
+
 def data_plan(task: Task) -> "Plan":
-    """Return what is read, and how it is divided: what --config says, changed by the task.
+    """Return what is read, and how it is divided: what --config says, changed by the task and its --set.
 
     Raises:
         UserError: if no data is named, or it can be read only once.
@@ -236,13 +286,24 @@ def data_plan(task: Task) -> "Plan":
     stored = None if task.settings.config is None else _stored(task.settings.config).plan
     if task.data is None and stored is None:
         raise UserError("no data is given: name a table, or a folder of tables or of one file a class")
-    seed = task.training.seed
-    if task.data is None and stored is not None:
-        return replace(stored, parts=task.parts, seed=seed, fold=None, member=None)
-    assert task.data is not None
+    reading, seed = load_options(task.reading), _training(task).seed
+    if stored is not None and not reading.labels:
+        reading = replace(reading, labels=stored.reading.labels)
+    if task.data is None:
+        assert stored is not None
+        return Plan(stored.data, reading, task.parts, seed=seed)
     if is_pipe(task.data):
         raise UserError(f"{task.data}: a run reads its data again, for --resume and evaluate: write it to a file")
-    return Plan(str(task.data.resolve()), load_options(task.reading), task.parts, seed=seed)
+    return Plan(str(task.data.resolve()), reading, task.parts, seed=seed)
+
+
+def _training(task: Task) -> TrainConfig:
+    """Return how the task is trained, with what --set changes of it."""
+    from titans_seq.experiment.overrides import override, parse_changes
+
+    given = parse_changes(task.settings.set)
+    own = {path: value for path, value in given.items() if path.partition(".")[0] == "training"}
+    return override(_Trained(task.training), own).training
 
 
 def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettings, tuple[str, ...]]":
@@ -254,11 +315,7 @@ def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettin
     from ..training.defaults import completed
 
     base = None if task.settings.config is None else _stored(task.settings.config).classifier
-    named = encoder_of(task.encoder, task.init) or (None, None)
-    if base is not None and named[0] is not None:
-        raise UserError(
-            "--config names the encoder: leave out --preset, --mixer, --stem, --kmer and --stride, or use --set"
-        )
+    named = encoder_of(task.encoder, task.init, task.settings.config) or (None, None)
     short = changes(task.encoder) | changes(task.head)
     strands = task.head.strands == AUTO or (task.head.strands is None and base is None)
     places = task.head.places is None and base is None
@@ -269,7 +326,7 @@ def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettin
     classifier, chosen = chosen_by_data(
         classifier,
         train,
-        task.training.seed,
+        _training(task).seed,
         strands=strands and "classifier.strands" not in given,
         places=places and "classifier.places" not in given,
     )

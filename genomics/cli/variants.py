@@ -8,6 +8,7 @@ from tyro.conf import Positional
 from titans_seq.commands import Inline, Maybe, Several
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
+from titans_seq.files import check_not_read
 
 from .options import ComputeOptions
 
@@ -51,6 +52,7 @@ def variants(options: Variants) -> None:
     from .progress import Counter, print_left_out
 
     check_name(options.out)
+    check_not_read(options.out, options.calls, options.reference)
     model = load_model(options.run, Hardware(options.compute.device).device())
     known = training_range(options.run)
     if known is None and options.window is None:

@@ -1,6 +1,8 @@
 """Attributions for other tools: NumPy archives as TF-MoDISco and tangermeme read them, and bigWig tracks."""
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import numpy as np
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 
-from ..scan.tracks import big_wig
+from ..scan.tracks import big_wig, big_wig_package
 from ..sequences.alphabet import encode
 from ..sequences.values import Interval
 from .mutagenesis import Attribution
@@ -63,23 +65,49 @@ def write_big_wig(
     Raises:
         UserError: if two sequences overlap, or the package for bigWig is missing.
     """
-    order = sorted(range(len(places)), key=lambda number: (places[number].contig, places[number].start))
-    held: list[tuple[str, int, np.ndarray]] = []
-    for number in order:
-        at, one = places[number], attributions[number]
-        begin = at.start + one.start if at.strand != "-" else at.end - one.start - len(one.sequence)
-        values = one.importance if at.strand != "-" else one.importance[::-1]
-        if held and held[-1][0] == at.contig and begin < held[-1][1] + len(held[-1][2]):
-            raise UserError(
-                f"{at.name}: overlaps another sequence on {at.contig}; a bigWig file has one number a base: explain "
-                "them one by one (--record), or leave bigwig out of --format"
-            )
-        held.append((at.contig, begin, values))
+    parts = [
+        on_genome(place, one.start, one.start + len(one.sequence))
+        for place, one in zip(places, attributions, strict=True)
+    ]
+    check_big_wig(parts)
+    held = sorted(zip(parts, attributions, strict=True), key=lambda each: (each[0].contig, each[0].start))
     with atomic_path(path) as temporary, big_wig(temporary, dict(sorted(sizes.items()))) as add:
-        for contig, begin, values in held:
-            for place, value in enumerate(values, begin):
-                if 0 <= place < sizes[contig]:  # a window that was filled with N reaches beyond its contig
-                    add(contig, place, place + 1, float(value))
+        for part, one in held:
+            for place, value in enumerate(one.importance[:: -1 if part.strand == "-" else 1], part.start):
+                if 0 <= place < sizes[part.contig]:  # a window that was filled with N reaches beyond its contig
+                    add(part.contig, place, place + 1, float(value))
+
+
+def on_genome(place: Interval, start: int, end: int) -> Interval:
+    """Return the bases of a genome that some bases of a sequence are of.
+
+    Args:
+        place: where the sequence lies.
+        start: first base of the sequence, from 0, on its own strand.
+        end: the base after the last.
+
+    Example:
+        >>> on_genome(Interval("a", "chr1", 100, 120, "-"), 0, 5).start
+        115
+    """
+    if place.strand == "-":
+        return replace(place, start=place.end - end, end=place.end - start)
+    return replace(place, start=place.start + start, end=place.start + end)
+
+
+def check_big_wig(parts: Sequence[Interval]) -> None:
+    """Refuse bases that no bigWig file can hold, or that none can be written for want of a package.
+
+    Raises:
+        UserError: if two of them overlap, or the package for bigWig is missing.
+    """
+    big_wig_package()
+    for one, other in itertools.pairwise(sorted(parts, key=lambda part: (part.contig, part.start))):
+        if one.contig == other.contig and other.start < one.end:
+            raise UserError(
+                f"{other.name}: overlaps another sequence on {other.contig}; a bigWig file has one number a base: "
+                "explain them one by one (--record), or leave bigwig out of --format"
+            )
 
 
 def mean_importance(attributions: Sequence[Attribution]) -> np.ndarray:

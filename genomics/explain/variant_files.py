@@ -1,6 +1,7 @@
 """Scores of variants as files: a CSV with a row an allele, or the VCF file with the scores in its INFO column."""
 
 import csv
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,14 +48,20 @@ class AlleleScore:
 
 @contextmanager
 def open_writer(
-    out: Path, calls: Path, kind: Kind, targets: tuple[str, ...], numbers: tuple[str, ...] = NUMBERS
+    out: Path,
+    calls: Path,
+    kind: Kind,
+    targets: tuple[str, ...],
+    numbers: tuple[str, ...] = NUMBERS,
+    among: tuple[str, ...] | None = None,
 ) -> Iterator[Callable[[AlleleScore], object]]:
     """Open a file of scores, which is written whole or not at all.
 
     CSV has the columns `COLUMNS`, then for each target `log_odds_change_NAME`, `log_odds_alternative_NAME` and
     `log_odds_reference_NAME`; for a regression `value_change`, `value_alternative` and `value_reference`. A VCF file
     has the lines of `calls` with INFO fields of these names after `TITANS_`, one number an alternative, in place of
-    earlier ones of the same names.
+    earlier ones of the same targets. What such a name cannot hold is "_" in it, and of names that are then the same
+    each but the first has a number behind it.
 
     Args:
         out: ends in .csv or .vcf.
@@ -62,24 +69,39 @@ def open_writer(
         kind: of the model.
         targets: names of what is scored.
         numbers: what each has.
+        among: names of all that the model could score; `targets` if None.
 
     Raises:
         UserError: if the name ends otherwise.
     """
     check_name(out)
-    names = [f"value_{what}" for what in numbers]
-    if kind != "regression":
-        names = [f"log_odds_{what}_{target}" for target in targets for what in numbers]
+    columns = [(target, what) for target in targets for what in numbers]
     with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         if out.suffix.lower() == ".csv":
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow([*COLUMNS, *names])
-            yield lambda score: writer.writerow(_cells(score, len(names)))
+            writer.writerow([*COLUMNS, *(_name(kind, *column) for column in columns)])
+            yield lambda score: writer.writerow(_cells(score, len(columns)))
             return
-        vcf = _VcfWriter(stream, [f"TITANS_{re.sub('[^0-9A-Za-z_.]', '_', name)}" for name in names])
-        vcf.header(read_header(calls), kind, [(target, what) for target in targets for what in numbers])
+        known = _info_names(kind, among or targets)
+        own = tuple(name for (target, _), name in known.items() if target in targets)
+        vcf = _VcfWriter(stream, [known[column] for column in columns], own)
+        vcf.header(read_header(calls), kind, columns)
         yield vcf.add
         vcf.flush()
+
+
+def _name(kind: Kind, target: str, what: str) -> str:
+    return f"value_{what}" if kind == "regression" else f"log_odds_{what}_{target}"
+
+
+def _info_names(kind: Kind, targets: tuple[str, ...]) -> dict[tuple[str, str], str]:
+    """Return the INFO field of every number that targets can have, all of them different."""
+    names: dict[tuple[str, str], str] = {}
+    for column in ((target, what) for target in targets for what in (*NUMBERS, SPREAD)):
+        plain = f"TITANS_{re.sub('[^0-9A-Za-z_.]', '_', _name(kind, *column))}"
+        different = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
+        names[column] = next(name for name in different if name not in names.values())
+    return names
 
 
 def check_name(out: Path) -> None:
@@ -103,10 +125,16 @@ def _numbers(score: AlleleScore, width: int, missing: str) -> list[str]:
 
 
 class _VcfWriter:
-    """Collect the alternatives of a line, and write it when the next one begins."""
+    """Collect the alternatives of a line, and write it when the next one begins.
 
-    def __init__(self, stream: TextIO, names: list[str]) -> None:
-        self._stream, self._names, self._width = stream, names, 0
+    Args:
+        stream: the file.
+        names: of the INFO fields that are written.
+        own: of those that go, as they are of the same targets.
+    """
+
+    def __init__(self, stream: TextIO, names: list[str], own: tuple[str, ...]) -> None:
+        self._stream, self._names, self._own, self._width = stream, names, own, 0
         self._held: list[AlleleScore] = []
 
     def header(self, lines: list[str], kind: Kind, columns: list[tuple[str, str]]) -> None:
@@ -126,7 +154,7 @@ class _VcfWriter:
         if len(names.split("\t")) <= _INFO:
             names = "\t".join(_HEADER)
         self._width = len(names.split("\t"))
-        own = tuple(f"##INFO=<ID={name}," for name in self._names)
+        own = tuple(f"##INFO=<ID={name}," for name in self._own)
         above = [line for line in lines if line.startswith("##") and not line.startswith(own)]
         above = above or ["##fileformat=VCFv4.2"]
         self._stream.write("\n".join([*above, *infos, names]) + "\n")
@@ -141,13 +169,12 @@ class _VcfWriter:
             return
         cells = list(self._held[0].variant.cells)
         cells += ["."] * (_INFO + 1 - len(cells))
+        fields = [held for held in cells[_INFO].split(";") if held.split("=")[0] not in (".", "", *self._own)]
         if any(score.values is not None for score in self._held):
             rows = [_numbers(score, len(self._names), ".") for score in self._held]
-            fields = [
-                f"{name}={','.join(column)}" for name, column in zip(self._names, zip(*rows, strict=True), strict=True)
-            ]
-            kept = [held for held in cells[_INFO].split(";") if held.split("=")[0] not in (".", "", *self._names)]
-            cells[_INFO] = ";".join([*kept, *fields])
+            columns = zip(self._names, zip(*rows, strict=True), strict=True)
+            fields += [f"{name}={','.join(column)}" for name, column in columns]
+        cells[_INFO] = ";".join(fields) or "."
         self._stream.write("\t".join(cells[: self._width]) + "\n")  # samples need names in the header
         self._held = []
 

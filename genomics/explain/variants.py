@@ -133,7 +133,8 @@ def score_variants(
     _check(calls, reference, options)
     report = VariantReport()
     numbers = (*NUMBERS, SPREAD) if len(members_of(model)) > 1 else NUMBERS
-    with open_writer(Path(out), Path(calls), model.kind, tuple(columns), numbers) as write:
+    among = target_names(model)
+    with open_writer(Path(out), Path(calls), model.kind, tuple(columns), numbers, among) as write:
         waiting: list[_Row] = []
         bases = 0
         for row in _rows(calls, reference, options, report):

@@ -1,6 +1,7 @@
 """What a motif does to a prediction: inserted into backgrounds, shuffled, and with another one at some distance."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from ..evaluation.values import Model
 from ..explain.scores import member_scores, spread_of, target_column
 from ..sequences.alphabet import clean, reverse_complement
 from ..sequences.shuffling import dinucleotide_shuffle
+
+_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -178,21 +181,35 @@ def _shuffled(motif: str, random: np.random.Generator) -> str:
 
 
 def _without(sequence: str, motif: str, random: np.random.Generator) -> str:
-    """Return a sequence in which the motif is shuffled wherever it stands, on either strand."""
-    for pattern in {motif, reverse_complement(motif)}:
-        start = sequence.find(pattern)
-        while start >= 0:
-            around = slice(max(start - len(motif), 0), start + 2 * len(motif))
-            piece = sequence[around]
-            for _ in range(20):
-                changed = dinucleotide_shuffle(piece, random)
-                if pattern not in changed:
-                    break
-            else:
-                changed = piece.replace(pattern, _shuffled(pattern, random))
-            sequence = sequence[: around.start] + changed + sequence[around.start + len(piece) :]
-            start = sequence.find(pattern, start + 1)
-    return sequence
+    """Return a sequence in which the motif is shuffled until it stands nowhere, on either strand.
+
+    Where no shuffle takes it away, as in a run of one letter, the sequence is returned as it is.
+    """
+    either = re.compile("|".join(f"(?={one})" for one in dict.fromkeys((motif, reverse_complement(motif)))))
+    changed = sequence
+    while places := _places(either, changed):
+        fewer = (
+            other
+            for other in _shuffles(changed, places[0], len(motif), random)
+            if len(_places(either, other)) < len(places)
+        )
+        found = next(fewer, None)
+        if found is None:
+            return sequence
+        changed = found
+    return changed
+
+
+def _places(pattern: re.Pattern[str], sequence: str) -> list[int]:
+    return [found.start() for found in pattern.finditer(sequence)]
+
+
+def _shuffles(sequence: str, start: int, size: int, random: np.random.Generator) -> Iterator[str]:
+    """Give a sequence shuffled about one place: with its pairs of neighbours kept, then without, then more of it."""
+    near, *wider = (slice(max(start - reach * size, 0), start + (1 + reach) * size) for reach in (0, 1, 2, 4, 8))
+    for part, shuffled in ((wider[0], dinucleotide_shuffle), *((part, _shuffled) for part in (near, *wider))):
+        for _ in range(_TRIES):
+            yield sequence[: part.start] + shuffled(sequence[part], random) + sequence[part.stop :]
 
 
 def _summary(what: str, changes: np.ndarray, options: MarginalOptions, random: np.random.Generator) -> Marginal:

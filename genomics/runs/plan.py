@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from titans_seq.errors import UserError
 
 from ..sequences.options import LoadOptions
@@ -99,11 +97,6 @@ def whole(splits: Splits) -> LabelledSequences:
         >>> len(whole(Splits(planted_motifs(4, 20, seed=0), test=planted_motifs(2, 20, seed=1))))
         6
     """
-    parts = [part for part in (splits.train, splits.validation, splits.test) if part is not None]
-    return LabelledSequences(
-        tuple(name for part in parts for name in part.names),
-        tuple(sequence for part in parts for sequence in part.sequences),
-        np.concatenate([part.labels for part in parts]),
-        splits.train.classes,
-        splits.train.kind,
+    return LabelledSequences.joined(
+        [part for part in (splits.train, splits.validation, splits.test) if part is not None]
     )

@@ -256,8 +256,21 @@ def prediction_row(
     numbers = prediction.probabilities.tolist()
     if kind != "classes":
         return [prediction.name, *numbers]
-    chosen = int(prediction.probabilities.argmax()) if threshold is None else int(numbers[1] >= threshold)
-    return [prediction.name, classes[chosen], *numbers]
+    return [prediction.name, classes[called(prediction.probabilities, threshold)], *numbers]
+
+
+def called(probabilities: np.ndarray, threshold: float | None = None) -> int:
+    """Return the number of the class that probabilities `[C]` call.
+
+    Args:
+        probabilities: of all classes.
+        threshold: smallest probability of the second of two classes that is called so; None for the likeliest class.
+
+    Example:
+        >>> called(np.array([0.6, 0.4])), called(np.array([0.6, 0.4]), threshold=0.3)
+        (0, 1)
+    """
+    return int(probabilities.argmax()) if threshold is None else int(probabilities[1] >= threshold)
 
 
 def probabilities(logits: np.ndarray, kind: Kind) -> np.ndarray:

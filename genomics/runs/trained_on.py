@@ -1,12 +1,16 @@
 """What a run was trained on, as its folder says: its data, divided as it was, and what its sequences were like."""
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import read_config
 
 from ..sequences.loading import load_splits
-from ..sequences.values import Splits
+from ..sequences.values import LabelledSequences, Splits
 from .config import TrainRun, fingerprint, member_runs
 from .plan import Plan, divided
 from .training_range import TrainingRange
@@ -31,6 +35,52 @@ def own_parts(out: Path, left_out: list[str] | None = None) -> tuple[TrainRun, S
             "back, or train anew"
         )
     return run, parts
+
+
+def parts_of_all(folders: Sequence[Path]) -> tuple[TrainRun, LabelledSequences, Splits]:
+    """Return the first of several runs, all that they were trained on, and parts on which a model like them is fitted.
+
+    Args:
+        folders: of one run, or of those of folds or seeds, of which seeds share their parts.
+
+    Returns:
+        The run; the training parts of all runs together; and these without the validation part of the first run, which
+        stands beside them.
+
+    Raises:
+        UserError: see `own_parts`.
+    """
+    run, parts = own_parts(folders[0])
+    others = [own_parts(folder)[1].train for folder in folders[1:]] if plan_of(run, folders[0]).fold is not None else []
+    if not others:
+        return run, parts.train, parts
+    together = LabelledSequences.joined([parts.train, *others])
+    seen = together.take(_first_of_each(together, [parts.train, *others]))
+    held = Counter() if parts.validation is None else Counter(_rows(parts.validation))
+    kept = []
+    for index, row in enumerate(_rows(seen)):
+        held[row] -= 1
+        if held[row] < 0:
+            kept.append(index)
+    return run, seen, Splits(seen.take(kept), parts.validation)
+
+
+def _first_of_each(together: LabelledSequences, parts: Sequence[LabelledSequences]) -> list[int]:
+    """Return where in parts that stand one behind the other each sequence is, as often as in the part that has most."""
+    rows, most, kept, at = list(_rows(together)), Counter(), [], 0
+    for part in parts:
+        seen = Counter()
+        for index in range(at, at + len(part)):
+            seen[rows[index]] += 1
+            if seen[rows[index]] > most[rows[index]]:
+                most[rows[index]] += 1
+                kept.append(index)
+        at += len(part)
+    return kept
+
+
+def _rows(data: LabelledSequences) -> Iterator[tuple[str, str, bytes]]:
+    return zip(data.names, data.sequences, map(np.ndarray.tobytes, data.labels[:, None]), strict=True)
 
 
 def plan_of(run: TrainRun, out: Path) -> Plan:

@@ -40,8 +40,9 @@ class ScanOptions:
     Attributes:
         window: bases of a window, at least 1.
         stride: bases from one window to the next, at least 1.
-        strand: "both" keeps the larger score of the two strands of each window, "+" and "-" read one of them. A model
-            that reads both strands in each prediction has one score whatever this says.
+        strand: "both" keeps the larger score of the two strands of each window, "+" and "-" read that strand of the
+            contig, whatever strand an interval is on. A model that reads both strands in each prediction has one score
+            whatever this says.
 
     Raises:
         UserError: if a number is out of range.
@@ -105,29 +106,35 @@ def scan(model: Scanner, windows: Iterable[Window], target: Target, strand: Read
         for window, (score,) in _scores(model, known, target, "+"):
             yield Scan(window.stretch, window.start, window.end, ".", score)
         return
-    read = "+-" if strand == "both" else strand
-    for window, scores in _scores(model, known, target, read):
+    for window, scores in _scores(model, known, target, strand):
         best = int(np.argmax(scores))
-        minus = (window.stretch.strand == "-") != (read[best] == "-")
-        yield Scan(window.stretch, window.start, window.end, "-" if minus else "+", scores[best])
+        yield Scan(window.stretch, window.start, window.end, _strands(window, strand)[best], scores[best])
+
+
+def _strands(window: Window, wanted: ReadStrand) -> str:
+    """Return the strands of the contig on which a window is read; of both, first that which the stretch is on."""
+    if wanted != "both":
+        return wanted
+    return "-+" if window.stretch.strand == "-" else "+-"
 
 
 def _scores(
-    model: Scanner, windows: Iterable[Window], target: Target, strands: str
+    model: Scanner, windows: Iterable[Window], target: Target, wanted: ReadStrand
 ) -> Iterator[tuple[Window, list[float]]]:
-    """Give each window with its score on each of some strands, "+" being the stretch's own."""
+    """Give each window with its score on each of the strands on which it is read."""
     waiting: deque[Window] = deque()
 
     def records() -> Iterator[Record]:
         for window in windows:
             waiting.append(window)
-            for strand in strands:
-                sequence = window.sequence if strand == "+" else reverse_complement(window.sequence)
+            own = "-" if window.stretch.strand == "-" else "+"
+            for strand in _strands(window, wanted):
+                sequence = window.sequence if strand == own else reverse_complement(window.sequence)
                 yield Record(window.stretch.name, sequence, window.stretch.contig, len(waiting))
 
     scores: list[float] = []
     for prediction in model.predictions(records()):
         scores.append(float(prediction.probabilities[target.column]))
-        if len(scores) == len(strands):
+        if len(scores) == (2 if wanted == "both" else 1):
             yield waiting.popleft(), scores
             scores = []

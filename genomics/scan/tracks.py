@@ -27,7 +27,7 @@ def check_track(path: Path) -> None:
     if path.is_dir() or path.suffix.lower() not in SUFFIXES:
         raise UserError(f"--out {path}: expected the name of a file that ends in {', '.join(SUFFIXES)}")
     if path.suffix.lower() in (".bw", ".bigwig"):
-        _big_wig_package()
+        big_wig_package()
 
 
 @contextmanager
@@ -120,7 +120,12 @@ def _middles(stride: int, add: Callable[[str, int, int, float], object]) -> Call
     return put
 
 
-def _big_wig_package() -> Any:
+def big_wig_package() -> Any:
+    """Return the package that writes bigWig files.
+
+    Raises:
+        UserError: if it is missing.
+    """
     try:
         import pyBigWig
     except ModuleNotFoundError as error:
@@ -141,7 +146,7 @@ def big_wig(path: Path, sizes: dict[str, int]) -> Iterator[Callable[[str, int, i
     Raises:
         UserError: if the package for it is missing.
     """
-    file = _big_wig_package().open(str(path), "w")
+    file = big_wig_package().open(str(path), "w")
     try:
         file.addHeader(list(sizes.items()))
         waiting: list[tuple[str, int, int, float]] = []

@@ -62,6 +62,17 @@ def find_parts(folder: Path) -> dict[Part, Path]:
     return {part: found[part] for part in PARTS if part in found}
 
 
+def first_file(path: Path) -> tuple[Path, bool]:
+    """Return the first file of a data set, and whether its files are a class each.
+
+    Raises:
+        UserError: if there is none.
+    """
+    parts = find_parts(path) if path.is_dir() else {}
+    source = parts["train"] if parts else path
+    return (next(iter(find_classes(source).values()))[0], True) if source.is_dir() else (source, False)
+
+
 def find_classes(folder: Path) -> Classes:
     """The files of each class: one file or one subfolder a class, whose names are the classes'.
 

@@ -11,11 +11,12 @@ from titans_seq.errors import UserError
 
 from .archive import is_archive
 from .bad_records import Refuse
-from .folders import find_classes, find_parts
+from .folders import find_classes, find_parts, first_file
 from .formats import find_format
 from .intervals import around_centre, interval_columns
 from .labels import class_names
 from .options import LoadOptions
+from .reference import bare_contig
 from .sources import Reading, intervals_of, labelled_intervals, refuse_labels
 from .tables import open_table
 from .values import Interval
@@ -45,10 +46,7 @@ def holds_intervals(path: Path) -> bool:
     Raises:
         UserError: if there is no file, or it cannot be opened.
     """
-    if path.is_dir():
-        parts = find_parts(path)
-        source = parts["train"] if parts else path
-        path = next(iter(find_classes(source).values()))[0] if source.is_dir() else source
+    path, _ = first_file(path)
     if is_archive(path):
         return False
     form = find_format(path)
@@ -109,10 +107,10 @@ def load_intervals(
 
 
 def _named(interval: Interval, window: int | None) -> Interval:
-    """Return what sequence would be cut, on a contig that is named alike with and without "chr"."""
+    """Return what sequence would be cut, on a contig that has one name however it is called."""
     interval = interval if window is None else around_centre(interval, window)
     strand = "-" if interval.strand == "-" else "+"
-    return replace(interval, contig=interval.contig.removeprefix("chr"), strand=strand)
+    return replace(interval, contig=bare_contig(interval.contig), strand=strand)
 
 
 def _places(source: Path, reading: Reading) -> Iterator[tuple[Interval, str]]:

@@ -11,6 +11,7 @@ from titans_seq.errors import UserError
 from .bad_records import Refuse
 from .formats import fasta_entries, find_format, first_word
 from .opening import BROKEN_GZIP, broken_gzip, open_text
+from .reference import contig_name
 from .values import Interval
 
 _CANDIDATES = 100
@@ -167,8 +168,7 @@ def _on_reference(
 
 
 def _name_in(interval: Interval, sizes: dict[str, int], reference: Path) -> str:
-    bare = interval.contig.removeprefix("chr")
-    name = next((name for name in (interval.contig, bare, f"chr{bare}") if name in sizes), None)
+    name = contig_name(interval.contig, sizes)
     if name is None or interval.end > sizes[name]:
         there = "is not in it" if name is None else f"has {sizes[name]:,} bases"
         raise UserError(

@@ -3,7 +3,7 @@
 import codecs
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +19,30 @@ from .opening import BROKEN_GZIP, broken_gzip, is_ordinary_gzip, open_text, read
 _SHOWN = 8
 _HELD_BASES = 300_000_000  # a little more than the longest human chromosome
 _MITOCHONDRION = ("M", "MT", "MtDNA")
+
+
+def bare_contig(contig: str) -> str:
+    """Return the one name of a contig that goes by several: without "chr", and M for a mitochondrion.
+
+    Example:
+        >>> bare_contig("chr1"), bare_contig("1"), bare_contig("MtDNA")
+        ('1', '1', 'M')
+    """
+    bare = contig.removeprefix("chr")
+    return _MITOCHONDRION[0] if bare in _MITOCHONDRION else bare
+
+
+def contig_name(contig: str, names: Container[str]) -> str | None:
+    """Return which of some names a contig has: the same, or with or without "chr", or another of a mitochondrion.
+
+    Example:
+        >>> contig_name("1", ["chr1", "chrM"]), contig_name("MT", ["chr1", "chrM"]), contig_name("2", ["chr1"])
+        ('chr1', 'chrM', None)
+    """
+    bare = bare_contig(contig)
+    bases = _MITOCHONDRION if bare in _MITOCHONDRION else (bare,)
+    wanted = (contig, *bases, *(f"chr{base}" for base in bases))
+    return next((name for name in wanted if name in names), None)
 
 
 class Reference:
@@ -72,10 +96,7 @@ class Reference:
 
     def find(self, contig: str) -> str | None:
         """The reference's own name of a contig: the same, or with or without "chr", or another of a mitochondrion."""
-        bare = contig.removeprefix("chr")
-        bases = _MITOCHONDRION if bare in _MITOCHONDRION else (bare,)
-        wanted = (contig, *bases, *(f"chr{base}" for base in bases))
-        return next((name for name in wanted if name in self._contigs), None)
+        return contig_name(contig, self._contigs)
 
     def contig(self, name: str) -> str:
         """All of a contig.

@@ -1,14 +1,13 @@
 """Shuffled sequences that keep what composition says: how often each pair of neighbours occurs."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 
 def dinucleotide_shuffle(sequence: str, random: np.random.Generator) -> str:
     """Return a random sequence with the same counts of each base and each pair of neighbours, and the same ends.
 
-    It walks a random Euler path (Altschul and Erickson 1985, doi 10.1093/oxfordjournals.molbev.a040370).
+    It walks a random Euler path (Altschul and Erickson 1985, doi 10.1093/oxfordjournals.molbev.a040370), each with the
+    same probability; the last exits of the letters are a random tree (Wilson 1996, doi 10.1145/237814.237880).
 
     Args:
         sequence: of any letters.
@@ -25,7 +24,7 @@ def dinucleotide_shuffle(sequence: str, random: np.random.Generator) -> str:
     for one, other in zip(sequence, sequence[1:], strict=False):
         followers.setdefault(one, []).append(other)
     last = sequence[-1]
-    exits = next(exits for exits in _exits(followers, last, random) if _all_reach(exits, last))
+    exits = _last_exits(followers, last, random)
     for letter, held in followers.items():
         if letter in exits:
             held.remove(exits[letter])
@@ -40,19 +39,20 @@ def dinucleotide_shuffle(sequence: str, random: np.random.Generator) -> str:
     return "".join(path)
 
 
-def _exits(followers: dict[str, list[str]], last: str, random: np.random.Generator) -> Iterator[dict[str, str]]:
-    """Give random choices of the letter by which each letter is left for the last time."""
-    while True:
-        yield {letter: held[random.integers(len(held))] for letter, held in followers.items() if letter != last}
+def _last_exits(followers: dict[str, list[str]], last: str, random: np.random.Generator) -> dict[str, str]:
+    """Return the letter by which each letter is left for the last time: a random tree that leads to the last letter.
 
-
-def _all_reach(exits: dict[str, str], last: str) -> bool:
-    """Return whether the last exits lead from each letter to the end."""
-    for letter in exits:
-        seen = set()
-        while letter != last:
-            if letter in seen:
-                return False
-            seen.add(letter)
+    From each letter not yet in the tree a walk is made to one that is; the exits that it took last are without loops.
+    """
+    others = {letter: [one for one in held if one != letter] for letter, held in followers.items()}
+    exits: dict[str, str] = {}
+    tree = {last}
+    for letter in followers:
+        at = letter
+        while at not in tree:
+            exits[at] = others[at][random.integers(len(others[at]))]
+            at = exits[at]
+        while letter not in tree:
+            tree.add(letter)
             letter = exits[letter]
-    return True
+    return exits

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import (
-    GroupShuffleSplit,
     KFold,
     ShuffleSplit,
     StratifiedGroupKFold,
@@ -52,13 +51,8 @@ def stratified_split(
     if data.kind == "classes":
         _check_classes(data, 2)
     if groups is not None:
-        groups = _checked(groups, data)
-        if data.kind == "classes":
-            return _stratified_group_split(data, share, seed, groups)
-    if data.kind == "classes":
-        splitter: Any = StratifiedShuffleSplit
-    else:
-        splitter = ShuffleSplit if groups is None else GroupShuffleSplit
+        return _group_split(data, share, seed, _checked(groups, data))
+    splitter: Any = StratifiedShuffleSplit if data.kind == "classes" else ShuffleSplit
     return next(_divided(splitter(n_splits=1, test_size=share, random_state=seed), data, groups))
 
 
@@ -143,20 +137,51 @@ def _root(parents: list[int], index: int) -> int:
     return index
 
 
-def _stratified_group_split(
-    data: LabelledSequences, share: float, seed: int, groups: np.ndarray
-) -> tuple[Indices, Indices]:
-    """One of equal folds, the one nearest to the share and the mixture: scikit-learn shuffles none that keeps both."""
+def _group_split(data: LabelledSequences, share: float, seed: int, groups: np.ndarray) -> tuple[Indices, Indices]:
+    """Whole groups as near to the share, and for classes to their mixture, as they come.
+
+    Of classes it is one of equal folds, unless large groups leave none that is near.
+    """
     smaller = min(share, 1 - share)
-    count = min(max(2, round(1 / smaller)), len(np.unique(groups)))
-    splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
-    wanted = np.bincount(data.labels, minlength=len(data.classes)) * smaller
+    mixture = np.eye(len(data.classes))[data.labels] if data.kind == "classes" else np.ones((len(data), 1))
+    wanted = mixture.sum(0) * smaller
 
-    def distance(fold: tuple[Indices, Indices]) -> float:
-        return float(np.abs(np.bincount(data.labels[fold[1]], minlength=len(data.classes)) - wanted).sum())
+    def distance(held: Indices) -> float:
+        return float(np.abs(mixture[held].sum(0) - wanted).sum())
 
-    larger, held = min(_divided(splitter, data, groups), key=distance)
+    held = _filled(mixture, wanted, seed, groups)
+    if data.kind == "classes":
+        count = min(max(2, round(1 / smaller)), len(np.unique(groups)))
+        splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
+        fold = min((fold for _, fold in _divided(splitter, data, groups)), key=distance)
+        if distance(fold) <= max(wanted.sum() / 2, distance(held)):
+            held = fold
+    larger = np.setdiff1d(np.arange(len(data)), held)
     return (larger, held) if share == smaller else (held, larger)
+
+
+def _filled(mixture: np.ndarray, wanted: np.ndarray, seed: int, groups: np.ndarray) -> Indices:
+    """Whole groups in random order, each that has room, and then each that brings the sums nearer to what is wanted.
+
+    Args:
+        mixture: for each of N sequences what it counts as, `[N, C]`.
+        wanted: sum of what is taken, `[C]`, at most half of all.
+        seed: of the order.
+        groups: for each sequence a number, `[N]`; at least two numbers.
+    """
+    _, members = np.unique(groups, return_inverse=True)
+    sizes = np.zeros((members.max() + 1, mixture.shape[1]))
+    np.add.at(sizes, members, mixture)
+    taken, held = np.zeros(len(sizes), dtype=bool), np.zeros_like(wanted)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    for nearer in (False, True):
+        for group in order[~taken[order]]:
+            more = held + sizes[group]
+            if (np.abs(more - wanted).sum() < np.abs(held - wanted).sum()) if nearer else (more <= wanted).all():
+                taken[group], held = True, more
+    if not taken.any():
+        taken[np.abs(sizes - wanted).sum(1).argmin()] = True
+    return np.flatnonzero(taken[members])
 
 
 def _divided(splitter: Any, data: LabelledSequences, groups: np.ndarray | None) -> Iterator[tuple[Indices, Indices]]:

@@ -102,6 +102,21 @@ class LabelledSequences:
     def __len__(self) -> int:
         return len(self.sequences)
 
+    @classmethod
+    def joined(cls, parts: Sequence["LabelledSequences"]) -> "LabelledSequences":
+        """Several one behind the other.
+
+        Args:
+            parts: at least one; of one kind, and with the same classes.
+        """
+        return cls(
+            tuple(name for part in parts for name in part.names),
+            tuple(sequence for part in parts for sequence in part.sequences),
+            np.concatenate([part.labels for part in parts]),
+            parts[0].classes,
+            parts[0].kind,
+        )
+
     def take(self, indices: Sequence[int] | np.ndarray) -> "LabelledSequences":
         """The sequences at some indices, in their order.
 

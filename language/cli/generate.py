@@ -84,6 +84,10 @@ def _check(options: Generate) -> None:
     for name, least in (("max_tokens", 1), ("count", 1)):
         if getattr(options, name) < least:
             raise UserError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(options, name)}")
+    if options.temperature == 0 and (options.top_k is not None or options.top_p != 1 or options.count > 1):
+        raise UserError(
+            "--temperature 0 takes the likeliest token and draws none: leave out --top-k, --top-p and --count"
+        )
     if "" in options.stop:
         raise UserError("--stop is empty: give the text to end before")
 

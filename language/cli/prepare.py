@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from titans_seq.errors import UserError
+
 if TYPE_CHECKING:
     from ..data.manifest import Manifest
     from ..tokenizers import Tokenizer
@@ -68,6 +70,7 @@ def prepare(options: Prepare) -> None:
     from ..data.documents import passed_over
 
     held_out, reading = options.held_out, options.reading
+    _check(options)
     manifest = shards.prepare(
         options.inputs,
         _tokenizer(options),
@@ -87,6 +90,22 @@ def prepare(options: Prepare) -> None:
     if others := passed_over(options.inputs):
         print(f"passed over: {_counted(len(others), 'file')} of other kinds, such as {others[0]}")
     print(f"written: {options.out}")
+
+
+def _check(options: Prepare) -> None:
+    """Refuse options that none of the inputs has a use for."""
+    from ..data.documents import find_files, is_text
+
+    held_out, reading = options.held_out, options.reading
+    if held_out.validation == 0 and (held_out.split != HeldOut.split or held_out.seed != HeldOut.seed):
+        raise UserError("--split and --seed are of what is held out, and nothing is: add --validation")
+    if held_out.split == "position" and held_out.seed != HeldOut.seed:
+        raise UserError("--seed chooses documents, and --split position none: leave out one of them")
+    texts = [is_text(path) for path in find_files(options.inputs)]
+    if reading.field != Reading.field and all(texts):
+        raise UserError("--field is of JSON Lines and Parquet files, and text files are given: leave it out")
+    if reading.document_separator is not None and not any(texts):
+        raise UserError("--document-separator is of text files, and none is given: leave it out")
 
 
 def describe(manifest: "Manifest") -> str:

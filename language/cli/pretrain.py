@@ -80,6 +80,8 @@ def pretrain(options: Pretrain) -> None:
         if run.dry_run:
             print(to_yaml(config), end="")
             return
+        if is_first_process():
+            _note_on_init(options)
         pretrain_run(config, run.out, overwrite=run.overwrite, runtime=runtime)
     if not is_first_process():
         return
@@ -89,6 +91,12 @@ def pretrain(options: Pretrain) -> None:
     if text := describe(history.best, ("validation_loss", "perplexity", "bits_per_byte")):
         print(text)
     print(f"the run is in {run.out}; next:\n  titans lm generate {run.out} --prompt ...")
+
+
+def _note_on_init(options: Pretrain) -> None:
+    """Say that the run of --config began with weights that this one does not begin with."""
+    if options.init is None and options.settings.config is not None and (init := stored(options.settings.config).init):
+        print(f"note: the run of --config began with the model in {init.path}, this one does not: --init does")
 
 
 def resolve(options: Pretrain) -> "RunConfig":

@@ -7,6 +7,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from titans_seq.errors import UserError
+from titans_seq.files import check_not_read
 from titans_seq.progress import Progress
 
 
@@ -40,6 +41,8 @@ def read(options: Read) -> None:
 
     if options.save_memory is not None and options.save_memory.suffix != ".safetensors":
         raise UserError(f"--save-memory {options.save_memory}: expected a name that ends in .safetensors")
+    if options.save_memory is not None:
+        check_not_read(options.save_memory, options.text, options.memory, option="--save-memory")
     trained = open_model(options.run, options.device)
     before = Context.empty(trained.tokenizer) if options.memory is None else load_context(options.memory, trained)
     text, context, loss, began = TextTokens(options.text, trained.tokenizer), before, 0.0, time.monotonic()

@@ -98,6 +98,8 @@ def task(options: TaskTrial) -> None:
     from ..trials.progress import shown
     from ..trials.rows import ROWS
 
+    if options.data is not None and options.name in TASKS and not TASKS[options.name].needs_data:
+        raise UserError(f"--data is for tasks that are made from files, and {options.name} is made up: leave it out")
     plan = Plan(
         options.name,
         options.model or STANDARD_MODELS,

@@ -37,8 +37,9 @@ class ReadOptions:
             raise UserError(f"the document separator must be one line, got {self.separator!r}")
 
 
+_TEXT = (".txt", ".text", ".md", ".txt.gz", ".text.gz", ".md.gz")
 _READERS: dict[tuple[str, ...], Reader] = {
-    (".txt", ".text", ".md", ".txt.gz", ".text.gz", ".md.gz"): lambda path, options: read_text(path, options.separator),
+    _TEXT: lambda path, options: read_text(path, options.separator),
     (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"): lambda path, options: read_json_lines(path, options.field),
     (".parquet", ".pq"): lambda path, options: read_parquet(path, options.field),
 }
@@ -74,6 +75,16 @@ def find_files(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
     if not found:
         raise UserError("no input is given: name a text, JSON Lines or Parquet file, or a folder of such")
     return list(found.values())
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file is read as text, which all are that are not JSON Lines or Parquet.
+
+    Example:
+        >>> is_text(Path("a.TXT.gz")), is_text(Path("a.jsonl"))
+        (True, False)
+    """
+    return not _is_known(path) or path.name.lower().endswith(_TEXT)
 
 
 def passed_over(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:

@@ -5,6 +5,7 @@ log.jsonl      loss, speed, gradient, memories; validations
 training.png   the losses
 checkpoints/   the states after the last few checkpoints, for resuming
 model/         the trained model with its tokenizer, once training is over
+earlier-model/ the model of a finished run that is being trained further, until that is done
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,6 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import model_folder, unchanged_weights, weights_record
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.record import read_config, write_config
-from titans_seq.experiment.run_folder import alone_in
 from titans_seq.experiment.settings import ONE_DEVICE, RUNTIME, Hardware, Runtime
 from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.models.saving import MODEL, load_model, save_model
@@ -112,6 +112,8 @@ def resume_run(
 ) -> CausalLM | None:
     """Go on with a run that was stopped, with its own settings and data; a finished one is returned as it is.
 
+    A finished run that is trained further has no model until that is done: the one of before is put aside.
+
     Args:
         out: the run folder.
         steps: train up to this step, later than the run's own last one; the schedule is stretched to it ("wsd" goes on
@@ -124,7 +126,7 @@ def resume_run(
         UserError: if the folder is no run, its data is gone or was changed, or it has gone further than `steps`.
     """
     out = Path(out)
-    run = read_config(out, RunConfig)
+    run = before = read_config(out, RunConfig)
     reached = max((row["step"] for row in History.read(out / LOG).rows), default=0)
     planned = run.training.steps or 0
     if steps is not None and steps < max(planned, reached):
@@ -133,13 +135,13 @@ def resume_run(
         )
     if steps is not None:
         run = replace(run, training=replace(run.training, steps=steps))
-    if RUNS.is_finished(out) and (steps is None or reached == steps):
+    if RUNS.is_finished(out) and reached >= (steps or planned):
         return load_model(out)
     run = replace(run, data=find_data(run.data, out, data))
     if open_corpus(run.data).tokenizer != run.tokenizer:
         raise UserError(f"the token shards of the run in {out} have another tokenizer than before: start a new run")
     model = _untrained(run)
-    with alone_in(out):
+    with RUNS.resumed(out, before, reached):
         write_config(out, run)
         return _train(run, model, out, True, runtime)
 

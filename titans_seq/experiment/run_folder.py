@@ -12,7 +12,7 @@ from typing import Any
 from titans_seq.checkpoint import CONFIG as MODEL_CONFIG
 from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError
-from titans_seq.experiment.history import LOG
+from titans_seq.experiment.history import LOG, cut_after
 from titans_seq.experiment.record import CONFIG, write_config
 from titans_seq.locks import only_writer
 from titans_seq.models.saving import MODEL
@@ -21,6 +21,8 @@ CHECKPOINTS = "checkpoints"
 """Folder in a run's own, for checkpoints of which the last few stay; see `KeepLast`."""
 EVALUATION = "evaluation"
 """Folder in a run's own, for scores and their pictures."""
+EARLIER = "earlier-model"
+"""Folder in a run's own, for the model that it had before it began to be trained further, until that is done."""
 # Folders in a run's own: for the earlier run that it replaces, whole, until it is finished; and for what is on its way
 # there or back, and belongs into the run's folder if a process is killed meanwhile.
 _PREVIOUS, _MOVING = ".previous", ".previous.moving"
@@ -80,9 +82,11 @@ class RunLayout:
 
     def describe_unfinished(self, out: Path) -> str:
         """What to tell the user of a run that was stopped before it had a model."""
+        earlier = Path(out) / EARLIER
+        aside = f"; its model of before it was trained further is {earlier}" if earlier.is_dir() else ""
         return (
             f"the run in {out} was not finished (it has no {MODEL}/): finish it with {self.finish.format(out=out)}, "
-            "or train anew with --overwrite"
+            f"or train anew with --overwrite{aside}"
         )
 
     def folds_of(self, out: Path) -> list[Path]:
@@ -178,6 +182,43 @@ class RunLayout:
                     out.rmdir()
             raise
 
+    @contextmanager
+    def resumed(self, out: Path, before: Any, reached: int) -> Iterator[None]:
+        """Keep other processes from a run while it goes on, and its model aside if it has one and is trained further.
+
+        If the block fails before there is a new checkpoint, such a run is as it was. One that the user or the machine
+        stops is a run to go on with.
+
+        Args:
+            out: the run folder.
+            before: its configuration as it is.
+            reached: last step of its log.
+
+        Raises:
+            UserError: if another process has the folder.
+        """
+        # Here, for who uses the model of a run needs no Lightning.
+        from titans_seq.experiment.lightning_tools import is_first_process, last_checkpoint
+
+        if not is_first_process():
+            yield
+            return
+        model, earlier = out / MODEL, out / EARLIER
+        with alone_in(out):
+            start = last_checkpoint(out / CHECKPOINTS)
+            if self.is_finished(out):
+                shutil.rmtree(earlier, ignore_errors=True)
+                model.rename(earlier)
+            try:
+                yield
+            except Exception:
+                if earlier.is_dir() and not model.is_dir() and last_checkpoint(out / CHECKPOINTS) == start:
+                    earlier.rename(model)
+                    write_config(out, before)
+                    cut_after(out / LOG, reached)
+                raise
+            shutil.rmtree(earlier, ignore_errors=True)
+
     def clear(self, out: Path) -> None:
         """Remove from a finished run the earlier one that it replaces, and what a killed process left half written."""
         shutil.rmtree(out / _PREVIOUS, ignore_errors=True)
@@ -211,7 +252,7 @@ class RunLayout:
         return [path for path in held if path.name not in self._names() and not path.name.startswith(".")]
 
     def _names(self) -> tuple[str, ...]:
-        return (CONFIG, LOG, CHECKPOINTS, MODEL, EVALUATION, *self.others)
+        return (CONFIG, LOG, CHECKPOINTS, MODEL, EARLIER, EVALUATION, *self.others)
 
 
 def _remove(path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from forecasting.zero_shot.batches import cut_batch, pool
 from forecasting.zero_shot.network import ZeroShotConfig
-from forecasting.zero_shot.pretraining import new_network, pretrain
+from forecasting.zero_shot.pretraining import PretrainingModule, new_network, pretrain
 from forecasting.zero_shot.runs import PretrainingRun, pretrain_run, resume_run
 from forecasting.zero_shot.saving import load_network
 from forecasting.zero_shot.settings import BatchConfig, PretrainingConfig
@@ -115,3 +115,25 @@ def test_the_command_trains_and_resumes(tmp_path, capsys) -> None:
     assert main(["forecast", "pretrain", "--out", out, "--resume", "--steps", "3", "--progress", "none"]) == 0
     assert main(["forecast", "pretrain", "--out", out, "--resume", "--steps", "1"]) == 2
     assert "give more" in capsys.readouterr().err
+
+
+def test_an_extension_that_was_stopped_goes_on(tmp_path, monkeypatch) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    for folder in (whole, out):
+        pretrain_run(PretrainingRun(NETWORK, config(2)), folder)
+    longer = resume_run(whole, steps=6)
+    step = PretrainingModule.training_step
+
+    def stopped(self, *given):
+        if self.trainer.global_step == 5:
+            raise KeyboardInterrupt
+        return step(self, *given)
+
+    monkeypatch.setattr(PretrainingModule, "training_step", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        resume_run(out, steps=6)
+    monkeypatch.undo()
+    assert not (out / "model").exists()
+    assert load_network(out / "earlier-model") is not None
+    assert same(resume_run(out), longer)
+    assert not (out / "earlier-model").exists()

@@ -78,8 +78,9 @@ def test_rows_that_are_there_are_not_made_again(data, tmp_path, monkeypatch):
 
 
 def test_folds_where_the_training_part_is_not_at_hand(data, tmp_path, capsys):
-    given = ("human_nontata_promoters", "--data-dir", data, "--out", tmp_path, *TINY)
-    assert run(*given, "--seeds", 1, "--only-baselines") == 0
+    given = ("human_nontata_promoters", "--data-dir", data, "--out", tmp_path, "--seeds", 1, "--only-baselines")
+    assert run(*given, *TINY) == 2
+    assert run(*given, *TINY[2:]) == 0
     rows = read_rows(tmp_path / "benchmark.jsonl")
     assert sorted({row["fold"] for row in rows}) == [1, 2, 3, 4, 5]
     assert len(rows) == 20

@@ -54,11 +54,18 @@ def test_resume_finishes_a_run(titans, genome, tmp_path, monkeypatch):
     assert load_encoder(out)[1].dim == 16
     code, _, err = titans("pretrain", genome, "--resume", "--out", out)
     assert (code, "--resume goes on with the settings" in err) == (2, True)
+    again = ("pretrain", genome, "--config", out, "--out", tmp_path / "q")
+    for option in (("--preset", "large"), ("--mixer", "identity"), ("--stem", "none"), ("--kmer", 3), ("--stride", 2)):
+        code, _, err = titans(*again, *option)
+        assert (code, f"{option[0]} is that of the encoder in --config" in err) == (2, True)
+    assert not (tmp_path / "q").exists()
 
 
 def test_errors(titans, genome, tmp_path):
     code, _, err = titans("pretrain", "--out", tmp_path / "p")
     assert (code, "no file of sequences is given" in err) == (2, True)
+    code, _, err = titans("pretrain", "-", "--out", tmp_path / "p")
+    assert (code, "-: a run reads its data again, for --resume: write it to a file" in err) == (2, True)
     code, _, err = titans("pretrain", genome, "--out", tmp_path / "p", *SHORT, "--steps", "0")
     assert (code, "steps must be at least 1" in err) == (2, True)
     assert not (tmp_path / "p").exists()

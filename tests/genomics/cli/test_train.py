@@ -13,6 +13,7 @@ from genomics.runs import load_classifier
 from genomics.runs.comparison import Comparison
 from genomics.runs.config import TrainRun
 from genomics.runs.train_runs import train_run
+from genomics.runs.trained_on import own_parts, parts_of_all
 from tests.genomics.cli.conftest import FAST, TINY, write_table
 from titans_seq.experiment.history import History
 from titans_seq.experiment.record import read_config
@@ -117,6 +118,29 @@ def test_options_reach_the_model_and_the_training(titans, table, tmp_path):
     assert (classifier["tokenizer"]["k"], trained["optimiser"]["lr"], trained["rows"]) == (2, 0.01, 8)
     assert (trained["seed"], trained["class_weights"]) == (3, "balanced")
     assert config["plan"]["parts"]["groups"] is True
+
+
+def test_a_configuration_says_how_data_is_read_and_options_change_it(titans, run, tmp_path):
+    rows = "".join(f"{'ACGT' * 3}{base}T,{'ab'[base in 'AC']},{'uv'[base in 'AG']}\n" for base in "ACGT" * 5)
+    (tmp_path / "t.csv").write_text("bases,first,second\n" + rows + "protein,a,u\n")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    reading = {"sequence": "bases", "labels": ["first"], "skip_bad": True, "window": 8, "edges": "fill"}
+    config["plan"] |= {"data": str(tmp_path / "t.csv"), "reading": reading}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    alone = ("train", "--config", tmp_path / "config.yaml", "--out", tmp_path / "z", "--dry-run")
+
+    def plan(*options: object) -> dict:
+        code, out, err = titans(*alone, *options)
+        assert code == 0, err
+        return yaml.safe_load(out)["plan"]
+
+    assert plan()["reading"].items() >= reading.items()
+    assert plan(tmp_path / "t.csv")["reading"].items() >= reading.items()
+    changed = plan("--label", "second", "--edges", "shift", "--window", "9", "--set", "training.seed=7")
+    assert changed["reading"].items() >= (reading | {"labels": ["second"], "edges": "shift", "window": 9}).items()
+    assert changed["seed"] == 7
+    code, _, err = titans(*alone, "--stem", "none")
+    assert (code, "--stem is that of the encoder in --config" in err) == (2, True)
 
 
 def test_folds_are_runs_of_their_own_and_one_evaluation(titans, table, trained_folds, tmp_path):
@@ -235,6 +259,27 @@ def test_evaluation_counts_what_the_model_has_seen(titans, run, parts, tmp_path)
     assert warning in (tmp_path / "seen" / "evaluation.md").read_text()
     code, out, _ = titans("evaluate", run, parts / "test.csv", *quick)
     assert (code, "! " in out) == (0, False)
+
+
+def test_other_data_is_compared_with_what_all_folds_were_trained_on(titans, trained_folds, table):
+    folders = [trained_folds.out / "fold-1", trained_folds.out / "fold-2"]
+    trains = [own_parts(folder)[1].train.names for folder in folders]
+    first = own_parts(folders[0])[1].validation
+    assert first is not None
+    _, seen, parts = parts_of_all(folders)
+    assert sorted(seen.names) == sorted({*trains[0], *trains[1]})
+    assert sorted(parts.train.names) == sorted({*seen.names} - {*first.names})
+    assert parts.validation is not None
+    assert parts.validation.names == first.names
+    code, out, _ = titans("evaluate", trained_folds.out, table, "--baselines", "none")
+    assert (code, f"! {len(seen)} of 60 sequences also stand in the training part" in out) == (0, True)
+
+
+def test_the_test_part_of_other_data_is_scored_and_the_rest_counted(titans, run, parts):
+    code, out, _ = titans("evaluate", run, parts, "--baselines", "none")
+    said = f"note: the test part of {parts} is scored, and 56 sequences of its other parts are not"
+    assert (code, said in out) == (0, True)
+    assert f"{parts}: 20 sequences" in out
 
 
 def test_learning_by_heart_stands_beside_the_scores(titans, table, tmp_path, monkeypatch):

@@ -88,6 +88,73 @@ def test_the_name_of_the_output_and_the_run_are_looked_at(titans, run, fasta, tm
     assert code == 2
 
 
+def test_no_verb_writes_over_what_it_reads(titans, run, tmp_path):
+    texts = {"a.csv": "seq\nACGTACGT\n", "ref.fa": ">I\nACGT\n", "a.vcf": "#CHROM\tPOS\n", "m/motifs.meme": "MEME\n"}
+    for name, text in texts.items():
+        write(tmp_path / name, text)
+    table, reference, calls, motifs = (tmp_path / name for name in texts)
+    for line in (
+        ("predict", run, table, "--out", table),
+        ("predict", run, table, "--stride", "4", "--out", tmp_path / "m" / ".." / "a.csv"),
+        ("embed", run, table, "--out", table),
+        ("negatives", reference, "--out", reference),
+        ("variants", run, calls, "--reference", reference, "--out", calls),
+        ("motifs", run, reference, "--database", motifs, "--out", motifs.parent),
+    ):
+        code, _, err = titans(*line)
+        assert (code, "is read, and would be written over: give --out another name" in err) == (2, True), line
+    assert {name: (tmp_path / name).read_text() for name in texts} == texts
+
+
+def unused_options(folder: Path) -> dict[str, tuple[tuple[object, ...], str]]:
+    """Command lines, but for the run, with an option that has no use, and what is said about it."""
+    sequences = write(folder / "a.fa", ">one\nACGTACGTAC\n")
+    reference = write(folder / "ref.fa", ">I\n" + "ACGTTGCA" * 9 + "\n")
+    intervals = write(folder / "a.bed", "I\t0\t30\tx\n")
+    labelled = write(folder / "t.csv", table(ROWS))
+    classes = write(folder / "c" / "a.fa", ">one\nACGTACGTAC\n").parent
+    write(classes / "b.fa", ">two\nACGTACCTAC\n")
+    out, of_intervals = folder / "o.csv", "is for intervals (BED, peaks, GFF, or columns region, start, end), and"
+    return {
+        "reference": (("predict", sequences, "--reference", reference, "--out", out), of_intervals),
+        "edges": (("embed", sequences, "--edges", "fill", "--out", out), of_intervals),
+        "window": (("evaluate", labelled, "--window", 5), of_intervals),
+        "window and classes": (("check", classes, "--window", 5), of_intervals),
+        "sequence": (("predict", sequences, "--sequence", "seq", "--out", out), "names a column of a table"),
+        "sequence of intervals": (
+            ("predict", intervals, "--reference", reference, "--sequence", "seq", "--out", out),
+            "names a column of a table",
+        ),
+        "label": (("check", classes, "--label", "label"), "are a class each: leave it out"),
+        "strand": (("predict", sequences, "--strand", "-", "--out", out), "--strand is of scans"),
+        "target": (("predict", sequences, "--target", "motif", "--out", out), "--target is of scans"),
+        "whole": (("predict", sequences, "--whole", "--stride", 4, "--out", out), "a scan is of windows"),
+        "threshold": (("predict", sequences, "--threshold", 0.4, "--stride", 4, "--out", out), "in a .bed file"),
+        "edges of a scan": (("predict", sequences, "--edges", "fill", "--stride", 4, "--out", out), of_intervals),
+        "part": (("evaluate", labelled, "--part", "validation"), "--part validation is of the run's own data"),
+        "spacing": (("marginalise", "--motif", "ACG", "--spacing", "1:2", "--out", out), "between two motifs"),
+        "background": (("marginalise", "--motif", "ACG", "--skip-bad", "--out", out), "name their file (--background)"),
+        "shuffles": (("negatives", sequences, "--reference", reference, "--out", folder / "o.fa"), of_intervals),
+        "folds": (("train", labelled, "--folds", 2, "--test-share", 0.2, "--out", out), "each fold is tested on its"),
+        "objective": (("pretrain", sequences, "--objective", "next", "--mask-share", 0.2, "--out", out), "masked"),
+    }
+
+
+def test_an_option_without_use_is_refused(titans, run, tmp_path):
+    for case, ((verb, *rest), message) in unused_options(tmp_path / "in").items():
+        of_a_run = verb not in ("check", "negatives", "train", "pretrain")
+        code, _, err = titans(verb, *([run] if of_a_run else []), *rest)
+        assert (code, message in err) == (2, True), (case, err)
+    assert sorted(path.name for path in (tmp_path / "in").iterdir()) == ["a.bed", "a.fa", "c", "ref.fa", "t.csv"]
+
+
+def test_shares_of_parts_that_the_data_has_are_refused(titans, parts, tmp_path):
+    for option in ("--test-share", "--validation-share"):
+        code, _, err = titans("train", parts, option, "0.3", "--out", tmp_path / "z", *TINY)
+        assert (code, f"{option} 0.3 has no use, as the data has its own" in err) == (2, True)
+    assert not (tmp_path / "z").exists()
+
+
 def test_a_bad_record_can_be_left_out(titans, run, tmp_path):
     path = write(tmp_path / "a.fa", ">good\nACGT\n>bad\nMKLVWERQEE\n")
     code, out, _ = titans("predict", run, path, "--out", tmp_path / "o.csv", "--skip-bad", "--progress", "none")

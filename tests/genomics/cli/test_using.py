@@ -5,6 +5,8 @@ import gzip
 import io
 import json
 import shutil
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +55,8 @@ def test_predict_reads_intervals_and_named_columns(titans, run, tmp_path):
     assert titans("predict", run, tmp_path / "a.bed", "--out", tmp_path / "a.csv", *options)[0] == 0
     rows = read(tmp_path / "a.csv")
     assert [row[:7] for row in rows[1:]] == [
-        ["first", "I", "0", "20", ".", "12", "0"],
-        ["second", "I", "40", "60", ".", "12", "0"],
+        ["first", "I", "4", "16", ".", "12", "0"],
+        ["second", "I", "44", "56", ".", "12", "0"],
     ]
     (tmp_path / "b.csv").write_text("id,mine\nx,ACGTACGTAC\n")
     assert titans("predict", run, tmp_path / "b.csv", "--out", tmp_path / "c.csv", "--sequence", "mine")[0] == 0
@@ -74,7 +76,8 @@ def test_a_contig_is_scanned_and_not_scored_once(titans, run, genome, tmp_path):
     assert [row[1:5] for row in rows[:2]] == [["I", "0", "30", "+"], ["I", "15", "45", "+"]]
     assert rows[-2][1:4] == ["I", "370", "400"]
     assert rows[-1][:3] == ["II", "", ""]
-    assert "note: 1 sequences of more than 300 bases were scanned in windows of 30" in printed
+    assert "note: 1 sequences of more than 300 bases were scanned in windows of 30 on the strand given" in printed
+    assert "--stride 15, or a track for --out, reads both strands" in printed
     assert titans("predict", run, genome, "--whole", "--out", tmp_path / "a.csv", "--progress", "none")[0] == 0
     assert len(read(tmp_path / "a.csv")) == 3
 
@@ -127,6 +130,12 @@ def test_a_threshold_is_chosen_on_validation_and_used(titans, run, parts, fasta,
     threshold = json.loads((kept / "decision.json").read_text())["threshold"]
     for row in read(tmp_path / "a.csv")[1:]:
         assert row[7] == ("motif" if float(row[-1]) >= threshold else "background")
+    explained = ("--method", "saliency", "--out", tmp_path / "e", "--progress", "none")
+    for name, row in zip(("one", "two"), read(tmp_path / "a.csv")[1:], strict=False):
+        _, printed, _ = titans("explain", kept, fasta, "--record", name, *explained)
+        shown = [float(part.split()[-1]) for part in printed.split(": ")[1].split(";")[0].split(", ")]
+        np.testing.assert_allclose(shown, [float(cell) for cell in row[8:10]], rtol=2e-3)
+        assert f"called {row[7]}, by the threshold" in printed
     titans("predict", kept, fasta, "--threshold", "0", "--out", tmp_path / "a.csv", "--progress", "none")
     assert {row[7] for row in read(tmp_path / "a.csv")[1:]} == {"motif"}
     assert titans("train", parts, "--out", kept, "--overwrite", *TINY, "--baselines", "none")[0] == 0
@@ -207,6 +216,19 @@ def test_explain_refuses(titans, run, fasta, tmp_path, options, message):
     code, _, err = titans("explain", run, fasta, "--out", tmp_path / "e", *options)
     assert code == 2
     assert message in err
+    assert not (tmp_path / "e").exists()
+
+
+@pytest.mark.parametrize("package", [True, False])
+def test_explain_says_first_that_no_big_wig_can_be_written(titans, run, tmp_path, package, monkeypatch):
+    (tmp_path / "ref.fa").write_text(">I\n" + "ACGTTGCA" * 20 + "\n")
+    (tmp_path / "a.bed").write_text("I\t0\t20\tfirst\nI\t19\t40\tsecond\n")
+    monkeypatch.setitem(sys.modules, "pyBigWig", types.ModuleType("pyBigWig") if package else None)
+    monkeypatch.setattr("genomics.explain.saliency", None)
+    options = ("--reference", tmp_path / "ref.fa", "--all", "--format", "bigwig", "--out", tmp_path / "e")
+    code, _, err = titans("explain", run, tmp_path / "a.bed", *options, "--progress", "none")
+    said = "second: overlaps another sequence on I" if package else "bigWig files need the package pybigwig"
+    assert (code, said in err) == (2, True)
     assert not (tmp_path / "e").exists()
 
 

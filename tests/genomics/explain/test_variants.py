@@ -8,6 +8,7 @@ import pytest
 
 from genomics.explain import Variant, VariantOptions, VariantReport, read_vcf, score_variants
 from genomics.explain.alleles import cut_pair
+from genomics.explain.variant_files import NUMBERS, SPREAD, AlleleScore, open_writer
 from genomics.sequences.reference import Reference
 from tests.genomics.explain.models import ByHand, by_hand
 from titans_seq.errors import UserError
@@ -290,11 +291,32 @@ def test_scores_go_into_the_calls(reference: Path, tmp_path: Path) -> None:
     assert skipped[7] == "."
     score(tmp_path / "out.vcf", reference, tmp_path / "again.vcf")  # what was scored before is replaced
     assert (tmp_path / "again.vcf").read_text() == (tmp_path / "out.vcf").read_text()
+    stale = "\n".join(lines).replace(f"{OTHER},<DEL>", "<DUP>,<DEL>").replace("DP=3;", "")
+    (tmp_path / "stale.vcf").write_text(stale.replace("_change_yes=", "_change_spread_yes=1,1;TITANS_x=") + "\n")
+    score(tmp_path / "stale.vcf", reference, tmp_path / "none.vcf")  # what has a score no more keeps none
+    first, second = (line.split("\t")[7] for line in (tmp_path / "none.vcf").read_text().splitlines()[-2:])
+    assert (first, second) == (f"TITANS_x={change},.", ".")
     path = calls(tmp_path, ("chr1", 20, CONTIG[19], OTHER))
     score(path, reference, tmp_path / "short.vcf")
     assert (tmp_path / "short.vcf").read_text().splitlines()[-1].split("\t")[5:7] == [".", "."]
     with pytest.raises(UserError, match=r"expected the name of a file that ends in \.csv or \.vcf"):
         score(path, reference, tmp_path / "out.bcf")
+
+
+def test_each_number_of_labels_that_differ_in_signs_has_a_field_of_its_own(reference: Path, tmp_path: Path) -> None:
+    path = calls(tmp_path, ("chr1", 20, CONTIG[19], OTHER))
+    labels = ("T cell+", "T cell-", "spread_T cell+")
+    variant = next(read_vcf(path))
+    for targets in (labels, labels[1:]):
+        with open_writer(tmp_path / "out.vcf", path, "multilabel", targets, (*NUMBERS, SPREAD), labels) as write:
+            write(AlleleScore(variant, OTHER, np.arange(4.0 * len(targets)).reshape(-1, 4)))
+        lines = (tmp_path / "out.vcf").read_text().splitlines()
+        names = [field.split("=")[0] for field in lines[-1].split("\t")[7].split(";")]
+        assert len({*names}) == len(names) == 4 * len(targets)
+        assert [line.split(",")[0] for line in lines if line.startswith("##INFO")] == [
+            f"##INFO=<ID={name}" for name in names
+        ]
+        assert names[4 * (len(targets) - 2)] == "TITANS_log_odds_change_T_cell__2"
 
 
 def test_a_header_without_its_sign_and_samples_without_names(reference: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from genomics.cli.marginalise import parse_spacing
 from genomics.motifs import MarginalOptions, marginalise, spacings
 from genomics.motifs.report import draw_spacings, write_spacings
+from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import Kind
 from tests.genomics.small import random_sequence
 from titans_seq.errors import UserError
@@ -39,6 +40,25 @@ def test_a_motif_has_its_effect_and_its_shuffle_has_none() -> None:
     assert effects["shuffled inserted"].mean == 0
     assert (effects["shuffled out"].mean, effects["shuffled out"].count) == (-1, 1)
     assert effects["inserted"].low <= effects["inserted"].mean <= effects["inserted"].high
+
+
+@pytest.mark.parametrize("motif", ["TGACTCA", "CACACA", "CG", "GGGG"])
+def test_a_motif_that_is_shuffled_out_stands_nowhere_on_either_strand(motif: str) -> None:
+    class Held(Counting):
+        def logits(self, sequences: list[str]) -> np.ndarray:
+            either = (motif, reverse_complement(motif))
+            return np.array([[float(any(one in sequence for one in either))] for sequence in sequences])
+
+    odd = reverse_complement(motif)
+    with_motif = [one[:9] + motif * 2 + one[9:40] + odd + one[40:] + motif for one in BACKGROUNDS]
+    for seed in range(4):
+        *_, out = marginalise(Held(), motif, with_motif, MarginalOptions(draws=10, seed=seed))
+        assert (out.what, out.mean, out.count) == ("shuffled out", -1, len(BACKGROUNDS))
+
+
+def test_a_motif_that_no_shuffle_takes_away_is_not_counted_as_shuffled_out() -> None:
+    found = marginalise(Counting(), "AAAA", ["A" * 40, "A" * 50], MarginalOptions(draws=10))
+    assert "shuffled out" not in {one.what for one in found}
 
 
 def test_pairs_interact_where_the_model_says(tmp_path: Path) -> None:

@@ -49,6 +49,15 @@ def test_the_strand_of_an_interval_turns_around():
     assert all({one.strand, other.strand} == {"+", "-"} for one, other in zip(plus, minus, strict=True))
 
 
+@pytest.mark.parametrize(("of_interval", "wanted"), [("+", "+"), ("+", "-"), ("-", "+"), ("-", "-")])
+def test_the_strand_that_is_asked_for_is_that_of_the_contig(of_interval, wanted):
+    predictor, held = model(), windows(Stretch("x", "chr1", 0, 95, of_interval, 95))
+    read = [one.sequence if of_interval == wanted else reverse_complement(one.sequence) for one in held]
+    found = list(scan(predictor, held, TARGET, wanted))
+    np.testing.assert_allclose([one.score for one in found], predictor.predict_proba(read)[:, 1], rtol=1e-6)
+    assert {one.strand for one in found} == {wanted}
+
+
 def test_windows_of_n_are_left_out():
     unknown = Window(CONTIG, 0, 30, "N" * 16 + "A" * 14)
     assert len(list(scan(model(), [unknown, *windows()], TARGET))) == 5

@@ -1,4 +1,6 @@
+import itertools
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,34 @@ def test_shuffles_keep_pairs_of_neighbours(sequence: str) -> None:
         assert (shuffled[:1], shuffled[-1:]) == (sequence[:1], sequence[-1:])
     if len(sequence) > 100:
         assert shuffled != sequence
+
+
+def test_each_shuffle_is_as_likely_as_any_other() -> None:
+    sequence, random = "ACAGACCGGA", np.random.default_rng(0)
+
+    def pairs(text: str) -> Counter[str]:
+        return Counter(one + other for one, other in itertools.pairwise(text))
+
+    def walks(path: str, left: Counter[str]) -> Iterator[str]:
+        if not left.total():
+            yield path
+        for step in [step for step in left if step[0] == path[-1] and left[step]]:
+            yield from walks(path + step[1], left - Counter([step]))
+
+    possible = set(walks(sequence[0], pairs(sequence)))
+    draws = 200 * len(possible)
+    counts = Counter(dinucleotide_shuffle(sequence, random) for _ in range(draws))
+    assert counts.keys() == possible
+    assert len(possible) > 10
+    # Chi-squared: its mean is the degrees of freedom, its variance twice that.
+    free = len(possible) - 1
+    assert sum((count - 200) ** 2 / 200 for count in counts.values()) < free + 4 * (2 * free) ** 0.5
+
+
+def test_long_runs_of_letters_are_shuffled_at_once() -> None:
+    sequence = "".join(f"{one * 499}{other}" for one, other in ("AC", "CG", "GT", "TA")) + "A" * 10
+    shuffled = dinucleotide_shuffle(sequence, np.random.default_rng(0))
+    assert Counter(itertools.pairwise(shuffled)) == Counter(itertools.pairwise(sequence))
 
 
 def genome(folder: Path) -> Path:

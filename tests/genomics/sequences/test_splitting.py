@@ -61,9 +61,19 @@ def test_shares_with_groups(share: float) -> None:
     assert len(stratified_split(made(), share, 0, np.arange(100) // 4)[1]) == pytest.approx(100 * share, abs=8)
 
 
-def test_one_large_group_does_not_become_a_small_share() -> None:
-    groups = np.concatenate([np.zeros(40, dtype=np.int64), np.arange(1, 61)])
-    assert len(stratified_split(made(), 0.1, 0, groups)[1]) < 15
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_one_large_group_leaves_the_share_as_it_was_asked_for(kind: Kind, share: float) -> None:
+    groups = np.concatenate([np.zeros(400, dtype=np.int64), np.arange(1, 111)])
+    rest, held = stratified_split(made(510, kind), share, 0, groups)
+    assert sorted([*rest, *held]) == list(range(510))
+    assert len(held) == pytest.approx(510 * share, abs=2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_groups_that_are_all_too_large_leave_sequences_on_both_sides(kind: Kind) -> None:
+    rest, held = stratified_split(made(100, kind), 0.01, 0, np.arange(100) // 50)
+    assert len(rest) == len(held) == 50
 
 
 def test_what_cannot_be_divided() -> None:

@@ -38,7 +38,7 @@ def test_every_option_reaches_the_shards(tmp_path: Path, capsys: pytest.CaptureF
     write_lines(tmp_path / "b.jsonl", ["abcdefghij"], field="body")
     run(
         *(tmp_path / "a.txt", tmp_path / "b.jsonl", "--out", tmp_path / "out", "--tokenizer", "characters"),
-        *("--validation", 0.2, "--split", "position", "--seed", 4, "--field", "body", "--document-separator", "---"),
+        *("--validation", 0.2, "--split", "position", "--field", "body", "--document-separator", "---"),
         *("--shard-tokens", 11, "--progress", "bar"),
     )
     captured = capsys.readouterr()
@@ -59,6 +59,20 @@ def test_files_of_other_kinds_are_named(tmp_path: Path, capsys: pytest.CaptureFi
     run(tmp_path / "texts", "--out", tmp_path / "out", "--progress", "none")
     log = tmp_path / "texts" / "notes.log"
     assert f"passed over: 1 file of other kinds, such as {log}" in capsys.readouterr().out.splitlines()
+
+
+def test_an_option_without_use_is_refused(lines: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    for path, options, message in (
+        (lines, ("--split", "position"), "add --validation"),
+        (lines, ("--seed", 1), "add --validation"),
+        (lines, ("--seed", 1, "--validation", 0.2, "--split", "position"), "--split position none"),
+        (lines, ("--document-separator", "---"), "--document-separator is of text files"),
+        (tmp_path / "a.txt", ("--field", "body"), "--field is of JSON Lines and Parquet files"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run(path, *options, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_input_and_a_folder_have_to_be_given(lines: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,15 +10,18 @@ import yaml
 
 from language import load_tokenizer, prepare
 from language.cli.main import GROUP
+from language.inference.opening import open_model
 from language.runs.config import RunConfig
 from language.runs.corpus import describe_data, open_corpus
-from language.runs.runs import new_run
+from language.runs.runs import new_run, resume_run
 from language.tokenizers import CharacterTokenizer
 from language.training.config import PretrainConfig
+from language.training.module import LanguageModule
 from titans_seq.blocks import LMMConfig
 from titans_seq.config import from_yaml, to_yaml
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import read_config
+from titans_seq.experiment.settings import Hardware, Runtime
 from titans_seq.models import language_model
 from titans_seq.models.saving import load_model
 
@@ -209,11 +213,13 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_preset(shards
         dry_run(capsys, shards, "--set", "trainin.seed=7")
 
 
-def test_a_run_begins_with_the_model_of_another_one(shards, run, tmp_path):
+def test_a_run_begins_with_the_model_of_another_one(shards, run, tmp_path, capsys):
     small = ("--length", 32, "--batch-tokens", 64, "--max-steps", 1)
     titans("--data", shards, "--out", tmp_path / "x", "--init", run, *small, "--lr", "1e-12", "--mode", "random")
     for name, tensor in load_model(run).state_dict().items():
         torch.testing.assert_close(load_model(tmp_path / "x").state_dict()[name], tensor, msg=name)
+    titans("--data", shards, "--out", tmp_path / "z", "--config", tmp_path / "x")
+    assert "note: the run of --config began with the model in" in capsys.readouterr().out
     with pytest.raises(UserError, match="has other weights than the configured one"):
         titans("--data", shards, "--out", tmp_path / "y", "--init", run, "--preset", "tiny-mac")
     with pytest.raises(UserError, match="not the configured one: .*chunk_size was 32, is 8.*; or leave out --set"):
@@ -242,6 +248,51 @@ def test_a_finished_run_is_trained_further_on_shards_that_were_moved(shards, run
     assert [row["step"] for row in rows if "validation_loss" in row] == [2, 3]
     assert not torch.equal(load_model(out).embedding.weight, load_model(run).embedding.weight)
     assert read_config(out, RunConfig).training.steps == 3
+
+
+def test_a_run_that_is_trained_further_and_stopped_has_the_earlier_model_aside_and_goes_on(
+    shards, run, tmp_path, monkeypatch, capsys
+):
+    out, whole = tmp_path / "longer", tmp_path / "whole"
+    for folder in (out, whole):
+        shutil.copytree(run, folder)
+    titans("--resume", "--out", whole, "--max-steps", 4)
+
+    step = LanguageModule.training_step
+
+    def stopped(self: LanguageModule, *given: Any) -> Any:
+        if self.trainer.global_step == 3:
+            raise KeyboardInterrupt
+        return step(self, *given)
+
+    monkeypatch.setattr(LanguageModule, "training_step", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        resume_run(out, steps=4, runtime=Runtime(Hardware("cpu"), "none"))
+    monkeypatch.undo()
+    assert not (out / "model").exists()
+    with pytest.raises(UserError, match=r"was not finished .*trained further is .*earlier-model"):
+        open_model(out, "cpu")
+    assert torch.equal(load_model(out / "earlier-model").embedding.weight, load_model(run).embedding.weight)
+    capsys.readouterr()
+    titans("--resume", "--out", out)
+    assert "nothing was left" not in capsys.readouterr().out
+    assert torch.equal(load_model(out).embedding.weight, load_model(whole).embedding.weight)
+    assert names(out) == names(run)
+
+
+def test_a_run_that_cannot_be_trained_further_is_as_it_was(run, tmp_path, monkeypatch):
+    out = tmp_path / "longer"
+    shutil.copytree(run, out)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(LanguageModule, "training_step", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        resume_run(out, steps=4, runtime=Runtime(Hardware("cpu"), "none"))
+    assert names(out) == names(run)
+    assert (out / "config.yaml").read_text() == (run / "config.yaml").read_text()
+    assert (out / "log.jsonl").read_text() == (run / "log.jsonl").read_text()
 
 
 def test_shards_are_mixed_by_weight(shards, tmp_path):

@@ -84,6 +84,7 @@ def test_mistakes_are_named_before_anything_is_written(tmp_path: Path) -> None:
         (("parity", "--model", "gru"), "unknown model 'gru'"),
         (("parity", "--dim", "3"), "dim must be an even multiple of heads, got 3 and 2"),
         (("scan-simple",), "give a data folder"),
+        (("parity", "--data", "texts"), "parity is made up: leave it out"),
     ):
         with pytest.raises(UserError, match=message):
             task(parse(*arguments, "--out", str(out)))

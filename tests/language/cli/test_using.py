@@ -158,7 +158,7 @@ def test_an_evaluation_is_printed_and_written(run: Path, tmp_path: Path, capsys:
 
 
 def test_wrong_input_is_refused(run: Path, tmp_path: Path) -> None:
-    text = tmp_path / "1.txt"
+    text, memory = tmp_path / "1.txt", tmp_path / "m.safetensors"
     text.write_text(TEXT)
     for action, message in (
         (lambda: generate(Generate(run, "a", Path("b"))), "both --prompt and --prompt-file"),
@@ -169,9 +169,11 @@ def test_wrong_input_is_refused(run: Path, tmp_path: Path) -> None:
         (lambda: generate(Generate(run, temperature=-1)), "--temperature must be at least 0, got -1"),
         (lambda: generate(Generate(run, top_k=0)), r"--top-k must be at least 1 \(none is given for all tokens\)"),
         (lambda: generate(Generate(run, seed=1 << 32)), r"--seed must be in \[0, 2\*\*32\), got 4294967296"),
+        (lambda: generate(Generate(run, temperature=0, count=2)), "draws none: leave out --top-k, --top-p and --count"),
         (lambda: generate(Generate(run, memory=tmp_path / "m")), "no saved state at"),
         (lambda: generate(Generate(tmp_path / "none")), "no saved model at"),
         (lambda: read(Read(run, text, tmp_path / "m.txt")), r"expected a name that ends in \.safetensors"),
+        (lambda: read(Read(run, text, memory, memory)), "would be written over: give --save-memory another name"),
         (lambda: read(Read(run, tmp_path / "none.txt", progress="none")), "no such file"),
         (lambda: evaluate(Evaluate(run, ())), "no text is given"),
         (lambda: evaluate(Evaluate(run, (text,), out=text)), "is a file: give the name of a folder"),
