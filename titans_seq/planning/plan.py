@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from titans_seq.blocks import AttentionBlockConfig, MACConfig, MAGConfig, MALConfig
+from titans_seq.errors import require_at_least
 from titans_seq.layers import NeuralMemoryConfig
 from titans_seq.models import CausalLMConfig
 from titans_seq.models.presets import count_parameters
@@ -27,6 +28,9 @@ class Budget:
         devices: how many, which share parameters, gradients and optimiser (FSDP2).
         carried: whether state is carried from segment to segment.
         half: whether products take bfloat16 operands; parameters and optimiser stay in float32.
+
+    Raises:
+        UserError: if a number is too small.
     """
 
     length: int
@@ -36,6 +40,9 @@ class Budget:
     devices: int = 1
     carried: bool = True
     half: bool = True
+
+    def __post_init__(self) -> None:
+        require_at_least(self, length=1, rows=1, step=1, tokens=1, devices=1)
 
 
 @dataclass(frozen=True)
