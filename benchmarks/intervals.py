@@ -25,8 +25,11 @@ from forecasting.data import FrameOptions, SeriesData, load_series
 from forecasting.evaluation.origins import Origin, cut_origins
 from forecasting.forecasts.forecaster import Forecast
 from forecasting.zero_shot.model import ZeroShotModel
+from forecasting.zero_shot.saving import SHIPPED
 from forecasting.zero_shot.settings import FineTuningConfig
+from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError, choose
+from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.rows import row_of
 from titans_seq.jsonl import read_rows
 
@@ -48,6 +51,8 @@ HORIZONS = {
     "wineind": 12,
 }
 """Steps to forecast of each file."""
+_Run = tuple[str, str, int, int | None]
+"""Model, part, cutoffs and steps of a training, which one line of the table holds."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,14 @@ def run(arguments: Arguments) -> None:
         for model in arguments.models:
             windows = arguments.windows if arguments.part == "validation" else 1
             steps = arguments.steps if model == "trained" else None
-            identity = {"file": name, "model": model, "part": arguments.part, "windows": windows, "steps": steps}
+            identity = {
+                "file": name,
+                "model": model,
+                "part": arguments.part,
+                "windows": windows,
+                "steps": steps,
+                "weights": file_hash(SHIPPED / WEIGHTS),
+            }
             measure = functools.partial(_measure, arguments, name, steps, windows)
             row = row_of(arguments.results, identity, measure)
             print(f"{name:26} {model:10} {row['before']:.0%} before calibration, {row['after']:.0%} after", flush=True)
@@ -133,18 +145,27 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Make the Markdown table: coverage of the files before and after calibration, and their mean and least.
 
     Args:
-        rows: as read; of the same file, model and part the latest counts.
+        rows: as read; of the same file, model, part, cutoffs and steps the latest counts, whatever its weights.
     """
-    cells: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+    cells: dict[_Run, dict[str, Mapping[str, Any]]] = {}
     for row in rows:
-        cells.setdefault((row["model"], row["part"]), {})[row["file"]] = row
+        cells.setdefault((row["model"], row["part"], row["windows"], row["steps"]), {})[row["file"]] = row
     names = [name for name in HORIZONS if any(name in own for own in cells.values())]
     lines = [f"| held of 80%, before / after | {' | '.join(names)} | mean | least |", "|---" * (len(names) + 3) + "|"]
-    for (model, part), own in cells.items():
+    for run, own in cells.items():
         shares = [_pair([own[name]], np.mean) if name in own else "-" for name in names]
         whole = [_pair(list(own.values()), reduce) for reduce in (np.mean, np.min)]
-        lines.append(f"| {model}, {part} | {' | '.join([*shares, *whole])} |")
+        lines.append(f"| {_label(run, list(cells))} | {' | '.join([*shares, *whole])} |")
     return "\n".join(lines)
+
+
+def _label(run: _Run, runs: Sequence[_Run]) -> str:
+    """The model and the part, with what else tells a run from others of the same."""
+    model, part, windows, steps = run
+    alike = [other for other in runs if other[:2] == run[:2]]
+    label = f"{model}, {part}"
+    label += f", {windows} cutoffs" if len({other[2] for other in alike}) > 1 else ""
+    return label + (f", {steps} steps" if len({other[3] for other in alike}) > 1 else "")
 
 
 def _pair(rows: Sequence[Mapping[str, Any]], reduce: Callable[[list[float]], Any]) -> str:

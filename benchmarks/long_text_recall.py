@@ -56,10 +56,10 @@ from titans_seq.experiment.rows import find_row, row_of
 from titans_seq.experiment.settings import OptimiserConfig, Runtime
 from titans_seq.jsonl import read_rows
 from titans_seq.layers import AttentionConfig, NeuralMemory, NeuralMemoryConfig
+from titans_seq.layers.shutting import shut_memories
 from titans_seq.memory import PRESETS, LinearMemory, preset
 from titans_seq.models import CausalLMConfig, count_parameters, sized
 from titans_seq.models.presets import with_recall
-from titans_seq.training.writes import shut_memories
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "long_text_recall.jsonl"
@@ -234,7 +234,7 @@ def measure(
     try:
         result = scored()
         if any(isinstance(module, NeuralMemory) for module in trained.modules()):
-            with shut_memories(trained):
+            with shut_memories(trained.modules()):
                 shut = scored()
             row |= {"shut": {"loss": shut.carried, "by_recency": recency_rows(shut.by_recency)}}
     except UserError as error:

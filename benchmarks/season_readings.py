@@ -4,8 +4,9 @@
     python -m benchmarks.season_readings --sets taxi us_births
     python -m benchmarks.season_readings --table
 
-Cutoffs are one horizon apart and end two horizons before the end of each file, so that the last one, which other tables
-score, is not read. Readings are pairs of periods in steps: day and week of hours, week and year of days.
+Cutoffs are one horizon apart, and the last of them lies three horizons before the end of each file. So the last two
+horizons, of which other tables score one, are not read. Readings are pairs of periods in steps: day and week of hours,
+week and year of days.
 """
 
 import functools
@@ -19,6 +20,7 @@ from typing import Any
 from benchmarks.provenance import provenance
 from benchmarks.rows_command import run_rows_command
 from forecasting.data import FrameOptions, SeriesData, load_series
+from forecasting.data.tsf import is_tsf
 from forecasting.evaluation.origins import compare, cut_origins
 from forecasting.forecasts.forecaster import Forecaster
 from forecasting.zero_shot.forecaster import ZeroShotForecaster
@@ -117,7 +119,9 @@ def _measure(data_dir: Path, chosen: Set, network: AnyNetwork) -> Mapping[str, A
     path = data_dir / chosen.file
     if not path.is_file():
         raise UserError(f"{path} is not there: say with --data-dir where the files are")
-    data: SeriesData = load_series(path, FrameOptions(holes="fill-missing", duplicates="first"))
+    # A .tsf file has no holes and no duplicates to be repaired.
+    repairs = None if is_tsf(path) else FrameOptions(holes="fill-missing", duplicates="first")
+    data: SeriesData = load_series(path, repairs)
     data = replace(data, items=data.items[:: chosen.every])
     origins = cut_origins(data, chosen.horizon, windows=chosen.windows + LAST)[:-LAST]
     scores = compare(origins, readers(network, data.freq), chosen.horizon).scores

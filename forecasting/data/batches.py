@@ -11,10 +11,10 @@ import pyarrow.parquet
 
 from titans_seq.errors import UserError
 
-from .frames import from_table
+from .frames import from_table, read_written
 from .frequency import without_anchor
 from .loading import load_series
-from .number_texts import NumberStyle
+from .number_texts import NumberStyle, Writing
 from .options import FrameOptions, TableOptions
 from .reading import Table
 from .series import SeriesData
@@ -61,12 +61,14 @@ def read_series_batches(
     if rows < 1:
         raise UserError(f"rows must be at least 1, got {rows}")
     first: SeriesData | None = None
+    before: dict[str, Writing] = {}
     seen: set[tuple[str, ...]] = set()
     for part in _tables(path, options, table, rows):
         if part is None:
             yield load_series(path, options, table)
             return
-        data = from_table(part, options)
+        shown = frozenset(one.decimal for one in before.values() if one.decimal)
+        data, writings = read_written(replace(part, style=replace(part.style, shown=shown)), options)
         again = seen & {item.ids for item in data.items}
         if data.layout == "long" and again:
             raise UserError(
@@ -75,6 +77,7 @@ def read_series_batches(
             )
         first = first or data
         _check_alike(path, part.source, first, data)
+        before = _joined(path, part.source, before, writings)
         seen |= {item.ids for item in data.items}
         options = replace(
             options, time=data.time_columns, id=data.id_columns, target=data.channels, static=data.static_names
@@ -85,15 +88,41 @@ def read_series_batches(
 
 
 def _check_alike(path: Path, source: Source, first: SeriesData, part: SeriesData) -> None:
-    """Make sure that a part writes dates and numbers as the first one does: by itself it may be read otherwise."""
-    ways = [{note for note in data.notes if note.startswith(("times in", "numbers in"))} for data in (first, part)]
+    """Make sure that a part writes dates as the first one does: by itself it may be read otherwise."""
+    ways = [{note for note in data.notes if note.startswith("times in")} for data in (first, part)]
     if ways[0] == ways[1]:
         return
     shown = ["; ".join(sorted(own - other)) or "nothing is said of them" for own, other in (ways, ways[::-1])]
     raise UserError(
-        f"{path}: from {source.place(0)} on dates or numbers are read otherwise ({shown[1]}) than before ({shown[0]}): "
-        "say how they are written with --date-format, --time-zone, --decimal or --thousands"
+        f"{path}: from {source.place(0)} on dates are read otherwise ({shown[1]}) than before ({shown[0]}): "
+        "say how they are written with --date-format or --time-zone"
     )
+
+
+def _joined(path: Path, source: Source, before: dict[str, Writing], part: dict[str, Writing]) -> dict[str, Writing]:
+    """How columns write their numbers, as far as it is known after a part.
+
+    Raises:
+        UserError: if the part writes them otherwise than those before it.
+    """
+    joined = dict(before)
+    for name, own in part.items():
+        known = before.get(name, own)
+        decimals = {known.decimal, own.decimal} - {None}
+        if len(decimals) > 1 or known.beside != own.beside:
+            shown = [
+                " and ".join(
+                    ([f"{one.decimal!r} as the decimal sign"] if one.decimal else [])
+                    + [repr(one.beside) if one.beside else "nothing beside them"]
+                )
+                for one in (own, known)
+            ]
+            raise UserError(
+                f"{path}: from {source.place(0)} on the numbers in {name!r} are written otherwise (with {shown[0]}) "
+                f"than before (with {shown[1]}): write them alike, or say how with --decimal or --thousands"
+            )
+        joined[name] = replace(known, decimal=known.decimal or own.decimal)
+    return joined
 
 
 def _tables(path: Path, options: FrameOptions, table: TableOptions, rows: int) -> Iterator[Table | None]:

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from .date_formats import epoch_times, read_format
 from .date_texts import Label, read_dates, weeks_of
 from .frequency import fine_index
+from .inferring import regularity
 from .named_periods import speaks_of_weeks
 
 _DIGITS: tuple[tuple[int, str], ...] = ((8, "%Y%m%d"), (10, "%Y%m%d%H"), (12, "%Y%m%d%H%M"), (14, "%Y%m%d%H%M%S"))
@@ -24,6 +25,10 @@ _EXCEL = (20_000, 80_000)
 """Serial days of Excel from 1954 to 2119."""
 
 
+REGULAR = 0.9
+"""Share of a grid that dates fill which are taken for regular."""
+CLEARLY = 0.3
+"""By how much one reading must be more regular than another, where neither is."""
 _LEAST_DECIMAL = 5
 """Numbers that there must be, to be taken for years with a fraction."""
 
@@ -45,6 +50,7 @@ class Times:
         fields: year and number in the year of each label.
         second: where a time zone was given to clock times: what each means the second time a clock shows it.
         universal: whether the index, which has no zone, is in UTC.
+        other: what the values could as well be, None where there is no such.
     """
 
     index: pd.Index
@@ -53,6 +59,7 @@ class Times:
     fields: tuple[np.ndarray, np.ndarray] | None = None
     second: pd.DatetimeIndex | None = None
     universal: bool = False
+    other: "Times | None" = None
 
 
 def date_numbers(values: np.ndarray, name: str) -> Times | None:
@@ -78,8 +85,12 @@ def date_numbers(values: np.ndarray, name: str) -> Times | None:
     if not whole and low >= 1700 and high < 2262 and len(values) >= _LEAST_DECIMAL:
         return _decimal_years(values)
     if whole and low >= 170001 and high <= 226112:
-        return _months_or_weeks(values.astype(np.int64), name)
+        return _periods_or_days(values.astype(np.int64), name)
     speaks = functools.partial(re.search, string=name, flags=re.IGNORECASE)
+    if whole and low >= 100_101 and high <= 991_231 and speaks(_DATE_WORDS):
+        days = _short_days(values.astype(np.int64))
+        if days is not None and _regularity(days) >= REGULAR:
+            return days
     if whole and 1_900_000 < low and high < 2_262_000 and speaks(_DATE_WORDS):
         reading = read_format([f"{number:.0f}" for number in values], "%Y%j")
         if not reading.failures:
@@ -116,6 +127,35 @@ def _decimal_years(values: np.ndarray) -> Times | None:
             times = (number - 1970 * 12).astype("datetime64[M]").astype("datetime64[us]")
             return Times(fine_index(times), "years with a fraction, read as months", "M", (number // 12, number % 12))
     return None
+
+
+def _periods_or_days(numbers: np.ndarray, name: str) -> Times | None:
+    """Months or weeks of a year of four digits, or days of a year of two: what makes a grid."""
+    periods = _months_or_weeks(numbers, name)
+    days = None if speaks_of_weeks(name) else _short_days(numbers)
+    if periods is None or days is None:
+        return days if periods is None and re.search(_DATE_WORDS, name, re.IGNORECASE) else periods
+    as_periods, as_days = _regularity(periods), _regularity(days)
+    if as_days < REGULAR or as_periods < REGULAR:
+        return days if as_days - as_periods >= CLEARLY else periods
+    if (
+        periods.label == "M"
+        and (np.diff(np.sort(periods.index.to_numpy()).astype("datetime64[M]")).astype(int) == 1).all()
+    ):
+        return periods
+    if periods.label == "W" and re.search(_DATE_WORDS, name, re.IGNORECASE):
+        return days
+    return replace(periods, other=days)
+
+
+def _short_days(numbers: np.ndarray) -> Times | None:
+    """Days whose year has two digits: 240131."""
+    reading = read_format([f"{number:06}" for number in numbers], "%y%m%d")
+    return None if reading.failures else Times(fine_index(reading.times), "written as %y%m%d")
+
+
+def _regularity(times: Times) -> float:
+    return regularity(pd.DatetimeIndex(times.index.sort_values()))
 
 
 def _months_or_weeks(numbers: np.ndarray, name: str) -> Times | None:

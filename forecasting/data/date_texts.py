@@ -1,7 +1,6 @@
 """How people write dates: patterns of text, month names of many languages, and the dates they mean."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import pandas as pd
 
 from .date_patterns import PATTERNS
 from .month_names import fold, month_numbers
+from .plain_text import plain_signs
 
 Label = Literal["Y", "H", "Q", "M", "W"]
 
@@ -52,9 +52,7 @@ def clean(text: str) -> str:
         >>> clean("2024-01-05T06:00"), clean("05.01.2024, 06:00")
         ('2024-01-05 06:00', '05.01.2024 06:00')
     """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-        text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    text = plain_signs(text)
     text = re.sub(r"^'(?=\d{3}|\d+\D)", "", " ".join(text.split()))  # by which spreadsheets keep text
     if text[4:5] != "-" or text[-1:] == ")":  # Most begin with a year and a dash, and need none of this.
         text = _WEEKDAY.sub("", text)
@@ -112,6 +110,9 @@ def _iso(texts: list[str]) -> list[Reading]:
         return []
     times = parse_column(dashed, "ISO8601")
     months = all(text is not None and len(text) == 7 for text in dashed)
+    seasons = _seasons(texts) if months else None
+    if seasons is not None and (np.diff(np.sort(seasons.times.astype("datetime64[Y]").astype(np.int64))) == 1).all():
+        return [seasons]  # As months, 2001-02 and 2002-03 would lie thirteen apart.
     return [label_months(times, "", "M" if months else None)]
 
 
@@ -129,11 +130,15 @@ def _numbered(texts: list[str]) -> list[Reading]:
     if not first or len(first[1]) > 2:
         return []
     mark, year = first[2], "%Y" if len(first[4]) == 4 else "%y"
+    clocked = [bool(match and match[5]) for match in map(_NUMBERED.fullmatch, texts)]
     orders = [("%m", "%d", year), ("%d", "%m", year)] + ([("%y", "%m", "%d")] if year == "%y" else [])
     tried: list[Reading] = []
     for order in orders:
-        formats = [mark.join(order) + clock for clock in CLOCKS if bool(clock) == bool(first[5])]
+        formats = [mark.join(order) + clock for clock in CLOCKS if bool(clock) == any(clocked)]
         readings = [Reading(parse_column(texts, date_format), f"written as {date_format}") for date_format in formats]
+        if any(clocked) and not all(clocked):
+            midnights = parse_column(texts, mark.join(order))  # Some programs leave out the clock where it shows 00:00.
+            readings = [replace(one, times=np.where(np.isnat(one.times), midnights, one.times)) for one in readings]
         tried.append(min(readings, key=lambda reading: reading.failures))
     least = min(reading.failures for reading in tried)
     # Between dots the day comes before the month, wherever it can.
@@ -212,8 +217,9 @@ def _dates_of(matches: list[re.Match[str] | None], written: str, texts: list[str
     hour = _hours(numbers["H"], groups)
     valid &= (hour >= 0) & (hour < 24) & (numbers["M"] < 60) & (numbers["S"] < 60)
     seconds = (hour * 60 + np.maximum(numbers["M"], 0)) * 60 + np.maximum(numbers["S"], 0)
+    fractions = np.array([int((group.get("F") or "")[1:7].ljust(6, "0")) for group in groups], dtype=np.int64)
     times = (first.astype("datetime64[D]") + np.maximum(numbers["d"], 1) - 1).astype("datetime64[us]")
-    times = times + seconds * np.timedelta64(1, "s")
+    times = times + seconds * np.timedelta64(1, "s") + fractions * np.timedelta64(1, "us")
     return Reading(np.where(valid, times, np.datetime64("NaT")), f"written as {written}")
 
 

@@ -13,7 +13,7 @@ from .clock_columns import join_times
 from .columns import Roles, find_roles
 from .ends import describe_ends, future_rows
 from .frequency import settle_frequency
-from .number_texts import NO_VALUE, NumberStyle, is_numeric
+from .number_texts import NO_VALUE, NumberStyle, Writing, is_numeric
 from .numbers import to_numbers
 from .options import FrameOptions
 from .reading import Table
@@ -65,6 +65,11 @@ def from_table(table: Table, options: FrameOptions | None = None) -> SeriesData:
             dates or off the step, duplicates and holes that are not to be repaired, a series without a value,
             a covariate with an empty cell. What was found before is added as its notes (`__notes__`).
     """
+    return read_written(table, options)[0]
+
+
+def read_written(table: Table, options: FrameOptions | None = None) -> tuple[SeriesData, dict[str, Writing]]:
+    """Turn a table into series, as `from_table`, and say how its columns of text write their numbers."""
     notes = list(table.notes)
     try:
         return _read(table, options or FrameOptions(), notes)
@@ -74,7 +79,7 @@ def from_table(table: Table, options: FrameOptions | None = None) -> SeriesData:
         raise
 
 
-def _read(table: Table, options: FrameOptions, notes: list[str]) -> SeriesData:
+def _read(table: Table, options: FrameOptions, notes: list[str]) -> tuple[SeriesData, dict[str, Writing]]:
     source = table.source
     frame = _plain(table.frame, source)
     filled = _filled(frame)
@@ -94,19 +99,20 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> SeriesData:
     frame = frame if rows.all() else frame.loc[rows]
     # Without a time column an empty line is a step whose values are missing.
     names = [*roles.targets, *roles.known, *roles.past]
-    numbers, told = to_numbers(frame, names, options.missing_values, source, table.style)
-    notes += told
+    numbers = to_numbers(frame, names, options.missing_values, source, table.style)
+    notes += numbers.notes
     times, codes, told = _times(frame, roles, options, source, steps)
     notes += told
     series, ids = number_series(frame, roles, source)
     labels = pd.Index(["/".join(own) for own in ids] if ids else [source.stem])
     if not labels.is_unique:
         labels = pd.Index([" | ".join(own) for own in ids])
+    table = replace(table, style=numbers.style)
     static, told = read_static(frame, roles.static, series, labels.tolist(), options, table)
     notes += told
     grid = settle_times(times, codes, series, labels, options, source)
     notes += grid.notes
-    rows = order_rows(grid, series, numbers, frame.index.to_numpy(), labels, ids)
+    rows = order_rows(grid, series, numbers.values, frame.index.to_numpy(), labels, ids)
     if roles.time and (np.diff(rows.positions[rows.ends[0] : rows.ends[1]]) < 0).any():
         notes.append("rows were not in order of time and have been sorted")
     rows, told = without_empty_series(rows, len(roles.targets), roles)
@@ -118,7 +124,7 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> SeriesData:
     items, repairs = assemble(rows, freq, roles, options, source)
     items = tuple(replace(item, static=static[item.name]) for item in items) if static else items
     notes += _repair_notes(repairs, options) + describe_ends(items, roles, freq)
-    return SeriesData(
+    data = SeriesData(
         items,
         freq,
         roles.targets,
@@ -131,6 +137,7 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> SeriesData:
         roles.unused,
         roles.static,
     )
+    return data, numbers.writings
 
 
 def _plain(frame: pd.DataFrame, source: Source) -> pd.DataFrame:

@@ -12,6 +12,8 @@ from .options import TableOptions
 from .source import counted
 
 _SNIFFED_LINES = 60
+_DATED = re.compile(r"\d{4}[-/]\d\d?\b|\d\d?[-/]\d{4}$|\d\d?[-/.]\d\d?[-/.]\d{2,4}\b")
+"""How the days and months are written that columns are called by."""
 
 
 _SEPARATORS = ("\t", ";", ",", "|")
@@ -67,7 +69,7 @@ def find_layout(path: str, raw: bytes, options: TableOptions) -> Layout:
             f"{counted(header - bool(declared), 'line')} above the header {'is' if header == 1 else 'are'} left out"
         )
     line = " ".join(lines[header].split()) if separator == " " else lines[header]
-    names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+    names = [name.strip() for name in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
     _check_header(path, names, header)
     if separator != ",":
         notes.append(f"cells are separated by {separator!r}")
@@ -81,7 +83,7 @@ def _separator(lines: Sequence[str], given: str | None = None) -> tuple[str, int
     """The separator that cuts most lines into equally many cells, the most; and the first of those lines."""
     best, best_header, score = given or ",", next((at for at, line in enumerate(lines) if line.strip()), 0), (0.0, 1)
     for separator in (given,) if given else _SEPARATORS:
-        rows = [next(csv.reader([line], delimiter=separator), []) for line in lines]
+        rows = [next(csv.reader([line], delimiter=separator, skipinitialspace=True), []) for line in lines]
         widths = [
             0 if line.startswith("#") or not line.strip() else len(row) for line, row in zip(lines, rows, strict=True)
         ]
@@ -117,6 +119,51 @@ def _header(rows: Sequence[Sequence[str]], widths: Sequence[int], width: int) ->
         before = [at for at in range(wide[0]) if widths[at] > 1]
         return before[-1] if before else wide[0]
     return wide[0]
+
+
+def sheet_header(path: str, rows: Sequence[Sequence[str]], full: int) -> int:
+    """The row of names in a sheet: the first full one, or one above it where that holds values.
+
+    Args:
+        path: of the file, for messages.
+        rows: the cells of the rows up to the one below `full`, all as many; "" for an empty one.
+        full: the first row that is about as full as any.
+
+    Raises:
+        UserError: if values alone stand there, and no names above them.
+
+    Example:
+        >>> rows = [["Sales", "", ""], ["day", "", "sold"], ["2024-01-01", "7", "100"], ["2024-01-02", "7", "90"]]
+        >>> sheet_header("a.xlsx", rows, 2)
+        1
+    """
+    if not _is_row_of_values(rows, full):
+        return full
+    above = [at for at in range(full) if sum(map(bool, rows[at])) > 1 and not any(map(_is_value, rows[at]))]
+    if not above and all(map(_is_value, rows[full])):
+        raise UserError(
+            f"{path}: row {full + 1} holds values ({', '.join(rows[full][:3])}), not names: put a row of names above"
+        )
+    return above[-1] if above else full
+
+
+def _is_row_of_values(rows: Sequence[Sequence[str]], at: int) -> bool:
+    """Whether a row holds values where the next one does, and words where that does; years and the like are names."""
+    values = [cell for cell in rows[at] if _is_value(cell)]
+    if not values or at + 1 >= len(rows) or _count_up(values):
+        return False
+    pairs = [(cell, below) for cell, below in zip(rows[at], rows[at + 1], strict=True) if cell and below]
+    return all(_is_value(cell) == _is_value(below) for cell, below in pairs)
+
+
+def _count_up(cells: Sequence[str]) -> bool:
+    """Whether cells are years, numbers in their order or dates, as the names of columns are."""
+    if not all(cell.isdecimal() for cell in cells):
+        return len(cells) > 1 and all(map(_DATED.match, cells))
+    numbers = [int(cell) for cell in cells]
+    steps = {later - one for one, later in zip(numbers, numbers[1:], strict=False)}
+    years = all(1700 <= number <= 2261 for number in numbers) and min(steps, default=0) > 0
+    return years or (len(numbers) > 2 and steps == {1})
 
 
 def _check_header(path: str, names: Sequence[str], header: int) -> None:

@@ -1,15 +1,19 @@
 """One call from a file of any known kind to series."""
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
+
+from titans_seq.errors import UserError
 
 from .frames import from_table
 from .options import FrameOptions, TableOptions
 from .reading import EXCEL_SUFFIXES, PLAIN_SUFFIXES, read_table
 from .series import SeriesData
-from .source import PARQUET_SUFFIXES
-from .tsf import TSF_SUFFIXES, read_tsf
+from .source import PARQUET_SUFFIXES, enumerate_some
+from .tsf import is_tsf, read_tsf
 
-DATA_SUFFIXES = (*PLAIN_SUFFIXES, *PARQUET_SUFFIXES, *EXCEL_SUFFIXES, *TSF_SUFFIXES)
+DATA_SUFFIXES = (*PLAIN_SUFFIXES, *PARQUET_SUFFIXES, *EXCEL_SUFFIXES, ".tsf")
 """What files of data end in, before they are compressed."""
 
 
@@ -18,13 +22,13 @@ def load_series(path: str | Path, options: FrameOptions | None = None, table: Ta
 
     Args:
         path: .csv, .tsv, .txt, .tsf, .parquet, .pq, .xlsx or .xlsm; text also with .gz, .bz2 or .xz, and a .zip of one.
-        options: what the columns mean and how faults are met. A .tsf file says this itself; of the options
-            only `freq` applies to it.
+        options: what the columns mean and how faults are met. A .tsf file says this itself: only `freq` and
+            `missing_values` apply to it, and of `table` only `encoding`.
         table: how a table is written.
 
     Raises:
         UserError: if the file is missing, broken, of an unknown kind, or its content is refused (see
-            `from_table`).
+            `from_table`), or options are given that do not apply to a .tsf file.
 
     Example:
         >>> import tempfile
@@ -35,7 +39,22 @@ def load_series(path: str | Path, options: FrameOptions | None = None, table: Ta
         >>> data.freq, data.items[0].name, data.notes
         ('MS', 'sales', ("time is column 'Month'", 'frequency MS, inferred'))
     """
-    path = Path(path)
-    if path.name.lower().endswith(TSF_SUFFIXES):
-        return read_tsf(path, options.freq if options else None)
+    path, options, table = Path(path), options or FrameOptions(), table or TableOptions()
+    if is_tsf(path):
+        # A .tsf file has no static columns, so leaving them out is no option that is ignored.
+        read = {"freq", "missing_values", *(("static",) if not options.static else ())}
+        given = _changed(options, read) + _changed(table, {"encoding"})
+        if given:
+            raise UserError(
+                f"{path}: {enumerate_some(given)} {'does' if len(given) == 1 else 'do'} not apply to a .tsf file, "
+                "which says itself what its series are: leave out what does not, or save the series as a table"
+            )
+        return read_tsf(path, options.freq, options.missing_values, table.encoding)
     return from_table(read_table(path, table), options)
+
+
+def _changed(options: Any, but: set[str]) -> list[str]:
+    """The options, as the command line calls them, that are not as they are by default; `but` some."""
+    plain = type(options)()
+    changed = [one.name for one in fields(options) if getattr(options, one.name) != getattr(plain, one.name)]
+    return [f"--{name.replace('_', '-')}" for name in changed if name not in but]

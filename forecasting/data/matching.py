@@ -25,7 +25,7 @@ from .calendars import MonthDays, Weekly, YearDays, calendar_of
 from .frequency import without_anchor
 from .source import enumerate_some, show_time
 from .steps import same_step
-from .tsf import TSF_SUFFIXES
+from .tsf import is_tsf
 
 _FEW_ROWS = 2
 """Rows from which no frequency can be inferred with certainty."""
@@ -52,7 +52,11 @@ def read_like(path: Path, like: SeriesData, options: FrameOptions, table: TableO
     Raises:
         UserError: if the file is missing, broken or refused, or has another step.
     """
-    if path.name.lower().endswith(TSF_SUFFIXES):
+    if is_tsf(path):
+        if like.time_columns or like.id_columns:
+            # They say how another file, a table, is read.
+            options = FrameOptions(freq=options.freq, missing_values=options.missing_values)
+            table = TableOptions(encoding=table.encoding)
         series = load_series(path, options, table)
     else:
         read = read_table(path, table)
@@ -157,7 +161,7 @@ def with_known_future(
     items = []
     for item in data.items:
         source = given.items[0] if data.layout == "wide" else _named(given, item.name)
-        items.append(_extend(item, source, data, horizon))
+        items.append(_extend(item, source, data, horizon, timed=bool(given.time_columns)))
     return replace(data, items=tuple(items))
 
 
@@ -169,10 +173,10 @@ def _named(data: SeriesData, name: str) -> Item:
     raise UserError(f"known_future has no rows for series {name!r}, only for {held}: add them")
 
 
-def _extend(item: Item, source: Item, data: SeriesData, horizon: int) -> Item:
+def _extend(item: Item, source: Item, data: SeriesData, horizon: int, timed: bool) -> Item:
     needed = future_index(item.index, data.freq, horizon)
     at = source.index.get_indexer(needed)
-    if isinstance(source.index, pd.RangeIndex) and source.index.start == 0 and source.length == horizon:
+    if not timed and isinstance(source.index, pd.RangeIndex) and source.index.start == 0 and source.length == horizon:
         at = np.arange(horizon)  # rows without times are the next steps in their order
     if (at < 0).any():
         missing, first, last = (show_time(needed[row]) for row in (int(np.argmax(at < 0)), 0, -1))

@@ -34,7 +34,8 @@ def named_periods(texts: Sequence[str], name: str) -> list[str] | None:
         >>> named_periods(["2005.1", "2005.2", "2005.3", "2005.4", "2006.1"], "x")[-1], named_periods(["2005.1"], "x")
         ('2006-Q1', None)
     """
-    texts = [_TURNED.sub(r"\2-\1", text) for text in texts] if speaks_of_weeks(name) else texts
+    turned = speaks_of_weeks(name) or _QUARTERS.search(name)
+    texts = [_TURNED.sub(r"\2-\1", text) for text in texts] if turned else texts
     if _YEARS.fullmatch(name) and all(re.fullmatch(r"'?\d\d", text) for text in texts):
         years = [year_of({"y": text}) for text in texts]
         return [str(year) for year in years] if len(years) >= _LEAST and (np.diff(years) == 1).all() else None

@@ -9,6 +9,7 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
+from .plain_text import plain_signs
 from .source import Source
 
 NO_VALUE = (
@@ -46,11 +47,13 @@ class NumberStyle:
         decimal: the decimal sign.
         thousands: the sign between groups of digits.
         semicolons: whether the table's cells are separated by semicolons, as where the comma is the decimal sign.
+        shown: the decimal signs of other columns, by which numbers that could be two are read; of one sign, that one.
     """
 
     decimal: str | None = None
     thousands: str | None = None
     semicolons: bool = False
+    shown: frozenset[str] = frozenset()
 
     @property
     def plain(self) -> bool:
@@ -78,9 +81,7 @@ def is_numeric(texts: Sequence[str]) -> bool:
 
 def bare_number(text: str) -> str:
     """A number without what programs and languages put about it: other digits, spaces, minus signs, apostrophes."""
-    text = unicodedata.normalize("NFKC", text).translate(_SIGNS).strip().removeprefix("'")
-    if not text.isascii():
-        text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    text = plain_signs(text).translate(_SIGNS).strip().removeprefix("'")
     inside = re.fullmatch(r"\((.*\d.*)\)", text)
     if inside:
         return "-" + inside[1].strip()
@@ -129,18 +130,47 @@ def _fitting(texts: Sequence[str], style: NumberStyle) -> list[tuple[str, str | 
                 fits.append((decimal, None))
     for decimal, thousands in _STYLES:
         if style.decimal in (None, decimal) and style.thousands in (None, thousands):
-            groups = rf"\d{{1,3}}(\{thousands}\d{{2,3}})*\{thousands}\d{{3}}"
+            groups = rf"[1-9]\d{{0,2}}(\{thousands}\d{{2,3}})*\{thousands}\d{{3}}"
             pattern = rf"[-+]?({groups}|\d+)(\{decimal}\d*)?"
             if all(re.fullmatch(pattern, text) for text in texts) and any(thousands in text for text in texts):
                 fits.append((decimal, thousands))
     return fits
 
 
-def read_numbers(texts: list[str], name: str, source: Source, style: NumberStyle) -> tuple[np.ndarray, str]:
+def shown_decimal(texts: Sequence[str]) -> str | None:
+    """The decimal sign that numbers leave no doubt of, None where they do, or are none.
+
+    Example:
+        >>> shown_decimal(["1.200", "3,50"]), shown_decimal(["1,234.5"]), shown_decimal(["1.200"]), shown_decimal(["3"])
+        (',', '.', None, None)
+    """
+    decimals = {decimal for decimal, _ in _fitting(_affixes(_scaled(texts)[0])[0], NumberStyle())}
+    return decimals.pop() if len(decimals) == 1 else None
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How the numbers of a column were read.
+
+    Args:
+        decimal: the decimal sign, None where no cell needs one.
+        beside: what stands beside every number, or for it: "€", "kWh", "yes is 1".
+        told: in words.
+        doubt: a further reading to point out, in words.
+    """
+
+    decimal: str | None = None
+    beside: str = ""
+    told: str = ""
+    doubt: str = ""
+
+
+def read_numbers(texts: list[str], name: str, source: Source, style: NumberStyle) -> tuple[np.ndarray, Writing]:
     """The numbers of texts, NaN for one that is none, and how they are written."""
     for yes, no in _FLAGS if texts else ():
         if {text.casefold() for text in texts} <= {yes, no}:
-            return np.array([float(text.casefold() == yes) for text in texts]), "" if yes == "true" else f"{yes} is 1"
+            flags = np.array([float(text.casefold() == yes) for text in texts])
+            return flags, Writing(beside=f"{yes} is 1", told="" if yes == "true" else f"{yes} is 1")
     bare, factors, scales = _scaled(texts)
     stripped, affix = _affixes(bare)
     fits = _fitting(stripped, style)
@@ -153,16 +183,18 @@ def read_numbers(texts: list[str], name: str, source: Source, style: NumberStyle
     else:
         decimal = style.decimal or "."
         one_by_one = [_value(text, decimal, style.thousands) for text in texts]
-        return np.array(one_by_one) * factors, ""
+        return np.array(one_by_one) * factors, Writing()
     decimal, thousands = chosen
     said = [f"{thousands!r} between thousands"] if thousands and any(thousands in text for text in stripped) else []
     said += ["a decimal comma"] if decimal == "," and any("," in text for text in stripped) else []
     said += [scales] if scales else []
     if affix:
         said.append(f"{affix!r} is left out" + (", so 5% is 5" if affix == "%" else ""))
-    if style.semicolons and decimal == "," and _grouped(stripped, ",") and style.decimal is None:
-        said.append(f"{texts[0]!r} is {readings[chosen][0]:g}: if it means thousands, give --thousands ,")
-    return readings[chosen] * factors, "; ".join(said)
+    doubt = ""
+    if style.semicolons and decimal == "," and _grouped(stripped, ",") and not style.decimal and not style.shown:
+        doubt = f"{texts[0]!r} is {readings[chosen][0]:g}: if it means thousands, give --thousands ,"
+    needed = any("." in text or "," in text for text in stripped)
+    return readings[chosen] * factors, Writing(decimal if needed else None, affix, "; ".join(said), doubt)
 
 
 def _settle(
@@ -178,9 +210,11 @@ def _settle(
     Raises:
         UserError: if nothing tells them apart.
     """
-    if style.semicolons and (",", None) in fits:
+    if len(style.shown) == 1:
+        return next(signs for signs in fits if signs[0] in style.shown)
+    if style.semicolons and (",", None) in fits and not style.shown:
         return (",", None)  # The semicolon leaves the comma to the numbers.
-    if not style.semicolons and (".", None) in fits:
+    if not style.semicolons and (".", None) in fits and not style.shown:
         return (".", None)
     at = next(i for i, text in enumerate(texts) if re.search(r"[.,' ]\d{3}$", text))
     shown = " or ".join(f"{readings[signs][at]:.12g}" for signs in fits[:2])

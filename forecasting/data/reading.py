@@ -17,6 +17,7 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
+from .layout import sheet_header
 from .number_texts import NumberStyle
 from .options import TableOptions
 from .source import PARQUET_SUFFIXES, Source, enumerate_some
@@ -85,6 +86,21 @@ def read_table(path: str | Path, options: TableOptions | None = None) -> Table:
     return replace(table, frame=frame, source=source, notes=(*notes, *table.notes, *found))
 
 
+def inner_name(path: Path) -> str:
+    """The name of a file without what packs it; that of the table in an archive that holds one.
+
+    Example:
+        >>> inner_name(Path("a.tsf.gz")), inner_name(Path("a.csv"))
+        ('a.tsf', 'a.csv')
+    """
+    if path.suffix.lower() in _UNPACK:
+        return path.stem
+    if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return next(iter(_tables_of(archive)), path.name)
+    return path.name
+
+
 def open_file(path: Path) -> tuple[str, bytes, tuple[str, ...]]:
     """The name and the bytes of a file, unpacked, with a note where it was in an archive.
 
@@ -108,28 +124,34 @@ def open_file(path: Path) -> tuple[str, bytes, tuple[str, ...]]:
 
 
 def read_text(path: Path, encoding: str | None = None) -> tuple[str, list[str]]:
-    """The text of a file, unpacked where its name says so, with notes on its encoding.
+    """The text of a file, unpacked where its name says so, with notes on its archive and its encoding.
 
     Raises:
         UserError: if the file is missing, empty or broken, or not text.
     """
-    _, raw, _ = open_file(path)
+    _, raw, packed = open_file(path)
     decoded, notes = decode(path, raw, encoding)
-    return decoded.decode("utf-8"), notes
+    return decoded.decode("utf-8"), [*packed, *notes]
 
 
-def decode(path: Path, raw: bytes, encoding: str | None = None) -> tuple[bytes, list[str]]:
+def decode(path: Path, raw: bytes, encoding: str | None = None, first: int = 1) -> tuple[bytes, list[str]]:
     """The bytes of a text in UTF-8 without a mark, with notes on the encoding it had.
 
     UTF-8, UTF-16 and UTF-32 are recognised. Other bytes are read as cp1252 where they are letters with accents; where
     they are of another script, the user is asked.
+
+    Args:
+        path: of the file, for messages.
+        raw: its bytes, or some of its lines.
+        encoding: a Python codec name; None finds it.
+        first: the number of the first line of `raw`.
 
     Raises:
         UserError: if the encoding is unknown or not that of the file, or the file is not text.
     """
     notes: list[str] = []
     if encoding is None:
-        encoding, note = _find_encoding(path, raw)
+        encoding, note = find_encoding(path, raw, first)
         notes = [note] if note else []
     try:
         text = raw if encoding == "utf-8" else raw.decode(encoding).encode("utf-8")
@@ -138,10 +160,10 @@ def decode(path: Path, raw: bytes, encoding: str | None = None) -> tuple[bytes, 
     except LookupError as error:
         raise UserError(f"{path}: unknown encoding {encoding!r}: give a name such as utf-8 or cp1252") from error
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = raw.count(b"\n", 0, error.start) + first
         raise UserError(
             f"{path}: byte {raw[error.start]:#04x} on line {line} is not {encoding}: "
-            "give another --encoding, or none to have it found out"
+            "give another --encoding, one for the whole file"
         ) from error
     text = text.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in text:
@@ -149,8 +171,12 @@ def decode(path: Path, raw: bytes, encoding: str | None = None) -> tuple[bytes, 
     return text, notes
 
 
-def _find_encoding(path: Path, raw: bytes) -> tuple[str, str]:
-    """The encoding of a text, and a note where the file does not say it."""
+def find_encoding(path: Path, raw: bytes, first: int = 1) -> tuple[str, str]:
+    """The encoding of a text whose first line has the number `first`, and a note where the file does not say it.
+
+    Raises:
+        UserError: if it is that of a script for which there are several.
+    """
     if raw[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
         return "utf-32", ""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -162,7 +188,7 @@ def _find_encoding(path: Path, raw: bytes) -> tuple[str, str]:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = raw.count(b"\n", 0, error.start) + first
         fault = f"byte {raw[error.start]:#04x} on line {line} is not utf-8"
         if _is_other_script(raw):
             raise UserError(
@@ -206,10 +232,9 @@ def _read_bytes(path: Path) -> bytes:
 def _unzip(path: Path, raw: bytes) -> tuple[str, bytes, tuple[str, ...]]:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            held = [one.filename for one in archive.infolist() if not one.is_dir()]
-            tables = [name for name in held if _is_table(name) and not name.startswith("__MACOSX/")]
+            tables = _tables_of(archive)
             if len(tables) != 1:
-                shown = enumerate_some(held, 5)
+                shown = enumerate_some([one.filename for one in archive.infolist() if not one.is_dir()], 5)
                 raise UserError(
                     f"{path}: the archive holds {len(tables)} tables ({shown}): unzip it, and name one of them"
                 )
@@ -218,8 +243,10 @@ def _unzip(path: Path, raw: bytes) -> tuple[str, bytes, tuple[str, ...]]:
         raise UserError(f"{path}: broken zip file, or one with a password ({error}): unzip it yourself") from error
 
 
-def _is_table(name: str) -> bool:
-    return name.lower().endswith((*PLAIN_SUFFIXES, *PARQUET_SUFFIXES, *EXCEL_SUFFIXES, ".tsf"))
+def _tables_of(archive: zipfile.ZipFile) -> list[str]:
+    kinds = (*PLAIN_SUFFIXES, *PARQUET_SUFFIXES, *EXCEL_SUFFIXES, ".tsf")
+    named = [one.filename for one in archive.infolist() if not one.is_dir()]
+    return [name for name in named if name.lower().endswith(kinds) and not name.startswith("__MACOSX/")]
 
 
 def _expected() -> str:
@@ -288,8 +315,12 @@ def _read_excel(path: Path, raw: bytes, options: TableOptions) -> Table:
     filled = cells.notna().sum(axis=1).to_numpy()
     if not len(filled) or filled.max() == 0:
         raise UserError(f"{path}: sheet {sheet!r} is empty: expected a header row and rows of data")
-    # Titles above the header fill fewer cells than it does.
-    header = options.skip_rows if options.skip_rows is not None else int((filled >= max(2, filled.max() - 1)).argmax())
+    header = options.skip_rows
+    if header is None:
+        # Titles above the header fill fewer cells than it does.
+        full = int((filled >= max(2, filled.max() - 1)).argmax())
+        shown = [["" if pd.isna(cell) else _name(cell) for cell in row] for row in cells[: full + 2].to_numpy()]
+        header = sheet_header(str(path), shown, full)
     if options.skip_rows is None and header:
         notes.append(f"{header} rows above the header are left out")
     names = [f"Unnamed: {at}" if pd.isna(name) else _name(name) for at, name in enumerate(cells.iloc[header])]

@@ -62,9 +62,9 @@ def read_static(
             found = [None if text in {*map(str, options.missing_values), ""} else text for text in found]
         else:
             rows = pd.DataFrame({name: cells.iloc[[int(np.argmax(codes == code)) for code in range(len(values))]]})
-            numbers, told = to_numbers(rows, [name], options.missing_values, table.source, table.style)
-            found = [None if np.isnan(number) else float(number) for number in numbers[:, 0]]
-            notes += told
+            numbers = to_numbers(rows, [name], options.missing_values, table.source, table.style)
+            found = [None if np.isnan(number) else float(number) for number in numbers.values[:, 0]]
+            notes += numbers.notes
         columns.append([None if code < 0 else found[code] for code in first.tolist()])
     empty = [name for name, column in zip(names, columns, strict=True) if None in column]
     if empty:

@@ -10,9 +10,11 @@ from typing import IO, Any
 
 import numpy as np
 
+from titans_seq.errors import UserError
+
 from .number_texts import NumberStyle
 from .options import TableOptions
-from .reading import PLAIN_SUFFIXES, Table, decode
+from .reading import PLAIN_SUFFIXES, Table, decode, find_encoding
 from .source import Source
 from .text_tables import read_text_table
 
@@ -50,24 +52,29 @@ def text_parts(path: Path, options: TableOptions, rows: int, last_end: Callable[
     """
     with _open(path) as file:
         head = _to_line(file.read(_HEAD))
-    first = read_text_table(str(path), decode(path, head, options.encoding)[0], options)
+    decoder = _Decoder(path, options.encoding)
+    text, told = decoder(head, 1)
+    first = read_text_table(str(path), text, options)
     given = replace(options, separator=first.layout.separator, skip_rows=0)
     size = max(1, rows * len(head) // max(1, head.count(b"\n")))
-    notes, held, line = first.layout.notes, b"", first.layout.header + 2
+    notes, held, line = (*told, *first.layout.notes), b"", first.layout.header + 2
     with _open(path) as file:
         for _ in range(first.layout.header):
             file.readline()
-        header = file.readline()
-        ahead = b"begun"
-        while ahead:
-            block = held + file.read(max(0, size - len(held)))
+        header, read = decoder(file.readline(), first.layout.header + 1)[0], first.layout.header + 1
+        ahead, begun = b"", False
+        while ahead or not begun:
+            block = ahead + file.read(max(0, size - len(held) - len(ahead)))
             block += file.readline()
-            while block.count(b'"') % 2 and (more := file.readline()):
+            while (held.count(b'"') + block.count(b'"')) % 2 and (more := file.readline()):
                 block += more
-            ahead = file.readline()
+            ahead, begun = file.readline(), True
             if not ahead and line == first.layout.header + 2:
                 return
-            text, told = decode(path, header + block, options.encoding)
+            # Only what is new is decoded: what was held back is in UTF-8 already.
+            own, told = decoder(block, read + 1)
+            held, read = held + own, read + block.count(b"\n")
+            text = header + held
             table = read_text_table(str(path), text, given)
             # Lines are counted in the file, not in the part.
             lines = table.lines if table.lines is not None else range(2, len(table.frame) + 2)
@@ -77,14 +84,43 @@ def text_parts(path: Path, options: TableOptions, rows: int, last_end: Callable[
             end = last_end(part) if ahead else len(table.frame)
             if not end:
                 # One series fills the block, and goes on.
-                held, size = block + ahead, 2 * len(block)
+                size = 2 * len(held)
                 continue
             yield replace(part, frame=part.frame.iloc[:end])
             notes = ()
             if ahead:
                 cut = _row_start(text, table.lines, end)
-                held = text[cut:] + ahead
+                held = text[cut:]
                 line += text.count(b"\n", 0, cut) - 1
+
+
+class _Decoder:
+    """Decodes the lines of a file, all in the encoding that its first letters beyond ASCII show.
+
+    Args:
+        path: of the file, for messages.
+        encoding: the one that was given, None to find it.
+    """
+
+    def __init__(self, path: Path, encoding: str | None) -> None:
+        self.path, self.encoding, self.given = path, encoding, encoding is not None
+
+    def __call__(self, raw: bytes, line: int) -> tuple[bytes, list[str]]:
+        """Whole lines in UTF-8, the first of which has the number `line`, with a note where the encoding shows first.
+
+        Raises:
+            UserError: if they are not in the encoding.
+        """
+        notes: list[str] = []
+        if self.encoding is None and not raw.isascii():
+            self.encoding, note = find_encoding(self.path, raw, line)
+            notes = [note] if note else []
+        try:
+            return decode(self.path, raw, self.encoding or "utf-8", line)[0], notes
+        except UserError as error:
+            if self.given:
+                raise
+            raise UserError(f"{error}; the lines before are {self.encoding}") from error
 
 
 def _open(path: Path) -> IO[bytes]:

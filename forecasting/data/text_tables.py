@@ -71,10 +71,11 @@ def read_text_table(path: str, raw: bytes, options: TableOptions) -> TextTable:
         raw, begin = re.sub(rb"[ \t]+", b" ", raw), 0
     if not raw[begin : begin + 4096].strip() and not raw[begin:].strip():
         raise UserError(f"{path}: the file holds a header and no rows of data")
-    if _IRREGULAR.search(raw, max(begin - 1, 0)):
-        frame = None
+    spaced = layout.separator != " " and raw.find(layout.separator.encode() + b' "', begin) >= 0
+    if spaced or _IRREGULAR.search(raw, max(begin - 1, 0)):
+        frame = None  # A quote behind a space quotes too.
     else:
-        frame = _fast(raw, begin, layout)
+        frame = _fast(raw, begin, layout, options)
     if frame is not None:
         return TextTable(frame, layout, None, ())
     frame, lines, notes = _slow(path, raw[begin:], layout)
@@ -91,9 +92,9 @@ def _line_start(raw: bytes, number: int) -> int:
     return at
 
 
-def _fast(raw: bytes, begin: int, layout: Layout) -> pd.DataFrame | None:
+def _fast(raw: bytes, begin: int, layout: Layout, options: TableOptions) -> pd.DataFrame | None:
     """The cells, by Arrow; None for what it does not read as it should."""
-    many = len(layout.names) > _DIRECT_COLUMNS
+    many = len(layout.names) > _DIRECT_COLUMNS and _are_plain(layout, options)
     repeated = _repeated(raw, begin, layout)
     texts = {name: _REPEATED if name in repeated else _TEXT for name in layout.names}
     numbers = {name: pa.float64() if at >= 2 else texts[name] for at, name in enumerate(layout.names)}
@@ -112,8 +113,19 @@ def _fast(raw: bytes, begin: int, layout: Layout) -> pd.DataFrame | None:
             )
         except pa.ArrowInvalid:
             continue
+        if types is numbers and many and any(map(_has_decimal_comma, table.columns[:2])):
+            continue  # By which the other columns are to be read.
         return _frame(table, spaces=_has_outer_spaces(raw, layout.separator))
     return None
+
+
+def _are_plain(layout: Layout, options: TableOptions) -> bool:
+    """Whether a point in a number is sure to be the decimal sign."""
+    return options.thousands is None and (options.decimal == "." or (not options.decimal and layout.separator != ";"))
+
+
+def _has_decimal_comma(cells: pa.ChunkedArray) -> bool:
+    return bool(pc.any(pc.match_substring_regex(cells.cast(_TEXT), r"\d,\d")).as_py())
 
 
 def _repeated(raw: bytes, begin: int, layout: Layout) -> set[str]:

@@ -29,8 +29,8 @@ from .inferring import infer_frequency, infer_round_step
 from .options import FrameOptions
 from .source import Source, counted, enumerate_some, show_time
 from .timestamps import period_dates
-from .zone_texts import without_offset
-from .zones import midnight_zone
+from .zone_texts import offsets, without_offset, without_zone
+from .zones import check_zone, fixed_zone, localize, midnight_zone
 
 _ASKED = 200
 """Series whose dates are asked for their step, at most."""
@@ -72,7 +72,7 @@ def settle_times(
         UserError: if the step cannot be found, or is none, or dates do not lie on its anchor.
     """
     if times.second is not None:
-        times, codes = _tell_apart(times, codes, series)
+        times, codes = _tell_apart(times, codes, series, source)
     notes: list[str] = []
     index, freq = times.index, options.freq
     if not isinstance(index, pd.DatetimeIndex):
@@ -127,13 +127,36 @@ def _sorted(codes: np.ndarray, index: pd.Index) -> tuple[np.ndarray, pd.Index]:
     return ordered.get_indexer(index)[codes], ordered
 
 
-def _tell_apart(times: Times, codes: np.ndarray, series: np.ndarray) -> tuple[Times, np.ndarray]:
-    """Take the second row of a series with the same clock time for the hour after the clock was put back."""
+def _tell_apart(times: Times, codes: np.ndarray, series: np.ndarray, source: Source) -> tuple[Times, np.ndarray]:
+    """Take the later of a series' rows with the same clock time for the hour after the clock was put back.
+
+    The rows before and behind say whether the oldest row stands first, or the newest.
+
+    Raises:
+        UserError: if they are in no order.
+    """
     second = cast(pd.DatetimeIndex, times.second)
     first = cast(pd.DatetimeIndex, times.index)
-    again = pd.Series(series.astype(np.int64) * len(first) + codes).duplicated().to_numpy()
-    again &= np.asarray(second != first)[codes]
-    return replace(times, index=first.append(second), second=None), np.where(again, codes + len(first), codes)
+    whole = replace(times, index=first.append(second), second=None)
+    order = np.argsort(series, kind="stable")
+    own, of = codes[order], series[order]
+    steps = np.where(np.diff(of) == 0, np.sign(np.diff(first.asi8[own])), 0)
+    before, behind = np.append(0, steps), np.append(steps, 0)
+    rows = np.flatnonzero(np.asarray(second != first)[own])
+    key = of[rows].astype(np.int64) * len(first) + own[rows]
+    late = np.zeros(len(codes), dtype=bool)
+    for one in np.unique(key[pd.Series(key).duplicated().to_numpy()]):
+        alike = rows[key == one]
+        ways = {int(before[alike[0]]), int(behind[alike[-1]])} - {0}
+        if len(ways) == 2:
+            shown = date_at(first, int(own[alike[0]])).tz_localize(None)
+            raise UserError(
+                f"{source.name}: {shown} occurs twice, where the clock was put back, "
+                "and the rows about it are in no order that tells which is which: sort the rows by time, or write the "
+                "times with their offset from UTC"
+            )
+        late[order[alike[:-1] if ways == {-1} else alike[1:]]] = True
+    return whole, np.where(late, codes + len(first), codes)
 
 
 def _given(
@@ -219,7 +242,7 @@ def dates_from(start: str, length: int, freq: str, zone: str | None, source: Sou
     A period ("2020-Q1", "2020") begins with the date that the frequency names it by.
 
     Raises:
-        UserError: if the start is no date, can be two, or is not one of the frequency.
+        UserError: if the start is no date, can be two, does not exist in the time zone, or is not one of the frequency.
 
     Example:
         >>> [str(day.date()) for day in dates_from("2020-01-31", 2, "ME", None, Source.of(None))]
@@ -227,7 +250,9 @@ def dates_from(start: str, length: int, freq: str, zone: str | None, source: Sou
         >>> str(dates_from("2020-Q1", 1, "QE", None, Source.of(None))[0].date())
         '2020-03-31'
     """
-    readings = [reading for reading in read_dates([without_offset(start.strip())]) if not reading.failures]
+    (text,), named_zone = without_zone([start.strip()])
+    local, zone = without_offset(text), zone or named_zone
+    readings = [reading for reading in read_dates([local]) if not reading.failures]
     if not readings:
         raise UserError(f"--start {start!r} is not a date: give one such as 2020-01-31 or '2020-01-31 06:00'")
     read = [Times(fine_index(one.times), one.written, one.label, one.fields) for one in readings]
@@ -235,14 +260,33 @@ def dates_from(start: str, length: int, freq: str, zone: str | None, source: Sou
     if days[0] != days[-1]:
         raise UserError(f"--start {start!r} can be {days[0].date()} or {days[-1].date()}: write it as one of these")
     named = period_dates(read[0], settle_frequency(freq, pd.DatetimeIndex([])))
-    first = date_at(read[0].index if named is None else named, 0)
-    if without_offset(start.strip()) != start.strip():
-        first = cast(pd.Timestamp, pd.Timestamp(start))
-        first = first if zone is None else first.tz_convert(zone)
-    elif zone is not None:
-        first = first.tz_localize(zone)
+    times = dates_at(read[0].index if named is None else named, slice(1))
+    first = date_at(_start_in_zone(times, offsets([text], [local], "--start", source, np.zeros(1)), zone, start), 0)
     settled = settle_frequency(freq, pd.DatetimeIndex([first]))
     index = walk(first, length, settled)
     if index[0] != first or not snap(dates_at(index, slice(1)), settled).equals(index[:1]):
         raise UserError(f"{source.name}: --start {start} does not lie on --freq {freq}: give a date that does")
     return index
+
+
+def _start_in_zone(times: pd.DatetimeIndex, ahead: np.ndarray | None, zone: str | None, start: str) -> pd.DatetimeIndex:
+    """The clock time of a start in its time zone, which an offset from UTC gives where no zone is named."""
+    if zone is not None:
+        check_zone(zone)
+    if ahead is not None:
+        universal = (times - pd.Timedelta(minutes=int(ahead[0]))).tz_localize("UTC")
+        return universal.tz_convert(zone or fixed_zone(int(ahead[0])))
+    if zone is None:
+        return times
+    first, second = localize(times, zone)
+    if first.isna().any():
+        raise UserError(
+            f"--start {start} does not exist in {zone}, where the clock is put forward: give another, or another "
+            "--time-zone, or none"
+        )
+    if first[0] != second[0]:
+        raise UserError(
+            f"--start {start} occurs twice in {zone}, where the clock is put back: write it as '{first[0]}' or "
+            f"'{second[0]}'"
+        )
+    return first

@@ -13,19 +13,15 @@ from titans_seq.errors import UserError
 
 from .calendars import DAYS, MONTHS, Months, calendar_of
 from .date_formats import read_format
-from .date_numbers import Times, date_numbers
+from .date_numbers import CLEARLY, REGULAR, Times, date_numbers
+from .date_parts import date_at
 from .date_texts import CLOCKS, Label, Reading, clean, read_dates, without_24
 from .frequency import anchor_of, fine_index
 from .inferring import regularity
 from .named_periods import named_periods
 from .source import Source, as_numbers
-from .zone_texts import offsets, without_offset, without_zone
+from .zone_texts import offsets, without_offset, without_spans, without_zone
 from .zones import check_zone, localize, zone_of_offsets
-
-_REGULAR = 0.9
-"""Share of a grid that dates fill which are taken for regular."""
-_CLEARLY = 0.3
-"""By how much one reading must be more regular than another, where neither is."""
 
 
 def parse_times(
@@ -94,7 +90,8 @@ def looks_like_dates(column: pd.Series) -> bool:
         return True
     if not texts or _share_of_numbers(texts) > 0.5:
         return False
-    best = read_dates([without_offset(clean(text)) for text in without_zone(texts)[0]])
+    plain = [clean(text) for text in without_zone(texts)[0]]
+    best = read_dates([without_offset(text) for text in without_spans(plain) or plain])
     return bool(best) and 2 * best[0].failures <= len(texts)
 
 
@@ -171,8 +168,12 @@ def _read(
     if date_format is None:
         if not re.match(r"\d{4}-\d\d-\d\d", texts[0]):
             texts = [clean(text) for text in texts]
+        spans = without_spans(texts)
+        texts = spans or texts
         local = [without_offset(text) for text in texts]
         readings = read_dates(local)
+        if spans:
+            readings = [replace(one, written="spans, by their beginning") for one in readings]
     else:
         local, readings = texts, [read_with_format(texts, date_format)]
     wrong = np.flatnonzero(np.isnat(readings[0].times)) if readings else np.arange(1)
@@ -207,6 +208,12 @@ def _periods(values: pd.PeriodIndex) -> Times:
 def _numbers(values: pd.Index, name: str, source: Source, positions: np.ndarray) -> Times:
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     dates = date_numbers(numbers, name)
+    if dates is not None and dates.other is not None:
+        raise UserError(
+            f"{source.at(positions[-1])}: {numbers[-1]:.0f} in the time column {name!r} can be "
+            f"{date_at(dates.index, -1).date()} ({dates.written}) or {date_at(dates.other.index, -1).date()} "
+            f"({dates.other.written}): give --date-format {'%G%V' if dates.label == 'W' else '%Y%m'} or %y%m%d"
+        )
     if dates is not None:
         return dates
     odd = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.round(numbers)))
@@ -274,7 +281,7 @@ def _choose(readings: Sequence[Reading], texts: Sequence[str], name: str, source
     regular = [regularity(fine_index(np.unique(reading.times))) for reading in readings]
     ranked = sorted(range(len(readings)), key=lambda at: -regular[at])
     first, second = ranked[0], ranked[1]
-    both = regular[second] >= _REGULAR or regular[first] - regular[second] < _CLEARLY
+    both = regular[second] >= REGULAR or regular[first] - regular[second] < CLEARLY
     if not both or (readings[first].times == readings[second].times).all():
         return readings[first]
     odd = int(np.argmax(readings[0].times != readings[1].times))

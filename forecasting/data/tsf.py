@@ -1,5 +1,6 @@
 """The Monash archive's `.tsf` format: a header of attributes, then one series a line."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,10 @@ from titans_seq.errors import UserError
 
 from .date_parts import date_at
 from .frequency import anchor, period_of, settle_frequency, snap, walk
-from .reading import read_text
+from .number_texts import is_plain_number
+from .reading import inner_name, read_text
 from .series import Item, SeriesData
 from .source import counted
-
-TSF_SUFFIXES = (".tsf", ".tsf.gz")
 
 _UNITS = {
     "seconds": "s",
@@ -40,12 +40,24 @@ class _Header:
     first_line: int
 
 
-def read_tsf(path: str | Path, freq: str | None = None) -> SeriesData:
-    r"""Read a Monash `.tsf` file, plain or gzip; `?` is a missing value and series may differ in length.
+def is_tsf(path: Path) -> bool:
+    """Whether a file, or the one that is packed in it, is called .tsf."""
+    return inner_name(path).lower().endswith(".tsf")
+
+
+def read_tsf(
+    path: str | Path,
+    freq: str | None = None,
+    missing_values: Sequence[float | str] = (),
+    encoding: str | None = None,
+) -> SeriesData:
+    r"""Read a Monash `.tsf` file; `?` is a missing value and series may differ in length.
 
     Args:
-        path: a file ending in .tsf or .tsf.gz.
+        path: a file ending in .tsf, also with .gz, .bz2 or .xz, or a .zip of one.
         freq: pandas alias of the step, for a file whose header does not say it or says it wrongly.
+        missing_values: further markers that mean "no value", such as -9999 or "NA".
+        encoding: a Python codec name; None finds it.
 
     Raises:
         UserError: if the file is missing, or a line of it is not as the format has it.
@@ -63,17 +75,18 @@ def read_tsf(path: str | Path, freq: str | None = None) -> SeriesData:
         ('MS', [1.0, nan, 3.0])
     """
     path = Path(path)
-    text, notes = read_text(path)
+    text, notes = read_text(path, encoding)
     lines = text.splitlines()
     header = _read_header(path, lines, freq)
     items: list[Item] = []
     named: dict[str, int] = {}
-    moved = 0
+    moved = marked = 0
     for number in range(header.first_line, len(lines) + 1):
         line = lines[number - 1].strip()
         if not line or line.startswith("#"):
             continue
-        item, shifted = _read_series(f"{path}, line {number}", line, header, f"T{len(items) + 1}")
+        place = f"{path}, line {number}"
+        item, shifted, gone = _read_series(place, line, header, f"T{len(items) + 1}", missing_values)
         if item.name in named:
             raise UserError(
                 f"{path}, line {number}: series {item.name!r} is already on line {named[item.name]}: rename one"
@@ -81,6 +94,7 @@ def read_tsf(path: str | Path, freq: str | None = None) -> SeriesData:
         named[item.name] = number
         items.append(item)
         moved += shifted
+        marked += gone
     if not items:
         raise UserError(f"{path}: no series after @data: the file may have been cut short")
     step = header.freq
@@ -91,6 +105,8 @@ def read_tsf(path: str | Path, freq: str | None = None) -> SeriesData:
         notes.append("no start dates: values are taken as steps")
     if moved:
         notes.append(f"{counted(moved, 'start date')} moved to the beginning of a period")
+    if marked:
+        notes.append(f"{counted(marked, 'cell')} marked as missing")
     missing = sum(int(np.isnan(item.values).sum()) for item in items)
     if missing:
         notes.append(f"{counted(missing, 'value')} missing, to be masked")
@@ -138,8 +154,10 @@ def _alias(word: str, place: str) -> str:
     return count + _UNITS[unit]
 
 
-def _read_series(place: str, line: str, header: _Header, default_name: str) -> tuple[Item, bool]:
-    """The series of one line, and whether its start had to be moved."""
+def _read_series(
+    place: str, line: str, header: _Header, default_name: str, missing_values: Sequence[float | str]
+) -> tuple[Item, bool, int]:
+    """The series of one line, whether its start had to be moved, and how many cells are a further marker."""
     *fields, numbers = line.split(":")
     if len(fields) != len(header.attributes):
         raise UserError(
@@ -147,7 +165,7 @@ def _read_series(place: str, line: str, header: _Header, default_name: str) -> t
             f"values, parted by ':', got {len(fields)} before the values: correct the line"
         )
     attributes: dict[str, Any] = dict(zip(header.attributes, fields, strict=True))
-    values = _read_values(place, numbers)
+    values, marked = _read_values(place, numbers, {str(one) for one in missing_values})
     name = attributes.get("series_name", default_name)
     index, moved = pd.RangeIndex(len(values)), False
     if header.freq is not None:
@@ -159,33 +177,30 @@ def _read_series(place: str, line: str, header: _Header, default_name: str) -> t
         index = _dates(start, len(values), header.freq)
         moved = bool(index[0] != start)
     none = np.zeros((len(values), 0))
-    return Item(name, index, values[:, None], none, none), moved
+    return Item(name, index, values[:, None], none, none), moved, marked
 
 
-def _read_values(place: str, numbers: str) -> np.ndarray:
+def _read_values(place: str, numbers: str, words: set[str]) -> tuple[np.ndarray, int]:
     cells = numbers.replace("?", "nan").split(",")
+    gone = [cell.strip() in words for cell in cells] if words else []
+    cells = ["nan" if hit else cell for hit, cell in zip(gone, cells, strict=True)] if any(gone) else cells
     try:
         values = np.array(cells, dtype=np.float64)
     except ValueError:
-        at = next(i for i, cell in enumerate(cells) if not _is_number(cell))
+        at = next(i for i, cell in enumerate(cells) if not is_plain_number(cell))
         raise UserError(
             f"{place}: value {at + 1}, {cells[at].strip()!r}, is not a number: expected numbers or ?"
         ) from None
+    marks = [float(word) for word in words if is_plain_number(word)]
+    hit = np.isin(values, marks) if marks else np.zeros(len(values), dtype=bool)
+    values[hit] = np.nan
     if np.isinf(values).any():
         raise UserError(
             f"{place}: value {int(np.argmax(np.isinf(values))) + 1} is infinite: write ? for a missing value"
         )
     if np.isnan(values).all():
         raise UserError(f"{place}: the series has no value at all: remove it")
-    return values
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return values, sum(gone) + int(hit.sum())
 
 
 def _dates(start: pd.Timestamp, length: int, freq: str) -> pd.DatetimeIndex:

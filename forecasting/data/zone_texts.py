@@ -17,6 +17,7 @@ _OFFSET = re.compile(
 )
 _END = re.compile(r"(?:[A-Za-z)]|[+-]\d\d(?::?\d\d)?)$")
 """How a text with an offset ends: most have none, which this tells faster."""
+_SPAN = re.compile(r"(.*?(\d\d?):(\d\d)(?::00)?) ?[-–] ?(\d\d?):(\d\d)(?::00)?")
 _ZONE = re.compile(r"(.*\d)(Z?) ?\[?((?:Africa|America|Asia|Atlantic|Australia|Europe|Indian|Pacific)/[\w/+-]+)\]?")
 
 
@@ -29,6 +30,27 @@ def without_offset(text: str) -> str:
     """
     found = _OFFSET.fullmatch(text) if _END.search(text[-6:]) else None
     return found[1] if found else text
+
+
+def without_spans(texts: Sequence[str]) -> list[str] | None:
+    """Spans of a day, all as long, by their beginning; None for others, and for clock times with an offset from UTC.
+
+    Example:
+        >>> without_spans(["2024-01-01 05:00-06:00", "2024-01-01 06:00-07:00"])
+        ['2024-01-01 05:00', '2024-01-01 06:00']
+        >>> without_spans(["2024-01-01 05:00-06:00", "2024-01-01 06:00-06:00"]) is None
+        True
+    """
+    found = [_SPAN.fullmatch(text) for text in texts] if texts and _SPAN.fullmatch(texts[0]) else [None]
+    if not all(found):
+        return None
+    begins = [int(match[2]) * 60 + int(match[3]) for match in found if match]
+    ends = [int(match[4]) * 60 + int(match[5]) for match in found if match]
+    sizes = {(end - begin) % 1440 for begin, end in zip(begins, ends, strict=True)}
+    # One clock time alone does not tell a span from an offset.
+    return (
+        [match[1] for match in found if match] if len(sizes) == 1 and 0 not in sizes and len(set(begins)) > 1 else None
+    )
 
 
 def offsets(

@@ -64,7 +64,8 @@ class SyntheticBatch:
     Attributes:
         values: float64 `[N, L]`, finite everywhere.
         observed: bool `[N, L]`, False where a value counts as missing.
-        periods: int64 `[N, 2]`, the periods that went into each series, the shorter first; 1 where there is none.
+        periods: int64 `[N, 2]`, the periods drawn for each series, the shorter first; 1 where there is none. A family
+            without a season, or a series that lost it by chance, has them all the same.
         families: the family of each series.
     """
 

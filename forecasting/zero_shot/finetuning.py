@@ -90,7 +90,7 @@ class WindowBatches:
         values = np.full((rows, context + ahead), np.nan)
         for row, series in enumerate(chosen):
             history = self._histories[series]
-            # Half of the windows end where the series does: a forecast's context is as long as can be.
+            # The future begins anywhere in the later half of a series: contexts are long, as those of forecasts are.
             latest = max(SHORTEST_CONTEXT, len(history) - self._horizon)
             earliest = max(SHORTEST_CONTEXT, latest // 2)
             cut = int(rng.integers(earliest, latest + 1))

@@ -51,10 +51,10 @@ def forecast_quantiles(
     """
     config = network.config
     groups: dict[_Shape, list[int]] = defaultdict(list)
-    readings = np.empty(len(histories))
+    resolutions = np.empty(len(histories))
     for number, history in enumerate(histories):
         patches = patches_for(config, len(history), horizon)
-        readings[number] = len(patches)
+        resolutions[number] = len(patches)
         for patch in patches:
             tokens = min(-(-max(1, len(history)) // patch), config.tokens)
             groups[_Shape(patch, tokens * patch)].append(number)
@@ -67,7 +67,7 @@ def forecast_quantiles(
             values = _aligned([histories[i] for i in mine], shape.context)
             chosen = torch.tensor([periods[i] for i in mine], dtype=torch.int64)
             result[mine] += _forecast(network, values, chosen, horizon, shape.patch)
-    return result / readings[:, None, None]
+    return result / resolutions[:, None, None]
 
 
 def patch_for(config: AnyConfig, length: int, horizon: int) -> int:

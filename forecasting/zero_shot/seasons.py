@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..data.calendars import DAY, Ticks, Weekly, calendar_of
 from ..data.steps import season_length
 
 LONGEST_FOUND = 400
@@ -22,17 +23,21 @@ def periods_of(freq: str | None) -> tuple[int, int]:
     Example:
         >>> [periods_of(freq) for freq in ("h", "30min", "D", "B", "MS", "QS", "W", "YS")]
         [(24, 168), (48, 336), (7, 365), (5, 260), (12, 1), (4, 1), (52, 1), (1, 1)]
+        >>> [periods_of(freq) for freq in ("60min", "24h", "7D", "D[MON-FRI]")]
+        [(24, 168), (7, 365), (52, 1), (5, 260)]
     """
     if freq is None:
         return (1, 1)
-    unit = freq.split("-")[0].lstrip("0123456789")
-    if unit == "W":
-        return (52, 1) if not freq[0].isdigit() else (1, 1)
     season = season_length(freq)
-    if freq in ("D", "B"):
-        return (7, 365) if freq == "D" else (5, 260)
-    if unit in ("h", "min") and season > 1:
-        return (season, 7 * season)
+    match calendar_of(freq):
+        case Ticks(size) if size == DAY:
+            return (season, 365)
+        case Ticks(size) if size == 7 * DAY:
+            return (52, 1)
+        case Ticks(size) if DAY // 1440 <= size < DAY and season > 1:
+            return (season, 7 * season)
+        case Weekly(1, slots) if slots == tuple(day * DAY for day in range(5)):
+            return (season, 260)
     return (season, 1)
 
 

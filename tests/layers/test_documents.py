@@ -196,3 +196,12 @@ def test_more_messages() -> None:
         layer(torch.zeros(1, 5, DIM), state, cu_seqlens=torch.tensor([0, 1, 2, 5]))
     with pytest.raises(ValueError, match=re.escape("rows must be of 0 .. 1, or -1 for a new one, got [2]")):
         state.rows([2])
+
+
+def test_states_that_are_wanted_are_those_of_a_mask_without_padding_too() -> None:
+    layer = NeuralMemory(NeuralMemoryConfig(heads=2, chunk_size=4), 8).double()
+    x = torch.randn(2, 5, 8, dtype=torch.float64)
+    _, after = layer(x, attention_mask=torch.ones(2, 5), return_state=[1])
+    _, alone = layer(x[1:])
+    assert after.batch == 1
+    assert_close(after.memory.weights[-1], alone.memory.weights[-1])

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 
 from tests.conformance import tensors_of
 from tests.tolerances import assert_close
+from titans_seq.blocks import MACConfig
+from titans_seq.blocks.mac import MemoryAsContext
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
 from titans_seq.layers import GateConfig, NeuralMemory, NeuralMemoryConfig, neural_memory, scale_inner_steps
@@ -432,3 +434,31 @@ def test_layers_run_together_by_vmap_over_their_parameters() -> None:
 
     for y, layer in zip(torch.func.vmap(read)(parameters, buffers), layers, strict=True):
         assert_close(y, layer(x)[0], 1e-5)
+
+
+def test_layers_that_do_not_learn_are_the_models_own_whatever_the_state() -> None:
+    torch.manual_seed(0)
+    rule = MemoryRule(MLPMemory(expansion=2, learns="last"))
+    layer = NeuralMemory(replace(CONFIG, rule=rule), 8).double()
+    x, y = torch.randn(2, 2, 8, 8, dtype=torch.float64)
+    _, state = layer(x)
+    state = state.detach()  # as truncated back-propagation does
+    with torch.no_grad():
+        layer.initial[0].mul_(1.5)
+    rows, packed = layer(y, state)[0], layer(y.flatten(0, 1)[None], state, cu_seqlens=torch.tensor([0, 8, 16]))[0]
+    assert_close(packed[0], rows.flatten(0, 1))
+    gradients = [torch.autograd.grad(made.square().sum(), layer.initial[0])[0] for made in (rows, packed)]
+    assert gradients[0].abs().sum() > 0
+    assert_close(gradients[0], gradients[1])
+
+
+def test_rows_that_begin_beside_others_share_layers_that_do_not_learn() -> None:
+    torch.manual_seed(0)
+    memory = replace(CONFIG, rule=MemoryRule(MLPMemory(expansion=2, learns="last")))
+    mixer = MemoryAsContext(MACConfig(memory, heads=2, segment=4), 8).double()
+    x, mask = torch.randn(2, 6, 8, dtype=torch.float64), torch.ones(2, 6, dtype=torch.bool)
+    mask[0, :2] = mask[1, 4:] = False
+    _, state = mixer(x[:, :2], attention_mask=mask[:, :2])
+    y, _ = mixer(x[:, 2:], state, attention_mask=mask[:, 2:])
+    assert_close(y[:1], mixer(x[:1, 2:])[0])
+    assert_close(y[1:, :2], mixer(x[1:, :4])[0][:, 2:])

@@ -41,6 +41,7 @@ from titans_seq.memory import (
 from titans_seq.memory.algorithm import orthogonalised
 from titans_seq.memory.retention import Over
 from titans_seq.ops import memory_scan
+from titans_seq.registry import register
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,18 @@ class LogCosh(Bias):
 
     def loss(self, prediction: Tensor, target: Tensor, threshold: Tensor | None) -> Tensor:
         return (prediction - target).cosh().log().sum(-1)
+
+
+@register("tenth_of_l2")
+@dataclass(frozen=True)
+class Tenth(L2):
+    """A member derived from another one."""
+
+    def loss(self, prediction: Tensor, target: Tensor, threshold: Tensor | None) -> Tensor:
+        return 0.1 * super().loss(prediction, target, threshold)
+
+    def error(self, prediction: Tensor, target: Tensor, threshold: Tensor | None) -> Tensor:
+        return 0.1 * super().error(prediction, target, threshold)
 
 
 BIASES = [
@@ -405,3 +418,15 @@ def test_an_implicit_step_after_its_decay_ends_where_it_should() -> None:
 def test_what_has_no_meaning_is_refused_with_the_reason(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         make()
+
+
+def test_a_member_derived_from_another_is_itself_in_training_too() -> None:
+    q, k, v = torch.randn(3, 1, 6, 2, 4, dtype=torch.float64).requires_grad_()
+    gate = torch.full((1, 6, 2), 0.3, dtype=torch.float64)
+    rule = MemoryRule(LinearMemory(), bias=Tenth())
+    state = MemoryState.initial([torch.randn(2, 4, 4, dtype=torch.float64)])
+    shared: dict[str, Any] = {"lr": gate, "momentum": gate, "decay": gate, "state": state, "rule": rule}
+    outputs = [memory_scan(q, k, v, **shared, chunk_size=3, backend=name)[0] for name in ("chunked", "reference")]
+    assert_close(outputs[0], outputs[1])
+    with pytest.raises(ValueError, match="an implicit step has a closed form only"):
+        MemoryRule(LinearMemory(), bias=Tenth(), retention=NoRetention(), algorithm=ImplicitGradientDescent())

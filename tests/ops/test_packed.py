@@ -206,3 +206,15 @@ def test_a_matrix_trains_on_documents_shorter_than_a_chunk_and_is_differentiated
     assert_close(packed, expected)
     for found, right in zip(gradients(packed), gradients(expected), strict=True):
         assert_close(found, right)
+
+
+def test_no_state_is_given_for_one_token_where_none_is_wanted() -> None:
+    x, gate = torch.randn(2, 1, 2, 4), torch.full((2, 1, 2), 0.2)
+    state = replace(MemoryState.initial([torch.zeros(2, 2, 4, 4)]), position=(0, 1))
+    options: dict[str, Any] = {"rule": MemoryRule(LinearMemory()), "chunk_size": 4, "state": state}
+    gates = {"lr": gate, "momentum": gate, "decay": gate}
+    kept = memory_scan(x, x, x, **gates, **options)
+    left = memory_scan(x, x, x, **gates, **options, return_state=False)
+    assert kept[1] is not None
+    assert left[1] is None
+    assert torch.equal(kept[0], left[0])

@@ -14,7 +14,7 @@ from tests.cases import Case, draw_inputs, draw_state
 from tests.ops.test_packed import RULES
 from tests.tolerances import assert_close
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
-from titans_seq.memory import MemoryState
+from titans_seq.memory import LinearMemory, MemoryRule, MemoryState
 from titans_seq.ops import memory_scan
 from titans_seq.ops.dispatch import Backend
 
@@ -156,3 +156,27 @@ def test_transforms_of_a_layer() -> None:
     assert_close(twice(lambda x: layer(x)[0])(x), second, 1e-9)
     assert_close(second, by_differences(lambda x: layer(x)[0])(x), 2e-5)
     assert_close(vmap(first)(torch.stack([x, along]))[1], first(along), 1e-9)
+
+
+@pytest.mark.parametrize("name", ["momentum", "decay"])
+def test_gates_of_zero_and_one_have_their_derivative(name: str) -> None:
+    case = Case(MemoryRule(LinearMemory()), length=6, chunk_size=6)
+    inputs: dict[str, Any] = {**draw_inputs(case)}
+    state = draw_state(case, 0)
+    closed = {"momentum": (0.0, [1, 4]), "decay": (1.0, [2])}
+    for gate, (value, tokens) in closed.items():
+        inputs[gate][:, tokens] = value
+
+    def loss(x: Tensor, backend: Backend) -> Tensor:
+        options: dict[str, Any] = {"rule": case.rule, "chunk_size": case.chunk_size, "backend": backend}
+        return memory_scan(**inputs | {name: x}, state=state, **options)[0].square().sum()
+
+    x = inputs[name].requires_grad_()
+    (expected,) = torch.autograd.grad(loss(x, "reference"), x)
+    assert expected[:, closed[name][1]].abs().min() > 0
+    (differentiable,) = torch.autograd.grad(loss(x, "chunked"), x, create_graph=True)
+    assert_close(differentiable.detach(), expected)
+    assert_close(grad(loss)(x.detach(), "chunked"), expected)
+    along = torch.ones_like(x)
+    moved = jvp(lambda x: loss(x, "chunked"), (x.detach(),), (along,))
+    assert_close(moved[1], expected.sum())

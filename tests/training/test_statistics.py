@@ -85,3 +85,10 @@ def test_without_a_peak_there_is_no_utilisation():
     throughput.start()
     assert throughput.look(10) == (10.0, None)
     assert throughput.look(10) == (5.0, None)
+
+
+def test_packed_documents_are_refused():
+    model = NeuralMemory(NeuralMemoryConfig(heads=2, chunk_size=4), 8)
+    x = torch.randn(1, 10, 8)
+    with pytest.raises(ValueError, match="memory 0 reads packed or padded documents"):
+        memory_statistics(model, lambda: model(x, cu_seqlens=torch.tensor([0, 4, 10])))

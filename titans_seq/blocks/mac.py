@@ -87,7 +87,7 @@ class MACState(RowState):
         contexts = zip(*(state.context for state in states), strict=True)
         return cls(
             NeuralMemoryState.joined(memories) if memories else None,
-            tuple(torch.cat(layer) if layer[0].dim() == 4 else layer[0] for layer in contexts),
+            tuple(layer[0] if any(w.dim() == 3 for w in layer) else torch.cat(layer) for layer in contexts),
             torch.cat([state.keys for state in states]),
             torch.cat([state.values for state in states]),
         )

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from titans_seq.inspection.measures import effective_rank, joined, mean_gate, retrieved, walk
 from titans_seq.inspection.results import Growth, Inspection, MemoryInspection, Retrieval, Trace, Use
 from titans_seq.layers import NeuralMemory
-from titans_seq.layers.gates import GateValues
-from titans_seq.layers.row_state import Ragged
+from titans_seq.layers.row_state import check_in_step
+from titans_seq.layers.shutting import shut_memories
 from titans_seq.ops.inputs import Scan
 
 QUERIES = 32
@@ -74,8 +74,7 @@ def _scans(memories: dict[str, NeuralMemory]) -> Iterator[dict[str, list[Scan]]]
     scans: dict[str, list[Scan]] = {}
 
     def look(name: str, x: Tensor, state: Any = None, **others: Any) -> None:
-        if isinstance(state, Ragged) or any(others.get(key) is not None for key in ("cu_seqlens", "attention_mask")):
-            raise ValueError(f"the memory {name} reads packed or padded documents: give it rows of one length")
+        check_in_step(f"the memory {name}", state, others)
         if state is None and name in scans:
             raise ValueError(f"the memory {name} reads several sequences one after the other: give one")
         scans.setdefault(name, []).append(memories[name].scan(x, state))
@@ -137,7 +136,7 @@ def _use(
     """What the output owes to these memories."""
     with _hooked([memory.norm for memory in memories], lambda y: torch.zeros_like(y)):
         off = _plain(read())
-    with _hooked([memory.gates for memory in memories], _shut):
+    with shut_memories(memories):
         frozen = _plain(read())
     known = loss is not None
     return Use(
@@ -157,16 +156,6 @@ def _hooked(modules: Sequence[nn.Module], change: Callable[[Any], Any]) -> Itera
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _shut(gates: GateValues) -> GateValues:
-    decay = gates["decay"]
-    return GateValues(
-        lr=torch.zeros_like(gates["lr"]),
-        momentum=gates["momentum"],
-        decay=None if decay is None else torch.zeros_like(decay),
-        threshold=gates["threshold"],
-    )
 
 
 def _change(other: Tensor, output: Tensor) -> float:

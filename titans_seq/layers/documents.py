@@ -60,7 +60,7 @@ def without_padding(
             "attention_mask must be 1 at tokens and 0 at padding, got other numbers: give a mask that is added to "
             "scores as mask == 0, and documents in one row by cu_seqlens"
         )
-    if kept.all():
+    if kept.all() and isinstance(return_state, bool):
         return module(x, state, return_state=return_state)
     if not kept.any():
         raise ValueError("attention_mask shows no token at all")

@@ -190,7 +190,8 @@ class NeuralMemory(Configured):
 
         Args:
             x: `[B, T, dim]`; its queries pass the layer's projection, SiLU and norm, and no convolution.
-            weights: from `MemoryRule.current_weights`, which stay as they are for all queries.
+            weights: from `MemoryRule.current_weights`, which stay as they are for all queries. Layers that do not learn
+                are taken from the model.
 
         Returns:
             What was read, normalised and projected, and not gated, shaped like x.
@@ -198,6 +199,8 @@ class NeuralMemory(Configured):
         inner = self.config.heads * self.head_dim
         q = F.silu(some_outputs(self.project, x, 0, inner)).unflatten(-1, (self.config.heads, -1)).transpose(1, 2)
         q = F.normalize(q, dim=-1, eps=1e-6).to(weights[-1].dtype)
+        if first := self.config.rule.architecture.first_learning:
+            weights = (*self.initial_state().weights[:first], *weights[first:])
         with torch.autocast(x.device.type, enabled=False):
             y = read_memory(self.config.rule.architecture, weights, q).to(x.dtype)
         y = y.transpose(1, 2)
@@ -218,7 +221,7 @@ class NeuralMemory(Configured):
         """
         piece = RowsInStep(x.shape[1], state)
         inputs, _ = self._memory_inputs(piece.begun(x, self.persistent), piece)
-        before = self.initial_state() if state is None else state.memory
+        before = self.initial_state() if state is None else self._at_present(state.memory)
         options = {"state": before, "rule": self.config.rule, "chunk_size": self.config.chunk_size}
         return Scan(inputs.q, inputs.k, inputs.v, **inputs.gates, **options)
 
@@ -255,6 +258,8 @@ class NeuralMemory(Configured):
 
     def _forward_piece(self, x: Tensor, piece: Piece) -> tuple[Tensor, NeuralMemoryState | None]:
         inputs, (recent, key) = self._memory_inputs(piece.begun(x, self.persistent), piece)
+        options = piece.options(self.initial_state)
+        options["state"] = self._at_present(options["state"])
         read, memory = memory_scan(
             inputs.q,
             inputs.k,
@@ -263,7 +268,7 @@ class NeuralMemory(Configured):
             rule=self.config.rule,
             chunk_size=self.config.chunk_size,
             backend=self.config.backend,
-            **piece.options(self.initial_state),
+            **options,
         )
         if self.slow is not None:
             read = read + self._slow(inputs.slow)
@@ -314,10 +319,20 @@ class NeuralMemory(Configured):
         # A key of zero writes nothing: no key waits for the first token's value.
         shape = (1, 1, self.config.heads, self.head_dim)
         key = self.project.weight.new_zeros(shape) if self.config.values_ahead else None
-        state = NeuralMemoryState(self.initial_state().spread(1), recent, key)
+        state = NeuralMemoryState(self._at_present(self.initial_state().spread(1)), recent, key)
         if self.persistent is not None:
             _, state = self._forward(self.persistent.unsqueeze(0), state, return_state=True)
         return state.rows([0] * rows)
+
+    def _at_present(self, memory: MemoryState) -> MemoryState:
+        """Return a memory with the layers that do not learn as they are now: they are the model's, not a sequence's."""
+        first = self.config.rule.architecture.first_learning
+        if memory.is_new or not first:
+            return memory
+        new = self.initial_state()
+        parts = ((new.weights, memory.weights), (new.momentum, memory.momentum), (new.weights, memory.anchor))
+        weights, momentum, anchor = ((*still[:first], *own[first:]) for still, own in parts)
+        return replace(memory, weights=weights, momentum=momentum, anchor=anchor)
 
     def initial_state(self) -> MemoryState:
         """Return a new memory, with the learned initial weights."""

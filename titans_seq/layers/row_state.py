@@ -1,6 +1,6 @@
 """States of layers, row by row: which rows are in step, and what stands where they are not."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -113,6 +113,21 @@ def check_state(state: Any, kind: type[RowState], x: Tensor, **shapes: tuple[int
             raise ValueError(
                 f"the state is {tensor.dtype} and the input {x.dtype}: convert it with state.to({x.dtype})"
             )
+
+
+def check_in_step(name: str, state: Any, others: Mapping[str, Any]) -> None:
+    """Make sure that a layer reads rows of one length, which go on in step.
+
+    Args:
+        name: of the layer, for the message.
+        state: that it goes on from.
+        others: its other arguments by name.
+
+    Raises:
+        ValueError: if it reads packed or padded documents, or its state is of rows that are not in step.
+    """
+    if isinstance(state, Ragged) or any(others.get(key) is not None for key in ("cu_seqlens", "attention_mask")):
+        raise ValueError(f"{name} reads packed or padded documents: give it rows of one length")
 
 
 def _differ(shape: Sequence[int], expected: Sequence[int | None]) -> bool:

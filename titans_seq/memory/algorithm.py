@@ -94,7 +94,7 @@ class ImplicitGradientDescent(GradientDescent):
 
     def check(self, architecture: Architecture, bias: Bias, retention: Retention) -> None:
         """Refuse all but a matrix memory with the L2 bias, whose implicit step has a closed form."""
-        if architecture.depth > 1 or architecture.norm or not isinstance(bias, L2):
+        if architecture.depth > 1 or architecture.norm or type(bias) is not L2:
             raise ValueError(
                 "an implicit step has a closed form only for a memory of one matrix without norm and the L2 bias, got "
                 f"{architecture} and {bias}; use GradientDescent()"

@@ -82,9 +82,13 @@ def _products(gate: Tensor) -> Tensor:
     ones = gate.new_ones(gate.shape[-1], gate.shape[-1] + 1)
     # Walk down the rows of each column: ones above token s, then its product, multiplied by each row's gate.
     products = torch.addcmul(ones.triu(1), gate.unsqueeze(-1), ones.tril())
+    if torch.is_grad_enabled() or transformed():
+        products = torch.cumprod(products, -2)
+        # A product that is 0 because a gate is has a derivative, which `hardshrink` would lose.
+        counts = (products.abs() > _NEGLIGIBLE[gate.dtype]) | (products == 0)
+        return products * (counts & (ones.tril(1) > 0))
     # In place where nothing else is to differentiate it.
-    by_hand = not (torch.is_grad_enabled() or transformed())
-    products = torch.cumprod(products, -2, out=products if by_hand else None)
+    torch.cumprod(products, -2, out=products)
     return F.hardshrink(products, _NEGLIGIBLE[gate.dtype]).mul_(ones.tril(1))
 
 

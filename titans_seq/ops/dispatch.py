@@ -174,7 +174,8 @@ def memory_scan(
     if cu_seqlens is None and isinstance(state.position, int):
         return run(scan, bool(return_state))
     if k.shape[1] == 1 and cu_seqlens is None and rule.linear and backend != "triton":
-        return memory_scan_token(memory_scan_reference if backend == "reference" else memory_scan_chunked, scan)
+        quick = memory_scan_reference if backend == "reference" else memory_scan_chunked
+        return memory_scan_token(quick, scan, bool(return_state))
     return memory_scan_packed(run, scan, documents_of(scan, cu_seqlens), return_state)
 
 

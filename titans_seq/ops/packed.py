@@ -108,7 +108,7 @@ def memory_scan_packed(
     return y, _gathered(state, wanted).spread(len(wanted)) if wanted else None
 
 
-def memory_scan_token(run: Run, scan: Scan) -> tuple[Tensor, MemoryState | None]:
+def memory_scan_token(run: Run, scan: Scan, return_state: bool) -> tuple[Tensor, MemoryState | None]:
     """Run a linear rule on one token of rows that stand at different tokens of their chunks, in one call.
 
     Where a chunk ends only says where the next anchor is taken, as such a rule has nothing to do there.
@@ -121,9 +121,8 @@ def memory_scan_token(run: Run, scan: Scan) -> tuple[Tensor, MemoryState | None]
 
     anchors = tuple(map(anchor_of, state.weights, state.anchor))
     # Inside a chunk, long enough that the token does not end it.
-    y, after = run(replace(scan, state=replace(state, anchor=anchors, position=1), chunk_size=3), True)
-    assert after is not None
-    return y, after.at([(position + 1) % scan.chunk_size for position in positions])
+    y, after = run(replace(scan, state=replace(state, anchor=anchors, position=1), chunk_size=3), return_state)
+    return y, after and after.at([(position + 1) % scan.chunk_size for position in positions])
 
 
 def _plan(

@@ -1,6 +1,5 @@
 """What memories do while they read: how far their gates open, and how surprised they are."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from titans_seq.layers import NeuralMemory
+from titans_seq.layers.row_state import check_in_step
 
 
 @torch.no_grad()
@@ -23,6 +23,9 @@ def memory_statistics(model: nn.Module, run: Callable[[], Any]) -> dict[str, lis
         `decay` and `threshold` are means over tokens and heads of the gates that the rule reads. `surprise` is the
         mean inner loss of a token at the weights that its gradient is taken at.
 
+    Raises:
+        ValueError: if it reads packed or padded documents, or goes on from rows that are not in step.
+
     Example:
         >>> from titans_seq.models import CausalLM, language_model
         >>> model = CausalLM(language_model("tiny-lmm", vocabulary=10))
@@ -33,13 +36,15 @@ def memory_statistics(model: nn.Module, run: Callable[[], Any]) -> dict[str, lis
     memories = [module for module in model.modules() if isinstance(module, NeuralMemory)]
     seen: list[dict[str, list[Tensor]]] = [{} for _ in memories]
 
-    def look(module: nn.Module, inputs: tuple[Any, ...], number: int) -> None:
-        x, state = inputs
+    def look(number: int, x: Tensor, state: Any = None, **others: Any) -> None:
+        check_in_step(f"memory {number}", state, others)
         for name, values in memories[number].inspect(x, state).items():
             seen[number].setdefault(name, []).append(values.flatten(2).mean(-1))
 
     hooks = [
-        memory.register_forward_pre_hook(functools.partial(look, number=number))
+        memory.register_forward_pre_hook(
+            lambda _, args, kwargs, number=number: look(number, *args, **kwargs), with_kwargs=True
+        )
         for number, memory in enumerate(memories)
     ]
     try:

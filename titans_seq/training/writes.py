@@ -47,32 +47,6 @@ def counted_writes(model: nn.Module) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
-def shut_memories(model: nn.Module) -> Iterator[None]:
-    """Keep the memories of a model from learning while it reads: they write and forget nothing.
-
-    Example:
-        >>> from titans_seq.models import CausalLM, language_model
-        >>> model = CausalLM(language_model("tiny-lmm", vocabulary=10))
-        >>> with shut_memories(model):
-        ...     _, state = model(torch.randint(10, (1, 64)))
-        >>> torch.equal(state.blocks[0].memory.weights[0][0], model.backbone.blocks[0].mixer.initial[0])
-        True
-    """
-
-    def shut(module: nn.Module, _: Any, gates: GateValues) -> GateValues:
-        decay = gates["decay"]
-        shut = {"lr": torch.zeros_like(gates["lr"]), "decay": None if decay is None else torch.zeros_like(decay)}
-        return gates | shut  # type: ignore[return-value]
-
-    hooks = [module.register_forward_hook(shut) for module in model.modules() if isinstance(module, MemoryGates)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-@contextmanager
 def write_cost(model: nn.Module, weight: float) -> Iterator[Callable[[], Tensor]]:
     """Charge for what the memories of a model write while it reads; see `counted_writes`.
 

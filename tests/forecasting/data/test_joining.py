@@ -6,6 +6,7 @@ import pytest
 
 from forecasting.data import FrameOptions, from_frame
 from forecasting.data.joining import continued
+from forecasting.data.matching import with_known_future
 from titans_seq.errors import UserError
 
 WIDE = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=20, freq="D"), "a": np.arange(20.0)})
@@ -90,3 +91,13 @@ def test_rows_without_dates_must_be_all_rows() -> None:
     assert continued(part, whole).items[0].length == 12
     with pytest.raises(UserError, match="5 rows without dates of their own, 12 are known: give all"):
         continued(whole, part)
+
+
+def test_known_rows_of_other_steps_are_not_the_future() -> None:
+    options = FrameOptions(time="t", known=("price",))
+    data = from_frame(pd.DataFrame({"t": range(10), "v": 1.5, "price": np.arange(10.0)}), options)
+    early = pd.DataFrame({"t": range(3), "price": 7.0})
+    with pytest.raises(UserError, match="no row for 10 of series .*the 3 steps from 10 to 12"):
+        with_known_future(data, early, FrameOptions(), 3)
+    for future in (early.assign(t=range(10, 13)), early.drop(columns="t")):
+        assert with_known_future(data, future, FrameOptions(), 3).items[0].known[10:, 0].tolist() == [7, 7, 7]

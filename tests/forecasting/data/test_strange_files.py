@@ -19,6 +19,7 @@ from forecasting.data import (
     own_names,
     read_series_batches,
     read_table,
+    text_parts,
 )
 from titans_seq.errors import UserError
 
@@ -132,10 +133,55 @@ def test_numbers_that_can_be_read_in_two_ways_are_asked_for(tmp_path, cells, sep
     assert load_series(path, None, TableOptions(decimal=sign)).items[0].values[0, 0] == 5.01
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "separator", "values"),
+    [
+        ("1.200", "3,50", "\t", [1200, 3.5]),
+        ("1.200", '"3,50"', ",", [1200, 3.5]),
+        ("1.200", "3,50", ";", [1200, 3.5]),
+        ("1.200", "3.5", ";", [1.2, 3.5]),
+        ("1.200", "1.234,5", ";", [1200, 1234.5]),
+        ("1,200", "3.5", "\t", [1200, 3.5]),
+        ("1.200", "7", "\t", [1.2, 7]),
+        ("1.200", "0.125", ",", [1.2, 0.125]),
+        ("0,125", "7", "\t", [0.125, 7]),
+    ],
+)
+def test_columns_that_leave_no_doubt_decide_the_others(tmp_path, one, other, separator, values):
+    text = daily(separator, "date,v,w", lambda number: f"{one}{separator}{other}")
+    assert load_series(write(tmp_path, text)).items[0].values[0].tolist() == values
+
+
+def test_numbers_of_a_sheet_are_not_read_by_its_texts(tmp_path):
+    rows = [[day, 1.234, "3,50", "?" if number == 3 else 2.345] for number, day in enumerate(DAYS)]
+    data = load_series(sheet(tmp_path, [["date", "u", "v", "w"], *rows]), FrameOptions(missing_values=("?",)))
+    assert data.items[0].values[0].tolist() == [1.234, 3.5, 2.345]
+
+
+def test_columns_that_contradict_each_other_leave_the_question_open(tmp_path):
+    path = write(tmp_path, daily("\t", "date,u,v,w", lambda number: "1.200\t3,50\t2.5"))
+    with pytest.raises(UserError, match=r"column 'u': '1\.200' can be 1\.2 or 1200.*--thousands . or --decimal ."):
+        load_series(path)
+
+
 def test_numbers_too_large_to_be_squared_are_named(tmp_path):
     path = write(tmp_path, daily(cells=lambda number: "5e301"))
     with pytest.raises(UserError, match=r"line 2, column 'v': 5e\+301 is too large.*another unit"):
         load_series(path)
+
+
+@pytest.mark.parametrize(("cell", "shown"), [("12²", "²"), ("5¹", "¹"), ("7①", "①"), ("3 ½", "½")])
+def test_the_sign_of_a_footnote_is_no_digit(tmp_path, cell, shown):
+    path = write(tmp_path, daily(cells=lambda number: cell if number == 9 else f"{number}"))
+    with pytest.raises(UserError, match=f"line 11, column 'v': '{cell}' is not a number: {shown} is a footnote"):
+        load_series(path)
+    with pytest.raises(UserError, match="'2024-01-1²' in the time column 'date' is not a date"):
+        load_series(write(tmp_path, "date,v\n" + "".join(f"2024-01-{n}{'²' * (n == 1)},5\n" for n in range(1, 10))))
+
+
+def test_units_with_a_raised_sign_are_left_out(tmp_path):
+    data = load_series(write(tmp_path, daily(cells=lambda number: f"{number}.5 m²")))
+    assert data.items[0].values[:2, 0].tolist() == [0.5, 1.5]
 
 
 @pytest.mark.parametrize("ids", [("S01", "S02"), ("No 5", "No 6"), ("5k", "6k")])
@@ -162,6 +208,8 @@ def test_names_that_hold_numbers_are_no_numbers(tmp_path, ids):
         (daily().replace("2024-01-05", "\n2024-01-05"), "a.csv", None),
         (daily(header="date,v").replace(",", ", ").replace("\n", " \n"), "a.csv", None),
         (daily(header='"date","v"'), "a.csv", None),
+        (daily(header='date,"v"').replace(",", ", "), "a.csv", None),
+        (daily(header='date, "v"', cells=lambda number: f' "{number}.5"'), "a.csv", None),
         (daily().encode("utf-16"), "a.csv", None),
         (daily().encode("utf-16-le"), "a.csv", None),
         (b"\xef\xbb\xbf" + daily().encode(), "a.csv", None),
@@ -231,6 +279,45 @@ def test_excel_zip_and_compressed_files(tmp_path):
     assert load_series(tmp_path / "a.csv.bz2").total_length == 30
 
 
+def sheet(folder, rows):
+    pd.DataFrame(rows).to_excel(folder / "a.xlsx", index=False, header=False)
+    return folder / "a.xlsx"
+
+
+VALUES = [[day, 3 * number, 100 - number, 50 + number % 3] for number, day in enumerate(DAYS)]
+
+
+@pytest.mark.parametrize("titles", [[], [["Sales of the year"]], [["Sales", "of the year"]]])
+def test_a_sheet_whose_header_leaves_cells_blank(tmp_path, titles):
+    data = load_series(sheet(tmp_path, [*titles, ["day", None, "sold", None], *VALUES]))
+    assert (data.channels, data.total_length) == (("Unnamed: 1", "sold", "Unnamed: 3"), 30)
+    named = load_series(sheet(tmp_path, [*titles, ["shop", None, "sold", None], *[["a", *row[1:]] for row in VALUES]]))
+    assert (named.channels, named.total_length) == (("Unnamed: 1", "sold", "Unnamed: 3"), 30)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        ["country", 1990, 1995, 2000],
+        ["day", 7, 11, 3],
+        [None, 1, 2, 3],
+        ["shop", *map(str, DAYS[:3])],
+        ["day", "a", "b", "c"],
+    ],
+)
+def test_a_sheet_whose_header_holds_numbers(tmp_path, head):
+    first = "ABCDEFGHI" if head[0] in ("country", "shop") else DAYS
+    rows = [[name, number, 2 * number, 7 - number] for number, name in zip(range(9), first, strict=False)]
+    for titles in ([], [["Sales"]]):
+        data = load_series(sheet(tmp_path, [*titles, head, *rows]))
+        assert data.total_length in (9, 27)
+
+
+def test_a_sheet_without_names_is_refused(tmp_path):
+    with pytest.raises(UserError, match="row 1 holds values .*put a row of names above"):
+        load_series(sheet(tmp_path, VALUES))
+
+
 # Times
 
 
@@ -292,6 +379,28 @@ def test_clock_times_of_a_named_zone():
         from_frame(frame, FrameOptions(time_zone="Berlin"))
     with pytest.raises(UserError, match="does not exist in America/New_York"):
         from_frame(frame.drop_duplicates("time"), FrameOptions(time_zone="America/New_York"))
+
+
+@pytest.mark.parametrize("freq", ["h", "15min"])
+@pytest.mark.parametrize("how", ["oldest first", "newest first", "newest first of two"])
+def test_the_hour_that_comes_twice_is_told_apart_by_the_order_of_the_rows(freq, how):
+    index = pd.date_range("2024-10-26", "2024-10-28", freq=freq, tz="Europe/Berlin")
+    frame = pd.DataFrame({"time": index.tz_localize(None).astype(str), "v": np.arange(len(index)) + 0.5})
+    if how != "oldest first":
+        frame = frame.iloc[::-1]
+    if how.endswith("two"):
+        frame = pd.concat([frame.assign(id=one) for one in "ab"]).sort_values("time", ascending=False, kind="stable")
+    for item in from_frame(frame, FrameOptions(time_zone="Europe/Berlin")).items:
+        assert item.index.equals(index)
+        assert item.values[:, 0].tolist() == (np.arange(len(index)) + 0.5).tolist()
+
+
+def test_the_hour_that_comes_twice_among_rows_in_no_order_is_refused():
+    index = pd.date_range("2024-10-26", "2024-10-28", freq="h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"time": index.tz_localize(None).astype(str), "v": np.arange(len(index)) + 0.5})
+    shuffled = [30, 26, 27, 40, *(row for row in range(len(index)) if row not in (26, 27, 30, 40))]
+    with pytest.raises(UserError, match="2024-10-27 02:00:00 occurs twice.*sort the rows by time"):
+        from_frame(frame.iloc[shuffled], FrameOptions(time_zone="Europe/Berlin"))
 
 
 def test_late_stamps_are_rounded_on_request():
@@ -433,11 +542,47 @@ def test_text_in_parts_holds_the_same_series_as_the_whole(tmp_path, before, name
     assert whole.notes[:2] == parts[0].notes[:2]
 
 
+@pytest.mark.parametrize("given", [None, "cp1252"])
+def test_parts_of_a_text_that_is_not_utf_8_hold_the_same_series(tmp_path, given):
+    rows = "".join(LONG.format(id=name) for name in ("Aas", "Café", "Müller", "Zoé", "Ärzte"))
+    path, table = write(tmp_path, ("id,date,v\n" + rows).encode("cp1252")), TableOptions(encoding=given)
+    whole = load_series(path, None, table)
+    parts = list(read_series_batches(path, None, table, rows=40))
+    assert len(parts) >= 3
+    items = {item.name: item.length for part in parts for item in part.items}
+    assert items == {item.name: item.length for item in whole.items}
+
+
+def test_a_text_in_two_encodings_is_refused_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_parts, "_HEAD", 200)  # bytes, after which the second encoding shows
+    first, second = LONG.format(id="Café").encode(), LONG.format(id="Zoé").encode("cp1252")
+    path = write(tmp_path, b"id,date,v\n" + first + LONG.format(id="b").encode() + second)
+    with pytest.raises(UserError, match=r"byte 0xe9 on line 62 is not utf-8: give another --encoding"):
+        list(read_series_batches(path, rows=10))
+
+
 def test_faults_in_a_later_part_are_named_by_their_line(tmp_path):
     text = "id,date,v\n" + "".join(LONG.format(id=f"{number:02}") for number in range(12))
     path = write(tmp_path, text.replace("10,2024-01-05,4.5", "10,2024-01-05,oops"))
     with pytest.raises(UserError, match="line 306, column 'v': 'oops'"):
         list(read_series_batches(path, rows=100))
+
+
+@pytest.mark.parametrize("cells", [("1,201", "1,305"), ("3,5", "4"), ("3,5", "5.010"), ("1.5M", "20")])
+def test_parts_that_are_written_alike_are_read_alike(tmp_path, cells):
+    rows = "".join(f"{name};{day:%Y-%m-%d};{cells[name > 'b']}\n" for name in "abcd" for day in DAYS)
+    path = write(tmp_path, "id;date;v\n" + rows)
+    named = FrameOptions(id="id", target=("v",))
+    items = [item for part in read_series_batches(path, named, rows=35) for item in part.items]
+    whole = load_series(path, named).items
+    assert [(one.name, one.values[0, 0]) for one in items] == [(one.name, one.values[0, 0]) for one in whole]
+
+
+@pytest.mark.parametrize(("first", "second"), [("3,5", "2.75"), ("5 kWh", "6 MWh")])
+def test_parts_that_write_numbers_otherwise_are_refused(tmp_path, first, second):
+    rows = "".join(f"{name};{day:%Y-%m-%d};{second if name > 'b' else first}\n" for name in "abcd" for day in DAYS)
+    with pytest.raises(UserError, match="numbers in 'v' are written otherwise"):
+        list(read_series_batches(write(tmp_path, "id;date;v\n" + rows), rows=35))
 
 
 def test_a_part_that_would_be_read_otherwise_than_the_first_is_refused(tmp_path):
@@ -460,6 +605,32 @@ def test_many_columns_are_read_as_numbers_at_once(tmp_path):
     frame["c150"] = frame["c150"].map("${:,.1f}".format)
     frame.to_csv(tmp_path / "a.csv", index=False)
     assert load_series(tmp_path / "a.csv").items[0].values[1, 150] == 350.5
+
+
+def wide(first, others, separator=";"):
+    head = separator.join(["date", *(f"s{at}" for at in range(71))])
+    rows = [separator.join([f"{day:%Y-%m-%d}", first(n), *[others(n)] * 70]) for n, day in enumerate(DAYS)]
+    return "\n".join([head, *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "options", "values"),
+    [
+        ("1.234", "1.234", TableOptions(thousands="."), [1234, 1234]),
+        ("7", "1.234", TableOptions(decimal=","), [7, 1234]),
+        ("7", "1.234", TableOptions(decimal="."), [7, 1.234]),
+        ("3,5", "1.234", None, [3.5, 1234]),
+    ],
+)
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_many_columns_are_read_as_few_are(tmp_path, first, others, options, values, separator):
+    path = write(tmp_path, wide(lambda n: first, lambda n: others, separator))
+    assert load_series(path, None, options).items[0].values[0, [0, 70]].tolist() == values
+
+
+def test_many_columns_that_can_be_read_in_two_ways_are_asked_for(tmp_path):
+    with pytest.raises(UserError, match=r"'1\.234' can be 1\.234 or 1234.*give --thousands . or --decimal ."):
+        load_series(write(tmp_path, wide(lambda n: "7", lambda n: "1.234")))
 
 
 # What else strangers bring
@@ -622,6 +793,14 @@ def test_dates_as_people_write_them(tmp_path, labels, header, first, freq):
     assert (data.items[0].index[0], data.freq, data.channels) == (pd.Timestamp(first), freq, ("v",))
 
 
+@pytest.mark.parametrize("written", ["%Y/%m/%d %H:%M:%S.%f", "%d %b %Y %H:%M:%S,%f", "%m/%d/%Y %H:%M:%S.%f"])
+def test_fractions_of_a_second_are_kept(tmp_path, written):
+    times = pd.date_range("2024-01-25 06:00", periods=30, freq="250ms")
+    text = "date;v\n" + "".join(f"{time:{written}};{number}\n" for number, time in enumerate(times))
+    data = load_series(write(tmp_path, text))
+    assert (data.freq, data.items[0].index.equals(times)) == ("250ms", True)
+
+
 @pytest.mark.parametrize(
     ("written", "zone"),
     [
@@ -646,6 +825,70 @@ def test_unix_times_are_universal_whatever_zone_is_asked_for(tmp_path):
         data = load_series(write(tmp_path, text), given)
         assert data.items[0].index.equals(midnights.as_unit("ns"))
         assert data.freq == "D"
+
+
+@pytest.mark.parametrize("written", ["{0:%Y-%m-%d %H:%M}-{1:%H:%M}", "{0:%d.%m.%Y %H:%M} - {1:%H:%M}"])
+def test_spans_of_a_day_are_no_offsets(tmp_path, written):
+    hours = pd.date_range("2024-01-25", periods=48, freq="h")
+    spans = [written.format(hour, hour + pd.Timedelta(hours=1)) for hour in hours]
+    data = load_series(write(tmp_path, labelled(spans)))
+    assert (data.zone, data.freq, data.items[0].index.equals(hours)) == (None, "h", True)
+
+
+def test_one_offset_behind_every_clock_time_is_an_offset(tmp_path):
+    hours = pd.date_range("2024-01-25", periods=48, freq="h")
+    assert load_series(write(tmp_path, labelled(hours.strftime("%Y-%m-%d %H:%M-06:00")))).zone == "UTC-06:00"
+    days = load_series(write(tmp_path, labelled(DAYS.strftime("%Y-%m-%d 05:00-06:00"))))
+    assert days.zone == "UTC-06:00"
+
+
+def test_quarters_before_their_year(tmp_path):
+    labels = [f"{number % 4 + 1}/{2010 + number // 4}" for number in range(16)]
+    data = load_series(write(tmp_path, labelled(labels, "quarter,v")))
+    assert (data.freq, data.items[0].index[-1]) == ("QS-JAN", pd.Timestamp("2013-10-01"))
+    months = load_series(
+        write(tmp_path, labelled([f"{m}/{y}" for y in (2010, 2011) for m in (1, 4, 7, 10)], "quarter,v"))
+    )
+    assert (months.freq, months.items[0].index[-1]) == ("QS-JAN", pd.Timestamp("2011-10-01"))
+
+
+@pytest.mark.parametrize("written", ["%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M:%S %p", "%d.%m.%Y %H:%M", "%Y/%m/%d %H:%M"])
+@pytest.mark.parametrize("first", [0, 5])
+def test_exports_that_leave_out_the_clock_at_midnight(tmp_path, written, first):
+    hours = pd.date_range("2024-01-13", periods=100, freq="h")[first:]
+    texts = [hour.strftime(written.split()[0] if hour.hour == 0 else written) for hour in hours]
+    data = load_series(write(tmp_path, labelled(texts)))
+    assert (data.freq, data.items[0].index.equals(hours)) == ("h", True)
+
+
+def test_seasons_with_a_dash_are_years(tmp_path):
+    seasons = [f"{year}-{(year + 1) % 100:02}" for year in range(2001, 2012)]
+    data = load_series(write(tmp_path, labelled(seasons, "season,v")))
+    assert (data.freq, data.items[0].index[0], data.total_length) == ("YS-JAN", pd.Timestamp("2001-01-01"), 11)
+    months = pd.date_range("2001-02-01", periods=11, freq="MS")
+    assert load_series(write(tmp_path, labelled(months.strftime("%Y-%m")))).items[0].index.equals(months)
+
+
+@pytest.mark.parametrize("name", ["date", "x"])
+@pytest.mark.parametrize("start", ["2020-01-01", "2018-12-20", "2024-01-01"])
+def test_days_of_a_year_of_two_digits(tmp_path, name, start):
+    days = pd.date_range(start, periods=45 if name == "x" else 31)
+    if name == "x" and start == "2024-01-01":
+        name = "day"
+    data = load_series(write(tmp_path, labelled(days.strftime("%y%m%d"), f"{name},v")), FrameOptions(time=name))
+    assert (data.freq, data.items[0].index.equals(days)) == ("D", True)
+
+
+def test_days_that_could_be_weeks_or_months_are_asked_for(tmp_path):
+    days = pd.date_range("2020-01-01", periods=31)
+    path = write(tmp_path, labelled(days.strftime("%y%m%d"), "x,v"))
+    with pytest.raises(UserError, match=r"200131 .* can be 2001-07-30 \(weeks.*or 2020-01-31 .*%G%V or %y%m%d"):
+        load_series(path, FrameOptions(time="x"))
+    assert load_series(path, FrameOptions(time="x", date_format="%y%m%d")).items[0].index.equals(days)
+    weeks = load_series(path, FrameOptions(time="x", date_format="%G%V"))
+    assert (weeks.freq, weeks.items[0].index[-1]) == ("W-MON", pd.Timestamp("2001-07-30"))
+    months = pd.date_range("2001-01-01", periods=12, freq="MS")
+    assert load_series(write(tmp_path, labelled(months.strftime("%Y%m"), "x,v"))).items[0].index.equals(months)
 
 
 def test_an_offset_at_only_some_times_is_refused(tmp_path):
@@ -681,6 +924,36 @@ def test_the_fifteenth_and_the_last_day_of_each_month(tmp_path):
 def test_a_start_is_read_as_dates_in_files_are(tmp_path, start, freq, first):
     data = load_series(write(tmp_path, "v\n" + "1.5\n" * 9), FrameOptions(start=start, freq=freq))
     assert data.items[0].index[0] == pd.Timestamp(first)
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "first"),
+    [
+        ("05.02.2024 06:00+01:00", "Europe/Berlin", "2024-02-05 06:00:00+01:00"),
+        ("05.02.2024 06:00", "Europe/Berlin", "2024-02-05 06:00:00+01:00"),
+        ("2024-02-05 06:00 Europe/Berlin", None, "2024-02-05 06:00:00+01:00"),
+        ("2024-01-01 06:00 CET", None, "2024-01-01 06:00:00+01:00"),
+        ("2024-01-01T06:00:00Z", "Asia/Tokyo", "2024-01-01 15:00:00+09:00"),
+        ("2024-10-27 02:30+01:00", "Europe/Berlin", "2024-10-27 02:30:00+01:00"),
+    ],
+)
+def test_a_start_keeps_its_zone(tmp_path, start, zone, first):
+    path = write(tmp_path, "v\n" + "1.5\n" * 9)
+    data = load_series(path, FrameOptions(start=start, freq="h", time_zone=zone))
+    assert str(data.items[0].index[0]) == first
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "message"),
+    [
+        ("2024-03-31 02:30", "Europe/Berlin", "does not exist in Europe/Berlin"),
+        ("2024-10-27 02:30", "Europe/Berlin", r"occurs twice .* write it as '2024-10-27 02:30:00\+02:00' or"),
+        ("2024-10-27 02:30", "Berlin", "unknown time zone 'Berlin'"),
+    ],
+)
+def test_a_start_that_no_clock_shows_once_is_refused(tmp_path, start, zone, message):
+    with pytest.raises(UserError, match=message):
+        load_series(write(tmp_path, "v\n" + "1.5\n" * 9), FrameOptions(start=start, freq="h", time_zone=zone))
 
 
 def test_a_start_that_can_be_two_dates_is_asked_for(tmp_path):

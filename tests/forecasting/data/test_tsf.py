@@ -1,8 +1,13 @@
+import bz2
+import gzip
+import lzma
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.data import future_index, load_series, read_tsf
+from forecasting.data import FrameOptions, TableOptions, future_index, load_series, read_tsf
 from titans_seq.errors import UserError
 
 HEADER = "# a comment\r\n@relation x\r\n@attribute series_name string\r\n@attribute start_timestamp date\r\n"
@@ -63,6 +68,42 @@ def test_no_start_dates_give_steps_and_freq_may_be_given(tmp_path):
     assert [item.name for item in data.items] == ["T1", "T2"]
     assert data.items[0].index.equals(pd.RangeIndex(3))
     assert read_tsf(write(tmp_path, "T1:1979-01-01 00-00-00:1,2\r\n", None), "D").freq == "D"
+
+
+@pytest.mark.parametrize("kind", ["zip", "bz2", "xz", "gz"])
+def test_packed_files(tmp_path, kind):
+    plain = write(tmp_path, "T1:1979-01-01 00-00-00:1,2\r\n")
+    path = tmp_path / ("a.zip" if kind == "zip" else f"a.tsf.{kind}")
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(plain, "m3.tsf")
+    else:
+        pack = {"bz2": bz2.compress, "xz": lzma.compress, "gz": gzip.compress}[kind]
+        path.write_bytes(pack(plain.read_bytes()))
+    data = load_series(path)
+    assert (data.freq, data.total_length) == ("MS", 2)
+    assert ("read m3.tsf of the archive" in data.notes) == (kind == "zip")
+
+
+def test_markers_and_the_encoding_are_read_as_given(tmp_path):
+    path = tmp_path / "a.tsf"
+    path.write_bytes(("@attribute series_name string\n@data\nЮг:1,-9999,NA,4\n").encode("cp1251"))
+    data = load_series(path, FrameOptions(missing_values=(-9999.0, "NA")), TableOptions(encoding="cp1251"))
+    np.testing.assert_array_equal(data.items[0].values.ravel(), [1, np.nan, np.nan, 4])
+    assert (data.items[0].name, "2 cells marked as missing" in data.notes) == ("Юг", True)
+
+
+@pytest.mark.parametrize(
+    ("options", "table", "named"),
+    [
+        (FrameOptions(target=("nosuch",)), None, "--target does not apply"),
+        (FrameOptions(time_zone="Europe/Berlin", holes="interpolate"), None, "--holes and --time-zone do not apply"),
+        (None, TableOptions(decimal=","), "--decimal does not apply"),
+    ],
+)
+def test_options_that_do_not_apply_are_refused(tmp_path, options, table, named):
+    with pytest.raises(UserError, match=named):
+        load_series(write(tmp_path, "T1:1979-01-01 00-00-00:1,2\r\n"), options, table)
 
 
 @pytest.mark.parametrize(

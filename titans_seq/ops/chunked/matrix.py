@@ -83,7 +83,7 @@ def is_matrix(rule: MemoryRule, rows: int, tokens: int) -> bool:
         return False
     architecture = rule.architecture
     one_matrix = architecture.depth == 1 and not (architecture.norm or architecture.residual)
-    is_linear = isinstance(rule.bias, L2) and runs(rule) and not rule.retention.before_gradient
+    is_linear = type(rule.bias) is L2 and runs(rule) and not rule.retention.before_gradient
     few = rule.algorithm.slots * rows <= max(MOST_ROWS, MOST_ROWS_A_TOKEN * tokens)
     return one_matrix and is_linear and not rule.retention.per_channel and few
 
