@@ -134,6 +134,8 @@ def load_folder(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
 def load_weights(model: M, tensors: Mapping[str, Tensor], folder: str | os.PathLike[str]) -> M:
     """Put weights that `load_folder` read into a model, and return it in evaluation mode.
 
+    Where all weights that are no whole numbers have one dtype the model gets it; else each keeps the model's.
+
     Args:
         model: built as the folder's configuration says.
         tensors: by name.
@@ -146,6 +148,9 @@ def load_weights(model: M, tensors: Mapping[str, Tensor], folder: str | os.PathL
     bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
     if bad is not None:
         raise UserError(f"{source}: '{bad}' holds a number that is not finite: restore it or train again")
+    dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+    if len(dtypes) == 1:
+        model = model.to(dtypes.pop())
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

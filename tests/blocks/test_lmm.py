@@ -26,6 +26,8 @@ def test_hidden_width_default() -> None:
     assert SwiGLU(24).output.in_features == 64
     assert SwiGLU(10).output.in_features == 32  # 26.7, rounded up to a multiple of 8
     assert SwiGLU(10, 5).output.in_features == 5
+    with pytest.raises(ValueError, match="hidden must be at least 1, or None for 8/3 of the width, got 0"):
+        SwiGLU(10, 0)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +68,10 @@ def test_configurations_survive_a_file(config: LMMConfig) -> None:
         ("chunk: 4", "chunk: unknown field"),
         (
             "rule: {architecture: {kind: mlp, depth: 0}}",
-            "rule.architecture: memory depth must be at least 1, got 0",
+            "rule.architecture: depth must be at least 1, got 0",
         ),
         ("rule: {architecture: {kind: mpl}}", "rule.architecture.kind: unknown kind 'mpl'"),
-        ("gates: {max_step: -1}", "gates: max_step must be above 0, got -1"),
+        ("gates: {max_step: -1}", "gates: max_step must be above 0 and finite, got -1"),
         ("rule: {retention: {kind: momentum}}", "rule.retention"),
         ("backend: fast", "backend"),
     ],

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.tolerances import assert_close
-from titans_seq.blocks import MACConfig, MemoryAsContext
-from titans_seq.layers import NeuralMemoryConfig
+from titans_seq.blocks import MACConfig, MAGConfig, MemoryAsContext
+from titans_seq.layers import Fusion, NeuralMemoryConfig
 from titans_seq.layers.heads import rotated
 from titans_seq.memory import MemoryRule, MLPMemory, NoRetention, preset
 
@@ -83,3 +83,8 @@ def test_the_cache_never_holds_more_than_a_segment() -> None:
 def test_messages() -> None:
     with pytest.raises(ValueError, match="segment must be at least 1, got 0"):
         MACConfig(segment=0)
+    for config in (MACConfig, MAGConfig):
+        with pytest.raises(ValueError, match="fusion must be one of product, mix, sum, got 'mixed'"):
+            config(fusion="mixed")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="form must be one of product, mix, sum, got 'mixed'"):
+        Fusion("mixed", 8)  # pyright: ignore[reportArgumentType]

@@ -118,6 +118,42 @@ def test_the_best_epoch_is_kept_and_without_validation_the_last(tmp_path: Path) 
     assert fitted(EPOCHS, None, validation=False).history.best_epoch == 4
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "give either epochs or steps, got epochs=None and steps=None"),
+        ({"epochs": 1, "steps": 1}, "give either epochs or steps"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"steps": -1}, "steps must be at least 1, got -1"),
+        ({"epochs": 2, "patience": 0, "keep_best": (LOSS,)}, "patience must be at least 1, got 0"),
+        ({"epochs": 8, "patience": 2}, "patience=2 waits for a better score and there is none: give keep_best"),
+        ({"steps": 8, "keep_best": (LOSS,)}, "keep_best and patience go with epochs, got steps"),
+        ({"steps": 8, "accumulate": 0}, "accumulate must be at least 1"),
+        ({"steps": 8, "precision": "bf16"}, "unknown precision 'bf16'"),
+        ({"steps": 8, "seed": -1}, "seed must be in"),
+    ],
+    ids=str,
+)
+def test_plans_that_would_train_something_else_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        FitPlan(**settings)
+
+
+def test_scores_that_there_are_not_are_refused() -> None:
+    with pytest.raises(UserError, match="unknown mode 'minimum': expected one of min, max; did you mean 'min'"):
+        Score("validation_loss", "minimum")  # pyright: ignore[reportArgumentType]
+    misspelt = replace(EPOCHS, keep_best=(LOSS, Score("validation_los")))
+    with pytest.raises(UserError, match=r"gave no 'validation_los' .* expected one of validation_loss; did you mean"):
+        fitted(misspelt, None)
+    assert fitted(replace(misspelt, epochs=1), None, validation=False).weights
+
+
+def test_a_loader_that_ends_before_the_steps_do_is_told() -> None:
+    for batches, done in ((7, 4), (3, 2)):  # the last step takes what is left
+        with pytest.raises(UserError, match=rf"ended after {done} of 6 steps, .* give it 12 batches, or fewer steps"):
+            fit(Sums(), FitPlan(steps=6, accumulate=2), lambda *_: Loader(batches), None, runtime=CPU)  # noqa: B023
+
+
 def test_what_is_written_and_that_nothing_else_is_touched(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     fitted(STEPS, tmp_path / "steps")
     after = torch.get_rng_state()

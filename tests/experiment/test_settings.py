@@ -1,7 +1,7 @@
 import pytest
 
 from titans_seq.errors import UserError
-from titans_seq.experiment.settings import Hardware, OptimiserConfig
+from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
 
 def test_the_schedules_warm_up_and_end_at_the_least_rate():
@@ -43,4 +43,10 @@ def test_devices_that_are_not_there_are_refused(monkeypatch):
         Hardware("cuda").device()
     with pytest.raises(UserError, match="devices must be at least 1, got 0"):
         Hardware(devices=0)
+    with pytest.raises(
+        UserError, match="unknown strategy 'fspd': expected one of auto, ddp, fsdp; did you mean 'fsdp'"
+    ):
+        Hardware(strategy="fspd")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UserError, match="unknown progress 'line'"):
+        Runtime(progress="line")  # pyright: ignore[reportArgumentType]
     assert Hardware(devices=2, nodes=3).processes == 6

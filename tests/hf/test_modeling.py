@@ -146,8 +146,57 @@ def test_labels_padding_and_packing_give_one_loss() -> None:
     for named in ({"cu_seqlens": borders}, {"cu_seq_lens_q": borders}, {"position_ids": places}):
         out = model(packed, labels=packed, **named)
         assert_close(out.loss, alone, 1e-6)
+    # Padding of any token, on either side, is no label.
+    filled = batch | {"input_ids": batch["input_ids"].masked_fill(batch["attention_mask"] == 0, 5)}
+    assert_close(model(**filled, labels=filled["input_ids"]).loss, alone, 1e-6)
+    right = {
+        name: torch.stack([row.roll(len(p)) for row, p in zip(x, PROMPTS, strict=True)]) for name, x in filled.items()
+    }
+    assert_close(model(**right, labels=right["input_ids"]).loss, alone, 1e-6)
     assert_close(model(inputs_embeds=model.get_input_embeddings()(packed)).logits, model(packed).logits, 1e-12)
     assert model(packed, logits_to_keep=2).logits.shape == (1, 2, 20)
+
+
+def test_documents_do_not_learn_of_each_other_however_they_are_named() -> None:
+    model = wrapped()
+    documents = [*PROMPTS, PROMPTS[0].flip(0)]  # 9, 3, 14 and 9 tokens
+    alone = torch.cat([model(document[None]).logits[0] for document in documents])
+    places = torch.cat([torch.arange(len(document)) for document in documents])
+    ids, borders = torch.cat(documents), torch.tensor([0, 9, 12, 26, 35])
+    ones = torch.ones(1, 35)
+    for named in (
+        {"cu_seq_lens_q": borders, "cache": hf.TitansCache()},
+        {"cu_seq_lens_q": borders, "attention_mask": ones},
+        {"position_ids": places[None], "cache": hf.TitansCache()},
+        {"position_ids": places[None], "attention_mask": ones},
+    ):
+        out = model(ids[None], **named, use_cache=True)
+        assert_close(out.logits[0], alone, 1e-9)
+        assert out.cache.state.batch == 4
+    # Two rows, the second one with padding before its documents, and behind them.
+    rows, at, mask = ids.new_full((2, 26), 5), places.new_zeros(2, 26), ids.new_zeros(2, 26)
+    rows[0], at[0], mask[0] = ids[:26], places[:26], 1
+    for begin, some in ((17, slice(3, 4)), (6, slice(1, 3))):
+        first, last = borders[some.start], borders[some.stop]
+        there = slice(begin, begin + int(last - first))
+        mask[1] = 0
+        rows[1, there], at[1, there], mask[1, there] = ids[first:last], places[first:last], 1
+        out = model(rows, attention_mask=mask, position_ids=at, labels=rows)
+        assert_close(out.logits[0], alone[:26], 1e-9)
+        assert_close(out.logits[1, there], alone[first:last], 1e-9)
+        read = [*PROMPTS, *documents[some]]
+        losses = torch.stack([model(d[None], labels=d[None]).loss * (len(d) - 1) for d in read])
+        assert_close(out.loss, losses.sum() / sum(len(d) - 1 for d in read), 1e-6)
+    # Going on, each document from its own row of the cache.
+    cache = model(ids[None], cu_seq_lens_q=borders, use_cache=True).cache
+    more = model(torch.tensor([[3, 4, 5, 6, 7]]), cu_seq_lens_q=torch.tensor([0, 2, 3, 4, 5]), cache=cache).logits[0]
+    assert_close(more[:2], model(torch.cat([documents[0], torch.tensor([3, 4])])[None]).logits[0, -2:], 1e-9)
+    with pytest.raises(ValueError, match="the state is of 4 rows, got 2 documents"):
+        model(ids[None], cu_seq_lens_q=torch.tensor([0, 9, 35]), cache=cache)
+    with pytest.raises(ValueError, match="position_ids start anew within a text that goes on from a cache"):
+        model(ids[None], position_ids=places[None], cache=model(PROMPTS[0][None], use_cache=True).cache)
+    with pytest.raises(ValueError, match=r"position_ids must be \(1, 35\) as the tokens, got \(1, 3\)"):
+        model(ids[None], position_ids=places[None, :3])
 
 
 def test_the_vocabulary_can_grow() -> None:

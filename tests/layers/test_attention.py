@@ -84,7 +84,8 @@ def test_a_window_does_not_reach_beyond_itself_but_persistent_tokens_reach_every
         ({"heads": 0}, "heads must be at least 1, got 0"),
         ({"window": 0}, "window must be at least 1, or None for no limit, got 0"),
         ({"persistent_tokens": -1}, "persistent_tokens must be at least 0, got -1"),
-        ({"rope_base": 0.5}, "rope_base must be above 1, or 0 for no positions, got 0.5"),
+        ({"rope_base": 0.5}, "rope_base must be above 1 and finite, or 0 for no positions, got 0.5"),
+        ({"window": 2.5}, "window must be a whole number of at least 1, or None for no limit, got 2.5"),
     ],
 )
 def test_messages(changes: dict, message: str) -> None:

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -78,8 +80,11 @@ def test_the_cap_on_the_step(architecture: LinearMemory | MLPMemory, chunk_size:
 
 
 def test_messages() -> None:
-    with pytest.raises(ValueError, match="max_step must be above 0, got 0"):
-        GateConfig(max_step=0)
+    for value in (0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"max_step must be above 0 and finite, got {value}"):
+            GateConfig(max_step=value)
+    with pytest.raises(ValueError, match="decay_bias must be finite, got nan"):
+        GateConfig(decay_bias=math.nan)
 
 
 def test_a_hard_gate_shuts_and_opens_completely_and_has_a_slope_between() -> None:

@@ -14,6 +14,8 @@ from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
 from titans_seq.layers import GateConfig, NeuralMemory, NeuralMemoryConfig, neural_memory, scale_inner_steps
 from titans_seq.memory import (
+    ConstantDecay,
+    ElasticNet,
     GradientDescent,
     LinearMemory,
     MemoryRule,
@@ -180,13 +182,30 @@ def test_a_silent_input_has_finite_gradients() -> None:
         ({"persistent_tokens": -1}, "persistent_tokens must be at least 0, got -1"),
         ({"head_dim": 0}, "head_dim must be at least 1, or None for the width over the heads, got 0"),
         ({"head_dim": -2}, "head_dim must be at least 1, or None for the width over the heads, got -2"),
-        ({"convolution": 1}, "got width 1; leave it out instead"),
         ({"heads": 3}, "width 8 is not a multiple of 3 heads: change either, or give head_dim"),
     ],
 )
 def test_configuration_messages(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         NeuralMemory(replace(CONFIG, **changes), 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"convolution": 1}, "a convolution sees at least 2 values, got convolution=1: 0 leaves it out"),
+        ({"chunk_size": 2.5}, "chunk_size must be a whole number of at least 1, got 2.5"),
+        ({"backend": "chunkd"}, "backend must be one of auto, triton, chunked, reference, got 'chunkd'"),
+        ({"heads": 4, "rule": MemoryRule(retention=ConstantDecay((0.9,)))}, "shares for 1 heads, the memory has 4"),
+        (
+            {"heads": 4, "rule": MemoryRule(retention=ElasticNet(ConstantDecay((0.9, 0.8))))},
+            "shares for 2 heads, the memory has 4",
+        ),
+    ],
+)
+def test_what_could_not_run_is_refused_before_a_layer_is_built(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        replace(CONFIG, **changes)
 
 
 @pytest.mark.parametrize("shape", [(2, 0, 8), (0, 2, 8), (2, 3, 7), (3, 8), (2, 1, 3, 8)])

@@ -36,8 +36,9 @@ def test_shapes(architecture: Architecture, shapes: list[tuple[int, int]]) -> No
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MLPMemory(depth=0), "memory depth must be at least 1, got 0"),
-        (lambda: MLPMemory(expansion=0), "memory expansion must be above 0, got 0"),
+        (lambda: MLPMemory(depth=0), "depth must be at least 1, got 0"),
+        (lambda: MLPMemory(expansion=0), "memory expansion must be above 0 and finite, got 0"),
+        (lambda: MLPMemory(expansion=math.inf), "memory expansion must be above 0 and finite, got inf"),
         (
             lambda: MLPMemory(activation="tanh"),  # type: ignore[arg-type]
             "an MLP memory's activation is one of gelu, silu, relu, got 'tanh'; GatedMLPMemory has swiglu",
@@ -46,7 +47,7 @@ def test_shapes(architecture: Architecture, shapes: list[tuple[int, int]]) -> No
             lambda: MLPMemory(activation="swiglu"),  # type: ignore[arg-type]
             "an MLP memory's activation is one of gelu, silu, relu, got 'swiglu'; GatedMLPMemory has swiglu",
         ),
-        (lambda: GatedMLPMemory(expansion=-1), "memory expansion must be above 0, got -1"),
+        (lambda: GatedMLPMemory(expansion=-1), "memory expansion must be above 0 and finite, got -1"),
         (
             lambda: GatedMLPMemory(residual=True).shapes(4, 6),
             "key width 4, value width 6; make them equal or pass residual=False",

@@ -358,14 +358,18 @@ def test_an_implicit_step_after_its_decay_ends_where_it_should() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Lp(0.5), "an Lp loss needs p of at least 1, got 0.5: below 1 it is not convex"),
-        (lambda: Lp(eps=0), "eps must be above 0, got 0: without it the error jumps at zero"),
-        (lambda: Huber(delta=0), "a Huber loss needs delta above 0, got 0"),
-        (lambda: ConstantDecay((0.5, 1.5)), "the shares kept must lie in [0, 1], got (0.5, 1.5)"),
-        (lambda: ConstantDecay((math.nan,)), "the shares kept must lie in [0, 1], got (nan,)"),
-        (lambda: LqNormalisation(q=0.5), "Lq normalisation needs q of at least 1, got 0.5"),
-        (lambda: SoftmaxRetention(mean=0), "the mean weight must be above 0, got 0"),
-        (lambda: ElasticNet(shrink=-1), "shrink must be at least 0, got -1"),
+        (lambda: Lp(0.5), "an Lp loss needs a finite p of at least 1, got 0.5: below 1 it is not convex"),
+        (lambda: Lp(math.inf), "an Lp loss needs a finite p of at least 1, got inf"),
+        (lambda: Lp(eps=0), "eps must be above 0 and finite, got 0: without it the error jumps at zero"),
+        (lambda: Huber(delta=0), "a Huber loss needs a finite delta above 0, got 0"),
+        (lambda: Huber(delta=math.inf), "a Huber loss needs a finite delta above 0, got inf"),
+        (lambda: ConstantDecay((0.5, 1.5)), "the shares kept must lie in [0, 1], one a head, got (0.5, 1.5)"),
+        (lambda: ConstantDecay(()), "the shares kept must lie in [0, 1], one a head, got ()"),
+        (lambda: ConstantDecay((math.nan,)), "the shares kept must lie in [0, 1], one a head, got (nan,)"),
+        (lambda: LqNormalisation(q=0.5), "Lq normalisation needs a finite q of at least 1, got 0.5"),
+        (lambda: LqNormalisation(q=math.inf), "Lq normalisation needs a finite q of at least 1, got inf"),
+        (lambda: SoftmaxRetention(mean=0), "the mean weight must be above 0 and finite, got 0"),
+        (lambda: ElasticNet(shrink=-1), "shrink must be at least 0 and finite, got -1"),
         (
             lambda: RowNormalisation(ElasticNet()),
             "the decay under RowNormalisation must be a linear retention, got ElasticNet(",
@@ -376,8 +380,9 @@ def test_an_implicit_step_after_its_decay_ends_where_it_should() -> None:
             "has no meaning here; leave it out",
         ),
         (lambda: SoftmaxRetention(ConstantDecay(before_gradient=True)), "before_gradient has no meaning here"),
-        (lambda: Muon(iterations=0), "Muon needs at least 1 iteration of Newton-Schulz, got 0"),
-        (lambda: SlidingWindow(window=0), "a window holds at least 1 token, got 0"),
+        (lambda: Muon(iterations=0), "iterations must be at least 1, got 0"),
+        (lambda: Muon(iterations=2.5), "iterations must be a whole number of at least 1, got 2.5"),  # type: ignore
+        (lambda: SlidingWindow(window=0), "window must be at least 1, got 0"),
         (
             lambda: SlidingWindow(SlidingWindow()),
             "windows do not nest: got SlidingWindow(base=Momentum(), window=4) as base; choose the larger window",
@@ -391,7 +396,7 @@ def test_an_implicit_step_after_its_decay_ends_where_it_should() -> None:
         ),
         (lambda: implicit(retention=WeightDecay()), "decay must come before it, got WeightDecay("),
         (lambda: Huber("cubic", 1.0), "form must be one of coordinate, norm, switch, got 'cubic'"),  # type: ignore
-        (lambda: Huber(delta=math.nan), "a Huber loss needs delta above 0, got nan"),
+        (lambda: Huber(delta=math.nan), "a Huber loss needs a finite delta above 0, got nan"),
         (lambda: Muon("heavy"), "weigh must be one of step, token, got 'heavy'"),  # type: ignore[arg-type]
         (lambda: LqNormalisation(over="column"), "over must be one of matrix, row, got 'column'"),  # type: ignore
         (lambda: MLPMemory(learns="first"), "learns must be one of all, last, got 'first'"),  # type: ignore[arg-type]

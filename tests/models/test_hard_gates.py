@@ -18,6 +18,14 @@ def test_hard_gates_start_as_far_open_as_the_presets() -> None:
     assert (after.form, after.source, after.momentum_bias) == ("hard", "convolved", before.momentum_bias)
 
 
+def test_gates_that_are_hard_stay_as_far_open() -> None:
+    # Recall's gates are hard from the beginning.
+    recalling = language_model("tiny-mag-recall")
+    assert with_hard_gates(recalling) == recalling
+    hard = with_hard_gates(language_model("tiny-mac"))
+    assert with_hard_gates(hard) == hard
+
+
 def test_a_model_with_hard_gates_reads() -> None:
     model = CausalLM(with_hard_gates(language_model("tiny-mal", vocabulary=11)))
     assert model(torch.tensor([[1, 2, 3]]))[0].isfinite().all()

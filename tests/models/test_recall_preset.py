@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from titans_seq.models import CausalLM, CausalLMConfig, language_model
-from titans_seq.models.presets import with_recall
+from titans_seq.models.presets import with_paper_gates, with_recall
 
 TOKENS, STEPS = 16, 45
 
@@ -19,6 +19,14 @@ def test_a_third_word_of_a_preset() -> None:
         language_model("tiny-window-recall")
     with pytest.raises(ValueError, match="unknown language model 'recall'.*or VARIANT-SIZE-recall"):
         language_model("recall")
+
+
+def test_what_has_it_already_stays_as_it_is() -> None:
+    for change in (with_recall, with_paper_gates):
+        once = change(language_model("tiny-mag", 300))
+        assert change(once) == once
+        with pytest.raises(ValueError, match="no memory"):
+            change(language_model("tiny-window"))
 
 
 def loss_of_the_second_reading(config: CausalLMConfig) -> float:

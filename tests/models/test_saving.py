@@ -30,6 +30,16 @@ def test_a_saved_model_and_a_packed_state_go_on_as_before(tmp_path, variant):
         assert torch.equal(y, model(ids[:, 70:], state)[0])
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_a_model_keeps_its_dtype(tmp_path, dtype):
+    model = CausalLM(language_model("tiny-mac", vocabulary=12)).to(dtype)
+    save_model(tmp_path / "model", model, "# A model")
+    again = load_model(tmp_path / "model").state_dict()
+    for name, tensor in model.state_dict().items():
+        assert again[name].dtype == tensor.dtype
+        assert torch.equal(again[name], tensor)
+
+
 def test_what_is_no_language_model_is_refused(tmp_path):
     with pytest.raises(UserError, match="there is no such folder"):
         load_model(tmp_path / "nowhere")

@@ -11,7 +11,17 @@ import torch
 from tests.cases import ABLATIONS, Case, draw_inputs, draw_state
 from tests.tolerances import assert_close
 from titans_seq.config import register
-from titans_seq.memory import L2, Bias, ChannelDecay, LinearMemory, MemoryRule, MemoryState, preset
+from titans_seq.memory import (
+    L2,
+    Bias,
+    ChannelDecay,
+    ElasticNet,
+    LinearMemory,
+    MemoryRule,
+    MemoryState,
+    WeightDecay,
+    preset,
+)
 from titans_seq.ops import dispatch, explain_backend, memory_scan
 
 CASE = Case()
@@ -161,3 +171,10 @@ def test_a_class_without_a_kind_is_refused_with_what_to_do() -> None:
     with pytest.raises(ValueError, match=re.escape("Nameless has no kind by which the operator, and a saved model")):
         call(rule=replace(CASE.rule, bias=Nameless()))
     call(rule=replace(CASE.rule, bias=Nameless()), backend="reference")  # which the message names
+
+    @dataclass(frozen=True)
+    class Within(WeightDecay):
+        pass
+
+    with pytest.raises(ValueError, match="Within has no kind"):
+        call(rule=replace(CASE.rule, retention=ElasticNet(Within())), backend="chunked")

@@ -125,6 +125,17 @@ def test_a_plan_adds_up() -> None:
     assert alone.total == alone.arithmetic + alone.traffic + alone.calls
 
 
+def test_rows_share_what_there_is_once() -> None:
+    config = replace(CONFIG, blocks=CONFIG.blocks[1:], depth=1)
+    budget = Budget(LENGTH, rows=3, step=72, tokens=1e9)
+    plan, whole = make_plan(config, budget, DEVICES["h100"]), _count(config, LENGTH, True, True, 3)
+    assert (plan.saved, plan.batch.cost.moved, plan.batch.cost.calls) == (whole.saved, whole.moved, whole.calls)
+    alone = make_plan(config, replace(budget, rows=1), DEVICES["h100"])
+    assert plan.saved < 3 * alone.saved
+    assert plan.forward == alone.forward
+    assert plan.state == alone.state
+
+
 def test_bytes_are_those_that_operations_touch() -> None:
     layer, x = torch.nn.Linear(3, 5, bias=False), torch.ones(2, 3)
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.errors import UserError
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
-from titans_seq.memory import PRESETS, preset
+from titans_seq.memory import PRESETS, MemoryRule, MLPMemory, preset
 from titans_seq.models import CausalLM, CausalLMConfig, map_state
 from titans_seq.training.carry import check_length, common_length, reset_rows
 
@@ -81,6 +81,28 @@ def assert_packing_leaks_nothing(model: CausalLM, tolerance: float) -> None:
     for documents, outputs in zip(rows, packed(model, rows), strict=True):
         for document, output in zip(documents, outputs, strict=True):
             torch.testing.assert_close(output, alone(model, document), atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["lmm, persistent tokens", "mac", "mag, window below the length", "mal", "features"])
+def test_after_a_padded_batch_rows_are_reset_anywhere(name):
+    features = LMMConfig(replace(MEMORY, rule=MemoryRule(MLPMemory(learns="last"))))
+    model = model_of((BLOCKS | {"features": (features,)})[name]).double()
+    first, second = torch.randint(VOCABULARY, (2, 3, LENGTH))
+    mask = torch.ones(3, LENGTH).tril(10)  # 11, 12 and 13 tokens
+    _, state = model(first, attention_mask=mask)
+    state = map_state(state, Tensor.detach)
+    logits, _ = model(second, reset_rows(model, state, torch.tensor([False, True, False])))
+    torch.testing.assert_close(logits[1], alone(model, second[1]), atol=1e-9, rtol=1e-9)
+    for row in (0, 2):
+        whole = alone(model, torch.cat([first[row, mask[row].bool()], second[row]]))
+        torch.testing.assert_close(logits[row], whole[-LENGTH:], atol=1e-9, rtol=1e-9)
+    if name == "features":  # a layer that does not learn while reading is the model's, for old rows too
+        fixed = dict(model.named_parameters())["backbone.blocks.0.mixer.initial.0"]
+        assert torch.autograd.grad(logits[0].sum(), fixed, retain_graph=True)[0].abs().max() > 0
+    logits.sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    everyone, _ = model(second, reset_rows(model, state, torch.ones(3, dtype=torch.bool)))
+    torch.testing.assert_close(everyone, model(second)[0], atol=1e-9, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["lmm, persistent tokens", "mac", "mag, window above the length", "mal"])

@@ -8,6 +8,7 @@ from titans_seq.experiment.throughput import Throughput, training_flops
 from titans_seq.layers import AttentionConfig, NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import GradientDescent, Huber, LinearMemory, MemoryRule, NoRetention, read_memory
 from titans_seq.models import CausalLM, CausalLMConfig
+from titans_seq.planning import count_training
 from titans_seq.training.statistics import memory_statistics
 
 
@@ -61,6 +62,15 @@ def test_the_arithmetic_of_a_transformer_is_what_pytorch_counts():
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         model(torch.zeros(1, 24, dtype=torch.long), return_state=False)
     assert 3 * counter.get_total_flops() / 24 == pytest.approx(training_flops(model, length=24))
+
+
+def test_the_arithmetic_of_macs_context_is_what_is_counted():
+    memory = NeuralMemoryConfig(heads=2, chunk_size=8, convolution=0, rule=MemoryRule(LinearMemory()))
+    config = CausalLMConfig(50, 32, (MACConfig(memory, 2, segment=8),), 1)
+    counted = count_training(config, 8, carried=False).forward
+    attention, written_and_read = 4 * 16 * 32, (8 + 2) * 2 * 16 * 16
+    expected = counted.matrices / 8 + attention + written_and_read
+    assert training_flops(CausalLM(config), 8) / 3 == pytest.approx(expected)
 
 
 def test_a_longer_segment_costs_a_windowed_model_no_more():

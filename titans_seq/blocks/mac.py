@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.blocks.base import Block
+from titans_seq.checks import check_choice, check_whole
 from titans_seq.config import register
 from titans_seq.layers import Fusion, FusionName, NeuralMemory, NeuralMemoryConfig, NeuralMemoryState, RMSNorm
 from titans_seq.layers.configured import Configured
 from titans_seq.layers.documents import ReturnState, by_documents, without_padding
-from titans_seq.layers.heads import HeadProjections, attend, rotated
+from titans_seq.layers.heads import HeadProjections, attend, check_rope_base, rotated
 from titans_seq.layers.row_state import Ragged, RowState, check_state
 
 
@@ -43,9 +44,9 @@ class MACConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, least in (("heads", 1), ("segment", 1), ("persistent_tokens", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        check_whole(self, heads=1, segment=1, persistent_tokens=0)
+        check_rope_base(self.rope_base)
+        check_choice("fusion", self.fusion, FusionName)
 
     def build(self, dim: int) -> Block:
         """Build a block of width `dim`."""

@@ -7,14 +7,14 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from titans_seq.errors import Terminated, UserError, choose
+from titans_seq.errors import Terminated, UserError, choose, require_at_least, require_seed
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.lightning_tools import (
     KeepLast,
@@ -34,6 +34,8 @@ from titans_seq.experiment.settings import RUNTIME, Runtime
 MakeLoader = Callable[[int, int], Iterable[Any]]
 """Makes the loader of one process from its rank and the number of processes."""
 
+Precision = Literal["32-true", "bf16-mixed", "bf16-true"]
+
 
 @dataclass(frozen=True)
 class FitPlan:
@@ -41,17 +43,21 @@ class FitPlan:
 
     Attributes:
         epochs: most passes over the data, each with a validation, a row of the log and a checkpoint.
-        steps: optimiser steps, in place of epochs.
+        steps: optimiser steps, in place of epochs; the loader has to have batches for all of them.
         seed: of dropout and the like.
         keep_best: scores by which the best epoch is known, the later ones where earlier ones are equal; with none, or
             without a validation, the last weights are kept.
-        patience: epochs without a better score, of all these, after which it stops; None for all epochs.
+        patience: epochs without a better score, of all these, after which it stops, at least 1; None for all epochs.
         accumulate: batches of an optimiser step.
         precision: as Lightning names it.
         validate_every: steps between validations; there is one at the end in any case, like the next two.
         checkpoint_every: steps between checkpoints.
         log_every: steps between rows of the log.
         keep: checkpoints that stay.
+
+    Raises:
+        UserError: if a value is out of range, there are both epochs and steps or neither, or what goes with epochs
+            stands beside steps.
     """
 
     epochs: int | None = None
@@ -60,11 +66,24 @@ class FitPlan:
     keep_best: tuple[Score, ...] = ()
     patience: int | None = None
     accumulate: int = 1
-    precision: Literal["32-true", "bf16-mixed", "bf16-true"] = "32-true"
+    precision: Precision = "32-true"
     validate_every: int = 1
     checkpoint_every: int = 1
     log_every: int = 1
     keep: int = 1
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise UserError(f"give either epochs or steps, got epochs={self.epochs} and steps={self.steps}")
+        given = {name: 1 for name in ("epochs", "steps", "patience") if getattr(self, name) is not None}
+        counts = {"accumulate": 1, "validate_every": 1, "checkpoint_every": 1, "log_every": 1, "keep": 1}
+        require_at_least(self, **given, **counts)
+        require_seed(self.seed)
+        choose(self.precision, get_args(Precision), "precision")
+        if self.epochs is None and (self.keep_best or self.patience is not None):
+            raise UserError("keep_best and patience go with epochs, got steps: leave them out, or give epochs")
+        if self.patience is not None and not self.keep_best:
+            raise UserError(f"patience={self.patience} waits for a better score and there is none: give keep_best")
 
 
 @dataclass(frozen=True)
@@ -106,8 +125,9 @@ def fit(
         runtime: what it runs on and shows meanwhile.
 
     Raises:
-        UserError: if training does not stay finite, the checkpoint is of another model, or a GPU or a logger that is
-            asked for is not there, or another process trains into `folder`.
+        UserError: if training does not stay finite, the checkpoint is of another model, a GPU, a logger or a score
+            that is asked for is not there, the batches end before the steps do, or another process trains into
+            `folder`.
         KeyboardInterrupt: if the user stops it.
         Terminated: on SIGTERM; like the above it is said on standard error at which step.
     """
@@ -150,6 +170,11 @@ def fit(
         try:
             with stopping_at_once(trainer):
                 run_trainer(trainer, module, data, start)
+                if plan.steps and trainer.global_step < plan.steps:
+                    raise UserError(
+                        f"training ended after {trainer.global_step:,} of {plan.steps:,} steps, as the loader has no "
+                        f"more batches: give it {plan.steps * plan.accumulate:,} batches, or fewer steps"
+                    )
                 if plan.steps and validation is not None and recorder.validated_at != plan.steps:
                     trainer.validate(module, data, verbose=False)
         except (KeyboardInterrupt, Terminated):

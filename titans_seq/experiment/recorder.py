@@ -5,16 +5,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
 
+from titans_seq.errors import UserError, choose, did_you_mean
 from titans_seq.experiment import history
 from titans_seq.experiment.lightning_tools import whole_weights
 from titans_seq.experiment.module import FitModule
 from titans_seq.progress import Display, Progress
+
+Mode = Literal["min", "max"]
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,16 @@ class Score:
     Attributes:
         name: in the log.
         mode: whether less or more is better.
+
+    Raises:
+        UserError: if there is no such mode.
     """
 
     name: str
-    mode: Literal["min", "max"] = "min"
+    mode: Mode = "min"
+
+    def __post_init__(self) -> None:
+        choose(self.mode, get_args(Mode), "mode")
 
     def rank(self, row: history.Row) -> float:
         """Return the score as a number of which more is better; one that is absent, or no number, is the worst.
@@ -171,12 +180,19 @@ class Recorder(Checkpoint):
             self._write(trainer, {"step": step} | pl_module.training_row(batch))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the row of an epoch, and keep the weights if they are the best so far."""
+        """Write the row of an epoch, and keep the weights if they are the best so far.
+
+        Raises:
+            UserError: if the first validation gives no score of such a name.
+        """
         assert isinstance(pl_module, FitModule)
         if self._epochs is None:
             return
         epoch = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
-        row = epoch | pl_module.training_row(None) | _scores(trainer)
+        scores = _scores(trainer)
+        row = epoch | pl_module.training_row(None) | scores
+        if not self.best:
+            self._check_there(scores)
         if not self.best or not self._keep_best or self._rank(row) > self._rank(self.best):
             self.best, self.weights = row, whole_weights(pl_module.kept_network())
         self._write(trainer, row | {"best_epoch": self.best["epoch"]})
@@ -186,6 +202,15 @@ class Recorder(Checkpoint):
         if self._epochs is None:
             self.validated_at = self._seen
             self._write(trainer, {"step": self._seen} | _scores(trainer))
+
+    def _check_there(self, scores: dict[str, float]) -> None:
+        for score in self._keep_best:
+            if score.name not in scores:
+                more = did_you_mean(score.name, scores)
+                raise UserError(
+                    f"the validation gave no {score.name!r} by which to know the best weights: expected one of "
+                    f"{', '.join(scores)}{more}"
+                )
 
     def _rank(self, row: history.Row) -> tuple[float, ...]:
         return tuple(score.rank(row) for score in self._keep_best)

@@ -11,6 +11,7 @@ from titans_seq.progress import Progress
 
 Schedule = Literal["cosine", "wsd", "linear"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda"]
+Strategy = Literal["auto", "ddp", "fsdp"]
 
 LONGEST_WARMUP = 0.1
 """Share of all steps that a warm-up counted in steps takes at most."""
@@ -53,7 +54,7 @@ class OptimiserConfig:
             ("warmup", whole or 0 <= self.warmup < 1, "a whole number of steps, or a share in [0, 1)"),
             ("decay_share", 0 < self.decay_share <= 1, "in (0, 1]"),
             ("betas", all(0 <= beta < 1 for beta in self.betas), "in [0, 1)"),
-            ("weight_decay", self.weight_decay >= 0, "at least 0"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0 and finite"),
             ("clip", self.clip >= 0, "at least 0"),
         ):
             if not good:
@@ -97,17 +98,18 @@ class Hardware:
         nodes: Machines, at least 1; each is started with the same command (by torchrun or SLURM).
 
     Raises:
-        UserError: if there is no device.
+        UserError: if there is no device, or no such accelerator or strategy.
     """
 
     accelerator: Annotated[Accelerator, arg(aliases=("--device",))] = "auto"
     devices: int = 1
-    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    strategy: Strategy = "auto"
     nodes: int = 1
 
     def __post_init__(self) -> None:
         require_at_least(self, devices=1, nodes=1)
         choose(self.accelerator, get_args(Accelerator), "accelerator")
+        choose(self.strategy, get_args(Strategy), "strategy")
 
     @property
     def processes(self) -> int:
@@ -151,11 +153,17 @@ class Runtime:
         hardware: devices, and how they share the work.
         progress: a bar, a line for each row of the log, or nothing.
         logger: "tensorboard" or "wandb", to log there as well.
+
+    Raises:
+        UserError: if there is no such way to show it.
     """
 
     hardware: Hardware = ONE_DEVICE
     progress: Progress = "none"
     logger: str | None = None
+
+    def __post_init__(self) -> None:
+        choose(self.progress, get_args(Progress), "progress")
 
 
 RUNTIME = Runtime()

@@ -16,8 +16,8 @@ def training_flops(model: CausalLM, length: int) -> float:
     Counted as in PaLM (arXiv 2204.02311, appendix B): 2 a weight of every matrix, the head's included and the
     embedding's look-up not; attention's scores and sums over the keys that a token may see, without the saving of a
     causal mask. A memory adds 8 a weight of its own: 2 to predict, 4 for the inner gradient and what it writes, 2 to
-    read; slow weights add 4, for keys and queries. What is computed anew in the backward pass is not counted, for the
-    model does not need it.
+    read; slow weights add 4, for keys and queries. MAC reads its memory once more, for attention, and makes keys and
+    values of that. What is computed anew in the backward pass is not counted, for the model does not need it.
 
     Args:
         model: the language model.
@@ -37,11 +37,20 @@ def training_flops(model: CausalLM, length: int) -> float:
             forward += 0 if module.slow is None else 4 * module.slow.numel()
         elif isinstance(module, MemoryAsContext):
             seen = 2 * min(length, module.config.segment) + module.config.persistent_tokens
-            forward += 4 * seen * model.config.dim
+            forward += 4 * seen * model.config.dim + _context_flops(module)
         elif isinstance(module, CausalAttention):
             seen = min(length, module.config.window or length) + module.config.persistent_tokens
             forward += 4 * seen * model.config.dim
     return 3 * forward
+
+
+def _context_flops(mixer: MemoryAsContext) -> float:
+    """What a token's context takes: a query, a read and its projection; of that a key and a value for attention."""
+    memory = mixer.memory
+    weights = memory.project.weight.numel() / 3 + memory.output.weight.numel()
+    weights += sum(weight.numel() for weight in memory.initial)
+    weights += 0 if memory.slow is None else memory.slow.numel()
+    return 2 * (weights + mixer.heads.project.weight.numel() * 2 / 3)
 
 
 class Throughput:

@@ -124,14 +124,14 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
             labels: `[B, T]`, the ids themselves, shifted here; -100 counts nothing.
             use_cache: whether to return the cache; the configuration's choice if None, and not while training.
             logits_to_keep: of the last tokens, how many get logits, or which places do; 0 for all.
-            cu_seqlens: borders of documents packed in one row, `[S + 1]`; `cu_seq_lens_q`, or `position_ids` that
-                start anew, do as well.
+            cu_seqlens: borders of documents packed in one row, `[S + 1]`; `cu_seq_lens_q` does as well, and so do
+                `position_ids` that start anew, in any number of rows. The cache then has a row a document.
             return_dict: whether to return names; the configuration's choice if None.
             kwargs: of the library: `num_items_in_batch`, `past_key_values` (the cache's older name).
 
         Raises:
-            ValueError: if both ids and embeddings are given or neither, ids are no tokens, labels have another shape,
-                or something is asked for that there is not.
+            ValueError: if both ids and embeddings are given or neither, ids are no tokens, labels or positions have
+                another shape, documents meet a cache of other rows, or something is asked for that there is not.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give either input_ids or inputs_embeds")
@@ -145,17 +145,26 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         x = self.model.embedding(input_ids) if inputs_embeds is None else inputs_embeds
         if labels is not None and labels.shape != x.shape[:2]:
             raise ValueError(f"labels must be {tuple(x.shape[:2])} as the tokens, got {tuple(labels.shape)}")
-        if cu_seqlens is None and cache is None:
-            cu_seqlens = _borders(
-                x, kwargs.pop("cu_seq_lens_q", None), kwargs.pop("position_ids", None), attention_mask
-            )
         if use_cache is None:
             use_cache = self.config.use_cache and not self.training
         state = None if cache is None else cache.state
         mask = None if attention_mask is None else attention_mask[:, -x.shape[1] :]
-        y, after = self.model.backbone(
-            x, state, attention_mask=mask, cu_seqlens=cu_seqlens, return_state=use_cache or cache is not None
-        )
+        if mask is not None and mask.shape == x.shape[:2] and (mask == 1).all():
+            mask = None  # no padding, so that documents may be packed
+        given, position_ids = kwargs.pop("cu_seq_lens_q", None), kwargs.pop("position_ids", None)
+        cu_seqlens = given if cu_seqlens is None else cu_seqlens
+        starts = None if cu_seqlens is not None else _starts(x, position_ids, mask)
+        return_state = use_cache or cache is not None
+        if starts is None:
+            read = {"attention_mask": mask, "cu_seqlens": cu_seqlens, "return_state": return_state}
+            y, after = self.model.backbone(x, state, **read)
+        elif state is None:
+            y, after = _read_documents(self.model.backbone, x, starts, mask, return_state)
+        else:
+            raise ValueError(
+                "position_ids start anew within a text that goes on from a cache: give cu_seqlens and a cache with a "
+                "row a document, or no cache"
+            )
         if cache is None and use_cache:
             cache = TitansCache()
         if cache is not None:
@@ -165,30 +174,49 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         loss = None
         if labels is not None:
             options = {name: kwargs[name] for name in ("num_items_in_batch", "shift_labels") if name in kwargs}
-            labels = _predicted(labels, mask, cu_seqlens)
+            labels = _predicted(labels, mask, cu_seqlens, starts)
             loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **options)
         output = CausalLMOutputWithPast(loss=loss, logits=logits, cache=cache)  # type: ignore[arg-type]
         named = self.config.return_dict if return_dict is None else return_dict
         return output if named else output.to_tuple()
 
 
-def _borders(x: Tensor, given: Tensor | None, position_ids: Tensor | None, mask: Tensor | None) -> Tensor | None:
-    """Borders of packed documents as the library's collators name them; None if there are none."""
-    if given is not None:
-        return given
-    if position_ids is None or mask is not None or x.shape[0] != 1:
+def _starts(x: Tensor, position_ids: Tensor | None, mask: Tensor | None) -> Tensor | None:
+    """Where documents begin, `[B, T]`, as the library's collators say it; None if no row holds more than one."""
+    if position_ids is None:
         return None
-    starts = (position_ids[0] == 0).nonzero().squeeze(1)
-    return torch.cat([starts, starts.new_tensor([x.shape[1]])]) if len(starts) > 1 else None
+    rows, length = x.shape[:2]
+    if position_ids.shape not in ((rows, length), (1, length)):
+        raise ValueError(f"position_ids must be {(rows, length)} as the tokens, got {tuple(position_ids.shape)}")
+    if mask is not None and (mask.shape != x.shape[:2] or not (mask == mask.bool()).all()):
+        return None  # no mask at all, which the backbone says
+    begins = (position_ids == 0).expand(rows, length)
+    kept = torch.ones_like(begins) if mask is None else mask.bool()
+    first = kept & (kept.cumsum(1) == 1)
+    starts = kept & begins | first
+    return starts if starts.sum() > first.sum() else None
 
 
-def _predicted(labels: Tensor, mask: Tensor | None, cu_seqlens: Tensor | None) -> Tensor:
-    """Labels without those that no token of their own document comes before."""
+def _read_documents(
+    backbone: nn.Module, x: Tensor, starts: Tensor, mask: Tensor | None, return_state: bool
+) -> tuple[Tensor, Any]:
+    """Read rows of several documents each, `[B, T, dim]`, as documents of one row, without their padding."""
+    kept = torch.ones_like(starts) if mask is None else mask.bool()
+    index = kept.flatten().nonzero().squeeze(1)
+    borders = F.pad(starts.flatten()[index].nonzero().squeeze(1), (0, 1), value=len(index))
+    y, state = backbone(x.flatten(0, 1)[index].unsqueeze(0), cu_seqlens=borders, return_state=return_state)
+    return y.new_zeros(kept.numel(), y.shape[-1]).index_copy(0, index, y[0]).unflatten(0, kept.shape), state
+
+
+def _predicted(labels: Tensor, mask: Tensor | None, cu_seqlens: Tensor | None, starts: Tensor | None) -> Tensor:
+    """Labels at tokens, without those that no token of their own document comes before."""
     if mask is not None:
-        labels = labels.masked_fill(F.pad(mask[:, :-1] == 0, (1, 0)), -100)
+        labels = labels.masked_fill((mask == 0) | F.pad(mask[:, :-1] == 0, (1, 0)), -100)
+    if starts is not None:
+        labels = labels.masked_fill(starts, -100)
     if cu_seqlens is not None:
-        starts = cu_seqlens[:-1].to(labels.device)
-        labels = labels.index_fill(1, starts[starts < labels.shape[1]].long(), -100)
+        borders = cu_seqlens[:-1].to(labels.device)
+        labels = labels.index_fill(1, borders[borders < labels.shape[1]].long(), -100)
     return labels
 
 

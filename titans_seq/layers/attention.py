@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.borders import borders_of
+from titans_seq.checks import check_whole
 from titans_seq.layers.attention_documents import attend_documents, behind_states, seen_after
 from titans_seq.layers.configured import Configured
 from titans_seq.layers.documents import ReturnState, States, by_documents, without_first, without_padding
-from titans_seq.layers.heads import HeadProjections, attend, rotated
+from titans_seq.layers.heads import HeadProjections, attend, check_rope_base, rotated
 from titans_seq.layers.row_state import Ragged, RowState, check_state
 
 # Tokens to a multiple of which packed documents run together; see `by_documents`.
@@ -44,13 +45,10 @@ class AttentionConfig:
     rope_base: float = 10_000.0
 
     def __post_init__(self) -> None:
-        for name, least in (("heads", 1), ("persistent_tokens", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.window is not None and self.window < 1:
-            raise ValueError(f"window must be at least 1, or None for no limit, got {self.window}")
-        if self.rope_base != 0 and not self.rope_base > 1:
-            raise ValueError(f"rope_base must be above 1, or 0 for no positions, got {self.rope_base}")
+        check_whole(self, heads=1, persistent_tokens=0)
+        if self.window is not None:
+            check_whole(self, ", or None for no limit", window=1)
+        check_rope_base(self.rope_base)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,10 @@ class SwiGLU(nn.Module):
 
     Args:
         dim: width.
-        hidden: hidden width; 8/3 of `dim`, rounded up to a multiple of 8, if None.
+        hidden: hidden width, at least 1; 8/3 of `dim`, rounded up to a multiple of 8, if None.
+
+    Raises:
+        ValueError: if `hidden` is below 1.
 
     Example:
         >>> import torch
@@ -19,7 +22,9 @@ class SwiGLU(nn.Module):
 
     def __init__(self, dim: int, hidden: int | None = None) -> None:
         super().__init__()
-        hidden = hidden or -(-8 * dim // 24) * 8
+        hidden = -(-8 * dim // 24) * 8 if hidden is None else hidden
+        if hidden < 1:
+            raise ValueError(f"hidden must be at least 1, or None for 8/3 of the width, got {hidden}")
         self.gate_and_input = nn.Linear(dim, 2 * hidden, bias=False)
         self.output = nn.Linear(hidden, dim, bias=False)
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from titans_seq.checks import check_choice
 from titans_seq.layers.norm import RMSNorm
 
 FusionName = Literal["product", "mix", "sum"]
@@ -28,6 +29,9 @@ class Fusion(nn.Module):
         form: which of the three.
         dim: width.
 
+    Raises:
+        ValueError: if there is no such form.
+
     Example:
         >>> Fusion("mix", 8)(torch.randn(1, 3, 8), torch.randn(1, 3, 8)).shape
         torch.Size([1, 3, 8])
@@ -35,6 +39,7 @@ class Fusion(nn.Module):
 
     def __init__(self, form: FusionName, dim: int) -> None:
         super().__init__()
+        check_choice("form", form, FusionName)
         self.attention_norm = nn.Identity() if form == "sum" else RMSNorm(dim)
         self.memory_norm = RMSNorm(dim)
         self.scale = nn.Parameter(torch.zeros(dim)) if form == "sum" else None

@@ -1,5 +1,6 @@
 """Gates: how fast each token is learnt, how long surprise lasts, how much is forgotten, what counts as an outlier."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from titans_seq.autodiff import full_precision
+from titans_seq.checks import check_whole
 from titans_seq.layers.linear import in_full_precision
 from titans_seq.memory import MemoryRule, initial_weights
 
@@ -45,6 +47,9 @@ class GateConfig:
         form: of lr and decay; "hard" is the hard sigmoid.
         source: what the gates read: the layer's "input", or the queries, keys and values behind their convolution
             (as Mamba's step does), so that a gate may open for a token because of the one before it.
+
+    Raises:
+        ValueError: if a value is out of its range.
     """
 
     max_step: float = 1.0
@@ -58,10 +63,12 @@ class GateConfig:
     source: Literal["input", "convolved"] = "input"
 
     def __post_init__(self) -> None:
-        if self.max_step <= 0:
-            raise ValueError(f"max_step must be above 0, got {self.max_step}")
-        if self.rank < 1:
-            raise ValueError(f"rank must be at least 1, got {self.rank}")
+        if not 0 < self.max_step < math.inf:
+            raise ValueError(f"max_step must be above 0 and finite, got {self.max_step}")
+        for name in ("lr_bias", "momentum_bias", "decay_bias", "threshold_bias"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} must be finite, got {getattr(self, name)}")
+        check_whole(self, rank=1)
         for name, choices in (("form", _FORMS), ("source", ("input", "convolved"))):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")

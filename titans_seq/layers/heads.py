@@ -67,6 +67,19 @@ def attend(
     return F.scaled_dot_product_attention(queries, keys, v, attn_mask=mask, is_causal=causal, scale=scale)
 
 
+def check_rope_base(base: float) -> None:
+    """Raise ValueError if rotary angles cannot have such a base.
+
+    Example:
+        >>> check_rope_base(0.5)
+        Traceback (most recent call last):
+        ...
+        ValueError: rope_base must be above 1 and finite, or 0 for no positions, got 0.5
+    """
+    if base != 0 and not 1 < base < math.inf:
+        raise ValueError(f"rope_base must be above 1 and finite, or 0 for no positions, got {base}")
+
+
 class HeadProjections(nn.Module):
     """Queries, keys and values of a width split into heads, those of persistent tokens, and the way back.
 

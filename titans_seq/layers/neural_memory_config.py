@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from titans_seq.checks import check_choice, check_whole
 from titans_seq.layers.gates import GateConfig
 from titans_seq.memory import MemoryRule
 from titans_seq.ops import Backend
+
+Convolves = Literal["all", "context"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class NeuralMemoryConfig:
         chunk_size: tokens whose gradients share their weights; part of the model (`memory_scan`).
         rule: the memory's four choices.
         gates: ranges and starts of the gates.
-        convolution: width of the causal convolution; 0 leaves it out.
+        convolution: width of the causal convolution, at least 2; 0 leaves it out.
         convolves: what it serves: "all" (q, k and v, and with them what else reads them), or "context", which is the
             gates of convolved source and what the slow weights are asked, so that a token finds its like whatever
             stands around it.
@@ -39,6 +42,9 @@ class NeuralMemoryConfig:
             nothing at first. Not where a norm reads the memory alone (MAG's and MAC's fusion), which zeros stop: there
             `fusion="sum"` does it.
         backend: which implementation runs, see `titans_seq.ops.explain_backend`.
+
+    Raises:
+        ValueError: if a value is out of its range, or two of them have no meaning together.
     """
 
     heads: int = 4
@@ -47,7 +53,7 @@ class NeuralMemoryConfig:
     rule: MemoryRule = field(default_factory=MemoryRule)
     gates: GateConfig = field(default_factory=GateConfig)
     convolution: int = 4
-    convolves: Literal["all", "context"] = "all"
+    convolves: Convolves = "all"
     persistent_tokens: int = 0
     slow_weights: bool = False
     values_ahead: bool = False
@@ -58,13 +64,14 @@ class NeuralMemoryConfig:
         if not isinstance(self.rule, MemoryRule):
             name = self.rule if isinstance(self.rule, str) else "titans"
             raise ValueError(f"rule must be a MemoryRule, got {self.rule!r}: take titans_seq.memory.preset({name!r})")
-        for name, least in (("heads", 1), ("chunk_size", 1), ("convolution", 0), ("persistent_tokens", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.head_dim is not None and self.head_dim < 1:
-            raise ValueError(f"head_dim must be at least 1, or None for the width over the heads, got {self.head_dim}")
-        if self.convolves not in ("all", "context"):
-            raise ValueError(f"convolves must be 'all' or 'context', got {self.convolves!r}")
+        check_whole(self, heads=1, chunk_size=1, convolution=0, persistent_tokens=0)
+        if self.convolution == 1:
+            raise ValueError("a convolution sees at least 2 values, got convolution=1: 0 leaves it out")
+        if self.head_dim is not None:
+            check_whole(self, ", or None for the width over the heads", head_dim=1)
+        check_choice("convolves", self.convolves, Convolves)
+        check_choice("backend", self.backend, Backend)
+        self.rule.retention.check_heads(self.heads)
         if self.convolution and self.values_ahead and self.convolves == "all":
             # Not taken silently for "context": models were saved that did either and said neither.
             raise ValueError(

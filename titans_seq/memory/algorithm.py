@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from titans_seq.checks import check_choice
+from titans_seq.checks import check_choice, check_whole
 from titans_seq.config import register
 from titans_seq.memory.architecture import Architecture
 from titans_seq.memory.bias import L2, Bias
@@ -181,8 +181,7 @@ class Muon(Algorithm):
 
     def __post_init__(self) -> None:
         check_choice("weigh", self.weigh, Weighed)
-        if self.iterations < 1:
-            raise ValueError(f"Muon needs at least 1 iteration of Newton-Schulz, got {self.iterations}")
+        check_whole(self, iterations=1)
 
     @property
     def gated(self) -> bool:  # type: ignore[override]
@@ -253,8 +252,7 @@ class SlidingWindow(Algorithm):
     window: int = 4
 
     def __post_init__(self) -> None:
-        if self.window < 1:
-            raise ValueError(f"a window holds at least 1 token, got {self.window}")
+        check_whole(self, window=1)
         if self.base.lookback:
             raise ValueError(f"windows do not nest: got {self.base} as base; choose the larger window")
 

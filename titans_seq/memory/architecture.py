@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.autodiff import transformed
-from titans_seq.checks import check_choice
+from titans_seq.checks import check_choice, check_whole
 from titans_seq.config import register
 from titans_seq.memory.activation import ACTIVATIONS
 
@@ -69,8 +69,8 @@ def _hidden_width(expansion: float, key_dim: int) -> int:
 
 
 def _check(expansion: float, learns: Learning) -> None:
-    if not expansion > 0:
-        raise ValueError(f"memory expansion must be above 0, got {expansion}")
+    if not 0 < expansion < math.inf:
+        raise ValueError(f"memory expansion must be above 0 and finite, got {expansion}")
     check_choice("learns", learns, Learning)
 
 
@@ -128,8 +128,7 @@ class MLPMemory(Architecture):
     learns: Learning = "all"
 
     def __post_init__(self) -> None:
-        if self.depth < 1:
-            raise ValueError(f"memory depth must be at least 1, got {self.depth}")
+        check_whole(self, depth=1)
         _check(self.expansion, self.learns)
         pointwise = [name for name, activation in ACTIVATIONS.items() if activation.width == 1]
         if self.activation not in pointwise:

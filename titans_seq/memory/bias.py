@@ -7,6 +7,7 @@ Reference: MIRAS (arXiv 2504.13173), eq. 10-17 and 26.
 """
 
 import abc
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -126,10 +127,10 @@ class Lp(Bias):
     eps: float = 1e-6
 
     def __post_init__(self) -> None:
-        if not self.p >= 1:
-            raise ValueError(f"an Lp loss needs p of at least 1, got {self.p}: below 1 it is not convex")
-        if not self.eps > 0:
-            raise ValueError(f"eps must be above 0, got {self.eps}: without it the error jumps at zero")
+        if not 1 <= self.p < math.inf:
+            raise ValueError(f"an Lp loss needs a finite p of at least 1, got {self.p}: below 1 it is not convex")
+        if not 0 < self.eps < math.inf:
+            raise ValueError(f"eps must be above 0 and finite, got {self.eps}: without it the error jumps at zero")
 
     @property
     def curvature(self) -> float:  # type: ignore[override]
@@ -172,7 +173,7 @@ class Huber(Bias):
         delta: the threshold, above 0; None reads it per token and head from the gate `threshold`, as YAAD does.
 
     Raises:
-        ValueError: if there is no such form, or delta is not above 0.
+        ValueError: if there is no such form, or delta is not above 0 and finite.
 
     Example:
         >>> Huber("norm", delta=1.0).error(torch.tensor([3.0, 4.0]), torch.zeros(2), None)
@@ -184,8 +185,8 @@ class Huber(Bias):
 
     def __post_init__(self) -> None:
         check_choice("form", self.form, HuberForm)
-        if self.delta is not None and not self.delta > 0:
-            raise ValueError(f"a Huber loss needs delta above 0, got {self.delta}")
+        if self.delta is not None and not 0 < self.delta < math.inf:
+            raise ValueError(f"a Huber loss needs a finite delta above 0, got {self.delta}")
 
     @property
     def gated(self) -> bool:  # type: ignore[override]

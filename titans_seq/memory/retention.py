@@ -14,6 +14,7 @@ Reference: MIRAS (arXiv 2504.13173), eq. 19-27.
 """
 
 import abc
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -56,6 +57,9 @@ class Retention(abc.ABC):
     def accumulated(self, weights: Tensor) -> Tensor:
         """Return what an initial memory has accumulated, for weights as `initial_weights` draws them."""
         return weights
+
+    def check_heads(self, heads: int) -> None:  # noqa: B027 - most retentions fit any number
+        """Raise ValueError if it has numbers for another number of heads."""
 
 
 @register("no_retention")
@@ -127,7 +131,7 @@ class ConstantDecay(Retention):
         before_gradient: see `WeightDecay`.
 
     Raises:
-        ValueError: if a share is not in [0, 1].
+        ValueError: if a share is not in [0, 1], or there is none.
 
     Example:
         >>> ConstantDecay().keep(None, torch.zeros(1, 1, 2))
@@ -138,16 +142,20 @@ class ConstantDecay(Retention):
     before_gradient: bool = False
 
     def __post_init__(self) -> None:
-        if self.keeps is not None and not all(0 <= keep <= 1 for keep in self.keeps):
-            raise ValueError(f"the shares kept must lie in [0, 1], got {self.keeps}")
+        if self.keeps is not None and not (self.keeps and all(0 <= keep <= 1 for keep in self.keeps)):
+            raise ValueError(f"the shares kept must lie in [0, 1], one a head, got {self.keeps}")
 
     def keep(self, decay: Tensor | None, like: Tensor) -> Tensor:
         """Return each head's share."""
         heads = like.shape[2]
+        self.check_heads(heads)
         keeps = tuple(1 - 2.0 ** (-5 - h) for h in range(heads)) if self.keeps is None else self.keeps
-        if len(keeps) != heads:
-            raise ValueError(f"constant decay has shares for {len(keeps)} heads, the memory has {heads}")
         return like.new_tensor(keeps).expand(like.shape[:3])
+
+    def check_heads(self, heads: int) -> None:
+        """Raise ValueError unless there is a share for each head."""
+        if self.keeps is not None and len(self.keeps) != heads:
+            raise ValueError(f"constant decay has shares for {len(self.keeps)} heads, the memory has {heads}")
 
 
 @dataclass(frozen=True)
@@ -175,6 +183,9 @@ class _Settling(Retention):
 
     def keep(self, decay: Tensor | None, like: Tensor) -> Tensor:
         return self.decay.keep(decay, like)
+
+    def check_heads(self, heads: int) -> None:
+        self.decay.check_heads(heads)
 
 
 @dataclass(frozen=True)
@@ -217,8 +228,8 @@ class LqNormalisation(_Dual):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("over", self.over, Over)
-        if not self.q >= 1:
-            raise ValueError(f"Lq normalisation needs q of at least 1, got {self.q}")
+        if not 1 <= self.q < math.inf:
+            raise ValueError(f"Lq normalisation needs a finite q of at least 1, got {self.q}")
 
     def weights(self, accumulated: Tensor) -> Tensor:
         """Return the normalised matrix."""
@@ -265,8 +276,8 @@ class SoftmaxRetention(_Dual):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("over", self.over, Over)
-        if not self.mean > 0:
-            raise ValueError(f"the mean weight must be above 0, got {self.mean}")
+        if not 0 < self.mean < math.inf:
+            raise ValueError(f"the mean weight must be above 0 and finite, got {self.mean}")
 
     def weights(self, accumulated: Tensor) -> Tensor:
         """Return positive weights."""
@@ -298,8 +309,8 @@ class ElasticNet(_Settling):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.shrink >= 0:
-            raise ValueError(f"shrink must be at least 0, got {self.shrink}")
+        if not 0 <= self.shrink < math.inf:
+            raise ValueError(f"shrink must be at least 0 and finite, got {self.shrink}")
 
     def settle(self, accumulated: Tensor, start: Tensor) -> Tensor:
         """Return the matrix with every entry moved towards 0."""

@@ -137,10 +137,9 @@ def with_hard_gates(config: CausalLMConfig) -> CausalLMConfig:
         >>> gates.form, gates.source, round(gates.decay_bias, 3)
         ('hard', 'convolved', -2.985)
     """
-    blocks = tuple(map(_hard_gated, config.blocks))
-    if blocks == config.blocks:
+    if not any(isinstance(block, _WITH_MEMORY) for block in config.blocks):
         raise ValueError("the model has no memory whose gates could be hard")
-    return replace(config, blocks=blocks)
+    return replace(config, blocks=tuple(map(_hard_gated, config.blocks)))
 
 
 def with_recall(config: CausalLMConfig, rule: MemoryRule = _MATRIX, head_dim: int = 128) -> CausalLMConfig:
@@ -166,10 +165,10 @@ def with_recall(config: CausalLMConfig, rule: MemoryRule = _MATRIX, head_dim: in
         >>> memory.values_ahead, memory.heads, memory.head_dim, memory.chunk_size
         (True, 1, 128, 4)
     """
-    blocks = tuple(_recalling(block, rule, max(1, config.dim // head_dim), head_dim) for block in config.blocks)
-    if blocks == config.blocks:
+    if not any(isinstance(block, _WITH_MEMORY) for block in config.blocks):
         raise ValueError("the model has no memory that could recall: take a variant of mac, mag, mal or lmm")
-    return replace(config, blocks=blocks)
+    heads = max(1, config.dim // head_dim)
+    return replace(config, blocks=tuple(_recalling(block, rule, heads, head_dim) for block in config.blocks))
 
 
 def _recalling(block: BlockConfig, rule: MemoryRule, heads: int, head_dim: int) -> BlockConfig:
@@ -202,10 +201,13 @@ def with_paper_gates(config: CausalLMConfig) -> CausalLMConfig:
         >>> memory.rule.retention, memory.gates.per_layer
         (ChannelDecay(before_gradient=False), True)
     """
-    blocks = tuple(map(_paper_gated, config.blocks))
-    if blocks == config.blocks:
+    if not any(map(_decays, config.blocks)):
         raise ValueError("the model has no memory whose decay could be by channel")
-    return replace(config, blocks=blocks)
+    return replace(config, blocks=tuple(map(_paper_gated, config.blocks)))
+
+
+def _decays(block: BlockConfig) -> bool:
+    return isinstance(block, _WITH_MEMORY) and isinstance(block.memory.rule.retention, WeightDecay)
 
 
 def _paper_gated(block: BlockConfig) -> BlockConfig:
@@ -221,9 +223,10 @@ def _hard_gated(block: BlockConfig) -> BlockConfig:
     if not isinstance(block, _WITH_MEMORY):
         return block
     gates = block.memory.gates
-    lr, decay = (6 * (1 / (1 + math.exp(-bias)) - 0.5) for bias in (gates.lr_bias, gates.decay_bias))
-    gates = replace(gates, form="hard", source="convolved", lr_bias=lr, decay_bias=decay)
-    return replace(block, memory=replace(block.memory, gates=gates))
+    if gates.form == "sigmoid":
+        lr, decay = (6 * (1 / (1 + math.exp(-bias)) - 0.5) for bias in (gates.lr_bias, gates.decay_bias))
+        gates = replace(gates, form="hard", lr_bias=lr, decay_bias=decay)
+    return replace(block, memory=replace(block.memory, gates=replace(gates, source="convolved")))
 
 
 def count_parameters(config: CausalLMConfig) -> int:

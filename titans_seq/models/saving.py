@@ -46,7 +46,7 @@ def save_model(
 
 
 def load_model(folder: str | os.PathLike[str]) -> CausalLM:
-    """Return a saved language model, on the CPU and in evaluation mode.
+    """Return a saved language model, on the CPU, in evaluation mode and in the dtype that it was saved in.
 
     Args:
         folder: what `save_model` wrote, or a run folder that holds it as `model`.

@@ -1,7 +1,7 @@
 """Counting what a training step computes, keeps and calls, by running it on tensors without data."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -233,15 +233,9 @@ def count_training(
     period = len(config.blocks)
     if config.depth > 2 * period and config.depth % period == 0:
         # Blocks that are alike cost alike.
-        once, twice = (_count(_deep(config, n * period), length, carried, half, rows) for n in (1, 2))
+        once, twice = (_count(replace(config, depth=n * period), length, carried, half, rows) for n in (1, 2))
         return once.plus(twice.plus(once, -1), config.depth // period - 1)
     return _count(config, length, carried, half, rows)
-
-
-def _deep(config: CausalLMConfig, depth: int) -> CausalLMConfig:
-    from dataclasses import replace
-
-    return replace(config, depth=depth)
 
 
 def _count(config: CausalLMConfig, length: int, carried: bool, half: bool, rows: int) -> Cost:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from titans_seq.blocks import AttentionBlockConfig, MACConfig, MAGConfig, MALConfig
+from titans_seq.errors import require_at_least
 from titans_seq.layers import NeuralMemoryConfig
 from titans_seq.models import CausalLMConfig
 from titans_seq.models.presets import count_parameters
@@ -27,6 +28,9 @@ class Budget:
         devices: how many, which share parameters, gradients and optimiser (FSDP2).
         carried: whether state is carried from segment to segment.
         half: whether products take bfloat16 operands; parameters and optimiser stay in float32.
+
+    Raises:
+        UserError: if a number is too small.
     """
 
     length: int
@@ -36,6 +40,9 @@ class Budget:
     devices: int = 1
     carried: bool = True
     half: bool = True
+
+    def __post_init__(self) -> None:
+        require_at_least(self, length=1, rows=1, step=1, tokens=1, devices=1)
 
 
 @dataclass(frozen=True)
@@ -176,22 +183,16 @@ def make_plan(config: CausalLMConfig, budget: Budget, device: Device, assumed: A
         >>> plan.parameters == count_parameters(config), plan.rate > 0
         (True, True)
     """
-    cost = count_training(_without_prefix(config), budget.length, carried=budget.carried, half=budget.half)
-    prefix = budget.length * _prefix(config)
-    cost = replace(
+    # All rows, since much does not grow with them: calls, and copies of the weights in half precision.
+    how = {"carried": budget.carried, "half": budget.half, "rows": budget.rows}
+    cost = count_training(_without_prefix(config), budget.length, **how)
+    prefix = budget.length * budget.rows * _prefix(config)
+    batch = replace(
         cost,
         parameters=count_parameters(config),
         forward=cost.forward.plus(Arithmetic(attention=prefix)),
         training=cost.training.plus(Arithmetic(attention=3.5 * prefix)),
-    )
-    # As many operations for all rows as for one.
-    batch = replace(
-        cost,
-        forward=cost.forward.scaled(budget.rows),
-        training=cost.training.scaled(budget.rows),
-        saved=cost.saved * budget.rows,
-        moved=cost.moved * budget.rows,
-        memory_moved=cost.memory_moved * budget.rows,
+        state=cost.state / budget.rows,
     )
     unfused, size = unfused_memory(config, budget.half), budget.length * budget.rows
     return plan_batch(Batch(batch, size, budget.tokens, budget.devices, budget.half, unfused), device, assumed)

@@ -5,6 +5,7 @@ are those of `updates`, with the chunks in front: queries `[N, G, C, K]`, keys `
 `[N, G, ...]`.
 """
 
+import dataclasses
 import functools
 import json
 import math
@@ -17,7 +18,7 @@ from torch.utils import _pytree as pytree
 
 from titans_seq.autodiff import differentiable_gradients, full_precision
 from titans_seq.config import from_dict, to_dict
-from titans_seq.memory import Coefficients, MemoryRule
+from titans_seq.memory import Algorithm, Architecture, Bias, Coefficients, MemoryRule, Retention
 from titans_seq.ops.chunked.backward import chunk_backward
 from titans_seq.ops.chunked.forward import Chunk, Found, Reads, Writes, anchor_of, chunk_forward, next_slots, writes
 from titans_seq.ops.chunked.network import Norm, Pass
@@ -34,14 +35,25 @@ _RULES: dict[str, MemoryRule] = {}
 
 
 def _text(rule: MemoryRule) -> str:
-    for choice in (rule.architecture, rule.bias, rule.retention, rule.algorithm):
-        if kind_of(type(choice)) is None:
-            raise ValueError(
-                f"{type(choice).__name__} has no kind by which the operator, and a saved model, could know it: put "
-                f'@register("a-name") from titans_seq.config above its @dataclass(frozen=True), or pass '
-                f'backend="reference"'
-            )
+    nameless = next(_nameless(rule), None)
+    if nameless is not None:
+        raise ValueError(
+            f"{nameless.__name__} has no kind by which the operator, and a saved model, could know it: put "
+            f'@register("a-name") from titans_seq.config above its @dataclass(frozen=True), or pass backend="reference"'
+        )
     return json.dumps(to_dict(rule))
+
+
+def _nameless(value: object) -> Iterator[type]:
+    """Yield the classes of members without a kind, of those within others too: `ElasticNet(MyDecay())`."""
+    if isinstance(value, Architecture | Bias | Retention | Algorithm) and kind_of(type(value)) is None:
+        yield type(value)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from _nameless(getattr(value, field.name))
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _nameless(part)
 
 
 _text_once = functools.lru_cache(maxsize=256)(_text)
