@@ -110,7 +110,13 @@ class DNAClassifier(Using, Predictor):
         training, runtime = training or TrainConfig(), Runtime(hardware, progress)
         splits = read_labelled(data, reading)
         source = str(Path(data).resolve()) if isinstance(data, (str, os.PathLike)) else IN_MEMORY
-        plan = Plan(source, reading or LoadOptions(), parts or PartConfig(), seed=training.seed)
+        parts = parts or PartConfig()
+        if parts.folds is not None or parts.seeds is not None:
+            raise UserError(
+                "fit trains one classifier: leave folds and seeds out of parts; DNAEnsemble.fit trains several on the "
+                "same parts, titans dna train --folds cross-validates"
+            )
+        plan = Plan(source, reading or LoadOptions(), parts, seed=training.seed)
         _, divided_parts = next(divided(splits, plan))
         encoder = None if init is not None else new_encoder(preset)
         start = None if init is None else Path(init)

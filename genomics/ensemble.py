@@ -85,6 +85,8 @@ class DNAEnsemble(Using, Members):
         if "out" in options:
             raise UserError("an ensemble is written by its save: leave out= away, or use titans dna train --seeds")
         training, parts = training or TrainConfig(), parts or PartConfig()
+        if parts.folds is not None or parts.seeds is not None:
+            raise UserError("an ensemble has members in place of folds and seeds: leave these out of parts")
         splits = read_labelled(data, reading)
         _, shared = next(divided(splits, Plan("", reading or LoadOptions(), parts, seed=training.seed)))
         models: list[DNAClassifier] = []
@@ -92,7 +94,8 @@ class DNAEnsemble(Using, Members):
             if models:  # strands and places are measured once
                 first = models[0].model.config
                 options = options | {"strands": first.strands, "places": first.places}
-            models.append(DNAClassifier.fit(shared, training=replace(training, seed=seed), parts=parts, **options))
+            own = PartConfig(final=parts.final)  # it is divided already
+            models.append(DNAClassifier.fit(shared, training=replace(training, seed=seed), parts=own, **options))
         return cls(models, parts=models[0].parts)
 
     @classmethod

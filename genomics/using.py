@@ -172,7 +172,7 @@ def _records(sequences: Sequences, reading: LoadOptions | None) -> Iterable[Reco
     if isinstance(sequences, pd.Series):
         return _records(sequences.to_frame("sequence"), reading)
     if isinstance(sequences, str) and len(sequences) > 1 and set(sequences.upper()) <= set(f"{IUPAC}U"):
-        if not Path(sequences).exists():
+        if not os.path.exists(sequences):  # a pathlib.Path of so many letters has an error of its own
             raise UserError(f"{sequences[:20]!r} is a sequence, not a file: give a list of sequences, even of one")
     if isinstance(sequences, (str, os.PathLike)):
         return read_all([sequences], reading)

@@ -1,14 +1,15 @@
 """`titans dna negatives`: what positives are compared with, alike in composition."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
-from titans_seq.commands import Maybe
 from titans_seq.errors import UserError, require_seed
 from titans_seq.files import check_not_read
+
+from .options import RecordOptions, load_options
 
 _FASTA = (".fa", ".fasta")
 
@@ -26,32 +27,27 @@ class Negatives:
     """Intervals (BED, peaks, GFF, a table), or for shuffles any file of sequences."""
     out: Path
     """File to write, .bed or .fa."""
-    reference: Maybe[Path] = None
-    """FASTA file of the genome."""
     seed: int = 0
     """Of the choice."""
-    skip_bad: bool = False
-    """Leave out records that cannot be used, and count them."""
+    reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
 
 
 def negatives(options: Negatives) -> None:
     """Choose or shuffle, and write."""
     from ..sequences.bad_records import Refuse
-    from ..sequences.options import LoadOptions
     from .progress import print_left_out, print_notes
 
     require_seed(options.seed, "--seed")
     suffix = options.out.suffix.lower()
     if options.out.is_dir() or suffix not in (".bed", *_FASTA):
         raise UserError(f"--out {options.out}: expected the name of a file that ends in .bed or .fa")
-    check_not_read(options.out, options.positives, options.reference)
+    check_not_read(options.out, options.positives, options.reading.reference)
     left_out: list[str] = []
     notes: Counter[str] = Counter()
-    reference = None if options.reference is None else str(options.reference)
-    reading = LoadOptions(reference=reference, skip_bad=options.skip_bad)
+    reading = load_options(options.reading)
     try:
         if suffix == ".bed":
-            _regions(options, reading, Refuse(options.skip_bad, left_out, notes))
+            _regions(options, reading, Refuse(reading.skip_bad, left_out, notes))
         else:
             _shuffles(options, reading, left_out, notes)
     finally:
@@ -66,7 +62,10 @@ def _regions(options: Negatives, reading, refuse) -> None:  # noqa: ANN001 - of 
     from ..sequences.negatives import matched_negatives
     from ..sequences.sources import Reading, intervals_of
 
-    if options.reference is None:
+    reference = options.reading.reference
+    if options.reading.window is not None or options.reading.edges != RecordOptions.edges:
+        raise UserError("--window and --edges are for sequences that are cut: leave them out, or give --out x.fa")
+    if reference is None:
         raise UserError(
             "regions are taken from a genome: give its FASTA file (--reference), or --out x.fa for shuffles"
         )
@@ -75,9 +74,9 @@ def _regions(options: Negatives, reading, refuse) -> None:  # noqa: ANN001 - of 
     positives = list(intervals_of(options.positives, Reading(reading, None, refuse)))
     if not positives:
         raise UserError(f"{options.positives}: holds no usable interval: expected contig, start and end")
-    found = matched_negatives(positives, options.reference, options.seed, refuse=refuse)
+    found = matched_negatives(positives, reference, options.seed, refuse=refuse)
     if not found:
-        raise UserError(f"{options.reference}: no region is like the positives and free of them: is the genome whole?")
+        raise UserError(f"{reference}: no region is like the positives and free of them: is the genome whole?")
     rows = [
         f"{one.interval.contig}\t{one.interval.start}\t{one.interval.end}\t{one.interval.name}\t0\t{one.interval.strand}\n"
         for one in found
@@ -97,10 +96,9 @@ def _shuffles(options: Negatives, reading, left_out: list[str], notes: Counter[s
 
     from ..sequences.loading import read_all
     from ..sequences.shuffling import dinucleotide_shuffle
-    from .options import RecordOptions
     from .records import check_reading
 
-    check_reading([options.positives], RecordOptions(reference=options.reference))
+    check_reading([options.positives], options.reading)
     random, count = np.random.default_rng(options.seed), 0
     with atomic_path(options.out) as temporary, temporary.open("w", encoding="utf-8") as stream:
         for record in read_all([options.positives], reading, left_out, notes):

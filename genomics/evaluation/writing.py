@@ -16,6 +16,7 @@ from .report import class_table, markdown
 from .values import Evaluation
 
 DATA, TABLE, PREDICTIONS = "evaluation.json", "evaluation.md", "predictions.csv"
+_PICTURES = ("confusion.png", "roc.png", "precision_recall.png", "calibration.png", "scatter.png")
 _MOST_CLASSES = 30
 
 
@@ -75,6 +76,8 @@ def write_evaluations(
         drawings += [("roc.png", draw_roc), ("precision_recall.png", draw_precision_recall)]
     calibration = ("calibration.png", draw_calibration)
     drawings.append(("scatter.png", draw_scatter) if first.kind == "regression" else calibration)
+    for name in _PICTURES:  # those of an earlier evaluation would be taken for this one's
+        (folder / name).unlink(missing_ok=True)
     for name, draw in drawings:
         draw(first, folder / name)
         written.append(folder / name)

@@ -146,6 +146,8 @@ def checked_motif(motif: str) -> str:
     Raises:
         UserError: if it holds other letters than A, C, G and T.
     """
+    if set("-.") & set(motif):
+        raise UserError(f"the motif {motif!r} holds a gap or a wildcard: write one of the sequences it stands for")
     cleaned = clean(motif, f"the motif {motif!r}")
     if set(cleaned) - set("ACGT"):
         raise UserError(f"the motif {motif!r} holds codes for several bases: write one of the sequences it stands for")

@@ -94,14 +94,16 @@ def occurrences(motifs: Sequence[Motif], sequences: Sequence[str], p_value: floa
         sequences: clean ones.
         p_value: of a match as good by chance at a place.
     """
-    longest = max(map(len, sequences))
-    one_hot = np.zeros((len(sequences), 4, longest), dtype=np.float32)
+    lengths = np.array(list(map(len, sequences)))
+    one_hot = np.zeros((len(sequences), 4, lengths.max()), dtype=np.float32)
     for row, sequence in enumerate(sequences):
         one_hot[row, :, : len(sequence)] = one_hot_bases(sequence).T
     tables = _package().fimo({motif.name: motif.matrix.T for motif in motifs}, one_hot, threshold=p_value)
     counts = np.zeros((len(motifs), len(sequences)), dtype=np.int64)
     for row, table in enumerate(tables):
         found = np.asarray(table["sequence_name"], dtype=np.int64)
+        # Shorter sequences are filled up with nothing, in which part of a motif may lie.
+        found = found[np.asarray(table["end"], dtype=np.int64) <= lengths[found]]
         counts[row] = np.bincount(found, minlength=len(sequences))
     return counts
 

@@ -65,7 +65,8 @@ def interval_columns(table: Table) -> IntervalColumns | None:
     contig, start, end = table.find(REGION), table.find(START), table.find(END)
     if contig is None or start is None or end is None:
         return None
-    first = int(any(column.lower().lstrip("#") in _FROM_ONE for column in table.columns))
+    # HOMER's tables have the command behind the name: "PeakID (cmd=annotatePeaks.pl ...)".
+    first = int(any(column.lower().lstrip("#").partition(" ")[0] in _FROM_ONE for column in table.columns))
     name, strand, width, summit = (table.find(names) for names in (NAME, STRAND, WIDTH, SUMMIT))
     return IntervalColumns(name, contig, start, end, strand, width, summit, first)
 

@@ -192,7 +192,8 @@ def _is_known(path: Path) -> bool:
 def _checked(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"{path}: no such file or folder: check the path")
-    unreadable = next((suffix for suffix in _UNREADABLE if path.name.lower().endswith(suffix)), None)
+    names = (path.name.lower(), path.name.lower().removesuffix(".gz"))
+    unreadable = next((suffix for suffix in _UNREADABLE if any(name.endswith(suffix) for name in names)), None)
     if unreadable is not None:
         raise UserError(
             f"{path}: {unreadable} files are not read: expected plain text, JSON Lines (.jsonl, .jsonl.gz) or Parquet; "

@@ -11,7 +11,7 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
-from ..data.documents import find_files
+from ..data.documents import find_files, is_text
 from ..data.formats import decoded_pieces, open_bytes
 from ..tokenizers import Tokenizer
 from ..tokenizers.loss import TextLoss, is_sampled, text_loss
@@ -126,6 +126,8 @@ def _open(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     if path.is_dir():
         raise UserError(f"{path} is a folder: expected one text file")
     find_files([path])  # refuses what is missing, or an archive
+    if not is_text(path):
+        raise UserError(f"{path}: titans lm prepare reads such files: give plain text, such as one of its documents")
     with open_bytes(path) as (stream, _):
         yield stream
 

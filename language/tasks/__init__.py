@@ -6,7 +6,7 @@
 
 from .babilong import BABILong
 from .base import IGNORE, Task, TaskBatch
-from .catalogue import TASKS, TaskRecipe, build_task
+from .catalogue import FOLDERS, TASKS, TaskRecipe, build_task
 from .copying import Copy, SelectiveCopying, VectorCopy
 from .induction import InductionHeads
 from .mad import Compression, InContextRecall, MADSelectiveCopying, Memorization
@@ -20,6 +20,7 @@ from .scoring import class_accuracy, exact_match, token_accuracy
 __all__ = [
     "BABILong",
     "Compression",
+    "FOLDERS",
     "Copy",
     "FuzzyRecall",
     "IGNORE",

@@ -186,6 +186,8 @@ def _scan(name: str) -> TaskRecipe:
     )
 
 
+FOLDERS = ("babi", "books", "scan")
+"""Folders of the files that tasks are made from."""
 TASKS: dict[str, TaskRecipe] = {
     "induction-heads": TaskRecipe(
         "say what followed the special token",

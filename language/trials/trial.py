@@ -1,5 +1,6 @@
 """Trials: train each model on a task with each seed, test it at all lengths, and keep one row of each."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -9,9 +10,11 @@ from typing import Any
 import torch
 
 from titans_seq.errors import UserError
-from titans_seq.experiment.rows import made_by, row_of
+from titans_seq.experiment.provenance import file_hash
+from titans_seq.experiment.rows import find_row, made_by, row_of
+from titans_seq.jsonl import read_rows
 
-from ..tasks import TASKS, TaskRecipe, build_task
+from ..tasks import FOLDERS, TASKS, TaskRecipe, build_task
 from .answer_model import AnswerModel
 from .models import trial_model
 from .settings import TrialSettings
@@ -88,9 +91,11 @@ def run_trials(plan: Plan, rows_file: Path, progress: Progress = lambda *_: None
 
     def row(model: str, seed: int, lr: float, tested: bool) -> Mapping[str, Any]:
         identity = _identity(plan, model, seed, lr, tested)
-        return row_of(rows_file, identity, lambda: _run(plan, model, seed, lr, tested, progress))
+        # Rows once said nothing of their files.
+        earlier = find_row((one for one in read_rows(rows_file) if "data" not in one), identity)
+        return earlier or row_of(rows_file, identity | files, lambda: _run(plan, model, seed, lr, tested, progress))
 
-    results = []
+    results, files = [], _files(plan)
     for model in plan.models:
         best, *others = plan.settings.training.lr
         if others:
@@ -118,6 +123,16 @@ def _identity(plan: Plan, model: str, seed: int, lr: float, tested: bool) -> dic
         "settings": settings,
         "test_lengths": list(plan.test_lengths) if tested else [],
     }
+
+
+def _files(plan: Plan) -> dict[str, str]:
+    """What tells the files of a task that is made from files; nothing for one that is made up."""
+    if not plan.recipe.needs_data or plan.data is None:
+        return {}
+    folder, digest = Path(plan.data), hashlib.sha256()
+    for path in sorted(path for name in FOLDERS for path in (folder / name).rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder)} {file_hash(path)}\n".encode())
+    return {"data": digest.hexdigest()}
 
 
 def _run(plan: Plan, model: str, seed: int, lr: float, tested: bool, progress: Progress) -> dict[str, Any]:

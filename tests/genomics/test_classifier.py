@@ -1,13 +1,15 @@
 """The Python of DNA classifiers: tables and files in, tables and scores out."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from genomics import DNAClassifier
+from genomics import DNAClassifier, DNAEnsemble
 from genomics.evaluation import BootstrapOptions
 from genomics.runs.config import TrainRun
 from genomics.runs.decision import Decision, write_decision
@@ -148,6 +150,7 @@ def test_an_index_of_names_is_kept(model: DNAClassifier) -> None:
     ("given", "message"),
     [
         ("ACGTACGT", "'ACGTACGT' is a sequence, not a file: give a list of sequences, even of one"),
+        ("ACGT" * 100, "is a sequence, not a file: give a list of sequences, even of one"),
         ([None], "sequence 1: expected text or a record, got NoneType"),
         (pd.DataFrame({"x": ["ACGT"]}), r"the one that holds the sequences \(reading=LoadOptions\(sequence=...\)\)"),
     ],
@@ -155,3 +158,21 @@ def test_an_index_of_names_is_kept(model: DNAClassifier) -> None:
 def test_what_is_no_sequence_is_refused_in_words_of_python(model: DNAClassifier, given, message) -> None:
     with pytest.raises(UserError, match=message):
         model.predict(given)
+
+
+def test_an_ensemble_divides_the_data_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def fit(data: Any, *, parts: PartConfig, **options: Any) -> Any:
+        seen.append((data, parts))
+        return SimpleNamespace(model=SimpleNamespace(config=SimpleNamespace(strands="given", places=0)), parts=data)
+
+    monkeypatch.setattr(DNAClassifier, "fit", fit)
+    monkeypatch.setattr(DNAEnsemble, "__init__", lambda *_, **__: None)
+    DNAEnsemble.fit(planted_motifs(30, 30, seed=0), members=2, parts=PartConfig(groups=True))
+    assert [parts for _, parts in seen] == [PartConfig()] * 2
+    with pytest.raises(UserError, match="an ensemble has members in place of folds"):
+        DNAEnsemble.fit(DATA, parts=PartConfig(folds=3))
+    splits = seen[0][0]
+    assert splits is seen[1][0]
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 30

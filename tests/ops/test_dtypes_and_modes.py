@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from tests.cases import ABLATIONS, Case, Inputs, draw_inputs, draw_state, scan, state_tensors
+from tests.cases import ABLATIONS, DELTA_RULE, Case, Inputs, draw_inputs, draw_state, scan, state_tensors
 from tests.tolerances import RELATIVE, assert_all_close, assert_close
-from titans_seq.memory import MemoryState
+from titans_seq.memory import LinearMemory, MemoryRule, MemoryState
 from titans_seq.ops.dispatch import Backend
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "chunked"])
@@ -67,6 +67,21 @@ def test_autocast_does_not_reach_the_memory(backend: Backend) -> None:
         y, cast_after = scan(inputs, state, case.rule, 4, backend)
     assert_close(y, plain, name="y")
     assert_all_close(state_tensors(cast_after), state_tensors(after))
+
+
+@pytest.mark.parametrize("rule", [ABLATIONS["momentum_decay"], MemoryRule(LinearMemory()), DELTA_RULE])
+def test_a_backward_pass_within_autocast_is_the_same(rule: MemoryRule) -> None:
+    case = Case(rule, length=11, dtype=torch.float32)
+    named = {name: x.requires_grad_() for name, x in draw_inputs(case).items() if x is not None}
+    inputs = {"momentum": None, "decay": None, **named}
+    found = []
+    for inside in (False, True):
+        y, _ = scan(inputs, draw_state(case, None), case.rule, 4, "chunked")
+        loss = (y * torch.arange(y.numel()).cos().view_as(y)).sum()
+        with torch.autocast("cpu", torch.bfloat16, enabled=inside):
+            found.append(torch.autograd.grad(loss, list(named.values())))
+    for name, *pair in zip(named, *found, strict=True):
+        assert_close(pair[0], pair[1], 1e-6, name)
 
 
 @BACKENDS

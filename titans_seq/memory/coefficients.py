@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from titans_seq.autodiff import differentiable_gradients, transformed
+from titans_seq.autodiff import differentiable_gradients, full_precision, transformed
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,8 @@ class _CumulativeProducts(torch.autograd.Function):
         gate, products = ctx.saved_tensors
         if torch.is_grad_enabled():
             return differentiable_gradients(lambda gate: [_products(gate)], [gate], [gradient])[0]
-        return _products_backward(products, gradient)
+        with full_precision(gate.device.type):  # who calls backward within autocast has it on here
+            return _products_backward(products, gradient)
 
 
 def _operator(name: str, arguments: str, by_hand: Any) -> Any:
@@ -196,10 +197,25 @@ class _MomentumCoefficients(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, d_read, d_mix, d_carry, d_write, *_) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        lr, momentum, keep, kept, carried, moved = ctx.saved_tensors
+        lr, momentum, keep, *found = ctx.saved_tensors
+        gradients = [d_read, d_mix, d_carry, d_write]
         if torch.is_grad_enabled():
-            gradients = [d_read, d_mix, d_carry, d_write]
             return tuple(differentiable_gradients(_MomentumCoefficients.forward, [lr, momentum, keep], gradients))
+        with full_precision(lr.device.type):
+            return _MomentumCoefficients._pulled(lr, *found, *gradients)
+
+    @staticmethod
+    def _pulled(
+        lr: Tensor,
+        kept: Tensor,
+        carried: Tensor,
+        moved: Tensor,
+        d_read: Tensor,
+        d_mix: Tensor,
+        d_carry: Tensor,
+        d_write: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Pull gradients of the coefficients back to the gates."""
         d_read = d_read.clone()
         d_read[..., -1, :] += d_carry[..., 0, :]
         d_lr = (d_mix * moved[..., 1:]).sum(-2).addcmul_(d_write[..., 1, :], carried[..., -1, 1:])

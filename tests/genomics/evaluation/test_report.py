@@ -11,6 +11,7 @@ from genomics.evaluation.pictures import (
     draw_roc,
     draw_scatter,
 )
+from genomics.evaluation.writing import write_evaluations
 from titans_seq.errors import UserError
 
 OPTIONS = BootstrapOptions(repeats=20)
@@ -104,3 +105,15 @@ def test_values_are_drawn_over_what_was_observed(tmp_path: Path) -> None:
     assert "<!-- model: Pearson 1.000 -->" in drawn
     with pytest.raises(UserError, match="a scatter is of values, the labels of model are classes"):
         draw_scatter(classes(2, "model"), tmp_path / "scatter.svg")
+
+
+def test_no_picture_of_an_earlier_evaluation_stays(tmp_path: Path, blank_pictures: None) -> None:
+    labels, random = np.tile([0, 1], 20), np.random.default_rng(0)
+    classes = evaluate_outputs(np.eye(2)[labels], labels, ("no", "yes"), "classes", BootstrapOptions(0), "a")
+    values = evaluate_outputs(
+        random.normal(size=(40, 1)), random.normal(size=40), (), "regression", BootstrapOptions(0), "a"
+    )
+    write_evaluations([classes], tmp_path, {}, "first")
+    (tmp_path / "mine.png").write_text("kept")
+    write_evaluations([values], tmp_path, {}, "second")
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["mine.png", "scatter.png"]

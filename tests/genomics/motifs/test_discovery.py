@@ -99,6 +99,8 @@ def test_motifs_are_counted_and_matched() -> None:
     motifs = [exact("motif_1", "TGACTCAGCA"), exact("motif_2", "CCAATCGTAC")]
     sequences = ["A" * 20 + "TGACTCAGCA" + "A" * 9, "T" * 5 + reverse_complement("TGACTCAGCA") + "T" * 20, "A" * 40]
     assert (occurrences(motifs, sequences) > 0).tolist() == [[True, True, False], [False, False, False]]
+    cut = "ACGTACGTAC" + "TGACTCAG"  # the motif runs over its end, and a longer sequence stands beside it
+    assert occurrences(motifs, [cut, "A" * 40]).tolist() == [[0, 0], [0, 0]]
     database = {name: exact(name, text).matrix.T for name, text in (("AP1", "TGACTCA"), ("NFY", "CCAATCG"))}
     assert [held[0].name for held in match(motifs, database)] == ["AP1", "NFY"]
 

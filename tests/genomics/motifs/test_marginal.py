@@ -76,6 +76,8 @@ def test_what_cannot_be_measured_is_refused() -> None:
         spacings(Counting(), "TGACTCA", "GGATAAG", [70], BACKGROUNDS)
     with pytest.raises(UserError, match="holds codes for several bases"):
         marginalise(Counting(), "TGASTCA", BACKGROUNDS)
+    with pytest.raises(UserError, match="holds a gap or a wildcard"):
+        marginalise(Counting(), "TGA.TCA", BACKGROUNDS)
     with pytest.raises(UserError, match="there is no background sequence"):
         marginalise(Counting(), "TGACTCA", [])
     for text in ("", "a:b", "5:2", "1:5:0", "-1:4"):

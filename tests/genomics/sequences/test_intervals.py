@@ -170,6 +170,7 @@ class TestIntervals:
             ("a.tsv", "seqnames\tstart\tend\twidth\tstrand\nchr2\t4\t7\t4\t-\n"),
             ("a.saf", "GeneID\tChr\tStart\tEnd\tStrand\ng\tchr2\t4\t7\t-\n"),
             ("homer.txt", "#PeakID\tchr\tstart\tend\tstrand\np\tchr2\t4\t7\t-\n"),
+            ("annotated.txt", "PeakID (cmd=annotatePeaks.pl a hg38)\tChr\tStart\tEnd\tStrand\np\tchr2\t4\t7\t-\n"),
             ("a.txt", "chr2\t3\t7\tp\t0\t-\n"),
             ("a.bed", "chrom\tstart\tend\nchr2\t3\t7\tp\t0\t*\n"),
         ],

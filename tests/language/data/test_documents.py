@@ -39,12 +39,13 @@ def test_a_file_of_any_other_name_is_text(tmp_path: Path) -> None:
             r"x\.jsonl\.zst: \.zst files are not read: expected plain text, JSON Lines .* unpack or convert",
         ),
         ("x.json", r"x\.json: \.json files are not read"),
+        ("x.csv.gz", r"x\.csv\.gz: \.csv files are not read"),
         ("empty", r"empty: no file to read below it: expected names ending in \.txt, "),
     ],
 )
 def test_what_cannot_be_read_is_refused(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "empty").mkdir()
-    for made in ("x.jsonl.zst", "x.json"):
+    for made in ("x.jsonl.zst", "x.json", "x.csv.gz"):
         (tmp_path / made).write_text("{}")
     with pytest.raises(UserError, match=message):
         find_files([tmp_path / name])

@@ -44,9 +44,11 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         (tmp_path, "is a folder: expected one text file"),
         (tmp_path / "a.zip", r"\.zip files are not read"),
         (tmp_path / "a.txt.gz", "broken gzip file"),
+        (tmp_path / "a.jsonl", "titans lm prepare reads such files: give plain text"),
         (tmp_path / "empty.txt", "holds no text"),
     ):
         (tmp_path / "a.zip").write_bytes(b"PK")
+        (tmp_path / "a.jsonl").write_text('{"text": "a"}')
         (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"text " * 100)[:20])
         (tmp_path / "empty.txt").write_bytes(b"")
         with pytest.raises(UserError, match=message):

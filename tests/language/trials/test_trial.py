@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from language.trials import Plan, TrialSettings, markdown, run_trials, summarise, tables, trial_rows
+from language.trials import Plan, TrialSettings, markdown, run_trials, summarise, tables, trial, trial_rows
 from language.trials.picture import draw
 from language.trials.report import cells, mean_scores
 from titans_seq.errors import UserError
@@ -179,3 +179,17 @@ def test_a_picture_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected a name that ends in .png, .pdf, .svg"):
         draw(summarise(ROWS), 6, tmp_path / "tiny.jpeg")
     assert not list(tmp_path.iterdir())
+
+
+def test_other_files_are_another_run(tmp_path: Path, small: TrialSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(trial, "_run", lambda plan, *_: ran.append(str(plan.data)) or {"score": len(ran)})
+    for name, text in (("a", "IN: jump OUT: I_JUMP"), ("b", "IN: run OUT: I_RUN")):
+        (tmp_path / name / "scan").mkdir(parents=True)
+        for part in ("train", "test"):
+            (tmp_path / name / "scan" / f"tasks_{part}_simple.txt").write_text(text)
+    found = [
+        run_trials(Plan("scan-simple", ("window",), (0,), small, tmp_path / name), tmp_path / "rows.jsonl")[0]["score"]
+        for name in ("a", "b", "a")
+    ]
+    assert found == [1, 2, 1]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from titans_seq.autodiff import differentiable_gradients, transformed
+from titans_seq.autodiff import differentiable_gradients, full_precision, transformed
 from titans_seq.memory import L2, Coefficients, MemoryRule
 from titans_seq.ops.chunked.forward import runs
 from titans_seq.ops.chunked.operator import run_chunks
@@ -150,7 +150,8 @@ class _Matrix(torch.autograd.Function):
         inputs, kept = saved[:8], saved[8:]
         d_output = inputs[2].new_zeros(*inputs[0].shape[:-1], inputs[2].shape[-1]) if d_y is None else d_y
         if not torch.is_grad_enabled():
-            return *_backward(inputs, kept, d_output, d_left, ctx.walk), None, None
+            with full_precision(d_output.device.type):  # who calls backward within autocast has it on here
+                return *_backward(inputs, kept, d_output, d_left, ctx.walk), None, None
         gradients = [d_output] if d_left is None else [d_output, d_left]
         plain = functools.partial(_plain, ctx.walk, ctx.rule)
         return *differentiable_gradients(plain, inputs, gradients), None, None
