@@ -16,9 +16,10 @@ from pathlib import Path
 from titans_seq.config import parse_yaml
 from titans_seq.errors import UserError, require_at_least
 from titans_seq.experiment.beginning import model_folder
+from titans_seq.experiment.history import LOG
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import CONFIG, DataRecord, Origin, read_config, write_config
-from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.run_folder import CHECKPOINTS, RunLayout
 from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
@@ -80,10 +81,20 @@ def starting_model(init: str | None, options: FrameOptions = FrameOptions()) -> 
         options: how frames are read.
 
     Raises:
-        UserError: if the folder holds no zero-shot model.
+        UserError: if the folder holds no zero-shot model, or a run that was not finished.
     """
+    if init is not None and (Path(init) / LOG).is_file() and not RUNS.is_finished(Path(init)):
+        raise UserError(_runs_of(Path(init)).describe_unfinished(Path(init)))
     model = ZeroShotModel.pretrained() if init is None else ZeroShotModel.load(model_folder(Path(init)))
     return ZeroShotModel(model.forecaster, options=options)
+
+
+def _runs_of(folder: Path) -> RunLayout:
+    if is_fine_tuned(folder):
+        return RUNS
+    from ..zero_shot.runs import RUNS as PRETRAINING  # it loads Lightning, which forecasting does without
+
+    return PRETRAINING
 
 
 def fine_tune_run(

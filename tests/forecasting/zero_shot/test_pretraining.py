@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from forecasting.runs.fine_tuned import starting_model
 from forecasting.zero_shot.batches import cut_batch, pool
 from forecasting.zero_shot.network import ZeroShotConfig
 from forecasting.zero_shot.pretraining import PretrainingModule, new_network, pretrain
@@ -135,5 +136,7 @@ def test_an_extension_that_was_stopped_goes_on(tmp_path, monkeypatch) -> None:
     monkeypatch.undo()
     assert not (out / "model").exists()
     assert load_network(out / "earlier-model") is not None
+    with pytest.raises(UserError, match="was not finished .*titans forecast pretrain --resume .*earlier-model"):
+        starting_model(str(out))
     assert same(resume_run(out), longer)
     assert not (out / "earlier-model").exists()
