@@ -115,7 +115,7 @@ def to_yaml(config: Any) -> str:
         kind: mlp
         depth: 2
     """
-    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+    return yaml.dump(to_dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def parse_yaml(text: str, source: str = "the configuration") -> dict[str, Any]:
@@ -168,12 +168,25 @@ _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_SafeLoader):
-    """Safe loader that also reads a float without a dot."""
+    """Safe loader that also reads a float without a dot, and reads 2020-01-01 and 10:30 as text."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Safe dumper that quotes text which `_Loader` would read as a float."""
+
+
+_INT = "tag:yaml.org,2002:int"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in resolvers if tag not in ("tag:yaml.org,2002:timestamp", _INT)]
+    for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+\Z"), list("-+0123456789")
+    _INT, re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)\Z"), list("-+0123456789")
 )
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+\Z"), list("-+0123456789")
+    )
 
 
 def _build(value: Any, hint: Any, path: str) -> Any:

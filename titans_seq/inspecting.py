@@ -173,8 +173,9 @@ def _domain(run: Path) -> Domain:
 def _write(seen: "Inspection", opened: "Opened", options: Inspect) -> list[Path]:
     from titans_seq.inspection.writing import write_numbers
 
-    for old in options.out.glob("memory-*.*"):
-        old.unlink()
+    for pattern in ("overview.*", "memory-*.*"):
+        for old in options.out.glob(pattern):
+            old.unlink()
     written = write_numbers(seen, opened.labels, options.out)
     with needing("drawing", "all"):
         from titans_seq.inspection.pictures import draw_memory, draw_overview

@@ -152,6 +152,9 @@ def test_a_loader_that_ends_before_the_steps_do_is_told() -> None:
     for batches, done in ((7, 4), (3, 2)):  # the last step takes what is left
         with pytest.raises(UserError, match=rf"ended after {done} of 6 steps, .* give it 12 batches, or fewer steps"):
             fit(Sums(), FitPlan(steps=6, accumulate=2), lambda *_: Loader(batches), None, runtime=CPU)  # noqa: B023
+    rarely = FitPlan(steps=20, validate_every=10)
+    with pytest.raises(UserError, match="ended after 5 of 20 steps"):
+        fit(Sums(), rarely, lambda *_: Loader(5), lambda *_: Loader(1), runtime=CPU)
 
 
 def test_what_is_written_and_that_nothing_else_is_touched(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,8 @@ from titans_seq.blocks import LMMConfig
 from titans_seq.errors import UserError
 from titans_seq.experiment.overrides import override, parse_changes
 from titans_seq.experiment.settings import OptimiserConfig
-from titans_seq.memory import Muon
+from titans_seq.layers import NeuralMemoryConfig
+from titans_seq.memory import LinearMemory, MemoryRule, MLPMemory, Muon
 from titans_seq.models import language_model
 
 
@@ -46,3 +47,11 @@ def test_places_in_lists_and_other_kinds():
 def test_what_does_not_fit_is_refused(change, message):
     with pytest.raises(UserError, match=message):
         override(Config(), parse_changes((change,)))
+
+
+@pytest.mark.parametrize("kind_first", [True, False])
+def test_a_kind_takes_away_no_field_that_is_set_beside_it(kind_first: bool) -> None:
+    changes = {"rule.architecture.kind": "mlp", "rule.architecture.depth": 3}
+    ordered = dict(list(changes.items())[:: 1 if kind_first else -1])
+    changed = override(NeuralMemoryConfig(rule=MemoryRule(LinearMemory())), ordered)
+    assert changed.rule.architecture == MLPMemory(depth=3)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from titans_seq.blocks import AttentionBlockConfig, LMMConfig, MACConfig
 from titans_seq.inspection import Inspection, inspect_memories, verdict, verdict_of_all
 from titans_seq.layers import GateConfig, NeuralMemory, NeuralMemoryConfig
-from titans_seq.memory import LinearMemory, MemoryRule
+from titans_seq.memory import ConstantDecay, LinearMemory, MemoryRule, preset
 from titans_seq.models import CausalLM, CausalLMConfig
 
 MEMORY = NeuralMemoryConfig(heads=2, chunk_size=4, rule=MemoryRule(LinearMemory()))
@@ -129,3 +129,14 @@ def test_what_cannot_be_inspected_is_refused(model: CausalLM) -> None:
     with pytest.raises(ValueError, match="read nothing"):
         inspect_memories(model, lambda: torch.zeros(1))
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_what_a_rule_forgets_without_a_gate_is_seen() -> None:
+    torch.manual_seed(0)
+    layer = NeuralMemory(NeuralMemoryConfig(heads=2, chunk_size=4, rule=preset("retnet")), 8)
+    x = torch.randn(1, 12, 8)
+    seen = inspect_memories(layer, lambda: layer(x)[0]).memories[0]
+    kept = ConstantDecay().keep(None, torch.zeros(1, 1, 2))[0, 0]
+    assert seen.trace.decay is not None
+    torch.testing.assert_close(seen.trace.decay[0, 0], 1 - kept)
+    assert seen.half_life < float("inf")

@@ -109,3 +109,10 @@ def test_rule_defaults_are_titans() -> None:
     ]
     assert MemoryRule(LinearMemory()) == MemoryRule(architecture=LinearMemory())
     assert len({MemoryRule(), MemoryRule(LinearMemory()), MemoryRule()}) == 2
+
+
+@pytest.mark.parametrize("index", [[1, 2], [5], [-1], [0, 3]])
+def test_rows_that_are_not_there_are_refused(index: list[int]) -> None:
+    state = MemoryState.initial([torch.zeros(2, 1, 3, 3)])
+    with pytest.raises(ValueError, match=r"rows must be of 0 \.\. 1, got"):
+        state.rows(index)

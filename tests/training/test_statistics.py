@@ -92,3 +92,11 @@ def test_packed_documents_are_refused():
     x = torch.randn(1, 10, 8)
     with pytest.raises(ValueError, match="memory 0 reads packed or padded documents"):
         memory_statistics(model, lambda: model(x, cu_seqlens=torch.tensor([0, 4, 10])))
+
+
+def test_batches_of_unlike_sizes_count_by_their_tokens():
+    layer = NeuralMemory(NeuralMemoryConfig(heads=2, chunk_size=4), 8)
+    x = torch.randn(3, 8, 8)
+    whole = memory_statistics(layer, lambda: layer(x))["surprise"][0]
+    parts = memory_statistics(layer, lambda: [layer(x[:2]), layer(x[2:])])["surprise"][0]
+    assert parts == pytest.approx(whole, rel=1e-5)

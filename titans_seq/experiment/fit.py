@@ -161,6 +161,8 @@ def fit(
             max_steps=plan.steps or -1,
             accumulate_grad_batches=plan.accumulate,
             val_check_interval=min(plan.validate_every, plan.steps) * plan.accumulate if plan.steps else None,
+            # Steps are counted through, whatever a loader calls an epoch.
+            check_val_every_n_epoch=None if plan.steps else 1,
             limit_val_batches=None if validation is not None else 0,
             log_every_n_steps=1,
             default_root_dir=where,

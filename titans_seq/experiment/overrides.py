@@ -35,9 +35,16 @@ betas, weight_decay, clip; did you mean 'clip'?
     if not changes:
         return config
     plain = to_dict(config)
-    for path, value in changes.items():
-        _put(plain, path.split("."), to_dict(value), path)
+    for path in sorted(changes, key=_outer_first):
+        _put(plain, path.split("."), to_dict(changes[path]), path)
     return from_dict(plain, type(config))
+
+
+def _outer_first(path: str) -> tuple[int, bool]:
+    """Order changes so that none takes away another: an object, then its kind, then its fields."""
+    steps = path.split(".")
+    is_kind = len(steps) > 1 and steps[-1] == "kind"
+    return len(steps) - is_kind, is_kind
 
 
 def parse_changes(texts: Iterable[str]) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _measured(
     momentum, lr = mean_gate(scan.momentum), mean_gate(scan.lr)
     assert lr is not None
     largest = memory.gates.max_lr if momentum is None else memory.gates.max_lr * (1 - momentum)
-    decay = mean_gate(scan.decay)
+    decay = _forgotten(scan) if scan.decay is None else mean_gate(scan.decay)
     trace = Trace(
         open=(lr / largest)[:, first:],
         lr=lr[:, first:],
@@ -125,6 +125,13 @@ def _measured(
         retrieval=Retrieval(row, asked, retrieved(scan, [first + at for at in asked.tolist()], row)[:, first:]),
         use=use,
     )
+
+
+def _forgotten(scan: Scan) -> Tensor | None:
+    """Share that a rule without a gate for it forgets at each token, `[B, T, H]`; None where it forgets nothing."""
+    kept = [gates.keep if gates.keep.dim() == 3 else gates.keep.mean(-1) for gates in scan.gates(scan.dtype)]
+    forgotten = 1 - torch.stack(kept).mean(0)
+    return forgotten if forgotten.any() else None
 
 
 def _use(

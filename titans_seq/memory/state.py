@@ -117,6 +117,9 @@ class MemoryState(State):
         """
         if self.is_new:
             return self
+        batch = self.weights[-1].shape[0]
+        if any(not 0 <= row < batch for row in index):
+            raise ValueError(f"rows must be of 0 .. {batch - 1}, got {list(index)}")
         consecutive = bool(index) and list(index) == list(range(index[0], index[0] + len(index)))
 
         def pick(x: Tensor) -> Tensor:

@@ -55,4 +55,7 @@ def memory_statistics(model: nn.Module, run: Callable[[], Any]) -> dict[str, lis
         for hook in hooks:
             hook.remove()
     names = dict.fromkeys(name for one in seen for name in one)
-    return {name: [torch.cat(one[name], 1).mean().item() for one in seen if name in one] for name in names}
+    return {
+        name: [torch.cat([values.flatten() for values in one[name]]).mean().item() for one in seen if name in one]
+        for name in names
+    }
