@@ -2,8 +2,6 @@
 
 import functools
 import math
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -107,12 +105,9 @@ def check_length(model: nn.Module, length: int) -> None:
         )
 
 
-def _begun_apart(state: Ragged, fresh: Tensor, renewed: Callable[[Any], Any]) -> Any:
-    """Reset rows that need not be in step; `renewed` gives a group what belongs to the model as that has it now."""
-    after = state.rows([-1 if new else row for row, new in enumerate(fresh.tolist())])
-    if isinstance(after, Ragged):
-        return replace(after, groups=tuple(None if group is None else renewed(group) for group in after.groups))
-    return None if after is None else renewed(after)
+def _begun_apart(state: Ragged, fresh: Tensor) -> Any:
+    """Reset rows that need not be in step."""
+    return state.rows([-1 if new else row for row, new in enumerate(fresh.tolist())])
 
 
 @functools.singledispatch
@@ -124,7 +119,7 @@ def begin_rows(mixer: Any, state: Any, fresh: Tensor) -> Any:
 @begin_rows.register
 def _(mixer: CausalAttention, state: AttentionState | Ragged, fresh: Tensor) -> Any:
     if isinstance(state, Ragged):
-        return _begun_apart(state, fresh, lambda group: group)
+        return _begun_apart(state, fresh)
     tokens = state.keys.shape[2]
     begins = fresh.new_zeros(fresh.shape, dtype=torch.long) if state.begins is None else state.begins
     return AttentionState(state.keys, state.values, begins.masked_fill(fresh, tokens))
@@ -133,7 +128,7 @@ def _(mixer: CausalAttention, state: AttentionState | Ragged, fresh: Tensor) -> 
 @begin_rows.register
 def _(mixer: NeuralMemory, state: NeuralMemoryState | Ragged, fresh: Tensor) -> Any:
     if isinstance(state, Ragged):
-        return _begun_apart(state, fresh, lambda group: replace(group, memory=_renewed(mixer, group.memory)))
+        return _begun_apart(state, fresh)
     new = mixer.begun(1)
     if state.memory.position != new.memory.position:
         raise ValueError(
@@ -147,23 +142,16 @@ def _(mixer: NeuralMemory, state: NeuralMemoryState | Ragged, fresh: Tensor) -> 
 
 @begin_rows.register
 def _(mixer: MemoryAsContext, state: MACState | Ragged, fresh: Tensor) -> Any:
-    rule = mixer.config.memory.rule
-    new, first = rule.current_weights(mixer.memory.initial_state()), rule.architecture.first_learning
     if isinstance(state, Ragged):
-
-        def renewed(group: MACState) -> MACState:
-            stored = group.memory
-            if stored is not None:
-                stored = replace(stored, memory=_renewed(mixer.memory, stored.memory))
-            return replace(group, memory=stored, context=(*new[:first], *group.context[first:]))
-
-        return _begun_apart(state, fresh, renewed)
+        return _begun_apart(state, fresh)
     if state.keys.shape[3] or state.memory is None:
         raise ValueError(
             f"rows can be reset only between segments, got a state after {state.keys.shape[3]} of a segment's "
             f"{mixer.config.segment} tokens: use pieces of whole segments"
         )
     memory = begin_rows(mixer.memory, state.memory, fresh)
+    rule = mixer.config.memory.rule
+    new, first = rule.current_weights(mixer.memory.initial_state()), rule.architecture.first_learning
     context = (_where(fresh, *pair) for pair in zip(new[first:], state.context[first:], strict=True))
     return MACState(memory, (*new[:first], *context), state.keys, state.values)
 
@@ -178,13 +166,6 @@ def _(mixer: MemoryAsGate, state: tuple, fresh: Tensor) -> tuple:
 def _(mixer: MemoryAsLayer, state: tuple, fresh: Tensor) -> tuple:
     stored, seen = state
     return begin_rows(mixer.memory, stored, fresh), begin_rows(mixer.attention, seen, fresh)
-
-
-def _renewed(layer: NeuralMemory, memory: MemoryState) -> MemoryState:
-    """A state with the layers that do not learn as the model has them now."""
-    first, still = layer.config.rule.architecture.first_learning, layer.initial_state()
-    names = ("weights", "momentum", "anchor")
-    return replace(memory, **{name: (*getattr(still, name)[:first], *getattr(memory, name)[first:]) for name in names})
 
 
 def _joined(layer: NeuralMemory, new: MemoryState, old: MemoryState, fresh: Tensor) -> MemoryState:
