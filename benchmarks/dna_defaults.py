@@ -24,7 +24,9 @@ import numpy as np
 import tyro
 
 from genomics.runs.config import PACKAGES, TrainRun
+from genomics.runs.stacking import read_stack
 from titans_seq import tables
+from titans_seq.config import to_dict
 from titans_seq.errors import UserError, choose
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.record import read_config
@@ -144,6 +146,7 @@ def _found(out: Path) -> dict[str, Any]:
         "training": {name: getattr(run.training, name) for name in ("epochs", "patience", "mutations")},
         "epochs": len(history.epochs),
         "best_epoch": history.best_epoch,
+        "stack": None if (stack := read_stack(out)) is None else to_dict(stack),
         "validation": {name: history.best[name] for name in ("validation_loss", "validation_mcc")},
         "test": {name: scores[name] for name in MODELS},
         **made_by(PACKAGES, "genomics", "titans_seq"),

@@ -19,6 +19,7 @@ from .runs.final import final_training, train_final
 from .runs.plan import Plan, divided, whole
 from .runs.predictor import Predictor
 from .runs.saving import load_classifier, save_classifier
+from .runs.stacking import stacked
 from .runs.train_runs import IN_MEMORY, new_run, train_run
 from .sequences.options import LoadOptions
 from .sequences.values import Splits
@@ -100,7 +101,7 @@ class DNAClassifier(Using, Predictor):
             progress: what to show meanwhile.
             changes: other settings of the classifier, such as `strands="augment"`; those with a dot in their path as
                 `**{"encoder.directions": "both"}`. Strands that are not given, or "auto", and places that are not
-                given are measured on the training part.
+                given are measured on the training part; words that are not given are of up to six bases.
 
         Raises:
             UserError: if the data cannot be read or learnt from, a setting does not fit, or `out` is taken.
@@ -128,6 +129,7 @@ class DNAClassifier(Using, Predictor):
             training.seed,
             strands=strands,
             places="places" not in changes,
+            words="words" not in changes and training.class_weights == "none",
         )
         known = None if source == IN_MEMORY else plan
         if out is not None:
@@ -142,11 +144,13 @@ class DNAClassifier(Using, Predictor):
             return cls._of(load_classifier(final, hardware.device()), history=History.read(final / LOG))
         run, model = new_run(divided_parts, config, training, known, start, chosen)
         history = fit(model, divided_parts.train, divided_parts.validation, run.training, runtime=runtime)
+        stack = stacked(model, divided_parts.train, divided_parts.validation, hardware.device())
         if plan.parts.final:
             everything, seen = final_training(run.training, [history]), Splits(whole(splits))
             run, model = new_run(seen, config, everything, known, start, chosen)
             history = fit(model, seen.train, None, run.training, runtime=runtime)
-        card = classifier_card(run, history, model)
+            stacked(model, seen.train, None, hardware.device(), stack)
+        card = classifier_card(run, history, model, stack)
         own = None if plan.parts.final else divided_parts
         return cls(model, run.classes, hardware.device(), card=card, history=history, parts=own)
 

@@ -91,9 +91,9 @@ class DNAEnsemble(Using, Members):
         _, shared = next(divided(splits, Plan("", reading or LoadOptions(), parts, seed=training.seed)))
         models: list[DNAClassifier] = []
         for seed in range(training.seed, training.seed + members):
-            if models:  # strands and places are measured once
+            if models:  # what the data chooses is measured once
                 first = models[0].model.config
-                options = options | {"strands": first.strands, "places": first.places}
+                options = options | {"strands": first.strands, "places": first.places, "words": first.words}
             own = PartConfig(final=parts.final)  # it is divided already
             models.append(DNAClassifier.fit(shared, training=replace(training, seed=seed), parts=own, **options))
         return cls(models, parts=models[0].parts)

@@ -1,14 +1,19 @@
 """Sequences as rows of numbers for linear models."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
-from ..sequences.alphabet import encode
+from ..sequences.alphabet import encode, reverse_complement
 from ..sequences.kmers import kmer_complements
 
 BASES = 4
+PER_BASES = 100
+"""K-mers are counted per so many bases."""
+
+Features = Callable[[Sequence[str]], csr_matrix]
+"""From N sequences to `[N, F]`."""
 
 
 def kmer_frequencies(sequences: Sequence[str], sizes: Sequence[int], symmetric: bool) -> csr_matrix:
@@ -45,9 +50,14 @@ def _one_size(codes: np.ndarray, rows: np.ndarray, lengths: np.ndarray, size: in
     kmers, owners = kmers[valid], rows[:places][valid]
     if symmetric:
         kmers = np.minimum(kmers, kmer_complements(size)[kmers])
-    weight = 100.0 / np.maximum(lengths, 1)
+    weight = PER_BASES / np.maximum(lengths, 1)
     shape = (len(lengths), BASES**size)
     return csr_matrix((weight[owners], (owners, kmers)), shape=shape)
+
+
+def of_both_strands(features: Features, sequences: Sequence[str]) -> csr_matrix:
+    """Return each sequence's features and those of its reverse complement, added up."""
+    return features(sequences) + features([reverse_complement(sequence) for sequence in sequences])
 
 
 def one_hot_ends(sequences: Sequence[str], left: int, right: int) -> csr_matrix:

@@ -12,9 +12,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from ..evaluation.values import Kind
 from ..sequences.values import LabelledSequences
+from .features import Features
 from .values import preference, targets
-
-Features = Callable[[Sequence[str]], csr_matrix]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +26,8 @@ class LinearModel:
         features: sequences to `[N, F]`.
         weight: float64 `[F, C]`.
         bias: float64 `[C]`.
-        chosen: the settings that validation preferred, in words.
+        kept: name of the features that validation preferred, "" where there was no choice.
+        strength: the inverse penalty that it preferred.
     """
 
     classes: tuple[str, ...]
@@ -35,7 +35,13 @@ class LinearModel:
     features: Features
     weight: np.ndarray
     bias: np.ndarray
-    chosen: str
+    kept: str
+    strength: float
+
+    @property
+    def chosen(self) -> str:
+        """The settings that validation preferred, in words."""
+        return ", ".join(filter(None, (self.kept, f"C {self.strength:g}")))
 
     def logits(self, sequences: list[str]) -> np.ndarray:
         """See `evaluation.Model`."""
@@ -72,8 +78,7 @@ def fit_linear(
             weight, bias = _solve(inputs, train, strength)
             score = prefer(_probabilities(np.asarray(held @ weight) + bias, train.kind), validation)
             if best is None or score > best[0]:
-                chosen = ", ".join(filter(None, (name, f"C {strength:g}")))
-                best = score, LinearModel(train.classes, train.kind, make, weight, bias, chosen)
+                best = score, LinearModel(train.classes, train.kind, make, weight, bias, name, strength)
     assert best is not None
     return best[1]
 

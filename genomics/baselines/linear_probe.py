@@ -7,12 +7,11 @@ from functools import partial
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
-from ..sequences.alphabet import reverse_complement
 from ..sequences.splitting import stratified_split
 from ..sequences.values import LabelledSequences
-from .features import kmer_frequencies, one_hot_ends
-from .linear import Features, fit_linear
-from .values import loss
+from .features import Features, kmer_frequencies, of_both_strands, one_hot_ends
+from .linear import fit_linear
+from .values import by_loss, loss
 
 _MOST_SEQUENCES, _MOST_LABELS, _LONGEST_END = 6_000, 4, 300
 _FEWEST, _FEWEST_OF_CLASS = 40, 8
@@ -117,18 +116,14 @@ def _features(ends: int, alike: bool, both: bool) -> tuple[Features, Features]:
     """K-mers, and positions."""
     positions = partial(one_hot_ends, left=ends, right=0 if alike else ends)
     kmers = partial(kmer_frequencies, sizes=_SIZES, symmetric=both)
-    return kmers, partial(_added, positions) if both else positions
+    return kmers, partial(of_both_strands, positions) if both else positions
 
 
 def _beside(first: Features, second: Features, sequences: Sequence[str]) -> csr_matrix:
     return csr_matrix(hstack([first(sequences), second(sequences)], format="csr"))
 
 
-def _added(features: Features, sequences: Sequence[str]) -> csr_matrix:
-    return features(sequences) + features([reverse_complement(sequence) for sequence in sequences])
-
-
 def _loss(features: Features, rest: LabelledSequences, held: LabelledSequences) -> float:
     """The smallest of all strengths of penalty."""
-    model = fit_linear({"": features}, _STRENGTHS, rest, held, prefer=lambda outputs, data: (-loss(outputs, data),))
+    model = fit_linear({"": features}, _STRENGTHS, rest, held, prefer=by_loss)
     return loss(model.predict_proba(list(held.sequences)), held)

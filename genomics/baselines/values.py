@@ -77,6 +77,11 @@ def preference(outputs: np.ndarray, data: LabelledSequences) -> tuple[float, flo
     return mcc(table), -loss(outputs, data)
 
 
+def by_loss(outputs: np.ndarray, data: LabelledSequences) -> tuple[float]:
+    """What settings are chosen by where probabilities count: the loss, as a number of which larger is better."""
+    return (-loss(outputs, data),)
+
+
 def log_odds_form(outputs: np.ndarray, kind: Kind) -> np.ndarray:
     """Logits whose softmax (classes) or sigmoid (labels) is given, finite for 0 and 1; values as they are."""
     if kind == "regression":

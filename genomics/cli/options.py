@@ -99,6 +99,9 @@ class HeadOptions:
     places: Maybe[int] = short("places")
     """First bases that have weights of their own at each place, for what matters where it stands; 0 for none. All or
     none, as quick linear models find on the training part, if not given."""
+    words: Maybe[int] = short("words")
+    """Longest k-mers whose weights a regression adds after training, as much as lowers the loss of validation, and
+    likewise for places; 0 for none. 6 if not given."""
 
 
 def encoder_of(

@@ -177,6 +177,7 @@ def _train_and_evaluate(
     from ..runs.config import CHECK, TrainRun, member_folder
     from ..runs.final import train_final
     from ..runs.folds import train_parts, trained_parts
+    from ..runs.stacking import read_stack
     from .evaluation import Request, compare_and_show
     from .progress import note
 
@@ -202,6 +203,9 @@ def _train_and_evaluate(
     if not first:
         return
     write_text(run.out / CHECK, report + "\n")
+    for folder in folders:
+        if (stack := read_stack(folder)) is not None:
+            print(("" if folder == run.out else f"{folder.name}: ") + stack.describe())
     runs, warnings = trained_parts(parts, run.out, device)
     tested = "test part" if parts[0][1].test is not None else "validation part, which also chose the epoch"
     if plan.fold is not None:
@@ -319,6 +323,7 @@ def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettin
     short = changes(task.encoder) | changes(task.head)
     strands = task.head.strands == AUTO or (task.head.strands is None and base is None)
     places = task.head.places is None and base is None
+    words = task.head.words is None and base is None and _training(task).class_weights == "none"
     if strands:
         short.pop("strands", None)
     classifier = classifier_for(train, *named, init=task.init, base=base, changes=short)
@@ -329,6 +334,7 @@ def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettin
         _training(task).seed,
         strands=strands and "classifier.strands" not in given,
         places=places and "classifier.places" not in given,
+        words=words and "classifier.words" not in given,
     )
     settings = override(TrainSettings(classifier, task.training), given)
     training = completed(settings.training, train, settings.classifier.tokenizer)

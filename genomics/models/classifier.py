@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from titans_seq.errors import UserError
 
 from ..sequences.values import Kind
-from ..tokens import Nucleotides, Tokenizer
+from ..tokens import MOST_BASES, Nucleotides, Tokenizer
 from .encoder import Encoder, EncoderConfig
 from .places import PlaceWeights
 from .pooling import Pooling, PoolingName, WeightedPooling, build_pooling, pooled_width
 from .strands import reverse_complement
+from .words import WordWeights
 
 Strands = Literal["given", "augment", "average", "equivariant"]
 
@@ -38,6 +39,8 @@ class ClassifierConfig:
             With the last three a sequence and its reverse complement have the same logits in prediction.
         places: first tokens of a sequence that have weights of their own at each place, added to the logits, for what
             matters where it stands; see `PlaceWeights`. 0 for none.
+        words: bases of the longest k-mers, in [0, 8], that have weights of their own wherever they stand, added to the
+            logits; see `WordWeights`. 0 for none.
 
     Raises:
         UserError: if a value is out of range, or the tokens of the two strands do not correspond.
@@ -50,6 +53,7 @@ class ClassifierConfig:
     pooling: PoolingName = "mean-max"
     strands: Strands = "given"
     places: int = 0
+    words: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in (("kind", Kind), ("pooling", PoolingName), ("strands", Strands)):
@@ -62,6 +66,13 @@ class ClassifierConfig:
             raise UserError(f"a model of kind '{self.kind}' has {expected} outputs, got {self.outputs}")
         if self.places < 0:
             raise UserError(f"places must be at least 0, got {self.places}")
+        if not 0 <= self.words <= MOST_BASES:
+            raise UserError(f"words must be in [0, {MOST_BASES}], got {self.words}")
+        if self.words and self.tokenizer.width > 1:
+            raise UserError(
+                "weights of words are of single nucleotides read one after another, and this model reads longer words: "
+                "leave words at 0, or let it read single nucleotides"
+            )
         if self.tokenizer.step > 1 and self.strands != "given":
             raise UserError(
                 f"tokens {self.tokenizer.step} bases apart are in another frame on the other strand, so that strands "
@@ -115,6 +126,7 @@ class Classifier(nn.Module):
         self.places = None
         if config.places:
             self.places = PlaceWeights(config.places, config.tokenizer.vocabulary, config.outputs)
+        self.words = WordWeights(config.words, config.outputs) if config.words else None
         self.register_buffer("complement", torch.tensor(config.tokenizer.complement), persistent=False)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -164,6 +176,16 @@ class Classifier(nn.Module):
         strands = self.config.strands
         return strands == "equivariant" or (strands != "given" and not self.training)
 
+    @property
+    def output(self) -> nn.Linear:
+        """The linear map from pooled features to logits; of a regression to deviations from the target's mean."""
+        return cast(nn.Linear, self.head[0] if isinstance(self.head, nn.Sequential) else self.head)
+
+    @property
+    def scale(self) -> Rescaled | None:
+        """A regression's mean and deviation; what is added to its output is in units of the latter."""
+        return cast(Rescaled, self.head[1]) if isinstance(self.head, nn.Sequential) else None
+
     def _with_other_strand(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         return torch.cat([ids, reverse_complement(ids, lengths, self.complement)]), lengths.repeat(2)
 
@@ -185,10 +207,11 @@ class Classifier(nn.Module):
 
     def _logits(self, pooled: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
         logits = self.head(self.dropout(pooled))
-        if self.places is None:
-            return logits
-        own = self.places(ids, lengths)
-        return logits + (own * self.head[-1].deviation if isinstance(self.head, nn.Sequential) else own)
+        unit = 1.0 if self.scale is None else self.scale.deviation
+        for term in (self.places, self.words):
+            if term is not None:
+                logits = logits + unit * term(ids, lengths)
+        return logits
 
 
 def _gathered(pooling: Pooling, pieces: Iterable[Tensor]) -> object:

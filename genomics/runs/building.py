@@ -19,6 +19,7 @@ from .saving import load_encoder
 PRESET = "small"
 AUTO = "auto"
 """Strands that `chosen_by_data` chooses."""
+_WORDS, _MOST_OUTPUTS = 6, 64
 _MEASURED = "held-out loss of linear models"
 
 
@@ -81,9 +82,15 @@ def classifier_for(
 
 
 def chosen_by_data(
-    classifier: ClassifierConfig, train: LabelledSequences, seed: int = 0, *, strands: bool = True, places: bool = True
+    classifier: ClassifierConfig,
+    train: LabelledSequences,
+    seed: int = 0,
+    *,
+    strands: bool = True,
+    places: bool = True,
+    words: bool = True,
 ) -> tuple[ClassifierConfig, tuple[str, ...]]:
-    """Let the data choose how a classifier reads strands, "given" or "augment", and whether places have weights.
+    """Let the data choose which strands a classifier reads, "given" or "augment", and what has weights of its own.
 
     Args:
         classifier: what is decided otherwise.
@@ -91,6 +98,8 @@ def chosen_by_data(
         seed: of what is held out meanwhile.
         strands: whether to choose strands.
         places: whether to choose places: all of a sequence, or none.
+        words: whether to choose words: those of up to six bases, or none of words of several bases, or for very many
+            labels.
 
     Returns:
         The classifier with what was chosen, and why, a sentence for each.
@@ -98,10 +107,15 @@ def chosen_by_data(
     Example:
         >>> from genomics.synthetic import planted_motifs
         >>> data = planted_motifs(8, 20, seed=0)
-        >>> chosen_by_data(classifier_for(data), data, places=False)[1]
+        >>> found, why = chosen_by_data(classifier_for(data), data, places=False)
+        >>> why
         ('strands given: there are too few training sequences to measure it',)
+        >>> found.words
+        6
     """
     tokenizer, chosen = classifier.tokenizer, []
+    if words and tokenizer.width == 1 and classifier.outputs <= _MOST_OUTPUTS:
+        classifier = replace(classifier, words=_WORDS)
     places = places and tokenizer.width == 1
     measured = probe(train, seed) if places or (strands and tokenizer.step == 1) else None
     if strands:

@@ -6,6 +6,7 @@ from titans_seq.experiment.history import History, describe
 
 from ..tokens import KMers, Tokenizer
 from .config import PretrainRun, TrainRun
+from .stacking import Stack
 
 _STRANDS = {
     "given": "each sequence as it stands",
@@ -15,13 +16,14 @@ _STRANDS = {
 }
 
 
-def classifier_card(run: TrainRun, history: History, model: nn.Module) -> str:
+def classifier_card(run: TrainRun, history: History, model: nn.Module, stack: Stack | None = None) -> str:
     """Markdown that says what a classifier tells apart, how it was trained and how to use it.
 
     Args:
         run: the run.
         history: its training.
         model: the trained model.
+        stack: how much of it are linear models.
     """
     config, best, parts = run.classifier, history.best, run.data.options["parts"]
     what = {"classes": "classes", "multilabel": "labels, any of them", "regression": "a number"}[config.kind]
@@ -39,6 +41,7 @@ validated on {held_out:,}
 {sum(x.numel() for x in model.parameters()):,} parameters
 - tokens: {_tokens(config.tokenizer)}; pooling: {config.pooling}
 - strands: {_STRANDS[config.strands]}; {_places(config.places)}
+- linear models: {"none" if stack is None else stack.describe()}
 - begins with: {run.init or "random weights"}, seed {run.training.seed}
 - training: {len(history.epochs)} epochs, best epoch {history.best_epoch} ({score})
 

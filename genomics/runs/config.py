@@ -21,9 +21,9 @@ from ..training.config import PretrainConfig, TrainConfig
 from .plan import Plan
 from .training_range import TrainingRange
 
-CHECK, FINAL, DECISION = "check.txt", "final", "decision.json"
+CHECK, FINAL, DECISION, STACK = "check.txt", "final", "decision.json", "stacking.json"
 _EARLIER = ("README.md", "history.csv", "metrics.json", "checkpoint.pt")
-RUNS = RunLayout((CHECK, FINAL, DECISION, *_EARLIER), finish="--resume", folds=True)
+RUNS = RunLayout((CHECK, FINAL, DECISION, STACK, *_EARLIER), finish="--resume", folds=True)
 """Of classifiers and of encoders: either may take the other's place. The last names are those of earlier versions."""
 
 PACKAGES = ("torch", "lightning", "numpy", "scikit-learn", "biopython")

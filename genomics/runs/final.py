@@ -14,6 +14,7 @@ from ..sequences.values import Splits
 from ..training.config import TrainConfig
 from .config import FINAL, RUNS, TrainRun
 from .plan import whole
+from .stacking import mean_of, read_stack
 from .train_runs import resume_run, train_run
 
 
@@ -49,7 +50,11 @@ def train_final(
         training = final_training(run.training, [History.read(one / LOG) for one in runs])
         plan = None if run.plan is None else replace(run.plan, fold=None, member=None, whole=True)
         init = None if run.init is None else Path(run.init)
-        train_run(data, folder, run.classifier, training, plan=plan, init=init, chosen=run.chosen, runtime=runtime)
+        stack = mean_of([read_stack(one) for one in runs])
+        train_run(
+            data, folder, run.classifier, training, plan=plan, init=init, chosen=run.chosen, stack=stack,
+            runtime=runtime,
+        )  # fmt: skip
     return folder
 
 

@@ -4,6 +4,7 @@ config.yaml    model with tokenizer, training with seed, class map, data and its
 log.jsonl      every epoch
 checkpoints/   the state after the latest epoch, while training
 model/         the trained model: safetensors, YAML, class map, card
+stacking.json  how much of it are linear models, where it has weights for them
 evaluation/    scores of the model and the baselines on the test part
 """
 
@@ -29,6 +30,7 @@ from .config import RUNS, TrainRun, describe_part, fingerprint
 from .plan import Plan
 from .predictor import Predictor
 from .saving import load_classifier, load_encoder, save_classifier
+from .stacking import Stack, read_stack, stacked, write_stack
 
 IN_MEMORY = "sequences in memory"
 """Where data came from that no file holds."""
@@ -43,6 +45,7 @@ def train_run(
     plan: Plan | None = None,
     init: Path | None = None,
     chosen: Sequence[str] = (),
+    stack: Stack | None = None,
     overwrite: bool = False,
     runtime: Runtime = RUNTIME,
 ) -> Predictor | None:
@@ -58,6 +61,7 @@ def train_run(
         plan: how the data was read and divided, for the record; None for data that no file holds.
         init: a pretraining run, or another folder that `load_encoder` reads, whose weights it begins with.
         chosen: what was chosen by the data, and why, for the record.
+        stack: how linear models are weighed in where no validation part can say it.
         overwrite: replace an earlier run.
         runtime: what it runs on and shows meanwhile.
 
@@ -71,6 +75,8 @@ def train_run(
     # What does not fit is said before an earlier run goes.
     run, model = new_run(splits, classifier, config, plan, init, chosen)
     with RUNS.started(Path(out), run, overwrite):
+        if stack is not None and is_first_process():
+            write_stack(out, stack)
         return _train(run, model, splits, Path(out), False, runtime)
 
 
@@ -88,6 +94,8 @@ def new_run(
     data = DataRecord(source, fingerprint((splits.train, splits.validation)), {"parts": parts})
     start = None if init is None else str(Path(init).resolve())
     config = completed(config, splits.train, classifier.tokenizer)
+    if classifier.words and config.class_weights != "none":
+        raise UserError("linear models of words know no class weights: leave words at 0, or class_weights at none")
     run = TrainRun(classifier, config, splits.train.classes, data, plan, start, tuple(chosen))
     return run, _new_model(run)
 
@@ -151,8 +159,11 @@ def _train(
     )
     if not is_first_process():
         return None
+    stack = stacked(model, splits.train, splits.validation, runtime.hardware.device(), read_stack(out))
+    if stack is not None:
+        write_stack(out, stack)
     # The model comes last: a folder with one is a finished run.
-    save_classifier(out / MODEL, model, run.classes, classifier_card(run, history, model))
+    save_classifier(out / MODEL, model, run.classes, classifier_card(run, history, model, stack))
     shutil.rmtree(out / CHECKPOINTS)
     RUNS.clear(out)
     return load_classifier(out, runtime.hardware.device())

@@ -18,7 +18,7 @@ from ..sequences.values import LabelledSequences
 from .config import TrainConfig
 from .data import LabelledLoader, check_labels
 from .defaults import completed
-from .module import ClassifierModule, regression_scale
+from .module import ClassifierModule
 
 LOSS, MCC = Score("validation_loss"), Score("validation_mcc", "max")
 
@@ -116,7 +116,8 @@ def _check_learnable(train: LabelledSequences) -> None:
 
 
 def _set_scale(model: Classifier, train: LabelledSequences) -> None:
-    scale, labels = regression_scale(model), train.labels.astype(np.float64)
+    scale, labels = model.scale, train.labels.astype(np.float64)
+    assert scale is not None
     scale.mean.fill_(float(labels.mean()))
     scale.deviation.fill_(float(labels.std()))
 

@@ -12,7 +12,7 @@ from titans_seq.experiment.module import FitModule
 from titans_seq.training.writes import write_cost
 
 from ..evaluation import metrics
-from ..models.classifier import PIECE, Classifier, Rescaled
+from ..models.classifier import PIECE, Classifier
 from ..models.strands import reverse_complement
 from ..sequences.values import Kind
 from .config import TrainConfig
@@ -53,7 +53,9 @@ class ClassifierModule(FitModule):
             return F.cross_entropy(logits, labels, weight=weights)
         if kind == "multilabel":
             return F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weights)
-        return ((logits[:, 0] - labels) / regression_scale(self.network).deviation).square().mean()
+        scale = self.network.scale
+        assert scale is not None
+        return ((logits[:, 0] - labels) / scale.deviation).square().mean()
 
     def logits(self, batch: LabelledBatch) -> Tensor:
         """Logits of a batch; a sequence that is too long for one call is read piece by piece."""
@@ -140,8 +142,3 @@ def mcc(logits: np.ndarray, labels: np.ndarray, kind: Kind) -> float:
         return metrics.mcc(metrics.confusion(labels, logits.argmax(1), columns, weights))
     pairs = zip(labels.T > 0, logits.T > 0, strict=True)
     return float(np.mean([metrics.mcc(metrics.confusion(1 * true, 1 * said, 2, weights)) for true, said in pairs]))
-
-
-def regression_scale(model: Classifier) -> Rescaled:
-    """Return the module that holds the target's mean and standard deviation."""
-    return next(module for module in model.modules() if isinstance(module, Rescaled))

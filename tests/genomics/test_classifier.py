@@ -165,7 +165,8 @@ def test_an_ensemble_divides_the_data_once(monkeypatch: pytest.MonkeyPatch) -> N
 
     def fit(data: Any, *, parts: PartConfig, **options: Any) -> Any:
         seen.append((data, parts))
-        return SimpleNamespace(model=SimpleNamespace(config=SimpleNamespace(strands="given", places=0)), parts=data)
+        config = SimpleNamespace(strands="given", places=0, words=0)
+        return SimpleNamespace(model=SimpleNamespace(config=config), parts=data)
 
     monkeypatch.setattr(DNAClassifier, "fit", fit)
     monkeypatch.setattr(DNAEnsemble, "__init__", lambda *_, **__: None)

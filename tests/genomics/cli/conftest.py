@@ -14,7 +14,8 @@ from genomics.synthetic import planted_motifs
 from tests.conftest import pictures_left_blank
 from titans_seq.cli import main
 
-TINY = ("--preset", "tiny", "--epochs", "1", "--strands", "given", "--device", "cpu", "--progress", "none")
+_HEAD = ("--strands", "given", "--words", "0")
+TINY = ("--preset", "tiny", "--epochs", "1", *_HEAD, "--device", "cpu", "--progress", "none")
 FAST = ("--baselines", "quick", "--bootstrap", "20")
 
 

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from genomics.models import Classifier, ClassifierConfig, IdentityBlockConfig, StemConfig
 from genomics.models.strands import reverse_complement
 from genomics.tokens import KMers, Nucleotides
-from genomics.training.module import regression_scale
 from tests.genomics.small import classifier, encoder
 from titans_seq.blocks import AttentionBlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
 from titans_seq.config import from_yaml, to_yaml
@@ -245,7 +244,8 @@ def test_wrong_encoders_are_refused(changes, message):
 def test_a_regression_answers_in_the_units_of_its_target():
     model = classifier(kind="regression", outputs=1)
     before = model(ids(), LENGTHS)
-    scale = regression_scale(model)
+    scale = model.scale
+    assert scale is not None
     scale.mean.fill_(100.0)
     scale.deviation.fill_(2.0)
     close(model(ids(), LENGTHS), 100 + 2 * before)
