@@ -67,10 +67,10 @@ class _Trained:
 class Train:
     """Train a classifier on labelled sequences, and evaluate it beside simple models on the same parts.
 
-    First comes a short look at the data (titans dna check shows all of it). The validation part chooses the epoch; the
-    test part is read once, at the end. Parts that the data does not have are taken from the training part. A run that
-    was stopped goes on with --resume. Other memories and stems are chosen by --set, such as
-    --set classifier.encoder.blocks.0.memory.chunk_size=8.
+    First comes a short look at the data (titans dna check shows all of it). The validation part chooses the epoch, and
+    how much of a regression on k-mers (and on places) is weighed in (--words); the test part is read once, at the end.
+    Parts that the data does not have are taken from the training part. A run that was stopped goes on with --resume.
+    Other memories and stems are chosen by --set, such as --set classifier.encoder.blocks.0.memory.chunk_size=8.
     """
 
     run: OmitArgPrefixes[RunOptions]
@@ -207,7 +207,7 @@ def _train_and_evaluate(
         if (stack := read_stack(folder)) is not None:
             print(("" if folder == run.out else f"{folder.name}: ") + stack.describe())
     runs, warnings = trained_parts(parts, run.out, device)
-    tested = "test part" if parts[0][1].test is not None else "validation part, which also chose the epoch"
+    tested = "test part" if parts[0][1].test is not None else "validation part, by which the model was chosen"
     if plan.fold is not None:
         tested = f"{len(parts)} folds, each held out once"
     if plan.member is not None:

@@ -12,6 +12,7 @@ from genomics.evaluation import Evaluation
 from genomics.runs import load_classifier
 from genomics.runs.comparison import Comparison
 from genomics.runs.config import TrainRun
+from genomics.runs.stacking import mean_of, read_stack
 from genomics.runs.train_runs import train_run
 from genomics.runs.trained_on import own_parts, parts_of_all
 from tests.genomics.cli.conftest import FAST, TINY, write_table
@@ -71,9 +72,16 @@ def test_what_the_data_chose_is_said_and_stored_and_a_better_simple_model_can_pr
 
 def test_the_final_model_is_trained_on_every_part_for_as_many_epochs_as_were_best(titans, parts, tmp_path, fasta):
     out = tmp_path / "z"
-    options = (*TINY, "--strands", "given", "--baselines", "none", "--bootstrap", "0", "--final")
+    options = (*TINY, "--words", "2", "--baselines", "none", "--bootstrap", "0", "--final")
     code, printed, err = titans("train", parts, "--out", out, *options, "--epochs", "2")
     assert (code, err) == (0, "")
+    stack = read_stack(out)
+    assert stack is not None
+    assert stack.describe() in printed.splitlines()
+    assert read_stack(out / "final") == stack
+    for one in (out, out / "final"):
+        assert stack.describe() in (one / "model" / "card.md").read_text()
+        assert load_classifier(one, "cpu").model.words.weight.abs().sum() > 0
     assert f"titans dna predict {out / 'final'} new.fa" in printed.splitlines()[-1]
     assert "test part: 20 sequences\n" in printed
     stored, first = read_config(out / "final", TrainRun), History.read(out / "log.jsonl")
@@ -85,6 +93,8 @@ def test_the_final_model_is_trained_on_every_part_for_as_many_epochs_as_were_bes
     code, printed, _ = titans("train", parts, "--out", out, *options[:-1], "--folds", "2", "--final", "--overwrite")
     assert code == 0
     assert names(out) == ["check.txt", "evaluation", "final", "fold-1", "fold-2"]
+    both = mean_of([read_stack(out / "fold-1"), read_stack(out / "fold-2")])
+    assert read_stack(out / "final") == both
     # The test part is left out of the folds, and not of the final model.
     assert read_config(out / "final", TrainRun).data.options["parts"]["train"]["sequences"] == 40 + 16 + 20
 
@@ -102,7 +112,7 @@ def test_parts_that_are_missing_are_taken_from_training(titans, table, tmp_path)
     assert "test part: 6 sequences" in out
     options = ("--test-share", "0", "--validation-share", "0.2", "--baselines", "none", "--bootstrap", "0")
     code, out, _ = titans("train", table, "--out", tmp_path / "y", *TINY, *options)
-    assert "validation part, which also chose the epoch: 12 sequences" in out
+    assert "validation part, by which the model was chosen: 12 sequences" in out
 
 
 def test_options_reach_the_model_and_the_training(titans, table, tmp_path):
@@ -365,6 +375,9 @@ def test_records_that_cannot_be_used_are_counted(titans, table, tmp_path):
         (("{data}", "--folds", "50"), "class 'background' has 30 sequences"),
         (("{data}", "--epochs", "0"), "epochs must be at least 1"),
         (("{data}", "--lr", "-1"), "lr must be above 0"),
+        (("{data}", "--words", "9"), "words must be in [0, 8], got 9"),
+        (("{data}", "--words", "2", "--kmer", "3"), "leave words at 0, or let it read single nucleotides"),
+        (("{data}", "--words", "2", "--class-weights", "balanced"), "leave words at 0, or class_weights at none"),
         (("{data}", "--kmer", "9"), "k must be in [1, 8]"),
         (("{data}", "--bootstrap", "-1"), "the number of bootstrap draws must be at least 0"),
         (("{data}", "--init", "nowhere"), "nowhere"),
