@@ -29,7 +29,8 @@ from ..sequences.values import LabelledSequences
 from .config import STACK
 from .predictor import Predictor, probabilities
 
-_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
+"""Inverse penalties that validation chooses from."""
 _GIVEN, _BOTH = "as given", "both strands"
 
 
@@ -66,6 +67,11 @@ class Stack:
     loss: float
     alone: float
 
+    @property
+    def shares(self) -> list[Share]:
+        """Of all linear models, words first."""
+        return [share for share in (self.words, self.places) if share is not None]
+
     def describe(self) -> str:
         """Return one sentence."""
         parts = [f"{self.network:.2f} of the network", f"{self.words.weight:.2f} of a regression on k-mers"]
@@ -96,18 +102,18 @@ def stacked(
     Returns:
         What was added; None, and nothing is changed, if the classifier has no words, or there is nothing to choose by.
     """
-    features = _features(model)
+    features = linear_features(model)
     if not features or (validation is None and earlier is None):
         return None
     if validation is None:
         assert earlier is not None
         linear = [
             fit_linear({share.features: of[share.features]}, (share.strength,), train, train)
-            for share, of in zip(_shares(earlier), features, strict=True)
+            for share, of in zip(earlier.shares, features, strict=True)
         ]
-        _add(model, linear, (earlier.network, *(share.weight for share in _shares(earlier))))
+        _add(model, linear, (earlier.network, *(share.weight for share in earlier.shares)))
         return earlier
-    linear = [fit_linear(of, _STRENGTHS, train, validation, by_loss) for of in features]
+    linear = [fit_linear(of, STRENGTHS, train, validation, by_loss) for of in features]
     sequences = list(validation.sequences)
     own = Predictor(model, train.classes, device).logits(sequences)
     logits = np.stack([own, *(one.logits(sequences) for one in linear)])
@@ -127,7 +133,7 @@ def mean_of(stacks: Sequence[Stack | None]) -> Stack | None:
     first, means = found[0], [float(np.mean(column)) for column in zip(*map(_numbers, found), strict=True)]
     network, mean_loss, alone, *shares = means
     words, *places = (
-        Share(weight, share.strength, share.features) for weight, share in zip(shares, _shares(first), strict=True)
+        Share(weight, share.strength, share.features) for weight, share in zip(shares, first.shares, strict=True)
     )
     return Stack(network, words, places[0] if places else None, mean_loss, alone)
 
@@ -152,8 +158,8 @@ def read_stack(run: Path) -> Stack | None:
         raise UserError(f"{path}: damaged ({error}): restore it, or train again") from error
 
 
-def _features(model: Classifier) -> list[dict[str, Features]]:
-    """What linear models may read that the classifier has weights for: words, then places."""
+def linear_features(model: Classifier) -> list[dict[str, Features]]:
+    """Return what linear models may read, by name, that a classifier has weights for: of words, then of places."""
     config = model.config
     if not config.words:
         return []
@@ -224,9 +230,5 @@ def _word_weights(linear: LinearModel, longest: int) -> np.ndarray:
     return np.concatenate([weights[first] for weights, first in zip(sizes, firsts, strict=True)])
 
 
-def _shares(stack: Stack) -> list[Share]:
-    return [share for share in (stack.words, stack.places) if share is not None]
-
-
 def _numbers(stack: Stack) -> tuple[float, ...]:
-    return stack.network, stack.loss, stack.alone, *(share.weight for share in _shares(stack))
+    return stack.network, stack.loss, stack.alone, *(share.weight for share in stack.shares)

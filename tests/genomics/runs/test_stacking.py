@@ -10,14 +10,20 @@ from genomics.baselines.values import by_loss, loss
 from genomics.models import ClassifierConfig, encoder_preset
 from genomics.models.classifier import Classifier, Strands
 from genomics.models.untrained import new_classifier
-from genomics.runs import stacking
 from genomics.runs.predictor import Predictor
-from genomics.runs.stacking import Share, Stack, mean_of, read_stack, stacked, write_stack
+from genomics.runs.stacking import STRENGTHS, Share, Stack, linear_features, mean_of, read_stack, stacked, write_stack
 from genomics.sequences.values import Kind, LabelledSequences
 from genomics.synthetic import planted_motifs
 from titans_seq.errors import UserError
 
-KINDS = (("classes", 2), ("classes", 3), ("multilabel", 2), ("regression", 1))
+CASES = (
+    ("classes", 2, "given", 24),
+    ("classes", 3, "augment", 24),
+    ("multilabel", 2, "given", 24),
+    ("multilabel", 2, "augment", 0),
+    ("regression", 1, "given", 0),
+    ("regression", 1, "augment", 24),
+)
 
 
 def labelled(kind: str, outputs: int, count: int, seed: int) -> LabelledSequences:
@@ -34,7 +40,7 @@ def labelled(kind: str, outputs: int, count: int, seed: int) -> LabelledSequence
     return LabelledSequences(drawn.names, drawn.sequences, (ranks * outputs).astype(np.int64), names, "classes")
 
 
-def classifier(kind: Kind, outputs: int, strands: Strands = "given", places: int = 24, words: int = 3) -> Classifier:
+def classifier(kind: Kind, outputs: int, strands: Strands = "given", places: int = 24, words: int = 2) -> Classifier:
     encoder = encoder_preset("tiny")
     config = ClassifierConfig(encoder, kind, outputs, strands=strands, places=places, words=words)
     model = new_classifier(config, seed=0).eval()
@@ -46,9 +52,7 @@ def classifier(kind: Kind, outputs: int, strands: Strands = "given", places: int
     return model
 
 
-@pytest.mark.parametrize(("kind", "outputs"), KINDS)
-@pytest.mark.parametrize("strands", ["given", "augment"])
-@pytest.mark.parametrize("places", [24, 0])
+@pytest.mark.parametrize(("kind", "outputs", "strands", "places"), CASES)
 def test_a_stack_is_the_weighed_sum_of_logits(kind, outputs, strands, places):
     train, validation, new = (labelled(kind, outputs, count, seed) for seed, count in enumerate((80, 40, 9)))
     model = classifier(kind, outputs, strands, places)
@@ -61,8 +65,8 @@ def test_a_stack_is_the_weighed_sum_of_logits(kind, outputs, strands, places):
     assert found.alone == pytest.approx(held, rel=1e-5)
     assert found.loss < held
     expected = centre + found.network * (own - centre)
-    for share, features in zip(stacking._shares(found), stacking._features(model), strict=True):  # noqa: SLF001
-        linear = fit_linear(features, stacking._STRENGTHS, train, validation, by_loss)  # noqa: SLF001
+    for share, features in zip(found.shares, linear_features(model), strict=True):
+        linear = fit_linear(features, STRENGTHS, train, validation, by_loss)
         assert (linear.kept, linear.strength) == (share.features, share.strength)
         expected = expected + share.weight * (linear.logits(sequences) - centre)
     after = Predictor(model, train.classes, "cpu")
@@ -78,7 +82,7 @@ def test_without_validation_the_weights_of_before_are_taken():
     np.testing.assert_array_equal(Predictor(model, train.classes, "cpu").logits(sequences), before)
     earlier = Stack(0.5, Share(0.25, 0.1, "both strands"), Share(0.0, 1.0, "as given"), 0.3, 0.4)
     assert stacked(model, train, None, "cpu", earlier) == earlier
-    features = stacking._features(model)[0]["both strands"]  # noqa: SLF001
+    features = linear_features(model)[0]["both strands"]
     linear = fit_linear({"": features}, (0.1,), train, train)
     expected = 0.5 * before + 0.25 * linear.logits(sequences)
     np.testing.assert_allclose(Predictor(model, train.classes, "cpu").logits(sequences), expected, atol=1e-5)
@@ -96,7 +100,7 @@ def test_few_sequences_change_little():
     train = labelled("classes", 2, 60, seed=0)
     found = stacked(classifier("classes", 2), train, train.take(np.arange(2)), "cpu")
     assert found is not None
-    shares = stacking._shares(found)  # noqa: SLF001
+    shares = found.shares
     assert (found.network - 1) ** 2 + sum(one.weight**2 for one in shares) <= 2 * 2 * found.alone
 
 
