@@ -276,11 +276,17 @@ def test_numbers_as_people_write_them(text: str, value: float) -> None:
     assert parse_yaml(f"x: {text}") == {"x": value}
 
 
-@pytest.mark.parametrize("text", ["1e5", "2E10", "+3e7", "10:30", "2020-01-01", "0x10", "no", "null", "007"])
+@pytest.mark.parametrize(
+    "text",
+    ["1e5", "2E10", "1.5e3", "+3e7", "1:30.5", "1.2.3", ".e5", "10:30", "2020-01-01", "0x10", "no", "null", "007"],
+)
 def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
     assert parse_yaml(to_yaml({"classes": [text]})) == {"classes": [text]}
 
 
 def test_a_value_is_read_as_people_mean_it() -> None:
-    read = parse_yaml("a: 10:30\nb: 2020-01-01\nc: 1e3\nd: -4\ne: 0x1f\nf: 1_000\ng: 0")
-    assert read == {"a": "10:30", "b": "2020-01-01", "c": 1000.0, "d": -4, "e": 31, "f": 1000, "g": 0}
+    read = parse_yaml("a: 10:30\nb: 2020-01-01\nc: 1e3\nd: -4\ne: 0x1f\nf: 1_000\ng: 0\nh: 1:30.5\ni: 1.5e3")
+    assert read == {
+        **{"a": "10:30", "b": "2020-01-01", "c": 1000.0, "d": -4, "e": 31, "f": 1000, "g": 0},
+        **{"h": "1:30.5", "i": 1500.0},
+    }

@@ -168,16 +168,17 @@ _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_SafeLoader):
-    """Safe loader that also reads a float without a dot, and reads 2020-01-01 and 10:30 as text."""
+    """Safe loader that also reads 1e5 and 1.5e3 as numbers, and reads 2020-01-01, 10:30 and 1:30.5 as text."""
 
 
 class _Dumper(yaml.SafeDumper):
     """Safe dumper that quotes text which `_Loader` would read as a float."""
 
 
-_INT = "tag:yaml.org,2002:int"
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_READ_OTHERWISE = ("tag:yaml.org,2002:timestamp", _INT, _FLOAT)
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in resolvers if tag not in ("tag:yaml.org,2002:timestamp", _INT)]
+    first: [(tag, form) for tag, form in resolvers if tag not in _READ_OTHERWISE]
     for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
@@ -185,7 +186,12 @@ _Loader.add_implicit_resolver(
 )
 for _kind in (_Loader, _Dumper):
     _kind.add_implicit_resolver(
-        "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+\Z"), list("-+0123456789")
+        _FLOAT,
+        re.compile(
+            r"[-+]?(?:(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+"
+            r"|\.(?:inf|Inf|INF))\Z|\.(?:nan|NaN|NAN)\Z"
+        ),
+        list("-+0123456789."),
     )
 
 

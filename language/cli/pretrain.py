@@ -40,8 +40,9 @@ class Pretrain:
     With -recall behind it, the memory looks up what followed tokens like the present one."""
     init: Maybe[Path] = None
     """Begin with the model of another run: fine-tuning, or continued pretraining."""
-    gates: Literal["sigmoid", "hard"] = "sigmoid"
-    """Gates of the memory's writes; hard ones can shut completely, and --write-cost then shuts them."""
+    gates: Maybe[Literal["sigmoid", "hard"]] = None
+    """Gates of the memory's writes; hard ones can shut completely, and --write-cost then shuts them. Those of the model
+    that is named if not given: sigmoid, but hard with -recall."""
     training: OmitArgPrefixes[PretrainConfig] = field(default_factory=PretrainConfig)
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
 
@@ -126,10 +127,17 @@ def resolve(options: Pretrain) -> "RunConfig":
 
 
 def _model(options: Pretrain, vocabulary: int) -> "CausalLMConfig":
-    from titans_seq.models.presets import with_hard_gates
+    from titans_seq.models.presets import has_hard_gates, with_hard_gates
 
     model = chosen_model(options.preset, options.init, options.settings.config, vocabulary)
+    if options.gates is None:
+        return model
     if options.gates == "sigmoid":
+        if has_hard_gates(model):
+            raise UserError(
+                "--gates sigmoid: the model that is named has hard gates, which begin elsewhere: leave the option out, "
+                "or name a preset without -recall"
+            )
         return model
     try:
         return with_hard_gates(model)

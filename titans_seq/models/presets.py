@@ -142,6 +142,11 @@ def with_hard_gates(config: CausalLMConfig) -> CausalLMConfig:
     return replace(config, blocks=tuple(map(_hard_gated, config.blocks)))
 
 
+def has_hard_gates(config: CausalLMConfig) -> bool:
+    """Whether the gates of some memory are hard ones."""
+    return any(isinstance(block, _WITH_MEMORY) and block.memory.gates.form == "hard" for block in config.blocks)
+
+
 def with_recall(config: CausalLMConfig, rule: MemoryRule = _MATRIX, head_dim: int = 128) -> CausalLMConfig:
     """Return a model whose memories look up what followed tokens like the present one, anywhere in what was read.
 

@@ -18,6 +18,7 @@ from language.tokenizers import CharacterTokenizer
 from language.training.config import PretrainConfig
 from language.training.module import LanguageModule
 from titans_seq.blocks import LMMConfig
+from titans_seq.cli import main
 from titans_seq.config import from_yaml, to_yaml
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import read_config
@@ -363,6 +364,14 @@ def test_hard_gates_and_the_cost_of_writing_are_part_of_the_run(shards, tmp_path
     assert config.write_cost == 0.1
     rows = map(json.loads, (tmp_path / "x" / "log.jsonl").read_text().splitlines())
     assert all(row["write_cost"] > 0 for row in rows if "loss" in row)
+
+
+def test_gates_that_a_named_model_does_not_have_are_refused(shards, tmp_path, capsys):
+    options = ("--data", str(shards), "--out", str(tmp_path / "x"), "--preset", "tiny-mag-recall", "--dry-run")
+    assert main(["lm", "pretrain", *options, "--gates", "sigmoid"]) == 2
+    assert "error: --gates sigmoid: the model that is named has hard gates" in capsys.readouterr().err
+    assert main(["lm", "pretrain", *options]) == 0
+    assert "form: hard" in capsys.readouterr().out
 
 
 def test_a_model_of_another_vocabulary_is_refused(shards):
