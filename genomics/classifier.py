@@ -19,7 +19,7 @@ from .runs.final import final_training, train_final
 from .runs.plan import Plan, divided, whole
 from .runs.predictor import Predictor
 from .runs.saving import load_classifier, save_classifier
-from .runs.stacking import stacked
+from .runs.stacking import mean_of, stacked
 from .runs.train_runs import IN_MEMORY, new_run, train_run
 from .sequences.options import LoadOptions
 from .sequences.values import Splits
@@ -149,7 +149,7 @@ class DNAClassifier(Using, Predictor):
             everything, seen = final_training(run.training, [history]), Splits(whole(splits))
             run, model = new_run(seen, config, everything, known, start, chosen)
             history = fit(model, seen.train, None, run.training, runtime=runtime)
-            stacked(model, seen.train, None, hardware.device(), stack)
+            stack = stacked(model, seen.train, None, hardware.device(), mean_of([stack]))
         card = classifier_card(run, history, model, stack)
         own = None if plan.parts.final else divided_parts
         return cls(model, run.classes, hardware.device(), card=card, history=history, parts=own)

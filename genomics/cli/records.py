@@ -14,7 +14,7 @@ from titans_seq.progress import Progress
 from ..sequences.archive import is_archive
 from ..sequences.folders import first_file
 from ..sequences.formats import find_format
-from ..sequences.labelled_intervals import holds_intervals
+from ..sequences.labelled_intervals import holds_intervals, holds_sequences
 from ..sequences.loading import read_all
 from ..sequences.values import Record
 from .options import RecordOptions, load_options
@@ -70,7 +70,7 @@ def check_reading(
     if not given or not all(path.exists() for path in paths):
         return  # of a pipe nothing is read twice; what is not there is refused where it is read
     intervals = [name for name in given if name in _OF_INTERVALS and not (windows and name == "window")]
-    if intervals and not any(map(holds_intervals, paths)):
+    if intervals and not any(map(holds_intervals, paths)) and any(map(holds_sequences, paths)):
         raise UserError(
             f"--{intervals[0]} is for intervals (BED, peaks, GFF, or columns region, start, end), and {paths[0]} holds "
             "sequences: leave it out"

@@ -316,6 +316,7 @@ def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettin
 
     from ..runs.building import AUTO, chosen_by_data, classifier_for
     from ..runs.config import TrainSettings
+    from ..runs.train_runs import check_words
     from ..training.defaults import completed
 
     base = None if task.settings.config is None else _stored(task.settings.config).classifier
@@ -323,19 +324,25 @@ def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettin
     short = changes(task.encoder) | changes(task.head)
     strands = task.head.strands == AUTO or (task.head.strands is None and base is None)
     places = task.head.places is None and base is None
-    words = task.head.words is None and base is None and _training(task).class_weights == "none"
     if strands:
         short.pop("strands", None)
     classifier = classifier_for(train, *named, init=task.init, base=base, changes=short)
     given = parse_changes(task.settings.set)
+    check_words(given.get("classifier.words", task.head.words), _training(task))
+    free = task.head.words is None and "classifier.words" not in given
+    weighed = free and _training(task).class_weights != "none"
+    if weighed:
+        classifier = replace(classifier, words=0)
     classifier, chosen = chosen_by_data(
         classifier,
         train,
         _training(task).seed,
         strands=strands and "classifier.strands" not in given,
         places=places and "classifier.places" not in given,
-        words=words and "classifier.words" not in given,
+        words=free and base is None and not weighed,
     )
+    if weighed:
+        chosen += ("words 0: the linear models that they come from know no class weights",)
     settings = override(TrainSettings(classifier, task.training), given)
     training = completed(settings.training, train, settings.classifier.tokenizer)
     if training != settings.training:

@@ -19,7 +19,7 @@ from .vcf import Variant, read_vcf
 
 _MOST_ROWS = 256
 _MOST_BASES = 1 << 21
-_REMEMBERED = 5
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class VariantReport:
         variants: lines read.
         scored: alternatives with a score.
         skipped: alternatives without one, by the reason that stands in their row.
-        lines: the first lines of each reason.
+        lines: the first lines of each reason, one more than are shown.
         moved: alternatives that were scored in a normal form other than that in the file.
         left_out: with `skip_bad`, a message for each line that is no variant.
     """
@@ -73,14 +73,15 @@ class VariantReport:
         """The report in words.
 
         Example:
-            >>> print(VariantReport(3, 2, {"symbolic allele": 1}, {"symbolic allele": [7]}).text())
+            >>> print(VariantReport(3, 2, {"symbolic allele": 2}, {"symbolic allele": [7]}).text())
             3 variants read, 2 alternative alleles scored
-            skipped 1: symbolic allele (line 7)
+            skipped 2: symbolic allele (line 7)
         """
         rows = [f"{self.variants:,} variants read, {self.scored:,} alternative alleles scored"]
         for reason, count in self.skipped.items():
-            shown = ", ".join(map(str, self.lines[reason])) + (", ..." if count > len(self.lines[reason]) else "")
-            rows.append(f"skipped {count:,}: {reason} (line{'s' if count > 1 else ''} {shown})")
+            lines = self.lines[reason]
+            shown = ", ".join(map(str, lines[:_SHOWN])) + (", ..." if len(lines) > _SHOWN else "")
+            rows.append(f"skipped {count:,}: {reason} (line{'s' if len(lines) > 1 else ''} {shown})")
         if self.moved:
             rows.append(f"{self.moved:,} scored left-aligned and without bases in common (column normalised)")
         return "\n".join(rows)
@@ -89,7 +90,7 @@ class VariantReport:
         """Count an allele that has no score."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
         seen = self.lines.setdefault(reason, [])
-        if len(seen) < _REMEMBERED and line not in seen:
+        if len(seen) <= _SHOWN and line not in seen:
             seen.append(line)
 
 

@@ -30,6 +30,11 @@ def classifier_card(run: TrainRun, history: History, model: nn.Module, stack: St
     names = "" if not run.classes else f": {', '.join(run.classes[:20])}{', ...' if len(run.classes) > 20 else ''}"
     score = describe(best, ("validation_loss", "validation_mcc")) or "no validation"
     held_out = 0 if parts["validation"] is None else parts["validation"]["sequences"]
+    doubt = (
+        "The validation part chose the epoch, so its score flatters the model."
+        if held_out
+        else "Nothing was held out, so that no score of this model is known: those of the runs before stand in for it."
+    )
     return f"""# DNA classifier
 
 Predicts {what}{names}. Trained by titans-seq {run.origin.versions["titans-seq"]}.
@@ -45,8 +50,8 @@ validated on {held_out:,}
 - begins with: {run.init or "random weights"}, seed {run.training.seed}
 - training: {len(history.epochs)} epochs, best epoch {history.best_epoch} ({score})
 
-The validation part chose the epoch, so its score flatters the model. What it predicts holds for sequences like those it
-was trained on; a score that sequence length or GC content alone reaches says nothing of biology.
+{doubt} What it predicts holds for sequences like those it was trained on; a score that sequence length or GC content
+alone reaches says nothing of biology.
 
 ```python
 from genomics import DNAClassifier

@@ -6,6 +6,7 @@ model. Wolpert, "Stacked generalization", Neural Networks 5 (1992).
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -31,6 +32,7 @@ from .predictor import Predictor, probabilities
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 """Inverse penalties that validation chooses from."""
+_LEAST = 0.01
 _GIVEN, _BOTH = "as given", "both strands"
 
 
@@ -57,15 +59,15 @@ class Stack:
         network: weight of the network's own logits, at least 0.
         words: of the regression on k-mers.
         places: of the regression on what stands where; None where places have no weights.
-        loss: of validation, mean over sequences.
+        loss: of validation, in the units of the training log; None where no validation part chose the weights.
         alone: the same of the network before.
     """
 
     network: float
     words: Share
     places: Share | None
-    loss: float
-    alone: float
+    loss: float | None
+    alone: float | None
 
     @property
     def shares(self) -> list[Share]:
@@ -77,6 +79,8 @@ class Stack:
         parts = [f"{self.network:.2f} of the network", f"{self.words.weight:.2f} of a regression on k-mers"]
         if self.places is not None:
             parts.append(f"{self.places.weight:.2f} of one on places")
+        if self.loss is None:
+            return f"logits are {' + '.join(parts)}, as validation had it in the runs before"
         return f"logits are {' + '.join(parts)}: validation loss {self.loss:.4f}, of the network alone {self.alone:.4f}"
 
 
@@ -89,8 +93,8 @@ def stacked(
 ) -> Stack | None:
     """Fit linear models, and add as much of each to a trained classifier as lowers its loss on validation.
 
-    The weights are at least 0. A prior that counts as much as one sequence holds them near the network alone, so that
-    few sequences change little.
+    The weights are at least 0, the network's a little more, so that no model answers the same to everything. A prior
+    that counts as much as one sequence holds them near the network alone, so that few sequences change little.
 
     Args:
         model: trained, in evaluation mode; its weights are changed in place, and it is moved to `device`.
@@ -117,8 +121,8 @@ def stacked(
     sequences = list(validation.sequences)
     own = Predictor(model, train.classes, device).logits(sequences)
     logits = np.stack([own, *(one.logits(sequences) for one in linear)])
-    score = _score(logits, _centre(model), validation)
-    weights = _weights(score, len(logits), len(validation), _unit(validation))
+    score = _score(logits, model, validation)
+    weights = _weights(score, len(logits), len(validation))
     _add(model, linear, weights)
     shares = [Share(weight, one.strength, one.kept) for weight, one in zip(weights[1:].tolist(), linear, strict=True)]
     alone = score(np.eye(len(logits))[0])
@@ -126,16 +130,21 @@ def stacked(
 
 
 def mean_of(stacks: Sequence[Stack | None]) -> Stack | None:
-    """Return the mean weights of several runs, with the first one's penalties; None if not all have weights."""
+    """Return the mean weights of several runs, with the penalties and features that most of them chose.
+
+    Of what is made with it no validation part knows the loss. None if not all runs have weights.
+    """
     found = [one for one in stacks if one is not None]
     if not found or len(found) < len(stacks):
         return None
-    first, means = found[0], [float(np.mean(column)) for column in zip(*map(_numbers, found), strict=True)]
-    network, mean_loss, alone, *shares = means
-    words, *places = (
-        Share(weight, share.strength, share.features) for weight, share in zip(shares, first.shares, strict=True)
-    )
-    return Stack(network, words, places[0] if places else None, mean_loss, alone)
+    words, *places = (_mean_share(shares) for shares in zip(*(one.shares for one in found), strict=True))
+    network = float(np.mean([one.network for one in found]))
+    return Stack(network, words, places[0] if places else None, None, None)
+
+
+def _mean_share(shares: Sequence[Share]) -> Share:
+    (strength, features), _ = Counter((one.strength, one.features) for one in shares).most_common(1)[0]
+    return Share(float(np.mean([one.weight for one in shares])), strength, features)
 
 
 def write_stack(run: Path, stack: Stack) -> None:
@@ -178,35 +187,39 @@ def _centre(model: Classifier) -> float:
     return model.scale.mean.item() if model.scale is not None else 0.0
 
 
-def _unit(data: LabelledSequences) -> float:
-    """What a loss is divided by: a regression's is in units of twice the targets' variance, as if it were in nats."""
-    return max(2 * float(data.labels.var()), 1e-12) if data.kind == "regression" else 1.0
+def _deviation(model: Classifier) -> float:
+    """What a regression's output is in units of."""
+    return model.scale.deviation.item() if model.scale is not None else 1.0
 
 
-def _score(logits: np.ndarray, centre: float, data: LabelledSequences) -> Callable[[np.ndarray], float]:
-    """From weights `[M]` to the mean loss of logits `[M, N, C]` weighed so."""
+def _score(logits: np.ndarray, model: Classifier, data: LabelledSequences) -> Callable[[np.ndarray], float]:
+    """From weights `[M]` to the loss of logits `[M, N, C]` weighed so, in the units of the training log."""
+    centre, unit = _centre(model), _deviation(model) ** 2
+    if data.kind == "multilabel":
+        unit = model.config.outputs
 
     def score(weights: np.ndarray) -> float:
         mixed = centre + np.tensordot(weights, logits - centre, 1)
-        return loss(probabilities(mixed, data.kind), data)
+        return loss(probabilities(mixed, data.kind), data) / unit
 
     return score
 
 
-def _weights(score: Callable[[np.ndarray], float], count: int, sequences: int, unit: float) -> np.ndarray:
+def _weights(score: Callable[[np.ndarray], float], count: int, sequences: int) -> np.ndarray:
     start = np.eye(count)[0]
 
     def objective(weights: np.ndarray) -> float:
-        return sequences * score(weights) / unit + ((weights - start) ** 2).sum() / 2
+        return sequences * score(weights) + ((weights - start) ** 2).sum() / 2
 
-    return np.asarray(minimize(objective, start, method="L-BFGS-B", bounds=[(0.0, None)] * count).x)
+    bounds = [(_LEAST, None), *[(0.0, None)] * (count - 1)]
+    return np.asarray(minimize(objective, start, method="L-BFGS-B", bounds=bounds).x)
 
 
 @torch.no_grad()
 def _add(model: Classifier, linear: Sequence[LinearModel], weights: Sequence[float] | np.ndarray) -> None:
     """Weigh the network's own head, and add the linear models to bias, words and places."""
     network, *shares = map(float, weights)
-    centre, unit = _centre(model), 1.0 if model.scale is None else model.scale.deviation.item()
+    centre, unit = _centre(model), _deviation(model)
     bias = sum(share * (one.bias - centre) for one, share in zip(linear, shares, strict=True)) / unit
     model.output.weight.mul_(network)
     model.output.bias.mul_(network).add_(torch.as_tensor(bias))
@@ -228,7 +241,3 @@ def _word_weights(linear: LinearModel, longest: int) -> np.ndarray:
     sizes = np.split(weight, np.cumsum(word_counts(longest))[:-1])
     firsts = [np.minimum(np.arange(BASES**size), kmer_complements(size)) for size in range(1, longest + 1)]
     return np.concatenate([weights[first] for weights, first in zip(sizes, firsts, strict=True)])
-
-
-def _numbers(stack: Stack) -> tuple[float, ...]:
-    return stack.network, stack.loss, stack.alone, *(share.weight for share in stack.shares)

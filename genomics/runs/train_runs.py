@@ -94,10 +94,22 @@ def new_run(
     data = DataRecord(source, fingerprint((splits.train, splits.validation)), {"parts": parts})
     start = None if init is None else str(Path(init).resolve())
     config = completed(config, splits.train, classifier.tokenizer)
-    if classifier.words and config.class_weights != "none":
-        raise UserError("linear models of words know no class weights: leave words at 0, or class_weights at none")
+    check_words(classifier.words, config)
     run = TrainRun(classifier, config, splits.train.classes, data, plan, start, tuple(chosen))
     return run, _new_model(run)
+
+
+def check_words(words: int | None, config: TrainConfig) -> None:
+    """Refuse weights of words beside class weights, which the linear models that they come from do not know.
+
+    Raises:
+        UserError: if both are asked for.
+    """
+    if words and config.class_weights != "none":
+        raise UserError(
+            f"the linear models of words know no class weights, got words {words} and class weights "
+            f"{config.class_weights}: set one of them aside (--words 0 or --class-weights none)"
+        )
 
 
 def resume_run(

@@ -56,6 +56,18 @@ def holds_intervals(path: Path) -> bool:
     return table.sequence is None and interval_columns(table) is not None
 
 
+def holds_sequences(path: Path) -> bool:
+    """Whether a data set is of sequences, as its first file tells; a table without a column of them is of neither.
+
+    Raises:
+        UserError: if there is no file, or it cannot be opened.
+    """
+    path, _ = first_file(path)
+    if is_archive(path) or find_format(path) != "table":
+        return not holds_intervals(path)
+    return open_table(path).sequence is not None
+
+
 def load_intervals(
     path: Path,
     options: LoadOptions | None = None,

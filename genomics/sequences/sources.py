@@ -1,5 +1,6 @@
 """Records of one file: sequences, a table, or intervals with a reference; with or without labels."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ LabelsOf = Callable[[Sequence[str], str], tuple[str, ...]]
 
 _NAME_COLUMN = "name"
 _EXCEL_CELL = 32_767
+_PLACE = re.compile(r"[^\s:]+:[0-9,]+-[0-9,]+\Z")
 
 
 @dataclass(frozen=True)
@@ -243,11 +245,20 @@ def _content(table: Table, options: LoadOptions) -> int | IntervalColumns:
     if found is None:
         found = interval_columns(table)
     if found is None:
+        split = ""
+        if (place := _place_in_one_cell(table)) is not None:
+            split = f"; places such as {place!r} are read from three columns: region, start (one less) and end"
         raise UserError(
             f"{table.path}: no column of sequences: expected one named sequence or seq, or the columns region, start "
-            f"and end; its columns are {table.listed}; name the one that holds the sequences (--sequence)"
+            f"and end; its columns are {table.listed}; name the one that holds the sequences (--sequence){split}"
         )
     return found
+
+
+def _place_in_one_cell(table: Table) -> str | None:
+    """Return a cell of the first row that holds contig, first and last base, as browsers show them."""
+    first = next(table.rows(Refuse(skip_bad=True)), None)
+    return None if first is None else next((cell for cell in first.cells if _PLACE.match(cell)), None)
 
 
 def _label_columns(table: Table, content: int | IntervalColumns, options: LoadOptions) -> LabelColumns:

@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,10 +79,13 @@ def test_the_final_model_is_trained_on_every_part_for_as_many_epochs_as_were_bes
     stack = read_stack(out)
     assert stack is not None
     assert stack.describe() in printed.splitlines()
-    assert read_stack(out / "final") == stack
-    for one in (out, out / "final"):
-        assert stack.describe() in (one / "model" / "card.md").read_text()
-        assert load_classifier(one, "cpu").model.words.weight.abs().sum() > 0
+    assert stack.alone == pytest.approx(History.read(out / "log.jsonl").best["validation_loss"], rel=1e-4)
+    final = read_stack(out / "final")
+    assert final is not None
+    assert final == replace(stack, loss=None, alone=None)
+    for one, its in ((out, stack), (out / "final", final)):
+        assert its.describe() in (one / "model" / "card.md").read_text()
+        assert load_classifier(one, "cpu").model.state_dict()["words.weight"].abs().sum() > 0
     assert f"titans dna predict {out / 'final'} new.fa" in printed.splitlines()[-1]
     assert "test part: 20 sequences\n" in printed
     stored, first = read_config(out / "final", TrainRun), History.read(out / "log.jsonl")
@@ -97,6 +101,15 @@ def test_the_final_model_is_trained_on_every_part_for_as_many_epochs_as_were_bes
     assert read_stack(out / "final") == both
     # The test part is left out of the folds, and not of the final model.
     assert read_config(out / "final", TrainRun).data.options["parts"]["train"]["sequences"] == 40 + 16 + 20
+
+
+def test_class_weights_leave_no_words(titans, table, tmp_path):
+    options = ("--out", tmp_path / "z", "--preset", "tiny", "--dry-run")
+    for more, words in (((), 6), (("--class-weights", "balanced"), 0)):
+        code, printed, _ = titans("train", table, *options, *more)
+        assert (code, yaml.safe_load(printed)["settings"]["classifier"]["words"]) == (0, words)
+    code, _, err = titans("train", table, *options, "--class-weights", "balanced", "--set", "classifier.words=3")
+    assert (code, "got words 3 and class weights balanced" in err) == (2, True)
 
 
 def test_progress_lines_name_epochs_and_baselines(trained):
@@ -377,7 +390,7 @@ def test_records_that_cannot_be_used_are_counted(titans, table, tmp_path):
         (("{data}", "--lr", "-1"), "lr must be above 0"),
         (("{data}", "--words", "9"), "words must be in [0, 8], got 9"),
         (("{data}", "--words", "2", "--kmer", "3"), "leave words at 0, or let it read single nucleotides"),
-        (("{data}", "--words", "2", "--class-weights", "balanced"), "leave words at 0, or class_weights at none"),
+        (("{data}", "--words", "2", "--class-weights", "balanced"), "(--words 0 or --class-weights none)"),
         (("{data}", "--kmer", "9"), "k must be in [1, 8]"),
         (("{data}", "--bootstrap", "-1"), "the number of bootstrap draws must be at least 0"),
         (("{data}", "--init", "nowhere"), "nowhere"),

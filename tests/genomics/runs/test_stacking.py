@@ -59,10 +59,12 @@ def test_a_stack_is_the_weighed_sum_of_logits(kind, outputs, strands, places):
     sequences = list(new.sequences)
     before = Predictor(model, train.classes, "cpu")
     own, centre = before.logits(sequences), 7.0 if kind == "regression" else 0.0
-    held = loss(before.predict_proba(list(validation.sequences)), validation)
+    unit = {"multilabel": 2.0, "regression": 9.0}.get(kind, 1.0)
+    held = loss(before.predict_proba(list(validation.sequences)), validation) / unit
     found = stacked(model, train, validation, "cpu")
     assert found is not None
     assert found.alone == pytest.approx(held, rel=1e-5)
+    assert found.loss is not None
     assert found.loss < held
     expected = centre + found.network * (own - centre)
     for share, features in zip(found.shares, linear_features(model), strict=True):
@@ -71,7 +73,9 @@ def test_a_stack_is_the_weighed_sum_of_logits(kind, outputs, strands, places):
         expected = expected + share.weight * (linear.logits(sequences) - centre)
     after = Predictor(model, train.classes, "cpu")
     np.testing.assert_allclose(after.logits(sequences), expected, rtol=0, atol=2e-4)
-    assert loss(after.predict_proba(list(validation.sequences)), validation) == pytest.approx(found.loss, abs=1e-4)
+    assert loss(after.predict_proba(list(validation.sequences)), validation) / unit == pytest.approx(
+        found.loss, abs=1e-4
+    )
 
 
 def test_without_validation_the_weights_of_before_are_taken():
@@ -101,7 +105,19 @@ def test_few_sequences_change_little():
     found = stacked(classifier("classes", 2), train, train.take(np.arange(2)), "cpu")
     assert found is not None
     shares = found.shares
+    assert found.alone is not None
     assert (found.network - 1) ** 2 + sum(one.weight**2 for one in shares) <= 2 * 2 * found.alone
+
+
+def test_a_validation_part_of_one_value_leaves_a_model_that_answers():
+    train = labelled("regression", 1, 40, seed=0)
+    one = train.take(np.arange(3))
+    one = replace(one, labels=np.full(3, train.labels.mean(), np.float32))
+    model = classifier("regression", 1)
+    found = stacked(model, train, one, "cpu")
+    assert found is not None
+    assert found.network >= 0.01
+    assert np.ptp(Predictor(model, (), "cpu").logits(list(train.sequences))) > 0
 
 
 def test_a_stack_is_kept_and_read(tmp_path):
@@ -110,7 +126,9 @@ def test_a_stack_is_kept_and_read(tmp_path):
     write_stack(tmp_path, stack)
     assert read_stack(tmp_path) == stack
     other = replace(stack, network=1.5, words=replace(stack.words, weight=0.75, strength=1.0))
-    assert mean_of([stack, other]) == replace(stack, network=1.0, words=replace(stack.words, weight=0.5))
+    words = replace(stack.words, weight=0.5)
+    assert mean_of([stack, other]) == Stack(1.0, words, None, None, None)
+    assert mean_of([stack, other, other]) == Stack(7 / 6, Share(7 / 12, 1.0, "both strands"), None, None, None)
     assert mean_of([stack, None]) is None
     (tmp_path / "stacking.json").write_text("{}")
     with pytest.raises(UserError, match="stacking.json: damaged"):

@@ -107,6 +107,7 @@ def test_a_sequence_may_be_longer_than_a_cell_of_csv_usually_is(tmp_path: Path) 
             "name,value\nx,ACGT\n",
             ": no column of sequences: expected one named sequence or seq, or the columns",
         ),
+        ("a.csv", "region,name\nchr1:10-60,x\n", ": no column of sequences: expected one named sequence or seq, or"),
         (
             "a.bed",
             "chr1\t0\t10\n",
