@@ -25,7 +25,7 @@ from ..data import (
 from ..data.hierarchies import Hierarchy, add_totals
 from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
-from ..data.matching import matching_series, read_like, with_known_future
+from ..data.matching import continuing_series, read_like, with_known_future
 from ..data.source import counted
 from ..data.writing import TableWriter, write_frame
 from ..evaluation.coherent import Coherent, Reconciliation
@@ -160,7 +160,8 @@ def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, tab
     print(f"note: {path} has changed since training: its latest rows are forecast from (update keeps them)")
     data = read_like(path, model.context, frame, table)
     tell_notes(data.notes)
-    return continued(model.context, matching_series(data, model.context, frame), counted=frame.start is not None)
+    new = continuing_series(data, model.context, frame)
+    return continued(model.context, new, counted=frame.start is not None, holes=frame.holes)
 
 
 @contextlib.contextmanager

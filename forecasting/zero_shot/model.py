@@ -16,7 +16,7 @@ from titans_seq.progress import Progress
 from ..data import SeriesData
 from ..data.hierarchies import add_totals
 from ..data.joining import continued
-from ..data.matching import as_series, matching_series, with_known_future
+from ..data.matching import as_series, continuing_series, with_known_future
 from ..data.naming import series_names
 from ..evaluation.best import choose_best
 from ..evaluation.coherent import Coherent, Reconciliation
@@ -299,8 +299,8 @@ class ZeroShotModel(ZeroShotState):
         """
         if self.context is None or self.horizon is None:
             raise UserError("the model has no series to update: fit it first, or give predict the data")
-        counted = self.options.start is not None
-        series = continued(self.context, matching_series(data, self.context, self.options), counted=counted)
+        new, counted = continuing_series(data, self.context, self.options), self.options.start is not None
+        series = continued(self.context, new, counted=counted, holes=self.options.holes)
         updated = replace(self, context=series.tail(self.forecaster.network.config.longest))
         return updated if self.is_fine_tuned else updated.calibrated(series, self.horizon)
 
