@@ -124,10 +124,8 @@ def test_rows_of_another_layout_or_other_columns_do_not_go_on(known, new, option
 
 
 def test_columns_go_on_by_their_names_in_any_order() -> None:
-    for known, new in (
-        (TWO, TWO[["b", "day", "a"]]),
-        (LONG.assign(b=1.0), LONG.assign(b=1.0)[["b", "shop", "a", "day"]]),
-    ):
+    long = LONG.assign(b=1.0)
+    for known, new in ((TWO, TWO[["b", "day", "a"]]), (long, long[["b", "shop", "a", "day"]])):
         like = read(known)
         for given in (new, read(new)):
             series = continuing_series(given, like, FrameOptions(freq="D"))
@@ -164,9 +162,7 @@ def test_a_hole_before_the_new_rows_is_filled_as_asked(holes, inserted) -> None:
 
 
 def test_new_rows_off_the_steps_of_those_known_are_refused() -> None:
-    days = FrameOptions(freq="7D", holes="fill-missing")
-    known, new = (
-        from_frame(rows, days) for rows in (WIDE[::7], WIDE[:15:7].assign(day=WIDE["day"][:3] + pd.Timedelta(50, "D")))
-    )
-    with pytest.raises(UserError, match="do not follow in steps of 7D|add the rows between"):
+    weeks, days = WIDE[::7], FrameOptions(freq="7D")
+    known, new = from_frame(weeks, days), from_frame(weeks.assign(day=weeks["day"] + pd.Timedelta(50, "D")), days)
+    with pytest.raises(UserError, match="do not follow in steps of 7D: correct"):
         continued(known, new, holes="fill-missing")
