@@ -21,6 +21,7 @@ from .reading import Table
 from .series import SeriesData
 from .source import PARQUET_SUFFIXES, Source, column_of, enumerate_some
 from .text_parts import has_parts, text_parts
+from .timestamps import CENTURIES
 from .unpivot import unpivot
 
 _ROWS = 1_000_000
@@ -141,7 +142,9 @@ def _check_alike(path: Path, source: Source, first: SeriesData, part: SeriesData
             f"{path}: from {source.place(0)} on dates do not lie on the frequency {first.freq}, as those before do: "
             f"give --freq {first.freq} to take each to that day of its month, or another --freq"
         )
-    ways = [{note for note in data.notes if note.startswith("times in")} for data in (first, part)]
+    # Each part has its own years.
+    said = [[note.partition(CENTURIES)[0] for note in data.notes] for data in (first, part)]
+    ways = [{note for note in notes if note.startswith("times in")} for notes in said]
     if ways[0] == ways[1]:
         return
     shown = ["; ".join(sorted(own - other)) or "nothing is said of them" for own, other in (ways, ways[::-1])]

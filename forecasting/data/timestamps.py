@@ -12,6 +12,7 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .calendars import DAYS, MONTHS, Months, calendar_of
+from .date_centuries import with_full_years
 from .date_formats import read_format
 from .date_numbers import CLEARLY, REGULAR, Times, date_numbers
 from .date_parts import date_at
@@ -22,6 +23,10 @@ from .named_periods import named_periods
 from .source import Source, as_numbers
 from .zone_texts import offsets, without_offset, without_spans, without_zone
 from .zones import check_zone, localize, zone_of_offsets
+
+CENTURIES = ", years of two digits"
+_USUAL_FIRST = 1969
+"""The first of the years that two digits stand for as programs read them."""
 
 
 def parse_times(
@@ -162,7 +167,8 @@ def _read(
     if labels is not None:
         reading = read_dates(labels)[0]
         if not reading.failures:
-            return Times(fine_index(reading.times), reading.written, reading.label, reading.fields)
+            written = reading.written + _centuries(reading.times, texts)
+            return Times(fine_index(reading.times), written, reading.label, reading.fields)
     if date_format is None and _share_of_numbers(texts) == 1:
         return _numbers(pd.Index(np.array(texts, dtype=np.float64)), name, source, positions)
     if date_format is None:
@@ -180,11 +186,21 @@ def _read(
     if len(wrong):
         raise _no_date(texts, int(wrong[0]), readings, name, source, positions)
     reading = readings[0] if len(readings) == 1 else _choose(readings, texts, name, source)
+    reading = replace(reading, written=reading.written + _centuries(reading.times, texts))
     ahead = offsets(texts, local, name, source, positions)
     if ahead is None:
         universal = date_format is not None and ("%z" in date_format or date_format in ("%s", "%Q"))
         return Times(fine_index(reading.times), reading.written, reading.label, reading.fields, universal=universal)
     return _in_zone(reading.times, ahead, name, source, zone)
+
+
+def _centuries(times: np.ndarray, texts: Sequence[str]) -> str:
+    """A note on the years that are meant where two digits stand for other ones than they mostly do."""
+    first = int(np.argmin(times))
+    begin, end = (int(time.astype("datetime64[Y]").astype(np.int64)) + 1970 for time in (times[first], times.max()))
+    if begin >= _USUAL_FIRST or any(str(year) in texts[first] for year in (begin, begin + 1)):
+        return ""
+    return f"{CENTURIES} from {begin} to {end}"
 
 
 def _in_unit(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -255,8 +271,10 @@ def read_with_format(texts: Sequence[str], date_format: str) -> Reading:
         whole, late = without_24(list(texts))
         reading = read_format(whole, date_format)
         return replace(reading, times=reading.times + late) if late.any() else reading
-    times = pd.to_datetime(pd.Series(list(texts)), format=date_format, errors="coerce", utc=True)
-    return Reading(np.asarray(times.dt.tz_localize(None)).astype("datetime64[us]"), f"written as {date_format}, in UTC")
+    read = pd.to_datetime(pd.Series(list(texts)), format=date_format, errors="coerce", utc=True)
+    times = np.asarray(read.dt.tz_localize(None)).astype("datetime64[us]")
+    times = with_full_years(times) if "%y" in date_format else times
+    return Reading(times, f"written as {date_format}, in UTC")
 
 
 def format_with_clock(date_format: str, texts: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.data import FrameOptions, from_frame, future_index
+from forecasting.data import FrameOptions, date_centuries, from_frame, future_index
 from titans_seq.errors import UserError
 
 MONTHS = {
@@ -200,3 +200,17 @@ def test_dates_and_times_of_python():
     assert (zoned.freq, zoned.zone) == ("D", "UTC+09:00")
     with pytest.raises(UserError, match="only some dates in column 'when' have a time zone"):
         read([dt.datetime(2024, 1, 1, tzinfo=ahead), dt.datetime(2024, 1, 2)])
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("date_format", ["%b-%y", "%d/%m/%y", "%d %b %y", "Q%q/%y", "%y%m%d"])
+@pytest.mark.parametrize(("first", "last"), [("1949", "1960"), ("1968", "1973"), ("1995", "2005"), ("1936", "2027")])
+def test_years_of_two_digits_leave_no_gap_and_are_not_to_come(monkeypatch, date_format, given, first, last):
+    monkeypatch.setattr(date_centuries, "this_year", lambda: 2026)
+    freq = {"Q": "QS", "%": "MS" if date_format == "%b-%y" else "D"}[date_format[0]]
+    days = pd.date_range(f"{first}-01-01", f"{last}-06-30", freq=freq)
+    texts = [f"{day:{date_format.replace('%q', str((day.month + 2) // 3))}}" for day in days]
+    options = FrameOptions(date_format=date_format if given else None)
+    data = from_frame(pd.DataFrame({"date": texts, "v": 1.5}), options)
+    assert data.items[0].index.equals(days)
+    assert any(f", years of two digits from {first} to {last}" in note for note in data.notes) == (first < "1969")
