@@ -15,7 +15,7 @@ from .date_numbers import date_numbers
 from .id_columns import find_ids, is_row_number, is_sure_id, is_text
 from .options import FrameOptions
 from .source import Source, as_numbers, column_of, enumerate_some
-from .timestamps import looks_like_dates, read_with_format, sample_of
+from .timestamps import late_year, looks_like_dates, read_with_format, sample_of
 
 _DATE_NAMES = re.compile(r"date|datetime|time|timestamp|ds|datum|fecha|data|日付|日期|날짜|zeit", re.IGNORECASE)
 _TIME_NAMES = re.compile(
@@ -201,7 +201,8 @@ def _fits(column: pd.Series, date_format: str) -> bool:
     if date_format in ("%s", "%Q"):
         # Any number is a Unix time; those of dates have nine digits at least.
         return bool(texts) and all(re.fullmatch(r"\d{9,}(\.\d+)?", text) for text in texts)
-    return bool(texts) and 2 * read_with_format(texts, date_format).failures <= len(texts)
+    failures = read_with_format([text for text in texts if late_year(text) is None], date_format).failures
+    return bool(texts) and 2 * failures <= len(texts)
 
 
 def _numbers(column: pd.Series) -> np.ndarray | None:
