@@ -61,6 +61,13 @@ def find_ids(
         ids = _without_repeats(codes, [name for name in rest if name in asked], by_name, time, options, source)
         if ids:
             return ids
+        for name in asked:
+            down = codes | {name: pd.factorize(frame[name].ffill())[0]}
+            if looks_merged(column_of(frame, name)) and not _repeats(down, [*time, name]):
+                raise UndecidedError(
+                    f"{source.name}: column {name!r} seems to tell the series apart, and only the first row of each "
+                    "holds its name, as where cells are merged: fill each name down to all rows of its series"
+                )
     if repeats and options.duplicates != "refuse" and options.target is None:
         # Rows that are merged do not show by their faults that they are of several series.
         may = [name for name in asked if _repeats(codes, [*time, name]) < repeats]
@@ -172,6 +179,16 @@ def _is_in_blocks(codes: np.ndarray) -> bool:
     values = int(codes.max(initial=-1)) + 1
     changes = int((np.diff(codes) != 0).sum())
     return values > 1 and codes.min() >= 0 and changes == values - 1 and _BLOCK * values <= len(codes)
+
+
+def looks_merged(column: pd.Series) -> bool:
+    """Whether hardly a cell but the first is filled, as where each name stands for the empty cells below it.
+
+    Example:
+        >>> looks_merged(pd.Series(["a", None, None, "b", None, None])), looks_merged(pd.Series(["a", None, "b"]))
+        (True, False)
+    """
+    return bool(column.notna().iloc[0]) and 2 * int(column.isna().sum()) > len(column)
 
 
 def is_row_number(frame: pd.DataFrame, name: str) -> bool:

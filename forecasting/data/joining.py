@@ -145,7 +145,7 @@ def _between(one: Item, two: Item, freq: str | None, holes: Holes, first: str, s
         UserError: if there are some that are to be refused, or the second does not lie on the steps of the first.
     """
     begin = date_at(two.index, 0)
-    steps = step_number(two.index, freq) - step_number(one.index[-1:], freq)
+    steps = step_number(two.index, freq) - step_number(cast(pd.DatetimeIndex, one.index[-1:]), freq)
     expected = future_index(one.index, freq, max(1, steps))
     if expected[-1] != begin or (steps > 1 and holes == "refuse"):
         remedy = (

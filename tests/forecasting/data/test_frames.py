@@ -218,7 +218,7 @@ def test_series_that_follow_each_other_are_told_apart_by_what_is_called_so(name,
 
 
 def test_step_rows_of_a_number_called_id_are_several_series():
-    frame = two_series("id", (1, 2), again=0)[["id", "sold"]]
+    frame = pd.DataFrame(two_series("id", (1, 2), again=0)[["id", "sold"]])
     assert [item.length for item in from_frame(frame).items] == [30, 30]
 
 
@@ -250,3 +250,11 @@ def test_what_may_tell_series_apart_is_asked_for(frame, options):
 def test_what_only_looks_like_an_identifier_is_none(columns, targets):
     data = from_frame(daily(30, **{name: list(cells) if name != "sold" else cells for name, cells in columns.items()}))
     assert (data.id_columns, data.channels) == ((), targets)
+
+
+@pytest.mark.parametrize("options", [{}, {"id": "shop"}, {"duplicates": "mean"}])
+def test_merged_cells_of_identifiers_are_to_be_filled_down(options):
+    frame = two_series("shop", "ab", again=0)
+    frame["shop"] = frame["shop"].where(~frame["shop"].duplicated(), None)
+    with pytest.raises(UserError, match="column 'shop'.* fill.* down"):
+        from_frame(frame, FrameOptions(**options))
