@@ -25,7 +25,7 @@ from ..data import (
 from ..data.hierarchies import Hierarchy, add_totals
 from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
-from ..data.matching import matching_series, read_like, with_known_future
+from ..data.matching import continuing_series, read_like, with_known_future
 from ..data.source import counted
 from ..data.writing import TableWriter, write_frame
 from ..evaluation.coherent import Coherent, Reconciliation
@@ -60,7 +60,8 @@ class _Task:
         data: the series.
         horizon: steps.
         run: the run folder; None for a data file.
-        table: how another file is written.
+        options: what the columns of another file mean.
+        table: how it is written.
         further: parts of a long file that come after `data`.
         hierarchy: whose nodes the series are, where one is asked for.
     """
@@ -69,6 +70,7 @@ class _Task:
     data: SeriesData
     horizon: int
     run: Path | None
+    options: FrameOptions
     table: TableOptions
     further: Iterator[SeriesData] = field(default_factory=lambda: iter(()))
     hierarchy: Hierarchy | None = None
@@ -108,7 +110,7 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
         model = starting_model(None if weights is None else str(weights), frame)
         if calibrate:
             model = model.calibrated(data, options.horizon)
-        return _Task(model, data, options.horizon, None, table, further, hierarchy)
+        return _Task(model, data, options.horizon, None, frame, table, further, hierarchy)
     if weights is not None:
         raise UserError(f"--weights are for a data file, and {path} is a run with weights of its own: leave them out")
     run, model = read_config(path, FineTuningRun), open_fine_tuned(path)
@@ -129,7 +131,7 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
     data = data if hierarchy is None else hierarchy.data
     model = model if calibrate else replace(model, calibration=None)
     horizon = run.horizon if options.horizon is None else options.horizon
-    return _Task(model, data, horizon, path, table, hierarchy=hierarchy)
+    return _Task(model, data, horizon, path, frame, table, hierarchy=hierarchy)
 
 
 def _hierarchy(data: SeriesData, method: Reconciliation | None) -> Hierarchy | None:
@@ -160,7 +162,8 @@ def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, tab
     print(f"note: {path} has changed since training: its latest rows are forecast from (update keeps them)")
     data = read_like(path, model.context, frame, table)
     tell_notes(data.notes)
-    return continued(model.context, matching_series(data, model.context, frame), counted=frame.start is not None)
+    new = continuing_series(data, model.context, frame)
+    return continued(model.context, new, counted=frame.start is not None, holes=frame.holes)
 
 
 @contextlib.contextmanager
@@ -202,7 +205,7 @@ def predict(options: "Predict") -> None:
         rows, count, times = 0, 0, []
         for number, data in enumerate(itertools.chain([task.data], task.further)):
             if future is not None:
-                data = with_known_future(data, future, task.model.options, task.horizon)
+                data = with_known_future(data, future, task.options, task.horizon)
             forecast = chosen.forecast(data, task.horizon, levels)
             if task.hierarchy is None:
                 forecast = cut_at_zero(forecast, data, options.non_negative or None)
@@ -319,7 +322,7 @@ def plot(options: "Plot") -> None:
     task = _task(options, None)
     data = task.data
     if options.known_future is not None:
-        data = with_known_future(data, read_table(options.known_future, task.table), task.model.options, task.horizon)
+        data = with_known_future(data, read_table(options.known_future, task.table), task.options, task.horizon)
     plot_future(task.model, data, task.horizon, target, series=options.series, history=options.history)
     print(f"written: {target}")
 

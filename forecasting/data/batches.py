@@ -1,6 +1,6 @@
 """The series of a large Parquet or text file, a part at a time, in bounded memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +13,15 @@ from titans_seq.errors import UserError
 
 from .frames import from_table, read_written
 from .frequency import without_anchor
+from .id_columns import UndecidedError, find_ids
 from .loading import load_series
 from .number_texts import NumberStyle, Writing
 from .options import FrameOptions, TableOptions
 from .reading import Table
 from .series import SeriesData
-from .source import PARQUET_SUFFIXES, Source
+from .source import PARQUET_SUFFIXES, Source, column_of, enumerate_some
 from .text_parts import has_parts, text_parts
+from .timestamps import CENTURIES
 from .unpivot import unpivot
 
 _ROWS = 1_000_000
@@ -57,16 +59,22 @@ def read_series_batches(
         >>> [[item.name for item in part.items] for part in parts]
         [['a'], ['b'], ['c', 'd']]
     """
-    path, options, table = Path(path), options or FrameOptions(), table or TableOptions()
+    path, given, table = Path(path), options or FrameOptions(), table or TableOptions()
+    options = given
     if rows < 1:
         raise UserError(f"rows must be at least 1, got {rows}")
     first: SeriesData | None = None
     before: dict[str, Writing] = {}
     seen: set[tuple[str, ...]] = set()
+    empty: list[str] = []
     for part in _tables(path, options, table, rows):
         if part is None:
             yield load_series(path, options, table)
             return
+        if first is None:
+            empty = [str(name) for name in part.frame.columns if column_of(part.frame, name).isna().all()]
+        else:
+            _check_columns(part, first, empty, given)
         shown = frozenset(one.decimal for one in before.values() if one.decimal)
         data, writings = read_written(replace(part, style=replace(part.style, shown=shown)), options)
         again = seen & {item.ids for item in data.items}
@@ -76,7 +84,7 @@ def read_series_batches(
                 "identifiers"
             )
         first = first or data
-        _check_alike(path, part.source, first, data)
+        _check_alike(path, part.source, first, data, given)
         before = _joined(path, part.source, before, writings)
         seen |= {item.ids for item in data.items}
         options = replace(
@@ -84,12 +92,59 @@ def read_series_batches(
         )
         if options.freq is None and not options.rows_are_steps and data.freq is not None:
             options = replace(options, freq=without_anchor(data.freq))
-        yield data
+        # Series of other weekdays, quarters or years are of the step that the first part shows.
+        yield data if given.freq is not None else replace(data, freq=first.freq)
 
 
-def _check_alike(path: Path, source: Source, first: SeriesData, part: SeriesData) -> None:
+def _check_columns(part: Table, first: SeriesData, empty: Sequence[str], given: FrameOptions) -> None:
+    """Make sure that columns hold in a later part what they were taken for in the first one.
+
+    Raises:
+        UserError: naming the first row of a column that does not.
+    """
+    frame, source, ids = part.frame, part.source, list(first.id_columns)
+    for name in empty if given.target is None else ():
+        filled = np.flatnonzero(column_of(frame, name).notna())
+        if len(filled):
+            raise UserError(
+                f"{source.at(filled[0])}: column {name!r} has values from here on, and none before: name the columns "
+                "to forecast with --target, and what is known beside them with --known or --past"
+            )
+    for name in first.static_names if given.static is None else ():
+        cells = column_of(frame, name)
+        other = np.flatnonzero(cells.notna() & (cells != frame.groupby(ids, sort=False)[name].transform("first")))
+        if len(other):
+            raise UserError(
+                f"{source.at(other[0])}: column {name!r} varies within a series, and in the first part of the file it "
+                f"was found to be the same in all rows of each: name it with --target, --known or --past"
+            )
+    if given.duplicates == "refuse" or given.id:
+        return
+    taken = {*first.time_columns, *(given.target or ()), *given.known, *given.past, *(given.static or ())}
+    key = [*first.time_columns, *ids]
+    merged = int(frame.duplicated(key).sum())
+    if merged:
+        own = find_ids(frame, [name for name in frame.columns if name not in taken], first.time_columns, given, source)
+        if frame.duplicated([*key, *own]).sum() < merged:
+            raise UserError(
+                f"{source.name}: {enumerate_some(ids)} told the series apart up to {source.place(0)}, from there on "
+                f"{enumerate_some(list(dict.fromkeys([*ids, *own])))} do together: name them with --id"
+            )
+
+
+def _check_alike(path: Path, source: Source, first: SeriesData, part: SeriesData, given: FrameOptions) -> None:
     """Make sure that a part writes dates as the first one does: by itself it may be read otherwise."""
-    ways = [{note for note in data.notes if note.startswith("times in")} for data in (first, part)]
+    moved = [
+        any(f"moved to the day of the month that {first.freq}" in one for one in data.notes) for data in (first, part)
+    ]
+    if given.freq is None and moved == [False, True]:
+        raise UserError(
+            f"{path}: from {source.place(0)} on dates do not lie on the frequency {first.freq}, as those before do: "
+            f"give --freq {first.freq} to take each to that day of its month, or another --freq"
+        )
+    # Each part has its own years.
+    said = [[note.partition(CENTURIES)[0] for note in data.notes] for data in (first, part)]
+    ways = [{note for note in notes if note.startswith("times in")} for notes in said]
     if ways[0] == ways[1]:
         return
     shown = ["; ".join(sorted(own - other)) or "nothing is said of them" for own, other in (ways, ways[::-1])]
@@ -168,7 +223,10 @@ class _Ends:
         if self.ids is None:
             if unpivot(frame, part.source)[2]:
                 raise _Whole
-            data = from_table(part, self.options)
+            try:
+                data = from_table(part, self.options)
+            except UndecidedError as error:  # further rows may show it
+                raise _Whole from error
             if not data.id_columns:
                 raise _Whole
             if len(data.items) == 1:

@@ -12,10 +12,10 @@ from titans_seq.errors import UserError
 
 from .clock_columns import PARTS, find_joined, is_part
 from .date_numbers import date_numbers
-from .number_texts import is_numeric
+from .id_columns import find_ids, is_row_number, is_sure_id, is_text
 from .options import FrameOptions
 from .source import Source, as_numbers, column_of, enumerate_some
-from .timestamps import looks_like_dates, read_with_format, sample_of
+from .timestamps import late_year, looks_like_dates, read_with_format, sample_of
 
 _DATE_NAMES = re.compile(r"date|datetime|time|timestamp|ds|datum|fecha|data|日付|日期|날짜|zeit", re.IGNORECASE)
 _TIME_NAMES = re.compile(
@@ -24,19 +24,6 @@ _TIME_NAMES = re.compile(
     re.IGNORECASE,
 )
 _COUNTER_NAMES = re.compile(r"index|idx|row|rownum|no|nr|num|obs|t|step|time|n", re.IGNORECASE)
-_ID_NAMES = (
-    "unique_id",
-    "item_id",
-    "series_id",
-    "id",
-    "series",
-    "item",
-    "series_name",
-    "store",
-    "sensor",
-    "group",
-    "sku",
-)
 _PERIOD_NAMES = re.compile(
     "period|periode|" + "|".join("|".join(map(re.escape, names)) for names in PARTS.values()), re.IGNORECASE
 )
@@ -107,7 +94,7 @@ def find_roles(frame: pd.DataFrame, options: FrameOptions, source: Source) -> Ro
     rest = [name for name in free if name not in time]
     ids = tuple(options.id)
     if not ids:
-        ids = _find_ids(frame, rest, time, source)
+        ids = find_ids(frame, rest, time, options, source)
         if len(ids) > 1:
             notes.append(f"columns {enumerate_some([repr(name) for name in ids])} together tell the series apart")
         elif ids:
@@ -196,7 +183,8 @@ def _find_time(frame: pd.DataFrame, free: Sequence[str], options: FrameOptions, 
             # Left out as a time that is not read, where rows are steps.
             return (name if options.rows_are_steps else _check_steps(column_of(frame, name), name, source),)
     if len(free) > 1 and _counts_evenly(column_of(frame, free[0]), _LEAST_STEPS):
-        return (free[0],)
+        if not is_sure_id(free[0]) or is_row_number(frame, free[0]):
+            return (free[0],)
     return tuple(name for name in free if _COUNTER_NAMES.fullmatch(name) and _counts_evenly(column_of(frame, name)))[:1]
 
 
@@ -213,7 +201,8 @@ def _fits(column: pd.Series, date_format: str) -> bool:
     if date_format in ("%s", "%Q"):
         # Any number is a Unix time; those of dates have nine digits at least.
         return bool(texts) and all(re.fullmatch(r"\d{9,}(\.\d+)?", text) for text in texts)
-    return bool(texts) and 2 * read_with_format(texts, date_format).failures <= len(texts)
+    failures = read_with_format([text for text in texts if late_year(text) is None], date_format).failures
+    return bool(texts) and 2 * failures <= len(texts)
 
 
 def _numbers(column: pd.Series) -> np.ndarray | None:
@@ -278,52 +267,6 @@ def _check_steps(column: pd.Series, name: str, source: Source) -> str:
     )
 
 
-def _find_ids(frame: pd.DataFrame, rest: Sequence[str], time: Sequence[str], source: Source) -> tuple[str, ...]:
-    texts = [name for name in rest if is_text(column_of(frame, name))]
-    by_name = [name for name in rest if name.lower() in _ID_NAMES]
-    asked = list(dict.fromkeys(by_name + texts))
-    if time and asked:
-        codes = {name: pd.factorize(frame[name])[0] for name in (*time, *asked)}
-        if _repeats(codes, time):
-            apart = [name for name in asked if not _repeats(codes, [*time, name])]
-            if len(apart) > 1 and len([name for name in apart if name in by_name]) != 1:
-                # Names of the same things (a code beside a label) are no choice.
-                if len({codes[name].tobytes() for name in apart}) > 1:
-                    raise UserError(
-                        f"{source.name}: columns {enumerate_some(apart)} could each tell the series apart: "
-                        "name one of them with --id"
-                    )
-            if apart:
-                return (next((name for name in apart if name in by_name), apart[0]),)
-            together = [name for name in rest if name in asked]
-            if not _repeats(codes, [*time, *together]):
-                for name in reversed(together):
-                    fewer = [other for other in together if other != name]
-                    if not _repeats(codes, [*time, *fewer]):
-                        together = fewer
-                return tuple(together)
-    one = [name for name in asked if frame[name].nunique() == 1]
-    found = [name for name in texts if name in by_name or name in one] + one
-    return tuple(sorted(found, key=lambda name: name not in by_name))[:1]
-
-
-def _repeats(codes: dict[str, np.ndarray], names: Sequence[str]) -> bool:
-    """Whether two rows have the same values in all of the columns."""
-    key = codes[names[0]].astype(np.int64)
-    for name in names[1:]:
-        key = key * (int(codes[name].max(initial=0)) + 2) + codes[name] + 1
-    return len(pd.unique(key)) < len(key)
-
-
-def is_text(column: pd.Series) -> bool:
-    """Whether a column holds words, and neither numbers nor dates by its type."""
-    if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return False
-    texts = sample_of(column)
-    flags = {text.casefold() for text in texts} <= {"true", "false"}
-    return bool(texts) and not flags and not any(is_numeric([text]) for text in texts)
-
-
 def _find_static(
     frame: pd.DataFrame, rest: Sequence[str], ids: Sequence[str]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -356,8 +299,10 @@ def _find_targets(
             why[name] = "dates, not numbers"
         elif time and is_part(column, name):
             why[name] = "a part of the date"
-        elif (time and _COUNTER_NAMES.fullmatch(name) and _counts(column)) or (
-            not time and name == frame.columns[0] and len(rest) > 1 and _rises_evenly(column)
+        elif (
+            (time and is_row_number(frame, name))
+            or (time and _COUNTER_NAMES.fullmatch(name) and _counts(column))
+            or (not time and name == frame.columns[0] and len(rest) > 1 and _rises_evenly(column))
         ):
             why[name] = "counts the rows"
     left = tuple(name for name in changing if name not in why)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
-from .date_texts import Label, Reading, label_months, label_periods, parse_column, year_of
+from .date_texts import Label, Reading, label_months, label_periods, parse_column, years_of
 from .source import as_numbers
 
 
@@ -61,7 +61,7 @@ def _read_quarters(texts: Sequence[str], date_format: str, written: str) -> Read
     known = {"%q": "(?P<q>[1-4])", "%Y": r"(?P<y>\d{4})", "%y": r"(?P<y>\d{2})"}
     pattern = "".join(known.get(part, re.escape(part)) for part in parts)
     found = [re.fullmatch(pattern, text) for text in texts]
-    years = np.array([year_of(match.groupdict()) if match else 0 for match in found])
+    years = years_of([match.groupdict() if match else {} for match in found])
     return label_periods(years, np.array([int(match["q"]) - 1 if match else 0 for match in found]), "Q", written)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from .date_centuries import full_years, with_full_years
 from .date_patterns import PATTERNS
 from .month_names import fold, month_numbers
 from .plain_text import plain_signs
@@ -100,7 +101,9 @@ def without_24(texts: list[str]) -> tuple[list[str], np.ndarray]:
 
 def parse_column(texts: Any, date_format: str) -> np.ndarray:
     """Texts by a strptime format, or "ISO8601", as datetime64[us]; NaT for what is not written so."""
-    return np.asarray(pd.to_datetime(pd.Series(texts), format=date_format, errors="coerce")).astype("datetime64[us]")
+    times = np.asarray(pd.to_datetime(pd.Series(texts), format=date_format, errors="coerce")).astype("datetime64[us]")
+    # Days that are counted by weeks of a year are those of no other year.
+    return with_full_years(times) if "%y" in date_format and not re.search("%[UW]", date_format) else times
 
 
 def _iso(texts: list[str]) -> list[Reading]:
@@ -189,7 +192,7 @@ def _dates_of(matches: list[re.Match[str] | None], written: str, texts: list[str
         if months is None:
             return None
     numbers = {part: _field(groups, part) for part in ("d", "h", "w", "wd", "H", "M", "S")}
-    years = np.array([year_of(group) for group in groups])
+    years = years_of(groups)
     valid = np.array([match is not None for match in matches]) & (years > 0)
     if months is not None:
         month = np.array([months.get(fold(str(group.get("mon"))), 0) for group in groups])
@@ -233,10 +236,21 @@ def _field(groups: list[dict[str, str | None]], part: str) -> np.ndarray:
     return np.array([int(group.get(part) or 0) for group in groups], dtype=np.int64)
 
 
-def year_of(group: dict[str, str | None]) -> int:
-    """The year that the parts of a date give, 0 where there is none; of two digits from 1969 to 2068."""
-    text = (group.get("y") or group.get("y2") or "0").lstrip("'")
-    return int(text) if len(text) > 2 or text == "0" else int(text) + (2000 if int(text) < 69 else 1900)
+def years_of(groups: Sequence[dict[str, str | None]]) -> np.ndarray:
+    """The years that the parts of dates give, 0 where there is none; of two digits see `full_years`.
+
+    Example:
+        >>> years_of([{"y": "'99"}, {"y2": "2001"}, {}]).tolist()
+        [1999, 2001, 0]
+    """
+    texts = [(group.get("y") or group.get("y2") or "").lstrip("'") for group in groups]
+    years, short = (
+        np.array([int(text or 0) for text in texts]),
+        np.array([len(text) == 2 for text in texts], dtype=bool),
+    )
+    if short.any():
+        years[short] = full_years(years[short])
+    return years
 
 
 def label_periods(years: np.ndarray, numbers: np.ndarray, label: Label, written: str) -> Reading:

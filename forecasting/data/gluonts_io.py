@@ -23,7 +23,9 @@ from .frequency import anchor, period_of, walk
 from .series import Item, SeriesData
 
 
-def from_gluonts(dataset: Iterable[Mapping[str, Any]], channels: tuple[str, ...] | None = None) -> SeriesData:
+def from_gluonts(
+    dataset: Iterable[Mapping[str, Any]], channels: tuple[str, ...] | None = None, first: int = 0
+) -> SeriesData:
     """Turn a GluonTS dataset into series, one item for each entry.
 
     Months, quarters and years are dated by their first day; weeks by their last, as pandas dates "W-SUN".
@@ -32,6 +34,7 @@ def from_gluonts(dataset: Iterable[Mapping[str, Any]], channels: tuple[str, ...]
         dataset: entries with `start` (a Period) and `target` ([T], or [V, T] for several channels), and
             optionally `item_id`, `feat_dynamic_real` ([F, T + E]) and `past_feat_dynamic_real` ([P, T]).
         channels: names of the channels; None gives "value", or "0", "1", ... where there are several.
+        first: number of the first entry, for messages and names.
 
     Raises:
         UserError: for an empty dataset, an entry without start or target, differing steps or widths, infinite
@@ -45,18 +48,18 @@ def from_gluonts(dataset: Iterable[Mapping[str, Any]], channels: tuple[str, ...]
     """
     items: list[Item] = []
     freq = None
-    for number, entry in enumerate(dataset):
+    for number, entry in enumerate(dataset, first):
         place = f"GluonTS entry {number} ({entry.get('item_id', 'no item_id')})"
         start = entry.get("start")
         if not isinstance(start, pd.Period) or "target" not in entry:
             raise UserError(f"{place}: expected a start that is a pandas Period and a target, got {sorted(entry)}")
         with _business_days():
-            step, first = _date_alias(start), start.start_time
+            step, begin = _date_alias(start), start.start_time
         if freq is not None and calendar_of(step) != calendar_of(freq):
             raise UserError(f"{place}: steps by {step}, the entries before it by {freq}: convert each step apart")
         freq = freq or step
         # Of several weeks, which a period may span, it is the end of the first.
-        dated = cast(pd.Timestamp, first + pd.Timedelta(days=6)) if period_of(step) == "W" else first
+        dated = cast(pd.Timestamp, begin + pd.Timedelta(days=6)) if period_of(step) == "W" else begin
         items.append(_item(entry, dated, step, str(entry.get("item_id", number)), place))
     if not items or freq is None:
         raise UserError("the GluonTS dataset is empty: expected at least one entry")

@@ -8,12 +8,17 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
+from .date_parts import date_at
 from .frequency import future_index
+from .grid import Rows, fill_holes
+from .options import Holes
 from .series import Item, SeriesData, join_indexes
+from .source import counted as _counted
 from .source import show_time
+from .steps import step_number
 
 
-def continued(known: SeriesData, new: SeriesData, *, counted: bool = False) -> SeriesData:
+def continued(known: SeriesData, new: SeriesData, *, counted: bool = False, holes: Holes = "refuse") -> SeriesData:
     """Join series with other rows of theirs: later ones, or rows that are put right, in a file of any part of them.
 
     Where both have a row, the new one counts. A series without new rows stays as it is, and one that was not known is
@@ -21,13 +26,15 @@ def continued(known: SeriesData, new: SeriesData, *, counted: bool = False) -> S
 
     Args:
         known: series with dates, or without.
-        new: of the same channels, covariates and step; without dates it must hold the series from their beginning.
+        new: of the same layout, channels, covariates and step (`matching.continuing_series`); without dates it must
+            hold the series from their beginning.
         counted: whether the dates of `new` were counted from those of its first row; such rows are taken like rows
             without dates.
+        holes: what to do with missing steps between the known and the new rows; see `FrameOptions`.
 
     Raises:
-        UserError: if there is a hole between the known and the new rows of a series, or rows without dates of their own
-            are fewer than those known.
+        UserError: if there is a hole between the known and the new rows of a series that is to be refused, or rows
+            without dates of their own are fewer than those known.
 
     Example:
         >>> from forecasting.data import from_frame
@@ -47,11 +54,21 @@ def continued(known: SeriesData, new: SeriesData, *, counted: bool = False) -> S
         pairs = [(item, later.get(item.name)) for item in known.items]
         pairs += [(item, item) for item in new.items if item.name not in names]
     dated = isinstance(new.items[0].index, pd.DatetimeIndex) and not counted
-    joined = _joined if dated else _longer
-    return replace(new, items=tuple(one if two is None else joined(one, two, new.freq) for one, two in pairs))
+    items, inserted = [], 0
+    for one, two in pairs:
+        if two is None:
+            items.append(one)
+        elif not dated:
+            items.append(_longer(one, two))
+        else:
+            joined, steps = _joined(one, two, new.freq, holes)
+            items.append(joined)
+            inserted += steps
+    told = [f"{_counted(inserted, 'missing time step')} beside the new rows inserted ({holes})"] if inserted else []
+    return replace(new, items=tuple(items), notes=(*new.notes, *told))
 
 
-def _longer(known: Item, new: Item, freq: str | None) -> Item:
+def _longer(known: Item, new: Item) -> Item:
     """The new rows, which go from the first one on."""
     if new.length < known.length:
         raise UserError(
@@ -61,26 +78,51 @@ def _longer(known: Item, new: Item, freq: str | None) -> Item:
     return new
 
 
-def _joined(known: Item, new: Item, freq: str | None) -> Item:
+def _joined(known: Item, new: Item, freq: str | None, holes: Holes) -> tuple[Item, int]:
+    """The rows of both, and how many steps between them were inserted."""
     new = _in_zone_of(known, new)
     times = known.index.to_numpy()
     first, last = new.index.to_numpy()[[0, -1]]
     kept, later = int(np.searchsorted(times, first)), int(np.searchsorted(times, last, side="right"))
-    parts = [new]
+    parts, between = [new], []
     if later < known.length:  # what is known ahead comes with the last rows
         after = replace(_part(known, later, known.length), known=known.known[later:])
-        _check_next(new, after, freq, "the new rows", "those known after them")
+        between.append(_between(new, after, freq, holes, "the new rows", "those known after them"))
         parts = [_part(new, 0, new.length), after]
     if kept:
         before = _part(known, 0, kept)
-        _check_next(before, new, freq, "the rows known", "the new ones")
+        between.append(_between(before, new, freq, holes, "the rows known", "the new ones"))
         parts = [before, *parts]
     if len(parts) == 1:
-        return new
-    return replace(
+        return new, 0
+    joined = replace(
         new,
         index=pd.DatetimeIndex(join_indexes([part.index for part in parts])),
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "known", "past")},
+    )
+    lacking = pd.DatetimeIndex(join_indexes(between))
+    if not len(lacking):
+        return joined, 0
+    ahead = known.known[known.length :][: len(lacking)] if kept == known.length else known.known[:0]
+    return _filled(joined, lacking, ahead, holes), len(lacking)
+
+
+def _filled(item: Item, lacking: pd.DatetimeIndex, ahead: np.ndarray, holes: Holes) -> Item:
+    """The series with steps inserted, of the first of which known covariates are there."""
+    index = pd.DatetimeIndex(join_indexes([item.index, lacking])).sort_values()
+    targets = Rows(item.index, item.values, np.arange(item.length))
+    # What is known ahead stands in rows of its own, in which past covariates are empty.
+    beside = np.full((len(index), item.known.shape[1] + item.past.shape[1]), np.nan)
+    beside[index.get_indexer(item.index)] = np.hstack([item.known[: item.length], item.past])
+    beside[index.get_indexer(lacking[: len(ahead)]), : item.known.shape[1]] = ahead
+    beside = fill_holes(Rows(index, beside, np.arange(len(index))), index, holes, 0).numbers
+    known, past = np.split(beside, [item.known.shape[1]], axis=1)
+    return replace(
+        item,
+        index=index,
+        values=fill_holes(targets, index, holes, item.values.shape[1]).numbers,
+        known=np.concatenate([known, item.known[item.length :]]),
+        past=past,
     )
 
 
@@ -96,14 +138,25 @@ def _in_zone_of(known: Item, new: Item) -> Item:
     return new if zones[0] == zones[1] else replace(new, index=cast(pd.DatetimeIndex, new.index).tz_convert(zones[0]))
 
 
-def _check_next(one: Item, two: Item, freq: str | None, first: str, second: str) -> None:
-    """Refuse a hole between two stretches of rows."""
-    expected = future_index(one.index, freq, 1)[0]
-    if expected != two.index[0]:
-        raise UserError(
-            f"{one.name}: {first} end before {show_time(expected)}, {second} begin at {show_time(two.index[0])}: add "
-            "the rows between, empty where there is no value"
+def _between(one: Item, two: Item, freq: str | None, holes: Holes, first: str, second: str) -> pd.DatetimeIndex:
+    """The steps between two stretches of rows.
+
+    Raises:
+        UserError: if there are some that are to be refused, or the second does not lie on the steps of the first.
+    """
+    begin = date_at(two.index, 0)
+    steps = step_number(two.index, freq) - step_number(cast(pd.DatetimeIndex, one.index[-1:]), freq)
+    expected = future_index(one.index, freq, max(1, steps))
+    if expected[-1] != begin or (steps > 1 and holes == "refuse"):
+        remedy = (
+            "add the rows between, empty where there is no value, or set --holes to fill-missing or interpolate"
+            if holes == "refuse"
+            else f"they do not follow in steps of {freq}: correct their dates"
         )
+        raise UserError(
+            f"{one.name}: {first} end before {show_time(expected[0])}, {second} begin at {show_time(begin)}: {remedy}"
+        )
+    return cast(pd.DatetimeIndex, expected[:-1])
 
 
 def _part(item: Item, begin: int, end: int) -> Item:

@@ -60,7 +60,8 @@ def read_like(path: Path, like: SeriesData, options: FrameOptions, table: TableO
         series = load_series(path, options, table)
     else:
         read = read_table(path, table)
-        series = from_table(read, _as_before(read.frame, like, options))
+        frame = _without_unused(read.frame, like, options)
+        series = from_table(replace(read, frame=frame), _as_before(frame, like, options))
     _check_step(series, like)
     return series
 
@@ -68,16 +69,14 @@ def read_like(path: Path, like: SeriesData, options: FrameOptions, table: TableO
 def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: FrameOptions) -> SeriesData:
     """New series for a model that was trained on series like `like`.
 
-    Wide data may have further columns and another order: the columns the model knows are taken.
+    Where the data has the columns that the model knows, they are taken, in its order.
 
     Raises:
         UserError: if the channels, covariates or the step differ from those of `like`.
     """
-    if isinstance(data, pd.DataFrame):
-        options = _as_before(data, like, options)
-    series = as_series(data, options)
-    if series.layout == like.layout == "wide" and set(like.channels) <= set(series.channels):
-        series = series.select(like.channels)
+    series = _read_as_before(data, like, options)
+    if set(like.channels) <= set(series.channels):
+        series = _with_channels(series, like.channels)
     lacking = [name for name in like.static_names if name not in series.static_names]
     if lacking:
         raise UserError(
@@ -88,6 +87,60 @@ def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: 
     _check_matches(series, len(like.channels), like.known_names, like.past_names)
     _check_step(series, like)
     return series
+
+
+def continuing_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: FrameOptions) -> SeriesData:
+    """Rows of the series `like`, which go on under their names.
+
+    Raises:
+        UserError: as `matching_series`, and if the data tells series apart otherwise, or lacks a column to forecast.
+    """
+    series = _read_as_before(data, like, options)
+    if like.layout == "long":
+        told = " and ".join(like.id_columns) or "an identifier"
+        renamed = len(options.id) == len(like.id_columns) > 0 and series.id_columns == options.id
+        if series.layout == "wide" or (like.id_columns != series.id_columns and not renamed):
+            own = " and ".join(series.id_columns)
+            raise UserError(
+                f"the series known are told apart by {told}; the new data "
+                + (f"is told apart by {own}" if own else "has no such column")
+                + ": add it, or name the column that holds it with --id"
+            )
+    elif series.layout == "long":
+        raise UserError(
+            f"the series known stand side by side ({enumerate_some(list(like.channels))}); the new data tells series "
+            f"apart by {' and '.join(series.id_columns) or 'an identifier'}: give it in columns as before"
+        )
+    lacking = [name for name in like.channels if name not in series.channels]
+    if lacking:
+        raise UserError(
+            f"the series known go on under their names, and the new data has no column {lacking[0]!r}, only "
+            f"{enumerate_some(list(series.channels))}: name the columns as before"
+        )
+    return matching_series(series, like, options)
+
+
+def _read_as_before(data: pd.DataFrame | SeriesData, like: SeriesData, options: FrameOptions) -> SeriesData:
+    if isinstance(data, pd.DataFrame):
+        data = _without_unused(data, like, options)
+        options = _as_before(data, like, options)
+    return as_series(data, options)
+
+
+def _with_channels(data: SeriesData, names: Sequence[str]) -> SeriesData:
+    """The named channels in the order given."""
+    if data.channels == tuple(names):
+        return data
+    at = [data.channels.index(name) for name in names]
+    items = tuple(replace(item, values=item.values[:, at]) for item in data.items)
+    return replace(data, items=items, channels=tuple(names))
+
+
+def _without_unused(frame: pd.DataFrame, like: SeriesData, options: FrameOptions) -> pd.DataFrame:
+    """The table without columns of no part in series side by side: in few rows they may look like identifiers."""
+    named = {*options.time, *options.id, *(options.target or ()), *options.known, *options.past}
+    gone = [name for name in like.unused if name in frame.columns and name not in named]
+    return frame.drop(columns=gone) if like.layout == "wide" and len(gone) < len(frame.columns) else frame
 
 
 def _check_step(series: SeriesData, like: SeriesData) -> None:

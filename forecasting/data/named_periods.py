@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .date_texts import year_of
+from .date_texts import years_of
 
 _WEEKS = re.compile(r"week|woche|^kw|^cw|semaine|semana|settimana|周|週|wk", re.IGNORECASE)
 _YEARS = re.compile(r"years?|jahr|ann[ée]e|año|anno|rok|år|jaar|год|年", re.IGNORECASE)
@@ -37,7 +37,7 @@ def named_periods(texts: Sequence[str], name: str) -> list[str] | None:
     turned = speaks_of_weeks(name) or _QUARTERS.search(name)
     texts = [_TURNED.sub(r"\2-\1", text) for text in texts] if turned else texts
     if _YEARS.fullmatch(name) and all(re.fullmatch(r"'?\d\d", text) for text in texts):
-        years = [year_of({"y": text}) for text in texts]
+        years = years_of([{"y": text} for text in texts]).tolist()
         return [str(year) for year in years] if len(years) >= _LEAST and (np.diff(years) == 1).all() else None
     found = [_LABEL.fullmatch(text) for text in texts]
     if not found or not all(found):

@@ -9,6 +9,7 @@ from titans_seq.errors import UserError
 
 from .assembling import SeriesRows
 from .columns import Roles
+from .id_columns import looks_merged
 from .source import Source, column_of, counted, enumerate_some
 from .time_grid import TimeGrid
 
@@ -33,6 +34,7 @@ def number_series(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np
             raise UserError(
                 f"{source.at(frame.index[empty[0]])}: no id in column {name!r} "
                 f"({counted(len(empty), 'such row')}): give each row its id"
+                + (", by filling each one down: the cells look merged" if looks_merged(column_of(frame, name)) else "")
             )
         key = key * len(found) + codes
         levels.append(found)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
-from .columns import is_text
+from .id_columns import is_text
 from .numbers import to_numbers
 from .options import FrameOptions
 from .reading import Table

@@ -12,6 +12,7 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .calendars import DAYS, MONTHS, Months, calendar_of
+from .date_centuries import with_full_years
 from .date_formats import read_format
 from .date_numbers import CLEARLY, REGULAR, Times, date_numbers
 from .date_parts import date_at
@@ -22,6 +23,13 @@ from .named_periods import named_periods
 from .source import Source, as_numbers
 from .zone_texts import offsets, without_offset, without_spans, without_zone
 from .zones import check_zone, localize, zone_of_offsets
+
+LAST_YEAR = 2261
+"""The last year that dates in nanoseconds reach to in full."""
+_BUDDHIST_FIRST, _BUDDHIST_LAST = 2300, 2700
+CENTURIES = ", years of two digits"
+_USUAL_FIRST = 1969
+"""The first of the years that two digits stand for as programs read them."""
 
 
 def parse_times(
@@ -59,6 +67,9 @@ def parse_times(
         check_zone(zone)
     times = _read(values, name, source, positions, date_format, zone)
     index = times.index
+    if isinstance(index, pd.DatetimeIndex) and date_at(index, int(index.argmax())).year > LAST_YEAR:
+        last = int(index.argmax())
+        raise _too_late(date_at(index, last).year, name, source.at(positions[last]))
     if zone is None or not isinstance(index, pd.DatetimeIndex):
         return times
     if times.universal:
@@ -73,6 +84,26 @@ def parse_times(
             "the clock is put forward: give another --time-zone, or none"
         )
     return replace(times, index=first, second=second, written=f"in the time zone {zone}")
+
+
+def late_year(text: str) -> int | None:
+    """Return the year of a date in numbers that lies beyond the years that dates reach to; None for another text.
+
+    Example:
+        >>> late_year("31/01/2560"), late_year("31/01/2017"), late_year("2560")
+        (2560, None, None)
+    """
+    found = re.match(r"\d{1,2}([-/.])\d{1,2}\1(\d{4})(?!\d)", text)
+    return int(found[2]) if found and int(found[2]) > LAST_YEAR else None
+
+
+def _too_late(year: int, name: str, place: str) -> UserError:
+    buddhist = _BUDDHIST_FIRST <= year <= _BUDDHIST_LAST
+    meant = f"it looks like one of the Buddhist calendar: subtract 543 from the years, which makes it {year - 543}"
+    return UserError(
+        f"{place}: the year {year} in the time column {name!r} lies beyond {LAST_YEAR}, to which dates reach: "
+        + (meant if buddhist else "correct the cell, or remove its row")
+    )
 
 
 def looks_like_dates(column: pd.Series) -> bool:
@@ -90,6 +121,8 @@ def looks_like_dates(column: pd.Series) -> bool:
         return True
     if not texts or _share_of_numbers(texts) > 0.5:
         return False
+    if 2 * sum(late_year(text) is not None for text in texts) >= len(texts):
+        return True
     plain = [clean(text) for text in without_zone(texts)[0]]
     best = read_dates([without_offset(text) for text in without_spans(plain) or plain])
     return bool(best) and 2 * best[0].failures <= len(texts)
@@ -162,7 +195,8 @@ def _read(
     if labels is not None:
         reading = read_dates(labels)[0]
         if not reading.failures:
-            return Times(fine_index(reading.times), reading.written, reading.label, reading.fields)
+            written = reading.written + _centuries(reading.times, texts)
+            return Times(fine_index(reading.times), written, reading.label, reading.fields)
     if date_format is None and _share_of_numbers(texts) == 1:
         return _numbers(pd.Index(np.array(texts, dtype=np.float64)), name, source, positions)
     if date_format is None:
@@ -178,13 +212,26 @@ def _read(
         local, readings = texts, [read_with_format(texts, date_format)]
     wrong = np.flatnonzero(np.isnat(readings[0].times)) if readings else np.arange(1)
     if len(wrong):
+        late = late_year(texts[wrong[0]])
+        if late is not None:
+            raise _too_late(late, name, source.at(positions[wrong[0]]))
         raise _no_date(texts, int(wrong[0]), readings, name, source, positions)
     reading = readings[0] if len(readings) == 1 else _choose(readings, texts, name, source)
+    reading = replace(reading, written=reading.written + _centuries(reading.times, texts))
     ahead = offsets(texts, local, name, source, positions)
     if ahead is None:
         universal = date_format is not None and ("%z" in date_format or date_format in ("%s", "%Q"))
         return Times(fine_index(reading.times), reading.written, reading.label, reading.fields, universal=universal)
     return _in_zone(reading.times, ahead, name, source, zone)
+
+
+def _centuries(times: np.ndarray, texts: Sequence[str]) -> str:
+    """A note on the years that are meant where two digits stand for other ones than they mostly do."""
+    first = int(np.argmin(times))
+    begin, end = (int(time.astype("datetime64[Y]").astype(np.int64)) + 1970 for time in (times[first], times.max()))
+    if begin >= _USUAL_FIRST or any(str(year) in texts[first] for year in (begin, begin + 1)):
+        return ""
+    return f"{CENTURIES} from {begin} to {end}"
 
 
 def _in_unit(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -214,6 +261,9 @@ def _numbers(values: pd.Index, name: str, source: Source, positions: np.ndarray)
             f"{date_at(dates.index, -1).date()} ({dates.written}) or {date_at(dates.other.index, -1).date()} "
             f"({dates.other.written}): give --date-format {'%G%V' if dates.label == 'W' else '%Y%m'} or %y%m%d"
         )
+    if dates is not None and dates.written == "written as %y%m%d":
+        texts = [f"{number:06.0f}" for number in numbers]
+        return replace(dates, written=dates.written + _centuries(dates.index.to_numpy(), texts))
     if dates is not None:
         return dates
     odd = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.round(numbers)))
@@ -255,8 +305,10 @@ def read_with_format(texts: Sequence[str], date_format: str) -> Reading:
         whole, late = without_24(list(texts))
         reading = read_format(whole, date_format)
         return replace(reading, times=reading.times + late) if late.any() else reading
-    times = pd.to_datetime(pd.Series(list(texts)), format=date_format, errors="coerce", utc=True)
-    return Reading(np.asarray(times.dt.tz_localize(None)).astype("datetime64[us]"), f"written as {date_format}, in UTC")
+    read = pd.to_datetime(pd.Series(list(texts)), format=date_format, errors="coerce", utc=True)
+    times = np.asarray(read.dt.tz_localize(None)).astype("datetime64[us]")
+    times = with_full_years(times) if "%y" in date_format else times
+    return Reading(times, f"written as {date_format}, in UTC")
 
 
 def format_with_clock(date_format: str, texts: Sequence[str]) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from .clock_columns import PARTS
-from .columns import is_text
 from .date_texts import clean, read_dates
+from .id_columns import is_text
 from .month_names import fold, month_numbers
 from .source import Source, column_of, is_summary
 from .timestamps import looks_like_dates

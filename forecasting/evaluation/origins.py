@@ -47,7 +47,7 @@ def cut_origins(
         horizon: H, at least 1.
         windows: cutoffs, at least 1.
         step: steps between cutoffs, at least 1; None is the horizon.
-        season: steps of the season of MASE; None goes by the frequency.
+        season: steps of the season of MASE, at least 1; None goes by the frequency.
 
     Returns:
         The cutoffs that at least one series is long enough for, the earliest first.
@@ -62,8 +62,8 @@ def cut_origins(
         [8, 12, 16]
     """
     step = horizon if step is None else step
-    for name, number in (("horizon", horizon), ("windows", windows), ("step", step)):
-        if number < 1:
+    for name, number in (("horizon", horizon), ("windows", windows), ("step", step), ("season", season)):
+        if number is not None and number < 1:
             raise UserError(f"{name} must be at least 1, got {number}")
     steps = season_length(data.freq) if season is None else season
     origins = []

@@ -1,6 +1,7 @@
 """`ZeroShotPredictor`: the pretrained forecaster as a GluonTS predictor, which needs no training."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,8 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import model_folder
 
 from ..data.gluonts_io import from_gluonts
+from ..data.series import Item
+from ..data.source import counted
 from ..zero_shot.forecaster import ZeroShotForecaster
 from ..zero_shot.saving import load_network
 
@@ -67,10 +70,15 @@ class ZeroShotPredictor(RepresentablePredictor):
         Yields:
             Quantiles 0.1 to 0.9 and the mean.
         """
-        left = iter(dataset)
+        left, count = iter(dataset), 0
         while entries := list(islice(left, self.batch_size)):
-            # Entries may share an item_id, and series may not.
-            data = from_gluonts([{**entry, "item_id": str(number)} for number, entry in enumerate(entries)])
+            names = _names(entries, count)
+            data = from_gluonts(
+                [{**entry, "item_id": name} for entry, name in zip(entries, names, strict=True)], first=count
+            )
+            for item in data.items if data.known_names else ():
+                self._check_future(item)
+            count += len(entries)
             forecast = self._forecaster.forecast(data, self.prediction_length)
             keys = ["mean", *map(str, forecast.levels)]
             arrays = np.concatenate((forecast.mean[:, None], np.moveaxis(forecast.quantiles, -1, 1)), 1)
@@ -82,3 +90,20 @@ class ZeroShotPredictor(RepresentablePredictor):
                     item_id=entry.get("item_id"),
                     info=entry.get("info"),
                 )
+
+    def _check_future(self, item: Item) -> None:
+        if item.future_rows < self.prediction_length:
+            raise UserError(
+                f"{item.name}: its feat_dynamic_real ends {counted(item.future_rows, 'step')} after its target, and "
+                f"{self.prediction_length} are to be forecast: give it for those too, or shorten prediction_length"
+            )
+
+
+def _names(entries: Sequence[Mapping[str, Any]], first: int) -> list[str]:
+    """What messages call the entries: their item_id, with their number where others share it or there is none."""
+    ids = [entry.get("item_id") for entry in entries]
+    seen = Counter(map(str, ids))
+    return [
+        f"entry {number}" if own is None else str(own) if seen[str(own)] == 1 else f"{own} (entry {number})"
+        for number, own in enumerate(ids, first)
+    ]

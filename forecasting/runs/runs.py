@@ -31,7 +31,7 @@ from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, own_names, read_table
-from ..data.matching import read_like
+from ..data.matching import continuing_series, read_like
 from ..data.source import show_time
 from ..data.writing import check_table_file, write_frame
 from ..evaluation.backtesting import Backtest
@@ -314,7 +314,7 @@ def newest_rows(
     if file_hash(path) == run.data.sha256:
         return model.context, ()
     try:
-        data = model.matching(read_like(path, model.context, options, table), options)
+        data = continuing_series(read_like(path, model.context, options, table), model.context, options)
     except UserError as error:
         raise UserError(
             f"the run's data file was changed since training, and no longer fits the model ({error}): restore it, or "

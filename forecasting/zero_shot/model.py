@@ -16,7 +16,7 @@ from titans_seq.progress import Progress
 from ..data import SeriesData
 from ..data.hierarchies import add_totals
 from ..data.joining import continued
-from ..data.matching import as_series, matching_series, with_known_future
+from ..data.matching import as_series, continuing_series, with_known_future
 from ..data.naming import series_names
 from ..evaluation.best import choose_best
 from ..evaluation.coherent import Coherent, Reconciliation
@@ -24,7 +24,7 @@ from ..evaluation.conformal import calibrate
 from ..evaluation.origins import Comparison, Scores, compare, cut_origins, merit
 from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast, Forecaster, cut_at_zero
 from ..forecasts.tables import forecast_frame
-from .baselines import baselines, every_baseline
+from .baselines import baselines, choices, every_baseline
 from .cutoffs import MOST_WINDOWS, past_origins
 from .forecaster import ZeroShotForecaster
 from .settings import FineTuningConfig
@@ -228,7 +228,7 @@ class ZeroShotModel(ZeroShotState):
             horizon: steps; None takes those of `fit`.
             windows: cutoffs, the latest one horizon before the end.
             step: steps between them; None is the horizon.
-            season: steps of the season of MASE; None goes by the frequency.
+            season: steps of the season of MASE and of the baselines; None goes by the frequency.
             statistics: see `fit`.
             more: other forecasters to compare with, by name.
             spread: is given the model and the baselines, and returns what forecasts in their place (`sharding.Engine`).
@@ -239,7 +239,7 @@ class ZeroShotModel(ZeroShotState):
         steps = self._steps(horizon)
         series = self._series(data)
         origins = cut_origins(series, steps, windows=windows, step=step, season=season)
-        others, notes = baselines(series, origins, statistics)
+        others, notes = baselines(series, origins, statistics, season)
         candidates = {"model": spread(self.uncalibrated()), **(more or {})}
         candidates |= {name: spread(one) for name, one in others.items()}
         comparison = compare(origins, candidates, steps, self.levels)
@@ -274,7 +274,7 @@ class ZeroShotModel(ZeroShotState):
             The name, the forecaster, the scores of all, and notes.
         """
         if self.scores is None or not self.is_fine_tuned:
-            others = every_baseline(data.freq)
+            others = choices(data, horizon)
             choice = choose_best(self.uncalibrated(), data, horizon, self.levels, others=others)
             chosen = self if choice.name == "model" else choice.forecaster
             return choice.name, chosen, choice.comparison.table, choice.comparison.notes
@@ -299,8 +299,8 @@ class ZeroShotModel(ZeroShotState):
         """
         if self.context is None or self.horizon is None:
             raise UserError("the model has no series to update: fit it first, or give predict the data")
-        counted = self.options.start is not None
-        series = continued(self.context, matching_series(data, self.context, self.options), counted=counted)
+        new, counted = continuing_series(data, self.context, self.options), self.options.start is not None
+        series = continued(self.context, new, counted=counted, holes=self.options.holes)
         updated = replace(self, context=series.tail(self.forecaster.network.config.longest))
         return updated if self.is_fine_tuned else updated.calibrated(series, self.horizon)
 

@@ -2,16 +2,21 @@
 
 import functools
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import forecasting.model
 from forecasting.cli import at_once
-from forecasting.data import read_series_batches
+from forecasting.cli.options import ColumnOptions, TextOptions
+from forecasting.data import FrameOptions, SeriesData, TableOptions, read_series_batches
 from forecasting.data.writing import write_frame
+from forecasting.runs import pictures, runs
 from titans_seq.cli import main
+from titans_seq.errors import UserError
 
 HORIZON = ["--horizon", "5", "--id", "shop"]
 
@@ -215,6 +220,82 @@ def test_what_cannot_be_done_is_one_message(
     said = capsys.readouterr()
     assert message in said.err
     assert "Traceback" not in said.err
+
+
+@pytest.fixture(scope="module")
+def own(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a network of its own, which is only read from."""
+    out = tmp_path_factory.mktemp("runs") / "own"
+    command = ["forecast", "train", str(data), *HORIZON, "--init", "none", "--context", "10", "--width", "8"]
+    small = ["--layers", "1", "--epochs", "1", "--batches-per-epoch", "1", "--out", str(out), "--progress", "none"]
+    assert main([*command, *small]) == 0
+    return out
+
+
+READING = {
+    "time": ["day"],
+    "id": ["shop"],
+    "target": ["sold"],
+    "known": ["price"],
+    "past": ["price"],
+    "static": ["town"],
+    "freq": ["D"],
+    "holes": ["interpolate"],
+    "duplicates": ["last"],
+    "missing_value": ["-999"],
+    "date_format": ["%Y-%m-%d"],
+    "time_zone": ["UTC"],
+    "rows_are_steps": [],
+    "round": [],
+    "start": ["2024-01-01", "--freq", "D", "--rows-are-steps"],
+    "separator": [","],
+    "encoding": ["ascii"],
+    "decimal": ["."],
+    "thousands": ["'"],
+    "skip_rows": ["0"],
+    "sheet": ["a"],
+}
+"""A value of each option on reading, with what belongs to it."""
+
+
+@pytest.mark.parametrize("verb", ["predict", "plot"])
+@pytest.mark.parametrize("of", ["DATA", "RUN", "OWN"])
+@pytest.mark.parametrize("option", READING)
+def test_options_on_reading_act_on_the_file_of_known_covariates(
+    data: Path, run: Path, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, of: str, verb: str
+) -> None:
+    seen: list[tuple[FrameOptions, TableOptions]] = []
+    tables: list[TableOptions] = []
+
+    def read(path: Path, table: TableOptions) -> pd.DataFrame:
+        tables.append(table)
+        return pd.DataFrame()
+
+    def add(series: SeriesData, future: pd.DataFrame, options: FrameOptions, horizon: int) -> SeriesData:
+        seen.append((options, tables[-1]))
+        raise UserError("seen")
+
+    for module in (at_once, forecasting.model, runs, pictures):
+        for name, stands_in in (("with_known_future", add), ("read_table", read)):
+            monkeypatch.setattr(module, name, stands_in, raising=False)
+    frame = pd.read_csv(data, dtype={"shop": str}).assign(price=1.0, town="x")
+    write_frame(tmp_path / "a.csv", frame.assign(price=np.arange(len(frame)) % 3))
+    words = {"DATA": [str(tmp_path / "a.csv"), "--horizon", "5"], "RUN": [str(run)], "OWN": [str(own)]}[of]
+    given = [f"--{option.replace('_', '-')}", *READING[option]]
+    if option == "missing_value":
+        given = ["--missing-value=-999"]
+    if of == "DATA" and option != "id":
+        given += ["--id", "shop"]
+    assert main(["forecast", verb, *words, "--known-future", str(data), *given]) == 2
+    columns, table = seen[0]
+    field = {"missing_value": "missing_values"}.get(option, option)
+    holds = getattr(columns if hasattr(columns, field) else table, field)
+    wanted = READING[option][0] if READING[option] else True
+    assert str(holds if isinstance(holds, str | int | bool) else holds[0]).removesuffix(".0") == str(wanted)
+
+
+def test_every_option_on_reading_is_looked_at() -> None:
+    assert set(READING) == {one.name for group in (ColumnOptions, TextOptions) for one in fields(group)}
 
 
 def test_train_says_what_it_will_forecast_and_which_columns_it_leaves_out(

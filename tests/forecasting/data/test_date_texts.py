@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.data import FrameOptions, from_frame, future_index
+from forecasting.data import FrameOptions, date_centuries, from_frame, future_index
 from titans_seq.errors import UserError
 
 MONTHS = {
@@ -200,3 +200,41 @@ def test_dates_and_times_of_python():
     assert (zoned.freq, zoned.zone) == ("D", "UTC+09:00")
     with pytest.raises(UserError, match="only some dates in column 'when' have a time zone"):
         read([dt.datetime(2024, 1, 1, tzinfo=ahead), dt.datetime(2024, 1, 2)])
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("date_format", ["%b-%y", "%d/%m/%y", "%d %b %y", "Q%q/%y"])
+@pytest.mark.parametrize(("first", "last"), [("1949", "1960"), ("1968", "1973"), ("1995", "2005"), ("1936", "2027")])
+def test_years_of_two_digits_leave_no_gap_and_are_not_to_come(monkeypatch, date_format, given, first, last):
+    monkeypatch.setattr(date_centuries, "this_year", lambda: 2026)
+    freq = {"Q": "QS", "%": "MS" if date_format == "%b-%y" else "D"}[date_format[0]]
+    days = pd.date_range(f"{first}-01-01", f"{last}-06-30", freq=freq)
+    texts = [f"{day:{date_format.replace('%q', str((day.month + 2) // 3))}}" for day in days]
+    options = FrameOptions(date_format=date_format if given else None)
+    data = from_frame(pd.DataFrame({"date": texts, "v": 1.5}), options)
+    assert data.items[0].index.equals(days)
+    assert any(f", years of two digits from {first} to {last}" in note for note in data.notes) == (first < "1969")
+
+
+@pytest.mark.parametrize(
+    ("written", "options"),
+    [
+        ("{0}-{1:02}", {}),
+        ("{0}-{1:02}-{2:02}", {}),
+        ("{0}-{1:02}-{2:02} 06:00", {}),
+        ("{2:02}/{1:02}/{0}", {}),
+        ("{2:02}/{1:02}/{0}", {"date_format": "%d/%m/%Y"}),
+        ("{2}.{1}.{0}", {"time": "date"}),
+    ],
+)
+def test_years_of_the_buddhist_calendar_are_refused_by_name(written, options):
+    days = pd.date_range("2017-01-01", periods=40, freq="MS" if "{2" not in written else "D")
+    frame = pd.DataFrame({"date": [written.format(day.year + 543, day.month, day.day) for day in days], "v": 1.5})
+    with pytest.raises(UserError, match=r"a\.csv, line \d+: the year 25.. in the time column 'date' .* subtract 543"):
+        from_frame(frame, FrameOptions(**options), source="a.csv")
+
+
+def test_a_year_out_of_reach_is_refused():
+    frame = pd.DataFrame({"date": ["2024-01-01", "2024-01-02", "9999-12-31"], "v": 1.5})
+    with pytest.raises(UserError, match="row 2: the year 9999 .* correct the cell, or remove its row"):
+        from_frame(frame)

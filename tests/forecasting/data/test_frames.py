@@ -179,3 +179,82 @@ def test_ambiguous_ids_are_left_to_the_user():
     frame = long_frame().assign(town=[*"xxyyyyxx"])
     with pytest.raises(UserError, match="columns shop and town could each tell the series apart: name one"):
         from_frame(frame)
+
+
+def two_series(name, values, starts=("2020-01-01", "2020-01-01"), again=1, **more):
+    """Series of thirty days in a long table, the last row of which is written again."""
+    pairs = zip(values, starts, strict=True)
+    parts = [
+        daily(30, sold=np.arange(30.0), **{name: value}).assign(day=with_thirty_days(start)) for value, start in pairs
+    ]
+    frame = pd.concat(parts).assign(**more)
+    return pd.concat([frame, frame.tail(again)])
+
+
+def with_thirty_days(start):
+    return pd.date_range(start, periods=30).strftime("%Y-%m-%d").tolist()
+
+
+@pytest.mark.parametrize("how", ["mean", "last", "first"])
+@pytest.mark.parametrize(("name", "values"), [("id", (1, 2)), ("shop", "ab"), ("store", (7, 9)), ("meter_id", (1, 2))])
+def test_rows_written_twice_leave_the_identifier_what_it_is(how, name, values):
+    data = from_frame(two_series(name, values), FrameOptions(duplicates=how))
+    assert (data.id_columns, data.channels, len(data.items)) == ((name,), ("sold",), 2)
+
+
+def test_rows_written_twice_leave_two_identifiers_what_they_are():
+    frame = pd.concat([two_series("shop", "ab", again=0).assign(product=name) for name in "xy"])
+    data = from_frame(pd.concat([frame, frame.tail(1)]), FrameOptions(duplicates="last"))
+    assert (data.id_columns, len(data.items)) == (("shop", "product"), 4)
+
+
+@pytest.mark.parametrize("gap", ["2020-01-31", "2020-02-10"])
+@pytest.mark.parametrize("options", [{}, {"target": ("sold",)}])
+@pytest.mark.parametrize(("name", "values"), [("id", (1, 2)), ("sku", "ab"), ("store", (7, 9))])
+def test_series_that_follow_each_other_are_told_apart_by_what_is_called_so(name, values, options, gap):
+    frame = two_series(name, values, ("2020-01-01", gap), again=0)
+    data = from_frame(frame, FrameOptions(**options))
+    assert (data.id_columns, data.channels, len(data.items)) == ((name,), ("sold",), 2)
+
+
+def test_step_rows_of_a_number_called_id_are_several_series():
+    frame = pd.DataFrame(two_series("id", (1, 2), again=0)[["id", "sold"]])
+    assert [item.length for item in from_frame(frame).items] == [30, 30]
+
+
+@pytest.mark.parametrize(
+    ("frame", "options"),
+    [
+        (two_series("machine", "ab", ("2020-01-01", "2020-01-31"), again=0), {}),
+        (two_series("shop_nr", (1, 2)), {"duplicates": "mean"}),
+        (two_series("sensor", (1, 1), ("2020-01-01", "2020-01-31"), again=0, sensor=[1, 2] * 30), {}),
+        (two_series("sort", "ab", again=0, sort=[*"aaab"] * 15), {"duplicates": "mean"}),
+    ],
+)
+def test_what_may_tell_series_apart_is_asked_for(frame, options):
+    with pytest.raises(UserError, match="column '(machine|shop_nr|sensor|sort)' may tell .*: name it with --id, or"):
+        from_frame(frame, FrameOptions(**options))
+    assert len(from_frame(frame, FrameOptions(target=("sold",), **options)).items) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "targets"),
+    [
+        ({"id": range(30), "sold": 1.5}, ("sold",)),
+        ({"sensor": np.arange(30) % 7}, ("sensor",)),
+        ({"sensor": np.linspace(0, 1, 30), "sold": 1.5}, ("sensor", "sold")),
+        ({"status": ["final"] * 25 + ["early"] * 5, "sold": 1.5}, ("sold",)),
+        ({"month": ["Jan"] * 15 + ["Feb"] * 15, "sold": 1.5}, ("sold",)),
+    ],
+)
+def test_what_only_looks_like_an_identifier_is_none(columns, targets):
+    data = from_frame(daily(30, **{name: list(cells) if name != "sold" else cells for name, cells in columns.items()}))
+    assert (data.id_columns, data.channels) == ((), targets)
+
+
+@pytest.mark.parametrize("options", [{}, {"id": "shop"}, {"duplicates": "mean"}])
+def test_merged_cells_of_identifiers_are_to_be_filled_down(options):
+    frame = two_series("shop", "ab", again=0)
+    frame["shop"] = frame["shop"].where(~frame["shop"].duplicated(), None)
+    with pytest.raises(UserError, match="column 'shop'.* fill.* down"):
+        from_frame(frame, FrameOptions(**options))

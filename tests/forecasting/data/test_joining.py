@@ -6,7 +6,7 @@ import pytest
 
 from forecasting.data import FrameOptions, from_frame
 from forecasting.data.joining import continued
-from forecasting.data.matching import with_known_future
+from forecasting.data.matching import continuing_series, with_known_future
 from titans_seq.errors import UserError
 
 WIDE = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=20, freq="D"), "a": np.arange(20.0)})
@@ -101,3 +101,68 @@ def test_known_rows_of_other_steps_are_not_the_future() -> None:
         with_known_future(data, early, FrameOptions(), 3)
     for future in (early.assign(t=range(10, 13)), early.drop(columns="t")):
         assert with_known_future(data, future, FrameOptions(), 3).items[0].known[10:, 0].tolist() == [7, 7, 7]
+
+
+LONG = pd.concat([WIDE.assign(shop=shop) for shop in ("x", "y")])
+TWO = WIDE.assign(b=WIDE["a"] + 100)
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "options", "message"),
+    [
+        (LONG, WIDE[15:], {}, "told apart by shop; the new data has no such column: add it, or name .* with --id"),
+        (LONG, WIDE[15:].assign(town="x"), {}, "told apart by shop; the new data is told apart by town: add it, or"),
+        (WIDE, WIDE[15:].assign(id="x"), {}, "stand side by side .a.; the new data tells series apart by id"),
+        (TWO, TWO.rename(columns=str.upper), {}, "has no column 'a', only A and B: name the columns"),
+        (WIDE, TWO.drop(columns="a"), {}, "the new data has no column 'a', only b"),
+        (LONG, LONG.rename(columns={"a": "v"}), {}, "the new data has no column 'a', only v"),
+    ],
+)
+def test_rows_of_another_layout_or_other_columns_do_not_go_on(known, new, options, message) -> None:
+    with pytest.raises(UserError, match=message):
+        continuing_series(new, read(known), FrameOptions(freq="D", **options))
+
+
+def test_columns_go_on_by_their_names_in_any_order() -> None:
+    long = LONG.assign(b=1.0)
+    for known, new in ((TWO, TWO.iloc[:, ::-1]), (long, long.iloc[:, ::-1])):
+        like = read(known)
+        for given in (new, read(new)):
+            series = continuing_series(given, like, FrameOptions(freq="D"))
+            assert (series.channels, series.items[0].values[3, 0]) == (like.channels, 3.0)
+
+
+def test_an_identifier_that_is_named_may_be_called_otherwise() -> None:
+    new = LONG.rename(columns={"shop": "town"})
+    assert len(continuing_series(new, read(LONG), FrameOptions(id="town")).items) == 2
+
+
+def test_words_that_were_not_used_tell_no_new_rows_apart() -> None:
+    like = read(WIDE.assign(status=["early", "final"] * 10))
+    new = continuing_series(WIDE[15:].assign(status="early"), like, FrameOptions())
+    assert continued(like, new).items[0].length == 20
+
+
+@pytest.mark.parametrize(("holes", "inserted"), [("fill-missing", [np.nan] * 3), ("interpolate", [10.0, 11.0, 12.0])])
+def test_a_hole_before_the_new_rows_is_filled_as_asked(holes, inserted) -> None:
+    """As in one file; known covariates of the hole that are there already stay."""
+    priced = WIDE.assign(price=np.arange(20.0) * 10)
+    ahead = priced.assign(a=priced["a"].where(priced.index < 10))[:12]
+    joined = continued(read(ahead, known=("price",)), read(priced[13:], known=("price",)), holes=holes)
+    (item,) = joined.items
+    assert item.index.tolist() == WIDE["day"].tolist()
+    np.testing.assert_array_equal(item.values.ravel(), [*range(10), *inserted, *range(13, 20)])
+    last = 110.0 if holes == "fill-missing" else 120.0
+    assert item.known.ravel()[9:15].tolist() == [90.0, 100.0, 110.0, last, 130.0, 140.0]
+    assert "3 missing time steps beside the new rows inserted" in joined.notes[-1]
+    with pytest.raises(UserError, match="or set --holes to fill-missing or interpolate"):
+        continued(read(WIDE[:10]), read(WIDE[13:]))
+    before = continued(read(WIDE[13:]), read(WIDE[:10]), holes=holes).items[0]
+    np.testing.assert_array_equal(before.values.ravel(), [*range(10), *inserted, *range(13, 20)])
+
+
+def test_new_rows_off_the_steps_of_those_known_are_refused() -> None:
+    weeks, days = pd.DataFrame(WIDE[::7]), FrameOptions(freq="7D")
+    known, new = from_frame(weeks, days), from_frame(weeks.assign(day=weeks["day"] + pd.Timedelta(50, "D")), days)
+    with pytest.raises(UserError, match="do not follow in steps of 7D: correct"):
+        continued(known, new, holes="fill-missing")

@@ -594,6 +594,63 @@ def test_a_part_that_would_be_read_otherwise_than_the_first_is_refused(tmp_path)
         list(read_series_batches(path, FrameOptions(holes="fill-missing"), rows=60))
 
 
+def in_turn(first, later, **columns):
+    """Four series of each of two frequencies, twelve rows each; columns hold functions of the number of a series."""
+    days = [pd.date_range(start, periods=12, freq=freq) for start, freq in (first, later)]
+    return pd.concat(
+        pd.DataFrame({"id": f"s{i}", "date": days[i // 4], "v": np.arange(12.0)}).assign(
+            **{name: make(i) for name, make in columns.items()}
+        )
+        for i in range(8)
+    )
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (in_turn(("2024", "MS"), ("2024", "ME")), "dates do not lie on the frequency MS.*give --freq MS"),
+        (in_turn(("2024", "D"), ("2024", "D"), w=lambda i: 1.5 if i > 3 else np.nan), "'w' has values from here on"),
+        (in_turn(("2024", "D"), ("2024", "D"), w=lambda i: [i, i + i // 5] * 6), "'w' varies within a series, and in"),
+    ],
+)
+def test_a_later_part_that_differs_from_the_first_is_refused(tmp_path, suffix, frame, message):
+    path = tmp_path / f"a{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    with pytest.raises(UserError, match=message):
+        list(read_series_batches(path, rows=25))
+
+
+@pytest.mark.parametrize("freqs", [("W-SUN", "W-FRI"), ("QS-JAN", "QS-FEB"), ("YS", "YS-JUL"), ("MS", "MS")])
+def test_later_parts_keep_the_frequency_of_the_first(tmp_path, freqs):
+    in_turn(*(("2010", freq) for freq in freqs)).to_csv(tmp_path / "a.csv", index=False)
+    parts, whole = list(read_series_batches(tmp_path / "a.csv", rows=25)), load_series(tmp_path / "a.csv")
+    assert {part.freq for part in parts} == {whole.freq}
+    assert all(
+        one.index.equals(other.index)
+        for one, other in zip([item for part in parts for item in part.items], whole.items, strict=True)
+    )
+
+
+def test_parts_tell_series_apart_as_the_whole_file_does(tmp_path):
+    """The first part alone does not show that machines, which follow each other there, are several."""
+    starts = ("2024-01-01", "2024-01-13", "2024-01-25", "2024-01-01", "2024-01-13", "2024-01-25")
+    days = [pd.date_range(start, periods=12) for start in starts]
+    frame = pd.concat(pd.DataFrame({"machine": f"m{i}", "date": own, "v": 1.5}) for i, own in enumerate(days))
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    (only,) = read_series_batches(tmp_path / "a.csv", rows=25)
+    assert (only.id_columns, len(only.items)) == (("machine",), 6)
+
+
+def test_rows_of_several_series_are_not_merged_in_a_later_part(tmp_path):
+    frame = in_turn(("2024", "D"), ("2024", "D"), product=lambda i: "x").rename(columns={"id": "shop"})
+    more = frame[frame["shop"] > "s4"]
+    whole = pd.concat([frame, more.assign(product="y")]).sort_values(["shop", "product", "date"], kind="stable")
+    whole.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(UserError, match="name (all of )?them with --id"):
+        list(read_series_batches(tmp_path / "a.csv", FrameOptions(duplicates="last"), rows=25))
+
+
 def test_many_columns_are_read_as_numbers_at_once(tmp_path):
     names = [f"c{i}" for i in range(200)]
     frame = pd.DataFrame(np.arange(6000.0).reshape(30, 200) + 0.5, columns=pd.Index(names))

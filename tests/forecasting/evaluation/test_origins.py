@@ -9,6 +9,7 @@ from forecasting.evaluation.best import choose_best
 from forecasting.evaluation.ensemble import Ensemble
 from forecasting.evaluation.origins import compare, cut_origins
 from forecasting.evaluation.statistical import SeasonalNaive
+from forecasting.zero_shot.baselines import baselines, choices
 from forecasting.zero_shot.cutoffs import past_origins
 from titans_seq.errors import UserError
 
@@ -40,3 +41,31 @@ def test_no_more_series_are_looked_at_than_asked() -> None:
     frame["t"] = np.tile(np.arange(20), 9)
     data = from_frame(frame, FrameOptions(id="id", time="t"))
     assert len(past_origins(data, 2, series=5)[0].items) == 5
+
+
+@pytest.mark.parametrize("wrong", [{"season": 0}, {"season": -3}, {"windows": 0}, {"step": 0}])
+def test_numbers_that_are_too_small_are_refused(wrong) -> None:
+    with pytest.raises(UserError, match=f"{next(iter(wrong))} must be at least 1, got"):
+        cut_origins(WEEKS, 7, **wrong)
+
+
+def test_the_season_given_is_that_of_the_baselines() -> None:
+    origins = cut_origins(WEEKS, 7, windows=2, season=14)
+    chosen, notes = baselines(WEEKS, origins, statistics=True, season=14)
+    assert notes == []
+    assert {name: one.season for name, one in chosen.items()} == {  # pyright: ignore[reportAttributeAccessIssue]
+        "seasonal naive": 14,
+        "AutoETS": 14,
+        "AutoTheta": 14,
+    }
+    _, notes = baselines(WEEKS, origins, statistics=False, season=42)  # of 42 and 49 rows
+    assert notes == ["where no season of 42 steps lies before a cutoff, the last value is repeated"]
+    with pytest.raises(UserError, match="a season of 49 steps is no shorter than .* of 49 rows at most: give"):
+        baselines(WEEKS, origins, season=49)
+
+
+@pytest.mark.parametrize(("days", "horizon", "longer"), [(60, 7, []), (800, 7, [365]), (800, 500, [])])
+def test_baselines_to_choose_from_have_a_season_of_their_own(days, horizon, longer) -> None:
+    frame = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=days, freq="D"), "sold": np.arange(float(days))})
+    names = [name for name in choices(from_frame(frame), horizon) if name.startswith("seasonal naive")]
+    assert names == ["seasonal naive", *(f"seasonal naive {period}" for period in longer)]

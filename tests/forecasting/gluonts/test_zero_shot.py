@@ -76,3 +76,21 @@ def test_it_is_saved_loaded_and_scored_by_gluonts(tmp_path: Path):
 def test_what_does_not_fit_is_refused(steps: int, together: int):
     with pytest.raises(UserError, match="at least 1"):
         ZeroShotPredictor(prediction_length=steps, batch_size=together)
+
+
+@pytest.mark.parametrize("size", [1, 9])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": np.full(30, np.nan)}, "no value is observed"),
+        ({"target": np.array([1.0, np.inf])}, "infinite"),
+        ({"feat_dynamic_real": np.zeros((1, 27))}, "ends 2 steps after its target, and 6 are to be forecast: give"),
+    ],
+)
+@pytest.mark.parametrize(("own", "name"), [("b", "b"), (None, "entry 1"), ("a", r"a( \(entry 1\))?")])
+def test_a_refused_entry_is_called_by_its_item_id(size: int, change, message, own, name):
+    first, second = ({**entry, "item_id": called} for entry, called in zip(_entries()[:2], ("a", own), strict=True))
+    first["feat_dynamic_real"] = second["feat_dynamic_real"] = np.zeros((1, 90))
+    with pytest.raises(UserError, match=rf"{name}.*{message}") as refused:
+        list(ZeroShotPredictor(prediction_length=HORIZON, batch_size=size).predict([first, {**second, **change}]))
+    assert "--" not in str(refused.value)
