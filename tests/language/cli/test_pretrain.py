@@ -114,6 +114,8 @@ def test_a_run_that_was_stopped_is_finished_with_resume(shards, run, tmp_path, c
 def test_resume_takes_no_other_settings(run):
     with pytest.raises(UserError, match="--resume goes on with the settings stored in the run"):
         titans("--resume", "--out", run, "--lr", 0.1)
+    with pytest.raises(UserError, match="would not read --length, --lr, --seed, --dry-run: leave out all options but"):
+        titans("--resume", "--out", run, "--length", 256, "--lr=0.001", "--seed", 0, "--dry_run")
     with pytest.raises(UserError, match=r"--max-steps 1: the run in .* is to have 2 steps and has made 2: give more"):
         titans("--resume", "--out", run, "--max-steps", 1)
     with pytest.raises(UserError, match="is not a run folder"):
