@@ -88,7 +88,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
             raise ValueError(
                 f"cache_implementation={kind!r}: the state of a memory is kept in a TitansCache alone: leave it out"
             )
-        return super()._prepare_cache_for_generation(generation_config, *args, **kwargs)
+        library: Any = super()
+        return library._prepare_cache_for_generation(generation_config, *args, **kwargs)
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the embedding."""
