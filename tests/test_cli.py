@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -188,3 +189,28 @@ def test_a_reader_that_has_gone_away_is_no_error() -> None:
         errors = process.stderr.read()
         assert process.wait(timeout=60) == 141
     assert errors == ""
+
+
+def titans(arguments: str, redirections: str = "", before: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """A `titans` command line in a shell, after some code."""
+    code = f"{before}\nimport sys; from titans_seq.cli import main; sys.exit(main())"
+    line = f'exec "$0" -c "$1" {arguments} {redirections}'
+    command = ["sh", "-c", line, sys.executable, code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | env)
+
+
+@pytest.mark.parametrize(("closed", "shown"), [("<&-", True), (">&-", False), ("2>&-", True), ("<&- >&- 2>&-", False)])
+def test_a_closed_stream_changes_no_exit_code(closed: str, shown: bool) -> None:
+    done = titans("--version", closed)
+    assert (done.returncode, bool(done.stdout), done.stderr) == (0, shown, "")
+    done = titans("nothing", closed)
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (2, "", False)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "ascii:strict"])
+def test_what_the_terminal_cannot_encode_is_shown_in_escapes(encoding: str) -> None:
+    before = "import types, sys; sys.modules['demo'] = types.ModuleType('demo')\n"
+    before += "sys.modules['demo'].main = lambda *_: print('written: sh\\u6f22')\n"
+    before += "from titans_seq import cli; cli.GROUPS['demo'] = cli.Group('demo:main', 'a demo')"
+    done = titans("demo", before=before, PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "written: sh\\u6f22\n", "")

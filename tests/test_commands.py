@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import OmitArgPrefixes, Positional
 
-from titans_seq.commands import Command, CommandGroup, Several, changes, short
+from titans_seq.commands import Command, CommandGroup, RunOptions, Several, changes, short
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import OptimiserConfig
 
-SEEN: list["Options"] = []
+SEEN: list[Any] = []
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Options:
         return {} if self.preset == "none" else {"optimiser": OptimiserConfig(lr=0.5, clip=0.25)}
 
 
-def handle(options: Options) -> None:
+def handle(options: Any) -> None:
     """Note what came."""
     SEEN.append(options)
 
@@ -49,6 +49,46 @@ def test_the_command_line_wins_over_the_preset_even_with_the_plain_default() -> 
     assert parsed().optimiser == OptimiserConfig()
     assert parsed("--preset", "fast").optimiser == OptimiserConfig(lr=0.5, clip=0.25)
     assert parsed("--preset", "fast", "--lr", "1e-3").optimiser == OptimiserConfig(lr=1e-3, clip=0.25)
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """Train."""
+
+    run: OmitArgPrefixes[RunOptions]
+    files: Positional[tuple[str, ...]] = ()
+    """Read."""
+    steps: int = 5
+    """Made."""
+    optimiser: OmitArgPrefixes[OptimiserConfig] = field(default_factory=OptimiserConfig)
+
+    def resumable(self) -> tuple[str, ...]:
+        return ("steps",)
+
+
+def resumed(*arguments: str) -> Resumable:
+    assert Command(f"{__name__}:Resumable", f"{__name__}:handle", "train", ("",))(["--out", "x", *arguments], "t") == 0
+    return SEEN.pop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unread"),
+    [
+        (("--lr", "0.001"), "--lr"),
+        (("--lr=0.001", "--weight_decay", "0.1", "--steps", "5"), "--lr, --weight-decay"),
+        (("a", "b"), "a, b"),
+        (("--overwrite", "--dry-run", "a"), "--overwrite, --dry-run, a"),
+    ],
+)
+def test_what_a_resumed_run_would_not_read_is_refused_whatever_its_value(
+    arguments: tuple[str, ...], unread: str
+) -> None:
+    with pytest.raises(
+        UserError, match=f"and would not read {unread}: leave out all options but --out, --steps, --acc"
+    ):
+        resumed("--resume", *arguments)
+    assert resumed(*arguments).run.resume is False
+    assert resumed("--resume", "--steps", "5", "--progress", "none", "--logger=x").steps == 5
 
 
 def test_flags_and_lists_mean_the_same_with_a_preset() -> None:

@@ -6,12 +6,12 @@ import inspect
 import io
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from tyro.conf import UseAppendAction, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from titans_seq.errors import UserError, choose, require_seed
 from titans_seq.progress import Progress, usual
@@ -24,6 +24,7 @@ T = TypeVar("T")
 # An option that is left out says in its help what happens then; "default: None" would add nothing.
 Maybe = Annotated[T | None, arg(help_behavior_hint="")]
 Several = UseAppendAction[tuple[str, ...]]
+(_POSITIONAL,) = Positional[str].__metadata__  # type: ignore[attr-defined]
 
 # Options that stand among those around them, in the help too.
 Inline = Annotated[T, arg(name="")]
@@ -36,7 +37,8 @@ class Command:
     Attributes:
         options: class of its options, as `package.module:Class`; its docstring is the command's help. A method
             `defaults(self)` of it may return values of fields that a preset or a file gives: they are the defaults
-            of what is not on the command line.
+            of what is not on the command line. One that has `RunOptions` as `run` says with a method `resumable(self)`
+            which names a resumed run reads besides those of `RunOptions` and `Hardware`.
         handler: its function, likewise; called with an instance of that class.
         help: one line for the group's help.
         examples: command lines for its help, after the program's name.
@@ -130,10 +132,6 @@ class RunOptions:
     """Log to tensorboard or wandb as well, through Lightning; wandb runs offline unless its own settings say not."""
     progress: Progress = field(default_factory=usual)
     """What to show meanwhile; in a file, lines if not given."""
-
-    def as_resumed(self) -> "RunOptions":
-        """Return the options of which only those that --resume goes with are as given."""
-        return RunOptions(self.out, resume=True, logger=self.logger, progress=self.progress)
 
     def runtime(self, hardware: "Hardware") -> "Runtime":
         """Return what training runs on and shows meanwhile."""
@@ -246,9 +244,36 @@ def _parse(command: Command, arguments: Sequence[str], prog: str) -> Any:
         )
 
     options = parse()
+    if hasattr(options, "resumable") and options.run.resume:
+        _check_resumed(options, arguments)
     known = options.defaults() if hasattr(options, "defaults") else {}
     # What is on the command line comes again, so that it wins even where it is what the plain default is.
     return parse(default=replace(_plain(options), **known)) if known else options
+
+
+def _check_resumed(options: Any, arguments: Sequence[str]) -> None:
+    """Refuse what is on the command line, whatever its value, and would not be read beside --resume."""
+    names = ("out", *options.resumable(), "accelerator", "devices", "nodes", "strategy", "logger", "progress")
+    files = dict(_positionals(options))
+    flags = [f"--{name}" for name in names if name not in files]
+    given = [one.partition("=")[0].replace("_", "-") for one in arguments if one.startswith("--")]
+    unread = [flag for flag in given if flag not in (*flags, "--resume", "--device")]
+    unread += [str(value) for name, values in files.items() if name not in names for value in values]
+    if unread:
+        raise UserError(
+            f"--resume goes on with the settings stored in the run, and would not read {', '.join(unread)}: leave out "
+            f"all options but {', '.join(flags)}, or train anew with --overwrite"
+        )
+
+
+def _positionals(options: Any) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Names of the arguments without a flag, and the values given for each."""
+    for one in fields(options):
+        value = getattr(options, one.name)
+        if is_dataclass(value):
+            yield from _positionals(value)
+        elif _POSITIONAL in getattr(one.type, "__metadata__", ()):
+            yield one.name, value if isinstance(value, tuple) else () if value is None else (value,)
 
 
 def _plain(options: Any) -> Any:

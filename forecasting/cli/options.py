@@ -237,6 +237,12 @@ class Train:
     """Compare with AutoETS and AutoTheta, however long it takes; where there are few values they are fitted unasked."""
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
 
+    def resumable(self) -> tuple[str, ...]:
+        """Return what a resumed run reads besides what all runs do."""
+        from ..runs.fine_tuned import is_fine_tuned
+
+        return ("data", "statistics") if is_fine_tuned(self.run.out) else ("data",)
+
     def defaults(self) -> Mapping[str, Any]:
         """Return the optimiser of the --config file, or of the preset."""
         return {} if self.run.resume else {"task": self.task.known()}

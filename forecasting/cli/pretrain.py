@@ -1,7 +1,7 @@
 """`titans forecast pretrain`: a zero-shot forecaster from made-up series."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,20 @@ class Pretrain:
     training: OmitArgPrefixes[PretrainingConfig] = field(default_factory=PretrainingConfig)
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
 
+    def resumable(self) -> tuple[str, ...]:
+        """Return what a resumed run reads besides what all runs do."""
+        return ("steps",)
+
     def defaults(self) -> Mapping[str, Any]:
-        """Return the settings of the --config file."""
-        if self.run.resume or self.settings.config is None:
-            return {}
-        from titans_seq.experiment.record import read_config_file
+        """Return the settings of the run that is resumed, or of the --config file."""
+        from titans_seq.experiment.record import read_config, read_config_file
 
         from ..zero_shot.runs import PretrainingRun
 
+        if self.run.resume:
+            return {"training": read_config(self.run.out, PretrainingRun).training}
+        if self.settings.config is None:
+            return {}
         return {"training": read_config_file(self.settings.config, PretrainingRun).training}
 
 
@@ -56,16 +62,7 @@ def pretrain(options: Pretrain) -> None:
     run = options.run
     runtime = run.runtime(options.hardware)
     if run.resume:
-        planned = PretrainingConfig()
-        steps = None if options.training.steps == planned.steps else options.training.steps
-        if options != Pretrain(
-            run.as_resumed(), training=replace(planned, steps=options.training.steps), hardware=options.hardware
-        ):
-            raise UserError(
-                "--resume goes on with the settings stored in the run: leave out all options but --out, --steps, "
-                "--accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with --overwrite"
-            )
-        resume_run(run.out, steps=steps, runtime=runtime)
+        resume_run(run.out, steps=options.training.steps, runtime=runtime)
     else:
         given = options.settings
         base = PretrainingRun() if given.config is None else read_config_file(given.config, PretrainingRun)

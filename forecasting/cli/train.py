@@ -4,7 +4,6 @@ import contextlib
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from titans_seq.commands import changes
 from titans_seq.config import to_yaml
@@ -42,7 +41,6 @@ def _train(options: Train) -> None:
     if is_fine_tuned(run.out) if run.resume else begins_pretrained(task):
         return _fine_tune(options)
     if run.resume:
-        _refuse_with_resume(options)
         config, data, frame, table = None, task.data, FrameOptions(), TableOptions()
     else:
         _refuse_of_pretrained(options)
@@ -102,8 +100,7 @@ def _fine_tune(options: Train) -> None:
     run = options.run
     statistics, runtime = True if options.statistics else None, run.runtime(options.hardware)
     if run.resume:
-        _refuse_with_resume(options, statistics=options.statistics)
-        model = resume_fine_tuning(run.out, runtime=runtime, statistics=statistics)
+        model = resume_fine_tuning(run.out, options.task.data, runtime=runtime, statistics=statistics)
     else:
         settings = fine_tuning_run(options.task)
         if run.dry_run:
@@ -211,17 +208,6 @@ def _from_preset(options: Task) -> ForecastConfig:
         batch_size=recipe.batch_size,
         batches_per_epoch=recipe.batches_per_epoch,
     )
-
-
-def _refuse_with_resume(options: Train, **used: Any) -> None:
-    """Refuse options that a resumed run does not read; `used` are those that it does besides, with their values."""
-    if options != Train(options.run.as_resumed(), Task(options.task.data), hardware=options.hardware, **used):
-        more = "".join(f"--{name}, " for name in used)
-        raise UserError(
-            f"--resume goes on with the settings stored in the run: leave out all options but --out, {more}--logger, "
-            "--progress and those of the hardware (--accelerator, --devices, --nodes, --strategy), or train anew with "
-            "--overwrite"
-        )
 
 
 def _refuse_of_pretrained(options: Train) -> None:

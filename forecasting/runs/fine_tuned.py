@@ -125,16 +125,22 @@ def fine_tune_run(
         return _train(run, data, Path(out), False, runtime, statistics)
 
 
-def resume_fine_tuning(out: Path, *, runtime: Runtime = RUNTIME, statistics: bool | None = None) -> ZeroShotModel:
+def resume_fine_tuning(
+    out: Path, data_path: Path | None = None, *, runtime: Runtime = RUNTIME, statistics: bool | None = None
+) -> ZeroShotModel:
     """Go on with a run that was stopped; a finished one is returned as it is.
 
     Raises:
-        UserError: if its data is gone or was changed.
+        UserError: if its data is gone or was changed, or `data_path` is another file than the one it began with.
     """
     out = Path(out)
+    run = read_config(out, FineTuningRun)
+    if data_path is not None and file_hash(data_path) != run.data.sha256:
+        raise UserError(
+            f"{data_path} is not the file that the run in {out} was started on ({run.data.path}): resume with that one"
+        )
     if RUNS.is_finished(out):
         return open_fine_tuned(out)
-    run = read_config(out, FineTuningRun)
     if file_hash(Path(run.data.path)) != run.data.sha256:
         raise UserError(
             f"the data file {run.data.path} was changed since the run in {out} began: put it back, or train anew with "

@@ -35,6 +35,10 @@ class Pretrain:
     training: OmitArgPrefixes[PretrainConfig] = field(default_factory=PretrainConfig)
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
 
+    def resumable(self) -> tuple[str, ...]:
+        """Return what a resumed run reads besides what all runs do."""
+        return ()
+
     def defaults(self) -> Mapping[str, Any]:
         """Return the settings of the --config file."""
         if self.settings.config is None:
@@ -122,11 +126,6 @@ def _resume(options: Pretrain) -> None:
     from ..sequences.loading import read_all
 
     run = options.run
-    if options != Pretrain(run.as_resumed(), hardware=options.hardware):
-        raise UserError(
-            "--resume goes on with the settings stored in the run: leave out the files and all options but --out, "
-            "--accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with --overwrite"
-        )
     stored = read_config(run.out, PretrainRun)
     if not stored.files:
         raise UserError(f"the run in {run.out} does not say which files it reads: resume it in Python")

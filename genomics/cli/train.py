@@ -78,6 +78,10 @@ class Train:
     comparison: OmitArgPrefixes[ComparisonOptions] = field(default_factory=ComparisonOptions)
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
 
+    def resumable(self) -> tuple[str, ...]:
+        """Return what a resumed run reads besides what all runs do."""
+        return ("baselines", "bootstrap")
+
     def defaults(self) -> Mapping[str, Any]:
         """Return the settings of the --config file."""
         return {"task": self.task.known()}
@@ -140,12 +144,6 @@ def _resume(options: Train) -> None:
     from ..runs.trained_on import plan_of
     from ..sequences.loading import load_splits
 
-    if options != Train(options.run.as_resumed(), comparison=options.comparison, hardware=options.hardware):
-        raise UserError(
-            "--resume goes on with the settings stored in the run: leave out all options but --out, --baselines, "
-            "--bootstrap, --accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with "
-            "--overwrite"
-        )
     out = options.run.out
     if (out / EVALUATION / DATA).is_file():
         print(f"nothing is left to do: the run in {out} is trained and evaluated")

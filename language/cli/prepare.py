@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ..tokenizers import Tokenizer
 
 CHARACTERS = "characters"
+_NAMED = 10
+"""Files that a note names before it counts the rest."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,21 @@ def prepare(options: Prepare) -> None:
     print(describe(manifest))
     if others := passed_over(options.inputs):
         print(f"passed over: {_counted(len(others), 'file')} of other kinds, such as {others[0]}")
+    if files := _without_separator(options):
+        names = ", ".join(map(str, files[:_NAMED])) + (f" and {len(files) - _NAMED:,} more" if files[_NAMED:] else "")
+        print(f"note: no line {reading.document_separator!r} in {_counted(len(files), 'file')}: {names}")
     print(f"written: {options.out}")
+
+
+def _without_separator(options: Prepare) -> list[Path]:
+    """The text files that hold one document each, though a separator is given."""
+    from ..data.documents import find_files, is_text
+    from ..data.formats import has_separator
+
+    separator = options.reading.document_separator
+    if separator is None:
+        return []
+    return [path for path in find_files(options.inputs) if is_text(path) and not has_separator(path, separator)]
 
 
 def _check(options: Prepare) -> None:

@@ -46,6 +46,10 @@ class Pretrain:
     training: OmitArgPrefixes[PretrainConfig] = field(default_factory=PretrainConfig)
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
 
+    def resumable(self) -> tuple[str, ...]:
+        """Return what a resumed run reads besides what all runs do."""
+        return ("max-steps", "data")
+
     def defaults(self) -> Mapping[str, Any]:
         """Return the settings of the --config file, or of the preset."""
         if self.run.resume:
@@ -68,14 +72,7 @@ def pretrain(options: Pretrain) -> None:
     before = History.read(run.out / LOG) if run.resume and RUNS.is_finished(run.out) else None
     runtime = run.runtime(options.hardware)
     if run.resume:
-        steps = options.training.steps
-        if options != _to_resume(options):
-            raise UserError(
-                "--resume goes on with the settings stored in the run: leave out all options but --out, --max-steps, "
-                "--data, --accelerator, --devices, --nodes, --strategy, --logger and --progress, or train anew with "
-                "--overwrite"
-            )
-        resume_run(run.out, steps=steps, data=options.data, runtime=runtime)
+        resume_run(run.out, steps=options.training.steps, data=options.data, runtime=runtime)
     else:
         config = resolve(options)
         if run.dry_run:
@@ -180,9 +177,3 @@ def stored(path: Path) -> "RunConfig":
     from ..runs.config import RunConfig
 
     return read_config_file(path, RunConfig)
-
-
-def _to_resume(options: Pretrain) -> Pretrain:
-    """Options of which only those that resuming takes are as given."""
-    training = PretrainConfig(steps=options.training.steps)
-    return Pretrain(options.run.as_resumed(), data=options.data, training=training, hardware=options.hardware)

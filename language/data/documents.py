@@ -33,7 +33,7 @@ class ReadOptions:
     separator: str | None = None
 
     def __post_init__(self) -> None:
-        if self.separator is not None and "\n" in self.separator:
+        if self.separator is not None and ("\n" in self.separator or "\r" in self.separator.strip()):
             raise UserError(f"the document separator must be one line, got {self.separator!r}")
 
 

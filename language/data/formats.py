@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import io
 import json
 import tempfile
 import zlib
@@ -75,8 +76,8 @@ class Document:
 def read_text(path: Path, separator: str | None) -> Iterator[Document]:
     """The documents of a text file, plain or gzipped: one, or those between lines that equal `separator`.
 
-    A mark of the byte order is left out; everything else, line ends too, stays as it is. A document that is a whole
-    file is read when its pieces are.
+    A mark of the byte order is left out; everything else, line ends too, stays as it is; a line ends in LF, CR LF or
+    CR. A document that is a whole file is read when its pieces are.
 
     Raises:
         UserError: if the file cannot be opened, is not UTF-8 (with the byte's offset) or is a broken gzip file.
@@ -93,8 +94,8 @@ def _whole_file(path: Path) -> Iterator[Document]:
 
 
 def _between_separators(path: Path, separator: str) -> Iterator[Document]:
-    with open_bytes(path) as (stream, raw):
-        first, last, lines = 1, 0, _decoded_lines(stream, path)
+    with open_bytes(path) as (stream, raw), _split_lines(stream) as split:
+        first, last, lines = 1, 0, _decoded_lines(split, path)
         more = True
         while more:
             with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="") as spool:
@@ -103,7 +104,7 @@ def _between_separators(path: Path, separator: str) -> Iterator[Document]:
                     last = number
                     if isinstance(line, UserError):
                         fault = fault or line
-                    elif line.strip() == separator.strip():
+                    elif _separates(line, separator):
                         more = True
                         break
                     else:
@@ -119,10 +120,31 @@ def _between_separators(path: Path, separator: str) -> Iterator[Document]:
             first = last + 1
 
 
-def _decoded_lines(stream: Iterable[bytes], path: Path) -> Iterator[tuple[int, str | UserError]]:
+def has_separator(path: Path, separator: str) -> bool:
+    """Whether one of the lines of a text file stands between two documents; or is no text, as reading it will say.
+
+    Raises:
+        UserError: if the file cannot be opened or is a broken gzip file.
+    """
+    with open_bytes(path) as (stream, _), _split_lines(stream) as split:
+        lines = (line for _, line in _decoded_lines(split, path))
+        return any(isinstance(line, UserError) or _separates(line, separator) for line in lines)
+
+
+def _separates(line: str, separator: str) -> bool:
+    return line.strip() == separator.strip()
+
+
+def _split_lines(stream: IO[bytes] | gzip.GzipFile) -> io.TextIOWrapper:
+    """The lines of a file as any system ends them, with their ends; each byte stands there as one character."""
+    return io.TextIOWrapper(stream, encoding="latin-1", newline="")
+
+
+def _decoded_lines(split: Iterable[str], path: Path) -> Iterator[tuple[int, str | UserError]]:
     """The lines of a file, or why one is not text, each behind its number."""
     offset = 0
-    for number, line in enumerate(stream, start=1):
+    for number, characters in enumerate(split, start=1):
+        line = characters.encode("latin-1")
         try:
             yield number, _decode(line, path, offset)
         except UserError as error:

@@ -141,22 +141,17 @@ def draw_pieces(
         step: number of the batch.
         rows: numbers of the rows, counted over all ranks.
     """
-    # All ranks draw the places of all rows, so that the batches do not depend on how they are shared out. A piece
-    # takes at least one cell, so that there are enough of them.
-    random = np.random.default_rng([settings.seed, epoch, step])
-    shape = (settings.rows, settings.length // settings.cell)
-    documents, shares = shards.draw(random, shape), random.random(shape)
-    return [_row_of(shards.lengths, documents[row], shares[row], settings) for row in rows]
+    # Each row draws by itself, so that the batches do not depend on how the ranks share them out.
+    return [_row_of(shards, settings, np.random.default_rng([settings.seed, epoch, step, row])) for row in rows]
 
 
-def _row_of(lengths: np.ndarray, documents: np.ndarray, shares: np.ndarray, settings: StreamSettings) -> list[Piece]:
+def _row_of(shards: TokenShards | Mixture, settings: StreamSettings, random: np.random.Generator) -> list[Piece]:
     pieces, at = [], 0
-    for document, share in zip(documents.tolist(), shares.tolist(), strict=True):
-        tokens, room = int(lengths[document]), settings.length - at
-        cells = min(-(-tokens // settings.cell) * settings.cell, room)
-        start = int(share * (max(0, tokens - room) + 1))
-        pieces.append(Piece(at, document, start, cells, fresh=True, goes_on=False))
-        at += cells
-        if at == settings.length:
-            break
+    while (room := settings.length - at) > 0:
+        document = shards.draw(random, room)
+        tokens = int(shards.lengths[document])
+        length = min(-(-tokens // settings.cell) * settings.cell, room)
+        start = int(random.integers(max(0, tokens - room) + 1))
+        pieces.append(Piece(at, document, start, length, fresh=True, goes_on=False))
+        at += length
     return pieces

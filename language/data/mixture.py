@@ -96,11 +96,18 @@ class Mixture:
         # Of documents that are due at the same time, the one of the earlier shards comes first.
         return np.concatenate(documents)[np.argsort(np.concatenate(times), kind="stable")]
 
-    def draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Draw documents, int64 of that shape: one of the shards by its weight, and a document by its tokens."""
-        part = random.choice(len(self.parts), size=shape, p=self.weights)
-        drawn = np.stack([one.draw(random, shape) + first for one, first in zip(self.parts, self._first, strict=False)])
-        return np.take_along_axis(drawn, part[None], axis=0)[0]
+    def draw(self, random: np.random.Generator, room: int) -> int:
+        """Draw a document to fill `room` positions, so that every one of the shards has its share of what is read.
+
+        A document of n tokens is drawn in proportion to max(n, room), as `TokenShards.draw` does, times the weight of
+        its shards a token.
+        """
+        pairs = zip(self.parts, self.weights, strict=True)
+        ends = np.cumsum([weight * part.positions(room) / part.tokens for part, weight in pairs])
+        while True:
+            number = min(int(np.searchsorted(ends, random.random() * ends[-1], side="right")), len(self.parts) - 1)
+            if (document := self.parts[number].propose(random, room)) is not None:
+                return int(self._first[number]) + document
 
 
 def check_weights(weights: Sequence[float]) -> None:

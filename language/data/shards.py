@@ -17,8 +17,8 @@ from titans_seq.locks import only_writer_of_new
 
 from ..tokenizers import Tokenizer
 from ..tokenizers.loss import TextLoss, is_sampled, text_loss
-from .documents import ReadOptions, find_files, read_file
-from .formats import Document
+from .documents import ReadOptions, find_files, is_text, read_file
+from .formats import Document, has_separator
 from .limits import Limits
 from .manifest import (
     MANIFEST,
@@ -99,9 +99,10 @@ def prepare(
         What the folder holds.
 
     Raises:
-        UserError: if an input is missing, damaged, empty, not UTF-8 or changed while it is read; if another process
-            writes into the folder; if it holds other files, or shards of other inputs, settings or another tokenizer;
-            if the tokenizer loses more of a file than `max_loss`; or if one of the splits came out empty.
+        UserError: if an input is missing, damaged, empty, not UTF-8 or changed while it is read; if a separator is
+            given that is no line of any text file; if another process writes into the folder; if it holds other files,
+            or shards of other inputs, settings or another tokenizer; if the tokenizer loses more of a file than
+            `max_loss`; or if one of the splits came out empty.
         OSError: if the folder cannot be written to.
 
     Example:
@@ -130,6 +131,7 @@ def prepare(
         manifest = _claimed(folder, planned, overwrite)
         if manifest.complete:
             return manifest
+        _check_separator(paths, separator)
         manifest = replace(manifest, sources=tuple(source.hashed() for source in manifest.sources))
         with ShowProgress(manifest.sources) if progress else nullcontext() as shown:
             documents = _remaining(manifest, paths, planned.sources)
@@ -163,6 +165,17 @@ def _claimed(folder: Path, planned: Manifest, overwrite: bool) -> Manifest:
             "them with --overwrite (overwrite=True)"
         )
     return earlier
+
+
+def _check_separator(paths: Sequence[Path], separator: str | None) -> None:
+    """Refuse a separator that stands in none of the text files."""
+    texts = [path for path in paths if is_text(path)]
+    if separator is not None and texts and not any(has_separator(path, separator) for path in texts):
+        some = str(texts[0]) + (f" and {len(texts) - 1:,} more" if len(texts) > 1 else "")
+        raise UserError(
+            f"the document separator {separator!r} is no line of {some}: give a line that stands between documents, or "
+            "leave it out, and each text file is one (--document-separator, in Python separator=None)"
+        )
 
 
 @contextmanager

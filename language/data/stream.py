@@ -54,9 +54,11 @@ class SegmentStream:
     come to their end before an epoch's last batch does, with several ranks perhaps all rows of one of them: they are
     then filled with `IGNORED` targets, and packed left out.
 
-    *random*: each row is a segment from a random place, always `fresh`. The document is drawn in proportion to its
-    tokens, the place from those where a whole segment fits; a shorter document is taken whole, and packed what is left
-    of the row is filled in the same way. An epoch has as many positions as the shards have tokens.
+    *random*: each row is a segment from a random place, always `fresh`. The place is drawn from those where a whole
+    segment fits; a shorter document is taken whole, and packed what is left of the row is filled in the same way.
+    Documents are drawn so that each gives targets in proportion to its tokens, and each of the shards of a `Mixture`
+    its share: a short document is drawn more often than a piece of a long one with as many tokens. An epoch has as many
+    positions as the shards have tokens.
 
     *pack*: there is no padding. Without, a segment never holds two documents, and short ones are mostly padding. Where
     a row ends within a document, it is cut at a multiple of `cut` of its tokens, so that a row has fewer than `cut`

@@ -115,9 +115,31 @@ class TokenShards:
         """Numbers of the documents of an epoch, int64 [D], as they are read."""
         return np.random.default_rng([seed, epoch]).permutation(len(self)) if shuffle else np.arange(len(self))
 
-    def draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Draw documents in proportion to their tokens, int64 of that shape."""
-        return np.searchsorted(self._token_ends, random.integers(self.tokens, size=shape), side="right")
+    def draw(self, random: np.random.Generator, room: int) -> int:
+        """Draw a document to fill `room` positions, so that every one is read in proportion to its tokens.
+
+        A document of n tokens fills min(n, room) of them, and is drawn in proportion to max(n, room).
+        """
+        while (document := self.propose(random, room)) is None:
+            pass
+        return document
+
+    def propose(self, random: np.random.Generator, room: int) -> int | None:
+        """Draw a document as `draw` does, or None, which is to be drawn again.
+
+        It is drawn in proportion to n + room, `positions` in all, for which the ends of the documents suffice, and
+        taken with the chance max(n, room) / (n + room), which is at least 1/2.
+        """
+        if random.random() * self.positions(room) < self.tokens:
+            document = int(np.searchsorted(self._token_ends, random.integers(self.tokens), side="right"))
+        else:
+            document = int(random.integers(len(self)))
+        tokens = int(self.lengths[document])
+        return document if random.random() * (tokens + room) < max(tokens, room) else None
+
+    def positions(self, room: int) -> int:
+        """The tokens of the documents, and `room` more for each."""
+        return self.tokens + len(self) * room
 
     @cached_property
     def _token_ends(self) -> np.ndarray:

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import model_folder, unchanged_weights, weights_record
 from titans_seq.experiment.history import LOG, History
-from titans_seq.experiment.record import read_config, write_config
+from titans_seq.experiment.record import DataRecord, read_config, write_config
 from titans_seq.experiment.settings import ONE_DEVICE, RUNTIME, Hardware, Runtime
 from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.models.saving import MODEL, load_model, save_model
@@ -50,7 +52,8 @@ def new_run(
         hardware: what it runs on.
 
     Raises:
-        UserError: if there are no shards, or the data, the model and what it begins with do not fit each other.
+        UserError: if there are no shards; if the data, the model, how it is trained and what it begins with do not fit
+            each other.
     """
     folders = [data] if isinstance(data, Path) else [*data]
     records = describe_data(folders, weights)
@@ -71,6 +74,10 @@ def new_run(
     config.batches.accumulate(hardware.processes)
     if config.steps is None:
         config = replace(config, steps=steps_of_an_epoch(config, corpus.train, hardware.processes))
+    with torch.device("meta"):  # takes no memory, and says what no training could begin with
+        built = new_model(model, config)
+    if start is not None:
+        _load(built, start, assign=True)
     return RunConfig(model, config, corpus.tokenizer, records, start)
 
 
@@ -148,9 +155,18 @@ def resume_run(
 
 def _untrained(run: RunConfig) -> CausalLM:
     model = new_model(run.model, run.training)
-    if run.init is None:
-        return model
-    source = unchanged_weights(run.init)
+    if run.init is not None:
+        _load(model, run.init)
+    return model
+
+
+def _load(model: CausalLM, init: DataRecord, *, assign: bool = False) -> None:
+    """Put the weights that a run begins with into its model; a model without memory gets them with `assign`.
+
+    Raises:
+        UserError: if they were changed, or are those of another model.
+    """
+    source = unchanged_weights(init)
     weights = load_model(source).state_dict()
     shapes, given = ({name: x.shape for name, x in one.items()} for one in (model.state_dict(), weights))
     if shapes != given:
@@ -159,11 +175,10 @@ def _untrained(run: RunConfig) -> CausalLM:
             f"the model in {source} has other weights than the configured one, {other} for one: leave out --preset"
         )
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(weights, assign=assign)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"the model in {source} is not the configured one: {reason}; or leave out --set") from error
-    return model
 
 
 def _train(

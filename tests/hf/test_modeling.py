@@ -248,6 +248,20 @@ def test_messages() -> None:
         model()
     with pytest.raises(ValueError, match="hidden states and attention weights are not returned"):
         model(ids, output_hidden_states=True)
+    for name in ("output_hidden_states", "output_attentions"):
+        setattr(model.config, name, True)
+        with pytest.raises(ValueError, match="hidden states and attention weights are not returned"):
+            model(ids)
+        assert model(ids, **{name: False}).logits.shape[1] == ids.shape[1]
+        setattr(model.config, name, False)
+    for kind in ("static", "quantized", "offloaded"):
+        for asked in (
+            {"cache_implementation": kind},
+            {"generation_config": transformers.GenerationConfig(cache_implementation=kind)},
+        ):
+            with pytest.raises(ValueError, match=f"cache_implementation='{kind}': the state of a memory is kept in a"):
+                model.generate(ids, max_new_tokens=2, **asked)
+    assert model.generate(ids, max_new_tokens=2, cache_implementation="dynamic").shape[1] == ids.shape[1] + 2
     with pytest.raises(ValueError, match="expected a TitansCache"):
         model(ids, cache=transformers.DynamicCache())
     with pytest.raises(ValueError, match="cannot forget its last tokens"):

@@ -82,6 +82,15 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
     def _supports_default_dynamic_cache(cls) -> bool:
         return False  # forward makes the cache
 
+    def _prepare_cache_for_generation(self, generation_config: Any, *args: Any, **kwargs: Any) -> Any:
+        """Refuse kinds of cache that the library would pass over with a line in its log."""
+        if (kind := generation_config.cache_implementation) not in (None, "dynamic"):
+            raise ValueError(
+                f"cache_implementation={kind!r}: the state of a memory is kept in a TitansCache alone: leave it out"
+            )
+        library: Any = super()
+        return library._prepare_cache_for_generation(generation_config, *args, **kwargs)
+
     def get_input_embeddings(self) -> nn.Module:
         """Return the embedding."""
         return self.model.embedding
@@ -127,7 +136,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
             cu_seqlens: borders of documents packed in one row, `[S + 1]`; `cu_seq_lens_q` does as well, and so do
                 `position_ids` that start anew, in any number of rows. The cache then has a row a document.
             return_dict: whether to return names; the configuration's choice if None.
-            kwargs: of the library: `num_items_in_batch`, `past_key_values` (the cache's older name).
+            kwargs: of the library: `num_items_in_batch`, `past_key_values` (the cache's older name);
+                `output_hidden_states` and `output_attentions` must be false, here or in the configuration.
 
         Raises:
             ValueError: if both ids and embeddings are given or neither, ids are no tokens, labels or positions have
@@ -135,7 +145,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give either input_ids or inputs_embeds")
-        if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
+        asked = {name: kwargs.pop(name, None) for name in ("output_hidden_states", "output_attentions")}
+        if any(getattr(self.config, name) if value is None else value for name, value in asked.items()):
             raise ValueError("hidden states and attention weights are not returned: use forward hooks on the blocks")
         cache = kwargs.pop("past_key_values", None) if cache is None else cache
         if cache is not None and not isinstance(cache, TitansCache):

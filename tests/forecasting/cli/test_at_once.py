@@ -210,12 +210,14 @@ def test_a_run_without_its_calibration(run: Path, tmp_path: Path) -> None:
         (["predict", "DATA", *HORIZON, "--model", "best", "--levels", "0.5", "1.5"], "must lie between 0 and 1"),
         (["predict", "RUN", "--horizon", "0"], "horizon must be at least 1"),
         (["train", "--resume", "--out", "RUN", "--steps", "9"], "leave out all options but --out, --statistics"),
+        (["train", "--resume", "--out", "RUN", "--lr", "0.001"], "would not read --lr: leave out"),
+        (["train", "OTHER", "--resume", "--out", "RUN"], "is not the file that the run in"),
     ],
 )
 def test_what_cannot_be_done_is_one_message(
     data: Path, run: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stands_for = {"DATA": str(data), "RUN": str(run)}
+    stands_for = {"DATA": str(data), "RUN": str(run), "OTHER": str(run / "metrics.csv")}
     assert main(["forecast", *(stands_for.get(word, word) for word in arguments)]) == 2
     said = capsys.readouterr()
     assert message in said.err

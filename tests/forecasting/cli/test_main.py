@@ -278,6 +278,7 @@ def test_a_bad_file_gets_one_message_and_leaves_nothing(name: str, tmp_path: Pat
         (["--validation-share", "0.9"], "shares must be two numbers"),
         (["--known", "price"], "price"),
         (["--resume"], "--resume goes on with the settings stored in the run"),
+        (["--resume", "--statistics"], "--statistics: leave out all options but --out, --acc"),
     ],
 )
 def test_a_bad_option_gets_one_message_and_leaves_nothing(

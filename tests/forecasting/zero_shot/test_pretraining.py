@@ -107,7 +107,7 @@ def test_settings_out_of_range_are_refused(values, message) -> None:
         BatchConfig(**values)
 
 
-def test_the_command_trains_and_resumes(tmp_path, capsys) -> None:
+def test_the_command_trains_and_resumes(tmp_path, capsys, monkeypatch) -> None:
     tiny = ["--set", "network.width=8", "--set", "network.layers=1", "--set", "training.batches.tokens=60"]
     out = str(tmp_path / "p")
     shared = ["--progress", "none", "--validation-pools", "1"]
@@ -116,6 +116,13 @@ def test_the_command_trains_and_resumes(tmp_path, capsys) -> None:
     assert main(["forecast", "pretrain", "--out", out, "--resume", "--steps", "3", "--progress", "none"]) == 0
     assert main(["forecast", "pretrain", "--out", out, "--resume", "--steps", "1"]) == 2
     assert "give more" in capsys.readouterr().err
+    assert main(["forecast", "pretrain", "--out", out, "--resume", "--lr", "0.002"]) == 2
+    assert "would not read --lr: leave out" in capsys.readouterr().err
+    steps = []
+    monkeypatch.setattr("forecasting.zero_shot.runs.resume_run", lambda out, **given: steps.append(given["steps"]))
+    for option in ((), ("--steps", str(PretrainingConfig.steps))):
+        assert main(["forecast", "pretrain", "--out", out, "--resume", *option]) == 0
+    assert steps == [3, 100_000]
 
 
 def test_an_extension_that_was_stopped_goes_on(tmp_path, monkeypatch) -> None:

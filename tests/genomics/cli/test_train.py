@@ -249,8 +249,10 @@ def test_a_run_that_was_stopped_goes_on_and_is_evaluated(titans, run, parts, tmp
     assert models(out)["models"][0]["scores"] == models(run)["models"][0]["scores"]
     code, printed, _ = titans("train", "--resume", "--out", out)
     assert (code, printed.startswith("nothing is left to do")) == (0, True)
-    code, _, err = titans("train", "--resume", "--out", out, "--epochs", "3")
-    assert (code, "--resume goes on with the settings stored in the run" in err) == (2, True)
+    for option in (("--epochs", "3"), ("--seed", "0"), ("data",)):
+        code, _, err = titans("train", "--resume", "--out", out, *option)
+        message = f"--resume goes on with the settings stored in the run, and would not read {option[0]}: leave out"
+        assert (code, message in err) == (2, True)
 
 
 def test_evaluates_its_own_parts_and_other_data(titans, run, tmp_path):

@@ -61,6 +61,14 @@ def test_files_of_other_kinds_are_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"passed over: 1 file of other kinds, such as {log}" in capsys.readouterr().out.splitlines()
 
 
+def test_files_without_the_separator_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(13):
+        (tmp_path / f"{number:02}.txt").write_text("a\n---\nb" if number == 0 else "a\nb")
+    run(tmp_path, "--document-separator", "---", "--out", tmp_path / "out", "--progress", "none")
+    names = ", ".join(str(tmp_path / f"{number:02}.txt") for number in range(1, 11))
+    assert f"note: no line '---' in 12 files: {names} and 2 more" in capsys.readouterr().out.splitlines()
+
+
 def test_an_option_without_use_is_refused(lines: Path, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     for path, options, message in (

@@ -114,6 +114,8 @@ def test_a_run_that_was_stopped_is_finished_with_resume(shards, run, tmp_path, c
 def test_resume_takes_no_other_settings(run):
     with pytest.raises(UserError, match="--resume goes on with the settings stored in the run"):
         titans("--resume", "--out", run, "--lr", 0.1)
+    with pytest.raises(UserError, match="would not read --length, --lr, --seed, --dry-run: leave out all options but"):
+        titans("--resume", "--out", run, "--length", 256, "--lr=0.001", "--seed", 0, "--dry_run")
     with pytest.raises(UserError, match=r"--max-steps 1: the run in .* is to have 2 steps and has made 2: give more"):
         titans("--resume", "--out", run, "--max-steps", 1)
     with pytest.raises(UserError, match="is not a run folder"):
@@ -190,11 +192,11 @@ def test_data_and_devices_are_asked_for(tmp_path):
 
 
 def test_what_is_not_given_is_filled_in(shards, capsys):
-    given = ("--length", 32, "--batch-tokens", 64)
+    given = ("--length", 64, "--batch-tokens", 128)
     config = dry_run(capsys, shards, *given).training
     tokens = len(TEXT) * 0.97
     assert config.steps is not None
-    assert tokens / 64 <= config.steps <= tokens / 64 + 2
+    assert tokens / 128 <= config.steps <= tokens / 128 + 2
     assert config.batches.rows_of(processes=1) == 2
     assert config.optimiser.lr == 1e-3
     assert config.batches.pack
@@ -221,13 +223,19 @@ def test_a_run_begins_with_the_model_of_another_one(shards, run, tmp_path, capsy
         torch.testing.assert_close(load_model(tmp_path / "x").state_dict()[name], tensor, msg=name)
     titans("--data", shards, "--out", tmp_path / "z", "--config", tmp_path / "x")
     assert "note: the run of --config began with the model in" in capsys.readouterr().out
-    with pytest.raises(UserError, match="has other weights than the configured one"):
-        titans("--data", shards, "--out", tmp_path / "y", "--init", run, "--preset", "tiny-mac")
-    with pytest.raises(UserError, match="not the configured one: .*chunk_size was 32, is 8.*; or leave out --set"):
-        titans(
-            *("--data", shards, "--out", tmp_path / "y", "--init", run, *small),
-            *("--set", "model.blocks.0.memory.chunk_size=8"),
-        )
+    begun = ("--data", shards, "--out", tmp_path / "y", "--init", run, "--max-steps", 1)
+    titans(*begun, "--dry-run")
+    for options, message in (
+        (("--preset", "tiny-mac"), "has other weights than the configured one"),
+        (
+            ("--set", "model.blocks.0.memory.chunk_size=8"),
+            "not the configured one: .*chunk_size was 32, is 8.*; or leave out --set",
+        ),
+        (("--length", 16), "the training length 16 is not a multiple of 32"),
+    ):
+        for dry in ((), ("--dry-run",)):
+            with pytest.raises(UserError, match=message):
+                titans(*begun, *options, *dry)
     (tmp_path / "a.txt").write_text("some text")
     prepare([tmp_path / "a.txt"], CharacterTokenizer.build(["some text"]), tmp_path / "others")
     with pytest.raises(UserError, match="another tokenizer .* titans lm prepare --tokenizer .*model"):

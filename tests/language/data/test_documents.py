@@ -87,3 +87,5 @@ def test_documents_come_from_all_kinds_of_files_and_empty_ones_are_left_out(tmp_
 def test_a_separator_of_several_lines_is_refused() -> None:
     with pytest.raises(UserError, match=r"the document separator must be one line, got 'a\\nb'"):
         ReadOptions(separator="a\nb")
+    with pytest.raises(UserError, match=r"got 'a\\rb'"):
+        ReadOptions(separator="a\rb")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from language.data.documents import ReadOptions, read_file
+from language.data.formats import has_separator
 from titans_seq.errors import UserError
 
 
@@ -57,6 +58,19 @@ class TestText:
         path = write(tmp_path / f"a.txt{suffix}", b"\xef\xbb\xbfone\none\n<end>\r\ntwo\n <end>  \n<end> not\n<end>\n")
         assert texts(path, separator="<end>") == ["one\none\n", "two\n", "<end> not\n", ""]
         assert places(path, separator="<end>") == [", line 1", ", line 4", ", line 6", ", line 8"]
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    def test_lines_end_as_on_any_system_and_keep_their_ends(self, tmp_path: Path, suffix: str, end: str) -> None:
+        lines = ["\ufeffoné", "", "<end>", "two", "<end>", "漢"]
+        path = write(tmp_path / f"a.txt{suffix}", end.join(lines).encode())
+        assert texts(path, separator="<end>") == [f"oné{end}{end}", f"two{end}", "漢"]
+        assert places(path, separator="<end>") == [", line 1", ", line 4", ", line 6"]
+        assert texts(write(path, f"a\r\r\nb{end}c".encode()), separator="<end>") == [f"a\r\r\nb{end}c"]
+
+    def test_a_separator_is_looked_for(self, tmp_path: Path, suffix: str) -> None:
+        path = write(tmp_path / f"a.txt{suffix}", b"one\r - \rtwo")
+        assert (has_separator(path, "-"), has_separator(path, "--")) == (True, False)
+        assert has_separator(write(path, b"one\xff"), "-")
 
     def test_an_empty_line_can_separate(self, tmp_path: Path) -> None:
         assert texts(write(tmp_path / "a.txt", b"one\n\n \ntwo"), separator="") == ["one\n", "", "two"]

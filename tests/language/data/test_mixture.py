@@ -79,6 +79,17 @@ def test_a_stream_reads_it_and_goes_on_from_any_batch(mode, pack: bool) -> None:
     assert tokens[1] * 10 / 9 / (tokens[1] * 10 / 9 + tokens[2] * 25 / 24) == pytest.approx(0.75, abs=0.05)
 
 
+@pytest.mark.parametrize("pack", [False, True])
+@pytest.mark.parametrize("weights", [(1, 1), (9, 1)])
+def test_random_segments_keep_the_shares_of_short_and_long_documents(weights: tuple[int, int], pack: bool) -> None:
+    short = TokenShards.from_documents([[1] * 20] * 250, END)
+    long = TokenShards.from_documents([[2] * 100] * 5 + [[2] * 3000], END)
+    stream = SegmentStream(Mixture([short, long], weights), 600 if pack else 3000, 64, mode="random", pack=pack)
+    targets = stream.batch_at(0, 0).targets
+    counts = [int((targets == token).sum()) for token in (1, 2)]
+    assert counts[0] / sum(counts) == pytest.approx(weights[0] / sum(weights), abs=0.03)
+
+
 def test_other_weights_are_another_run() -> None:
     state = SegmentStream(mixture(), 2, 8).state_dict()
     with pytest.raises(UserError, match="was trained on other token shards"):

@@ -162,6 +162,14 @@ class TestRefusals:
             prepare([lines], BYTES, tmp_path / "out", **options)
         assert not (tmp_path / "out").exists()
 
+    def test_a_separator_that_is_no_line(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_text("one\n--- -\n")
+        (tmp_path / "b.txt").write_text("two\n")
+        message = r"the document separator '---' is no line of .*a\.txt and 1 more: give a line that stands between"
+        with pytest.raises(UserError, match=message):
+            prepare([tmp_path], BYTES, tmp_path / "out", separator="---")
+        assert not (tmp_path / "out").exists()
+
     def test_input_without_text(self, tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_text(" \n")
         with pytest.raises(UserError, match=r"no text in the input \(.*a\.txt\): every document is empty"):

@@ -160,13 +160,18 @@ class TestRandom:
         # Five standard deviations of a binomial count.
         assert all(abs(count - 200) < 5 * (2000 * 0.1 * 0.9) ** 0.5 for count in counts.values())
 
-    def test_documents_are_drawn_in_proportion_to_their_tokens(self) -> None:
-        stream = SegmentStream(numbered([10, 30, 60]), batch_size=2000, length=5, mode="random")
-        first = stream.batch_at(0, 0).targets[:, 0]
-        shares = [int(((first > low) & (first <= high)).sum()) / 2000 for low, high in ((0, 10), (10, 40), (40, 100))]
-        assert shares == pytest.approx([0.1, 0.3, 0.6], abs=0.06)
-        shortest = SegmentStream(numbered([1, 1]), batch_size=2000, length=1, mode="random")
-        assert int((shortest.batch_at(0, 0).targets == 1).sum()) == pytest.approx(1000, abs=120)
+    @pytest.mark.parametrize("pack", [False, True])
+    @pytest.mark.parametrize("length", [5, 20, 100])
+    def test_each_document_gives_targets_in_proportion_to_its_tokens_as_carry_does(
+        self, length: int, pack: bool
+    ) -> None:
+        lengths = [1, 4, 10, 25, 60]
+        shards = TokenShards.from_documents([[number] * one for number, one in enumerate(lengths)], END)
+        stream = SegmentStream(shards, 2000, length, mode="random", pack=pack)
+        read = np.bincount(targets_of([stream.batch_at(0, 0)]))
+        carried = np.bincount(targets_of(SegmentStream(shards, 1, length)))
+        assert carried.tolist() == lengths
+        assert read / read.sum() == pytest.approx(carried / carried.sum(), abs=0.03)
 
     def test_batches_differ(self) -> None:
         stream = SegmentStream(numbered([1000]), batch_size=8, length=5, mode="random")
