@@ -18,7 +18,10 @@ _SURE_NAMES = re.compile(r"(?i:(.*[ _.-])?(id|sku)|id[ _.-].*|series[ _.-]name)|
 _NAMES = re.compile(r"series|item|store|sensor|group", re.IGNORECASE)
 """Names of identifiers, which may be those of values too."""
 _STATE_NAMES = re.compile(
-    r"(.*[ _.-])?(status|flag|quality|season|phase|event|holiday|note|comment|remark|weekday|weather)s?", re.IGNORECASE
+    r"(.*[ _.-])?(status|flag|quality|season|phase|event|holiday|note|comment|remark|weekday|weather|split|part"
+    r"|partition|subset|set|regime|period|scenario|treatment|intervention|policy|stage|mode|state|shift|condition|label"
+    r"|class|wave|campaign|promo|promotion|lockdown|anomaly|outlier|source)(e?s)?",
+    re.IGNORECASE,
 )
 """Names of words that say something of rows, and not of whole series."""
 _FEW_REPEATS = 0.2
