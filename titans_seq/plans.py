@@ -58,7 +58,7 @@ class DeviceOptions:
     memory_efficiency: float = 0.1
     """Assumed share of the peak that a memory's small products reach."""
     measure: bool = False
-    """Train for four steps on this machine's CPU, too, and say how long they took."""
+    """Train for four steps on this machine's CPU, too, of each batch that is counted, and say how long they took."""
 
     def __post_init__(self) -> None:
         require_at_least(self, devices=1)

@@ -13,6 +13,7 @@ from .train import Task, check_shares, check_task, data_plan, train_settings
 if TYPE_CHECKING:
     from titans_seq.planning.counting import Step
 
+    from ..sequences.values import LabelledSequences
     from ..training.data import LabelledBatch, LabelledLoader
 
 
@@ -57,9 +58,13 @@ def plan(options: PlanOptions) -> None:
     classifier, how = settings.classifier, settings.training
     model = new_classifier(classifier, how.seed).train()
     module = ClassifierModule(model, how)
-    # Several devices share the sequences of each step, so that they take as many steps as one; the first has most.
-    shared = {"shuffle": True, "seed": how.seed, "world": options.devices}
-    loader = LabelledLoader(first, classifier.tokenizer, how.rows, how.tokens, **shared)
+
+    def loader_of(data: "LabelledSequences") -> LabelledLoader:
+        # Several devices share the sequences of each step, so that they take as many steps as one; the first has most.
+        read = (data, classifier.tokenizer, how.rows, how.tokens)
+        return LabelledLoader(*read, shuffle=True, seed=how.seed, world=options.devices)
+
+    loader = loader_of(first)
     examples = _examples(loader)
 
     def step(batch: "LabelledBatch") -> "Step":
@@ -73,7 +78,7 @@ def plan(options: PlanOptions) -> None:
     if data.parts.final:
         everything = whole(splits)
         total += len(everything) * how.epochs
-        steps += len(LabelledLoader(everything, classifier.tokenizer, how.rows, how.tokens, **shared)) * how.epochs
+        steps += len(loader_of(everything)) * how.epochs
         goal += f" and as many of all {len(everything):,}"
     batches = [
         (
@@ -109,5 +114,5 @@ def _examples(loader: "LabelledLoader") -> "list[tuple[LabelledBatch, float]]":
     from titans_seq.planning import representatives
 
     # Read twice, so that no more than a few are held.
-    chosen = representatives([tuple(batch.batch.ids.shape) for batch in loader])
+    chosen = representatives([(batch.batch.ids.shape[0], batch.batch.ids.shape[1]) for batch in loader])
     return [(batch, chosen[number]) for number, batch in enumerate(loader) if number in chosen]

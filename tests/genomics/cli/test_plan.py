@@ -50,15 +50,18 @@ def test_all_sizes_of_batches_are_counted(tmp_path: Path, capsys: pytest.Capture
 def test_devices_copy_the_model_and_share_each_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_data(tmp_path, 40)
     line = f"{tmp_path} --preset tiny --rows 8 --epochs 2 --final"
-    one, two = (
-        main(["plan", "dna", *line.split(), "--devices", devices]) or capsys.readouterr().out for devices in "12"
-    )
+
+    def said(devices: int) -> str:
+        assert main(["plan", "dna", *line.split(), "--devices", str(devices)]) == 0
+        return capsys.readouterr().out
+
+    one, two = said(1), said(2)
     assert "4 sequences of 60 tokens at once" in two
     assert "a copy on each device" in two
-    weights = [found(said, r"AdamW +([\d.]+) MB") for said in (one, two)]
+    weights = [found(text, r"AdamW +([\d.]+) MB") for text in (one, two)]
     assert weights[0] == weights[1] == round(16 * 7384 / 1e6, 2)
-    for said in (one, two):
-        assert "2 epochs of 40 sequences and as many of all" in said
+    for text in (one, two):
+        assert "2 epochs of 40 sequences and as many of all" in text
 
 
 def test_data_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
