@@ -120,9 +120,9 @@ def bits_from(row: dict[str, Any], first: int, end: float) -> float:
     return bits_per_byte(nats, sum(part["tokens"] for part in ranges))
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Bits a byte by position, one line a model: mean over seeds."""
-    rows = sorted((row for row in rows if row["steps"] == STEPS), key=lambda row: row["seed"])
+def table(rows: list[dict[str, Any]], steps: int = STEPS) -> str:
+    """Bits a byte by position after so many steps, one line a model: mean over seeds."""
+    rows = sorted((row for row in rows if row["steps"] == steps), key=lambda row: row["seed"])
     head = " | ".join(f"from {first:,}" for first in PLACES)
     lines = [
         f"| bits a byte | seeds | whole book (range) | reset every {LENGTH} | {head} |",
@@ -149,7 +149,7 @@ def main(arguments: Arguments) -> None:
         for name in arguments.models:
             identity = {"model": name, "seed": seed, "steps": arguments.steps}
             row_of(arguments.out, identity, functools.partial(run, name, seed, arguments.steps, arguments.books))
-    print(table(read_rows(arguments.out)))
+    print(table(read_rows(arguments.out), arguments.steps))
 
 
 if __name__ == "__main__":

@@ -119,9 +119,9 @@ def run(suite: Suite, out: Path, seeds: Sequence[int], steps: int, data: Path) -
             _row(out, identity, functools.partial(loss_row, memory, seed, steps, lengths, text))
 
 
-def table(suite: Suite, rows: Sequence[Mapping[str, Any]]) -> str:
-    """A suite's table; says so if it has no row."""
-    mine = [row for row in rows if row["suite"] == suite and row.get("steps", STEPS) == STEPS]
+def table(suite: Suite, rows: Sequence[Mapping[str, Any]], steps: int = STEPS) -> str:
+    """A suite's table, of trainings of so many steps; says so if it has no row."""
+    mine = [row for row in rows if row["suite"] == suite and row.get("steps", steps) == steps]
     names = list(dict.fromkeys(row["name"] for row in mine))
     if not names:
         return NOT_RUN
@@ -172,7 +172,7 @@ def main(
         data: the text of tiny-shakespeare.
     """
     run(suite, out, seeds, steps, data)
-    print(table(suite, read_rows(out)))
+    print(table(suite, read_rows(out), steps))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.optimiser import build_optimiser
 from titans_seq.experiment.rows import row_of
 from titans_seq.experiment.settings import OptimiserConfig
-from titans_seq.files import atomic_path
+from titans_seq.files import write_text
 from titans_seq.jsonl import read_rows
 from titans_seq.models import CausalLM, CausalLMConfig, count_parameters, language_model, sized
 from titans_seq.tables import span
@@ -56,7 +56,7 @@ class Arguments:
         models: which.
         seeds: of weights and batches.
         steps: of training.
-        out: rows, one JSON object a line.
+        out: rows, one JSON object a line; with --time its JSON. Those of the results if not given.
         data: the text.
         time: instead, take the time of a training step of each variant, in turn.
     """
@@ -64,7 +64,7 @@ class Arguments:
     models: tuple[str, ...] = MODELS
     seeds: tuple[int, ...] = (0, 1, 2)
     steps: int = STEPS
-    out: Path = RESULTS
+    out: Path | None = None
     data: Path = DATA
     time: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
@@ -203,15 +203,15 @@ def step_times(text: Text, rounds: int = 9) -> dict[str, object]:
     }
 
 
-def table(rows: list[dict], times: dict[str, float]) -> str:
-    """The results, one line a model."""
+def table(rows: list[dict], times: dict[str, float], steps: int = STEPS) -> str:
+    """The results of trainings of so many steps, one line a model."""
     lines = [
         "| model | validation loss, mean and range of seeds | without memory | gain, same seeds | training step |",
         "|---|---|---|---|---|",
     ]
     found: dict[str, dict[int, float]] = {}
     for row in sorted(rows, key=lambda row: row["seed"]):
-        if row["steps"] == STEPS:
+        if row["steps"] == steps:
             found.setdefault(row["model"], {})[row["seed"]] = row["validation_loss"]
     for name in VARIANTS:
         if name not in found:
@@ -238,17 +238,18 @@ def main(arguments: Arguments) -> None:
     """Run what is missing, and print the table."""
     torch.set_num_threads(1)
     text = Text.read(arguments.data)
+    rows, times = RESULTS, TIMES
     if arguments.time:
-        times = step_times(text)
-        with atomic_path(TIMES) as temporary:
-            temporary.write_text(json.dumps(times, indent=1) + "\n", encoding="utf-8")
+        times = arguments.out or TIMES
+        write_text(times, json.dumps(step_times(text), indent=1) + "\n")
     else:
+        rows = arguments.out or RESULTS
         for seed in arguments.seeds:
             for name in arguments.models:
                 identity = {"model": name, "seed": seed, "steps": arguments.steps}
-                row_of(arguments.out, identity, functools.partial(run, **identity, text=text, say=_say))
-    taken = json.loads(TIMES.read_text(encoding="utf-8"))["times_transformer"] if TIMES.exists() else {}
-    print(table(read_rows(arguments.out), taken))
+                row_of(rows, identity, functools.partial(run, **identity, text=text, say=_say))
+    taken = json.loads(times.read_text(encoding="utf-8"))["times_transformer"] if times.exists() else {}
+    print(table(read_rows(rows), taken, arguments.steps))
 
 
 if __name__ == "__main__":

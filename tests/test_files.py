@@ -1,11 +1,17 @@
+import math
 import os
 import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from titans_seq.errors import UserError
-from titans_seq.files import atomic_folder, atomic_path, check_not_read
+from titans_seq.experiment import history
+from titans_seq.files import atomic_folder, atomic_path, check_not_read, write_text
+from titans_seq.jsonl import append_row, read_rows
 
 
 def names(folder: Path) -> list[str]:
@@ -73,6 +79,55 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     assert names(target.parent) == ["x"]
     assert names(target) == ["a"]
     assert stat.S_IMODE(target.stat().st_mode) == stat.S_IMODE(target.parent.stat().st_mode)
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "real.csv").write_text("old")
+    for name, target in (("a.csv", "there/real.csv"), ("b.csv", "a.csv"), ("new.csv", "there/new.csv")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        write_text(tmp_path / name, name)
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / target).read_text() == name
+    assert names(tmp_path / "there") == ["new.csv", "real.csv"]
+    assert (tmp_path / "there" / "real.csv").read_text() == "b.csv"
+
+
+def test_a_pipe_gets_what_is_whole(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_text)
+        write_text(pipe, "whole")
+        assert read.result(timeout=10) == "whole"
+    assert pipe.is_fifo()
+    assert names(tmp_path) == ["pipe.csv"]
+    (tmp_path / "null").symlink_to("/dev/null")
+    write_text(tmp_path / "null", "nothing")
+    assert not Path("/dev/null").is_file()
+    assert (tmp_path / "null").is_symlink()
+
+
+def test_a_folder_and_what_is_printed_into_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder: give the name of a file"):
+        write_text(tmp_path, "x")
+    code = "from titans_seq.files import write_text; print('before', flush=True); write_text('/dev/stdout', 'x')"
+    with (tmp_path / "said").open("w") as said:
+        done = subprocess.run([sys.executable, "-c", code], stdout=said, stderr=subprocess.PIPE, text=True)
+    assert "/dev/stdout is the file that is printed into" in done.stderr
+    assert (tmp_path / "said").read_text() == "before\n"
+
+
+def test_a_row_is_a_line_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"seed": 0}')
+    for seed in (1, 2):
+        append_row(path, {"seed": seed})
+    assert read_rows(path) == [{"seed": 0}, {"seed": 1}, {"seed": 2}]
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"step": 1}')
+    history.append(log, {"step": 2, "loss": math.nan})
+    assert history.History.read(log).rows == ({"step": 1}, {"step": 2})
 
 
 def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:

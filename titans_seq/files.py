@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,14 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
 
     The temporary name keeps the suffix of `path`, so that writers which choose a format by suffix work. Parent
-    folders are created.
+    folders are created. A link stays, and what it leads to is replaced. A pipe or a device gets what was written, once
+    it is whole.
 
     Args:
         path: the file to write.
 
     Raises:
+        UserError: if it is a folder, or the file that standard output or error goes to.
         OSError: if the folder cannot be written to or the disk is full; `path` is then as it was.
 
     Example:
@@ -29,9 +32,16 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         ...     (Path(folder) / "a.txt").read_text()
         'whole'
     """
-    target = Path(path)
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder: give the name of a file")
+    stream = os.path.exists(path) and not os.path.isfile(path)
+    if os.path.isfile(path) and any(_goes_to(number, path) for number in (1, 2)):
+        raise UserError(f"{path} is the file that is printed into, and would be replaced: give another name")
+    # Where a pipe's link leads to, as that of /dev/stdout, may have no name.
+    target = Path(path if stream else os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+    folder = None if stream else target.parent  # nothing can be made beside a device
+    handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=folder)
     os.close(handle)
     temporary = Path(name)
     # mkstemp makes files private; a result should have the permissions that any new file gets.
@@ -40,9 +50,21 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         temporary.chmod(0o666 & ~umask)
         yield temporary
-        os.replace(temporary, target)
+        if stream:
+            with temporary.open("rb") as written, target.open("wb") as out:
+                shutil.copyfileobj(written, out)
+        else:
+            os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _goes_to(descriptor: int, path: str | os.PathLike[str]) -> bool:
+    """Whether standard output (1) or error (2) goes to a file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except OSError:  # it is closed
+        return False
 
 
 @contextlib.contextmanager

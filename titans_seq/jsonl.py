@@ -12,6 +12,8 @@ from titans_seq.errors import UserError
 def append_row(path: Path | str, row: Mapping[str, Any]) -> None:
     """Add one line of JSON to a file, whole or not at all; several processes may share the file.
 
+    Where the last line has no end, as some editors leave it, it gets one.
+
     Raises:
         OSError: if it cannot be written; the file is then as it was.
 
@@ -23,11 +25,18 @@ def append_row(path: Path | str, row: Mapping[str, Any]) -> None:
         ...     read_rows(f"{folder}/rows.jsonl")
         [{'seed': 0}, {'seed': 1}]
     """
-    line = (json.dumps(row, allow_nan=False) + "\n").encode()
+    append_line(path, json.dumps(row, allow_nan=False))
+
+
+def append_line(path: Path | str, text: str) -> None:
+    """Add one line of text (UTF-8) to a file; see `append_row`."""
+    line = (text + "\n").encode()
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
         # One call to the system keeps the lines of concurrent writers apart.
         if os.write(descriptor, line) != len(line):
             os.ftruncate(descriptor, size)

@@ -58,7 +58,7 @@ class DeviceOptions:
     memory_efficiency: float = 0.1
     """Assumed share of the peak that a memory's small products reach."""
     measure: bool = False
-    """Train for four steps on this machine's CPU, too, and say how long they took."""
+    """Train for four steps on this machine's CPU, too, of each batch that is counted, and say how long they took."""
 
     def __post_init__(self) -> None:
         require_at_least(self, devices=1)
@@ -91,21 +91,27 @@ class DeviceOptions:
 
         return Assumptions(self.efficiency, self.memory_efficiency)
 
-    def say(self, made: "Plan", words: "Words", timed: "Callable[[], tuple[nn.Module, Step]]", room: str = "") -> None:
+    def say(
+        self,
+        made: "Plan",
+        words: "Words",
+        timed: "Callable[[], tuple[nn.Module, Sequence[tuple[Step, float]]]]",
+        room: str = "",
+    ) -> None:
         """Print a plan, and what a step takes here, if that was asked for.
 
         Args:
             made: the plan.
             words: what it is of.
-            timed: returns the model, and what computes its loss.
+            timed: returns the model, and what computes its losses, each with how many batches it stands for.
             room: what fits, where the batch does not.
         """
-        from titans_seq.planning import time_step
+        from titans_seq.planning import time_steps
         from titans_seq.planning.report import measured, text
 
         print(text(made, words, self.described(), self.assumptions(), room))
         if self.measure:
-            print("\n" + measured(time_step(*timed(), made.batch.half), made, words))
+            print("\n" + measured(time_steps(*timed(), made.batch.half), made, words))
 
 
 def main(argv: Sequence[str], prog: str = "titans plan") -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from titans_seq.commands import Inline
@@ -10,18 +11,23 @@ from titans_seq.plans import DeviceOptions
 from .options import Task
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from titans_seq.planning.counting import Step
+
+    from ..zero_shot.batches import TrainingBatch
+
+_DRAWN = 200
+"""Batches, of those drawn at random, whose sizes are looked at."""
 
 
 @dataclass(frozen=True)
 class PlanOptions(DeviceOptions):
     """Say what the training of a forecaster on a file costs: parameters, FLOPs, memory, and how long on a device.
 
-    The settings are those of titans forecast train: without any, training from pretrained weights. A real batch of the
-    file is counted, forward and backward. Windows a second on a device of the table are an estimate; --measure takes
-    the time of some steps here.
+    The settings are those of titans forecast train: without any, training from pretrained weights. Real batches of the
+    file are counted, forward and backward: one of each size, or where there are many sizes one of each share of the
+    work. Windows a second on a device of the table are an estimate; --measure takes the time of some steps here.
     """
 
     task: Inline[Task] = field(default_factory=Task)
@@ -33,19 +39,44 @@ class PlanOptions(DeviceOptions):
 
 @dataclass(frozen=True)
 class _Training:
-    """A network before a batch of windows of a file."""
+    """A network before batches of windows of a file.
+
+    Attributes:
+        network: untrained, or as it was pretrained.
+        examples: batches of one device that stand for all.
+        steps: optimiser steps; as many whatever the number of devices.
+        described: in words.
+    """
 
     network: "nn.Module"
-    step: "Step"
-    windows: int
+    examples: "tuple[_Example, ...]"
     steps: int
     described: str
 
 
+@dataclass(frozen=True)
+class _Example:
+    """A batch of a device.
+
+    Attributes:
+        step: computes its loss.
+        windows: that it holds.
+        length: tokens of each.
+        together: windows of all devices' batches.
+        weight: how many batches it stands for.
+    """
+
+    step: "Step"
+    windows: int
+    length: int
+    together: int
+    weight: float = 1.0
+
+
 def plan(options: PlanOptions) -> None:
-    """Read the file, count a step, and print."""
+    """Read the file, count steps, and print."""
     from titans_seq.layers import NeuralMemory
-    from titans_seq.planning import Batch, count_step, plan_batch, unfused
+    from titans_seq.planning import Batch, count_step, plan_batches, unfused
     from titans_seq.planning.report import Words
 
     from .train import begins_pretrained
@@ -53,19 +84,46 @@ def plan(options: PlanOptions) -> None:
     if options.lists():
         return
     device, task = options.described(), options.task
-    found = _pretrained(task) if begins_pretrained(task) else _own(task)
+    found = (_pretrained if begins_pretrained(task) else _own)(task, options.devices)
+    examples = found.examples
     memories = [(one.config, one.dim) for one in found.network.modules() if isinstance(one, NeuralMemory)]
-    cost, windows = count_step(found.network, found.step), found.windows
-    batch = Batch(cost, windows, windows * found.steps, options.devices, unfused=unfused(memories, half=False))
-    made = plan_batch(batch, device, options.assumptions())
-    goal = f"{found.steps:,} batches of {windows:,}"
-    words = Words(found.described, "window", f"{windows:,} windows", goal, found.steps / options.devices)
-    options.say(made, words, lambda: (found.network, found.step), room=", take a smaller --batch-size")
+    refused, each = unfused(memories, half=False), sum(one.weight for one in examples)
+    together = sum(one.weight * one.together for one in examples) / each
+    batches = [
+        (
+            Batch(
+                count_step(found.network, one.step),
+                one.windows,
+                together * found.steps,
+                options.devices,
+                unfused=refused,
+                together=one.together,
+            ),
+            one.weight,
+        )
+        for one in examples
+    ]
+    made = plan_batches(batches, device, options.assumptions())
+    largest = max(examples, key=lambda one: one.windows * one.length)
+    several = len(examples) > 1
+    words = Words(
+        model=found.described,
+        unit="window",
+        rows=f"{largest.windows:,} windows" + (f" of {largest.length:,} tokens" if several else ""),
+        goal=f"{found.steps:,} batches of {together:,.1f}".removesuffix(".0"),
+        steps=found.steps,
+        mean=f"a mean batch of {made.batch.size:.1f} windows" if several else "",
+    )
+    room = ", take a smaller --batch-size"
+    options.say(made, words, lambda: (found.network, [(one.step, one.weight) for one in examples]), room)
 
 
-def _pretrained(task: Task) -> _Training:
+def _pretrained(task: Task, devices: int) -> _Training:
+    from titans_seq.planning import representatives
+
     from ..data import load_series
     from ..runs.fine_tuned import starting_model
+    from ..zero_shot.batches import TrainingBatch
     from ..zero_shot.finetuning import WindowBatches
     from ..zero_shot.pretraining import PretrainingModule
     from .train import fine_tuning_run
@@ -74,16 +132,32 @@ def _pretrained(task: Task) -> _Training:
     data = load_series(run.data.path, run.options, run.table)
     forecaster = starting_model(run.init, run.options).forecaster
     network = forecaster.network.train()
-    batches = WindowBatches(*forecaster.lessons(data, run.horizon), run.horizon, run.fine_tuning, network.config)
-    batch, module = next(iter(batches)), PretrainingModule(network, run.fine_tuning.optimiser)
+    lessons, module = forecaster.lessons(data, run.horizon), PretrainingModule(network, run.fine_tuning.optimiser)
+
+    def drawn() -> WindowBatches:
+        return WindowBatches(*lessons, run.horizon, run.fine_tuning, network.config)
+
+    def example(batch: TrainingBatch, weight: float) -> _Example:
+        windows, length = _size(batch)
+        # Each device draws windows of its own.
+        return _Example(lambda: (module.summed_loss(batch)[0], None), windows, length, windows * devices, weight)
+
+    # Drawn twice, so that no more than a few are held.
+    chosen = representatives([_size(batch) for batch in islice(drawn(), _DRAWN)])
+    numbered = enumerate(islice(drawn(), _DRAWN))
+    examples = tuple(example(batch, chosen[number]) for number, batch in numbered if number in chosen)
+    steps = run.fine_tuning.steps
     more = run.fine_tuning.refit.steps if run.refit else 0
-    described = f"trained on from pretrained weights, {len(batches)} steps, then {more} with all rows"
-    return _Training(
-        network, lambda: (module.summed_loss(batch)[0], None), len(batch.target), len(batches) + more, described
-    )
+    described = f"trained on from pretrained weights, {steps} steps, then {more} with all rows"
+    return _Training(network, examples, steps + more, described)
 
 
-def _own(task: Task) -> _Training:
+def _size(batch: "TrainingBatch") -> tuple[int, int]:
+    """Windows, and tokens of each."""
+    return len(batch.target), batch.features.channels.shape[1] // int(batch.patch)
+
+
+def _own(task: Task, devices: int) -> _Training:
     from ..data import load_series
     from ..trained.inference import new_network
     from ..training.fitting import training_batches
@@ -95,12 +169,12 @@ def _own(task: Task) -> _Training:
     data = data if config.static else data.with_static(())
     network = new_network(data, config, StaticEncoding.fit(data).width)
     batches, epochs = training_batches(data, config), config.optimiser.epochs
-    batch = next(iter(batches))
+    # All are alike, but for a last one; several devices share the windows of each, and the first has most of them.
+    together, batch = len(next(iter(batches)).future), next(iter(batches.shared(0, devices)))
+
+    def step() -> "tuple[Tensor, None]":
+        return network.output.loss(network(batch), batch.future, batch.future_observed), None
+
     described = f"{config.network.layers} blocks of width {config.network.width}, at most {epochs} epochs"
-    return _Training(
-        network,
-        lambda: (network.output.loss(network(batch), batch.future, batch.future_observed), None),
-        len(batch.future),
-        len(batches) * epochs,
-        described,
-    )
+    example = _Example(step, len(batch.future), 1, together)
+    return _Training(network, (example,), len(batches) * epochs, described)

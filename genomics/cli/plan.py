@@ -1,21 +1,29 @@
 """`titans plan dna`: what the training of a classifier costs, before it starts."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from titans_seq.commands import Inline
 from titans_seq.plans import DeviceOptions
 
 from .train import Task, check_shares, check_task, data_plan, train_settings
 
+if TYPE_CHECKING:
+    from titans_seq.planning.counting import Step
+
+    from ..sequences.values import LabelledSequences
+    from ..training.data import LabelledBatch, LabelledLoader
+
 
 @dataclass(frozen=True)
 class PlanOptions(DeviceOptions):
     """Say what the training of a classifier costs: parameters, FLOPs, memory, and how long on a device.
 
-    The settings are those of titans dna train. A real batch of the training part is counted, forward and backward.
-    Sequences a second on a device of the table are an estimate; --measure takes the time of some steps here.
+    The settings are those of titans dna train. Real batches of the training part are counted, forward and backward: one
+    of each size, or where there are many sizes one of each share of the work. Sequences a second on a device of the
+    table are an estimate; --measure takes the time of some steps here.
     """
 
     task: Inline[Task] = field(default_factory=Task)
@@ -26,13 +34,13 @@ class PlanOptions(DeviceOptions):
 
 
 def plan(options: PlanOptions) -> None:
-    """Read the sequences, count a step, and print."""
+    """Read the sequences, count steps, and print."""
     from titans_seq.layers import NeuralMemory
-    from titans_seq.planning import Batch, count_step, plan_batch, unfused
+    from titans_seq.planning import Batch, count_step, plan_batches, unfused
     from titans_seq.planning.report import Words
 
     from ..models.untrained import new_classifier
-    from ..runs.plan import divided
+    from ..runs.plan import divided, whole
     from ..sequences.loading import load_splits
     from ..training.data import LabelledLoader
     from ..training.module import ClassifierModule
@@ -50,23 +58,61 @@ def plan(options: PlanOptions) -> None:
     classifier, how = settings.classifier, settings.training
     model = new_classifier(classifier, how.seed).train()
     module = ClassifierModule(model, how)
-    loader = LabelledLoader(first, classifier.tokenizer, how.rows, how.tokens, shuffle=True, seed=how.seed)
-    batch = next(iter(loader))
 
-    def step() -> tuple[Any, None]:
-        return module.loss(module.logits(batch), batch.labels), None
+    def loader_of(data: "LabelledSequences") -> LabelledLoader:
+        # Several devices share the sequences of each step, so that they take as many steps as one; the first has most.
+        read = (data, classifier.tokenizer, how.rows, how.tokens)
+        return LabelledLoader(*read, shuffle=True, seed=how.seed, world=options.devices)
+
+    loader = loader_of(first)
+    examples = _examples(loader)
+
+    def step(batch: "LabelledBatch") -> "Step":
+        return lambda: (module.loss(module.logits(batch), batch.labels), None)
 
     assert how.epochs is not None
-    rows, length = batch.batch.ids.shape
     memories = [(one.config, one.dim) for one in model.modules() if isinstance(one, NeuralMemory)]
-    total = len(first) * how.epochs * len(parts)
-    counted = Batch(count_step(model, step), rows, total, options.devices, unfused=unfused(memories, half=False))
-    made = plan_batch(counted, device, options.assumptions())
+    refused = unfused(memories, half=False)
+    total, steps = len(first) * how.epochs * len(parts), len(loader) * how.epochs * len(parts)
+    goal = f"{how.epochs} epochs of {len(first):,} sequences" + (f", {len(parts)} times," if len(parts) > 1 else "")
+    if data.parts.final:
+        everything = whole(splits)
+        total += len(everything) * how.epochs
+        steps += len(loader_of(everything)) * how.epochs
+        goal += f" and as many of all {len(everything):,}"
+    batches = [
+        (
+            Batch(
+                count_step(model, step(batch)),
+                len(batch.batch.ids),
+                total,
+                options.devices,
+                unfused=refused,
+                together=len(batch.everyone),
+            ),
+            weight,
+        )
+        for batch, weight in examples
+    ]
+    made = plan_batches(batches, device, options.assumptions())
+    rows, length = max((tuple(batch.batch.ids.shape) for batch, _ in examples), key=math.prod)
     words = Words(
         model=f"{classifier.encoder.depth} blocks of width {classifier.encoder.dim}",
         unit="sequence",
         rows=f"{rows} sequences of {length:,} tokens",
-        goal=f"{how.epochs} epochs of {len(first):,} sequences" + (f", {len(parts)} times," if len(parts) > 1 else ""),
-        steps=len(loader) * how.epochs * len(parts),
+        goal=goal,
+        steps=steps,
+        mean=f"a mean batch of {made.batch.size:.1f} sequences" if len(examples) > 1 else "",
     )
-    options.say(made, words, lambda: (model, step), room=", take fewer --rows")
+    options.say(
+        made, words, lambda: (model, [(step(batch), weight) for batch, weight in examples]), room=", take fewer --rows"
+    )
+
+
+def _examples(loader: "LabelledLoader") -> "list[tuple[LabelledBatch, float]]":
+    """Batches that stand for all of an epoch, and for how many."""
+    from titans_seq.planning import representatives
+
+    # Read twice, so that no more than a few are held.
+    chosen = representatives([(batch.batch.ids.shape[0], batch.batch.ids.shape[1]) for batch in loader])
+    return [(batch, chosen[number]) for number, batch in enumerate(loader) if number in chosen]

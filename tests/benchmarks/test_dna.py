@@ -11,7 +11,7 @@ from genomics.models import encoder_preset
 from genomics.synthetic import motif_pairs as pairs
 from tests.genomics.small import random_sequence
 from titans_seq.errors import UserError
-from titans_seq.jsonl import read_rows
+from titans_seq.jsonl import append_row, read_rows
 
 
 def test_a_genome_is_read_in_one_stream(tmp_path: Path) -> None:
@@ -95,10 +95,33 @@ def test_defaults_are_laid_out_as_the_command_reads_them_and_tabled(tmp_path: Pa
         more = {"strands": "augment", "epochs": 9, "parts": counts, "tested": 50, "cpu_seconds": 100}
         return {"set": name, "seed": 0, "test": test, **more}
 
-    text = dna_defaults.table([row("tf_0", 0.5, 0.6, 0.1, 0.2), row("mouse_3", 0.7, 0.6, 0.1, 0.8)])
+    rows = [row("tf_0", 0.1, 0.6, 0.1, 0.2), row("mouse_3", 0.7, 0.6, 0.1, 0.8), row("tf_0", 0.5, 0.6, 0.1, 0.2)]
+    rows[2] |= {"stack": {"weights": [1.0]}, "defaults": dna_defaults.DEFAULTS}
+    text = dna_defaults.table(rows)
     lines = text.splitlines()
-    assert lines[2].startswith("| mouse_3 | 0.700 | 0.600 | 0.100 | **0.800** | augment | 9 | 1,000 / 50 | 100 |")
+    assert lines[2].startswith("| mouse_3 | 0.700 | 0.600 | 0.100 | **0.800** | no | augment | 9 | 1,000 / 50 | 100 |")
+    assert lines[3].startswith("| tf_0 | 0.500 | **0.600** | 0.100 | 0.200 | yes | augment | 9 |")
     assert lines[4].startswith("| mean of 2 | 0.600 | 0.600 | 0.100 | 0.500 |")
     assert lines[-1].startswith(
         "Of 2 sets ours is above the k-mer regression on 1, the one-hot regression on 2, the small"
     )
+
+
+def test_a_set_of_earlier_defaults_is_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[str] = []
+
+    def measure(layout: Any, data_dir: Path) -> dict[str, Any]:
+        trained.append(layout)
+        return {"stack": None, "defaults": dna_defaults.DEFAULTS}
+
+    monkeypatch.setattr(dna_defaults, "measure", measure)
+    monkeypatch.setattr(dna_defaults, "table", lambda rows: f"{len(rows)}")
+    monkeypatch.setattr(dna_defaults, "SETS", {"old": "1", "older": "2", "now": "3", "unmarked": "4"})
+    out, earlier = tmp_path / "rows.jsonl", {**dna_defaults.DEFAULTS, "training": {"rows": 7}}
+    append_row(out, {"set": "old", "seed": 0})
+    append_row(out, {"set": "older", "seed": 0, "stack": None, "defaults": earlier})
+    append_row(out, {"set": "now", "seed": 0, "stack": None, "defaults": dna_defaults.DEFAULTS})
+    append_row(out, {"set": "unmarked", "seed": 0, "stack": None})
+    for _ in range(2):
+        dna_defaults.main(dna_defaults.Arguments(out=out))
+    assert trained == ["1", "2"]

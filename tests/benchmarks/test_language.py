@@ -60,15 +60,29 @@ def test_validation_covers_all_windows_whatever_the_batch(text: Path) -> None:
     assert shakespeare.validation_loss(model, ids) == pytest.approx(sum(losses) / 3, rel=1e-5)
 
 
-def test_a_run_of_shakespeare_is_a_row_and_not_run_again(text: Path, tmp_path: Path) -> None:
+def test_a_run_of_shakespeare_is_a_row_and_not_run_again(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = shakespeare.Arguments(("lmm",), (0,), steps=1, out=tmp_path / "rows.jsonl", data=text)
     shakespeare.main(arguments)
     shakespeare.main(arguments)
     (row,) = read_rows(arguments.out)
+    assert f"| lmm | {row['validation_loss']:.3f} (1 seed)" in capsys.readouterr().out
     assert (row["model"], row["seed"], row["steps"]) == ("lmm", 0, 1)
     assert row["validation_loss"] > 0
     with pytest.raises(UserError, match="no such file: give the text"):
         shakespeare.Text.read(tmp_path / "nowhere.txt")
+
+
+def test_times_of_shakespeare_are_written_where_they_are_asked_for(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"times_transformer": {"lmm": 2.0}}
+    monkeypatch.setattr(shakespeare, "step_times", lambda text: found)
+    monkeypatch.setattr(shakespeare, "TIMES", tmp_path / "results.json")
+    shakespeare.main(shakespeare.Arguments(out=tmp_path / "times.json", data=text, time=True))
+    assert json.loads((tmp_path / "times.json").read_text()) == found
+    assert not (tmp_path / "results.json").exists()
 
 
 def test_the_table_shows_the_gain_and_only_whole_runs() -> None:
@@ -100,13 +114,14 @@ def test_a_long_text_is_read_and_measured(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_book_is_scored_by_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (book.TRAINING, book.TEST):
         (tmp_path / name).write_text(TEXT)
+    monkeypatch.setattr(book, "PLACES", (0, 256))
     arguments = book.Arguments(("lmm",), (0,), 1, tmp_path / "rows.jsonl", tmp_path)
     book.main(arguments)
     (row,) = read_rows(arguments.out)
     assert row["evaluation"]["tokens"] == len(TEXT)
     assert row["bits_per_byte"] == pytest.approx(book.bits_from(row, 0, 1e9))
-    monkeypatch.setattr(book, "PLACES", (0, 256))
-    assert "| lmm | 1 |" in book.table([row | {"steps": book.STEPS}])
+    assert "| lmm | 1 |" in book.table([row], steps=1)
+    assert "| lmm | 1 |" not in book.table([row])
     counts = [count_parameters(book.model_config(name, 257)) for name in ("mac", "mac-no-memory", "mac-fading")]
     assert counts[0] == counts[1] > counts[2]
     with pytest.raises(UserError, match="give the folder of the books with --books"):

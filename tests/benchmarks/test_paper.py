@@ -35,13 +35,13 @@ def test_each_part_is_left_out_alone() -> None:
 
 def test_a_loss_is_measured_once_and_shown(tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paper, "PARTS", {"linear memory": paper.PARTS["linear memory"]})
-    monkeypatch.setattr(paper, "STEPS", 1)
     out = tmp_path / "rows.jsonl"
     for _ in range(2):
         paper.run("ablation", out, (0,), 1, text)
     (row,) = read_rows(out)
     assert (row["suite"], row["name"], row["seed"], row["steps"]) == ("ablation", "linear memory", 0, 1)
-    line = paper.table("ablation", [row]).splitlines()[-1]
+    line = paper.table("ablation", [row], steps=1).splitlines()[-1]
+    assert paper.table("ablation", [row]) == paper.NOT_RUN
     assert line == f"| linear memory | {row['losses']['256']:.3f} | 28.49 | 1 |"
 
 

@@ -18,6 +18,7 @@ from titans_seq.ops.chunked.operator import run_chunks
 from titans_seq.planning import (
     DEVICES,
     Assumptions,
+    Batch,
     Budget,
     Cost,
     count_step,
@@ -25,6 +26,8 @@ from titans_seq.planning import (
     language_step,
     make_plan,
     plan_batch,
+    plan_batches,
+    representatives,
     time_step,
 )
 from titans_seq.planning.counting import _count
@@ -108,6 +111,58 @@ def test_blocks_that_are_alike_are_counted_once() -> None:
     assert (quick.parameters, quick.forward, quick.training) == (whole.parameters, whole.forward, whole.training)
     assert (quick.state, quick.calls, quick.memory_calls) == (whole.state, whole.calls, whole.memory_calls)
     assert quick.saved == pytest.approx(whole.saved, rel=1e-3)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_checkpointing_computes_blocks_once_more_and_keeps_their_inputs(half: bool) -> None:
+    config = replace(CONFIG, blocks=CONFIG.blocks[1:], depth=1)
+    plain, again = (count_training(config, LENGTH, carried=False, half=half, checkpointing=on) for on in (False, True))
+    deep = [_count(replace(config, depth=depth), LENGTH, False, half, 1, True) for depth in (2, 4)]
+    assert again.forward == plain.forward
+    assert again.training.attention == plain.training.attention + plain.forward.attention
+    assert plain.training.matrices < again.training.matrices < plain.training.matrices + plain.forward.matrices
+    # Another block adds its input alone, float32 `[1, T, dim]`.
+    assert deep[1].saved - deep[0].saved == 2 * 4 * LENGTH * config.dim
+    whole = count_training(replace(config, depth=6), LENGTH, carried=False, half=half, checkpointing=True)
+    assert whole.saved == deep[1].saved + 2 * 4 * LENGTH * config.dim
+
+
+def test_what_checkpointing_holds_again_is_what_the_block_saves() -> None:
+    config = replace(CONFIG, blocks=CONFIG.blocks[1:], depth=1)
+    plain, again = (_count(config, LENGTH, False, False, 1, on) for on in (False, True))
+    # A block alone keeps about as much as without; what its last operation has no use for is not computed once more.
+    assert again.saved == pytest.approx(plain.saved, rel=0.15)
+
+
+@pytest.mark.parametrize("long", [1, 40])
+def test_batches_of_many_sizes_are_represented(long: int) -> None:
+    sizes = [(32, 100 + number % 30) for number in range(300)] + [(1, 5000 + number) for number in range(long)]
+    chosen = representatives(sizes)
+    assert len(chosen) <= 8 + 3
+    assert sizes.index(max(sizes, key=math.prod)) in chosen
+    work = sum(map(math.prod, sizes))
+    assert sum(weight * math.prod(sizes[number]) for number, weight in chosen.items()) == pytest.approx(work)
+    # Time goes with the length where the number of kernels counts.
+    lengths = sum(length for _, length in sizes)
+    assert sum(weight * sizes[number][1] for number, weight in chosen.items()) == pytest.approx(lengths, rel=0.1)
+
+
+def test_the_time_of_unlike_batches_adds_up(cost: Cost) -> None:
+    small, large = (
+        Batch(replace(cost, calls=calls, saved=saved), 2, 100) for calls, saved in ((10, 5.0), (10**6, 9.0))
+    )
+    device = DEVICES["h100"]
+    plan = plan_batches([(small, 3), (large, 1)], device)
+    seconds = [plan_batch(one, device).seconds.total for one in (small, large)]
+    assert plan.seconds.total == pytest.approx((3 * seconds[0] + seconds[1]) / 4)
+    assert plan.saved == 9
+    assert plan.parameters == cost.parameters
+    assert plan.rate == pytest.approx(2 / plan.seconds.total)
+
+
+def test_only_shards_are_divided(cost: Cost) -> None:
+    copies, shards = (plan_batch(Batch(cost, 2, 100, devices=4, sharded=on), DEVICES["h100"]) for on in (False, True))
+    assert copies.weights == 16 * cost.parameters == 4 * shards.weights
 
 
 def test_a_plan_adds_up() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from titans_seq.errors import UserError
 from titans_seq.files import write_text
+from titans_seq.jsonl import append_line
 
 LOG = "log.jsonl"
 """Name of the log in a run folder."""
@@ -87,15 +88,14 @@ class History:
 
 
 def append(path: Path, row: Row) -> None:
-    """Add a row to a log."""
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(_line(row))
+    """Add a row to a log; a number that is not finite is left out."""
+    append_line(path, _line(row))
 
 
 def cut_after(path: Path, step: int) -> History:
     """Drop the rows after a step from a log, for a run that goes on from there; return what stays."""
     kept = History(tuple(row for row in History.read(path).rows if row["step"] <= step))
-    write_text(path, "".join(map(_line, kept.rows)))
+    write_text(path, "".join(f"{_line(row)}\n" for row in kept.rows))
     return kept
 
 
@@ -114,4 +114,4 @@ def describe(row: Row, names: Iterable[str] = _SHOWN) -> str:
 def _line(row: Row) -> str:
     # JSON has no number that is not finite.
     known = {name: x for name, x in row.items() if not isinstance(x, float) or math.isfinite(x)}
-    return json.dumps(known, allow_nan=False) + "\n"
+    return json.dumps(known, allow_nan=False)

@@ -2,8 +2,19 @@
 
 from titans_seq.planning.counting import Arithmetic, Cost, count_step, count_training, language_step
 from titans_seq.planning.devices import DEVICES, Device
-from titans_seq.planning.plan import Assumptions, Batch, Budget, Plan, Seconds, make_plan, plan_batch, unfused
-from titans_seq.planning.timing import time_step
+from titans_seq.planning.plan import (
+    Assumptions,
+    Batch,
+    Budget,
+    Plan,
+    Seconds,
+    make_plan,
+    plan_batch,
+    plan_batches,
+    representatives,
+    unfused,
+)
+from titans_seq.planning.timing import Timed, time_step, time_steps
 
 __all__ = [
     "DEVICES",
@@ -15,11 +26,15 @@ __all__ = [
     "Device",
     "Plan",
     "Seconds",
+    "Timed",
     "count_step",
     "count_training",
     "language_step",
     "make_plan",
     "plan_batch",
+    "plan_batches",
+    "representatives",
     "time_step",
+    "time_steps",
     "unfused",
 ]

@@ -1,6 +1,7 @@
 """Counting what a training step computes, keeps and calls, by running it on tensors without data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.overrides import TorchFunctionMode
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
@@ -63,7 +64,8 @@ class Cost:
         parameters: number of them.
         forward: arithmetic of the forward pass.
         training: of both passes.
-        saved: bytes that the forward keeps for the backward, weights aside.
+        saved: bytes that the forward keeps for the backward, weights aside; with what checkpointing computes once more
+            for the largest part that it does so for.
         state: bytes of the state that is carried on.
         calls: operations on tensors, views aside: on a GPU about as many kernels.
         memory_calls: those of the memories' operators.
@@ -115,50 +117,81 @@ class _Attention(torch.autograd.Function):
     """Attention as fused kernels do it: what they keep, and shapes."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, tally: _Tally, product: int) -> Tensor:
         y, scale = q.new_empty(*q.shape[:-1], v.shape[-1]), q.new_empty(q.shape[:-1], dtype=torch.float32)
         # A mask is added, in the dtype of the scores.
         added = [] if mask is None else [mask.new_empty(mask.shape, dtype=q.dtype)]
         ctx.save_for_backward(q, k, v, y, scale, *added)
+        ctx.tally, ctx.product = tally, product
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, *_ = ctx.saved_tensors
-        return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v), None
+        ctx.tally.flops["attention"] += 5 * ctx.product
+        return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v), None, None, None
 
 
-class _Fused(TorchFunctionMode):
-    """Counts attention by its formula: two products forward and, with the scores computed once more, five backward."""
+@contextmanager
+def _fused_attention(tally: _Tally) -> Iterator[None]:
+    """Count attention by its formula: two products forward and, with the scores computed once more, five backward."""
+    own = F.scaled_dot_product_attention
 
-    def __init__(self, tally: _Tally) -> None:
-        super().__init__()
-        self.tally, self.backward_flops = tally, 0.0
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is not F.scaled_dot_product_attention:
-            return func(*args, **kwargs)
-        q, k, v = args
+    def attention(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, **_: Any) -> Tensor:
         product = q[..., 0].numel() * k.shape[-2] * (q.shape[-1] + v.shape[-1])
-        self.tally.flops["attention"] += 2 * product
+        tally.flops["attention"] += 2 * product
+        return _Attention.apply(q, k, v, attn_mask, tally, product)
+
+    # Not a mode: a backward pass hides from modes of functions what checkpointing computes once more in it.
+    F.scaled_dot_product_attention = attention
+    try:
+        yield
+    finally:
+        F.scaled_dot_product_attention = own
+
+
+@dataclass
+class _Again:
+    """What checkpointing computes once more in the backward pass, where nothing else has gradients enabled."""
+
+    begun: bool = False
+    most: float = 0.0
+    _held: dict[int, tuple[StorageWeakRef, int]] = field(default_factory=dict)
+    _more: bool = False
+
+    def note(self, args: Any, out: Any) -> None:
+        """See what an operation gives; `most` is the largest number of bytes held from such to the next others."""
+        if not self.begun:
+            return
         if torch.is_grad_enabled():
-            self.backward_flops += 5 * product
-        mask = kwargs.get("attn_mask")
-        return _Attention.apply(q, k, v, mask)
+            # Weights and their gradients come by as views.
+            given = {_storage(x) for x in tree_leaves(args) if isinstance(x, Tensor)}
+            new = [x.untyped_storage() for x in tree_leaves(out) if isinstance(x, Tensor) and _storage(x) not in given]
+            self._held |= {one._cdata: (StorageWeakRef(one), one.nbytes()) for one in new}
+            self._more = True
+        elif self._more:
+            self._held = {name: one for name, one in self._held.items() if not one[0].expired()}
+            self.most, self._more = max(self.most, sum(size for _, size in self._held.values())), False
 
 
 class _Counter(TorchDispatchMode):
     """Counts operations on their way to tensors."""
 
-    def __init__(self, tally: _Tally, part: str | None = None, known: dict[Any, _Tally] | None = None) -> None:
+    def __init__(
+        self,
+        tally: _Tally,
+        part: str | None = None,
+        known: dict[Any, _Tally] | None = None,
+        again: _Again | None = None,
+    ) -> None:
         super().__init__()
-        self.tally, self.part = tally, part
+        self.tally, self.part, self.again = tally, part, again or _Again()
         self.known: dict[Any, _Tally] = {} if known is None else known
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs, packet = kwargs or {}, func._overloadpacket
         out = func(*args, **kwargs)
+        self.again.note((args, kwargs), out)
         if packet in _OPERATORS:
             inner = self._inside(packet, args)
             self.tally.flops["memory"] += inner.arithmetic.total
@@ -210,7 +243,13 @@ def _shapes(value: Any) -> Any:
 
 
 def count_training(
-    config: CausalLMConfig, length: int, *, carried: bool = True, half: bool = False, rows: int = 1
+    config: CausalLMConfig,
+    length: int,
+    *,
+    carried: bool = True,
+    half: bool = False,
+    rows: int = 1,
+    checkpointing: bool = False,
 ) -> Cost:
     """Count a training step of a language model, from its code: nothing is estimated, and nothing computed.
 
@@ -223,6 +262,7 @@ def count_training(
         carried: whether a segment follows another one, whose state it goes on from.
         half: whether products take their operands in bfloat16 (autocast).
         rows: segments that are read at once.
+        checkpointing: whether the blocks' inputs alone are kept, and the blocks computed once more.
 
     Example:
         >>> from titans_seq.models import language_model
@@ -233,14 +273,19 @@ def count_training(
     period = len(config.blocks)
     if config.depth > 2 * period and config.depth % period == 0:
         # Blocks that are alike cost alike.
-        once, twice = (_count(replace(config, depth=n * period), length, carried, half, rows) for n in (1, 2))
+        once, twice = (
+            _count(replace(config, depth=n * period), length, carried, half, rows, checkpointing) for n in (1, 2)
+        )
         return once.plus(twice.plus(once, -1), config.depth // period - 1)
-    return _count(config, length, carried, half, rows)
+    return _count(config, length, carried, half, rows, checkpointing)
 
 
-def _count(config: CausalLMConfig, length: int, carried: bool, half: bool, rows: int) -> Cost:
+def _count(
+    config: CausalLMConfig, length: int, carried: bool, half: bool, rows: int, checkpointing: bool = False
+) -> Cost:
     with torch.device("meta"):
         model = CausalLM(config)
+    model.backbone.gradient_checkpointing = checkpointing
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = model.to_empty(device="cpu")
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
@@ -288,20 +333,21 @@ def count_step(model: nn.Module, step: Step, half: bool = False) -> Cost:
             saved[_storage(x)] = x  # held, so that no other storage gets its name
         return x
 
-    counter, fused = _Counter(tally), _Fused(tally)
-    with torch.autocast("cpu", torch.bfloat16, enabled=half), counter, fused:
+    again = _Again()
+    counter = _Counter(tally, again=again)
+    with torch.autocast("cpu", torch.bfloat16, enabled=half), counter, _fused_attention(tally):
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
             loss, state = step()
         forward = tally.arithmetic
         kept = sum(x.untyped_storage().nbytes() for x in saved.values())
         saved.clear()
+        again.begun = True
         loss.backward()
-    tally.flops["attention"] += fused.backward_flops
     return Cost(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         forward=forward,
         training=tally.arithmetic,
-        saved=kept,
+        saved=kept + again.most,
         state=_state_bytes(state),
         calls=tally.calls,
         memory_calls=tally.memory_calls,

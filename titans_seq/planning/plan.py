@@ -1,6 +1,6 @@
 """From counts to memory on a device, and to the hours that a token budget takes there."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,6 +28,7 @@ class Budget:
         devices: how many, which share parameters, gradients and optimiser (FSDP2).
         carried: whether state is carried from segment to segment.
         half: whether products take bfloat16 operands; parameters and optimiser stay in float32.
+        checkpointing: whether blocks keep their inputs alone, and are computed once more in the backward pass.
 
     Raises:
         UserError: if a number is too small.
@@ -40,6 +41,7 @@ class Budget:
     devices: int = 1
     carried: bool = True
     half: bool = True
+    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         require_at_least(self, length=1, rows=1, step=1, tokens=1, devices=1)
@@ -80,6 +82,8 @@ class Batch:
         devices: how many.
         half: whether products take bfloat16 operands.
         unfused: why the memory has no fused kernel; None if it has one.
+        sharded: whether the devices share parameters, gradients and optimiser (FSDP2); else each has a copy (DDP).
+        together: what the batches of all devices hold; `size` times `devices` if not given.
     """
 
     cost: Cost
@@ -88,6 +92,8 @@ class Batch:
     devices: int = 1
     half: bool = False
     unfused: str | None = None
+    sharded: bool = False
+    together: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,19 +104,13 @@ class Seconds:
         arithmetic: of products.
         traffic: to read and to write tensors.
         calls: from one operation to the next.
-        host: whether the three add up; else operations wait in a queue while others are called.
+        total: of the batch: on a CPU the three add up; on a GPU operations wait in a queue while others are called.
     """
 
     arithmetic: float
     traffic: float
     calls: float
-    host: bool
-
-    @property
-    def total(self) -> float:
-        """Of the batch."""
-        busy = self.arithmetic + self.traffic
-        return busy + self.calls if self.host else max(busy, self.calls)
+    total: float
 
     @property
     def bound(self) -> str:
@@ -129,8 +129,8 @@ class Plan:
         training: likewise, of both passes.
         saved: bytes that a device keeps for the backward pass.
         state: bytes of the state that a row carries.
-        weights: bytes a device of its share of parameters, gradients and AdamW's two averages.
-        seconds: that one device needs for its batch.
+        weights: bytes a device of parameters, gradients and AdamW's two averages, or of its share of them.
+        seconds: that one device needs for its batch, a mean one where batches are unlike.
     """
 
     batch: Batch
@@ -149,7 +149,9 @@ class Plan:
     @property
     def rate(self) -> float:
         """Tokens a second of all devices, or of whatever else is counted."""
-        return self.batch.size * self.batch.devices / self.seconds.total
+        batch = self.batch
+        together = batch.size * batch.devices if batch.together is None else batch.together
+        return together / self.seconds.total
 
     @property
     def hours(self) -> float:
@@ -184,18 +186,25 @@ def make_plan(config: CausalLMConfig, budget: Budget, device: Device, assumed: A
         (True, True)
     """
     # All rows, since much does not grow with them: calls, and copies of the weights in half precision.
-    how = {"carried": budget.carried, "half": budget.half, "rows": budget.rows}
-    cost = count_training(_without_prefix(config), budget.length, **how)
+    cost = count_training(
+        _without_prefix(config),
+        budget.length,
+        carried=budget.carried,
+        half=budget.half,
+        rows=budget.rows,
+        checkpointing=budget.checkpointing,
+    )
     prefix = budget.length * budget.rows * _prefix(config)
     batch = replace(
         cost,
         parameters=count_parameters(config),
         forward=cost.forward.plus(Arithmetic(attention=prefix)),
-        training=cost.training.plus(Arithmetic(attention=3.5 * prefix)),
+        training=cost.training.plus(Arithmetic(attention=(4.5 if budget.checkpointing else 3.5) * prefix)),
         state=cost.state / budget.rows,
     )
     unfused, size = unfused_memory(config, budget.half), budget.length * budget.rows
-    return plan_batch(Batch(batch, size, budget.tokens, budget.devices, budget.half, unfused), device, assumed)
+    planned = Batch(batch, size, budget.tokens, budget.devices, budget.half, unfused, sharded=budget.devices > 1)
+    return plan_batch(planned, device, assumed)
 
 
 def plan_batch(batch: Batch, device: Device, assumed: Assumptions = Assumptions()) -> Plan:
@@ -215,9 +224,84 @@ def plan_batch(batch: Batch, device: Device, assumed: Assumptions = Assumptions(
         training=cost.training.scaled(1 / batch.size),
         saved=cost.saved,
         state=cost.state,
-        weights=4 * 4.0 * cost.parameters / batch.devices,
+        weights=4 * 4.0 * cost.parameters / (batch.devices if batch.sharded else 1),
         seconds=_seconds(batch, device, assumed),
     )
+
+
+def plan_batches(batches: Sequence[tuple[Batch, float]], device: Device, assumed: Assumptions = Assumptions()) -> Plan:
+    """Plan a training whose batches are unlike: the mean of them, with the memory of the one that keeps most.
+
+    Args:
+        batches: at least one, each with how many it stands for; alike but for `cost`, `size` and `together`.
+        device: what it runs on.
+        assumed: what is not known.
+
+    Example:
+        >>> from titans_seq.planning import DEVICES, count_step
+        >>> layer, small, large = torch.nn.Linear(3, 5), torch.ones(2, 3), torch.ones(20, 3)
+        >>> costs = [count_step(layer, lambda x=x: (layer(x).sum(), None)) for x in (small, large)]
+        >>> batches = [(Batch(costs[0], size=2, total=400), 8), (Batch(costs[1], size=20, total=400), 2)]
+        >>> plan = plan_batches(batches, DEVICES["cpu-core"])
+        >>> plan.batch.size, plan.forward.total, plan.saved == costs[1].saved
+        (5.6, 30.0, True)
+    """
+    total = sum(weight for _, weight in batches)
+    plans = [(plan_batch(batch, device, assumed), weight / total) for batch, weight in batches]
+
+    def mean(of: Callable[[Plan], float]) -> float:
+        return sum(share * of(plan) for plan, share in plans)
+
+    first = plans[0][0].batch
+    cost = Cost(0, Arithmetic(), Arithmetic(), 0, 0, 0, 0, 0, 0)
+    for plan, share in plans:
+        cost = cost.plus(plan.batch.cost, share)
+    most = max(plan.saved for plan, _ in plans)
+    batch = replace(
+        first,
+        cost=replace(cost, parameters=first.cost.parameters, saved=most),
+        size=mean(lambda plan: plan.batch.size),
+        together=None if first.together is None else mean(lambda plan: plan.batch.together or 0),
+    )
+    seconds = Seconds(
+        mean(lambda plan: plan.seconds.arithmetic),
+        mean(lambda plan: plan.seconds.traffic),
+        mean(lambda plan: plan.seconds.calls),
+        mean(lambda plan: plan.seconds.total),
+    )
+    return replace(plan_batch(batch, device, assumed), seconds=seconds)
+
+
+def representatives(sizes: Sequence[tuple[int, int]], most: int = 8) -> dict[int, float]:
+    """Choose batches that stand for all: one of each size, or where there are many sizes one of each share of the work.
+
+    Args:
+        sizes: rows and length of each batch.
+        most: shares of the work. One whose lengths lie on both sides of a power of two is shared out further, and the
+            largest batch is chosen in any case.
+
+    Returns:
+        The numbers of those chosen, and how many batches each stands for, by what the batches hold.
+
+    Example:
+        >>> representatives([(2, 100), (1, 700), (2, 100), (1, 100)])
+        {3: 1.0, 2: 2.0, 1: 1.0}
+    """
+
+    def held(number: int) -> int:
+        return sizes[number][0] * sizes[number][1]
+
+    order = sorted(range(len(sizes)), key=lambda number: (sizes[number][1], sizes[number][0]))
+    largest, few = max(order, key=held), len(set(sizes)) <= most
+    groups: dict[object, list[int]] = {}
+    done, total = 0, sum(map(held, order))
+    for number in order:
+        # By length, and of equal work: a few batches that are long are as much as many that are short.
+        share = "largest" if number == largest else (done * most // total, sizes[number][1].bit_length())
+        groups.setdefault(sizes[number] if few else share, []).append(number)
+        done += held(number)
+    chosen = {group[len(group) // 2]: group for group in groups.values()}
+    return {number: sum(map(held, group)) / held(number) for number, group in chosen.items()}
 
 
 def _seconds(batch: Batch, device: Device, assumed: Assumptions) -> Seconds:
@@ -229,9 +313,9 @@ def _seconds(batch: Batch, device: Device, assumed: Assumptions) -> Seconds:
     arithmetic += cost.training.memory / (memory_peak * assumed.memory_efficiency)
     moved = cost.moved - (cost.memory_moved if fused else 0)
     calls = cost.calls - (cost.memory_calls if fused else 0)
-    return Seconds(
-        arithmetic, moved / (device.bandwidth * assumed.streaming), calls * assumed.between(device), device.host
-    )
+    traffic, between = moved / (device.bandwidth * assumed.streaming), calls * assumed.between(device)
+    busy = arithmetic + traffic
+    return Seconds(arithmetic, traffic, between, busy + between if device.host else max(busy, between))
 
 
 def unfused_memory(config: CausalLMConfig, half: bool) -> str | None:

@@ -18,10 +18,10 @@ class Words:
     Attributes:
         model: its size.
         unit: what is counted: "token", "sequence", "window".
-        rows: what a device reads at once, as in "4 segments of 64 tokens".
+        rows: what a device reads at once, as in "4 segments of 64 tokens"; at most, where batches are unlike.
         goal: what is trained on in all, as in "15 billion tokens".
         steps: number of optimiser steps.
-        shared: how many devices share the weights, in words.
+        mean: the batch that times are of, where batches are unlike; else that is `rows`.
     """
 
     model: str
@@ -29,7 +29,12 @@ class Words:
     rows: str
     goal: str
     steps: float
-    shared: str = ""
+    mean: str = ""
+
+    @property
+    def timed(self) -> str:
+        """Say which batch times are of."""
+        return self.mean or self.rows
 
 
 def text(made: Plan, words: Words, device: Device, assumed: Assumptions, room: str = "") -> str:
@@ -79,9 +84,11 @@ def _number(x: float) -> str:
 
 def _memory(made: Plan, words: Words, device: Device, room: str) -> list[str]:
     fits = "" if fitting(made, device) >= 1 else f": TOO MUCH{room}"
+    several = made.batch.devices > 1
+    shared = (", shared out by FSDP2" if made.batch.sharded else ", a copy on each device") if several else ""
     lines = [
         f"on each of {made.batch.devices} x {device.about}, {words.rows} at once:",
-        f"  weights, gradients, AdamW  {_size(made.weights)}, in float32{words.shared}",
+        f"  weights, gradients, AdamW  {_size(made.weights)}, in float32{shared}",
         f"  saved activations          {_size(made.saved)}, counted; fused kernels keep others",
         f"  together                   {_size(made.needed)} of {device.memory / 1e9:.0f} GB{fits}",
     ]
@@ -99,7 +106,7 @@ def _time(made: Plan, words: Words) -> list[str]:
         f"estimate, not measured: {made.rate:,.0f} {words.unit}s a second; {words.goal} are {words.steps:,.0f} steps "
         f"and take {_duration(3600 * made.hours)}",
         f"  bound by {seconds.bound}: {seconds.arithmetic:.3g} s of arithmetic, {seconds.traffic:.3g} s of memory "
-        f"traffic and {seconds.calls:.3g} s of kernels for {words.rows}",
+        f"traffic and {seconds.calls:.3g} s of kernels for {words.timed}",
     ]
 
 
@@ -107,7 +114,7 @@ def measured(timed: Timed, made: Plan, words: Words) -> str:
     """Say what a step took here."""
     rate = made.batch.size / timed.seconds
     return (
-        f"measured on this machine's CPU: {timed.seconds:.3g} s for {words.rows}, {timed.busy:.3g} s of it computing: "
+        f"measured on this machine's CPU: {timed.seconds:.3g} s for {words.timed}, {timed.busy:.3g} s of it computing: "
         f"{rate:,.0f} {words.unit}s a second; {words.goal} take {_duration(made.batch.total / rate)}, without "
         "validation and reading"
     )

@@ -1,5 +1,6 @@
 """The time of a step of training, measured on this machine's CPU."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter, process_time
 
@@ -50,3 +51,16 @@ def time_step(model: nn.Module, step: Step, half: bool = False) -> Timed:
         clocks.append(perf_counter() - begin)
         busy.append((process_time() - busy_before) / torch.get_num_threads())
     return Timed(min(clocks[1:]), min(busy[1:]))
+
+
+def time_steps(model: nn.Module, steps: Sequence[tuple[Step, float]], half: bool = False) -> Timed:
+    """Time steps that are unlike, and return the mean.
+
+    Args:
+        model: it is trained in place.
+        steps: at least one; each computes a loss, with how many such there are.
+        half: see `time_step`.
+    """
+    total = sum(weight for _, weight in steps)
+    timed = [(time_step(model, step, half), weight / total) for step, weight in steps]
+    return Timed(sum(share * one.seconds for one, share in timed), sum(share * one.busy for one, share in timed))

@@ -34,6 +34,33 @@ def test_a_network_of_its_own(data: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "12 batches of 5 are 12 steps" in said
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--context 12 --width 8 --layers 1 --epochs 3 --batches-per-epoch 4 --batch-size 5", "12 batches of 5 are 12"),
+        ("--steps 10", "14 batches of 48 are 14"),
+    ],
+)
+def test_devices_copy_the_model_and_take_as_many_steps(
+    line: str, said: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "forecast", str(data), "--horizon", "6", *line.split(), "--devices", "2"]) == 0
+    text = capsys.readouterr().out
+    assert f"{said} steps" in text
+    assert "a copy on each device" in text
+
+
+def test_series_of_all_lengths_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = [
+        pd.DataFrame({"id": name, "time": pd.date_range("2020-01-01", periods=n, freq="D"), "y": np.sin(np.arange(n))})
+        for name, n in (("a", 40), ("b", 40), ("c", 40), ("d", 600))
+    ]
+    pd.concat(parts).to_csv(tmp_path / "long.csv", index=False)
+    assert main(["plan", "forecast", str(tmp_path / "long.csv"), "--horizon", "6", "--id", "id"]) == 0
+    text = capsys.readouterr().out
+    assert "for a mean batch of" in text
+
+
 def test_the_settings_of_a_training_from_pretrained_weights(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,10 @@ def test_a_cpu_needs_a_gpu_or_the_interpreter(monkeypatch: pytest.MonkeyPatch) -
     assert explain_backend("cpu")[0] == ("triton", False, "fused kernels need an NVIDIA GPU, got cpu")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     assert explain_backend("cpu")[0][1]
+    assert explain_backend("cpu", dtype=torch.float16)[0][1]
+    _, available, why = explain_backend("cpu", dtype=torch.bfloat16)[0]
+    assert not available
+    assert why.startswith("Triton's interpreter computes wrong numbers in bfloat16")
 
 
 @pytest.mark.usefixtures("gpu")

@@ -65,10 +65,20 @@ def refused_by_machine(device: torch.device) -> str | None:
     return None
 
 
+@torch.compiler.assume_constant_result
+def _refused_by_interpreter(dtype: torch.dtype | None) -> str | None:
+    if interpreted() and dtype is torch.bfloat16:
+        return (
+            "Triton's interpreter computes wrong numbers in bfloat16, got TRITON_INTERPRET=1: take float32 or float16"
+        )
+    return None
+
+
 def refused_by_triton(traits: Traits) -> str | None:
     """Say why the fused kernels cannot run a call; None if they can."""
     return (
         refused_by_machine(traits.device)
+        or _refused_by_interpreter(traits.dtype)
         or ("fused kernels know reverse mode alone" if transformed() else None)
         or refused_by_kernels(traits)
     )
