@@ -56,7 +56,7 @@ def pretrain(options: Pretrain) -> None:
     from titans_seq.experiment.record import read_config_file
 
     from ..zero_shot.network import ZeroShotConfig
-    from ..zero_shot.runs import PretrainingRun, pretrain_run, resume_run
+    from ..zero_shot.runs import PretrainingRun, pretrain_run, resume_run, untrained
     from ..zero_shot.saving import load_network
 
     run = options.run
@@ -72,6 +72,7 @@ def pretrain(options: Pretrain) -> None:
             raise UserError(f"--init {options.init} holds {len(network.members)} networks: give the folder of one")
         settings = override(PretrainingRun(network, options.training, init), parse_changes(given.set))
         if run.dry_run:
+            untrained(settings)  # refuses what the run would
             print(to_yaml(settings), end="")
             return
         pretrain_run(settings, run.out, overwrite=run.overwrite, runtime=runtime)

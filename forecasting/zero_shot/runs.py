@@ -95,7 +95,7 @@ def resume_run(
 
 def _train(run: PretrainingRun, out: Path, resume: bool, runtime: Runtime) -> ZeroShotNetwork | None:
     network, history = pretrain(
-        _untrained(run),
+        untrained(run),
         run.training,
         out,
         runtime=runtime,
@@ -109,7 +109,12 @@ def _train(run: PretrainingRun, out: Path, resume: bool, runtime: Runtime) -> Ze
     return network
 
 
-def _untrained(run: PretrainingRun) -> ZeroShotNetwork:
+def untrained(run: PretrainingRun) -> ZeroShotNetwork:
+    """Return the network that a run begins with.
+
+    Raises:
+        UserError: if the weights that it begins with are of another network, or have changed.
+    """
     network = new_network(run.network, run.training.seed)
     if run.init is None:
         return network

@@ -107,6 +107,7 @@ def _start(options: Train) -> None:
 
     from ..check import check, render, render_short
     from ..runs.plan import divided
+    from ..runs.train_runs import new_run
     from ..sequences.loading import load_splits
     from .progress import note, print_left_out, print_notes
 
@@ -120,6 +121,8 @@ def _start(options: Train) -> None:
     parts = list(divided(splits, plan))
     settings, chosen = train_settings(task, parts[0][1].train)
     if options.run.dry_run:
+        # What the run would refuse is refused now.
+        new_run(parts[0][1], settings.classifier, settings.training, parts[0][0], task.init, chosen)
         print(to_yaml({"settings": settings, "plan": plan}), end="")
         return
     print_left_out(left_out)

@@ -118,6 +118,10 @@ def test_the_command_trains_and_resumes(tmp_path, capsys, monkeypatch) -> None:
     assert "give more" in capsys.readouterr().err
     assert main(["forecast", "pretrain", "--out", out, "--resume", "--lr", "0.002"]) == 2
     assert "would not read --lr: leave out" in capsys.readouterr().err
+    begun = ["forecast", "pretrain", "--out", str(tmp_path / "q"), "--init", out, "--dry-run"]
+    assert main(begun) == 0
+    assert main([*begun, "--set", "network.width=4"]) == 2
+    assert "is another than the configured one" in capsys.readouterr().err
     steps = []
     monkeypatch.setattr("forecasting.zero_shot.runs.resume_run", lambda out, **given: steps.append(given["steps"]))
     for option in ((), ("--steps", str(PretrainingConfig.steps))):
