@@ -49,7 +49,10 @@ def decide(options: Decide) -> None:
     model = load_model(options.run, Hardware(options.compute.device).device())
     _, parts = own_parts(first)
     if parts.validation is None:
-        raise UserError(f"the data of {options.run} has no validation part, on which a threshold is chosen")
+        raise UserError(
+            f"the data of {options.run} has no validation part, on which a threshold is chosen: give one that was "
+            "chosen otherwise, as in a run beside it, to titans dna predict --threshold"
+        )
     note(f"predicting {len(parts.validation):,} validation sequences", options.compute.progress)
     found = decide(model, parts.validation, rule, not options.no_calibration)
     write_decision(options.run, found)

@@ -76,8 +76,13 @@ def marginalise(options: Marginalise) -> None:
         spread = "" if one.spread is None else f", spread of the models {one.spread:.2g}"
         interval = f"[{one.low:.4g}, {one.high:.4g}], {one.count:,} backgrounds{spread}"
         print(f"{options.motif} {one.what}: {one.mean:+.4g} {interval}")
+    if len(effects) == 1:
+        print(f"note: every shuffle of {options.motif} is the same word, so there is none to compare it with")
     print(f"written: {options.out / 'effects.csv'}")
-    if pairs is not None:
+    if pairs is None:
+        for name in ("spacing.csv", "spacing.png"):  # of an earlier pair
+            (options.out / name).unlink(missing_ok=True)
+    else:
         write_spacings(pairs, options.out / "spacing.csv")
         draw_spacings(pairs, f"{options.motif} and {options.other}", options.out / "spacing.png")
         print(f"written: {options.out / 'spacing.csv'}\nwritten: {options.out / 'spacing.png'}")

@@ -160,6 +160,8 @@ def _write(options: Motifs, found: "list[Described]", records: "list[Record]", t
     write_meme([one.motif for one in found], out / _MATRICES)
     write_sites(found, records, out / _SITES)
     logos = [out / "logos" / f"{one.motif.name}.{options.logo}" for one in found]
+    for earlier in {*(out / "logos").glob("*.*")} - {*logos}:
+        earlier.unlink()
     for one, logo in zip(found, logos, strict=True):
         draw_logo(one.motif, logo)
     write_page(found, logos, f"{len(found)} motifs of {target} in {len(records):,} sequences", out / "motifs.html")

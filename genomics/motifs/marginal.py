@@ -66,9 +66,10 @@ def marginalise(
         options: target and intervals.
 
     Returns:
-        The change by the motif ("inserted"), by a shuffle of it, which has the same composition ("shuffled inserted"),
-        and from the latter to the former ("inserted, less shuffled"); where backgrounds have the motif already, the
-        change by shuffling it there as well ("shuffled out").
+        The change by the motif ("inserted"), by a shuffle of it, which has the same composition and is another word on
+        either strand ("shuffled inserted"), and from the latter to the former ("inserted, less shuffled"); both are
+        left out where no shuffle is, as of a run of one letter. Where backgrounds have the motif already, the change by
+        shuffling it there as well ("shuffled out").
 
     Raises:
         UserError: if the motif is none, or a background is too short.
@@ -80,12 +81,11 @@ def marginalise(
     _check_room(backgrounds, len(motif), f"the motif {motif}")
     base = score(list(backgrounds))
     inserted = score([_put(one, motif, _middle(one, len(motif))) for one in backgrounds])
-    shuffled = score([_put(one, _shuffled(motif, random), _middle(one, len(motif))) for one in backgrounds])
-    effects = {
-        "inserted": inserted - base,
-        "shuffled inserted": shuffled - base,
-        "inserted, less shuffled": inserted - shuffled,
-    }
+    effects = {"inserted": inserted - base}
+    if len(set(motif)) > 1:
+        others = [_put(one, _another(motif, random), _middle(one, len(motif))) for one in backgrounds]
+        shuffled = score(others)
+        effects |= {"shuffled inserted": shuffled - base, "inserted, less shuffled": inserted - shuffled}
     held = [(one, _without(one, motif, random)) for one in backgrounds]
     changed = [number for number, (one, other) in enumerate(held) if one != other]
     if changed:
@@ -180,6 +180,12 @@ def _put(sequence: str, motif: str, start: int) -> str:
 
 def _shuffled(motif: str, random: np.random.Generator) -> str:
     return "".join(random.permutation(list(motif)))
+
+
+def _another(motif: str, random: np.random.Generator) -> str:
+    """Return a shuffle of a motif of several letters that is another word, on either strand."""
+    same = (motif, reverse_complement(motif))
+    return next(other for other in iter(lambda: _shuffled(motif, random), "") if other not in same)
 
 
 def _without(sequence: str, motif: str, random: np.random.Generator) -> str:

@@ -25,6 +25,9 @@ _PART_NAMES: dict[str, Part] = {
     "testing": "test",
 }
 
+_LIKE_TEST = re.compile(r"eval(uation)?|hold[-_ ]?out|held[-_ ]?out|independent|unseen|blind", re.IGNORECASE)
+"""Names of what is kept for testing, which are none of those that are read."""
+
 _ANY_PART = "|".join(_PART_NAMES)
 _PART_AND_CLASS = re.compile(rf"(?:(?P<before>{_ANY_PART})[-_. ].+|.+[-_. ](?P<after>{_ANY_PART}))", re.IGNORECASE)
 
@@ -43,12 +46,15 @@ def find_parts(folder: Path) -> dict[Part, Path]:
     """The file or subfolder of each part; empty if none has such a name.
 
     Raises:
-        UserError: if two claim the same part, or there are parts and none is for training.
+        UserError: if two claim the same part, there are parts and none is for training, or something beside them is
+            called as what is kept for testing, and would not be read.
     """
     found: dict[Part, Path] = {}
+    others = []
     for path in _entries(folder):
         part = part_of(_name(path))
         if part is None:
+            others.append(path)
             continue
         if part in found:
             raise UserError(f"{folder}: {found[part].name} and {path.name} are both its {part} part: keep one")
@@ -58,6 +64,12 @@ def find_parts(folder: Path) -> dict[Part, Path]:
         raise UserError(
             f"{folder}: no training part beside {held}: expected train.csv, or a folder named train; to train on one "
             "of them, give that file or folder itself"
+        )
+    kept = next((path for path in others if _LIKE_TEST.fullmatch(_name(path))), None)
+    if found and kept is not None:
+        raise UserError(
+            f"{folder}: {kept.name} is none of the names that parts go by (train; dev, val or validation; test), and "
+            "would not be read: rename it, or move it out of the folder"
         )
     return {part: found[part] for part in PARTS if part in found}
 

@@ -234,6 +234,10 @@ class TestFolders:
             ({"a.fa": ">1\nAC\n"}, ": all 1 training records are of one class, 'a'"),
             ({"a.fa": ">1\nAC\n", "a.fq": "@1\nA\n+\nI\n"}, ": two files or folders are named 'a', one class each"),
             ({"test.csv": TABLE}, ": no training part beside test.csv: expected train.csv, or a folder named train;"),
+            (
+                {"train.csv": TABLE, "hold-out.csv": TABLE},
+                ": hold-out.csv is none of the names that parts go by (train;",
+            ),
             ({"train.csv": TABLE, "train.tsv": TABLE}, ": train.csv and train.tsv are both its train part: keep one"),
             ({"train.fa": ">1\nAC\n", "test.fa": ">1\nAC\n"}, "/train.fa: holds no labels: give a table with a column"),
             ({"a.fa": ">1\nAC\n", "b.fa": ">1\nA?\n"}, "/b.fa, record 1 (1): '?' at position 2"),
