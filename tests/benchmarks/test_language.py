@@ -63,10 +63,11 @@ def test_validation_covers_all_windows_whatever_the_batch(text: Path) -> None:
 def test_a_run_of_shakespeare_is_a_row_and_not_run_again(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = shakespeare.Arguments(("lmm",), (0,), steps=1, out=tmp_path / "rows.jsonl", data=text)
+    out = tmp_path / "rows.jsonl"
+    arguments = shakespeare.Arguments(("lmm",), (0,), steps=1, out=out, data=text)
     shakespeare.main(arguments)
     shakespeare.main(arguments)
-    (row,) = read_rows(arguments.out)
+    (row,) = read_rows(out)
     assert f"| lmm | {row['validation_loss']:.3f} (1 seed)" in capsys.readouterr().out
     assert (row["model"], row["seed"], row["steps"]) == ("lmm", 0, 1)
     assert row["validation_loss"] > 0
