@@ -30,11 +30,13 @@ NARROW_PEAK = (*BED, "signalValue", "pValue", "qValue", "peak")
 BEDGRAPH = ("chrom", "start", "end", "value")
 GFF = ("seqid", "source", "type", "start", "end", "score", "strand", "phase", "attributes")
 
-_FROM_ONE = ("seqnames", "geneid", "peakid")
+_HOMER, _SAF = "peakid", "geneid"
+_FROM_ONE = ("seqnames", _SAF, _HOMER)
 """Columns of tables that count from 1: those of R's GRanges, SAF (featureCounts) and HOMER."""
 _MOST_FILLED = 10_000_000
 _BED_COLUMNS, _BEDPE_COLUMNS, _BED12, _BLOCKS = 3, 6, 12, 9
 _STRANDS = {"": ".", ".": ".", "*": ".", "+": "+", "-": "-", "1": "+", "+1": "+", "-1": "-"}
+_HOMER_STRANDS = {**_STRANDS, "0": "+", "1": "-"}
 _GFF_NAME = re.compile(r"(?:^|;\s*)(?:ID|Name|gene_id|transcript_id)[= ]\"?([^\";]+)")
 
 
@@ -42,7 +44,8 @@ _GFF_NAME = re.compile(r"(?:^|;\s*)(?:ID|Name|gene_id|transcript_id)[= ]\"?([^\"
 class IntervalColumns:
     """Numbers of the columns of a table of intervals; `name`, `strand`, `width` and `summit` may be missing.
 
-    `first` is the number of a contig's first base, 0 or 1; where it is 1, `end` is part of the interval.
+    `first` is the number of a contig's first base, 0 or 1; where it is 1, `end` is part of the interval. `strands` says
+    what is written for "+", "-" and ".".
     """
 
     name: int | None
@@ -53,6 +56,7 @@ class IntervalColumns:
     width: int | None
     summit: int | None
     first: int
+    strands: Mapping[str, str]
 
 
 def interval_columns(table: Table) -> IntervalColumns | None:
@@ -60,15 +64,19 @@ def interval_columns(table: Table) -> IntervalColumns | None:
 
     Coordinates count from 0 and `end` is not part of the interval, as in BED, but for tables with a column `seqnames`
     (R's GRanges), `GeneID` (SAF) or `PeakID` (HOMER): those count from 1, and `end` is part of it. A column `width` or
-    `length` tells, as in MACS's tables.
+    `length` tells, as in MACS's tables. HOMER writes strands as "+" and "-", or as 0 and 1, where 1 is "-".
     """
     contig, start, end = table.find(REGION), table.find(START), table.find(END)
     if contig is None or start is None or end is None:
         return None
     # HOMER's tables have the command behind the name: "PeakID (cmd=annotatePeaks.pl ...)".
-    first = int(any(column.lower().lstrip("#").partition(" ")[0] in _FROM_ONE for column in table.columns))
+    words = [column.lower().lstrip("# ").partition(" ")[0] for column in table.columns]
+    first = int(not set(_FROM_ONE).isdisjoint(words))
+    strands = _HOMER_STRANDS if _HOMER in words else _STRANDS
     name, strand, width, summit = (table.find(names) for names in (NAME, STRAND, WIDTH, SUMMIT))
-    return IntervalColumns(name, contig, start, end, strand, width, summit, first)
+    if name is None:
+        name = next((words.index(word) for word in (_HOMER, _SAF) if word in words), None)
+    return IntervalColumns(name, contig, start, end, strand, width, summit, first, strands)
 
 
 def interval_of(row: Row, columns: IntervalColumns, place: str, refuse: Refuse) -> Interval:
@@ -94,7 +102,8 @@ def interval_of(row: Row, columns: IntervalColumns, place: str, refuse: Refuse) 
         first = {str(size): 0, str(size + 1): 1}.get(cell(columns.width), first)
     if first:
         refuse.note("coordinates taken to count from 1, end included, as R's GRanges, SAF, HOMER and MACS's tables do")
-    found = _checked(cell(columns.name), cell(columns.contig), start, end, cell(columns.strand), place, first)
+    strand = cell(columns.strand)
+    found = _checked(cell(columns.name), cell(columns.contig), start, end, strand, place, first, columns.strands)
     summit = cell(columns.summit)
     return replace(found, summit=int(summit) - first) if summit.isdecimal() else found
 
@@ -256,7 +265,16 @@ def _gff_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[I
     return _checked(name, named["seqid"], named["start"], named["end"], strand, place, 1), named
 
 
-def _checked(name: str, contig: str, start: str, end: str, strand: str, place: str, first: int = 0) -> Interval:
+def _checked(
+    name: str,
+    contig: str,
+    start: str,
+    end: str,
+    strand: str,
+    place: str,
+    first: int = 0,
+    strands: Mapping[str, str] = _STRANDS,
+) -> Interval:
     """Return an interval that counts from 0; `first` is the number of the first base where it stands."""
     whole = start.isdecimal() and end.isdecimal()
     if not (whole and first <= int(start) < int(end) + first):
@@ -264,8 +282,8 @@ def _checked(name: str, contig: str, start: str, end: str, strand: str, place: s
             f"{place}: start {start!r} and end {end!r}: expected whole numbers from {first}, the start smaller: "
             "correct or remove the line"
         )
-    if strand not in _STRANDS:
+    if strand not in strands:
         raise UserError(f"{place}: strand {strand!r}: expected '+', '-', '.', '*' or nothing: correct the line")
     at = int(start) - first
     shown = name if name not in ("", ".") else f"{contig}:{at}-{end}"
-    return Interval(shown, contig, at, int(end), _STRANDS[strand])
+    return Interval(shown, contig, at, int(end), strands[strand])

@@ -179,6 +179,31 @@ class TestIntervals:
         expected = "TTGG" if name in ("a.bedGraph.gz", "a.bed") else "CCAA"
         assert cut(write(tmp_path / name, text), genome) == [expected]
 
+    @pytest.mark.parametrize(
+        ("head", "strand", "found"),
+        [
+            ("PeakID\tchr", "1", "CCAA"),
+            ("PeakID\tchr", "0", "TTGG"),
+            ("#PeakID\tchr", "1", "CCAA"),
+            ("# by me\n#PeakID\tchr", "0", "TTGG"),
+            ("PeakID (cmd=annotatePeaks.pl a hg38)\tChr", "1", "CCAA"),
+            ("PeakID\tchr", "+", "TTGG"),
+            ("Geneid\tchr", "1", "TTGG"),
+            ("GeneID\tchr", "-1", "CCAA"),
+        ],
+    )
+    def test_homer_writes_1_for_the_other_strand(
+        self, tmp_path: Path, genome: Path, head: str, strand: str, found: str
+    ) -> None:
+        path = write(tmp_path / "a.tsv", f"{head}\tstart\tend\tstrand\np\tchr2\t4\t7\t{strand}\n")
+        (record,) = read_all([path], LoadOptions(reference=str(genome)))
+        assert (record.name, record.sequence) == ("p", found)
+
+    def test_0_is_a_strand_of_homer_alone(self, tmp_path: Path, genome: Path) -> None:
+        for name, text in (("a.csv", "name,chr,start,end,strand\n"), ("b.csv", "Geneid,chr,start,end,strand\n")):
+            with pytest.raises(UserError, match="row 1: strand '0': expected"):
+                cut(write(tmp_path / name, f"{text}p,chr2,4,7,0\n"), genome)
+
     def test_the_summit_of_a_peak_centres_its_window(self, tmp_path: Path, genome: Path) -> None:
         path = write(
             tmp_path / "a.bed.gz", "chr1\t4\t16\tp\t0\t.\t6.1\t22.8\t20\t1\nchr1\t4\t16\tp\t0\t.\t6\t2\t2\t-1\n"
