@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +27,8 @@ WIDTH = ("width", "length")
 SUMMIT = ("abs_summit",)
 
 BED = ("chrom", "start", "end", "name", "score", "strand")
-NARROW_PEAK = (*BED, "signalValue", "pValue", "qValue", "peak")
+BROAD_PEAK = (*BED, "signalValue", "pValue", "qValue")
+NARROW_PEAK = (*BROAD_PEAK, "peak")
 BEDGRAPH = ("chrom", "start", "end", "value")
 GFF = ("seqid", "source", "type", "start", "end", "score", "strand", "phase", "attributes")
 
@@ -37,6 +39,13 @@ _MOST_FILLED = 10_000_000
 _BED_COLUMNS, _BEDPE_COLUMNS, _BED12, _BLOCKS = 3, 6, 12, 9
 _STRANDS = {"": ".", ".": ".", "*": ".", "+": "+", "-": "-", "1": "+", "+1": "+", "-1": "-"}
 _HOMER_STRANDS = {**_STRANDS, "0": "+", "1": "-"}
+# What a broken strand looks like, rather than something else than a strand: a sign, a digit or letter, or a word for it.
+_LIKE_STRAND = re.compile(
+    r".|[+-]?\d(?:\.0*)?|plus|minus|fwd|rev|forward|reverse|sense|antisense|pos(?:itive)?|neg(?:ative)?|watson|crick"
+    r"|top|bottom",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf", re.IGNORECASE)
 _GFF_NAME = re.compile(r"(?:^|;\s*)(?:ID|Name|gene_id|transcript_id)[= ]\"?([^\";]+)")
 
 
@@ -126,6 +135,8 @@ class Line:
 def read_intervals(path: Path, form: Literal["bed", "gff"], refuse: Refuse) -> Iterator[Line]:
     """Read a file of intervals: BED, narrowPeak, broadPeak and bedGraph, or GFF and GTF.
 
+    Column 10 is the summit where the file's name ends in .narrowPeak, or the columns of a line are those of such a file.
+
     Args:
         path: the file, plain or gzipped.
         form: "bed" counts from 0 and leaves the end out, "gff" counts from 1.
@@ -136,8 +147,11 @@ def read_intervals(path: Path, form: Literal["bed", "gff"], refuse: Refuse) -> I
     """
     number = 0
     types: Counter[str] = Counter()
-    parse = _gff_line if form == "gff" else _bed_line
-    columns = BEDGRAPH if unpacked(path).lower().endswith((".bedgraph", ".bdg")) else NARROW_PEAK
+    name = unpacked(path).lower()
+    columns = NARROW_PEAK if name.endswith(".narrowpeak") else BROAD_PEAK
+    if name.endswith((".bedgraph", ".bdg")):
+        columns = BEDGRAPH
+    parse = _gff_line if form == "gff" else partial(_bed_line, columns=columns, refuse=refuse)
     with open_text(path) as stream:
         try:
             for line in stream:
@@ -150,11 +164,12 @@ def read_intervals(path: Path, form: Literal["bed", "gff"], refuse: Refuse) -> I
                     continue
                 number += 1
                 try:
-                    parsed = Line(number, *parse(cells, columns, f"{path}, record {number}"))
+                    parsed = Line(number, *parse(cells, f"{path}, record {number}"))
                 except UserError as error:
                     refuse(error)
                     continue
-                if form == "bed" and len(cells) >= _BED12 and cells[_BLOCKS] not in ("0", "1"):
+                blocks = cells[_BLOCKS] if form == "bed" and len(cells) >= _BED12 else ""
+                if blocks.isdecimal() and int(blocks) > 1:
                     refuse.note("has several blocks (BED12), and is read whole, with what lies between them")
                 types[parsed.cells.get("type", "")] += 1
                 yield parsed
@@ -231,19 +246,27 @@ def _is_header(cells: list[str]) -> bool:
     return len(cells) >= _BED_COLUMNS and cells[1].lower() in START and cells[2].lower() in END
 
 
-def _bed_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[Interval, dict[str, str]]:
+def _bed_line(
+    cells: list[str], place: str, columns: tuple[str, ...], refuse: Refuse
+) -> tuple[Interval, dict[str, str]]:
     if len(cells) < _BED_COLUMNS:
         shown = "\t".join(cells)[:40]
         raise UserError(f"{place}: expected contig, start and end with tabs between, got {shown!r}: correct the line")
-    # A tenth column is the summit of a narrowPeak file, whatever its name.
-    known = columns if len(cells) <= len(columns) else BED
-    named = dict(zip(known, cells, strict=False))
     contig, start, end = cells[:_BED_COLUMNS]
     if len(cells) >= _BEDPE_COLUMNS and all(cell.isdecimal() for cell in (start, end, *cells[4:6])):
         raise UserError(
             f"{place}: looks like a pair of places (BEDPE): give a line for each, with contig, start and end"
         )
-    interval = _checked(named.get("name", ""), contig, start, end, named.get("strand", ""), place)
+    is_peak = columns == NARROW_PEAK or _is_peak(cells)
+    known = NARROW_PEAK if is_peak else columns if len(cells) <= len(columns) else BED
+    named = dict(zip(known, cells, strict=False))
+    strand = named.get("strand", "")
+    is_strand = is_peak or strand in _STRANDS or bool(_LIKE_STRAND.fullmatch(strand))
+    interval = _checked(named.get("name", ""), contig, start, end, strand if is_strand else ".", place)
+    if not is_strand:
+        refuse.note("has something else than a strand in column 6, and is read as on the forward strand")
+    if not is_peak and len(cells) >= len(NARROW_PEAK):
+        refuse.note("has columns behind the sixth, which are not read: they are not those of a narrowPeak file")
     peak = named.get("peak", "-1")
     if peak != "-1":
         if not peak.isdecimal() or interval.start + int(peak) >= interval.end:
@@ -251,11 +274,27 @@ def _bed_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[I
                 f"{place}: summit {peak!r} in column 10: expected bases from the start on, or -1 for none: "
                 "correct or remove the line"
             )
+        if columns != NARROW_PEAK:
+            refuse.note("has the columns of a narrowPeak file: the tenth is read as its summit")
         interval = replace(interval, summit=interval.start + int(peak))
     return interval, named
 
 
-def _gff_line(cells: list[str], columns: tuple[str, ...], place: str) -> tuple[Interval, dict[str, str]]:
+def _is_peak(cells: list[str]) -> bool:
+    """Return whether a line has the columns of a narrowPeak file, whatever the file's name."""
+    if len(cells) != len(NARROW_PEAK) or not all(map(_NUMBER.fullmatch, cells[6:9])):
+        return False
+    start, end, peak = cells[1], cells[2], cells[9]
+    if not (start.isdecimal() and end.isdecimal() and (peak == "-1" or peak.isdecimal())):
+        return False
+    # Where the thick part and the colour of BED stand in columns 7 to 9, the tenth counts blocks.
+    thick = cells[6].isdecimal() and cells[7].isdecimal() and cells[8] == "0"
+    if thick and int(start) <= int(cells[6]) <= int(cells[7]) <= int(end):
+        return False
+    return int(peak) < int(end) - int(start)
+
+
+def _gff_line(cells: list[str], place: str) -> tuple[Interval, dict[str, str]]:
     if len(cells) < len(GFF) - 1:
         raise UserError(f"{place}: expected the nine columns of a GFF file, with tabs between, got {len(cells)}")
     named: dict[str, str] = dict(zip(GFF, cells, strict=False))

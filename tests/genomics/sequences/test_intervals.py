@@ -214,6 +214,46 @@ class TestIntervals:
             cut(path, genome, window=4)
 
     @pytest.mark.parametrize(
+        ("cells", "start", "note"),
+        [
+            ("p 0 + chr1 5 9 0", 8, "has columns behind the sixth"),  # bedtools closest -d
+            ("p 0 + . -1 -1 -1", 8, "has columns behind the sixth"),
+            ("p 0 + 7 6 12 0.5000000", 8, "has columns behind the sixth"),  # bedtools coverage
+            ("p 0 + 7 6 12 12", 8, "has columns behind the sixth"),
+            ("p 0 + 4 16 0 1", 8, "has columns behind the sixth"),  # the first ten columns of BED12
+            ("p 0 + chr1 5 9 q 0 + 2", 8, "has columns behind the sixth"),
+            ("p 0 + 6.1 -1 2e-3 1", 3, "has the columns of a narrowPeak file"),
+            ("1000 50.5 chr1:10-15", 8, "has something else than a strand in column 6"),  # SEACR
+            ("p 0 BRCA1", 8, "has something else than a strand in column 6"),
+        ],
+    )
+    def test_columns_of_other_tools_are_neither_summit_nor_strand(
+        self, tmp_path: Path, genome: Path, cells: str, start: int, note: str
+    ) -> None:
+        path = write(tmp_path / "a.bed", "\t".join(["chr1", "4", "16", *cells.split()]) + "\n")
+        notes: Counter[str] = Counter()
+        (record,) = read_all([path], LoadOptions(reference=str(genome), window=4), notes=notes)
+        assert record.sequence == CONTIGS["chr1"][start : start + 4]
+        assert [(text.startswith(note), count) for text, count in notes.items()] == [(True, 1)]
+
+    @pytest.mark.parametrize(
+        ("name", "cells", "message"),
+        [
+            ("a.narrowPeak", "p 0 + 7 6 12 0.5", "summit '0.5' in column 10"),
+            ("a.narrowPeak.gz", "p 0 + chr1 5 9 12 x", "summit '12' in column 10"),
+            ("a.narrowPeak", "p 0 BRCA1 7 6 12 1", "strand 'BRCA1': expected"),
+            ("a.bed", "p 0 minus", "strand 'minus': expected"),
+            ("a.bed", "p 0 -1.0", "strand '-1.0': expected"),
+        ],
+    )
+    def test_broken_summits_and_strands_are_refused(
+        self, tmp_path: Path, genome: Path, name: str, cells: str, message: str
+    ) -> None:
+        path = write(tmp_path / name, "\t".join(["chr1", "4", "16", *cells.split()]) + "\n")
+        with pytest.raises(UserError, match=f"record 1: {message}"):
+            cut(path, genome, window=4)
+
+    @pytest.mark.parametrize(
         ("line", "edges", "found"),
         [
             ("chr2\t0\t4", "shift", "TTTTTG"),
