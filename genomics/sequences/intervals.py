@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -39,13 +40,14 @@ _MOST_FILLED = 10_000_000
 _BED_COLUMNS, _BEDPE_COLUMNS, _BED12, _BLOCKS = 3, 6, 12, 9
 _STRANDS = {"": ".", ".": ".", "*": ".", "+": "+", "-": "-", "1": "+", "+1": "+", "-1": "-"}
 _HOMER_STRANDS = {**_STRANDS, "0": "+", "1": "-"}
-# What a broken strand looks like, rather than something else than a strand: a sign, a digit or letter, or a word for it.
+# What a broken strand looks like, rather than something else than a strand: one sign, digit or letter, or a word.
 _LIKE_STRAND = re.compile(
     r".|[+-]?\d(?:\.0*)?|plus|minus|fwd|rev|forward|reverse|sense|antisense|pos(?:itive)?|neg(?:ative)?|watson|crick"
     r"|top|bottom",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf", re.IGNORECASE)
+_WHOLE = re.compile(r"\d+(?:\.\d*)?(?:e\+?\d{1,2})?", re.IGNORECASE)
 _GFF_NAME = re.compile(r"(?:^|;\s*)(?:ID|Name|gene_id|transcript_id)[= ]\"?([^\";]+)")
 
 
@@ -72,8 +74,8 @@ def interval_columns(table: Table) -> IntervalColumns | None:
     """Return where a table holds intervals; None if it holds none.
 
     Coordinates count from 0 and `end` is not part of the interval, as in BED, but for tables with a column `seqnames`
-    (R's GRanges), `GeneID` (SAF) or `PeakID` (HOMER): those count from 1, and `end` is part of it. A column `width` or
-    `length` tells, as in MACS's tables. HOMER writes strands as "+" and "-", or as 0 and 1, where 1 is "-".
+    (R's GRanges), `GeneID` (SAF) or `PeakID` (HOMER): those count from 1, and `end` is part of it. A column `width`
+    or `length` tells, as in MACS's tables. HOMER writes strands as "+" and "-", or as 0 and 1, where 1 is "-".
     """
     contig, start, end = table.find(REGION), table.find(START), table.find(END)
     if contig is None or start is None or end is None:
@@ -95,10 +97,10 @@ def interval_of(row: Row, columns: IntervalColumns, place: str, refuse: Refuse) 
         row: a row of the table.
         columns: where things stand.
         place: what to call the row in messages.
-        refuse: is told of coordinates that count from 1.
+        refuse: is told of coordinates that count from 1, of a width that says nothing and of a missing summit.
 
     Raises:
-        UserError: if a coordinate or the strand is unusable.
+        UserError: if a coordinate, the strand or the summit is unusable.
     """
 
     def cell(number: int | None) -> str:
@@ -106,15 +108,22 @@ def interval_of(row: Row, columns: IntervalColumns, place: str, refuse: Refuse) 
 
     start, end = cell(columns.start), cell(columns.end)
     first = columns.first
-    if columns.width is not None and start.isdecimal() and end.isdecimal():
-        size = int(end) - int(start)
-        first = {str(size): 0, str(size + 1): 1}.get(cell(columns.width), first)
-    if first:
-        refuse.note("coordinates taken to count from 1, end included, as R's GRanges, SAF, HOMER and MACS's tables do")
+    if columns.width is not None and (size := _size(start, end)) is not None:
+        width = _whole(cell(columns.width))
+        if width in (size, size + 1):
+            first = width - size
+        else:
+            refuse.note(
+                f"has a width that is neither end - start nor one more: coordinates taken to count from {first} all "
+                "the same"
+            )
     strand = cell(columns.strand)
     found = _checked(cell(columns.name), cell(columns.contig), start, end, strand, place, first, columns.strands)
-    summit = cell(columns.summit)
-    return replace(found, summit=int(summit) - first) if summit.isdecimal() else found
+    if columns.summit is not None:
+        found = _with_summit(found, cell(columns.summit), first, place, refuse)
+    if first:
+        refuse.note("coordinates taken to count from 1, end included, as R's GRanges, SAF, HOMER and MACS's tables do")
+    return found
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,7 @@ class Line:
 def read_intervals(path: Path, form: Literal["bed", "gff"], refuse: Refuse) -> Iterator[Line]:
     """Read a file of intervals: BED, narrowPeak, broadPeak and bedGraph, or GFF and GTF.
 
-    Column 10 is the summit where the file's name ends in .narrowPeak, or the columns of a line are those of such a file.
+    Column 10 is the summit where the file is named .narrowPeak, or the columns of a line are those of such a file.
 
     Args:
         path: the file, plain or gzipped.
@@ -315,14 +324,47 @@ def _checked(
     strands: Mapping[str, str] = _STRANDS,
 ) -> Interval:
     """Return an interval that counts from 0; `first` is the number of the first base where it stands."""
-    whole = start.isdecimal() and end.isdecimal()
-    if not (whole and first <= int(start) < int(end) + first):
+    begin, stop = _whole(start), _whole(end)
+    if begin is None or stop is None or not first <= begin < stop + first:
         raise UserError(
             f"{place}: start {start!r} and end {end!r}: expected whole numbers from {first}, the start smaller: "
             "correct or remove the line"
         )
     if strand not in strands:
         raise UserError(f"{place}: strand {strand!r}: expected '+', '-', '.', '*' or nothing: correct the line")
-    at = int(start) - first
-    shown = name if name not in ("", ".") else f"{contig}:{at}-{end}"
-    return Interval(shown, contig, at, int(end), strands[strand])
+    at = begin - first
+    shown = name if name not in ("", ".") else f"{contig}:{at}-{stop}"
+    return Interval(shown, contig, at, stop, strands[strand])
+
+
+def _with_summit(interval: Interval, summit: str, first: int, place: str, refuse: Refuse) -> Interval:
+    """Return an interval with the summit in a cell; an empty cell is none."""
+    if not summit:
+        refuse.note("has no summit, and the middle takes its place")
+        return interval
+    at = _whole(summit)
+    if at is None or not interval.start <= at - first < interval.end:
+        raise UserError(
+            f"{place}: summit {summit!r}: expected a base of the interval, {interval.start + first} to "
+            f"{interval.end + first - 1}, or nothing for none: correct or remove the row"
+        )
+    return replace(interval, summit=at - first)
+
+
+def _size(start: str, end: str) -> int | None:
+    """Return how far apart two places are; None if one is no whole number."""
+    begin, stop = _whole(start), _whole(end)
+    return None if begin is None or stop is None else stop - begin
+
+
+def _whole(text: str) -> int | None:
+    """Return a whole number, also one written as 221.0 or 1e+05, as pandas and R do; None if it is none.
+
+    Example:
+        >>> _whole("221"), _whole("221.0"), _whole("1e+05"), _whole("221.5"), _whole("")
+        (221, 221, 100000, None, None)
+    """
+    if not _WHOLE.fullmatch(text):
+        return None
+    value = Decimal(text)
+    return int(value) if value == value.to_integral_value() else None
