@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -13,19 +13,14 @@ from titans_seq.errors import UserError
 
 from .alphabet import reverse_complement
 from .bad_records import Refuse
-from .formats import BED_HEADS, unpacked
+from .formats import BED_HEADS, END, REGION, START, STRAND, SUMMIT, cells_of, unpacked
 from .opening import BROKEN_GZIP, broken_gzip, open_text
 from .options import LoadOptions
 from .reference import Reference
 from .tables import NAME, Row, Table
 from .values import Interval
 
-REGION = ("region", "chrom", "chr", "chromosome", "contig", "seqname", "seqnames")
-START = ("start", "chromstart", "chrom_start")
-END = ("end", "chromend", "chrom_end", "stop")
-STRAND = ("strand",)
 WIDTH = ("width", "length")
-SUMMIT = ("abs_summit",)
 
 BED = ("chrom", "start", "end", "name", "score", "strand")
 BROAD_PEAK = (*BED, "signalValue", "pValue", "qValue")
@@ -36,10 +31,13 @@ GFF = ("seqid", "source", "type", "start", "end", "score", "strand", "phase", "a
 _HOMER, _SAF = "peakid", "geneid"
 _FROM_ONE = ("seqnames", _SAF, _HOMER)
 """Columns of tables that count from 1: those of R's GRanges, SAF (featureCounts) and HOMER."""
+_GFF_CONTIGS = ("seqname", "seqid", "seq_id")
+_GFF_NAMES = ("id", "name", "gene_id", "transcript_id")
 _MOST_FILLED = 10_000_000
 _BED_COLUMNS, _BEDPE_COLUMNS, _BED12, _BLOCKS = 3, 6, 12, 9
 _STRANDS = {"": ".", ".": ".", "*": ".", "+": "+", "-": "-", "1": "+", "+1": "+", "-1": "-"}
 _HOMER_STRANDS = {**_STRANDS, "0": "+", "1": "-"}
+_GFF_STRANDS = {**_STRANDS, "?": "."}
 # What a broken strand looks like, rather than something else than a strand: one sign, digit or letter, or a word.
 _LIKE_STRAND = re.compile(
     r".|[+-]?\d(?:\.0*)?|plus|minus|fwd|rev|forward|reverse|sense|antisense|pos(?:itive)?|neg(?:ative)?|watson|crick"
@@ -74,20 +72,32 @@ def interval_columns(table: Table) -> IntervalColumns | None:
     """Return where a table holds intervals; None if it holds none.
 
     Coordinates count from 0 and `end` is not part of the interval, as in BED, but for tables with a column `seqnames`
-    (R's GRanges), `GeneID` (SAF) or `PeakID` (HOMER): those count from 1, and `end` is part of it. A column `width`
-    or `length` tells, as in MACS's tables. HOMER writes strands as "+" and "-", or as 0 and 1, where 1 is "-".
+    (R's GRanges), `GeneID` (SAF) or `PeakID` (HOMER), or with the columns of GFF: those count from 1, and `end` is part
+    of it. A column `width` or `length` tells, as in MACS's tables. HOMER writes strands as "+" and "-", or as 0 and 1,
+    where 1 is "-".
     """
     contig, start, end = table.find(REGION), table.find(START), table.find(END)
     if contig is None or start is None or end is None:
         return None
+    name, strand, width, summit = (table.find(names) for names in (NAME, STRAND, WIDTH, SUMMIT))
     # HOMER's tables have the command behind the name: "PeakID (cmd=annotatePeaks.pl ...)".
     words = [column.lower().lstrip("# ").partition(" ")[0] for column in table.columns]
     first = int(not set(_FROM_ONE).isdisjoint(words))
     strands = _HOMER_STRANDS if _HOMER in words else _STRANDS
-    name, strand, width, summit = (table.find(names) for names in (NAME, STRAND, WIDTH, SUMMIT))
+    if _is_gff(words):
+        name, first, strands = table.find(_GFF_NAMES), 1, _GFF_STRANDS
     if name is None:
         name = next((words.index(word) for word in (_HOMER, _SAF) if word in words), None)
     return IntervalColumns(name, contig, start, end, strand, width, summit, first, strands)
+
+
+def _is_gff(words: Sequence[str]) -> bool:
+    """Return whether a table has GFF's own columns, as gtfparse, gffpandas and gffutils name them."""
+    names = set(words)
+    described = {"type", "attributes"} <= names or {"type", "attribute"} <= names
+    return not names.isdisjoint(_GFF_CONTIGS) and (
+        described or not names.isdisjoint({"feature", "source", "frame", "phase", "featuretype"})
+    )
 
 
 def interval_of(row: Row, columns: IntervalColumns, place: str, refuse: Refuse) -> Interval:
@@ -168,7 +178,7 @@ def read_intervals(path: Path, form: Literal["bed", "gff"], refuse: Refuse) -> I
                     return
                 if not line.strip() or line.startswith(BED_HEADS):
                     continue
-                cells = [cell.strip() for cell in (line.split("\t") if "\t" in line else line.split())]
+                cells = cells_of(line)
                 if not number and form == "bed" and _is_header(cells):
                     continue
                 number += 1
@@ -309,8 +319,8 @@ def _gff_line(cells: list[str], place: str) -> tuple[Interval, dict[str, str]]:
     named: dict[str, str] = dict(zip(GFF, cells, strict=False))
     found = _GFF_NAME.search(named.get("attributes", ""))
     name = found[1].strip() if found else ""
-    strand = "." if named["strand"] == "?" else named["strand"]
-    return _checked(name, named["seqid"], named["start"], named["end"], strand, place, 1), named
+    at = _checked(name, named["seqid"], named["start"], named["end"], named["strand"], place, 1, _GFF_STRANDS)
+    return at, named
 
 
 def _checked(

@@ -151,6 +151,7 @@ def _lines_above(lines: Sequence[str]) -> int:
     above = next((number for number, line in enumerate(lines) if not is_remark(line)), len(lines))
     if 0 < above < len(lines) and lines[above - 1].startswith("#"):
         separator = max("\t,;", key=lines[above].count)
+        separator = separator if separator in lines[above] else " "
         above -= names_columns([cell.strip() for cell in lines[above - 1].removeprefix("#").split(separator)])
     return above
 

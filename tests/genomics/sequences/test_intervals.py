@@ -199,6 +199,54 @@ class TestIntervals:
         (record,) = read_all([path], LoadOptions(reference=str(genome)))
         assert (record.name, record.sequence) == ("p", found)
 
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("seqname,source,feature,start,end,score,strand,frame,gene_id\nchr2,h,exon,4,7,,-,0,g\n", "g"),
+            ("seqname,source,feature,start,end,score,strand,frame,attribute\nchr2,h,exon,4,7,,-,0,x\n", "chr2:3-7"),
+            ("seqid\tsource\ttype\tstart\tend\tstrand\tphase\nchr2\th\tgene\t4\t7\t-\t.\n", "chr2:3-7"),
+            ("seq_id,source,type,start,end,strand,attributes,ID\nchr2,h,gene,4.0,7.0,-,ID=g,g\n", "g"),
+            ("seqid,type,start,end,strand,attributes\nchr2,gene,4,7,-,ID=g\n", "chr2:3-7"),
+            ("seqname,feature,start,end,strand,transcript_id,gene_id\nchr2,gene,4,7,-,,g\n", "g"),
+            ("seqname,feature,start,end,strand,transcript_id\nchr2,exon,4,7,-,t\n", "t"),
+        ],
+    )
+    def test_a_table_with_the_columns_of_gff_counts_from_one(
+        self, tmp_path: Path, genome: Path, text: str, name: str
+    ) -> None:
+        notes: Counter[str] = Counter()
+        (record,) = read_all([write(tmp_path / "a.tsv", text)], LoadOptions(reference=str(genome)), notes=notes)
+        assert (record.sequence, record.name) == ("CCAA", name)
+        assert [note.startswith("coordinates taken to count from 1") for note in notes] == [True]
+
+    def test_a_seqname_alone_is_no_gff(self, tmp_path: Path, genome: Path) -> None:
+        assert cut(write(tmp_path / "a.csv", "seqname,start,end,strand\nchr2,3,7,-\n"), genome) == ["CCAA"]
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("a.bed", "#chrom\tstart\tend\tstrand\nchr2\t3\t7\t-\n"),
+            ("a.bed.gz", "# by me\n#chr\tchromStart\tchromEnd\tstrand\tname\nchr2\t3\t7\t-\tp\n"),
+            ("a.bed", "#chrom start end strand\nchr2 3 7 -\n"),
+            ("a.bed", "chrom\tstart\tend\tstrand\nchr2\t3\t7\t-\n"),
+            ("a.txt", "#chrom\tstart\tend\tname\tstrand\nchr2\t3\t7\tp\t-\n"),
+            ("a.bed", "#bin\tchrom\tchromStart\tchromEnd\tname\tscore\tstrand\n5\tchr2\t3\t7\tp\t0\t-\n"),
+            ("a.bed", "#chrom\tend\tstart\tname\tscore\tstrand\nchr2\t7\t3\tp\t0\t-\n"),
+            ("a.bed", "seqnames\tstart\tend\twidth\tstrand\nchr2\t4\t7\t4\t-\n"),
+            ("a.bed", "#chrom\tstart\tend\tpeak\tsignal\tstrand\nchr2\t3\t7\tp\t1\t-\n"),
+            ("a.bed", "# of chrom 2, start and end from strand minus\nchr2\t3\t7\tp\t1\t-\n"),
+        ],
+    )
+    def test_a_header_above_bed_tells_the_order_of_columns(
+        self, tmp_path: Path, genome: Path, name: str, text: str
+    ) -> None:
+        assert cut(write(tmp_path / name, text), genome) == ["CCAA"]
+
+    @pytest.mark.parametrize("text", ["#chrom\tstart\tend\tstrand\n# by me\n", "track\n#chrom\tstart\tend\tstrand\n"])
+    def test_such_a_header_stands_right_above(self, tmp_path: Path, genome: Path, text: str) -> None:
+        with pytest.raises(UserError, match="a.bed: its header '#chrom.* names columns in another order than BED's"):
+            cut(write(tmp_path / "a.bed", f"{text}chr2\t3\t7\t-\n"), genome)
+
     def test_0_is_a_strand_of_homer_alone(self, tmp_path: Path, genome: Path) -> None:
         for name, text in (("a.csv", "name,chr,start,end,strand\n"), ("b.csv", "Geneid,chr,start,end,strand\n")):
             with pytest.raises(UserError, match="row 1: strand '0': expected"):
