@@ -88,6 +88,8 @@ def is_table(path: Path) -> bool:
 def find_format(path: Path) -> Format:
     """Which kind of file it is, by its first line, and by its name where the line leaves a choice.
 
+    A BED file under a header that names columns in another order than BED's is a table.
+
     Raises:
         UserError: if it cannot be opened, is empty, or its first line fits no format; a FASTA file with a comment
             before its first record is one such.

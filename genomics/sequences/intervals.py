@@ -301,7 +301,7 @@ def _bed_line(
 
 def _is_peak(cells: list[str]) -> bool:
     """Return whether a line has the columns of a narrowPeak file, whatever the file's name."""
-    if len(cells) != len(NARROW_PEAK) or not all(map(_NUMBER.fullmatch, cells[6:9])):
+    if len(cells) != len(NARROW_PEAK) or cells[5] not in _STRANDS or not all(map(_NUMBER.fullmatch, cells[6:9])):
         return False
     start, end, peak = cells[1], cells[2], cells[9]
     if not (start.isdecimal() and end.isdecimal() and (peak == "-1" or peak.isdecimal())):

@@ -291,6 +291,7 @@ class TestIntervals:
             ("a.narrowPeak.gz", "p 0 + chr1 5 9 12 x", "summit '12' in column 10"),
             ("a.narrowPeak", "p 0 BRCA1 7 6 12 1", "strand 'BRCA1': expected"),
             ("a.bed", "p 0 minus", "strand 'minus': expected"),
+            ("a.bed", "p 0 ? 6.1 -1 2 1", "strand '\\?': expected"),
             ("a.bed", "p 0 -1.0", "strand '-1.0': expected"),
         ],
     )
