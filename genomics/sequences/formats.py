@@ -35,6 +35,14 @@ _GFF = (".gff", ".gff3", ".gff2", ".gtf")
 SUFFIXES = (*_FASTA, *_FASTQ, *_GENBANK, *_EMBL, *_PLAIN, *_TABLE, *_BED, *_GFF)
 """Endings of files with sequences or intervals, without that of the compression."""
 
+REGION = ("region", "chrom", "chr", "chromosome", "contig", "seqname", "seqnames", "seqid", "seq_id")
+START = ("start", "chromstart", "chrom_start")
+END = ("end", "chromend", "chrom_end", "stop")
+STRAND = ("strand",)
+SUMMIT = ("abs_summit",)
+_BED_ORDER = (REGION, START, END, ("name",), None, STRAND)
+"""Names of BED's columns in headers; those of the score say nothing."""
+
 _SAM = ("@HD\t", "@SQ\t", "@RG\t", "@PG\t")
 _SAM_LINE = re.compile(r"[^\t]+\t\d+\t[^\t]+\t\d+\t\d+\t(?:\*|(?:\d+[MIDNSHP=X])+)\t.*")
 _OTHER_TEXT = {
@@ -80,6 +88,8 @@ def is_table(path: Path) -> bool:
 def find_format(path: Path) -> Format:
     """Which kind of file it is, by its first line, and by its name where the line leaves a choice.
 
+    A BED file under a header that names columns in another order than BED's is a table.
+
     Raises:
         UserError: if it cannot be opened, is empty, or its first line fits no format; a FASTA file with a comment
             before its first record is one such.
@@ -107,7 +117,7 @@ def find_format(path: Path) -> Format:
     if name.endswith(_GFF) or first.startswith("##gff-version"):
         return "gff"
     if name.endswith(_BED) or _is_bed(lines):
-        return "bed"
+        return "table" if _names_other_order(lines, path) else "bed"
     if name.endswith(_TABLE):
         return "table"
     if name.endswith(_FASTA) or any(line.startswith(">") for line in lines):
@@ -328,7 +338,7 @@ def names_columns(cells: list[str]) -> bool:
         (True, False)
     """
     names = {cell.strip('"').lower() for cell in cells}
-    return len(cells) > 1 and not names.isdisjoint({"sequence", "seq", "seqnames", "chrom", "start"})
+    return len(cells) > 1 and not names.isdisjoint({"sequence", "seq", "seqnames", "chrom", *START})
 
 
 def _is_bed(lines: list[str]) -> bool:
@@ -336,6 +346,44 @@ def _is_bed(lines: list[str]) -> bool:
     data = next((line for line in lines if not line.startswith(BED_HEADS)), "")
     cells = data.split("\t")
     return len(cells) > 2 and cells[1].strip().isdecimal() and cells[2].strip().isdecimal()
+
+
+def _names_other_order(lines: list[str], path: Path) -> bool:
+    """Return whether a header above the intervals of a BED file names columns in another order than BED's.
+
+    Raises:
+        UserError: if there is one, and it does not stand right above them.
+    """
+    data = next((number for number, line in enumerate(lines) if not line.startswith(BED_HEADS)), len(lines) - 1)
+    size = len(cells_of(lines[data]))
+    heads = [number for number, line in enumerate(lines[: data + 1]) if _is_other_header(line, size)]
+    if heads and (heads[-1] < data - 1 or not all(line.startswith("#") for line in lines[:data])):
+        raise UserError(
+            f"{path}: its header {_shorten(lines[heads[-1]])!r} names columns in another order than BED's: put it "
+            "right above the intervals, without lines of tracks or a browser, or bring the columns into BED's order"
+        )
+    return bool(heads)
+
+
+def _is_other_header(line: str, size: int) -> bool:
+    """Return whether a line names the columns of intervals, `size` of them unless tabs tell it from prose."""
+    names = [name.strip('"').lower() for name in cells_of(line.removeprefix("#").strip())]
+    if ("\t" not in line and len(names) != size) or any(set(names).isdisjoint(kind) for kind in (REGION, START, END)):
+        return False
+    return not set(names).isdisjoint(SUMMIT) or any(
+        kind and not set(names).isdisjoint(kind) and (len(names) <= place or names[place] not in kind)
+        for place, kind in enumerate(_BED_ORDER)
+    )
+
+
+def cells_of(line: str) -> list[str]:
+    r"""Return the cells of a line of intervals, between tabs or, where it has none, blanks.
+
+    Example:
+        >>> cells_of("chr1\t5\t9\ta b"), cells_of("chr1 5  9")
+        (['chr1', '5', '9', 'a b'], ['chr1', '5', '9'])
+    """
+    return [cell.strip() for cell in (line.split("\t") if "\t" in line else line.split())]
 
 
 def unpacked(path: Path, endings: tuple[str, ...] = PACKED) -> str:

@@ -150,8 +150,11 @@ def _lines_above(lines: Sequence[str]) -> int:
     """Return how many lines of remarks stand above a table; the last may be the header, after a "#"."""
     above = next((number for number, line in enumerate(lines) if not is_remark(line)), len(lines))
     if 0 < above < len(lines) and lines[above - 1].startswith("#"):
-        separator = max("\t,;", key=lines[above].count)
-        above -= names_columns([cell.strip() for cell in lines[above - 1].removeprefix("#").split(separator)])
+        head, row = lines[above - 1].removeprefix("#"), lines[above]
+        separator = max("\t,;", key=row.count)
+        if separator not in row and head.count(" ") == row.count(" "):
+            separator = " "
+        above -= names_columns([cell.strip() for cell in head.split(separator)])
     return above
 
 

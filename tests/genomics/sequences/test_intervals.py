@@ -179,6 +179,79 @@ class TestIntervals:
         expected = "TTGG" if name in ("a.bedGraph.gz", "a.bed") else "CCAA"
         assert cut(write(tmp_path / name, text), genome) == [expected]
 
+    @pytest.mark.parametrize(
+        ("head", "strand", "found"),
+        [
+            ("PeakID\tchr", "1", "CCAA"),
+            ("PeakID\tchr", "0", "TTGG"),
+            ("#PeakID\tchr", "1", "CCAA"),
+            ("# by me\n#PeakID\tchr", "0", "TTGG"),
+            ("PeakID (cmd=annotatePeaks.pl a hg38)\tChr", "1", "CCAA"),
+            ("PeakID\tchr", "+", "TTGG"),
+            ("Geneid\tchr", "1", "TTGG"),
+            ("GeneID\tchr", "-1", "CCAA"),
+        ],
+    )
+    def test_homer_writes_1_for_the_other_strand(
+        self, tmp_path: Path, genome: Path, head: str, strand: str, found: str
+    ) -> None:
+        path = write(tmp_path / "a.tsv", f"{head}\tstart\tend\tstrand\np\tchr2\t4\t7\t{strand}\n")
+        (record,) = read_all([path], LoadOptions(reference=str(genome)))
+        assert (record.name, record.sequence) == ("p", found)
+
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("seqname,source,feature,start,end,score,strand,frame,gene_id\nchr2,h,exon,4,7,,-,0,g\n", "g"),
+            ("seqname,source,feature,start,end,score,strand,frame,attribute\nchr2,h,exon,4,7,,-,0,x\n", "chr2:3-7"),
+            ("seqid\tsource\ttype\tstart\tend\tstrand\tphase\nchr2\th\tgene\t4\t7\t-\t.\n", "chr2:3-7"),
+            ("seq_id,source,type,start,end,strand,attributes,ID\nchr2,h,gene,4.0,7.0,-,ID=g,g\n", "g"),
+            ("seqid,type,start,end,strand,attributes\nchr2,gene,4,7,-,ID=g\n", "chr2:3-7"),
+            ("seqname,feature,start,end,strand,transcript_id,gene_id\nchr2,gene,4,7,-,,g\n", "g"),
+            ("seqname,feature,start,end,strand,transcript_id\nchr2,exon,4,7,-,t\n", "t"),
+        ],
+    )
+    def test_a_table_with_the_columns_of_gff_counts_from_one(
+        self, tmp_path: Path, genome: Path, text: str, name: str
+    ) -> None:
+        notes: Counter[str] = Counter()
+        (record,) = read_all([write(tmp_path / "a.tsv", text)], LoadOptions(reference=str(genome)), notes=notes)
+        assert (record.sequence, record.name) == ("CCAA", name)
+        assert [note.startswith("coordinates taken to count from 1") for note in notes] == [True]
+
+    def test_a_seqname_alone_is_no_gff(self, tmp_path: Path, genome: Path) -> None:
+        assert cut(write(tmp_path / "a.csv", "seqname,start,end,strand\nchr2,3,7,-\n"), genome) == ["CCAA"]
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("a.bed", "#chrom\tstart\tend\tstrand\nchr2\t3\t7\t-\n"),
+            ("a.bed.gz", "# by me\n#chr\tchromStart\tchromEnd\tstrand\tname\nchr2\t3\t7\t-\tp\n"),
+            ("a.bed", "#chrom start end strand\nchr2 3 7 -\n"),
+            ("a.bed", "chrom\tstart\tend\tstrand\nchr2\t3\t7\t-\n"),
+            ("a.txt", "#chrom\tstart\tend\tname\tstrand\nchr2\t3\t7\tp\t-\n"),
+            ("a.bed", "#bin\tchrom\tchromStart\tchromEnd\tname\tscore\tstrand\n5\tchr2\t3\t7\tp\t0\t-\n"),
+            ("a.bed", "#chrom\tend\tstart\tname\tscore\tstrand\nchr2\t7\t3\tp\t0\t-\n"),
+            ("a.bed", "seqnames\tstart\tend\twidth\tstrand\nchr2\t4\t7\t4\t-\n"),
+            ("a.bed", "#chrom\tstart\tend\tpeak\tsignal\tstrand\nchr2\t3\t7\tp\t1\t-\n"),
+            ("a.bed", "# of chrom 2, start and end from strand minus\nchr2\t3\t7\tp\t1\t-\n"),
+        ],
+    )
+    def test_a_header_above_bed_tells_the_order_of_columns(
+        self, tmp_path: Path, genome: Path, name: str, text: str
+    ) -> None:
+        assert cut(write(tmp_path / name, text), genome) == ["CCAA"]
+
+    @pytest.mark.parametrize("text", ["#chrom\tstart\tend\tstrand\n# by me\n", "track\n#chrom\tstart\tend\tstrand\n"])
+    def test_such_a_header_stands_right_above(self, tmp_path: Path, genome: Path, text: str) -> None:
+        with pytest.raises(UserError, match="a.bed: its header '#chrom.* names columns in another order than BED's"):
+            cut(write(tmp_path / "a.bed", f"{text}chr2\t3\t7\t-\n"), genome)
+
+    def test_0_is_a_strand_of_homer_alone(self, tmp_path: Path, genome: Path) -> None:
+        for name, text in (("a.csv", "name,chr,start,end,strand\n"), ("b.csv", "Geneid,chr,start,end,strand\n")):
+            with pytest.raises(UserError, match="row 1: strand '0': expected"):
+                cut(write(tmp_path / name, f"{text}p,chr2,4,7,0\n"), genome)
+
     def test_the_summit_of_a_peak_centres_its_window(self, tmp_path: Path, genome: Path) -> None:
         path = write(
             tmp_path / "a.bed.gz", "chr1\t4\t16\tp\t0\t.\t6.1\t22.8\t20\t1\nchr1\t4\t16\tp\t0\t.\t6\t2\t2\t-1\n"
@@ -186,6 +259,47 @@ class TestIntervals:
         assert cut(path, genome, window=4) == [CONTIGS["chr1"][3:7], CONTIGS["chr1"][8:12]]
         path = write(tmp_path / "a.narrowPeak", "chr1\t4\t16\tp\t0\t.\t6.1\t22.8\t20\t12\n")
         with pytest.raises(UserError, match="summit '12' in column 10: expected bases from the start on"):
+            cut(path, genome, window=4)
+
+    @pytest.mark.parametrize(
+        ("cells", "start", "note"),
+        [
+            ("p 0 + chr1 5 9 0", 8, "has columns behind the sixth"),  # bedtools closest -d
+            ("p 0 + . -1 -1 -1", 8, "has columns behind the sixth"),
+            ("p 0 + 7 6 12 0.5000000", 8, "has columns behind the sixth"),  # bedtools coverage
+            ("p 0 + 7 6 12 12", 8, "has columns behind the sixth"),
+            ("p 0 + 4 16 0 1", 8, "has columns behind the sixth"),  # the first ten columns of BED12
+            ("p 0 + chr1 5 9 q 0 + 2", 8, "has columns behind the sixth"),
+            ("p 0 + 6.1 -1 2e-3 1", 3, "has the columns of a narrowPeak file"),
+            ("1000 50.5 chr1:10-15", 8, "has something else than a strand in column 6"),  # SEACR
+            ("p 0 BRCA1", 8, "has something else than a strand in column 6"),
+        ],
+    )
+    def test_columns_of_other_tools_are_neither_summit_nor_strand(
+        self, tmp_path: Path, genome: Path, cells: str, start: int, note: str
+    ) -> None:
+        path = write(tmp_path / "a.bed", "\t".join(["chr1", "4", "16", *cells.split()]) + "\n")
+        notes: Counter[str] = Counter()
+        (record,) = read_all([path], LoadOptions(reference=str(genome), window=4), notes=notes)
+        assert record.sequence == CONTIGS["chr1"][start : start + 4]
+        assert [(text.startswith(note), count) for text, count in notes.items()] == [(True, 1)]
+
+    @pytest.mark.parametrize(
+        ("name", "cells", "message"),
+        [
+            ("a.narrowPeak", "p 0 + 7 6 12 0.5", "summit '0.5' in column 10"),
+            ("a.narrowPeak.gz", "p 0 + chr1 5 9 12 x", "summit '12' in column 10"),
+            ("a.narrowPeak", "p 0 BRCA1 7 6 12 1", "strand 'BRCA1': expected"),
+            ("a.bed", "p 0 minus", "strand 'minus': expected"),
+            ("a.bed", "p 0 ? 6.1 -1 2 1", "strand '\\?': expected"),
+            ("a.bed", "p 0 -1.0", "strand '-1.0': expected"),
+        ],
+    )
+    def test_broken_summits_and_strands_are_refused(
+        self, tmp_path: Path, genome: Path, name: str, cells: str, message: str
+    ) -> None:
+        path = write(tmp_path / name, "\t".join(["chr1", "4", "16", *cells.split()]) + "\n")
+        with pytest.raises(UserError, match=f"record 1: {message}"):
             cut(path, genome, window=4)
 
     @pytest.mark.parametrize(

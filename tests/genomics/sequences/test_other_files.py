@@ -112,6 +112,51 @@ def test_peaks_of_macs_count_from_one_and_have_a_summit(tmp_path):
     assert read(path, reference=str(tmp_path / "g.fa"), window=3)[0] == [("p", "GTT")]
 
 
+_FROM_ONE = "coordinates taken to count from 1, end included, as R's GRanges, SAF, HOMER and MACS's tables do"
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "window", "found", "expected"),
+    [
+        ("length,abs_summit", "3,8,6,7.0", 3, "GTT", [_FROM_ONE]),
+        ("length,abs_summit", "3.0,8.0,6.0,7", 3, "GTT", [_FROM_ONE]),
+        ("width,abs_summit", "2,8,6.0,7.", 3, "TTA", []),
+        ("length,abs_summit", "3,8,6,", 3, "GGT", ["has no summit, and the middle takes its place", _FROM_ONE]),
+        ("width", "3,8,6.0", None, "CCGGTT", [_FROM_ONE]),
+        ("width", "2.0,8e+0,6", None, "CCGGTT", []),
+        ("width", "2,8,600", None, "CCGGTT", ["has a width that is neither end - start nor one more"]),
+        ("width", "2,8,", None, "CCGGTT", ["has a width that is neither end - start nor one more"]),
+    ],
+)
+def test_whole_numbers_may_be_written_with_a_point(tmp_path, header, row, window, found, expected):
+    write(tmp_path / "g.fa", ">chr1\nAACCGGTTACGTTGCA\n")
+    path = write(tmp_path / "a.csv", f"chr,start,end,{header}\nchr1,{row}\n")
+    records, notes = read(path, reference=str(tmp_path / "g.fa"), window=window)
+    assert records[0][1] == found
+    assert [note.startswith(start) for note, start in zip(notes, expected, strict=True)] == [True] * len(expected)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("3,8,6,7.5", "summit '7.5': expected a base of the interval, 3 to 8, or nothing"),
+        ("3,8,6,NA", "summit 'NA'"),
+        ("3,8,6,9", "summit '9'"),
+        ("3,8,6,2", "summit '2'"),
+        ("2,8,6,8", "summit '8': expected a base of the interval, 2 to 7"),
+        ("3.5,8,6,7", "start '3.5' and end '8': expected whole numbers"),
+        ("-3,8,11,7", "start '-3' and end '8': expected whole numbers"),
+    ],
+)
+def test_a_broken_summit_is_refused_or_left_out(tmp_path, row, message):
+    write(tmp_path / "g.fa", ">chr1\nAACCGGTTACGTTGCA\n")
+    path = write(tmp_path / "a.csv", f"chr,start,end,length,abs_summit\nchr1,{row}\nchr1,3,8,6,7\n")
+    with pytest.raises(UserError, match=f"a.csv, row 1: {message}"):
+        read(path, reference=str(tmp_path / "g.fa"), window=3)
+    found, _ = read(path, reference=str(tmp_path / "g.fa"), window=3, skip_bad=True)
+    assert [sequence for _, sequence in found] == ["GTT"]
+
+
 @pytest.mark.parametrize(
     ("name", "line", "note"),
     [
