@@ -40,7 +40,7 @@ _HOMER_STRANDS = {**_STRANDS, "0": "+", "1": "-"}
 _GFF_STRANDS = {**_STRANDS, "?": "."}
 # What a broken strand looks like, rather than something else than a strand: one sign, digit or letter, or a word.
 _LIKE_STRAND = re.compile(
-    r".|[+-]?\d(?:\.0*)?|plus|minus|fwd|rev|forward|reverse|sense|antisense|pos(?:itive)?|neg(?:ative)?|watson|crick"
+    r".|[+-]?\d(?:\.0*)?|plus|minus|fwd|rev|forward|reverse|sense|antisense|pos|positive|neg|negative|watson|crick"
     r"|top|bottom",
     re.IGNORECASE,
 )
