@@ -56,7 +56,7 @@ class Stack:
     """How much of the network and of linear models a classifier's logits are.
 
     Attributes:
-        network: weight of the network's own logits, at least 0.
+        network: weight of the network's own logits, at least 0.01.
         words: of the regression on k-mers.
         places: of the regression on what stands where; None where places have no weights.
         loss: of validation, in the units of the training log; None where no validation part chose the weights.

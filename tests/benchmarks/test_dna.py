@@ -96,8 +96,10 @@ def test_defaults_are_laid_out_as_the_command_reads_them_and_tabled(tmp_path: Pa
         return {"set": name, "seed": 0, "test": test, **more}
 
     rows = [row("tf_0", 0.1, 0.6, 0.1, 0.2), row("mouse_3", 0.7, 0.6, 0.1, 0.8), row("tf_0", 0.5, 0.6, 0.1, 0.2)]
-    rows[2] |= {"stack": {"weights": [1.0]}, "defaults": dna_defaults.DEFAULTS}
+    rows[2] |= {"stack": {"loss": 0.4, "alone": 0.5}, "defaults": dna_defaults.DEFAULTS}
     text = dna_defaults.table(rows)
+    assert "1 of the stacked sets were run without as well: mean MCC 0.100, with it 0.500" in text
+    assert text.endswith("to 0.80 of the network's, on average.")
     lines = text.splitlines()
     assert lines[2].startswith("| mouse_3 | 0.700 | 0.600 | 0.100 | **0.800** | no | augment | 9 | 1,000 / 50 | 100 |")
     assert lines[3].startswith("| tf_0 | 0.500 | **0.600** | 0.100 | 0.200 | yes | augment | 9 |")
