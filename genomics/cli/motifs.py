@@ -40,7 +40,7 @@ class Motifs:
     out: Path
     """Folder for what is written."""
     database: Maybe[Path] = None
-    """Known motifs (MEME, JASPAR or TRANSFAC format) that those found are matched to, by Tomtom."""
+    """Known motifs that those found are matched to, by Tomtom: a file of MEME, JASPAR, HOMER, HOCOMOCO or TRANSFAC."""
     target: Maybe[str] = None
     """Class or label to explain; the second of two classes if not given."""
     method: Literal["saliency", "mutagenesis"] = "saliency"
@@ -59,7 +59,7 @@ def motifs(options: Motifs) -> None:
     """Find, match and write."""
     from ..explain import target_column, target_names
     from ..motifs import MotifOptions, discover
-    from ..motifs.matching import read_database
+    from ..motifs.databases import read_database
     from ..runs.members import load_model
     from .progress import note
 
@@ -77,7 +77,7 @@ def motifs(options: Motifs) -> None:
     records = _records(options)
     note(f"explaining {len(records):,} sequences", options.compute.progress)
     attributions = _attributions(model, records, target, options.method)
-    note("grouping what matters into motifs", options.compute.progress)
+    note("grouping what matters into motifs (the first run compiles for minutes, silently)", options.compute.progress)
     found = discover(attributions, how)
     if not found:
         raise UserError(

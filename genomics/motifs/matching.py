@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from Bio import BiopythonWarning
-from Bio import motifs as motif_parsing
 
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 
 from ..explain.exports import one_hot_bases
-from ..sequences.opening import BROKEN_GZIP, open_text, read_head
 from .discovery import Motif
 
 _NEAREST = 3
+_NEARLY = 0.7
+_EXCEEDED = 1.001  # FIMO asks for less than a p-value, in logarithms that are rounded
 
 
 @dataclass(frozen=True)
@@ -33,43 +32,12 @@ class Match:
     p_value: float
 
 
-def read_database(path: Path) -> dict[str, np.ndarray]:
-    """Read the motifs of a file in the format of MEME, JASPAR or TRANSFAC, plain or gzip, by name, each `[4, W]`.
-
-    Raises:
-        UserError: if the file is missing, of another format, or holds no motif.
-    """
-    head = read_head(path).lstrip()
-    starts = {"MEME version": "minimal", ">": "jaspar", "AC": "transfac", "VV": "transfac", "XX": "transfac"}
-    form = next((form for start, form in starts.items() if head.startswith(start)), None)
-    if form is None:
-        raise UserError(f"--database {path}: expected motifs in the format of MEME, JASPAR or TRANSFAC")
-    try:
-        with open_text(path) as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore", BiopythonWarning)
-            options = {"strict": False} if form == "transfac" else {}
-            found = motif_parsing.parse(stream, form, **options)
-    except (ValueError, IndexError, KeyError, *BROKEN_GZIP) as error:
-        raise UserError(f"--database {path}: is damaged ({error}): download it again") from error
-    database: dict[str, np.ndarray] = {}
-    for number, motif in enumerate(found, 1):
-        counts = np.array([motif.counts[base] for base in "ACGT"], dtype=np.float64)
-        parts = (
-            (motif.get("AC"), motif.get("ID")) if form == "transfac" else (getattr(motif, "matrix_id", ""), motif.name)
-        )
-        name = " ".join(str(part) for part in parts if part) or f"motif {number}"
-        database[name] = counts / np.maximum(counts.sum(0), 1e-12)
-    if not database:
-        raise UserError(f"--database {path}: holds no motif")
-    return database
-
-
 def match(motifs: Sequence[Motif], database: Mapping[str, np.ndarray]) -> list[list[Match]]:
     """Find the motifs of a database that are most like each of some motifs, the likest first.
 
     Args:
         motifs: to look for.
-        database: from `read_database`.
+        database: see `databases.read_database`.
     """
     names = list(database)
     with warnings.catch_warnings():
@@ -89,6 +57,8 @@ def match(motifs: Sequence[Motif], database: Mapping[str, np.ndarray]) -> list[l
 def occurrences(motifs: Sequence[Motif], sequences: Sequence[str], p_value: float = 1e-4) -> np.ndarray:
     """Count how often each motif occurs in each sequence, on either strand, int64 `[motifs, sequences]`.
 
+    A motif so short or so loose that its best match is likelier than `p_value` occurs where it matches best.
+
     Args:
         motifs: to look for.
         sequences: clean ones.
@@ -98,14 +68,25 @@ def occurrences(motifs: Sequence[Motif], sequences: Sequence[str], p_value: floa
     one_hot = np.zeros((len(sequences), 4, lengths.max()), dtype=np.float32)
     for row, sequence in enumerate(sequences):
         one_hot[row, :, : len(sequence)] = one_hot_bases(sequence).T
-    tables = _package().fimo({motif.name: motif.matrix.T for motif in motifs}, one_hot, threshold=p_value)
     counts = np.zeros((len(motifs), len(sequences)), dtype=np.int64)
-    for row, table in enumerate(tables):
+    for row, motif in enumerate(motifs):
+        least = max(p_value, _EXCEEDED * _best_p_value(motif.matrix))
+        (table,) = _package().fimo({motif.name: motif.matrix.T}, one_hot, threshold=least)
         found = np.asarray(table["sequence_name"], dtype=np.int64)
         # Shorter sequences are filled up with nothing, in which part of a motif may lie.
         found = found[np.asarray(table["end"], dtype=np.int64) <= lengths[found]]
         counts[row] = np.bincount(found, minlength=len(sequences))
     return counts
+
+
+def _best_p_value(matrix: np.ndarray) -> float:
+    """Return how likely the best match of a motif is by chance; bases that are nearly the likeliest are as good.
+
+    Example:
+        >>> _best_p_value(np.array([[0.9, 0.1, 0, 0], [0.45, 0.05, 0.05, 0.45]]))
+        0.125
+    """
+    return float((np.mean(matrix >= _NEARLY * matrix.max(1, keepdims=True), axis=1)).prod())
 
 
 def write_meme(motifs: Sequence[Motif], path: Path) -> None:

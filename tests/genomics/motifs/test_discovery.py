@@ -8,11 +8,10 @@ import pytest
 from genomics.explain import Attribution
 from genomics.motifs import Motif, MotifOptions, Site, discover
 from genomics.motifs.discovery import joined, likeness
-from genomics.motifs.matching import Match, match, occurrences, read_database, write_meme
+from genomics.motifs.matching import Match, match, occurrences
 from genomics.motifs.report import Described, draw_logo, write_page, write_sites, write_table
 from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import Interval, Record
-from tests.genomics.sequences.making import write
 from tests.genomics.small import random_sequence
 from titans_seq.errors import UserError
 
@@ -101,24 +100,10 @@ def test_motifs_are_counted_and_matched() -> None:
     assert (occurrences(motifs, sequences) > 0).tolist() == [[True, True, False], [False, False, False]]
     cut = "ACGTACGTAC" + "TGACTCAG"  # the motif runs over its end, and a longer sequence stands beside it
     assert occurrences(motifs, [cut, "A" * 40]).tolist() == [[0, 0], [0, 0]]
+    short = [exact("motif_1", "TGACTC"), exact("motif_2", "GATA")]  # no match of theirs has p < 1e-4
+    assert (occurrences(short, sequences) > 0).tolist() == [[True, True, False], [False, False, False]]
     database = {name: exact(name, text).matrix.T for name, text in (("AP1", "TGACTCA"), ("NFY", "CCAATCG"))}
     assert [held[0].name for held in match(motifs, database)] == ["AP1", "NFY"]
-
-
-def test_databases_of_every_format(tmp_path: Path) -> None:
-    motif = exact("motif_1", "TGAC")
-    write_meme([motif], tmp_path / "a.meme")
-    write(tmp_path / "a.jaspar", ">MA1 x\nA [1 0 9 0]\nC [1 0 0 9]\nG [1 9 0 0]\nT [97 0 0 0]\n")
-    write(
-        tmp_path / "a.transfac.gz",
-        "AC MA1\nXX\nID x\nXX\nPO A C G T\n01 1 1 1 97\n02 0 0 9 0\n03 9 0 0 0\n04 0 9 0 0\nXX\n//\n",
-    )
-    for name in ("a.meme", "a.jaspar", "a.transfac.gz"):
-        ((title, matrix),) = read_database(tmp_path / name).items()
-        assert matrix.argmax(0).tolist() == [3, 2, 0, 1], name
-        assert title in ("motif_1", "MA1 x")
-    with pytest.raises(UserError, match="expected motifs in the format of MEME, JASPAR or TRANSFAC"):
-        read_database(write(tmp_path / "b.txt", "hello\n"))
 
 
 def test_the_report(tmp_path: Path) -> None:
