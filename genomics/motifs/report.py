@@ -41,7 +41,7 @@ def write_table(found: Sequence[Described], path: Path) -> None:
 
     Columns: `name`, `consensus`, `width`, `information` (bits), `seqlets` (sites it was made from), `effect` (their
     mean contribution), of an ensemble `spread` (of the effect over its members), `sequences_CLASS` (that hold it, at
-    p < 1e-4, by predicted class), `match` and `match_p_value`.
+    p < 1e-4 or as well as it can be held, by predicted class), `match` and `match_p_value`.
     """
     classes = list(found[0].sequences)
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
@@ -120,7 +120,8 @@ def write_page(found: Sequence[Described], logos: Sequence[Path], title: str, pa
         "<style>body{font-family:sans-serif;margin:2em}td,th{padding:.3em .8em;border-bottom:1px solid #ddd;"
         "text-align:left}</style>"
         f"<h1>{html.escape(title)}</h1><p>Effects are mean contributions to the log odds (or the value) at the "
-        "seqlets; counts are sequences with a match at p &lt; 0.0001, by predicted class.</p>"
+        "seqlets; counts are sequences with a match at p &lt; 0.0001, or as good as a short motif has, by predicted "
+        "class.</p>"
         f"<table><tr><th>{'</th><th>'.join(map(html.escape, head))}</th></tr>{''.join(rows)}</table></html>\n",
     )
 
