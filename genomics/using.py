@@ -50,7 +50,7 @@ class Using:
 
     Attributes:
         parts: what it was trained, validated and may be tested on, where that is known.
-        decision: threshold and temperature of `predict`, see `titans dna decide`.
+        decision: threshold and temperature of `predict` and `evaluate`, see `titans dna decide`.
     """
 
     parts: Splits | None
@@ -91,6 +91,8 @@ class Using:
     ) -> Evaluation:
         """Score the classifier on labelled sequences, or on a part of the data that it was fitted on.
 
+        It is scored as `predict` gives it, with its decision.
+
         Args:
             data: labelled sequences, of which the test part is scored if there is one; or the name of a part.
             reading: what paths and tables do not say.
@@ -111,7 +113,9 @@ class Using:
         else:
             splits = read_labelled(data, reading, to_train=False)
             part = with_classes(splits.test or splits.train, self._own)
-        return evaluate(self._own, part, bootstrap)
+        model, held = self._own, self.decision
+        notes = held.notes(model.classes)
+        return evaluate(calibrated(model, held), part, bootstrap, threshold=held.threshold, notes=notes)
 
     def explain(
         self,

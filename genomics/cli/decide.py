@@ -16,7 +16,7 @@ from .options import ComputeOptions
 class Decide:
     """Choose a threshold and calibrate probabilities, on the validation part of a run of two classes.
 
-    Both are kept in the run, and titans dna predict uses them; of several seeds they are those of the mean.
+    Both are kept in the run, and titans dna predict and evaluate use them; of several seeds they are those of the mean.
     Probabilities are those of logits divided by a temperature, which makes them as sure as they are right and changes
     no order. The test part is not looked at.
     """

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Evaluate:
     """Score a trained classifier on a part of its own data, or on other labelled sequences.
 
+    It is scored as titans dna predict gives it, with the threshold and the temperature that titans dna decide chose.
     Of several seeds, and on other data of folds, the mean is scored, with each model beside it; on their own data folds
     are scored where each holds data out. Beside it stand the baselines, fitted on the parts that the classifier was
     trained on, of several folds on all of them but the first's validation part. Other data is compared with these
@@ -50,6 +51,7 @@ def evaluate(options: Evaluate) -> None:
     from ..evaluation import BootstrapOptions
     from ..runs.comparison import like_network, with_classes
     from ..runs.config import member_runs
+    from ..runs.decision import read_decision
     from ..runs.members import load_model
     from ..sequences.loading import load_splits
     from .evaluation import Request, compare_and_show
@@ -90,7 +92,7 @@ def evaluate(options: Evaluate) -> None:
     print_notes(notes)
     network = like_network(run, device)
     request = Request(options.comparison, run.training.seed, network, options.compute.progress)
-    compare_and_show(runs, request, tested, options.out, warnings)
+    compare_and_show(runs, request, tested, options.out, warnings, read_decision(options.run))
 
 
 def _own(options: Evaluate, folders: list[Path], device: str) -> "tuple[list[Scored], TrainRun, str]":

@@ -10,6 +10,7 @@ from ..baselines import SmallCNN
 from ..evaluation import BootstrapOptions, Evaluation, Model, class_table, table
 from ..evaluation.writing import PREDICTIONS, write_evaluations, write_predictions
 from ..runs.comparison import Comparison, chosen_baselines, compare
+from ..runs.decision import UNDECIDED, Decision
 from ..sequences.values import LabelledSequences, Splits
 from .options import ComparisonOptions
 from .progress import note
@@ -41,6 +42,7 @@ def compare_and_show(
     tested: str,
     out: Path | None,
     warnings: Sequence[str] = (),
+    decision: Decision = UNDECIDED,
 ) -> Comparison:
     """Score models beside the baselines, print the table, write and return it.
 
@@ -50,6 +52,7 @@ def compare_and_show(
         tested: the data, in words.
         out: folder for table, numbers and pictures; None writes nothing.
         warnings: what a reader of the scores should know.
+        decision: see `compare`.
     """
     draws = request.comparison.bootstrap
     result = compare(
@@ -58,6 +61,7 @@ def compare_and_show(
         BootstrapOptions(draws, seed=request.seed),
         seed=request.seed,
         notify=lambda name: note(f"fitting {name}", request.progress),
+        decision=decision,
     )
     count = len(result.evaluations[0].labels)
     intervals = f", 95 % intervals of {draws:,} bootstrap draws" if draws else ""
@@ -67,9 +71,9 @@ def compare_and_show(
         print(f"! {warning}")
     if out is None:
         return result
-    one = len(runs) == 1
+    one, first = len(runs) == 1, result.evaluations[0]
     parts = [(tested if one else f"fold {number}", data) for number, (_, _, data) in enumerate(runs, 1)]
-    write_predictions(parts, result.evaluations[0].outputs, out / PREDICTIONS)
+    write_predictions(parts, first.outputs, out / PREDICTIONS, first.threshold)
     print(f"written: {out / PREDICTIONS}")
     spreads = {name: {key: vars(one) for key, one in found.items()} for name, found in result.spreads().items()}
     about = {"tested_on": tested, "seed": request.seed, "bootstrap": draws, "folds": spreads}

@@ -140,9 +140,9 @@ def _contexts(options: Explain, record: "Record") -> "list[Context]":
 
 
 def _print_prediction(options: Explain, model: "Predictor | Members", record: "Record") -> None:
+    from ..evaluation.values import called
     from ..explain import target_names
     from ..runs.decision import calibrated, read_decision
-    from ..runs.predictor import called
 
     first, *more = _contexts(options, record)
     decision = read_decision(options.run)
@@ -150,7 +150,7 @@ def _print_prediction(options: Explain, model: "Predictor | Members", record: "R
     numbers = zip(target_names(model), found.probabilities, strict=True)
     shown = ", ".join(f"{name} {number:.4g}" for name, number in numbers)
     if decision.threshold is not None:
-        chosen = model.classes[called(found.probabilities, decision.threshold)]
+        chosen = model.classes[int(called(found.probabilities, decision.threshold))]
         shown += f"; called {chosen}, by the threshold {decision.threshold:.4g} of titans dna decide"
     size = first.window_end - first.window_start
     part = (

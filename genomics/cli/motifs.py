@@ -125,11 +125,11 @@ def _described(
     records: "list[Record]",
     database: "dict | None",
 ) -> "list[Described]":
+    from ..evaluation.values import called
     from ..motifs import effect_spread
     from ..motifs.matching import match, occurrences
     from ..motifs.report import Described
     from ..runs.decision import calibrated, read_decision
-    from ..runs.predictor import called
 
     counts = occurrences(found, [record.sequence for record in records]) > 0
     if model.kind == "classes":

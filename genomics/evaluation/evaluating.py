@@ -9,11 +9,17 @@ from titans_seq.errors import UserError
 
 from ..sequences.values import LabelledSequences
 from .metrics import Measure, by_class, confusion
-from .values import BootstrapOptions, Evaluation, Kind, Model, checked_outputs
+from .values import BootstrapOptions, Evaluation, Kind, Model, called, checked_outputs
 
 
 def evaluate(
-    model: Model, data: LabelledSequences, bootstrap: BootstrapOptions | None = None, name: str = "model"
+    model: Model,
+    data: LabelledSequences,
+    bootstrap: BootstrapOptions | None = None,
+    name: str = "model",
+    *,
+    threshold: float | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Evaluation:
     """Predict every sequence and score the predictions.
 
@@ -22,6 +28,8 @@ def evaluate(
         data: at least one sequence, labelled with the classes that the model knows.
         bootstrap: how intervals are made; the defaults of `BootstrapOptions` if None.
         name: of the model, for tables.
+        threshold: of two classes, see `called`.
+        notes: that the evaluation begins its own with.
 
     Raises:
         UserError: if there is no sequence, or kind or classes are not the model's.
@@ -41,7 +49,9 @@ def evaluate(
         )
     columns = max(1, len(data.classes))
     outputs = checked_outputs(model.predict_proba(list(data.sequences)), len(data), columns, name)
-    return evaluate_outputs(outputs, data.labels, data.classes, data.kind, bootstrap, name)
+    return evaluate_outputs(
+        outputs, data.labels, data.classes, data.kind, bootstrap, name, threshold=threshold, notes=notes
+    )
 
 
 def evaluate_outputs(
@@ -51,6 +61,9 @@ def evaluate_outputs(
     kind: Kind,
     bootstrap: BootstrapOptions | None = None,
     name: str = "model",
+    *,
+    threshold: float | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Evaluation:
     """Score predictions that are at hand, those of cross-validation for example.
 
@@ -61,6 +74,8 @@ def evaluate_outputs(
         kind: what the labels are.
         bootstrap: how intervals are made; the defaults of `BootstrapOptions` if None.
         name: of the model, for tables.
+        threshold: see `evaluate`.
+        notes: see `evaluate`.
 
     Example:
         >>> outputs = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
@@ -68,11 +83,11 @@ def evaluate_outputs(
         >>> evaluation.scores["mcc"], evaluation.confusion.tolist()
         (0.5, [[1, 0], [1, 1]])
     """
-    measure = Measure(labels, outputs, kind)
+    measure = Measure(labels, outputs, kind, threshold)
     scores = measure()
     table, each = None, {}
     if kind == "classes":
-        table = confusion(labels, outputs.argmax(1), len(classes), np.ones(len(labels))).astype(np.int64)
+        table = confusion(labels, called(outputs, threshold), len(classes), np.ones(len(labels))).astype(np.int64)
         each = by_class(table)
     elif kind == "multilabel":
         each = measure.by_label()
@@ -86,7 +101,8 @@ def evaluate_outputs(
         intervals=bootstrap_intervals(measure, bootstrap or BootstrapOptions()),
         confusion=table,
         by_class=_rows(each, classes) if each else {},
-        notes=_notes(labels, classes, kind, [key for key, value in scores.items() if math.isnan(value)]),
+        notes=notes + _notes(labels, classes, kind, [key for key, value in scores.items() if math.isnan(value)]),
+        threshold=threshold,
     )
 
 

@@ -4,7 +4,7 @@ Names, larger is better unless said otherwise:
 
 | name | classes | multilabel | regression |
 |---|---|---|---|
-| `accuracy` | share of sequences whose likeliest class is right | mean over labels, threshold 0.5 | |
+| `accuracy` | share of sequences whose class is called right | mean over labels, threshold 0.5 | |
 | `mcc` | Matthews' (Gorodkin's for more classes) correlation; 0 if undefined | mean over labels | |
 | `macro_f1` | mean of the classes' F1 | mean over labels of the F1 of "present" | |
 | `auroc`, `auprc` | of the second of two classes; else mean of one class against the rest | mean over labels | |
@@ -17,7 +17,7 @@ Names, larger is better unless said otherwise:
 import numpy as np
 
 from .ranking import Ranking
-from .values import Kind
+from .values import Kind, called
 
 BINS = 15
 
@@ -29,6 +29,7 @@ class Measure:
         labels: as in `LabelledSequences`, N at least 1.
         outputs: `[N, C]`, finite probabilities, or values `[N, 1]` for regression.
         kind: what the labels are.
+        threshold: of two classes, see `called`.
 
     Example:
         >>> measure = Measure(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), "classes")
@@ -36,7 +37,7 @@ class Measure:
         (0.6667, 1.0)
     """
 
-    def __init__(self, labels: np.ndarray, outputs: np.ndarray, kind: Kind) -> None:
+    def __init__(self, labels: np.ndarray, outputs: np.ndarray, kind: Kind, threshold: float | None = None) -> None:
         self.kind = kind
         self.labels = labels
         self.outputs = np.asarray(outputs, dtype=np.float64)
@@ -47,12 +48,12 @@ class Measure:
             return
         count, columns = self.outputs.shape
         if kind == "classes":
-            self._predicted = self.outputs.argmax(1)
+            self._predicted, likeliest = called(self.outputs, threshold), called(self.outputs)
             onehot = np.eye(columns, dtype=bool)[labels]
             # Of two classes one says all.
             self._chosen = slice(1, 2) if columns == 2 else slice(None)
             self._truth, self._scores = onehot[:, self._chosen], self.outputs[:, self._chosen]
-            confidence, right = self.outputs[np.arange(count), self._predicted], self._predicted == labels
+            confidence, right = self.outputs[np.arange(count), likeliest], likeliest == labels
         else:
             self._truth, self._scores = labels > 0.5, self.outputs
             confidence, right = self._scores, self._truth

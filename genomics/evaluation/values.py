@@ -93,7 +93,8 @@ class Evaluation:
         confusion: int64 `[C, C]`, true class by predicted class; None unless the kind is "classes".
         by_class: precision, recall, specificity, f1 and count of every class; auroc, auprc, mcc, f1 and count of
             every one of several labels, None where the data does not define it; empty for regression.
-        notes: why scores are missing.
+        notes: how it was scored, and why scores are missing.
+        threshold: see `called`.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Evaluation:
     confusion: np.ndarray | None
     by_class: Mapping[str, Mapping[str, float | None]]
     notes: tuple[str, ...]
+    threshold: float | None = None
 
     def summary(self) -> dict[str, Any]:
         """All but labels and outputs, of JSON's types."""
@@ -120,6 +122,20 @@ class Evaluation:
             "by_class": {name: dict(values) for name, values in self.by_class.items()},
             "notes": list(self.notes),
         }
+
+
+def called(probabilities: np.ndarray, threshold: float | None = None) -> np.ndarray:
+    """Return the numbers of the classes that probabilities `[..., C]` call, `[...]`.
+
+    Args:
+        probabilities: of all classes.
+        threshold: smallest probability of the second of two classes that is called so; None for the likeliest class.
+
+    Example:
+        >>> int(called(np.array([0.6, 0.4]))), called(np.array([[0.6, 0.4], [0.8, 0.2]]), threshold=0.3).tolist()
+        (0, [1, 0])
+    """
+    return probabilities.argmax(-1) if threshold is None else (probabilities[..., 1] >= threshold).astype(np.int64)
 
 
 def checked_outputs(outputs: np.ndarray, count: int, columns: int, name: str) -> np.ndarray:

@@ -13,14 +13,16 @@ from titans_seq.files import atomic_path, write_text
 from ..sequences.values import LabelledSequences
 from .pictures import draw_calibration, draw_confusion, draw_precision_recall, draw_roc, draw_scatter
 from .report import class_table, markdown
-from .values import Evaluation
+from .values import Evaluation, called
 
 DATA, TABLE, PREDICTIONS = "evaluation.json", "evaluation.md", "predictions.csv"
 _PICTURES = ("confusion.png", "roc.png", "precision_recall.png", "calibration.png", "scatter.png")
 _MOST_CLASSES = 30
 
 
-def write_predictions(parts: Sequence[tuple[str, LabelledSequences]], outputs: np.ndarray, path: Path) -> None:
+def write_predictions(
+    parts: Sequence[tuple[str, LabelledSequences]], outputs: np.ndarray, path: Path, threshold: float | None = None
+) -> None:
     """Write what a model predicted of each sequence that it was scored on, as CSV.
 
     Columns: `part`, `name`, `label` (or one column a label), for classes `predicted`, and the probabilities or `value`.
@@ -29,6 +31,7 @@ def write_predictions(parts: Sequence[tuple[str, LabelledSequences]], outputs: n
         parts: names and data of the parts, one after the other; labelled alike.
         outputs: float64 `[N, C]`, in the order of the parts' sequences.
         path: the CSV file.
+        threshold: of two classes, see `called`.
     """
     classes, kind = parts[0][1].classes, parts[0][1].kind
     labels = [f"label_{name}" for name in classes] if kind == "multilabel" else ["label"]
@@ -41,7 +44,7 @@ def write_predictions(parts: Sequence[tuple[str, LabelledSequences]], outputs: n
         )
         for (part, name, label), row in zip(rows, outputs, strict=True):
             given = [classes[label]] if kind == "classes" else [f"{value:g}" for value in np.atleast_1d(label)]
-            said = [classes[int(row.argmax())]] if kind == "classes" else []
+            said = [classes[int(called(row, threshold))]] if kind == "classes" else []
             writer.writerow([part, name, *given, *said, *(f"{value:.6g}" for value in row)])
 
 

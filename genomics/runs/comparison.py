@@ -13,6 +13,7 @@ from ..evaluation import BootstrapOptions, Evaluation, Model, checked_outputs, e
 from ..sequences.labels import known_name
 from ..sequences.values import Kind, LabelledSequences, Splits
 from .config import TrainRun
+from .decision import UNDECIDED, Decision
 from .members import Members
 
 BaselineSet = Literal["all", "quick", "none"]
@@ -122,6 +123,7 @@ def compare(
     seed: int = 0,
     name: str = "this model",
     notify: Callable[[str], object] = lambda name: None,
+    decision: Decision = UNDECIDED,
 ) -> Comparison:
     """Score models, and beside each the baselines fitted on the same parts.
 
@@ -132,20 +134,24 @@ def compare(
         seed: of the baselines.
         name: of the model, in tables.
         notify: called with the name of each baseline before it is fitted.
+        decision: threshold and temperature that the model, or the mean of an ensemble, is scored with.
 
     Raises:
         UserError: if there is no validation part for the baselines.
     """
     outputs = [_outputs(*run, name, baselines, seed, notify) for run in runs]
+    for one in outputs:
+        first = next(iter(one))
+        one[first] = decision.calibrate(one[first], runs[0][0].kind)
     data = [scored_on for _, _, scored_on in runs]
     pooled = {each: np.concatenate([one[each] for one in outputs]) for each in outputs[0]}
     labels = np.concatenate([one.labels for one in data])
-    evaluations = _scored(pooled, labels, data[0], bootstrap)
+    evaluations = _scored(pooled, labels, data[0], bootstrap, decision)
     members = len(evaluations) - 1 - len(baselines)
     if len(runs) == 1:
         return Comparison(evaluations, members=members)
     plain = BootstrapOptions(repeats=0)
-    folds = tuple(_scored(one, part.labels, part, plain) for one, part in zip(outputs, data, strict=True))
+    folds = tuple(_scored(one, part.labels, part, plain, decision) for one, part in zip(outputs, data, strict=True))
     return Comparison(evaluations, folds, members)
 
 
@@ -176,10 +182,26 @@ def _outputs(
 
 
 def _scored(
-    outputs: dict[str, np.ndarray], labels: np.ndarray, data: LabelledSequences, bootstrap: BootstrapOptions
+    outputs: dict[str, np.ndarray],
+    labels: np.ndarray,
+    data: LabelledSequences,
+    bootstrap: BootstrapOptions,
+    decision: Decision,
 ) -> tuple[Evaluation, ...]:
+    """Score the model, which comes first, with its decision, and all others without."""
+    by = [decision, *[UNDECIDED] * (len(outputs) - 1)]
     return tuple(
-        evaluate_outputs(values, labels, data.classes, data.kind, bootstrap, name) for name, values in outputs.items()
+        evaluate_outputs(
+            values,
+            labels,
+            data.classes,
+            data.kind,
+            bootstrap,
+            name,
+            threshold=one.threshold,
+            notes=one.notes(data.classes),
+        )
+        for (name, values), one in zip(outputs.items(), by, strict=True)
     )
 
 

@@ -1,7 +1,7 @@
 """How a run turns logits into probabilities and decisions: chosen on its validation part, kept in its folder."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,26 @@ class Decision:
     threshold: float | None = None
     temperature: float = 1.0
     rule: str = ""
+
+    def notes(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """Say by what a model is scored that has this decision; nothing of one without.
+
+        Example:
+            >>> Decision(0.25, rule="mcc").notes(("no", "yes"))
+            ('scored with the decision kept in the run (mcc, on validation): yes from a probability of 0.25 on',)
+        """
+        parts = [] if self.threshold is None else [f"{classes[1]} from a probability of {self.threshold:.4g} on"]
+        parts += [] if self.temperature == 1 else [f"temperature {self.temperature:.4g}"]
+        rule = f" ({self.rule}, on validation)" if self.rule else ""
+        return (f"scored with the decision kept in the run{rule}: {', '.join(parts)}",) if parts else ()
+
+    def calibrate(self, values: np.ndarray, kind: Kind) -> np.ndarray:
+        """Return probabilities `[N, C]` as they are with the temperature."""
+        return values if self.temperature == 1 else probabilities(log_odds_form(values, kind) / self.temperature, kind)
+
+
+UNDECIDED = Decision()
+"""The likeliest class, and logits as they are."""
 
 
 def decide(model: Model, validation: LabelledSequences, rule: Rule, calibrate: bool = True) -> Decision:
@@ -112,7 +132,7 @@ def read_decision(run: Path) -> Decision:
     """
     path = Path(run) / DECISION
     if not path.is_file():
-        return Decision()
+        return UNDECIDED
     try:
         found = Decision(**json.loads(path.read_text(encoding="utf-8")))
         if not (found.temperature > 0 and np.isfinite(found.temperature)):

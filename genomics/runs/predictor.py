@@ -11,6 +11,7 @@ from torch.nn import functional
 from titans_seq.errors import UserError
 
 from ..batching import Batch, in_order, pad
+from ..evaluation.values import called
 from ..models.classifier import PIECE, Classifier
 from ..sequences.alphabet import clean
 from ..sequences.values import Kind, Record
@@ -256,21 +257,7 @@ def prediction_row(
     numbers = prediction.probabilities.tolist()
     if kind != "classes":
         return [prediction.name, *numbers]
-    return [prediction.name, classes[called(prediction.probabilities, threshold)], *numbers]
-
-
-def called(probabilities: np.ndarray, threshold: float | None = None) -> int:
-    """Return the number of the class that probabilities `[C]` call.
-
-    Args:
-        probabilities: of all classes.
-        threshold: smallest probability of the second of two classes that is called so; None for the likeliest class.
-
-    Example:
-        >>> called(np.array([0.6, 0.4])), called(np.array([0.6, 0.4]), threshold=0.3)
-        (0, 1)
-    """
-    return int(probabilities.argmax()) if threshold is None else int(probabilities[1] >= threshold)
+    return [prediction.name, classes[int(called(prediction.probabilities, threshold))], *numbers]
 
 
 def probabilities(logits: np.ndarray, kind: Kind) -> np.ndarray:

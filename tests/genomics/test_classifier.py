@@ -65,6 +65,12 @@ def test_a_kept_decision_is_used_and_saved(model: DNAClassifier, tmp_path: Path)
     assert found["predicted"].tolist() == ["motif"]
     softened = 1 / (1 + np.exp(-np.diff(model.logits(["ACGTACGT"])[0]) / 2))
     np.testing.assert_allclose(found["probability_motif"], softened, rtol=1e-5)
+    scored = loaded.evaluate(DATA, bootstrap=QUICK)
+    assert scored.by_class["motif"]["recall"] == 1
+    np.testing.assert_allclose(scored.outputs[:, 1], loaded.predict(FRAME)["probability_motif"], rtol=1e-5)
+    assert scored.notes == (
+        "scored with the decision kept in the run: motif from a probability of 0 on, temperature 2",
+    )
     loaded.save(tmp_path / "b")
     assert DNAClassifier.load(tmp_path / "b", "cpu").decision == Decision(0.0, 2.0)
 

@@ -91,7 +91,7 @@ def test_marginalise_has_the_spread_of_the_members(titans, seeds, tmp_path):
     assert "spread" not in read(tmp_path / "seed-0" / "effects.csv")[0]
 
 
-def test_a_decision_of_the_mean_is_kept_and_used(titans, seeds, fasta, tmp_path):
+def test_a_decision_of_the_mean_is_kept_and_used(titans, seeds, parts, fasta, tmp_path):
     kept = tmp_path / "z"
     shutil.copytree(seeds, kept)
     assert titans("predict", kept, fasta, "--out", tmp_path / "a.csv", "--progress", "none")[0] == 0
@@ -107,7 +107,16 @@ def test_a_decision_of_the_mean_is_kept_and_used(titans, seeds, fasta, tmp_path)
     for row in read(tmp_path / "b.csv"):
         assert (row["predicted"] == "motif") == (float(row["probability_motif"]) >= decision["threshold"])
         assert float(row["spread_motif"]) > 0
-    frame = DNAEnsemble.load(kept, "cpu").predict(fasta)
+    test, to = parts / "test.csv", tmp_path / "v"
+    _, printed, _ = titans("evaluate", kept, test, "--baselines", "none", "--out", to, "--progress", "none")
+    assert "scored with the decision kept in the run (recall=1, on validation)" in printed
+    model = DNAEnsemble.load(kept, "cpu")
+    mean, *members = json.loads((to / "evaluation.json").read_text())["models"]
+    assert mean["scores"] == pytest.approx(dict(model.evaluate(test).scores), rel=1e-4)
+    called = [row["label"] == row["predicted"] for row in read(to / "predictions.csv")]
+    assert np.mean(called) == mean["scores"]["accuracy"]
+    assert [one["notes"] for one in members] == [[], []]
+    frame = model.predict(fasta)
     np.testing.assert_allclose(frame["probability_motif"], after, rtol=1e-4)
 
 

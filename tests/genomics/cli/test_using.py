@@ -130,6 +130,13 @@ def test_a_threshold_is_chosen_on_validation_and_used(titans, run, parts, fasta,
     threshold = json.loads((kept / "decision.json").read_text())["threshold"]
     for row in read(tmp_path / "a.csv")[1:]:
         assert row[7] == ("motif" if float(row[-1]) >= threshold else "background")
+    evaluated = ("--baselines", "none", "--out", tmp_path / "v", "--progress", "none")
+    _, printed, _ = titans("evaluate", kept, parts / "test.csv", *evaluated)
+    assert "note: scored with the decision kept in the run (recall=1, on validation): motif from a p" in printed
+    titans("predict", kept, parts / "test.csv", "--out", tmp_path / "t.csv", "--progress", "none")
+    scored, predicted = read(tmp_path / "v" / "predictions.csv")[1:], read(tmp_path / "t.csv")[1:]
+    assert [row[-3] for row in scored] == [row[-3] for row in predicted]
+    np.testing.assert_allclose([float(row[-1]) for row in scored], [float(row[-1]) for row in predicted], rtol=1e-4)
     explained = ("--method", "saliency", "--out", tmp_path / "e", "--progress", "none")
     for name, row in zip(("one", "two"), read(tmp_path / "a.csv")[1:], strict=False):
         _, printed, _ = titans("explain", kept, fasta, "--record", name, *explained)

@@ -39,6 +39,18 @@ def test_an_evaluation_holds_what_the_model_said() -> None:
     assert (content["name"], content["count"], content["confusion"]) == ("mine", 4, [[2, 0], [1, 1]])
 
 
+def test_a_threshold_changes_what_is_called_and_no_probability() -> None:
+    outputs = np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3], [0.8, 0.2]])
+    plain = evaluate(Fixed(outputs), DATA, QUICK)
+    decided = evaluate(Fixed(outputs), DATA, QUICK, threshold=0.3, notes=("by 0.3",))
+    assert (plain.scores["accuracy"], decided.scores["accuracy"]) == (0.75, 1.0)
+    assert decided.confusion is not None
+    assert decided.confusion.tolist() == [[2, 0], [0, 2]]
+    assert (decided.notes, decided.threshold) == (("by 0.3",), 0.3)
+    for name in ("auroc", "brier", "ece"):
+        assert decided.scores[name] == plain.scores[name]
+
+
 def test_intervals_are_those_of_drawing_rows_again() -> None:
     random = np.random.default_rng(3)
     labels, outputs = random.integers(2, size=60), random.dirichlet(np.ones(2), 60)
