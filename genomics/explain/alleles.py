@@ -1,5 +1,6 @@
 """The two sequences of a variant: its surroundings with the reference allele and with the alternative."""
 
+import os.path
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -60,14 +61,36 @@ def _agree(given: str, there: str) -> bool:
 
 
 def allele_problem(variant: Variant, allele: str, window: int) -> str | None:
-    """Return why an alternative has no sequence to score; None if it has."""
+    """Return why an alternative has no sequence to score; None if it has.
+
+    Args:
+        variant: its REF spelled out.
+        allele: one of its alternatives.
+        window: bases of the sequence, which the allele must fit into in its normal form.
+
+    Example:
+        >>> allele_problem(Variant(1, "I", 4, ".", "ACGTT", ("ACGTA",)), "ACGTA", window=1)
+        >>> allele_problem(Variant(1, "I", 4, ".", "ACGTT", ("A",)), "A", window=4)
+        'longer than the window'
+    """
     if variant.position == 0 or is_symbolic(allele):
         return "telomere" if variant.position == 0 else "symbolic allele"
     if not _CERTAIN.issuperset(allele):
         return "ambiguous base in the alternative"
-    if max(len(allele), len(variant.reference)) > window:
+    if _normal_size(variant.reference, allele) > window:
         return "longer than the window"
     return None
+
+
+def _normal_size(old: str, new: str) -> int:
+    """Return the bases of the longer of two alleles in their normal form, which takes long to make of long ones."""
+    if old == new:
+        return len(old)
+    shorter, longer = sorted((old, new), key=len)
+    behind = len(os.path.commonprefix([shorter[::-1], longer[::-1]]))
+    left = len(shorter) - behind
+    before = len(os.path.commonprefix([shorter[:left], longer[: len(longer) - behind]]))
+    return len(longer) - min(behind + before, len(shorter) - 1)
 
 
 def spelled_out(variant: Variant, contig: str) -> Variant:

@@ -12,7 +12,7 @@ from titans_seq.errors import UserError
 from ..evaluation.values import Model, members_of
 from ..sequences.bad_records import Refuse
 from ..sequences.reference import Reference
-from .alleles import Pair, allele_problem, cut_pair, is_telomere, normalised, reference_problem, spelled_out
+from .alleles import Pair, allele_problem, cut_pair, normalised, reference_problem, spelled_out
 from .scores import member_scores, spread_of, target_column, target_names
 from .variant_files import NUMBERS, SPREAD, AlleleScore, open_writer
 from .vcf import Variant, read_vcf
@@ -184,15 +184,20 @@ def _check(calls: Path | str, reference: Reference, options: VariantOptions) -> 
 
 def _check_normal(variant: Variant, reference: Reference, options: VariantOptions, place: str) -> None:
     """Refuse alleles that are not written in their normal form."""
-    contig = reference.contig(variant.contig)
     for allele in variant.alternatives:
-        if is_telomere(variant, len(contig)) or allele_problem(variant, allele, options.window) is not None:
-            continue
-        if normal := _normal_text(variant, allele, normalised(spelled_out(variant, contig), allele, contig)):
+        found = _normal(variant, allele, reference, options.window)
+        if isinstance(found, Variant) and (normal := _normal_text(variant, allele, found)):
             raise UserError(
                 f"{place}: {variant.reference}>{allele} is not in its normal form {normal}: leave out --no-normalise "
                 "to have it normalised, or leave such alleles out (--skip-bad)"
             )
+
+
+def _normal(variant: Variant, allele: str, reference: Reference, window: int) -> Variant | str:
+    """Return the normal form of an allele; or why it has no sequence to score."""
+    contig = reference.contig(variant.contig)
+    known = spelled_out(variant, contig)
+    return allele_problem(known, allele, window) or normalised(known, allele, contig)
 
 
 def _normal_text(variant: Variant, allele: str, normal: Variant) -> str:
@@ -210,13 +215,11 @@ def _rows(calls: Path | str, reference: Reference, options: VariantOptions, repo
             note = "REF or contig not in the reference" if problem else None
             if not variant.alternatives:
                 note = note or "no alternative"
-            note = note or allele_problem(variant, allele, options.window)
-            if note is not None:
-                report.skip(note, variant.line)
-                yield _Row(variant, allele, None, note=f"{note}: {problem}" if problem else note)
+            normal = note or _normal(variant, allele, reference, options.window)
+            if isinstance(normal, str):
+                report.skip(normal, variant.line)
+                yield _Row(variant, allele, None, note=f"{normal}: {problem}" if problem else normal)
                 continue
-            contig = reference.contig(variant.contig)
-            normal = normalised(spelled_out(variant, contig), allele, contig)
             text = _normal_text(variant, allele, normal)
             if text and not options.normalise:
                 report.skip("not in its normal form", variant.line)

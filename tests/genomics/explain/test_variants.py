@@ -72,6 +72,25 @@ def test_a_contig_shorter_than_the_window_is_read_whole(reference: Path) -> None
     assert pair == ("ACGRN", "ACTTGRN")
 
 
+def test_what_is_longer_than_the_window_only_as_it_is_written_is_scored(reference: Path, tmp_path: Path) -> None:
+    context, mark = CONTIG[9:45], "ACGT".replace(CONTIG[19], "")[0]
+    path = calls(
+        tmp_path,
+        ("chr1", 20, CONTIG[19], mark),
+        ("chr1", 10, context, context[:10] + mark + context[11:]),
+        ("chr1", 10, context, context[:10] + context[13:]),
+        ("chr1", 10, context, context),
+        ("chr1", 10, context, "A" * 36),
+    )
+    score(path, reference, tmp_path / "out.csv")
+    rows = read(tmp_path / "out.csv")
+    assert [row["note"] for row in rows] == ["", "", "", *["longer than the window"] * 2]
+    assert rows[0]["log_odds_change_yes"] == rows[1]["log_odds_change_yes"] != rows[2]["log_odds_change_yes"]
+    assert rows[1]["normalised"] == f"chr1:20:{CONTIG[19]}>{mark}"
+    with pytest.raises(UserError, match=r"line 3: .* is not in its normal form chr1:20"):
+        score(path, reference, tmp_path / "out.csv", normalise=False)
+
+
 def test_every_allele_has_a_row_with_the_difference(reference: Path, tmp_path: Path) -> None:
     base, two = CONTIG[19], CONTIG[29:31]
     others = "ACGT".replace(base, "")
