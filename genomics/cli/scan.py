@@ -59,7 +59,10 @@ def scan_files(options: Predict) -> None:
     if found.absent and threshold is not None and options.out.suffix.lower() == ".bed":
         print(f"note: {found.absent:,} of them have less than {threshold:.4g} and no line (--threshold)")
     elif found.absent:
-        print(f"note: {found.absent:,} of them have no place, as they overlap others: a .tsv or .bed file holds all")
+        print(
+            f"note: {found.absent:,} of them have no place, as they overlap others or have their middle beyond the end "
+            "of the contig: a .tsv or .bed file holds all"
+        )
     if found.unknown:
         print(f"note: {found.unknown:,} windows are mostly unknown (N) and have no score")
     if found.short:

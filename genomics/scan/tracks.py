@@ -39,7 +39,8 @@ def open_track(
     BED has a line a window, with the interval's name, or the target where a contig is scanned, and 1000 times the score
     as its score (0 of a regression); the score itself is a seventh column. bedGraph and bigWig have no place for
     windows that overlap: the score of a window stands at the `stride` bases in its middle, which tile the contig; where
-    intervals overlap, the first has the base. TSV and CSV have a row a window.
+    intervals overlap, the first has the base. None of these has places outside of a contig, into which windows that
+    were filled with N reach. TSV and CSV have a row a window, with all that was read.
 
     Args:
         path: ends in one of `SUFFIXES`.
@@ -93,8 +94,12 @@ def _bed_line(stream: TextIO, one: Scan, target: Target, threshold: float | None
         return False
     thousandths = 0 if target.name == "value" else min(max(round(1000 * one.score), 0), 1000)
     name = target.name if one.stretch.name == one.stretch.contig else one.stretch.name
-    row = [one.stretch.contig, one.start, one.end, name, thousandths, one.strand, one.score]
+    row = [one.stretch.contig, *_on_contig(one, one.start, one.end), name, thousandths, one.strand, one.score]
     return bool(stream.write("\t".join(map(_text, row)) + "\n"))
+
+
+def _on_contig(one: Scan, start: int, end: int) -> tuple[int, int]:
+    return max(start, 0), min(end, one.stretch.contig_size)
 
 
 def _middles(stride: int, add: Callable[[str, int, int, float], object]) -> Callable[[Scan], bool]:
@@ -110,11 +115,12 @@ def _middles(stride: int, add: Callable[[str, int, int, float], object]) -> Call
         seen.add(contig)
         width = min(stride, one.end - one.start)
         start = one.start + (one.end - one.start - width) // 2
-        begin = max(start, last[1]) if contig == last[0] else start
-        if begin >= start + width:
+        begin, end = _on_contig(one, start, start + width)
+        begin = max(begin, last[1]) if contig == last[0] else begin
+        if begin >= end:
             return False
-        add(contig, begin, start + width, one.score)
-        last = (contig, start + width)
+        add(contig, begin, end, one.score)
+        last = (contig, end)
         return True
 
     return put

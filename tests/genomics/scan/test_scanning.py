@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genomics.runs.predictor import Predictor
-from genomics.scan import ScanOptions, Stretch, Target, Window, open_track, scan, stretches, windows_of
+from genomics.scan import Scan, ScanOptions, Stretch, Target, Window, open_track, scan, stretches, windows_of
 from genomics.scan.tracks import sizes_of
 from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.bad_records import Refuse
@@ -96,6 +96,17 @@ def test_big_wig(tmp_path: Path) -> None:
         assert [(start, end) for start, end, _ in file.intervals("chr1")] == [
             *((5, 25), (25, 45), (45, 65), (65, 85), (85, 90))
         ]
+
+
+@pytest.mark.parametrize(("name", "places"), [("a.bedGraph", [(80, 95), None]), ("a.bed", [(75, 95), (90, 95)])])
+def test_no_track_reaches_beyond_a_contig(tmp_path: Path, name: str, places: list[tuple[int, int] | None]) -> None:
+    """As do windows of intervals that were filled with N."""
+    filled = Stretch("x", "chr1", 75, 45, "+", 95)
+    with open_track(tmp_path / name, {"chr1": 95}, TARGET, 20) as add:
+        assert [add(Scan(filled, start, start + 30, "+", 0.5)) for start in (75, 90)] == list(map(bool, places))
+    lines = [line.split("\t") for line in (tmp_path / name).read_text().splitlines()]
+    held = [(int(line[1]), int(line[2])) for line in lines if len(line) > 1]
+    assert held == [place for place in places if place is not None]
 
 
 def test_what_cannot_be_written_or_scanned_is_refused(tmp_path: Path) -> None:
