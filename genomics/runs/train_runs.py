@@ -24,7 +24,7 @@ from ..models.untrained import new_classifier
 from ..sequences.values import Splits
 from ..training.config import TrainConfig
 from ..training.defaults import completed
-from ..training.fitting import fit
+from ..training.fitting import check_fit, fit
 from .card import classifier_card
 from .config import RUNS, TrainRun, describe_part, fingerprint
 from .plan import Plan
@@ -95,6 +95,7 @@ def new_run(
     start = None if init is None else str(Path(init).resolve())
     config = completed(config, splits.train, classifier.tokenizer)
     check_words(classifier.words, config)
+    check_fit(classifier, splits.train, splits.validation, config)
     run = TrainRun(classifier, config, splits.train.classes, data, plan, start, tuple(chosen))
     return run, _new_model(run)
 

@@ -48,5 +48,8 @@ class LoadOptions:
             raise UserError(f"edges must be {', '.join(get_args(Edges))}, got {self.edges!r}")
         if self.kind not in (None, "classes", "multilabel", "regression"):
             raise UserError(f"the kind of labels must be classes, multilabel or regression, got {self.kind!r}")
+        twice = next((name for at, name in enumerate(self.labels) if name in self.labels[:at]), None)
+        if twice is not None:
+            raise UserError(f"the label {twice!r} is named twice: give --label once for each column")
         if len(self.labels) > 1 and self.kind in ("classes", "regression"):
             raise UserError(f"{len(self.labels)} label columns are of kind 'multilabel', got kind {self.kind!r}")

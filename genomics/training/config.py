@@ -64,8 +64,8 @@ class TrainConfig:
         optimiser: AdamW and its schedule.
         patience: Stop after N epochs in which neither the score nor the loss of validation was better, at least 1; two
             fifths of the epochs if not given, as the learning rate falls to zero over them and the best come late.
-        monitor: Validation score that decides; mcc (the mean over several labels) for classes and labels, loss for a
-            regression if not given.
+        monitor: Validation score that decides; mcc for classes, loss for several labels and for a regression if not
+            given. The mcc of several labels is their mean.
         class_weights: Weigh each class by how rare it is in the training part.
         write_cost: Weight in the loss of what the memories write, at least 0.
         mutations: Share of the bases that training draws anew at random, in [0, 1): a sequence is never the same

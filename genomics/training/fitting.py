@@ -13,8 +13,8 @@ from titans_seq.experiment.history import History
 from titans_seq.experiment.recorder import Score
 from titans_seq.experiment.settings import RUNTIME, Runtime
 
-from ..models.classifier import Classifier
-from ..sequences.values import LabelledSequences
+from ..models.classifier import Classifier, ClassifierConfig
+from ..sequences.values import Kind, LabelledSequences
 from .config import TrainConfig
 from .data import LabelledLoader, check_labels
 from .defaults import completed
@@ -48,20 +48,11 @@ def fit(
         runtime: what it runs on and shows meanwhile.
 
     Raises:
-        UserError: if the data or the mutations do not fit the model, nothing can be learnt from it, a loss is not
-            finite, or the checkpoint is of another model.
+        UserError: see `check_fit`; or if a loss is not finite, or the checkpoint is of another model.
     """
     config = completed(config, train, model.config.tokenizer)
-    scores = _keep_best(model, config)
-    if config.mutations and model.config.tokenizer.width > 1:
-        raise UserError(
-            "mutations are of single nucleotides, and this model reads longer words: leave them at 0, or let it read "
-            "single nucleotides"
-        )
-    for part in (train, validation):
-        if part is not None:
-            _check_fits(model, part)
-    _check_learnable(train)
+    check_fit(model.config, train, validation, config)
+    scores = _keep_best(model.config.kind, config)
     if train.kind == "regression":
         _set_scale(model, train)
 
@@ -87,20 +78,46 @@ def fit(
     return fitted.history
 
 
-def _keep_best(model: Classifier, config: TrainConfig) -> tuple[Score, ...]:
-    kind = model.config.kind
-    if config.monitor == "mcc" and kind == "regression":
-        raise UserError("a regression has no MCC: monitor the loss")
+def check_fit(
+    classifier: ClassifierConfig, train: LabelledSequences, validation: LabelledSequences | None, config: TrainConfig
+) -> None:
+    """Refuse what `fit` cannot train, before anything is computed or written.
+
+    Args:
+        classifier: the model.
+        train: what it learns from.
+        validation: what stops it, if anything does.
+        config: how it is trained.
+
+    Raises:
+        UserError: if the data, the mutations, the score or the weights do not fit the model, or nothing can be learnt.
+    """
+    if config.mutations and classifier.tokenizer.width > 1:
+        raise UserError(
+            f"mutations are of single nucleotides, and this model reads words of {classifier.tokenizer.width}: leave "
+            "them out (--mutations 0), or let it read single nucleotides (--kmer 1)"
+        )
+    if config.monitor == "mcc" and classifier.kind == "regression":
+        raise UserError("a regression has no MCC: monitor the loss (--monitor loss)")
+    if config.class_weights != "none" and classifier.kind == "regression":
+        raise UserError("a regression has no classes to weigh: leave class weights out (--class-weights none)")
+    for part in (train, validation):
+        if part is not None:
+            _check_fits(classifier, part)
+    _check_learnable(train)
+
+
+def _keep_best(kind: Kind, config: TrainConfig) -> tuple[Score, ...]:
     # Equal MCCs, which few sequences give often, are told apart by the loss.
     return (MCC, LOSS) if (config.monitor or ("loss" if kind != "classes" else "mcc")) == "mcc" else (LOSS,)
 
 
-def _check_fits(model: Classifier, data: LabelledSequences) -> None:
+def _check_fits(classifier: ClassifierConfig, data: LabelledSequences) -> None:
     outputs = 1 if data.kind == "regression" else len(data.classes)
-    if (data.kind, outputs) != (model.config.kind, model.config.outputs):
+    if (data.kind, outputs) != (classifier.kind, classifier.outputs):
         raise UserError(
-            f"the data is of kind '{data.kind}' with {outputs} outputs, the model of kind '{model.config.kind}' with "
-            f"{model.config.outputs}: build the model for the data"
+            f"the data is of kind '{data.kind}' with {outputs} outputs, the model of kind '{classifier.kind}' with "
+            f"{classifier.outputs}: build the model for the data"
         )
 
 
@@ -126,8 +143,6 @@ def _weights(train: LabelledSequences, config: TrainConfig) -> Tensor | None:
     """Weights of classes, or of each label's ones; what is absent counts as if it were there once."""
     if config.class_weights == "none":
         return None
-    if train.kind == "regression":
-        raise UserError("a regression has no classes to weigh: leave class_weights at none")
     if train.kind == "classes":
         counts = np.bincount(train.labels, minlength=len(train.classes)).clip(min=1)
         weights = len(train) / (len(train.classes) * counts)

@@ -112,6 +112,25 @@ def test_class_weights_leave_no_words(titans, table, tmp_path):
     assert (code, "got words 3 and class weights balanced" in err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--kmer", "3", "--mutations", "0.1"), "this model reads words of 3: leave them out (--mutations 0)"),
+        (("--label", "value", "--kind", "regression", "--monitor", "mcc"), "monitor the loss (--monitor loss)"),
+        (("--label", "value", "--kind", "regression", "--class-weights", "balanced"), "(--class-weights none)"),
+        (("--label", "value", "--label", "value"), "the label 'value' is named twice: give --label once"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would(titans, tmp_path, more, message):
+    rows = [f"{'ACGT' * 5}{'ACGT'[number % 4]},{'ab'[number % 2]},{number}" for number in range(24)]
+    (tmp_path / "a.csv").write_text("\n".join(["sequence,label,value", *rows]) + "\n")
+    options = (*more, "--preset", "tiny", "--strands", "given", "--places", "0", "--out", tmp_path / "z")
+    for dry in ((), ("--dry-run",)):
+        code, _, err = titans("train", tmp_path / "a.csv", *options, *dry, "--progress", "none")
+        assert (code, message in err) == (2, True)
+    assert not (tmp_path / "z").exists()
+
+
 def test_progress_lines_name_epochs_and_baselines(trained):
     assert "epoch 1/1: train loss" in trained.err
     assert "fitting k-mer regression" in trained.err

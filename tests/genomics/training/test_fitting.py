@@ -249,7 +249,9 @@ def test_mutations_draw_bases_anew_and_leave_the_rest(monkeypatch):
 
 def test_mutations_of_words_are_refused():
     words = new(tokenizer=KMers(3))
-    with pytest.raises(UserError, match="mutations are of single nucleotides, and this model reads longer words"):
+    with pytest.raises(
+        UserError, match=r"single nucleotides, and this model reads words of 3: leave them out \(--mutations 0\)"
+    ):
         fit(words, DATA.train, None, replace(CONFIG, mutations=0.1), runtime=CPU)
 
 
