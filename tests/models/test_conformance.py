@@ -203,6 +203,18 @@ def test_the_state_is_optional_and_immutable(name: str) -> None:
 
 
 @EVERY
+@pytest.mark.parametrize("length", [3, 4, 6, 7])  # below, at and above a chunk and a segment
+def test_a_state_shares_no_storage_with_the_model_or_its_input(name: str, length: int) -> None:
+    module, x = build(name), tokens(length)
+    with torch.no_grad():
+        _, state = module(x)
+    held = {tensor.untyped_storage().data_ptr() for tensor in (x, *module.parameters(), *module.buffers())}
+    shared = [name for name, tensor in tensors_of(state).items() if tensor.untyped_storage().data_ptr() in held]
+    # Layers that do not learn are the model's: a state has them, and they are taken anew from the model.
+    assert shared == (["state.memory.weights.0", "state.memory.anchor.0"] if name == "rule_last_layer" else [])
+
+
+@EVERY
 def test_every_parameter_learns(name: str) -> None:
     assert_every_parameter_learns(build(name), tokens(7))
 

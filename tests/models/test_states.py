@@ -73,6 +73,19 @@ def test_a_copy_keeps_its_gradients_and_detach_cuts_them() -> None:
     assert not any(tensor.requires_grad for tensor in tensors_of(state.detach()).values())
 
 
+@pytest.mark.parametrize("ragged", [False, True])
+def test_a_detached_state_stays_as_it_is_when_an_optimiser_changes_the_model(ragged: bool) -> None:
+    lm = model().double()
+    ids = IDS[:, :5]  # MAC's first segment is not full
+    mask = torch.tensor([[1] * 5, [0] * 2 + [1] * 3]) if ragged else None
+    state = lm(ids, attention_mask=mask)[1].detach()
+    kept = copy.deepcopy(state)
+    with torch.no_grad():
+        for parameter in lm.parameters():
+            parameter.mul_(1.5)
+    assert torch.equal(lm(NEXT, state)[0], lm(NEXT, kept)[0])
+
+
 def test_a_memory_stays_in_float32_when_its_state_is_moved_to_half_precision() -> None:
     lm = model().bfloat16()
     state = after(lm)

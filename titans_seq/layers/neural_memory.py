@@ -200,7 +200,7 @@ class NeuralMemory(Configured):
         q = F.silu(some_outputs(self.project, x, 0, inner)).unflatten(-1, (self.config.heads, -1)).transpose(1, 2)
         q = F.normalize(q, dim=-1, eps=1e-6).to(weights[-1].dtype)
         if first := self.config.rule.architecture.first_learning:
-            weights = (*self.initial_state().weights[:first], *weights[first:])
+            weights = (*self._starting()[:first], *weights[first:])
         with torch.autocast(x.device.type, enabled=False):
             y = read_memory(self.config.rule.architecture, weights, q).to(x.dtype)
         y = y.transpose(1, 2)
@@ -329,13 +329,19 @@ class NeuralMemory(Configured):
         first = self.config.rule.architecture.first_learning
         if memory.is_new or not first:
             return memory
-        new = self.initial_state()
+        new = MemoryState.initial(self._starting()[:first])
         parts = ((new.weights, memory.weights), (new.momentum, memory.momentum), (new.weights, memory.anchor))
-        weights, momentum, anchor = ((*still[:first], *own[first:]) for still, own in parts)
+        weights, momentum, anchor = ((*still, *own[first:]) for still, own in parts)
         return replace(memory, weights=weights, momentum=momentum, anchor=anchor)
 
     def initial_state(self) -> MemoryState:
         """Return a new memory, with the learned initial weights."""
-        # Memory weights are float32 or wider whatever the layer was cast to.
-        weights = [w if w.dtype == torch.float64 else w.float() for w in self.initial]
+        first, weights = self.config.rule.architecture.first_learning, self._starting()
+        # Copies, because a state is a value, and an optimiser changes parameters in place. Layers that do not learn are
+        # the model's own in every state, see `_at_present`.
+        weights = [*weights[:first], *map(torch.clone, weights[first:])]
         return MemoryState.initial(self.config.rule.accumulated(weights))
+
+    def _starting(self) -> list[Tensor]:
+        """The learned initial weights, float32 or wider whatever the layer was cast to."""
+        return [w if w.dtype == torch.float64 else w.float() for w in self.initial]
