@@ -126,11 +126,11 @@ def _files_of(folder: Path) -> tuple[Path, ...]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if not path.name.startswith((".", "__")) and (path.is_dir() or is_sequence_file(path))
-    ]
+    entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith((".", "__"))]
+    gone = next((path for path in entries if not path.suffix and path.is_symlink() and not path.exists()), None)
+    if gone is not None:  # a class or a part, on a disk that is not mounted
+        raise UserError(f"{gone} is a link to what is not there: mend or remove it")
+    return [path for path in entries if path.is_dir() or is_sequence_file(path)]
 
 
 def _name(path: Path) -> str:

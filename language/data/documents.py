@@ -52,11 +52,11 @@ def find_files(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
     Args:
         inputs: files and folders. A folder stands for the files below it whose suffix is known, sorted by path;
-            names that begin with a dot are left out.
+            names that begin with a dot are left out, links are followed.
 
     Raises:
-        UserError: if a path does not exist, a folder holds no such file, a file's suffix is of another kind, or a file
-            comes twice.
+        UserError: if a path does not exist, a folder holds no such file or a link to nothing, a file's suffix is of
+            another kind, or a file comes twice.
 
     Example:
         >>> import tempfile
@@ -99,7 +99,7 @@ def passed_over(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
         ['notes.log']
     """
     folders = [path for path in map(Path, inputs) if path.is_dir()]
-    return [path for folder in folders for path in _visible(folder) if not _is_known(path) and path.is_file()]
+    return [path for folder in folders for path in visible_files(folder) if not _is_known(path)]
 
 
 def read_documents(inputs: Iterable[str | os.PathLike[str]], options: ReadOptions | None = None) -> Iterator[Document]:
@@ -168,21 +168,32 @@ def read_file(path: Path, options: ReadOptions) -> Iterator[Document]:
     return read_text(path, options.separator)
 
 
+def visible_files(folder: Path) -> Iterator[Path]:
+    """All files below a folder but hidden ones; linked folders are followed, and each folder is entered once.
+
+    Raises:
+        UserError: if a link leads nowhere whose name is that of a folder, or of a file that is read.
+    """
+    entered, waiting = set[Path](), [folder]
+    while waiting:
+        at = waiting.pop()
+        if at.resolve() in entered:  # links may lead round in a circle
+            continue
+        entered.add(at.resolve())
+        for path in sorted(path for path in at.iterdir() if not path.name.startswith(".")):
+            if path.is_dir():
+                waiting.append(path)
+            elif path.is_file():
+                yield path
+            elif path.is_symlink() and (_is_known(path) or not path.suffix):
+                raise UserError(f"{path} is a link to what is not there: mend or remove it")
+
+
 def _files_below(folder: Path) -> list[Path]:
-    known = [path for path in _visible(folder) if _is_known(path)]
-    gone = next((path for path in known if path.is_symlink() and not path.exists()), None)
-    if gone is not None:
-        raise UserError(f"{gone} is a link to a file that is not there: mend or remove it")
-    paths = [path for path in known if path.is_file()]
+    paths = [path for path in visible_files(folder) if _is_known(path)]
     if not paths:
         raise UserError(f"{folder}: no file to read below it: expected names ending in {', '.join(_SUFFIXES)}")
     return sorted(paths, key=lambda path: path.relative_to(folder).parts)
-
-
-def _visible(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path
 
 
 def _is_known(path: Path) -> bool:

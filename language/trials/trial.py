@@ -14,6 +14,7 @@ from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.rows import find_row, made_by, row_of
 from titans_seq.jsonl import read_rows
 
+from ..data.documents import visible_files
 from ..tasks import FOLDERS, TASKS, TaskRecipe, build_task
 from .answer_model import AnswerModel
 from .models import trial_model
@@ -130,7 +131,8 @@ def _files(plan: Plan) -> dict[str, str]:
     if not plan.recipe.needs_data or plan.data is None:
         return {}
     folder, digest = Path(plan.data), hashlib.sha256()
-    for path in sorted(path for name in FOLDERS for path in (folder / name).rglob("*") if path.is_file()):
+    held = [folder / name for name in FOLDERS if (folder / name).is_dir()]
+    for path in sorted(path for each in held for path in visible_files(each)):
         digest.update(f"{path.relative_to(folder)} {file_hash(path)}\n".encode())
     return {"data": digest.hexdigest()}
 

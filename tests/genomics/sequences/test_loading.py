@@ -224,6 +224,12 @@ class TestFolders:
         write(tmp_path / "b/more/1.fa", ">1\nAC\n")
         assert "more: a folder inside that of a class" in refusal(tmp_path)
 
+    def test_a_class_that_is_a_link_to_nothing_is_refused(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            write(tmp_path / f"{name}.fa", ">1\nAC\n")
+        (tmp_path / "c").symlink_to(tmp_path / "disk")
+        assert "c is a link to what is not there: mend or remove it" in refusal(tmp_path)
+
     @pytest.mark.parametrize(
         ("files", "message"),
         [

@@ -65,8 +65,24 @@ def test_a_file_that_comes_twice_is_refused(tmp_path: Path) -> None:
 def test_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     (tmp_path / "b.txt").symlink_to(tmp_path / "gone.txt")
-    with pytest.raises(UserError, match=r"b\.txt is a link to a file that is not there: mend or remove it"):
+    with pytest.raises(UserError, match=r"b\.txt is a link to what is not there: mend or remove it"):
         find_files([tmp_path])
+    (tmp_path / "b.txt").unlink()
+    (tmp_path / "part2").symlink_to(tmp_path / "disk")  # a disk that is not mounted
+    with pytest.raises(UserError, match=r"part2 is a link to what is not there: mend or remove it"):
+        find_files([tmp_path])
+
+
+def test_linked_folders_are_read_each_once(tmp_path: Path) -> None:
+    for name in ("corpus/a.txt", "corpus/sub/b.txt", "disk/c.txt", "disk/c.log"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("text")
+    corpus = tmp_path / "corpus"
+    (corpus / "part2").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "back").symlink_to(corpus)
+    (corpus / "latest").symlink_to(corpus / "sub")
+    assert sorted(names(find_files([corpus]))) == ["a.txt", "b.txt", "c.txt"]
+    assert names(passed_over([corpus])) == ["c.log"]
 
 
 def test_what_a_folder_holds_besides_is_named(tmp_path: Path) -> None:
