@@ -16,9 +16,20 @@ import yaml
 from titans_seq.errors import UserError, did_you_mean
 from titans_seq.registry import class_of, kind_of, kinds_within, register
 
-__all__ = ["differences", "from_dict", "from_yaml", "parse_yaml", "register", "to_dict", "to_yaml"]
+__all__ = [
+    "describe_differences",
+    "differences",
+    "from_dict",
+    "from_yaml",
+    "parse_yaml",
+    "register",
+    "to_dict",
+    "to_yaml",
+]
 
 T = TypeVar("T")
+
+_SHOWN_CHANGES = 5
 
 _SCALARS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 
@@ -105,6 +116,19 @@ def differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
         return
     for key, old, new in triples:
         yield from differences(old, new, _join(name, key))
+
+
+def describe_differences(before: Any, now: Any, name: str = "") -> str:
+    """Say in what two configurations differ, at most five values, for a sentence.
+
+    Args:
+        before: a configuration, or what `to_dict` made of one.
+        now: likewise.
+        name: where in a larger configuration they stand.
+    """
+    changes = list(differences(to_dict(before), to_dict(now), name))
+    more = f"; and {len(changes) - _SHOWN_CHANGES} more" if len(changes) > _SHOWN_CHANGES else ""
+    return "; ".join(changes[:_SHOWN_CHANGES]) + more
 
 
 def to_yaml(config: Any) -> str:

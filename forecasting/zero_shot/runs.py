@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from titans_seq.config import describe_differences
 from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import unchanged_weights
 from titans_seq.experiment.history import LOG, History, Row
@@ -121,7 +122,10 @@ def untrained(run: PretrainingRun) -> ZeroShotNetwork:
     folder = unchanged_weights(run.init)
     started = load_network(folder)
     if started.config != run.network:
-        raise UserError(f"the network in {folder} is another than the configured one: leave out --set network...")
+        raise UserError(
+            f"the network in {folder} is another than the configured one: "
+            f"{describe_differences(started.config, run.network, 'network')}: leave out --set network..."
+        )
     network.load_state_dict(started.state_dict())
     return network
 

@@ -1,8 +1,11 @@
 """Models before training: a classifier, new or begun with a pretrained encoder, and what is pretrained."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
+from titans_seq.config import describe_differences
 from titans_seq.errors import UserError
 
 from ..tokens import Tokenizer
@@ -36,15 +39,21 @@ def new_classifier(config: ClassifierConfig, seed: int, init: Encoder | None = N
 
 
 def _begin_with(encoder: Encoder, init: Encoder) -> None:
-    own, given = encoder.state_dict(), init.state_dict()
-    joins = {name for name in own if name.startswith("join.")}
-    shapes = {name: x.shape for name, x in own.items() if name not in joins}
-    if shapes != {name: x.shape for name, x in given.items() if not name.startswith("join.")}:
+    own, weights = encoder.state_dict(), init.state_dict()
+    for name in [name for name in {*own, *weights} if name.startswith("join.")]:
+        if name not in own:
+            del weights[name]
+        elif name not in weights:
+            weights[name] = own[name]
+    try:
+        encoder.load_state_dict(weights)
+    except RuntimeError as error:
+        given = replace(init.config, directions=encoder.config.directions)
+        other = describe_differences(given, encoder.config, "classifier.encoder")
         raise UserError(
-            "the pretrained encoder has other blocks, another width or other tokens than the classifier: take the "
-            "encoder and the tokenizer of the pretraining run"
-        )
-    encoder.load_state_dict(own | {name: x for name, x in given.items() if name in own})
+            f"the pretrained encoder is another than the classifier's: {other or 'it reads other tokens'}: take the "
+            "encoder and the tokenizer of the pretraining run, leave out --set classifier.encoder..."
+        ) from error
 
 
 class PretrainModel(nn.Module):

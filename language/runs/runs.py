@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from titans_seq.config import describe_differences
 from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import model_folder, unchanged_weights, weights_record
 from titans_seq.experiment.history import LOG, History
@@ -167,18 +168,15 @@ def _load(model: CausalLM, init: DataRecord, *, assign: bool = False) -> None:
         UserError: if they were changed, or are those of another model.
     """
     source = unchanged_weights(init)
-    weights = load_model(source).state_dict()
-    shapes, given = ({name: x.shape for name, x in one.items()} for one in (model.state_dict(), weights))
-    if shapes != given:
-        other = next(name for name in shapes | given if shapes.get(name) != given.get(name))
-        raise UserError(
-            f"the model in {source} has other weights than the configured one, {other} for one: leave out --preset"
-        )
+    begun = load_model(source)
     try:
-        model.load_state_dict(weights, assign=assign)
+        model.load_state_dict(begun.state_dict(), assign=assign)
     except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"the model in {source} is not the configured one: {reason}; or leave out --set") from error
+        raise UserError(
+            f"the model in {source} is another than the configured one: "
+            f"{describe_differences(begun.config, model.config, 'model')}: leave out the option that says so "
+            "(--preset, --gates or --set)"
+        ) from error
 
 
 def _train(

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from titans_seq.config import differences, from_dict, to_dict
+from titans_seq.config import describe_differences, from_dict, to_dict
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 from titans_seq.models.backbone import BackboneState
@@ -26,7 +26,6 @@ FORMAT = "titans-state"
 VERSION = "1"
 
 _TENSOR, _ORDER = "tensor", "order"
-_SHOWN_CHANGES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,15 +183,12 @@ def _check_format(source: Path, metadata: Mapping[str, str]) -> None:
 
 
 def _check_model(source: Path, metadata: Mapping[str, str], model: CausalLM) -> None:
-    saved, own = json.loads(metadata["model"]), to_dict(model.config)
+    saved = json.loads(metadata["model"])
     with contextlib.suppress(UserError):  # a file from before an option was there has its default
         saved = to_dict(from_dict(saved, CausalLMConfig))
-    changes = list(differences(saved, own))
-    if changes:
-        more = f"; and {len(changes) - _SHOWN_CHANGES} more" if len(changes) > _SHOWN_CHANGES else ""
+    if changes := describe_differences(saved, model.config):
         raise UserError(
-            f"{source}: the state of another model: {'; '.join(changes[:_SHOWN_CHANGES])}{more}: "
-            "give the model that read it, or read the document again"
+            f"{source}: the state of another model: {changes}: give the model that read it, or read the document again"
         )
     if metadata["weights"] != weights_digest(model):
         raise UserError(

@@ -121,7 +121,7 @@ def test_the_command_trains_and_resumes(tmp_path, capsys, monkeypatch) -> None:
     begun = ["forecast", "pretrain", "--out", str(tmp_path / "q"), "--init", out, "--dry-run"]
     assert main(begun) == 0
     assert main([*begun, "--set", "network.width=4"]) == 2
-    assert "is another than the configured one" in capsys.readouterr().err
+    assert "is another than the configured one: network.width was 8, is 4: leave out --set" in capsys.readouterr().err
     steps = []
     monkeypatch.setattr("forecasting.zero_shot.runs.resume_run", lambda out, **given: steps.append(given["steps"]))
     for option in ((), ("--steps", str(PretrainingConfig.steps))):

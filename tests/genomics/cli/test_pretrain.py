@@ -32,9 +32,13 @@ def test_pretrain_then_train_from_it(titans, genome, table, tmp_path, objective)
     assert yaml.safe_load((tmp_path / "z" / "config.yaml").read_text())["init"] == str(out)
     code, _, err = titans("train", table, "--init", out, "--out", tmp_path / "y", *TINY)
     assert (code, "--preset is that of the pretrained encoder" in err) == (2, True)
-    wider = ("--set", "classifier.encoder.dim=24", "--dry-run")
-    code, _, err = titans("train", table, "--init", out, "--out", tmp_path / "y", *options, *wider)
-    assert (code, "the pretrained encoder has other blocks, another width" in err) == (2, True)
+    for path, was, now in (("dim", 16, 24), ("blocks.0.memory.chunk_size", 32, 8)):
+        other = ("--set", f"classifier.encoder.{path}={now}", "--dry-run")
+        code, _, err = titans("train", table, "--init", out, "--out", tmp_path / "y", *options, *other)
+        assert (code, f"another than the classifier's: classifier.encoder.{path} was {was}, is {now}" in err) == (
+            2,
+            True,
+        )
     (tmp_path / "a.fa").write_text(">one\nACGTACGT\n")
     code, printed, _ = titans("embed", out, tmp_path / "a.fa", "--out", tmp_path / "e.csv", "--progress", "none")
     assert (code, "1 rows of 16 features" in printed) == (0, True)

@@ -189,7 +189,7 @@ def test_training_begins_with_a_pretrained_encoder(tmp_path, directions):
     for name, tensor in pretrained.encoder.state_dict().items():
         torch.testing.assert_close(found[name], tensor)
     assert read_config(tmp_path / "run", TrainRun).init == str(tmp_path / "p")
-    with pytest.raises(UserError, match="other blocks, another width or other tokens"):
+    with pytest.raises(UserError, match=r"encoder\.depth was 1, is 2: take the encoder"):
         trained(tmp_path / "a", replace(MODEL, encoder=encoder(depth=2)), init=tmp_path / "p")
     with pytest.raises(UserError, match="take the same tokenizer"):
         trained(tmp_path / "a", replace(MODEL, tokenizer=KMers(3)), init=tmp_path / "p")

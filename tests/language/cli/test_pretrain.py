@@ -226,11 +226,9 @@ def test_a_run_begins_with_the_model_of_another_one(shards, run, tmp_path, capsy
     begun = ("--data", shards, "--out", tmp_path / "y", "--init", run, "--max-steps", 1)
     titans(*begun, "--dry-run")
     for options, message in (
-        (("--preset", "tiny-mac"), "has other weights than the configured one"),
-        (
-            ("--set", "model.blocks.0.memory.chunk_size=8"),
-            "not the configured one: .*chunk_size was 32, is 8.*; or leave out --set",
-        ),
+        (("--preset", "tiny-mac"), "is another than the configured one: model.blocks.0 was lmm, is mac; .*--preset"),
+        (("--set", "model.depth=3"), "is another than the configured one: model.depth was 1, is 3: .*--set"),
+        (("--set", "model.blocks.0.memory.chunk_size=8"), "model.blocks.0.memory.chunk_size was 32, is 8: "),
         (("--length", 16), "the training length 16 is not a multiple of 32"),
     ):
         for dry in ((), ("--dry-run",)):
