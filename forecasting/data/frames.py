@@ -15,7 +15,7 @@ from .columns import Roles, find_roles
 from .ends import describe_ends, future_rows
 from .frequency import settle_frequency
 from .number_texts import NO_VALUE, NumberStyle, Writing, is_numeric
-from .numbers import to_numbers
+from .numbers import to_numbers, with_numbers
 from .options import FrameOptions
 from .reading import Table
 from .row_order import number_series, order_rows, plain_index, without_empty_series
@@ -86,7 +86,10 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> tuple[Series
     filled = _filled(frame)
     if not filled.any():
         raise UserError(f"{source.name}: the table holds no value: expected rows of data")
-    roles = find_roles(frame if filled.all() else frame.loc[filled], options, source)
+    told = {*options.id, *(options.target or ()), *options.known, *options.past, *(options.static or ())}
+    seen = with_numbers(frame, [name for name in frame.columns if name not in told], table.style)
+    roles = find_roles(seen if filled.all() else seen.loc[filled], options, source)
+    frame = frame.assign(**{name: seen[name] for name in roles.time})
     notes += roles.notes
     if roles.time and _holds_units(frame, roles):
         notes.append(f"{source.place(0)} holds units, not values: left out")

@@ -87,7 +87,7 @@ def _long_frame() -> pd.DataFrame:
 
 @pytest.mark.parametrize("columns", [["day", "shop", "sold"], ["day", "shop", "open", "staff"]])
 def test_frames_with_columns_of_arrow_are_read_as_those_of_numpy(columns):
-    frame = _long_frame()[columns]
+    frame = pd.DataFrame(_long_frame()[columns])
     arrow = pa.Table.from_pandas(frame).to_pandas(types_mapper=pd.ArrowDtype)
     plain, read = from_frame(frame), from_frame(arrow)
     assert (read.freq, read.channels, read.id_columns, read.notes) == ("D", plain.channels, ("shop",), plain.notes)
