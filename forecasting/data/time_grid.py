@@ -265,7 +265,7 @@ def dates_from(start: str, length: int, freq: str, zone: str | None, source: Sou
     settled = settle_frequency(freq, pd.DatetimeIndex([first]))
     index = walk(first, length, settled)
     snapped = snap(dates_at(index, slice(1)), settled)
-    if index[0] != first or not snapped.equals(index[:1]) or _is_between(index[:1], settled):
+    if index[0] != first or not snapped.equals(index[:1]) or _is_between(dates_at(index, slice(1)), settled):
         raise UserError(f"{source.name}: --start {start} does not lie on --freq {freq}: give a date that does")
     return index
 
