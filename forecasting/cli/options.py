@@ -306,7 +306,7 @@ class Predict:
     out: Maybe[Path] = None
     """CSV or Parquet file to write; forecast.csv in the run folder if not given."""
     known_future: Maybe[Path] = None
-    """File with the future of the known covariates."""
+    """File with the future of the known covariates; options on text that do not fit it are for the other file alone."""
     levels: Numbers = ()
     """Quantiles to write, such as 0.05 0.5 0.95; those trained if not given. Pretrained weights give Gaussian tails
     beyond 0.1 and 0.9; a network of its own gives none beyond the levels that it was trained for, unless its output is
@@ -338,7 +338,7 @@ class Plot:
     history: Maybe[int] = None
     """Past steps to show; three horizons if not given."""
     known_future: Maybe[Path] = None
-    """File with the future of the known covariates."""
+    """File with the future of the known covariates; options on text that do not fit it are for the other file alone."""
     out: Maybe[Path] = None
     """Picture of the forecast, PNG, PDF or SVG; forecast.png in the run folder if not given."""
     horizon: Maybe[int] = None
