@@ -15,20 +15,21 @@ from titans_seq.files import check_not_read
 from ..data import (
     FrameOptions,
     SeriesData,
+    Table,
     TableOptions,
     describe_series,
     load_series,
     own_names,
     read_series_batches,
-    read_table,
 )
 from ..data.hierarchies import Hierarchy, add_totals
 from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
-from ..data.matching import continuing_series, read_like, with_known_future
+from ..data.matching import continuing_series, read_future, read_like, with_known_future
 from ..data.source import counted
 from ..data.writing import TableWriter, write_frame
 from ..evaluation.coherent import Coherent, Reconciliation
+from ..evaluation.conformal import LEAST_ERRORS
 from ..forecasts.forecaster import Forecaster, checked_levels, cut_at_zero
 from ..forecasts.sharding import dask_engine
 from ..forecasts.tables import forecast_frame
@@ -200,7 +201,7 @@ def predict(options: "Predict") -> None:
                 _print_calibration(task.model)
             chosen = task.model.alone()
         chosen = task.coherent(spread(chosen), options.hierarchy, options.non_negative)
-        future = None if options.known_future is None else read_table(options.known_future, task.table)
+        future = None if options.known_future is None else _future(options.known_future, task)
         levels = levels or task.model.levels
         rows, count, times = 0, 0, []
         for number, data in enumerate(itertools.chain([task.data], task.further)):
@@ -223,6 +224,13 @@ def predict(options: "Predict") -> None:
     more = f"... {rows - 5:,} more rows; " if rows > 5 else ""
     print(f"{more}{count:,} series, {moment(min(times))} to {moment(max(times))}")
     print(f"written: {target}" if target is not None else "nothing is written: add --out forecast.csv")
+
+
+def _future(path: Path, task: _Task) -> Table:
+    """Read the known covariates of the steps to forecast, and say how they are written."""
+    table = read_future(path, task.data, task.table)
+    tell_notes(table.notes)
+    return table
 
 
 def _has_clock(data: SeriesData) -> bool:
@@ -322,7 +330,7 @@ def plot(options: "Plot") -> None:
     task = _task(options, None)
     data = task.data
     if options.known_future is not None:
-        data = with_known_future(data, read_table(options.known_future, task.table), task.options, task.horizon)
+        data = with_known_future(data, _future(options.known_future, task), task.options, task.horizon)
     plot_future(task.model, data, task.horizon, target, series=options.series, history=options.history)
     print(f"written: {target}")
 
@@ -349,7 +357,10 @@ def update(options: "Update") -> None:
 def _print_calibration(model: "ZeroShotModel") -> None:
     calibration = model.calibration
     if calibration is None:
-        print("intervals are not calibrated: too little of the past can be looked at")
+        print(
+            f"intervals are not calibrated: that takes {LEAST_ERRORS} past values, with forecasts of them that have a "
+            "spread"
+        )
         return
     low, high = model.levels[0], model.levels[-1]
     after = "" if calibration.after != calibration.after else f", {calibration.after:.0%} with calibration"

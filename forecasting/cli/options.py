@@ -12,7 +12,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
 from titans_seq.progress import Progress
 
-from ..settings.optimiser import OptimiserConfig
+from ..settings.optimiser import USUAL, OptimiserConfig
 
 if TYPE_CHECKING:
     from ..data import FrameOptions, TableOptions
@@ -199,7 +199,7 @@ class Task:
     reading: Inline[ReadingOptions] = field(default_factory=ReadingOptions)
     network: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
     training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
-    optimiser: OmitArgPrefixes[OptimiserConfig] = field(default_factory=OptimiserConfig)
+    optimiser: OmitArgPrefixes[OptimiserConfig] = USUAL
 
     def known(self) -> "Task":
         """Return the task of which only the optimiser of the --config file, or of the preset, is given."""
@@ -306,9 +306,11 @@ class Predict:
     out: Maybe[Path] = None
     """CSV or Parquet file to write; forecast.csv in the run folder if not given."""
     known_future: Maybe[Path] = None
-    """File with the future of the known covariates."""
+    """File with the future of the known covariates; options on text that do not fit it are for the other file alone."""
     levels: Numbers = ()
-    """Quantiles to write, such as 0.05 0.5 0.95; those trained if not given. Beyond 0.1 and 0.9 tails are Gaussian."""
+    """Quantiles to write, such as 0.05 0.5 0.95; those trained if not given. Pretrained weights give Gaussian tails
+    beyond 0.1 and 0.9; a network of its own gives none beyond the levels that it was trained for, unless its output is
+    student-t."""
     non_negative: bool = False
     """Cut forecasts off at 0, as is done unasked for series of counts."""
     model: Literal["run", "best"] = "run"
@@ -336,7 +338,7 @@ class Plot:
     history: Maybe[int] = None
     """Past steps to show; three horizons if not given."""
     known_future: Maybe[Path] = None
-    """File with the future of the known covariates."""
+    """File with the future of the known covariates; options on text that do not fit it are for the other file alone."""
     out: Maybe[Path] = None
     """Picture of the forecast, PNG, PDF or SVG; forecast.png in the run folder if not given."""
     horizon: Maybe[int] = None

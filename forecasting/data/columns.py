@@ -19,7 +19,8 @@ from .timestamps import late_year, looks_like_dates, read_with_format, sample_of
 
 _DATE_NAMES = re.compile(r"date|datetime|time|timestamp|ds|datum|fecha|data|日付|日期|날짜|zeit", re.IGNORECASE)
 _TIME_NAMES = re.compile(
-    r"(.*[ _.-])?(date|datetime|time|timestamp|ds|date_time|period|datum|fecha|日付|日期|날짜|zeit|zeitpunkt|periode)"
+    r"(.*[ _.-])?(date|datetime|time|timestamp|ts|ds|epoch|unix|date_time|period|datum|fecha|日付|日期|날짜|zeit"
+    r"|zeitpunkt|periode)"
     r"([ _.-].*)?|" + "|".join("|".join(map(re.escape, names)) for names in PARTS.values()),
     re.IGNORECASE,
 )

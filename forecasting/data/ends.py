@@ -44,7 +44,7 @@ def future_rows(rows: SeriesRows, roles: Roles, freq: str | None) -> tuple[Serie
 
 
 def describe_ends(items: tuple[Item, ...], roles: Roles, freq: str | None) -> list[str]:
-    """Notes on missing values, columns and series that end before others, and known covariates that reach further."""
+    """Notes on missing and single values, series that end before others, and known covariates that reach further."""
     notes: list[str] = []
     missing = 0
     ended: list[tuple[str, int, object]] = []
@@ -71,6 +71,17 @@ def describe_ends(items: tuple[Item, ...], roles: Roles, freq: str | None) -> li
         notes.append(
             f"no value at the end, where others have one: {shown}. Their forecasts follow the last step all the same, "
             f"from older values{others}"
+        )
+    single = [
+        name if len(roles.targets) > 1 and not roles.id else item.name
+        for item in items
+        for name, count in zip(roles.targets, np.isfinite(item.values).sum(0), strict=True)
+        if count == 1
+    ]
+    if single:
+        notes.append(
+            f"{counted(len(single), 'series')} with a single value, which does not show by how much it changes "
+            f"({enumerate_some([repr(name) for name in single], 4)}): forecasts repeat it, with intervals of no width"
         )
     if early and isinstance(items[0].index, pd.DatetimeIndex):
         notes.append(

@@ -5,6 +5,7 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from titans_seq.errors import UserError
 
@@ -14,7 +15,7 @@ from .columns import Roles, find_roles
 from .ends import describe_ends, future_rows
 from .frequency import settle_frequency
 from .number_texts import NO_VALUE, NumberStyle, Writing, is_numeric
-from .numbers import to_numbers
+from .numbers import to_numbers, with_numbers
 from .options import FrameOptions
 from .reading import Table
 from .row_order import number_series, order_rows, plain_index, without_empty_series
@@ -23,7 +24,7 @@ from .source import Source, column_of, counted
 from .static import read_static
 from .summaries import data_rows
 from .time_grid import dates_from, settle_times
-from .timestamps import Times, format_with_clock, parse_times, sample_of
+from .timestamps import Times, format_with_clock, looks_like_dates, parse_times, sample_of
 
 
 def from_frame(frame: pd.DataFrame, options: FrameOptions | None = None, source: str | None = None) -> SeriesData:
@@ -85,7 +86,10 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> tuple[Series
     filled = _filled(frame)
     if not filled.any():
         raise UserError(f"{source.name}: the table holds no value: expected rows of data")
-    roles = find_roles(frame if filled.all() else frame.loc[filled], options, source)
+    told = {*options.id, *(options.target or ()), *options.known, *options.past, *(options.static or ())}
+    seen = with_numbers(frame, [name for name in frame.columns if name not in told], table.style)
+    roles = find_roles(seen if filled.all() else seen.loc[filled], options, source)
+    frame = frame.assign(**{name: seen[name] for name in roles.time})
     notes += roles.notes
     if roles.time and _holds_units(frame, roles):
         notes.append(f"{source.place(0)} holds units, not values: left out")
@@ -146,7 +150,7 @@ def _plain(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
         frame = frame.set_axis(["/".join(str(part) for part in name if str(part)) for name in frame.columns], axis=1)
     if isinstance(frame.index, pd.MultiIndex):
         frame = frame.reset_index()
-    elif isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex):
+    elif looks_like_dates(pd.Series(frame.index)):
         name = frame.index.name or "time"
         if name in frame.columns:
             raise UserError(f"{source.name}: {name!r} is both the index and a column: drop one of them")
@@ -159,7 +163,18 @@ def _plain(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     if not plain.columns.is_unique:
         twice = plain.columns[plain.columns.duplicated()][0]
         raise UserError(f"{source.name}: column {twice!r} occurs more than once: rename one")
-    return plain
+    return _without_arrow(plain)
+
+
+def _without_arrow(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with pandas' own types in place of Arrow's, whose dates and truth values are not met further on."""
+    arrow = [name for name in frame.columns if isinstance(frame[name].dtype, pd.ArrowDtype)]
+    if not arrow:
+        return frame
+    text = {kind: pd.StringDtype("pyarrow") for kind in (pa.string(), pa.large_string())}
+    table = pa.Table.from_pandas(frame[arrow], preserve_index=False)
+    own = table.to_pandas(ignore_metadata=True, date_as_object=False, types_mapper=text.get)
+    return frame.assign(**{name: own[name] for name in arrow})
 
 
 def _filled(frame: pd.DataFrame) -> np.ndarray:

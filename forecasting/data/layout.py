@@ -80,8 +80,8 @@ def find_layout(path: str, raw: bytes, options: TableOptions) -> Layout:
 
 
 def _separator(lines: Sequence[str], given: str | None = None) -> tuple[str, int]:
-    """The separator that cuts most lines into equally many cells, the most; and the first of those lines."""
-    best, best_header, score = given or ",", next((at for at, line in enumerate(lines) if line.strip()), 0), (0.0, 1)
+    """The separator that cuts most lines into equally many cells, from the first line on; and the line of names."""
+    best, best_header, score = given or ",", next((at for at, line in enumerate(lines) if line.strip()), 0), (0.0, 0, 1)
     for separator in (given,) if given else _SEPARATORS:
         rows = [next(csv.reader([line], delimiter=separator, skipinitialspace=True), []) for line in lines]
         widths = [
@@ -93,9 +93,11 @@ def _separator(lines: Sequence[str], given: str | None = None) -> tuple[str, int
         # The cells that most lines have; a comma within numbers cuts lines unequally.
         width = max(counts, key=lambda w: (counts[w], w))
         share = counts[width] / sum(counts.values())
-        if width > 1 and (share >= 0.5) and (round(share, 1), width) > score:
-            best, score, best_header = separator, (round(share, 1), width), _header(rows, widths, width)
-    if score == (0.0, 1) and not given and lines:
+        # Signs that are part of the values ("1,5" or "Monday, May 1") do not cut the names above them.
+        found = (round(share, 1), -widths.index(width), width)
+        if width > 1 and share >= 0.5 and found > score:
+            best, score, best_header = separator, found, _header(rows, widths, width)
+    if not score[0] and not given and lines:
         # No separator cuts the lines alike: the header alone says which it is.
         best = max((",", ";", "\t", "|"), key=lines[best_header].count)
         blanks = [len(line.split()) for line in lines if line.strip() and not line.startswith("#")]

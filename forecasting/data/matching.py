@@ -1,5 +1,6 @@
 """Reading what a user gives to a trained model: series that fit it, and future covariates."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +24,10 @@ from . import (
 )
 from .calendars import MonthDays, Weekly, YearDays, calendar_of
 from .frequency import without_anchor
-from .source import enumerate_some, show_time
+from .numbers import to_numbers
+from .source import column_of, enumerate_some, show_time
 from .steps import same_step
+from .timestamps import UndecidedDatesError, read_with_format, sample_of
 from .tsf import is_tsf
 
 _FEW_ROWS = 2
@@ -176,10 +179,45 @@ def _has_pauses(freq: str) -> bool:
     return isinstance(calendar_of(freq), Weekly | MonthDays | YearDays)
 
 
+def read_future(path: Path, data: SeriesData, options: TableOptions) -> Table:
+    """Read a file of known covariates as the options say, or as it shows itself where it holds none by them.
+
+    Args:
+        path: of the file.
+        data: the series that it goes on with.
+        options: how the file of the series is written, and this one too unless it cannot be.
+
+    Raises:
+        UserError: if the file is missing, broken or refused in both ways.
+    """
+
+    def read(how: TableOptions) -> Table:
+        table = read_table(path, how)
+        _check_known(table.frame, data)
+        to_numbers(table.frame, data.known_names, (), table.source, table.style)
+        return table
+
+    try:
+        return read(options)
+    except UserError:
+        own = TableOptions(encoding=options.encoding)
+        try:
+            table = read(own) if own != options else None
+        except UserError:
+            table = None
+        if table is None:
+            return read_table(path, options)
+    said = f"{path}: by the options on text it holds no known covariates, and is read without them"
+    return replace(table, notes=(said, *table.notes))
+
+
 def with_known_future(
     data: SeriesData, future: pd.DataFrame | Table, options: FrameOptions, horizon: int
 ) -> SeriesData:
     """The series with the rows of known covariates that follow each item's end taken from `future`.
+
+    Dates whose day and month can change places are those that the steps to forecast need. A date format of the series
+    counts only where some date is written so.
 
     Args:
         data: the series.
@@ -194,16 +232,38 @@ def with_known_future(
     if not data.known_names:
         raise UserError("known_future was given, but the model has no known covariates: leave it out")
     frame = future.frame if isinstance(future, Table) else future
+    _check_known(frame, data)
+    options = replace(options, target=data.known_names, known=(), past=(), static=())
+    options = _as_before(frame, data, options)
+    if data.freq is not None and options.freq is None:
+        options = replace(options, freq=without_anchor(data.freq))
+    if len(options.time) == 1 and options.date_format is not None:
+        texts = sample_of(column_of(frame, options.time[0]))
+        if read_with_format(texts, options.date_format).failures == len(texts):
+            options = replace(options, date_format=None)
+    try:
+        return _followed(data, future, options, horizon)
+    except UndecidedDatesError as error:
+        fitting = []
+        for date_format in error.formats:
+            with contextlib.suppress(UserError):
+                fitting.append(_followed(data, future, replace(options, date_format=date_format), horizon))
+        if len(fitting) != 1:
+            raise
+        return fitting[0]
+
+
+def _check_known(frame: pd.DataFrame, data: SeriesData) -> None:
     lacking = [name for name in data.known_names if name not in frame.columns]
     if lacking:
         raise UserError(
             f"known_future has no column {lacking[0]!r}, a known covariate of the model: its columns are "
             f"{enumerate_some([str(name) for name in frame.columns])}"
         )
-    options = replace(options, target=data.known_names, known=(), past=(), static=())
-    options = _as_before(frame, data, options)
-    if data.freq is not None and options.freq is None:
-        options = replace(options, freq=without_anchor(data.freq))
+
+
+def _followed(data: SeriesData, future: pd.DataFrame | Table, options: FrameOptions, horizon: int) -> SeriesData:
+    """The series with the rows that follow them, read as the options say."""
     given = from_table(future, options) if isinstance(future, Table) else from_frame(future, options)
     named = [item.name for item in given.items]
     if data.layout == "wide" and len(named) > 1:

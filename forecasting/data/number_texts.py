@@ -36,6 +36,12 @@ _STYLES = ((".", ","), (",", "."), (".", "'"), (",", " "), (".", " "), (",", "'"
 _SCALES = {"K": 1e3, "M": 1e6, "MN": 1e6, "MIO": 1e6, "B": 1e9, "BN": 1e9, "MRD": 1e9, "T": 1e12}
 
 
+_NUMBER_LIKE = re.compile(r"[-+]?\d[\d.,' ]*([eE][-+]?\d+)?")
+
+
+_PLAIN = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?")
+
+
 _SCALED = re.compile(r"(.*\d)(?:([kKMBT]|mn|bn|Mio|Mrd)\.?)?")
 
 
@@ -210,12 +216,9 @@ def _settle(
     Raises:
         UserError: if nothing tells them apart.
     """
-    if len(style.shown) == 1:
-        return next(signs for signs in fits if signs[0] in style.shown)
-    if style.semicolons and (",", None) in fits and not style.shown:
-        return (",", None)  # The semicolon leaves the comma to the numbers.
-    if not style.semicolons and (".", None) in fits and not style.shown:
-        return (".", None)
+    usual = _usual(fits, style)
+    if usual is not None:
+        return usual
     at = next(i for i, text in enumerate(texts) if re.search(r"[.,' ]\d{3}$", text))
     shown = " or ".join(f"{readings[signs][at]:.12g}" for signs in fits[:2])
     sign = next((thousands for _, thousands in fits if thousands), ",")
@@ -223,6 +226,47 @@ def _settle(
         f"{source.name}, column {name!r}: {texts[at]!r} can be {shown}, and so can every cell of the column: "
         f"give --thousands {sign} or --decimal {sign}"
     )
+
+
+def _usual(fits: Sequence[tuple[str, str | None]], style: NumberStyle) -> tuple[str, str | None] | None:
+    """The reading of several that the rest of the table speaks for, None where nothing does."""
+    if len(style.shown) == 1:
+        return next(signs for signs in fits if signs[0] in style.shown)
+    if style.semicolons and (",", None) in fits and not style.shown:
+        return (",", None)  # The semicolon leaves the comma to the numbers.
+    if not style.semicolons and (".", None) in fits and not style.shown:
+        return (".", None)
+    return None
+
+
+def are_written_out(texts: Sequence[str]) -> bool:
+    """Whether texts may be numbers, and some have signs beside digits and one point: an exponent, or thousands.
+
+    Example:
+        >>> are_written_out(["1.7e+09"]), are_written_out(["1,700", "900"]), are_written_out(["1.5", "900"])
+        (True, True, False)
+    """
+    return all(map(_NUMBER_LIKE.fullmatch, texts)) and not all(map(_PLAIN.fullmatch, texts))
+
+
+def written_numbers(texts: Sequence[str], style: NumberStyle) -> np.ndarray | None:
+    """Numbers that times may be, without signs of money or units; None where a text is none.
+
+    Where they could be two, and the table does not speak for one, a point is the decimal sign and a comma stands
+    between thousands: times hardly have three decimals each.
+
+    Example:
+        >>> written_numbers(["1,960", "1,961"], NumberStyle()).tolist()
+        [1960.0, 1961.0]
+        >>> written_numbers(["1,960", "1,961"], NumberStyle(semicolons=True)).tolist()
+        [1.96, 1.961]
+    """
+    bare = [bare_number(text) for text in texts]
+    fits = _fitting(bare, style)
+    if not fits:
+        return None
+    signs = _usual(fits, style) or next((one for one in fits if one == (".", None) or one[1]), fits[0])
+    return np.array([_value(text, *signs) for text in bare])
 
 
 def _grouped(texts: Sequence[str], sign: str) -> bool:

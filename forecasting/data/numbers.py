@@ -12,9 +12,20 @@ import pyarrow.compute
 
 from titans_seq.errors import UserError
 
-from .number_texts import NO_VALUE, NumberStyle, Writing, bare_number, is_plain_number, read_numbers, shown_decimal
+from .number_texts import (
+    NO_VALUE,
+    NumberStyle,
+    Writing,
+    are_written_out,
+    bare_number,
+    is_plain_number,
+    read_numbers,
+    shown_decimal,
+    written_numbers,
+)
 from .plain_text import footnote_of
 from .source import Source, column_of, counted, enumerate_some
+from .timestamps import looks_like_dates, sample_of
 
 pc: Any = pyarrow.compute  # whose functions are made when it is imported
 
@@ -96,6 +107,32 @@ def to_numbers(
             cells = f"{counted(count, 'cell')} of {suspect:g}"
             notes.append(f"{cells}, often a marker of missing values: if so, name it with --missing-value")
     return Numbers(numbers, notes, writings, style)
+
+
+def with_numbers(frame: pd.DataFrame, names: Sequence[str], style: NumberStyle) -> pd.DataFrame:
+    """The table with columns of text that hold numbers with exponents or thousands as numbers, for finding the time.
+
+    Args:
+        frame: the table.
+        names: columns that may be the time.
+        style: how the table writes its numbers.
+
+    Example:
+        >>> frame = pd.DataFrame({"at": ["1.7000e+09", "1.7001e+09"], "day": ["2024-01-01", "2024-01-02"]})
+        >>> with_numbers(frame, ["at", "day"], NumberStyle())["at"].tolist()
+        [1700000000, 1700100000]
+    """
+    found = {}
+    for name in names:
+        column = column_of(frame, name)
+        if _is_text(column) and (sample := sample_of(column)) and are_written_out(sample):
+            codes, values = pd.factorize(column)
+            numbers = None if looks_like_dates(column) else written_numbers([str(value) for value in values], style)
+            if numbers is not None:
+                whole = bool((codes >= 0).all() and (numbers % 1 == 0).all() and np.abs(numbers).max() < 2**63)
+                numbers = numbers.astype(np.int64) if whole else np.append(numbers, np.nan)
+                found[name] = pd.Series(numbers[codes], index=frame.index)
+    return frame.assign(**found) if found else frame
 
 
 def _is_text(column: pd.Series) -> bool:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
-from .calendars import DAY, Months, Ticks, calendar_of, micros
+from .calendars import DAY, MonthDays, Months, Ticks, Weekly, YearDays, calendar_of, micros
 from .date_numbers import Times
 from .date_parts import date_at, dates_at
 from .date_texts import read_dates
@@ -264,9 +264,24 @@ def dates_from(start: str, length: int, freq: str, zone: str | None, source: Sou
     first = date_at(_start_in_zone(times, offsets([text], [local], "--start", source, np.zeros(1)), zone, start), 0)
     settled = settle_frequency(freq, pd.DatetimeIndex([first]))
     index = walk(first, length, settled)
-    if index[0] != first or not snap(dates_at(index, slice(1)), settled).equals(index[:1]):
+    snapped = snap(dates_at(index, slice(1)), settled)
+    if index[0] != first or not snapped.equals(index[:1]) or _is_between(dates_at(index, slice(1)), settled):
         raise UserError(f"{source.name}: --start {start} does not lie on --freq {freq}: give a date that does")
     return index
+
+
+def _is_between(start: pd.DatetimeIndex, freq: str) -> bool:
+    """Whether a date lies on none of the days or hours that a calendar with pauses names."""
+    calendar = calendar_of(freq)
+    match calendar:
+        case Weekly(_, slots):
+            clocks = min([*np.diff(slots), DAY])  # a slot of a day holds all its times
+        case MonthDays() | YearDays():
+            clocks = DAY
+        case _:
+            return False
+    times = base_times(start, freq)
+    return bool((times - calendar.time(calendar.number(times)) >= np.timedelta64(clocks, "us")).any())
 
 
 def _start_in_zone(times: pd.DatetimeIndex, ahead: np.ndarray | None, zone: str | None, start: str) -> pd.DatetimeIndex:

@@ -32,6 +32,18 @@ _USUAL_FIRST = 1969
 """The first of the years that two digits stand for as programs read them."""
 
 
+class UndecidedDatesError(UserError):
+    """Dates that can be read in two ways.
+
+    Attributes:
+        formats: strptime formats of both.
+    """
+
+    def __init__(self, message: str, formats: Sequence[str]) -> None:
+        super().__init__(message)
+        self.formats = tuple(formats)
+
+
 def parse_times(
     values: pd.Index,
     name: str,
@@ -338,10 +350,12 @@ def _choose(readings: Sequence[Reading], texts: Sequence[str], name: str, source
         return readings[first]
     odd = int(np.argmax(readings[0].times != readings[1].times))
     shown = [f"{str(readings[at].times[odd])[:10]} ({readings[at].written})" for at in sorted((first, second))]
-    formats = [f'"{readings[at].written.removeprefix("written as ")}"' for at in sorted((first, second))]
-    raise UserError(
+    formats = [readings[at].written.removeprefix("written as ") for at in sorted((first, second))]
+    named = " or ".join(f'"{one}"' for one in formats)
+    raise UndecidedDatesError(
         f"{source.name}, column {name!r}: {texts[odd]!r} can be {' or '.join(shown)}, and nothing in the column tells "
-        f"which: give --date-format {' or '.join(formats)}"
+        f"which: give --date-format {named}",
+        formats,
     )
 
 

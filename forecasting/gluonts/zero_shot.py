@@ -19,6 +19,7 @@ from titans_seq.experiment.beginning import model_folder
 from ..data.gluonts_io import from_gluonts
 from ..data.series import Item
 from ..data.source import counted
+from ..forecasts.forecaster import cut_at_zero
 from ..zero_shot.forecaster import ZeroShotForecaster
 from ..zero_shot.saving import load_network
 
@@ -28,7 +29,8 @@ class ZeroShotPredictor(RepresentablePredictor):
 
     Missing values (NaN) are left open. `feat_dynamic_real`, which reaches over the steps to forecast, and
     `past_feat_dynamic_real` of one horizon before enter by a ridge regression on the past; other features are not used.
-    It is saved and loaded as any predictor of GluonTS.
+    Forecasts of counts (whole numbers of at least 0) are cut off at 0. It is saved and loaded as any predictor of
+    GluonTS.
 
     Args:
         prediction_length: steps to forecast, at least 1.
@@ -79,7 +81,7 @@ class ZeroShotPredictor(RepresentablePredictor):
             for item in data.items if data.known_names else ():
                 self._check_future(item)
             count += len(entries)
-            forecast = self._forecaster.forecast(data, self.prediction_length)
+            forecast = cut_at_zero(self._forecaster.forecast(data, self.prediction_length), data)
             keys = ["mean", *map(str, forecast.levels)]
             arrays = np.concatenate((forecast.mean[:, None], np.moveaxis(forecast.quantiles, -1, 1)), 1)
             for entry, array in zip(entries, arrays, strict=True):

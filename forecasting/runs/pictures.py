@@ -11,7 +11,8 @@ from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import read_config
 from titans_seq.pictures import check_picture
 
-from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_table
+from ..data import FrameOptions, SeriesData, TableOptions, load_series
+from ..data.matching import read_future
 from ..data.naming import series_names
 from ..forecasts.forecaster import head
 from ..model import ForecastModel
@@ -65,7 +66,7 @@ def plot_run(
     run = read_config(out, RunConfig)
     options, table = options or run.options, table or run.table
     data = _data(run, model, options, table)
-    future = None if known_future is None else read_table(known_future, table)
+    future = None if known_future is None else read_future(known_future, data, table)
     past, forecast = past_frame(data), model.predict(data, known_future=future, options=options)
     check = _check_forecast(model, data)
     steps = history or 3 * model.config.horizon

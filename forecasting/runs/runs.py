@@ -30,8 +30,8 @@ from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
 
-from ..data import FrameOptions, SeriesData, TableOptions, load_series, own_names, read_table
-from ..data.matching import continuing_series, read_like
+from ..data import FrameOptions, SeriesData, TableOptions, load_series, own_names
+from ..data.matching import continuing_series, read_future, read_like
 from ..data.source import show_time
 from ..data.writing import check_table_file, write_frame
 from ..evaluation.backtesting import Backtest
@@ -290,7 +290,8 @@ def predict_run(
     else:
         data, notes = newest_rows(run, model, options, table)
     notes = (*notes, *model.strangers(data))
-    future = None if known_future is None else read_table(known_future, table)
+    future = None if known_future is None else read_future(known_future, data, table)
+    notes = notes if future is None else (*notes, *future.notes)
     made = model.predict(data, known_future=future, levels=levels, non_negative=non_negative, options=options)
     forecast = own_names(made, data)
     write_frame(target, forecast)

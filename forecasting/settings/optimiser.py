@@ -47,3 +47,7 @@ class OptimiserConfig(settings.OptimiserConfig):
         choose(self.monitor, get_args(Monitor), "monitor")
         if not 0 <= self.averaging < 1:
             raise UserError(f"averaging must be in [0, 1), got {self.averaging}")
+
+
+USUAL = OptimiserConfig(lr=1e-3, epochs=20, patience=4)
+"""That of the default preset, which the command line names in its help."""

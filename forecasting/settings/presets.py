@@ -17,7 +17,7 @@ from ..network.outputs import Output, Point, Quantiles
 from ..network.simba import MLPConfig
 from ..network.simba_network import NetworkConfig
 from ..network.tokens import PatchConfig, VariateConfig
-from .optimiser import OptimiserConfig
+from .optimiser import USUAL, OptimiserConfig
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ PRESETS: dict[str, Recipe] = {
     ),
     "default": Recipe(
         network=NetworkConfig(mixer=_MEMORY, width=32, layers=1),
-        optimiser=OptimiserConfig(lr=1e-3, epochs=20, patience=4),
+        optimiser=USUAL,
         batch_size=64,
         batches_per_epoch=200,
         validation_windows=2048,

@@ -74,6 +74,9 @@ def describe(values: Tensor, observed: Tensor, periods: Tensor, horizon: int) ->
     length = values.shape[1]
     at = torch.arange(length, device=values.device)[None]
     filled, start = _fill(values, observed, at)
+    # About one of the values a constant is exactly 0, and small changes of a high level keep their digits.
+    reference = filled[:, -1:]
+    filled = filled - reference
     real = length - start
     periods = _usable(periods, real)
     season, second = periods[:, :1], periods[:, 1:]
@@ -82,7 +85,7 @@ def describe(values: Tensor, observed: Tensor, periods: Tensor, horizon: int) ->
     count = observed.sum(1, keepdim=True).clamp(min=1)
     square = torch.where(observed, (filled - level).square(), 0.0).sum(1, keepdim=True) / count
     scale = square.sqrt()
-    scale = torch.where(scale > 1e-9 * level.abs() + torch.finfo(torch.float64).tiny, scale, 1.0)
+    scale = torch.where(scale > torch.finfo(torch.float64).tiny, scale, 1.0)
     z = (filled - level) / scale
 
     steps = torch.arange(length, length + horizon, device=values.device)[None].expand(len(values), -1)
@@ -121,7 +124,9 @@ def describe(values: Tensor, observed: Tensor, periods: Tensor, horizon: int) ->
         (real.clamp(min=1).log() / 4 - 1).expand(-1, horizon),
     )
     decoded = torch.cat((bases[..., 1:].asinh(), torch.stack(flags, -1)), -1)
-    return Features(channels.float(), bases.float(), decoded.float(), level, scale, noise.float(), start, periods)
+    return Features(
+        channels.float(), bases.float(), decoded.float(), level + reference, scale, noise.float(), start, periods
+    )
 
 
 def token_features(features: Features, length: int, horizon: int, patch: int) -> Tensor:

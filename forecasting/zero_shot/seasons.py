@@ -71,7 +71,8 @@ def found_period(values: np.ndarray) -> int:
     if known.sum() < 8:
         return 1
     steps = np.arange(len(values))
-    filled = np.interp(steps, steps[known], values[known])
+    recent = values[known]
+    filled = np.interp(steps, steps[known], recent / 2 - recent[-1] / 2)  # halves, whose difference is finite
     scale = np.abs(filled).max()
     change = np.diff(filled / scale if scale > 0 else filled)
     change -= change.mean()

@@ -12,7 +12,9 @@ import pytest
 import forecasting.model
 from forecasting.cli import at_once
 from forecasting.cli.options import ColumnOptions, TextOptions
-from forecasting.data import FrameOptions, SeriesData, TableOptions, read_series_batches
+from forecasting.data import FrameOptions, SeriesData, Table, TableOptions, read_series_batches
+from forecasting.data.number_texts import NumberStyle
+from forecasting.data.source import Source
 from forecasting.data.writing import write_frame
 from forecasting.runs import pictures, runs
 from titans_seq.cli import main
@@ -269,16 +271,16 @@ def test_options_on_reading_act_on_the_file_of_known_covariates(
     seen: list[tuple[FrameOptions, TableOptions]] = []
     tables: list[TableOptions] = []
 
-    def read(path: Path, table: TableOptions) -> pd.DataFrame:
+    def read(path: Path, series: SeriesData, table: TableOptions) -> Table:
         tables.append(table)
-        return pd.DataFrame()
+        return Table(pd.DataFrame(), Source.of(None), NumberStyle(), ())
 
-    def add(series: SeriesData, future: pd.DataFrame, options: FrameOptions, horizon: int) -> SeriesData:
+    def add(series: SeriesData, future: Table, options: FrameOptions, horizon: int) -> SeriesData:
         seen.append((options, tables[-1]))
         raise UserError("seen")
 
     for module in (at_once, forecasting.model, runs, pictures):
-        for name, stands_in in (("with_known_future", add), ("read_table", read)):
+        for name, stands_in in (("with_known_future", add), ("read_future", read)):
             monkeypatch.setattr(module, name, stands_in, raising=False)
     frame = pd.read_csv(data, dtype={"shop": str}).assign(price=1.0, town="x")
     write_frame(tmp_path / "a.csv", frame.assign(price=np.arange(len(frame)) % 3))
@@ -315,3 +317,12 @@ def test_train_says_what_it_will_forecast_and_which_columns_it_leaves_out(
     assert "not used: city (static, with another label for every series: a name, from which nothing is learnt)" in said
     assert "heat: known up to now alone: pretrained forecasters use what was one horizon before" in said
     assert said.count("frequency D, inferred") == 1
+
+
+def test_intervals_without_a_spread_are_not_said_to_lack_a_past(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hours = pd.date_range("2024-01-01", periods=24 * 14, freq="h")
+    write_frame(tmp_path / "a.csv", pd.DataFrame({"hour": hours, "load": np.arange(24 * 14) % 24}))
+    assert main(["forecast", "predict", str(tmp_path / "a.csv"), "--horizon", "2"]) == 0
+    assert "30 past values, with forecasts of them that have a spread" in capsys.readouterr().out

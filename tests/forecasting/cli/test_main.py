@@ -14,7 +14,7 @@ import pytest
 
 from forecasting.cli import main as cli
 from forecasting.cli import options as cli_options
-from forecasting.cli.options import NetworkOptions
+from forecasting.cli.options import NetworkOptions, Task
 from forecasting.cli.tables import score_text
 from forecasting.data import FrameOptions, TableOptions
 from forecasting.network.outputs import Point, Quantiles, StudentT
@@ -422,3 +422,7 @@ def test_a_backtest_is_written_where_it_is_told(run: Path, tmp_path: Path, outpu
     output("backtest", run, "--windows", "1", "--out", tmp_path / "b.parquet")
     assert len(pd.read_parquet(tmp_path / "b.parquet"))
     assert not (run / "backtest.csv").exists()
+
+
+def test_the_help_of_train_names_the_defaults_that_are_applied() -> None:
+    assert Task().optimiser == Task().known().optimiser

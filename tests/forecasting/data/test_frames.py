@@ -2,6 +2,7 @@ import datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from forecasting.data import FrameOptions, from_frame
@@ -76,6 +77,39 @@ def test_dates_in_the_index_serve_and_the_frame_is_not_changed():
     pd.testing.assert_frame_equal(frame, before)
     assert data.items[0].values.ravel().tolist() == [0, 1, 2, 3, 4]
     assert "rows were not in order of time and have been sorted" in data.notes
+
+
+def _long_frame() -> pd.DataFrame:
+    days = pd.date_range("2024-03-28", periods=6, freq="D", tz="Europe/Berlin")
+    values = {"day": [*days, *days], "shop": [*"aaaaaabbbbbb"], "sold": [1.5, None, *range(10)]}
+    return pd.DataFrame(values | {"open": [True, False] * 6, "staff": [*range(3, 15)]})
+
+
+@pytest.mark.parametrize("columns", [["day", "shop", "sold"], ["day", "shop", "open", "staff"]])
+def test_frames_with_columns_of_arrow_are_read_as_those_of_numpy(columns):
+    frame = pd.DataFrame(_long_frame()[columns])
+    arrow = pa.Table.from_pandas(frame).to_pandas(types_mapper=pd.ArrowDtype)
+    plain, read = from_frame(frame), from_frame(arrow)
+    assert (read.freq, read.channels, read.id_columns, read.notes) == ("D", plain.channels, ("shop",), plain.notes)
+    for item, other in zip(read.items, plain.items, strict=True):
+        pd.testing.assert_index_equal(item.index, other.index)
+        np.testing.assert_array_equal(item.values, other.values)
+
+
+@pytest.mark.parametrize(
+    "to_index",
+    [
+        lambda days: pd.Index(days, dtype=pd.ArrowDtype(pa.timestamp("us"))),
+        lambda days: pd.Index(days, dtype=pd.ArrowDtype(pa.date32())),
+        lambda days: pd.Index([day.date() for day in days], dtype=object),
+        lambda days: pd.Index([str(day.date()) for day in days]),
+    ],
+)
+def test_dates_of_any_type_in_the_index_serve(to_index):
+    days = pd.date_range("2024-01-01", periods=5, freq="D")
+    data = from_frame(pd.DataFrame({"sold": [3.0, 1, 4, 1, 5]}, index=to_index(days)))
+    assert data.freq == "D"
+    assert (data.items[0].index == days).all()
 
 
 def test_saved_row_numbers_and_empty_columns_are_left_out():

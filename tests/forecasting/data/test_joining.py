@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.data import FrameOptions, from_frame
+from forecasting.data import FrameOptions, TableOptions, from_frame
 from forecasting.data.joining import continued
-from forecasting.data.matching import continuing_series, with_known_future
+from forecasting.data.matching import continuing_series, read_future, with_known_future
 from titans_seq.errors import UserError
 
 WIDE = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=20, freq="D"), "a": np.arange(20.0)})
@@ -101,6 +101,41 @@ def test_known_rows_of_other_steps_are_not_the_future() -> None:
         with_known_future(data, early, FrameOptions(), 3)
     for future in (early.assign(t=range(10, 13)), early.drop(columns="t")):
         assert with_known_future(data, future, FrameOptions(), 3).items[0].known[10:, 0].tolist() == [7, 7, 7]
+
+
+PRICED = from_frame(
+    pd.DataFrame({"day": pd.date_range("2024-02-01", periods=29), "a": 1.5, "price": np.arange(29.0)}),
+    FrameOptions(target=("a",), known=("price",), time="day"),
+)
+AHEAD = pd.DataFrame({"day": [f"0{day}/03/2024" for day in range(1, 6)], "price": [7.5, 8.5, 9.5, 8.5, 7.5]})
+
+
+def test_days_of_known_covariates_are_those_that_are_needed() -> None:
+    for options in (FrameOptions(), FrameOptions(date_format="%Y-%m-%d")):
+        assert with_known_future(PRICED, AHEAD, options, 5).items[0].known[29:, 0].tolist() == AHEAD["price"].tolist()
+    with pytest.raises(UserError, match="no value of .price. at 2024-03-01"):
+        with_known_future(PRICED, AHEAD, FrameOptions(date_format="%m/%d/%Y", holes="fill-missing"), 5)
+    one = with_known_future(PRICED, pd.DataFrame({"day": ["01/03/2024"], "price": 7.5}), FrameOptions(), 1)
+    assert one.items[0].known[29:, 0].tolist() == [7.5]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"sheet": "Sales"}, {"skip_rows": 1}, {"separator": ";"}, {"decimal": ","}, {"separator": ";", "decimal": ","}],
+)
+def test_options_on_text_that_do_not_fit_known_covariates_are_left_out(tmp_path, options) -> None:
+    path = tmp_path / ("a.xlsx" if "sheet" in options else "a.csv")
+    if "sheet" in options:
+        AHEAD.to_excel(path, sheet_name="Plan", index=False)
+    else:
+        AHEAD.to_csv(path, index=False)
+    table = read_future(path, PRICED, TableOptions(**options))
+    assert "read without them" in table.notes[0]
+    known = with_known_future(PRICED, table, FrameOptions(), 5).items[0].known
+    assert known[29:, 0].tolist() == AHEAD["price"].tolist()
+    assert not read_future(path, PRICED, TableOptions()).notes
+    with pytest.raises(UserError, match="no such file"):
+        read_future(tmp_path / "b.csv", PRICED, TableOptions(**options))
 
 
 LONG = pd.concat([WIDE.assign(shop=shop) for shop in ("x", "y")])

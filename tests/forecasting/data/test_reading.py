@@ -146,3 +146,48 @@ def test_floats_come_back_exactly(tmp_path_factory, values, separator):
     item = load_series(path).items[0]
     assert item.values.ravel().tolist() == values
     pd.testing.assert_index_equal(pd.DatetimeIndex(item.index), index, check_names=False)
+
+
+def _scientific(number: float) -> str:
+    return f"{number:.18e}"
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "first"),
+    [
+        *((name, _scientific, 1_700_000_000) for name in ("ts", "k", "timestamp", "date")),
+        ("ts", lambda number: f'"{number:,}"', 1_700_000_000),
+        ("ts", lambda number: f"{number:,}".replace(",", " "), 1_700_000_000),
+    ],
+)
+def test_unix_times_are_the_time_however_their_numbers_are_written(tmp_path, name, written, first):
+    lines = [f"{written(first + 3600 * row)},{_scientific(2.5 + row % 3)}" for row in range(12)]
+    data = load_series(write(tmp_path, "a.csv", "\n".join([f"{name},load", *lines])))
+    assert (data.time_columns, data.channels, data.freq) == ((name,), ("load",), "h")
+    assert data.items[0].index[0] == pd.Timestamp("2023-11-14 22:13:20")
+
+
+@pytest.mark.parametrize("written", [_scientific, lambda number: f'"{number:,}"'])
+def test_years_months_and_steps_are_the_time_however_their_numbers_are_written(tmp_path, written):
+    rows = range(995, 1010)
+    years = [f"{written(1000 + row)},{row % 7}.5" for row in rows]
+    assert load_series(write(tmp_path, "a.csv", "\n".join(["year,v", *years]))).freq == "YS-JAN"
+    months = [f"{written(1990 + row // 12)},{_scientific(1 + row % 12)},{row % 7}.5" for row in range(15)]
+    joined = load_series(write(tmp_path, "b.csv", "\n".join(["year,month,v", *months])))
+    assert (joined.time_columns, joined.freq) == (("year", "month"), "MS")
+    steps = load_series(write(tmp_path, "c.csv", "\n".join(["k,v", *(f"{written(row)},{row % 7}.5" for row in rows)])))
+    assert (steps.channels, steps.items[0].index[0]) == (("v",), 995)
+
+
+def test_series_of_written_out_numbers_keep_their_names(tmp_path):
+    lines = [f"{_scientific(1 + row // 9)},{_scientific(1.7e9 + 3600 * (row % 9))},{row % 4}.5" for row in range(18)]
+    data = load_series(write(tmp_path, "a.csv", "\n".join(["id,t,load", *lines])))
+    assert (data.time_columns, data.channels, data.items[0].name) == (("t",), ("load",), _scientific(1))
+
+
+@pytest.mark.parametrize(
+    "first", ["Wednesday, November 01, 2023;10.0\nThursday, November 02, 2023;11.5", "1,960;10,5\n1,961;11,5"]
+)
+def test_the_header_says_what_parts_the_cells(tmp_path, first):
+    table = read_table(write(tmp_path, "a.csv", f"date;load\n{first}\n"))
+    assert (list(table.frame.columns), table.frame.shape) == (["date", "load"], (2, 2))

@@ -145,3 +145,15 @@ def test_numbers_and_text_in_one_column_of_identifiers():
     frame = pd.DataFrame({"shop": [1, 1, "b", "b", "1"], "day": [1, 2, 1, 2, 3], "sold": np.arange(5.0)})
     data = from_frame(frame, FrameOptions(id="shop", time="day"))
     assert {item.name: item.length for item in data.items} == {"1": 3, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [({"shop": [*"aaab"], "sold": [1.0, 2, 3, 4]}, "'b'"), ({"x": [1.0, 2, 3, 4], "y": [None, None, 5, None]}, "'y'")],
+)
+def test_a_single_value_is_pointed_out(columns, named):
+    days = {"day": ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-03" if "shop" in columns else "2024-01-04"]}
+    notes = [note for note in from_frame(pd.DataFrame(days | columns)).notes if "single value" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("1 series with")
+    assert f"({named})" in notes[0]

@@ -417,6 +417,15 @@ def test_late_stamps_are_rounded_on_request():
     assert from_frame(events.iloc[::-1], FrameOptions(rows_are_steps=True)).items[0].index.equals(pd.RangeIndex(7))
 
 
+@pytest.mark.parametrize(
+    ("start", "freq"),
+    [("2024-01-06", "B"), ("2024-01-09", "D[MON,WED]"), ("2024-01-06 9:30", "h[MON-FRI 09:00-16:00]")],
+)
+def test_a_start_in_a_pause_of_the_step_is_refused_as_such(start, freq):
+    with pytest.raises(UserError, match="--start .* does not lie on --freq"):
+        from_frame(pd.DataFrame({"v": [1.0, 2.0, 4.0]}), FrameOptions(start=start, freq=freq))
+
+
 def test_rows_without_dates_get_them_from_a_start():
     data = from_frame(pd.DataFrame({"v": np.arange(9.0)}), FrameOptions(start="2020-01-31", freq="ME"))
     assert (data.freq, str(data.items[0].index[1])[:10]) == ("ME", "2020-02-29")

@@ -10,6 +10,7 @@ from gluonts.model.predictor import Predictor
 
 from forecasting.data.gluonts_io import from_gluonts
 from forecasting.gluonts.zero_shot import ZeroShotPredictor
+from forecasting.model import ForecastModel
 from forecasting.zero_shot.forecaster import ZeroShotForecaster
 from titans_seq.errors import UserError
 
@@ -35,6 +36,17 @@ def test_entries_are_forecast_in_order_as_the_forecaster_does():
             assert forecast.start_date == entry["start"] + len(entry["target"])
             np.testing.assert_allclose(forecast.mean, expected.mean[number, :, 0], rtol=1e-5)
             np.testing.assert_allclose(forecast.quantile(0.9), expected.quantiles[number, :, 0, -1], rtol=1e-5)
+
+
+def test_counts_are_forecast_as_by_the_python_api_never_below_zero():
+    counts = np.random.default_rng(0).poisson(0.4, (2, 40)).astype(float)
+    start = pd.Period("2015-01", "M")
+    made = next(ZeroShotPredictor(prediction_length=HORIZON).predict([{"start": start, "target": counts}]))
+    frame = pd.DataFrame({"month": pd.period_range(start, periods=40), "a": counts[0], "b": counts[1]})
+    expected = ForecastModel.pretrained().predict(frame, horizon=HORIZON)
+    assert expected["0.1"].min() == 0.0
+    np.testing.assert_allclose(made.quantile(0.1).T.ravel(), expected["0.1"], rtol=1e-5)
+    np.testing.assert_allclose(made.mean.T.ravel(), expected["mean"], rtol=1e-5)
 
 
 def test_several_channels_and_known_covariates():

@@ -1,9 +1,11 @@
 """Features of the context: exact on series whose right answers are known, and blind to what is not known."""
 
 import numpy as np
+import pytest
 import torch
 
 from forecasting.zero_shot.features import BASES, describe, seasonal_error
+from forecasting.zero_shot.seasons import found_period
 
 
 def features(values, periods=(1, 1), horizon=4):
@@ -77,3 +79,19 @@ def test_a_constant_series_has_scale_one() -> None:
     assert found.scale.item() == 1
     assert found.level.item() == 7
     assert found.bases.abs().max() == 0
+
+
+@pytest.mark.parametrize("high", [1e7, -(2.0**40)])
+def test_small_changes_of_a_high_level_are_described_as_by_themselves(high: float) -> None:
+    y = np.tile([0.0, 3.0, -1.0, -2.0, 0.5], 8) / 1024  # which both levels hold without rounding
+    alone, moved = features(y, (5, 1)), features(y + high, (5, 1))
+    np.testing.assert_allclose(moved.scale, alone.scale, rtol=1e-6)
+    np.testing.assert_allclose(moved.channels, alone.channels, atol=1e-5)
+    assert found_period(y + high) == found_period(y) == 5
+
+
+@pytest.mark.parametrize("value", [0.1, 1e12 / 3])
+def test_a_constant_has_no_scale_of_its_own(value: float) -> None:
+    found = features(np.full(30, value), (7, 1))
+    assert (found.scale.item(), found.level.item(), found.noise.item()) == (1.0, value, 0.0)
+    assert found_period(np.full(30, value)) == 1
