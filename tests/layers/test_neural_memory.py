@@ -194,6 +194,8 @@ def test_configuration_messages(changes: dict[str, Any], message: str) -> None:
     ("changes", "message"),
     [
         ({"convolution": 1}, "a convolution sees at least 2 values, got convolution=1: 0 leaves it out"),
+        ({"slow_weights": "no"}, "slow_weights must be True or False, got 'no'"),
+        ({"gates": "hard"}, "gates must be an instance of GateConfig, got 'hard'"),
         ({"chunk_size": 2.5}, "chunk_size must be a whole number of at least 1, got 2.5"),
         ({"backend": "chunkd"}, "backend must be one of auto, triton, chunked, reference, got 'chunkd'"),
         ({"heads": 4, "rule": MemoryRule(retention=ConstantDecay((0.9,)))}, "shares for 1 heads, the memory has 4"),

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import is_fake
 
 from titans_seq.autodiff import transformed
 from titans_seq.blocks import BlockConfig
-from titans_seq.checks import check_whole
+from titans_seq.checks import check_types, check_whole
 from titans_seq.errors import UserError
 from titans_seq.layers.documents import ReturnState, without_padding
 from titans_seq.models.backbone import Backbone, BackboneState
@@ -38,6 +38,7 @@ class CausalLMConfig:
     vocabulary_multiple: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_whole(self, vocabulary=1, dim=1, depth=1, vocabulary_multiple=1)
         if not self.blocks:
             raise ValueError("a language model needs at least one block, got none")
