@@ -11,6 +11,7 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.overrides import override
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware, Runtime
+from titans_seq.files import read_text
 from titans_seq.models import CausalLM, Sampling, language_model
 from titans_seq.models.saving import MODEL, save_model
 from titans_seq.progress import Progress
@@ -134,7 +135,7 @@ class LanguageModel:
             trained.model,
             trained.tokenizer,
             trained.length,
-            card=card.read_text(encoding="utf-8") if card.is_file() else "",
+            card=read_text(card) if card.is_file() else "",
             history=history if history.rows else None,
         )
 

@@ -258,6 +258,8 @@ def test_a_value_that_no_file_gives_back_is_refused() -> None:
         ("", "run/config.yaml: expected a mapping of names to values, got None"),
         ("1: 2", "run/config.yaml: expected a mapping of names to values, got {1: 2}"),
         ("a: !!python/object/apply:os.getcwd []", "run/config.yaml, line 1: not valid YAML"),
+        ("seed: 1\nlr: 2\nseed: 3", "run/config.yaml, line 3: not valid YAML ('seed' is given twice, first on line 1)"),
+        ("a: [{b: {c: 1,\n c: 1}}]", "run/config.yaml, line 2: not valid YAML ('c' is given twice, first on line 1)"),
     ],
 )
 def test_bad_yaml_names_the_file(text: str, message: str) -> None:
@@ -269,6 +271,19 @@ def test_bad_yaml_names_the_file(text: str, message: str) -> None:
 def test_from_yaml_names_the_file_and_the_path() -> None:
     with pytest.raises(UserError, match=r"^run/config\.yaml: width: expected a whole number, got 'x'$"):
         from_yaml("kind: test-model\nwidth: x", source="run/config.yaml")
+
+
+def test_what_is_merged_may_be_given_again() -> None:
+    text = "x: {a: &a {k: 1}, b: &b {<<: *a, k: 2}}\ny: {<<: *b, k: 3}\nz: {<<: *a, <<: *b, m: 4}"
+    read = parse_yaml(text)
+    assert (read["x"]["b"], read["y"]) == ({"k": 2}, {"k": 3})
+    assert set(read["z"]) == {"k", "m"}
+
+
+@pytest.mark.parametrize("text", ["010", "08", "+010"])
+def test_leading_zeros_mean_nothing_in_a_number_and_stay_in_text(text: str) -> None:
+    assert from_yaml(f"depth: {text}", MLP) == MLP(depth=int(text))
+    assert parse_yaml(f"label: {text}") == {"label": text}
 
 
 @pytest.mark.parametrize(("text", "value"), [("1e-3", 1e-3), ("-2E+4", -2e4), ("1.5e-3", 1.5e-3), ("7", 7)])

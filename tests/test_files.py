@@ -130,6 +130,13 @@ def test_a_row_is_a_line_of_its_own(tmp_path: Path) -> None:
     assert history.History.read(log).rows == ({"step": 1}, {"step": 2})
 
 
+def test_other_than_utf_8_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"step": 1}\n\xff\n')
+    with pytest.raises(UserError, match=r"log\.jsonl: damaged, it is not UTF-8 text"):
+        history.History.read(path)
+
+
 def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("precious")
     (tmp_path / "link.csv").symlink_to(tmp_path / "a.csv")

@@ -48,10 +48,19 @@ def differentiable_gradients(
     return [next(rest) if x.requires_grad else None for x in taken]
 
 
+def mixed_precision(device: str) -> bool:
+    """Return True where autocast is on; there are kinds of device that know none, such as "meta".
+
+    Args:
+        device: kind of device, "cpu" or "cuda".
+    """
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
 def full_precision(device: str) -> AbstractContextManager[Any]:
     """Return a context in which autocast is off; where it is, PyTorch's own would take longer than an operator.
 
     Args:
         device: kind of device, "cpu" or "cuda".
     """
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+    return torch.autocast(device, enabled=False) if mixed_precision(device) else nullcontext()

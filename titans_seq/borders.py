@@ -26,6 +26,7 @@ def borders_of(cu_seqlens: Tensor, rows: int, length: int) -> list[int]:
             f"packed documents lie behind each other in one row, [1, N, ...], got {rows} rows: lay them end to end "
             f"with x.flatten(0, 1).unsqueeze(0)"
         )
+    cu_seqlens = torch.as_tensor(cu_seqlens)  # it may be a list
     if cu_seqlens.is_floating_point():
         raise ValueError(
             f"cu_seqlens must be whole numbers, got {cu_seqlens.dtype}: convert them with cu_seqlens.long()"

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from titans_seq.config import parse_yaml, to_yaml
+from titans_seq.config import read_yaml, to_yaml
 from titans_seq.errors import UserError
 from titans_seq.version import __version__
 
@@ -126,7 +126,7 @@ def load_folder(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
             f"no whole saved model at {source}: {' and '.join(missing)} missing: "
             "check the path, or save the model again if it was copied in part"
         )
-    config = _read_config(source / CONFIG)
+    config = read_yaml(source / CONFIG)
     config.pop(_WRITTEN_BY, None)
     return config, _read_weights(source / WEIGHTS)
 
@@ -171,7 +171,7 @@ def versions(folder: str | os.PathLike[str]) -> str:
         ...     versions(f"{parent}/model") == f"written by titans-seq {__version__}, read by {__version__}"
         True
     """
-    written = _read_config(Path(folder) / CONFIG).get(_WRITTEN_BY, "before versions were recorded")
+    written = read_yaml(Path(folder) / CONFIG).get(_WRITTEN_BY, "before versions were recorded")
     return f"written by titans-seq {written}, read by {__version__}"
 
 
@@ -198,14 +198,6 @@ def _replace_folder(target: Path, new: Path, old: Path) -> None:
         old.rename(target)
         raise
     shutil.rmtree(old)
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: damaged, it is not UTF-8 text ({error}): restore the file") from error
-    return parse_yaml(text, str(path))
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

@@ -1,7 +1,9 @@
 """Checks of what a member is built from, whose messages say what was given and what would do."""
 
+import functools
+from dataclasses import fields
 from numbers import Integral
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 
 def check_choice(name: str, value: object, choices: Any) -> None:
@@ -39,3 +41,36 @@ def check_whole(config: object, hint: str = "", **least: int) -> None:
             raise ValueError(f"{name} must be a whole number of at least {smallest}{hint}, got {value!r}")
         if int(value) < smallest:
             raise ValueError(f"{name} must be at least {smallest}{hint}, got {value}")
+
+
+def check_types(config: object) -> None:
+    """Raise ValueError if a switch is neither True nor False, or a member is of another class than its field's.
+
+    Args:
+        config: a dataclass. Its numbers, texts, tuples and protocols are not looked at.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Decay:
+        ...     before_gradient: bool = False
+        >>> check_types(Decay(before_gradient="no"))
+        Traceback (most recent call last):
+        ...
+        ValueError: before_gradient must be True or False, got 'no'
+    """
+    for name, expected in _classes(type(config)):
+        value = getattr(config, name)
+        if not isinstance(value, expected):
+            wanted = "True or False" if expected is bool else f"an instance of {expected.__name__}"
+            called = f": call it, {value.__name__}()" if isinstance(value, type) else ""
+            raise ValueError(f"{name} must be {wanted}, got {value!r}{called}")
+
+
+@functools.cache
+def _classes(cls: type) -> tuple[tuple[str, type], ...]:
+    """Names of the fields that are switches or members, with their classes."""
+    hints = get_type_hints(cls)
+    named = [(field.name, hints[field.name]) for field in fields(cls)]  # type: ignore[arg-type]
+    members = [(name, hint) for name, hint in named if isinstance(hint, type) and hint not in (int, float, str)]
+    return tuple((name, hint) for name, hint in members if not getattr(hint, "_is_protocol", False))

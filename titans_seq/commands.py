@@ -113,7 +113,8 @@ class SettingsOptions:
     config: Maybe[Path] = None
     """config.yaml of an earlier run, or its folder: its settings are taken where no option is given."""
     set: Annotated[Several, arg(metavar="PATH=VALUE")] = ()
-    """Change any setting by its path in config.yaml, whatever preset, --config and flags say; give it once for each."""
+    """Change any setting of model or training by its path in config.yaml, whatever preset, --config and flags say; give
+    it once for each."""
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ import json
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os import PathLike
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
 from titans_seq.errors import UserError, did_you_mean
+from titans_seq.files import read_text
 from titans_seq.registry import class_of, kind_of, kinds_within, register
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "from_dict",
     "from_yaml",
     "parse_yaml",
+    "read_yaml",
     "register",
     "to_dict",
     "to_yaml",
@@ -150,7 +153,7 @@ def parse_yaml(text: str, source: str = "the configuration") -> dict[str, Any]:
         source: what to call the text in messages, a file name for example.
 
     Raises:
-        UserError: if it is not YAML, naming the line, or not such a mapping.
+        UserError: if it is not YAML or has a key twice, naming the line, or is not such a mapping.
 
     Example:
         >>> parse_yaml("lr: 1e-3")
@@ -168,6 +171,16 @@ def parse_yaml(text: str, source: str = "the configuration") -> dict[str, Any]:
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise UserError(f"{source}: expected a mapping of names to values, got {_describe(data)}")
     return data
+
+
+def read_yaml(path: str | PathLike[str]) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping with string keys; see `parse_yaml`.
+
+    Raises:
+        UserError: if it is damaged; the message names the file.
+        OSError: if it cannot be opened.
+    """
+    return parse_yaml(read_text(path), str(path))
 
 
 def from_yaml(text: str, expected: type[T] | None = None, source: str = "the configuration") -> T:
@@ -192,13 +205,42 @@ _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_SafeLoader):
-    """Safe loader that also reads 1e5 and 1.5e3 as numbers, and reads 2020-01-01, 10:30 and 1:30.5 as text."""
+    """Safe loader that refuses a key given twice, of which PyYAML keeps the last.
+
+    It also reads 1e5 and 1.5e3 as numbers, and reads 2020-01-01, 10:30, 1:30.5 and 010 as text.
+    """
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        """Build the values; before that a mapping holds its own keys alone, and not what `<<` merges into it."""
+        _refuse_repeated_keys(node)
+        return super().construct_document(node)
 
 
 class _Dumper(yaml.SafeDumper):
     """Safe dumper that quotes text which `_Loader` would read as a float."""
 
 
+def _refuse_repeated_keys(root: yaml.Node) -> None:
+    nodes, seen = [root], set()
+    while nodes:
+        node = nodes.pop()
+        if node in seen:  # several aliases may lead there, or one from within
+            continue
+        seen.add(node)
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.MappingNode):
+            nodes += [value for _, value in node.value]
+            keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE]
+            first: dict[str, yaml.Node] = {}
+            for key in keys:
+                if first.setdefault(key.value, key) is not key:
+                    before = first[key.value].start_mark.line + 1
+                    problem = f"{key.value!r} is given twice, first on line {before}"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+
+
+_MERGE = "tag:yaml.org,2002:merge"
 _INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 _READ_OTHERWISE = ("tag:yaml.org,2002:timestamp", _INT, _FLOAT)
 _Loader.yaml_implicit_resolvers = {
@@ -206,7 +248,7 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
-    _INT, re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)\Z"), list("-+0123456789")
+    _INT, re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)\Z"), list("-+0123456789")
 )
 for _kind in (_Loader, _Dumper):
     _kind.add_implicit_resolver(
@@ -242,6 +284,8 @@ def _build(value: Any, hint: Any, path: str) -> Any:
         return None
     if hint is float and type(value) is int:
         return float(value)
+    if hint is int and isinstance(value, str) and re.fullmatch(r"[-+]?0[0-9]+", value):
+        return int(value)  # as flags read it; YAML 1.1 takes 010 for 8, and 08 for text
     if hint in _SCALARS:
         if type(value) is not hint:
             raise _wrong(path, value, _SCALARS[hint])

@@ -122,3 +122,16 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text file (UTF-8), whole or not at all; see `atomic_path`."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a text file (UTF-8) that this package wrote, or a user did.
+
+    Raises:
+        UserError: if it is something else.
+        OSError: if it cannot be opened.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: damaged, it is not UTF-8 text ({error}): restore the file, or save it so") from error

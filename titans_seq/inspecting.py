@@ -150,7 +150,7 @@ def _opened(request: "Request") -> "Opened":
 
 def _domain(run: Path) -> Domain:
     from titans_seq.checkpoint import CONFIG
-    from titans_seq.config import parse_yaml
+    from titans_seq.config import read_yaml
     from titans_seq.models.saving import MODEL
 
     if not run.is_dir():
@@ -159,7 +159,7 @@ def _domain(run: Path) -> Domain:
     path = next((path for path in (run / MODEL / CONFIG, run / CONFIG) if path.is_file()), None)
     if path is None:
         raise UserError(f"{run} is no run: it has no {CONFIG}: check the path")
-    saved = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    saved = read_yaml(path)
     kinds = [*saved, str(saved.get("format"))]
     found = next((DOMAINS[key] for key in DOMAINS for kind in kinds if kind.startswith(key)), None)
     if found is None:

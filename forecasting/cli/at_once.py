@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -289,7 +290,8 @@ def evaluate(options: "Evaluate") -> None:
     if options != type(options)(options.run):
         raise UserError(
             f"the scores of {options.run} are of the rows that were held out in training: leave the other options out; "
-            f"titans forecast backtest {options.run} scores forecasts of other rows, or of another file with --data"
+            f"titans forecast backtest {shlex.quote(str(options.run))} scores forecasts of other rows, or of another "
+            "file with --data"
         )
     _print_scores(open_fine_tuned(options.run))
 
@@ -341,8 +343,8 @@ def update(options: "Update") -> None:
 
     if not is_fine_tuned(options.run):
         raise UserError(
-            f"{options.run} is no run that began with pretrained weights: titans forecast predict {options.run} "
-            f"{options.new} forecasts from the new rows"
+            f"{options.run} is no run that began with pretrained weights: titans forecast predict "
+            f"{shlex.quote(str(options.run))} {shlex.quote(str(options.new))} forecasts from the new rows"
         )
     run = read_config(options.run, FineTuningRun)
     frame, table = options.reading.frame(run.options), options.reading.table(run.table)

@@ -1,5 +1,6 @@
 """`titans forecast demo`: two years of weekly CO2, forecast at once, then by a model trained on the series."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,9 @@ def demo(options: Demo) -> None:
     for note in trained.notes:
         print(f"   note: {note}")
     _write(trained, out, "trained", data)
-    print(f"next: titans forecast predict {run}, titans forecast backtest {path} --horizon {WEEKS_AHEAD}")
+    print("next:")
+    print(f"  titans forecast predict {shlex.quote(str(run))}")
+    print(f"  titans forecast backtest {shlex.quote(str(path))} --horizon {WEEKS_AHEAD}")
 
 
 def _write(model: "ZeroShotModel", out: Path, name: str, data: "SeriesData") -> None:

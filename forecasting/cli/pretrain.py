@@ -1,5 +1,6 @@
 """`titans forecast pretrain`: a zero-shot forecaster from made-up series."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,4 +81,5 @@ def pretrain(options: Pretrain) -> None:
         if text := describe(History.read(run.out / LOG).best, ("validation_loss",)):
             print(text)
         print(f"the run is in {run.out}; next:")
-        print(f"  titans forecast predict data.csv --horizon 24 --weights {run.out}/model --out forecast.csv")
+        weights = shlex.quote(str(model_folder(run.out)))
+        print(f"  titans forecast predict data.csv --horizon 24 --weights {weights} --out forecast.csv")

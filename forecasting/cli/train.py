@@ -2,8 +2,11 @@
 
 import contextlib
 import io
+import shlex
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from titans_seq.commands import changes
 from titans_seq.config import to_yaml
@@ -66,7 +69,7 @@ def _train(options: Train) -> None:
     print(f": validation {scores}" if scores else "")
     print(f"the run is in {run.out}; next:")
     for verb in ("evaluate", "predict", "plot"):
-        print(f"  titans forecast {verb} {run.out}")
+        print(f"  titans forecast {verb} {shlex.quote(str(run.out))}")
 
 
 def begins_pretrained(options: Task) -> bool:
@@ -114,7 +117,7 @@ def _fine_tune(options: Train) -> None:
     print(score_text(model.scores, (model.levels[0], model.levels[-1])))
     print(f"the run is in {run.out}; next:")
     for verb in ("predict", "backtest", "plot"):
-        print(f"  titans forecast {verb} {run.out}")
+        print(f"  titans forecast {verb} {shlex.quote(str(run.out))}")
 
 
 def fine_tuning_run(options: Task) -> FineTuningRun:
@@ -171,8 +174,24 @@ def resolve(options: Task) -> tuple[Path, ForecastConfig, FrameOptions, TableOpt
         short["calendar"] = False
     if options.training.no_static:
         short["static"] = False
-    config = override(config, short | parse_changes(options.settings.set))
+    config = override(config, short | _settings_changed(options.settings.set))
     return data, config, options.reading.frame(frame), options.reading.table(table)
+
+
+def _settings_changed(texts: Iterable[str]) -> dict[str, Any]:
+    """Read the changes of --set, whose paths may begin with `forecast`, below which config.yaml has the settings.
+
+    Raises:
+        UserError: if one is of how the data is read.
+    """
+    given = {path.removeprefix("forecast."): value for path, value in parse_changes(texts).items()}
+    for path in given:
+        if path.partition(".")[0] in ("options", "table"):
+            raise UserError(
+                f"--set {path}: how the data is read is no setting of the forecaster: give the option for it, such as "
+                "--target or --separator (titans forecast train --help shows all)"
+            )
+    return given
 
 
 def _stored_data(data: DataRecord) -> Path:

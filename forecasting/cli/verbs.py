@@ -1,5 +1,6 @@
 """What the verbs of `titans forecast` do with a run that is there: call, then print."""
 
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -186,7 +187,7 @@ def _describe_run(options: Info) -> None:
     if metrics.is_file():
         print(score_text(pd.read_csv(metrics), None))
     else:
-        print(f"not evaluated yet: titans forecast evaluate {options.path}")
+        print(f"not evaluated yet: titans forecast evaluate {shlex.quote(str(options.path))}")
 
 
 def _parameters(model: ForecastModel) -> int:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from titans_seq.autodiff import full_precision
 from titans_seq.config import register
 
 
@@ -70,7 +71,7 @@ class EinFFT(nn.Module):
     def forward(self, x: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
         """Mix the channels of every token (and, with axes "tokens", the tokens too)."""
         mix = self._over_channels if self.config.axes == "channels" else self._over_tokens
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x.device.type):
             return mix(x if x.dtype == torch.float64 else x.float()).to(x.dtype)
 
     def _over_channels(self, x: Tensor) -> Tensor:

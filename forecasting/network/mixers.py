@@ -63,6 +63,9 @@ class AttentionMixer:
     causal: bool = False
 
 
+Mixer = MemoryMixer | IdentityMixer | GRUMixer | AttentionMixer
+
+
 class Identity(nn.Module):
     """Contribute nothing to the residual stream, so that the block is its channel mixer alone.
 
@@ -195,7 +198,7 @@ def _directed(build: Callable[[], nn.Module], direction: Direction, layer: int) 
 
 
 # The one place that joins a config class to what it builds from config, width and layer number; a new mixer is one more
-# entry.
+# entry, and one more in `Mixer`.
 BUILDERS: dict[type, Callable[[Any, int, int], nn.Module]] = {
     MemoryMixer: lambda config, width, layer: _directed(lambda: Memory(config.memory, width), config.direction, layer),
     GRUMixer: lambda config, width, layer: _directed(lambda: GRU(width), config.direction, layer),

@@ -12,7 +12,7 @@ from .batch import WindowBatch
 from .cycle import CycleConfig, LearnedCycle
 from .einfft import EinFFTConfig
 from .heads import FutureCovariates, Head, HeadConfig
-from .mixers import MemoryMixer
+from .mixers import MemoryMixer, Mixer
 from .normalise import InstanceNormalise, NormaliseConfig
 from .outputs import Output
 from .simba import MLPConfig, SimbaBlock
@@ -39,7 +39,7 @@ class NetworkConfig:
     """
 
     tokens: PatchConfig | VariateConfig = field(default_factory=PatchConfig)
-    mixer: object = field(default_factory=MemoryMixer)
+    mixer: Mixer = field(default_factory=MemoryMixer)
     channel_mixer: EinFFTConfig | MLPConfig = field(default_factory=EinFFTConfig)
     width: int = 64
     layers: int = 2

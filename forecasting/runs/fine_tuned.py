@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from titans_seq.config import parse_yaml
+from titans_seq.config import read_yaml
 from titans_seq.errors import UserError, require_at_least
 from titans_seq.experiment.beginning import model_folder
 from titans_seq.experiment.history import LOG
@@ -70,7 +70,7 @@ def is_fine_tuned(out: Path) -> bool:
 def is_fine_tuning(config: Path) -> bool:
     """Say whether the settings in a YAML file, or in a run folder, are those of a training from pretrained weights."""
     path = config / CONFIG if config.is_dir() else config
-    return path.is_file() and "fine_tuning" in parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    return path.is_file() and "fine_tuning" in read_yaml(path)
 
 
 def starting_model(init: str | None, options: FrameOptions = FrameOptions()) -> ZeroShotModel:

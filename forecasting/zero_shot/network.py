@@ -12,7 +12,7 @@ from titans_seq.config import from_dict
 from titans_seq.layers import GateConfig, NeuralMemoryConfig
 from titans_seq.memory import LinearMemory, MemoryRule
 
-from ..network.mixers import MemoryMixer
+from ..network.mixers import MemoryMixer, Mixer
 from ..network.outputs import Quantiles
 from ..network.simba import MLPConfig, SimbaBlock
 from .features import BASES, CHANNELS, STEP_FEATURES, TOKEN_FEATURES, Features, token_features
@@ -40,7 +40,7 @@ class ZeroShotConfig:
         output: the quantiles.
     """
 
-    mixer: object = field(default_factory=default_mixer)
+    mixer: Mixer = field(default_factory=default_mixer)
     width: int = 64
     layers: int = 4
     expansion: int = 3

@@ -13,6 +13,7 @@ import torch
 from titans_seq.checkpoint import CONFIG, load_folder, save_folder
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
+from titans_seq.files import read_text
 
 from ..data import FrameOptions
 from ..data.saving import STATE, describe_context, read_state, rebuild_context
@@ -63,9 +64,7 @@ def save_zero_shot(folder: str | os.PathLike[str], model: ZeroShotState) -> None
 def is_zero_shot(folder: str | os.PathLike[str]) -> bool:
     """Say whether a folder holds a zero-shot model or network."""
     path = Path(folder) / CONFIG
-    return (
-        path.is_file() and re.search(r"^format: titans-zero-shot", path.read_text(encoding="utf-8"), re.M) is not None
-    )
+    return path.is_file() and re.search(r"^format: titans-zero-shot", read_text(path), re.M) is not None
 
 
 def load_zero_shot(folder: str | os.PathLike[str]) -> ZeroShotState:

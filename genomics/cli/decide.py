@@ -1,5 +1,6 @@
 """`titans dna decide`: from which probability on a sequence is called positive, chosen on the validation part."""
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,4 +65,4 @@ def decide(options: Decide) -> None:
             f"warning: on the {len(parts.validation):,} validation sequences its probabilities say nothing: train "
             "longer or on more, and look at the scores of the run first"
         )
-    print(f"kept in {options.run}; next:\n  titans dna predict {options.run} new.fa --out scores.csv")
+    print(f"kept in {options.run}; next:\n  titans dna predict {shlex.quote(str(options.run))} new.fa --out scores.csv")

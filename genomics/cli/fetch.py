@@ -1,5 +1,6 @@
 """`titans dna fetch`: a published data set, as it is published."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -38,4 +39,5 @@ def fetch(options: Fetch) -> None:
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     path = fetch_archive(options.name, options.out)
-    print(f"{path}; next:\n  titans dna check {path}\n  titans dna train {path} --out runs/z")
+    named = shlex.quote(str(path))
+    print(f"{path}; next:\n  titans dna check {named}\n  titans dna train {named} --out runs/z")

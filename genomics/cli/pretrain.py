@@ -1,5 +1,6 @@
 """`titans dna pretrain`: an encoder from sequences without labels."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,7 @@ def pretrain(options: Pretrain) -> None:
         return
     out, history = options.run.out, History.read(options.run.out / LOG)
     print(f"step {history.rows[-1]['step']:,}: {describe(history.best)} (nats a token)")
-    print(f"the run is in {out}; next:\n  titans dna train data/ --init {out} --out runs/z")
+    print(f"the run is in {out}; next:\n  titans dna train data/ --init {shlex.quote(str(out))} --out runs/z")
 
 
 def _settings(options: Pretrain) -> "PretrainSettings":

@@ -1,5 +1,6 @@
 """`titans dna train`: a classifier from labelled sequences, evaluated beside the baselines."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -225,7 +226,7 @@ def _next(result: "Comparison", out: Path, to_use: Path, tested: str) -> str:
 
     better, doubt = result.better(), _doubt(result, tested)
     if better is None:
-        return f"{doubt}next:\n  titans dna predict {to_use} new.fa --out scores.csv"
+        return f"{doubt}next:\n  titans dna predict {shlex.quote(str(to_use))} new.fa --out scores.csv"
     score = next(name for name in MAIN_SCORES if name in better.scores)
     ours = result.evaluations[0].scores[score]
     said = (
@@ -233,7 +234,7 @@ def _next(result: "Comparison", out: Path, to_use: Path, tested: str) -> str:
     )
     if better.name not in PREDICTING:
         return f"{said}, so there is no use in predicting by it: see the whole of titans dna check for why"
-    command = f"titans dna predict {out} new.fa --out scores.csv --model {PREDICTING[better.name]}"
+    command = f"titans dna predict {shlex.quote(str(out))} new.fa --out scores.csv --model {PREDICTING[better.name]}"
     return f"{said}; to predict by that:\n  {command}"
 
 

@@ -11,6 +11,7 @@ from titans_seq.checkpoint import CARD, CONFIG, WEIGHTS, load_folder, load_weigh
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import CONFIG as RUN_CONFIG
+from titans_seq.files import read_text
 from titans_seq.models.saving import MODEL
 
 from ..models.classifier import Classifier, ClassifierConfig
@@ -75,7 +76,7 @@ def load_classifier(folder: str | os.PathLike[str], device: str | None = None) -
         raise UserError(f"{source / CONFIG}: damaged ({error}): restore the file or train again") from error
     if len(classes) != (0 if model.config.kind == "regression" else model.config.outputs):
         raise UserError(f"{source / CONFIG}: {len(classes)} classes for {model.config.outputs} outputs: restore it")
-    card = (source / CARD).read_text(encoding="utf-8") if (source / CARD).is_file() else ""
+    card = read_text(source / CARD) if (source / CARD).is_file() else ""
     return Predictor(load_weights(model, tensors, source), classes, device, card=card)
 
 

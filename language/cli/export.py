@@ -1,5 +1,6 @@
 """`titans lm export`: a trained model in another library's form, and back."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,7 +28,7 @@ def export(options: Export) -> None:
     out = options.out or options.model / options.to
     if options.to == "titans":
         import_from_hf(options.model, out)
-        print(f"{out}: a model folder; try titans lm generate {out}")
+        print(f"{out}: a model folder; try titans lm generate {shlex.quote(str(out))}")
         return
     export_to_hf(open_model(options.model, "cpu"), out)
     print(f"{out}: import titans_seq.hf, then transformers.AutoModelForCausalLM.from_pretrained({str(out)!r})")

@@ -1,5 +1,6 @@
 """`titans lm pretrain`: a language model from token shards."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -88,7 +89,7 @@ def pretrain(options: Pretrain) -> None:
         print("nothing was left to train; --resume with a larger --max-steps trains further")
     if text := describe(history.best, ("validation_loss", "perplexity", "bits_per_byte")):
         print(text)
-    print(f"the run is in {run.out}; next:\n  titans lm generate {run.out} --prompt ...")
+    print(f"the run is in {run.out}; next:\n  titans lm generate {shlex.quote(str(run.out))} --prompt ...")
 
 
 def _note_on_init(options: Pretrain) -> None:

@@ -1,5 +1,6 @@
 """`titans lm read`: a document of any length into a model's memory."""
 
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,4 +62,5 @@ def read(options: Read) -> None:
     if options.save_memory is not None:
         save_context(context, options.save_memory, trained)
         print(f"written: {options.save_memory}, the memory of {context.tokens:,} tokens")
-        print(f"next:\n  titans lm generate {options.run} --memory {options.save_memory}")
+        run, memory = shlex.quote(str(options.run)), shlex.quote(str(options.save_memory))
+        print(f"next:\n  titans lm generate {run} --memory {memory}")

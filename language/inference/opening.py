@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from titans_seq.config import parse_yaml
+from titans_seq.config import read_yaml
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import CONFIG
 from titans_seq.models import CausalLM
@@ -84,5 +84,5 @@ def _training(run_config: Path) -> dict[str, Any]:
     """How a run was trained, as plain values; none for a model's own configuration."""
     if not run_config.is_file():
         return {}
-    plain = parse_yaml(run_config.read_text(encoding="utf-8"), str(run_config))
+    plain = read_yaml(run_config)
     return plain.get("training") or plain.get("pretrain") or {}  # the name in earlier versions

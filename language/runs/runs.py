@@ -8,6 +8,7 @@ model/         the trained model with its tokenizer, once training is over
 earlier-model/ the model of a finished run that is being trained further, until that is done
 """
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,7 @@ def new_run(
         if load_tokenizer(source).info != corpus.tokenizer:
             raise UserError(
                 f"the model in {init} has another tokenizer than the shards in {folders[0]}: prepare the text with it, "
-                f"titans lm prepare --tokenizer {source}"
+                f"titans lm prepare --tokenizer {shlex.quote(str(source))}"
             )
     if corpus.tokenizer.vocabulary != model.vocabulary:
         raise UserError(

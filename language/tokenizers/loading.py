@@ -5,6 +5,7 @@ from pathlib import Path
 
 from titans_seq.config import from_yaml
 from titans_seq.errors import UserError
+from titans_seq.files import read_text
 
 from .base import INFO, Tokenizer, TokenizerInfo
 from .plain import ByteTokenizer, CharacterTokenizer
@@ -59,7 +60,7 @@ def _load_folder(folder: Path) -> Tokenizer:
     path = folder / INFO
     if not path.is_file():
         raise UserError(f"{folder} holds no saved tokenizer: it has no {INFO}; check the path, or give a file")
-    saved = from_yaml(path.read_text(encoding="utf-8"), TokenizerInfo, str(path))
+    saved = from_yaml(read_text(path), TokenizerInfo, str(path))
     if saved.kind not in _KINDS:
         raise UserError(f"{path}: unknown kind '{saved.kind}': expected one of {', '.join(_KINDS)}")
     if saved.kind == ByteTokenizer.kind:

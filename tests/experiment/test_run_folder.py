@@ -58,6 +58,12 @@ def test_a_finished_run_holds_what_it_wrote(run: Path) -> None:
     assert read_config(run, Config) == read_config_file(run / "config.yaml", Config) == Config(0)
 
 
+def test_a_suggested_command_can_be_pasted(tmp_path: Path) -> None:
+    stop(tmp_path / "my run", "checkpoints/step-1.ckpt")
+    with pytest.raises(UserError, match=r"finish it with `train --resume --out '.*/my run'`"):
+        LAYOUT.check_free(tmp_path / "my run", overwrite=False)
+
+
 def test_what_was_stopped_after_a_checkpoint_stays(tmp_path: Path) -> None:
     stop(tmp_path / "x", "checkpoints/step-1.ckpt")
     assert names(tmp_path / "x") == ["checkpoints/step-1.ckpt", "config.yaml"]

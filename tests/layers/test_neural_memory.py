@@ -194,6 +194,8 @@ def test_configuration_messages(changes: dict[str, Any], message: str) -> None:
     ("changes", "message"),
     [
         ({"convolution": 1}, "a convolution sees at least 2 values, got convolution=1: 0 leaves it out"),
+        ({"slow_weights": "no"}, "slow_weights must be True or False, got 'no'"),
+        ({"gates": "hard"}, "gates must be an instance of GateConfig, got 'hard'"),
         ({"chunk_size": 2.5}, "chunk_size must be a whole number of at least 1, got 2.5"),
         ({"backend": "chunkd"}, "backend must be one of auto, triton, chunked, reference, got 'chunkd'"),
         ({"heads": 4, "rule": MemoryRule(retention=ConstantDecay((0.9,)))}, "shares for 1 heads, the memory has 4"),
@@ -210,8 +212,14 @@ def test_what_could_not_run_is_refused_before_a_layer_is_built(changes: dict[str
 
 @pytest.mark.parametrize("shape", [(2, 0, 8), (0, 2, 8), (2, 3, 7), (3, 8), (2, 1, 3, 8)])
 def test_input_messages(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"expected [B, T >= 1, 8], got {shape}")):
+    with pytest.raises(ValueError, match=re.escape(f"expected [B >= 1, T >= 1, 8], got {shape}")):
         NeuralMemory(CONFIG, 8)(torch.zeros(shape))
+
+
+def test_a_layer_without_data_has_shapes_alone() -> None:
+    with torch.device("meta"):
+        y, _ = NeuralMemory(CONFIG, 8)(torch.zeros(2, 11, 8))
+    assert (y.device.type, y.shape) == ("meta", (2, 11, 8))
 
 
 @pytest.mark.parametrize("compiler", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])

@@ -404,6 +404,15 @@ def test_an_implicit_step_after_its_decay_ends_where_it_should() -> None:
             lambda: MemoryRule(read="never"),  # type: ignore[arg-type]
             "read must be one of after_write, chunk_start, got 'never'",
         ),
+        (lambda: MemoryRule("mlp"), "architecture must be an instance of Architecture, got 'mlp'"),  # type: ignore
+        (lambda: MemoryRule(L2()), "architecture must be an instance of Architecture, got L2()"),  # type: ignore
+        (lambda: MemoryRule(bias=L2), "bias must be an instance of Bias, got <class"),  # type: ignore[arg-type]
+        (lambda: MemoryRule(bias=L2), "call it, L2()"),  # type: ignore[arg-type]
+        (lambda: MemoryRule(retention=WeightDecay), "retention must be an instance of Retention"),  # type: ignore
+        (lambda: LqNormalisation(decay="weight_decay"), "decay must be an instance of Retention"),  # type: ignore
+        (lambda: SlidingWindow("momentum"), "base must be an instance of Algorithm, got 'momentum'"),  # type: ignore
+        (lambda: ChannelDecay("no"), "before_gradient must be True or False, got 'no'"),  # type: ignore[arg-type]
+        (lambda: MLPMemory(norm=1), "norm must be True or False, got 1"),  # type: ignore[arg-type]
         (
             lambda: MemoryRule(LinearMemory(), algorithm=SlidingWindow(ImplicitGradientDescent())),
             "an implicit step is over one token, not over a window: use GradientDescent() as base",

@@ -113,9 +113,18 @@ def test_map_state_reaches_every_tensor() -> None:
 
 def test_ids_of_the_wrong_kind_are_refused() -> None:
     model = tiny("tiny-lmm")
-    for wrong in (torch.zeros(3), torch.zeros(1, 0, dtype=torch.long), torch.zeros(1, 3)):
+    wrong_kinds = (torch.zeros(1, 3, dtype=kind) for kind in (torch.bool, torch.int8, torch.float32))
+    wrong_shapes = (torch.zeros(shape, dtype=torch.long) for shape in ((3,), (1, 0), (0, 3)))
+    for wrong in (*wrong_kinds, *wrong_shapes):
         with pytest.raises(ValueError, match="expected token ids"):
             model(wrong)
+
+
+def test_borders_and_masks_may_be_lists() -> None:
+    model, ids = tiny("tiny-lmm"), torch.zeros(1, 5, dtype=torch.long)
+    for given in ({"cu_seqlens": [0, 2, 5]}, {"attention_mask": [[1, 1, 1, 1, 0]]}):
+        tensors = {name: torch.tensor(value) for name, value in given.items()}
+        torch.testing.assert_close(model(ids, **given)[0], model(ids, **tensors)[0])
 
 
 def test_an_untied_head_is_a_matrix_of_its_own() -> None:

@@ -50,6 +50,7 @@ TOKENS = torch.zeros(2, 9, 2, 4, dtype=torch.float64)
         ({"v": TOKENS[..., 0]}, "v [B, T, H, V], got"),
         ({"q": TOKENS[0], "k": TOKENS[0], "v": TOKENS[0]}, "q and k must be [B, T, H, K]"),
         ({"q": TOKENS[:, :0], "k": TOKENS[:, :0], "v": TOKENS[:, :0]}, "the sequence is empty"),
+        ({"chunk_size": 2.0}, "chunk_size must be a whole number, got 2.0"),
         ({"chunk_size": 0}, "got chunk_size 0, position 0"),
         (
             {"state": draw_state(CASE, 3), "chunk_size": 3},

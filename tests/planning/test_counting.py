@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.conftest import REPOSITORY
 from titans_seq.blocks import AttentionBlockConfig, LMMConfig, MACConfig
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
 from titans_seq.memory import LinearMemory, MemoryRule
@@ -178,6 +179,13 @@ def test_a_plan_adds_up() -> None:
     assert faster.seconds.arithmetic == pytest.approx(taken.arithmetic / 2)
     alone = plan_batch(plan.batch, DEVICES["cpu-core"]).seconds
     assert alone.total == alone.arithmetic + alone.traffic + alone.calls
+
+
+def test_the_page_has_an_estimate_of_today() -> None:
+    budget = Budget(256, rows=4, step=1024, tokens=1e9, carried=False, half=False)
+    plan = make_plan(language_model("tiny-transformer", 256), budget, DEVICES["cpu-core"])
+    page = (REPOSITORY / "docs" / "plan.md").read_text(encoding="utf-8")
+    assert f"| `tiny-transformer`, 1,024 tokens | {plan.seconds.total:.2f} |" in page
 
 
 def test_rows_share_what_there_is_once() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from titans_seq.blocks.base import Block
+from titans_seq.checks import check_types
 from titans_seq.config import register
 from titans_seq.layers import AttentionConfig, CausalAttention
 
@@ -21,6 +22,9 @@ class AttentionBlockConfig:
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     hidden: int | None = None
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
     def build(self, dim: int) -> Block:
         """Build a block of width `dim`.

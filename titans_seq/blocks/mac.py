@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.blocks.base import Block
-from titans_seq.checks import check_choice, check_whole
+from titans_seq.checks import check_choice, check_types, check_whole
 from titans_seq.config import register
 from titans_seq.layers import Fusion, FusionName, NeuralMemory, NeuralMemoryConfig, NeuralMemoryState, RMSNorm
 from titans_seq.layers.configured import Configured
@@ -44,6 +44,7 @@ class MACConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_whole(self, heads=1, segment=1, persistent_tokens=0)
         check_rope_base(self.rope_base)
         check_choice("fusion", self.fusion, FusionName)

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from titans_seq.blocks.base import Block, PairMixer
-from titans_seq.checks import check_choice
+from titans_seq.checks import check_choice, check_types
 from titans_seq.config import register
 from titans_seq.layers import AttentionConfig, CausalAttention, Fusion, FusionName, NeuralMemory, NeuralMemoryConfig
 
@@ -34,6 +34,7 @@ class MAGConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_choice("fusion", self.fusion, FusionName)
 
     def build(self, dim: int) -> Block:

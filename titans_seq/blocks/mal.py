@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from titans_seq.blocks.base import Block, PairMixer
+from titans_seq.checks import check_types
 from titans_seq.config import register
 from titans_seq.layers import AttentionConfig, CausalAttention, NeuralMemory, NeuralMemoryConfig, RMSNorm
 
@@ -33,6 +34,9 @@ class MALConfig:
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     hidden: int | None = None
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
     def build(self, dim: int) -> Block:
         """Build a block of width `dim`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from titans_seq.errors import UserError
-from titans_seq.files import write_text
+from titans_seq.files import read_text, write_text
 from titans_seq.jsonl import append_line
 
 LOG = "log.jsonl"
@@ -50,7 +50,7 @@ class History:
         Raises:
             UserError: naming file and line, if any other line is damaged.
         """
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines = read_text(path).splitlines() if path.is_file() else []
         rows = []
         for number, line in enumerate(lines, 1):
             try:

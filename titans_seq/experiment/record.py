@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from titans_seq.config import from_dict, parse_yaml, to_yaml
+from titans_seq.config import from_dict, read_yaml, to_yaml
 from titans_seq.errors import UserError
 from titans_seq.experiment.provenance import checkout_commit, command_line, versions_of
 from titans_seq.files import write_text
@@ -80,11 +80,9 @@ def read_config_file(path: Path, expected: type[Run]) -> Run:
     if path.is_dir():
         return read_config(path, expected)
     try:
-        plain = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+        plain = read_yaml(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such run folder or configuration: check the path") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: damaged, it is not UTF-8 text: restore the file") from error
     try:
         return from_dict(getattr(expected, "upgraded", dict)(plain), expected)
     except UserError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,9 +86,12 @@ class RunLayout:
         earlier = Path(out) / EARLIER
         aside = f"; its model of before it was trained further is {earlier}" if earlier.is_dir() else ""
         return (
-            f"the run in {out} was not finished (it has no {MODEL}/): finish it with {self.finish.format(out=out)}, "
+            f"the run in {out} was not finished (it has no {MODEL}/): finish it with {self._finishing(out)}, "
             f"or train anew with --overwrite{aside}"
         )
+
+    def _finishing(self, out: Path) -> str:
+        return self.finish.format(out=shlex.quote(str(out)))
 
     def folds_of(self, out: Path) -> list[Path]:
         """The folders of a cross-validation's runs, or of several seeds'; none if there is none."""
@@ -117,7 +121,7 @@ class RunLayout:
         if folds:
             raise UserError(
                 f"{out} already holds several runs: give another folder, finish it with "
-                f"{self.finish.format(out=out)}, or train anew with --overwrite"
+                f"{self._finishing(out)}, or train anew with --overwrite"
             )
         if not self.is_finished(out):
             raise UserError(self.describe_unfinished(out))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from titans_seq.autodiff import full_precision
 from titans_seq.memory import ACTIVATIONS, MemoryRule, MemoryState
 from titans_seq.memory.architecture import layer_norm, read_memory
 from titans_seq.ops import memory_scan
@@ -113,7 +114,7 @@ def inner_gradients(scan: Scan) -> tuple[Tensor, Tensor]:
     threshold = None if scan.threshold is None else scan.threshold.to(dtype).transpose(1, 2).unsqueeze(-1)
     ages = _ages(scan)
     inputs, outputs, x = [], [], k
-    with torch.enable_grad(), torch.autocast(k.device.type, enabled=False):
+    with torch.enable_grad(), full_precision(k.device.type):
         for layer, weight in enumerate(_anchor(rule, scan.state)):
             inputs.append(x)
             z = x @ weight.mT

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from titans_seq.autodiff import differentiable_gradients, transformed
+from titans_seq.autodiff import differentiable_gradients, mixed_precision, transformed
 
 # Numbers of a block of tokens that a CPU's cache holds beside the sums they go to.
 _BLOCK = 65536
@@ -66,7 +66,7 @@ class CausalConvolution(nn.Module):
 
 def _is_changed(x: Tensor) -> bool:
     """Whether PyTorch's own operators are compiled, cast or transformed here, and are left to it."""
-    return torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type) or transformed()
+    return torch.compiler.is_compiling() or mixed_precision(x.device.type) or transformed()
 
 
 def _image(x: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ def without_padding(
     """
     if cu_seqlens is not None:
         raise ValueError("give attention_mask or cu_seqlens, not both: packed documents have no padding")
+    attention_mask = torch.as_tensor(attention_mask, device=x.device)  # tokenizers may give lists
     if attention_mask.shape != x.shape[:2]:
         raise ValueError(
             f"attention_mask must be {tuple(x.shape[:2])} as the tokens, got {tuple(attention_mask.shape)}"

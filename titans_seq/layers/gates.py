@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from titans_seq.autodiff import full_precision
-from titans_seq.checks import check_whole
+from titans_seq.checks import check_types, check_whole
 from titans_seq.layers.linear import in_full_precision
 from titans_seq.memory import MemoryRule, initial_weights
 
@@ -68,6 +68,7 @@ class GateConfig:
         for name in ("lr_bias", "momentum_bias", "decay_bias", "threshold_bias"):
             if not math.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} must be finite, got {getattr(self, name)}")
+        check_types(self)
         check_whole(self, rank=1)
         for name, choices in (("form", _FORMS), ("source", ("input", "convolved"))):
             if getattr(self, name) not in choices:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from titans_seq.autodiff import full_precision
 from titans_seq.layers.configured import Configured
 from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.documents import ReturnState, States, by_documents, without_padding
@@ -134,7 +135,7 @@ class NeuralMemory(Configured):
             ValueError: if x is empty or of another width, or the state is of another batch, dtype or model.
         """
         if x.dim() != 3 or 0 in x.shape[:2] or x.shape[2] != self.dim:
-            raise ValueError(f"expected [B, T >= 1, {self.dim}], got {tuple(x.shape)}")
+            raise ValueError(f"expected [B >= 1, T >= 1, {self.dim}], got {tuple(x.shape)}")
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
         if cu_seqlens is not None or isinstance(state, Ragged):
@@ -201,7 +202,7 @@ class NeuralMemory(Configured):
         q = F.normalize(q, dim=-1, eps=1e-6).to(weights[-1].dtype)
         if first := self.config.rule.architecture.first_learning:
             weights = (*self._starting()[:first], *weights[first:])
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x.device.type):
             y = read_memory(self.config.rule.architecture, weights, q).to(x.dtype)
         y = y.transpose(1, 2)
         if self.slow is not None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from titans_seq.checks import check_choice, check_whole
+from titans_seq.checks import check_choice, check_types, check_whole
 from titans_seq.layers.gates import GateConfig
 from titans_seq.memory import MemoryRule
 from titans_seq.ops import Backend
@@ -64,6 +64,7 @@ class NeuralMemoryConfig:
         if not isinstance(self.rule, MemoryRule):
             name = self.rule if isinstance(self.rule, str) else "titans"
             raise ValueError(f"rule must be a MemoryRule, got {self.rule!r}: take titans_seq.memory.preset({name!r})")
+        check_types(self)
         check_whole(self, heads=1, chunk_size=1, convolution=0, persistent_tokens=0)
         if self.convolution == 1:
             raise ValueError("a convolution sees at least 2 values, got convolution=1: 0 leaves it out")

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from titans_seq.autodiff import mixed_precision
 from titans_seq.state import State
 
 
@@ -108,7 +109,7 @@ def check_state(state: Any, kind: type[RowState], x: Tensor, **shapes: tuple[int
             raise ValueError(f"the state is of another model: {name} is {tuple(tensor.shape)}, expected {shape}")
         if tensor.device != x.device:
             raise ValueError(f"the state is on {tensor.device} and the input on {x.device}: move it with state.to")
-        mixed = torch.is_autocast_enabled(x.device.type)
+        mixed = mixed_precision(x.device.type)
         if not mixed and torch.promote_types(tensor.dtype, x.dtype) != x.dtype:
             raise ValueError(
                 f"the state is {tensor.dtype} and the input {x.dtype}: convert it with state.to({x.dtype})"

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from titans_seq.checks import check_choice, check_whole
+from titans_seq.checks import check_choice, check_types, check_whole
 from titans_seq.config import register
 from titans_seq.memory.architecture import Architecture
 from titans_seq.memory.bias import L2, Bias
@@ -180,6 +180,7 @@ class Muon(Algorithm):
     linear = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_choice("weigh", self.weigh, Weighed)
         check_whole(self, iterations=1)
 
@@ -252,6 +253,7 @@ class SlidingWindow(Algorithm):
     window: int = 4
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_whole(self, window=1)
         if self.base.lookback:
             raise ValueError(f"windows do not nest: got {self.base} as base; choose the larger window")

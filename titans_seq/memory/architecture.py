@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.autodiff import transformed
-from titans_seq.checks import check_choice, check_whole
+from titans_seq.checks import check_choice, check_types, check_whole
 from titans_seq.config import register
 from titans_seq.memory.activation import ACTIVATIONS
 
@@ -128,6 +128,7 @@ class MLPMemory(Architecture):
     learns: Learning = "all"
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_whole(self, depth=1)
         _check(self.expansion, self.learns)
         pointwise = [name for name, activation in ACTIVATIONS.items() if activation.width == 1]
@@ -177,6 +178,7 @@ class GatedMLPMemory(Architecture):
     activation = "swiglu"
 
     def __post_init__(self) -> None:
+        check_types(self)
         _check(self.expansion, self.learns)
 
     def shapes(self, key_dim: int, value_dim: int) -> tuple[tuple[int, int], ...]:

@@ -21,7 +21,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from titans_seq.checks import check_choice
+from titans_seq.checks import check_choice, check_types
 from titans_seq.config import register
 
 Over = Literal["matrix", "row"]
@@ -97,6 +97,9 @@ class WeightDecay(Retention):
     before_gradient: bool = False
     gated = True
 
+    def __post_init__(self) -> None:
+        check_types(self)
+
     def keep(self, decay: Tensor | None, like: Tensor) -> Tensor:
         """Return `1 - decay`."""
         if decay is None:
@@ -142,6 +145,7 @@ class ConstantDecay(Retention):
     before_gradient: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.keeps is not None and not (self.keeps and all(0 <= keep <= 1 for keep in self.keeps)):
             raise ValueError(f"the shares kept must lie in [0, 1], one a head, got {self.keeps}")
 
@@ -166,6 +170,7 @@ class _Settling(Retention):
     linear = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not self.decay.linear:
             raise ValueError(f"the decay under {type(self).__name__} must be a linear retention, got {self.decay}")
 

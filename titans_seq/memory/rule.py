@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from titans_seq.checks import check_choice
+from titans_seq.checks import check_choice, check_types
 from titans_seq.memory.algorithm import Algorithm, Momentum
 from titans_seq.memory.architecture import Architecture, MLPMemory
 from titans_seq.memory.bias import L2, Bias
@@ -32,7 +32,8 @@ class MemoryRule:
             that until then the two agree. Decay before the gradient is decay before such a read too.
 
     Raises:
-        ValueError: if there is no such read, or two of the choices have no meaning together; the message says why.
+        ValueError: if a choice is not of its axis, there is no such read, or two of the choices have no meaning
+            together; the message says why.
 
     Example:
         >>> from titans_seq.memory import GradientDescent, LinearMemory, MemoryRule, NoRetention
@@ -48,6 +49,7 @@ class MemoryRule:
     read: Read = "after_write"
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_choice("read", self.read, Read)
         self.algorithm.check(self.architecture, self.bias, self.retention)
 

@@ -85,7 +85,7 @@ class Backbone(nn.Module):
         if state is not None and not isinstance(state, BackboneState):
             raise ValueError(f"expected the BackboneState of this model, got a {type(state).__name__} of another model")
         if cu_seqlens is not None:
-            cu_seqlens = cu_seqlens.cpu()  # once, and not in every layer
+            cu_seqlens = torch.as_tensor(cu_seqlens).cpu()  # once, and not in every layer
         states = (None,) * len(self.blocks) if state is None else state.blocks
         if len(states) != len(self.blocks):
             raise ValueError(f"the state is of {len(states)} blocks, this backbone has {len(self.blocks)}")

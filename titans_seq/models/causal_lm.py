@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import is_fake
 
 from titans_seq.autodiff import transformed
 from titans_seq.blocks import BlockConfig
-from titans_seq.checks import check_whole
+from titans_seq.checks import check_types, check_whole
 from titans_seq.errors import UserError
 from titans_seq.layers.documents import ReturnState, without_padding
 from titans_seq.models.backbone import Backbone, BackboneState
@@ -38,6 +38,7 @@ class CausalLMConfig:
     vocabulary_multiple: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_whole(self, vocabulary=1, dim=1, depth=1, vocabulary_multiple=1)
         if not self.blocks:
             raise ValueError("a language model needs at least one block, got none")
@@ -99,7 +100,7 @@ class CausalLM(nn.Module):
             Logits `[B, T, vocabulary]`, and the state after the piece (None without `return_state`).
 
         Raises:
-            ValueError: if ids are not integers `[B, T]` with at least one token, or (on a CPU) no tokens of the
+            ValueError: if ids are not int64 or int32 `[B, T]` with at least one token, or (on a CPU) no tokens of the
                 vocabulary, mask or borders don't fit them, or the state is of another batch, dtype or model.
         """
         if attention_mask is not None and ids.dim() == 2:
@@ -114,8 +115,8 @@ class CausalLM(nn.Module):
         Raises:
             ValueError: see `forward`.
         """
-        if ids.dim() != 2 or ids.shape[1] == 0 or ids.is_floating_point():
-            raise ValueError(f"expected token ids [B, T >= 1], got {ids.dtype} {tuple(ids.shape)}")
+        if ids.dim() != 2 or 0 in ids.shape or ids.dtype not in (torch.int64, torch.int32):
+            raise ValueError(f"expected token ids [B >= 1, T >= 1], int64 or int32, got {ids.dtype} {tuple(ids.shape)}")
         if ids.device.type != "cpu" or torch.compiler.is_compiling() or transformed() or is_fake(ids):
             return  # looking at them would make something wait
         least, most = (number.item() for number in ids.aminmax())

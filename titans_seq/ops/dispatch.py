@@ -168,7 +168,7 @@ def memory_scan(
         >>> y.shape, state.position
         (torch.Size([1, 5, 1, 2]), 1)
     """
-    sequences = None if cu_seqlens is None else cu_seqlens.numel() - 1
+    sequences = None if cu_seqlens is None else torch.as_tensor(cu_seqlens).numel() - 1
     scan = Scan(q, k, v, lr, momentum, decay, threshold, state, rule, chunk_size, sequences)
     run = _backend(backend, scan).run
     if cu_seqlens is None and isinstance(state.position, int):

@@ -1,11 +1,13 @@
 """What a scan is given: checked once, and brought into the form that implementations share."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from titans_seq.autodiff import mixed_precision
 from titans_seq.memory import Gates, MemoryRule, MemoryState
 
 _STATE_DTYPES = {torch.float32, torch.float64}
@@ -73,6 +75,8 @@ class Scan:
             )
         if k.shape[1] == 0:
             raise ValueError("the sequence is empty: memory_scan needs at least one token")
+        if not isinstance(self.chunk_size, Integral):
+            raise ValueError(f"chunk_size must be a whole number, got {self.chunk_size!r}")
         position = self.state.position
         furthest = position if isinstance(position, int) else max(position)
         if self.chunk_size < 1 or furthest >= self.chunk_size:
@@ -108,7 +112,7 @@ class Scan:
     def operand_dtype(self) -> torch.dtype:
         """In which fused products take their operands: the inputs', or autocast's where that is on."""
         kind = self.k.device.type
-        if torch.is_autocast_enabled(kind):
+        if mixed_precision(kind):
             return torch.get_autocast_dtype(kind)
         return torch.promote_types(torch.promote_types(self.q.dtype, self.k.dtype), self.v.dtype)
 

@@ -203,6 +203,15 @@ def resolved(output: Answer) -> Callable[..., ForecastConfig]:
     return answer
 
 
+def test_a_setting_has_its_path_in_the_file_or_a_shorter_one(resolved: Callable[..., ForecastConfig], refusal: Answer):
+    changed = resolved("--set", "forecast.seed=5", "--set", "batch_size=7")
+    assert (changed.seed, changed.batch_size) == (5, 7)
+    said = refusal("train", "d.csv", "--out", "x", "--horizon", 8, "--set", "network.mixer.kind=huber")
+    assert "unknown kind 'huber', expected one of attention_mixer, gru_mixer, identity_mixer, memory_mixer" in said
+    said = refusal("train", "d.csv", "--out", "x", "--horizon", 8, "--set", "table.separator=;")
+    assert "--set table.separator: how the data is read is no setting of the forecaster: give the option" in said
+
+
 def test_options_change_the_preset(resolved: Callable[..., ForecastConfig]):
     base = presets.find_preset("small")
     network = ("--mixer", "gru", "--tokens", "variate", "--normalise", "last-value", "--layers", 3)

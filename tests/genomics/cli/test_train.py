@@ -463,15 +463,16 @@ def evaluated(name: str, mcc: float, count: int) -> Evaluation:
 @pytest.mark.parametrize(
     ("ours", "kmers", "members", "count", "beginning", "end"),
     [
-        (0.9, 0.8, 0, 100, "next:", "predict z new.fa --out scores.csv"),
+        (0.9, 0.8, 0, 100, "next:", "predict 'my z' new.fa --out scores.csv"),
         (0.8, 0.9, 0, 100, "k-mer regression is better on the test part", "--model kmers"),
         (0.05, 0.01, 0, 100, "no model is surely above chance on the test part: the best, ours, has MCC 0.050", "csv"),
         (0.05, 0.06, 0, 10_000, "k-mer regression is better on the test part", "--model kmers"),
-        (0.8, 0.9, 1, 100, "next:", "predict z new.fa --out scores.csv"),  # the better one is a member
+        (0.8, 0.9, 1, 100, "next:", "predict 'my z' new.fa --out scores.csv"),  # the better one is a member
     ],
 )
 def test_the_last_line_says_which_model_to_use(ours, kmers, members, count, beginning, end):
     both = (evaluated("ours", ours, count), evaluated("k-mer regression", kmers, count))
-    said = _next(Comparison(both, members=members), Path("z"), Path("z"), "test part")
+    out = Path("my z")
+    said = _next(Comparison(both, members=members), out, out, "test part")
     assert said.startswith(beginning)
     assert said.endswith(end)
