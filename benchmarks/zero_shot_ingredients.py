@@ -27,7 +27,7 @@ from benchmarks.provenance import provenance
 from benchmarks.rows_command import run_rows_command
 from benchmarks.zero_shot import DATA, SEVEN, score_set
 from forecasting.evaluation.statistical import SeasonalNaive
-from forecasting.network.mixers import AttentionMixer, GRUMixer, IdentityMixer, MemoryMixer
+from forecasting.network.mixers import AttentionMixer, GRUMixer, IdentityMixer, MemoryMixer, Mixer
 from forecasting.synthetic.settings import Effects, Families
 from forecasting.zero_shot.forecaster import ZeroShotForecaster
 from forecasting.zero_shot.network import ZeroShotConfig, ZeroShotNetwork, default_mixer
@@ -61,7 +61,7 @@ def _parameters(network: ZeroShotConfig) -> int:
         return sum(weight.numel() for weight in ZeroShotNetwork(network).parameters())
 
 
-def of_equal_size(mixer: object) -> ZeroShotConfig:
+def of_equal_size(mixer: Mixer) -> ZeroShotConfig:
     """Return the network with another mixer, and perceptrons so wide that it has about as many parameters."""
     wanted = _parameters(ZeroShotConfig())
     widths = (ZeroShotConfig(mixer=mixer, expansion=expansion) for expansion in range(1, 12))
