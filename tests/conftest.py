@@ -4,6 +4,7 @@ import functools
 import gc
 import inspect
 import io
+import logging
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,9 +20,30 @@ from typing import Any
 import hypothesis
 import pytest
 import torch
+from _pytest.logging import catching_logs
 from tyro._parsers import ParserSpecification
 
 torch.set_num_threads(1)
+
+# A seed that no accelerator takes waits for one, three times with the stack it came from: a millisecond each.
+if not torch.accelerator.is_available():
+    torch.cuda.manual_seed_all = torch.xpu.manual_seed_all = torch.mtia.manual_seed_all = lambda seed: None
+
+# pytest hands its handlers to each of hundreds of loggers that keep records to themselves, six times a test: half the
+# time of an empty one. No such logger is ours.
+_attach = catching_logs.__enter__
+
+
+def _to_the_root_alone(catching: catching_logs[Any]) -> logging.Handler:
+    manager = logging.root.manager
+    loggers, manager.loggerDict = manager.loggerDict, {}
+    try:
+        return _attach(catching)
+    finally:
+        manager.loggerDict = loggers
+
+
+catching_logs.__enter__ = _to_the_root_alone
 
 # A shared machine makes any deadline a coin toss, and a test that draws other examples each run is one too.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)

@@ -266,9 +266,9 @@ def count_training(
 
     Example:
         >>> from titans_seq.models import language_model
-        >>> cost = count_training(language_model("tiny-lmm", vocabulary=256), length=64)
+        >>> cost = count_training(language_model("tiny-transformer", vocabulary=256), length=64)
         >>> cost.parameters, round(cost.training.total / cost.forward.total, 1)
-        (937264, 3.1)
+        (824448, 3.1)
     """
     period = len(config.blocks)
     if config.depth > 2 * period and config.depth % period == 0:

@@ -58,15 +58,16 @@ def test_what_cannot_be_planned_is_one_message(options: str, message: str, capsy
 
 
 def planned(capsys: pytest.CaptureFixture[str], *options: str) -> str:
-    assert main(["plan", *SMALL, "--vocabulary", "256", *options]) == 0
+    # Without a memory, which takes a second to count.
+    assert main(["plan", *SMALL, "--preset", "tiny-transformer", "--vocabulary", "256", *options]) == 0
     return capsys.readouterr().out
 
 
 @pytest.mark.parametrize("how", ["flag", "set", "config"])
 def test_steps_say_how_many_tokens(how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "config.yaml"
-    training = replace(training_preset("tiny-lmm"), steps=300, seed=4)
-    config.write_text(to_yaml(RunConfig(language_model("tiny-lmm", 256), training, ByteTokenizer().info, ())))
+    training = replace(training_preset("tiny-transformer"), steps=300, seed=4)
+    config.write_text(to_yaml(RunConfig(language_model("tiny-transformer", 256), training, ByteTokenizer().info, ())))
     given = {"flag": ["--max-steps=300"], "set": ["--set=training.steps=300"], "config": [f"--config={config}"]}
     assert "0.0001536 billion tokens are 300 steps" in planned(capsys, *given[how])
     if how == "config":
