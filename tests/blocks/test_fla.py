@@ -56,6 +56,7 @@ def test_a_fixed_batch_is_the_same_packed(stack: Stack) -> None:
         assert_close(ours, theirs, 1e-9)
 
 
+@torch.no_grad()
 def test_prefill_and_token_by_token_under_left_padding_is_one_pass(stack: Stack) -> None:
     batch, chunks, size = 3, 4, 6
     x = torch.randn(batch, chunks * size, 8, dtype=torch.float64)

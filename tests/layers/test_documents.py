@@ -82,6 +82,7 @@ def test_packed_documents_are_each_document_alone(module: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("side", ["left", "holes"])
+@torch.no_grad()
 def test_a_padded_batch_is_each_row_alone(module: nn.Module, side: str) -> None:
     parts = documents()
     generator, longest = torch.Generator().manual_seed(4), max(LENGTHS)

@@ -83,6 +83,7 @@ def test_streaming_is_one_pass_around_every_border(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TINY)
+@torch.no_grad()
 def test_no_future(name: str) -> None:
     model, ids = tiny(name, torch.float64), torch.randint(50, (1, 70), generator=torch.Generator().manual_seed(1))
     logits, _ = model(ids)

@@ -36,7 +36,7 @@ from titans_seq.planning import (
 )
 from titans_seq.planning.counting import _count
 
-MEMORY = NeuralMemoryConfig(heads=2, chunk_size=8, rule=MemoryRule(LinearMemory()), slow_weights=True)
+MEMORY = NeuralMemoryConfig(heads=2, chunk_size=8, rule=MemoryRule(LinearMemory()))
 CONFIG = CausalLMConfig(
     50,
     32,

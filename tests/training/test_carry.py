@@ -75,6 +75,7 @@ def test_packing_leaks_nothing_whatever_the_memory(name):
     assert_packing_leaks_nothing(model.double(), 1e-9)
 
 
+@torch.no_grad()
 def assert_packing_leaks_nothing(model: CausalLM, tolerance: float) -> None:
     lengths = [[3, 1, 2], [1, 1, 4], [6]]
     rows = [[torch.randint(VOCABULARY, (n * LENGTH,)) for n in row] for row in lengths]

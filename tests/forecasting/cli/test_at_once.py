@@ -1,6 +1,7 @@
 """`titans forecast` on a data file: forecasts without a run, training from pretrained weights, updates."""
 
 import functools
+import itertools
 import shutil
 from dataclasses import fields
 from pathlib import Path
@@ -262,9 +263,19 @@ READING = {
 """A value of each option on reading, with what belongs to it."""
 
 
-@pytest.mark.parametrize("verb", ["predict", "plot"])
-@pytest.mark.parametrize("of", ["DATA", "RUN", "OWN"])
-@pytest.mark.parametrize("option", READING)
+OF_EVERY_OPTION = itertools.product(
+    enumerate(READING), enumerate(["DATA", "RUN", "OWN"]), enumerate(["predict", "plot"])
+)
+
+
+# Every option by everything that forecasts, every other one by predict and the rest by plot; the other halves are slow.
+@pytest.mark.parametrize(
+    ("option", "of", "verb"),
+    [
+        pytest.param(option, of, verb, marks=pytest.mark.slow if (i + j + k) % 2 else [])
+        for (i, option), (j, of), (k, verb) in OF_EVERY_OPTION
+    ],
+)
 def test_options_on_reading_act_on_the_file_of_known_covariates(
     data: Path, run: Path, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, of: str, verb: str
 ) -> None:

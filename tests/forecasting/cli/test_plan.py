@@ -50,7 +50,10 @@ def test_devices_copy_the_model_and_take_as_many_steps(
     assert "a copy on each device" in text
 
 
-def test_series_of_all_lengths_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_series_of_all_lengths_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forecasting.cli.plan._DRAWN", 12)
     parts = [
         pd.DataFrame({"id": name, "time": pd.date_range("2020-01-01", periods=n, freq="D"), "y": np.sin(np.arange(n))})
         for name, n in (("a", 40), ("b", 40), ("c", 40), ("d", 600))
