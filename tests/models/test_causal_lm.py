@@ -42,6 +42,14 @@ NAMED = [
 ]
 
 
+@pytest.mark.parametrize(("blocks", "depth"), [(1, 5), (2, 6), (2, 5), (2, 4)])
+def test_parameters_are_counted_as_they_are(blocks: int, depth: int) -> None:
+    kinds = (language_model("tiny-lmm").blocks[0], language_model("tiny-transformer").blocks[0])
+    config = replace(language_model("tiny-lmm", vocabulary=50), blocks=kinds[:blocks], depth=depth)
+    with torch.device("meta"):
+        assert count_parameters(config) == sum(parameter.numel() for parameter in CausalLM(config).parameters())
+
+
 @pytest.mark.parametrize(("variant", "size"), NAMED)
 def test_sizes_have_the_parameters_of_their_names(variant: str, size: str) -> None:
     number = float(size[:-1]) * {"m": 1e6, "b": 1e9}[size[-1]]
