@@ -17,6 +17,7 @@ VARIANTS = ("lmm", "mac", "mag", "mal", "transformer")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+@torch.no_grad()
 def test_a_saved_model_and_a_packed_state_go_on_as_before(tmp_path, variant):
     model = CausalLM(language_model(f"tiny-{variant}", vocabulary=12))
     save_model(tmp_path / "run" / "model", model, "# A model")

@@ -359,7 +359,9 @@ def test_year_and_month_apart(tmp_path, column):
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Asia/Kolkata"])
 @pytest.mark.parametrize("freq", ["D", "W-MON", "MS", "B", "h"])
 def test_zones_are_kept_and_come_out(tmp_path, zone, freq):
-    index = pd.date_range("2022-01-01", periods=400 if freq != "h" else 9000, freq=freq, tz=zone)
+    # Hours of a winter, with both changes of the clock.
+    start, periods = ("2022-10-20", 3900) if freq == "h" else ("2022-01-01", 400)
+    index = pd.date_range(start, periods=periods, freq=freq, tz=zone)
     frame = pd.DataFrame({"time": index, "v": np.arange(len(index)) % 7 + 0.5})
     frame.iloc[:-5].to_csv(tmp_path / "a.csv", index=False)
     data = load_series(tmp_path / "a.csv")

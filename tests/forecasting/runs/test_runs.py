@@ -232,7 +232,7 @@ def test_a_full_disk_at_the_end_loses_nothing(csv, whole, tiny_config, tmp_path,
 
 def test_an_early_stopped_run_resumed_at_the_end_stays_as_it_is(csv, tiny_config, tmp_path, monkeypatch):
     base = tiny_config()
-    config = replace(base, optimiser=replace(base.optimiser, lr=1.0, epochs=12, patience=1))
+    config = replace(base, optimiser=replace(base.optimiser, lr=3.0, epochs=12, patience=1))
     train_run(csv, tmp_path / "whole", config)
     assert len(History.read(tmp_path / "whole" / "log.jsonl").rows) < 12
     out = tmp_path / "full"

@@ -66,7 +66,7 @@ def test_a_stream_reads_it_and_goes_on_from_any_batch(mode, pack: bool) -> None:
     whole = stream()
     batches = [told(batch) for _ in range(3) for batch in whole]
     assert whole.epoch == 3
-    for done in range(0, len(batches), 11):
+    for done in range(0, len(batches), 29):
         before, after = stream(), stream()
         rest = (batch for _ in range(3) for batch in before)
         for _ in range(done):
