@@ -34,11 +34,11 @@ if not torch.accelerator.is_available():
 _attach = catching_logs.__enter__
 
 
-def _to_the_root_alone(catching: catching_logs[Any]) -> logging.Handler:
+def _to_the_root_alone(self: catching_logs[Any]) -> logging.Handler:
     manager = logging.root.manager
     loggers, manager.loggerDict = manager.loggerDict, {}
     try:
-        return _attach(catching)
+        return _attach(self)
     finally:
         manager.loggerDict = loggers
 
