@@ -13,7 +13,7 @@ from ..sequences.formats import find_format, first_word
 from ..sequences.loading import read_all
 from ..sequences.opening import BROKEN_GZIP, broken_gzip, open_text
 from ..sequences.options import LoadOptions
-from ..sequences.reference import Reference
+from ..sequences.reference import Reference, named_twice
 
 _PIECE = 1 << 16
 
@@ -188,9 +188,10 @@ def _contigs(path: Path, refuse: Refuse) -> Iterator[Stretch]:
     seen: set[str] = set()
     for name, pieces in _fasta_pieces(path, refuse.note):
         try:
-            size = sum(map(len, pieces))
             if name in seen:
-                raise UserError(f"{path}: two contigs are named {name!r}: rename or remove one")
+                raise named_twice(path, name)
+            seen.add(name)  # also one that is left out: windows are cut by name, out of the first that has it
+            size = sum(map(len, pieces))
             if not size:
                 raise UserError(f"{path} ({name}): no sequence: give it one or remove the record")
         except UserError as error:
@@ -198,7 +199,6 @@ def _contigs(path: Path, refuse: Refuse) -> Iterator[Stretch]:
                 raise
             refuse(error)
         else:
-            seen.add(name)
             yield Stretch(name, name, 0, size, ".", size)
 
 

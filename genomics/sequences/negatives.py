@@ -9,9 +9,7 @@ import numpy as np
 from titans_seq.errors import UserError
 
 from .bad_records import Refuse
-from .formats import fasta_entries, find_format, first_word
-from .opening import BROKEN_GZIP, broken_gzip, open_text
-from .reference import contig_name
+from .reference import contig_name, reference_contigs
 from .values import Interval
 
 _CANDIDATES = 100
@@ -87,13 +85,13 @@ def matched_negatives(
     starts = (random.random(drawn.shape) * bases[drawn]).astype(int)
     compositions: list[Composition | None] = [None] * len(positives)
     shares = np.full((*drawn.shape, 3), np.nan)
-    for number, (name, text) in enumerate(_contigs(reference)):
+    for name, text in _contigs(reference):
         table = _Sums(text)
         own = [n for n, interval in enumerate(positives) if names[interval.contig] == name]
         for n in own:
             compositions[n] = table.of(positives[n].start, positives[n].end)
         taken = _covered(len(text), [positives[n] for n in own])
-        for n, k in np.argwhere(drawn == number):
+        for n, k in np.argwhere(drawn == contigs.index(name)):
             start, end = int(starts[n, k]), int(starts[n, k] + lengths[n])
             if end <= len(text) and taken[end] == taken[start]:
                 found = table.of(start, end)
@@ -179,12 +177,6 @@ def _name_in(interval: Interval, sizes: dict[str, int], reference: Path) -> str:
 
 
 def _contigs(reference: Path) -> Iterator[tuple[str, str]]:
-    """Give name and letters of each contig, in the case of the file, one at a time."""
-    if find_format(reference) != "fasta":
-        raise UserError(f"{reference}: a reference must be a FASTA file")
-    with open_text(reference) as stream:
-        try:
-            for entry in fasta_entries(line for line in stream if line.strip()):
-                yield first_word(entry.title), "".join(entry.text.split())
-        except BROKEN_GZIP as error:
-            raise broken_gzip(reference, "while its contigs were read", error) from error
+    """Give name and letters of each contig, without the ends of lines."""
+    for name, text in reference_contigs(reference):
+        yield name, "".join(text.split())

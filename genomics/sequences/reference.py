@@ -3,7 +3,7 @@
 import codecs
 import re
 from collections import OrderedDict
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -45,6 +45,31 @@ def contig_name(contig: str, names: Container[str]) -> str | None:
     return next((name for name in wanted if name in names), None)
 
 
+def reference_contigs(path: Path) -> Iterator[tuple[str, str]]:
+    """Give name and letters of each contig of a FASTA file, as they stand in it, one contig at a time.
+
+    Raises:
+        UserError: if it cannot be read, is not FASTA, or has two contigs of one name.
+    """
+    _check_form(path)
+    seen: set[str] = set()
+    with open_text(path) as stream:
+        try:
+            for entry in fasta_entries(line for line in stream if line.strip()):
+                name = first_word(entry.title)
+                if name in seen:
+                    raise named_twice(path, name)
+                seen.add(name)
+                yield name, entry.text
+        except BROKEN_GZIP as error:
+            raise broken_gzip(path, f"record {len(seen) + 1}", error) from error
+
+
+def named_twice(path: Path, name: str) -> UserError:
+    """Return the error of two contigs of one name, between which no place can tell."""
+    return UserError(f"{path}: two contigs are named {name!r}: rename or remove one")
+
+
 class Reference:
     r"""A FASTA file of contigs.
 
@@ -68,9 +93,7 @@ class Reference:
     """
 
     def __init__(self, path: Path) -> None:
-        form = find_format(path)
-        if form != "fasta":
-            raise UserError(f"{path}: a reference must be a FASTA file, this one is {form}: give the genome itself")
+        _check_form(path)
         self.path = path
         self._held: OrderedDict[str, str] = OrderedDict()
         self._bases = 0
@@ -171,16 +194,13 @@ class Reference:
             raise _unusable(self.path, str(error)) from error
 
     def _read_all(self) -> dict[str, str]:
-        contigs: dict[str, str] = {}
-        with open_text(self.path) as stream:
-            try:
-                for entry in fasta_entries(line for line in stream if line.strip()):
-                    if first_word(entry.title) in contigs:
-                        raise _unusable(self.path, f"Duplicate key '{first_word(entry.title)}'")
-                    contigs[first_word(entry.title)] = self._cleaned(entry.text, first_word(entry.title))
-            except BROKEN_GZIP as error:
-                raise broken_gzip(self.path, f"record {len(contigs) + 1}", error) from error
-        return contigs
+        return {name: self._cleaned(text, name) for name, text in reference_contigs(self.path)}
+
+
+def _check_form(path: Path) -> None:
+    form = find_format(path)
+    if form != "fasta":
+        raise UserError(f"{path}: a reference must be a FASTA file, this one is {form}: give the genome itself")
 
 
 def _needs_decoding(path: Path) -> bool:
@@ -192,5 +212,5 @@ def _needs_decoding(path: Path) -> bool:
 def _unusable(path: Path, problem: str) -> UserError:
     twice = re.match(r"Duplicate key '(.*)'", problem)
     if twice:
-        return UserError(f"{path}: two contigs are named {twice[1]!r}: rename or remove one")
+        return named_twice(path, twice[1])
     return UserError(f"{path}: cannot be used as a reference ({problem}): give a FASTA file")

@@ -72,6 +72,13 @@ def test_what_would_move_positions_is_refused_before_anything_is_computed(tmp_pa
         assert [window.stretch.name for window in windows_of(path, found, 2, 1)] == ["a"] * (3 if "b" in text else 1)
 
 
+def test_no_contig_stands_for_one_of_its_name_that_is_left_out(tmp_path: Path) -> None:
+    left_out: list[str] = []
+    path = write(tmp_path / "g.fa", ">a\nAC-GT\n>a\nGGTT\n>b\nACGT\n")
+    ((_, found),) = stretches([path], LoadOptions(), Refuse(True, left_out))
+    assert ([source.stretch.name for source in found], len(left_out)) == (["b"], 2)
+
+
 def test_a_truncated_genome_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "g.fa.gz"
     path.write_bytes(gzip.compress(FASTA.encode())[:-60])

@@ -1,6 +1,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from genomics.sequences.bad_records import Refuse
 from genomics.sequences.negatives import matched_negatives
+from genomics.sequences.reference import Reference
 from genomics.sequences.shuffling import dinucleotide_shuffle
 from genomics.sequences.values import Interval
 from tests.genomics.sequences.making import write
@@ -89,3 +91,11 @@ def test_what_has_no_place_is_refused(tmp_path: Path) -> None:
     both = [Interval("x", "chr9", 5, 9, "+"), Interval("y", "chr1", 5, 105, "+")]
     assert [one.interval.name for one in matched_negatives(both, reference, refuse=Refuse(True, left_out))] == ["y"]
     assert len(left_out) == 1
+
+
+@pytest.mark.parametrize("name", ["g.fa", "g.fa.gz"])
+def test_two_contigs_of_one_name_are_refused_by_all_that_read_a_reference(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, ">chr1\nACGTACGT\n>chr1\nGGTTGGTT\n>chr2\nACGTACGT\n")
+    for read in (Reference, partial(matched_negatives, [Interval("x", "chr2", 0, 4, "+")])):
+        with pytest.raises(UserError, match="two contigs are named 'chr1': rename or remove one"):
+            read(path)
