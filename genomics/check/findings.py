@@ -111,8 +111,8 @@ def _about_part(part: PartSummary) -> list[str]:
     found = _about_names(part) if part.part == "train" else _about_absent(part)
     if part.conflicting:
         found.append(
-            f"{part.conflicting:,} {part.part} sequences have copies with another label: no model can be right about "
-            "all of them; remove or correct them."
+            f"{part.conflicting:,} {part.part} sequences have copies with another label, on either strand: no model "
+            "that reads both strands alike can be right about all of them; remove or correct them."
         )
     copies = part.duplicates + part.reversed
     if copies > _NOTED * part.whole.count:

@@ -1,6 +1,5 @@
 """Check labelled intervals without a reference: class balance, lengths, overlaps."""
 
-from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,7 +10,7 @@ from ..sequences.labelled_intervals import LabelledIntervals
 from ..sequences.values import Interval
 from .lengths import Lengths, length_score
 from .report import CheckReport, ClassOverlap, Overlap, PartSummary
-from .summaries import describe
+from .summaries import conflicting, conflicting_later, describe
 
 Key = tuple[str, int, int]
 
@@ -49,9 +48,8 @@ def check_intervals(parts: Mapping[str, LabelledIntervals], k: int = 40) -> Chec
 def _summary(name: str, data: LabelledIntervals) -> PartSummary:
     lengths = _lengths(data)
     count = len(data)
-    seen = Counter((_key(interval), interval.strand) for interval in data.intervals)
-    labels = _labels_of(data)
-    either = Counter(map(_key, data.intervals))
+    seen = {(_key(interval), interval.strand) for interval in data.intervals}
+    keys = [_key(interval) for interval in data.intervals]
     return PartSummary(
         part=name,
         whole=describe("all", lengths, count),
@@ -60,8 +58,8 @@ def _summary(name: str, data: LabelledIntervals) -> PartSummary:
         ),
         unknown=None,
         duplicates=count - len(seen),
-        reversed=len(seen) - len(either),
-        conflicting=sum(either[key] for key, found in labels.items() if len(found) > 1),
+        reversed=len(seen) - len(set(keys)),
+        conflicting=conflicting(keys, data.labels.tolist()),
     )
 
 
@@ -69,13 +67,14 @@ def _overlap(part: str, data: LabelledIntervals, other: str, known: LabelledInte
     labels, within = _labels_of(known), part == other
     stranded = {(_key(interval), interval.strand) for interval in known.intervals}
     summary = _summary(part, data)
-    exact = reverse = conflicting = 0
+    exact = reverse = other_label = 0
     for interval, label in zip(data.intervals, data.labels, strict=True):
         found = labels.get(_key(interval))
         if found is not None:
             same = (_key(interval), interval.strand) in stranded
             exact, reverse = exact + same, reverse + (not same)
-            conflicting += found != {int(label)}
+            other_label += found != {int(label)}
+    later = conflicting_later([_key(interval) for interval in data.intervals], data.labels.tolist())
     sharing = _sharing(data.intervals, known.intervals, k, within)
     present = [number for number in range(len(data.classes)) if (data.labels == number).any()]
     return Overlap(
@@ -84,7 +83,7 @@ def _overlap(part: str, data: LabelledIntervals, other: str, known: LabelledInte
         count=len(data),
         exact=summary.duplicates if within else exact,
         reversed=summary.reversed if within else reverse,
-        conflicting=summary.conflicting if within else conflicting,
+        conflicting=later if within else other_label,
         k=k,
         sharing=int(sharing.sum()),
         too_short=int((_lengths(data) < k).sum()),

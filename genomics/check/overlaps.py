@@ -7,7 +7,7 @@ from ..sequences.kmers import canonical_kmers
 from ..sequences.splitting import near_duplicate_groups
 from ..sequences.values import LabelledSequences
 from .report import ClassOverlap, Overlap, PartSummary
-from .summaries import label_keys
+from .summaries import conflicting_later, either_strand, label_keys
 
 
 class KnownPart:
@@ -82,7 +82,7 @@ def overlap_within(summary: PartSummary, data: LabelledSequences, k: int) -> Ove
         count=len(data),
         exact=summary.duplicates,
         reversed=summary.reversed,
-        conflicting=summary.conflicting,
+        conflicting=conflicting_later(either_strand(data), label_keys(data)),
         k=k,
         sharing=int(sharing.sum()),
         too_short=sum(len(sequence) < k for sequence in data.sequences),

@@ -39,7 +39,7 @@ class PartSummary:
         unknown: share of its letters that are not A, C, G or T; None if only intervals are known.
         duplicates: sequences that are equal to an earlier one.
         reversed: sequences that are the reverse complement of an earlier, different one.
-        conflicting: sequences of which another copy has another label.
+        conflicting: sequences of which another copy, on either strand, has another label.
         mostly_unknown: sequences of which more than half of the letters are not A, C, G or T.
     """
 
@@ -90,7 +90,7 @@ class Overlap:
         count: sequences of `part`.
         exact: those that also stand in `other`; within a part, all but the first of each.
         reversed: those whose reverse complement does, and that do not stand there themselves.
-        conflicting: those of both kinds that have another label there.
+        conflicting: those of both kinds that have another label there; within a part, than an earlier copy.
         k: bases of a k-mer.
         sharing: those that have at least one k-mer, on either strand, in common with any sequence of `other`.
         too_short: those with no k-mer at all.

@@ -1,6 +1,7 @@
 """Each part of a data set in itself: balance, lengths, unknown letters, copies."""
 
 from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +40,7 @@ def summarise(part: str, data: LabelledSequences) -> PartSummary:
         unknown=1 - int(known.sum()) / int(lengths.sum()),
         duplicates=duplicates,
         reversed=reversed_copies,
-        conflicting=_conflicting(data),
+        conflicting=conflicting(either_strand(data), label_keys(data)),
         mostly_unknown=int((2 * known < lengths).sum()),
     )
 
@@ -47,6 +48,36 @@ def summarise(part: str, data: LabelledSequences) -> PartSummary:
 def label_keys(data: LabelledSequences) -> list[bytes]:
     """For each sequence something that is equal where the labels are."""
     return [np.ascontiguousarray(label).tobytes() for label in data.labels]
+
+
+def either_strand(data: LabelledSequences) -> list[str]:
+    """For each sequence something that is equal where it, or its reverse complement, is."""
+    return [min(sequence, reverse_complement(sequence)) for sequence in data.sequences]
+
+
+def conflicting(keys: Sequence[Hashable], labels: Sequence[Hashable]) -> int:
+    """Count those whose copies, which have an equal key, do not all have one label."""
+    found: dict[Hashable, set[Hashable]] = {}
+    for key, label in zip(keys, labels, strict=True):
+        found.setdefault(key, set()).add(label)
+    counts = Counter(keys)
+    return sum(counts[key] for key, held in found.items() if len(held) > 1)
+
+
+def conflicting_later(keys: Sequence[Hashable], labels: Sequence[Hashable]) -> int:
+    """Count those of which an earlier copy has another label.
+
+    Example:
+        >>> conflicting_later(["a", "b", "a", "a"], [0, 0, 0, 1]), conflicting(["a", "b", "a", "a"], [0, 0, 0, 1])
+        (1, 3)
+    """
+    earlier: dict[Hashable, set[Hashable]] = {}
+    count = 0
+    for key, label in zip(keys, labels, strict=True):
+        held = earlier.setdefault(key, set())
+        count += not held <= {label}
+        held.add(label)
+    return count
 
 
 def _has(data: LabelledSequences, number: int) -> np.ndarray:
@@ -71,12 +102,3 @@ def _copies(sequences: tuple[str, ...]) -> tuple[int, int]:
             other_strand += 1
         seen.add(sequence)
     return duplicates, other_strand
-
-
-def _conflicting(data: LabelledSequences) -> int:
-    """Sequences whose copies do not all have one label."""
-    labels: dict[str, set[bytes]] = {}
-    for sequence, label in zip(data.sequences, label_keys(data), strict=True):
-        labels.setdefault(sequence, set()).add(label)
-    counts = Counter(data.sequences)
-    return sum(counts[sequence] for sequence, found in labels.items() if len(found) > 1)

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +79,13 @@ class TestOneFault:
         assert overlap.within
         assert overlap.sharing == 5
         assert "train in the rest of it: 2 equal, 1 reverse complement" in render(report)
+
+    @pytest.mark.parametrize("copy", [str, reverse_complement])
+    def test_copies_with_another_label_are_counted_on_either_strand(self, copy: Callable[[str], str]) -> None:
+        one, other = text(50), text(50)
+        report = check(Splits(made([one, other, copy(one), copy(other)], [0, 1, 1, 1])))
+        assert (report.parts[0].conflicting, report.overlaps[0].conflicting) == (2, 1)
+        assert any(found.startswith("2 train sequences have copies with another") for found in findings(report))
 
     def test_test_sequences_that_stand_in_training(self) -> None:
         train, alone = [text(50) for _ in range(6)], [text(50) for _ in range(3)]

@@ -55,6 +55,7 @@ def test_copies_and_conflicts_are_counted() -> None:
     assert (part.duplicates, part.reversed, part.conflicting, part.unknown) == (1, 1, 3, None)
     (overlap,) = report.overlaps
     assert (overlap.exact, overlap.reversed, overlap.conflicting) == (2, 0, 2)
+    assert check_intervals({"train": train}).overlaps[0].conflicting == 2
     assert "not A, C, G or T" not in render(report)
 
 
