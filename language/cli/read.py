@@ -35,6 +35,8 @@ class Read:
 
 def read(options: Read) -> None:
     """Read, write the memory, and say how well the text was predicted."""
+    from titans_seq.checkpoint import WEIGHTS
+
     from ..inference.opening import open_model
     from ..inference.reading import Context, load_context, read_tokens, save_context
     from ..inference.text import TextTokens
@@ -43,6 +45,9 @@ def read(options: Read) -> None:
     if options.save_memory is not None and options.save_memory.suffix != ".safetensors":
         raise UserError(f"--save-memory {options.save_memory}: expected a name that ends in .safetensors")
     if options.save_memory is not None:
+        # Models end so too: whichever run it is of, and by whatever link it is named, none is written over.
+        if WEIGHTS in (options.save_memory.name, options.save_memory.resolve().name):
+            raise UserError(f"--save-memory {options.save_memory}: {WEIGHTS} is a model's own file: give another name")
         check_not_read(options.save_memory, options.text, options.memory, option="--save-memory")
     trained = open_model(options.run, options.device)
     before = Context.empty(trained.tokenizer) if options.memory is None else load_context(options.memory, trained)

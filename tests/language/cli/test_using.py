@@ -18,6 +18,7 @@ from language.tokenizers import ByteTokenizer, CharacterTokenizer, SentencePiece
 from tests.forked import ended, forked
 from tests.language.making import train_pieces
 from tests.language.small_models import save_run, small
+from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError
 
 TEXT = "It was the best of times, it was the worst of times, it was the age of wisdom. " * 3
@@ -160,6 +161,8 @@ def test_an_evaluation_is_printed_and_written(run: Path, tmp_path: Path, capsys:
 def test_wrong_input_is_refused(run: Path, tmp_path: Path) -> None:
     text, memory = tmp_path / "1.txt", tmp_path / "m.safetensors"
     text.write_text(TEXT)
+    linked = tmp_path / "linked.safetensors"
+    linked.symlink_to(run / "model" / WEIGHTS)
     for action, message in (
         (lambda: generate(Generate(run, "a", Path("b"))), "both --prompt and --prompt-file"),
         (lambda: generate(Generate(run, max_tokens=0)), "--max-tokens must be at least 1, got 0"),
@@ -173,6 +176,8 @@ def test_wrong_input_is_refused(run: Path, tmp_path: Path) -> None:
         (lambda: generate(Generate(run, memory=tmp_path / "m")), "no saved state at"),
         (lambda: generate(Generate(tmp_path / "none")), "no saved model at"),
         (lambda: read(Read(run, text, tmp_path / "m.txt")), r"expected a name that ends in \.safetensors"),
+        (lambda: read(Read(run, text, run / "model" / WEIGHTS)), "is a model's own file: give another name"),
+        (lambda: read(Read(run, text, linked)), "is a model's own file: give another name"),
         (lambda: read(Read(run, text, memory, memory)), "would be written over: give --save-memory another name"),
         (lambda: read(Read(run, tmp_path / "none.txt", progress="none")), "no such file"),
         (lambda: evaluate(Evaluate(run, ())), "no text is given"),
