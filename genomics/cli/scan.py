@@ -117,7 +117,7 @@ def _target(options: Predict, model: "Scanner", decision: "Decision") -> "tuple[
 
 def _write(options: Predict, how: "ScanOptions", model: "Scanner", target: "Target", threshold: float | None) -> _Count:
     from ..scan import open_track, scan, stretches, windows_of
-    from ..scan.tracks import sizes_of
+    from ..scan.tracks import check_contigs, sizes_of
     from ..scan.windows import window_count
     from ..sequences.bad_records import Refuse
     from .progress import Counter as ShownCounter
@@ -130,6 +130,8 @@ def _write(options: Predict, how: "ScanOptions", model: "Scanner", target: "Targ
         refuse = Refuse(options.reading.skip_bad, left_out, notes)
         found = list(stretches(options.sequences, load_options(options.reading), refuse))
         held = [source.stretch for _, sources in found for source in sources]
+        if options.out.suffix.lower() in TRACKS[:-1]:  # of a .tsv file a reader may know the order
+            check_contigs(held)
         total = sum(window_count(stretch.size, how.window, how.stride) for stretch in held)
         windows = (one for path, sources in found for one in windows_of(path, sources, how.window, how.stride))
         with (

@@ -1,6 +1,7 @@
 """Scans as files: BED, bedGraph and bigWig for genome browsers, TSV for everything else."""
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,18 @@ def _text_writer(
 def sizes_of(stretches: Iterable[Stretch]) -> dict[str, int]:
     """Return the bases of each contig, in the order in which they first come."""
     return {stretch.contig: stretch.contig_size for stretch in stretches}
+
+
+def check_contigs(stretches: Iterable[Stretch]) -> None:
+    """Refuse contigs of one name, whose scores a track would take for those of one contig.
+
+    Raises:
+        UserError: if a contig is scanned whole twice.
+    """
+    whole = [one.contig for one in stretches if one.size == one.contig_size]
+    twice = next((name for name, count in Counter(whole).items() if count > 1), None)
+    if twice is not None:
+        raise UserError(f"two contigs are named {twice!r}: scan one file a track, or write a .tsv file")
 
 
 def _place(one: Scan) -> list[str | int]:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from genomics.runs.predictor import Predictor
 from genomics.scan import Scan, ScanOptions, Stretch, Target, Window, open_track, scan, stretches, windows_of
-from genomics.scan.tracks import sizes_of
+from genomics.scan.tracks import check_contigs, sizes_of
 from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.bad_records import Refuse
 from genomics.sequences.options import LoadOptions
@@ -133,3 +134,10 @@ def test_a_track_holds_all_windows_of_an_interval_on_either_strand(tmp_path: Pat
         with open_track(tmp_path / "b.bed", {"chr1": 95}, TARGET, 30) as add:
             assert all([add(one) for one in scans])
         assert [line.split("\t")[3] for line in (tmp_path / "b.bed").read_text().splitlines()] == ["x", "x", "x", "y"]
+
+
+def test_two_whole_contigs_of_one_name_are_no_track() -> None:
+    part = replace(CONTIG, start=10, size=40)
+    check_contigs([CONTIG, part, part])
+    with pytest.raises(UserError, match=r"two contigs are named .*: scan one file a track"):
+        check_contigs([CONTIG, replace(CONTIG, contig="other"), replace(CONTIG, size=50, contig_size=50)])
