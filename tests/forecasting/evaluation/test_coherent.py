@@ -135,6 +135,18 @@ def test_mint_without_errors_is_refused() -> None:
         Coherent(SeasonalNaive(), hierarchy, "mint").forecast(hierarchy.data, 4)
 
 
+def test_mint_leaves_out_values_that_were_put_into_holes() -> None:
+    frame = sales()
+    kept = frame.loc[(frame["shop"] != "a") | ~frame["day"].between("2024-01-31", "2024-02-03")]
+    filled = add_totals(
+        from_frame(pd.DataFrame(kept), FrameOptions(id=("area", "shop"), target=("sold",), holes="interpolate"))
+    )
+    assert filled.data.items[0].inserted.sum() == filled.data.items[3].inserted.sum() == 4
+    assert not filled.data.items[4].inserted.any()
+    forecast = Coherent(SeasonalNaive(), filled, "mint").forecast(filled.data, 7)
+    assert np.isfinite(forecast.mean).all()
+
+
 def test_counts_stay_counts_and_add_up() -> None:
     frame = sales()
     frame["sold"] = (frame["sold"] > 14).astype(float)
