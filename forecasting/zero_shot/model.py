@@ -226,7 +226,7 @@ class ZeroShotModel(ZeroShotState):
         Args:
             data: None takes the series of `fit`.
             horizon: steps; None takes those of `fit`.
-            windows: cutoffs, the latest one horizon before the end.
+            windows: cutoffs, the latest one horizon before the end; a note says where there are fewer.
             step: steps between them; None is the horizon.
             season: steps of the season of MASE and of the baselines; None goes by the frequency.
             statistics: see `fit`.
@@ -243,6 +243,8 @@ class ZeroShotModel(ZeroShotState):
         candidates = {"model": spread(self.uncalibrated()), **(more or {})}
         candidates |= {name: spread(one) for name, one in others.items()}
         comparison = compare(origins, candidates, steps, self.levels)
+        if len(origins) < windows:
+            notes.insert(0, f"{len(origins)} of {windows} cutoffs: the series are too short for earlier ones")
         return replace(comparison, notes=(*self._seen(), *notes, *comparison.notes))
 
     def uncalibrated(self) -> Self:
