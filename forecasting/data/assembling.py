@@ -153,7 +153,7 @@ def _repair(rows: Rows, freq: str | None, roles: Roles, options: FrameOptions, s
     found = [fault for fault in faults if fault]
     if found:
         raise UserError(f"{source.name}: {'. Also, '.join(found)}")
-    whole = fill_holes(once, grid, options.holes, len(roles.targets))
+    whole = fill_holes(once, grid, options.holes, len(roles.targets), len(roles.past))
     empty = int(np.isnan(once.numbers[:, len(roles.targets) :]).sum()) if options.holes != "refuse" else 0
     repairs = Repairs(len(rows.index) - len(once.index), len(whole.index) - len(once.index), empty)
     return Rows(grid, whole.numbers, whole.positions), repairs
@@ -203,6 +203,7 @@ def _part(name: str, ids: tuple[str, ...], rows: Rows, roles: Roles, source: Sou
         np.ascontiguousarray(item_known),
         np.ascontiguousarray(item_past),
         ids,
+        inserted=rows.positions[:length] < 0,
     )
 
 

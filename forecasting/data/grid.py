@@ -141,11 +141,12 @@ def _remedy(freq: str | None) -> str:
     return f"{late}give the right --freq, or take the rows as steps with --rows-are-steps"
 
 
-def fill_holes(rows: Rows, grid: pd.Index, how: Holes, targets: int) -> Rows:
+def fill_holes(rows: Rows, grid: pd.Index, how: Holes, targets: int, past: int = 0) -> Rows:
     """Insert the missing rows of the grid; the first `targets` columns are targets, the others covariates.
 
     "fill-missing" leaves inserted targets NaN and carries covariates forward, "interpolate" puts a straight
-    line through both. Missing targets in rows that exist stay missing; empty covariates are filled.
+    line through both. The last `past` columns are carried forward in any case: of what is known only up to now, a line
+    would tell what comes next. Missing targets in rows that exist stay missing; empty covariates are filled.
 
     Example:
         >>> rows = Rows(pd.Index([0, 2]), np.array([[1.0, 5.0], [3.0, 7.0]]), np.arange(2))
@@ -162,14 +163,14 @@ def fill_holes(rows: Rows, grid: pd.Index, how: Holes, targets: int) -> Rows:
     numbers[at], positions[at] = rows.numbers, rows.positions
     if how == "interpolate":
         steps = np.arange(len(grid))
-        for column in range(numbers.shape[1]):
+        for column in range(numbers.shape[1] - past):
             seen = ~np.isnan(numbers[:, column])
             wanted = positions < 0 if column < targets else ~seen
             if seen.any():
                 line = np.interp(steps, steps[seen], numbers[seen, column], left=np.nan, right=np.nan)
                 numbers[wanted, column] = line[wanted]
-    else:
-        numbers[:, targets:] = pd.DataFrame(numbers[:, targets:]).ffill().to_numpy()
+    carried = numbers.shape[1] - past if how == "interpolate" else targets
+    numbers[:, carried:] = pd.DataFrame(numbers[:, carried:]).ffill().to_numpy()
     return Rows(grid, numbers, positions)
 
 

@@ -86,6 +86,8 @@ def add_totals(data: SeriesData) -> Hierarchy:
     summing = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=size)
     values = np.stack([item.values for item in data.items])
     sums = (summing[: len(nodes)] @ values.reshape(len(ids), -1)).reshape(-1, *values.shape[1:])
+    # A total of which a part was put into a hole was not observed.
+    inserted = np.logical_or.reduce([item.inserted for item in data.items])
     first = data.items[0]
     paths = [[*(str(part) for part in node[1:]), TOTAL] for node in nodes]
     called = ["/".join(path) for path in paths]
@@ -99,6 +101,7 @@ def add_totals(data: SeriesData) -> Hierarchy:
             np.zeros((first.length, 0)),
             np.zeros((first.length, 0)),
             (*cast(Any, node[1:]), *[TOTAL] * (depth - node[0])),
+            inserted=inserted,
         )
         for row, node in enumerate(nodes)
     ]

@@ -98,7 +98,10 @@ def _joined(known: Item, new: Item, freq: str | None, holes: Holes) -> tuple[Ite
     joined = replace(
         new,
         index=pd.DatetimeIndex(join_indexes([part.index for part in parts])),
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "known", "past")},
+        **{
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("values", "known", "past", "inserted")
+        },
     )
     lacking = pd.DatetimeIndex(join_indexes(between))
     if not len(lacking):
@@ -115,7 +118,9 @@ def _filled(item: Item, lacking: pd.DatetimeIndex, ahead: np.ndarray, holes: Hol
     beside = np.full((len(index), item.known.shape[1] + item.past.shape[1]), np.nan)
     beside[index.get_indexer(item.index)] = np.hstack([item.known[: item.length], item.past])
     beside[index.get_indexer(lacking[: len(ahead)]), : item.known.shape[1]] = ahead
-    beside = fill_holes(Rows(index, beside, np.arange(len(index))), index, holes, 0).numbers
+    beside = fill_holes(Rows(index, beside, np.arange(len(index))), index, holes, 0, item.past.shape[1]).numbers
+    inserted = np.ones(len(index), dtype=bool)
+    inserted[index.get_indexer(item.index)] = item.inserted
     known, past = np.split(beside, [item.known.shape[1]], axis=1)
     return replace(
         item,
@@ -123,6 +128,7 @@ def _filled(item: Item, lacking: pd.DatetimeIndex, ahead: np.ndarray, holes: Hol
         values=fill_holes(targets, index, holes, item.values.shape[1]).numbers,
         known=np.concatenate([known, item.known[item.length :]]),
         past=past,
+        inserted=inserted,
     )
 
 
@@ -162,4 +168,5 @@ def _between(one: Item, two: Item, freq: str | None, holes: Holes, first: str, s
 def _part(item: Item, begin: int, end: int) -> Item:
     """The rows from `begin` to before `end`, and nothing of what follows them."""
     rows = slice(begin, end)
-    return replace(item, index=item.index[rows], values=item.values[rows], known=item.known[rows], past=item.past[rows])
+    parts = {name: getattr(item, name)[rows] for name in ("index", "values", "known", "past", "inserted")}
+    return replace(item, **parts)

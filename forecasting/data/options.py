@@ -63,8 +63,9 @@ class FrameOptions:
         freq: alias of the step, such as "h" or "MS" (pandas), "M[15]" or "D[MON-SAT]" (see `calendars`). None infers
             it.
         holes: what to do with missing time steps: refuse them, insert them as missing ("fill-missing";
-            covariates keep their last value), or put a straight line through them ("interpolate"). Under the
-            two repairs, covariates with empty cells are filled the same way.
+            covariates keep their last value), or put a straight line through them ("interpolate"; past covariates
+            keep their last value). Under the two repairs, covariates with empty cells are filled the same way. At a
+            past cutoff a hole that reaches across it is missing, and inserted values never count as what came true.
         duplicates: what to do with rows of the same time: refuse them, take their mean, the last or the
             first.
         missing_values: markers that mean "no value", such as -9999 or "?".

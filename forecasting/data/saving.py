@@ -45,7 +45,7 @@ def describe_context(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor
     }
     tensors = {
         f"context.{part}": torch.from_numpy(np.concatenate([getattr(item, part) for item in data.items]))
-        for part in ("values", "known", "past")
+        for part in ("values", "known", "past", "inserted")
     }
     return described, tensors
 
@@ -53,6 +53,8 @@ def describe_context(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor
 def rebuild_context(described: dict[str, Any], tensors: dict[str, Tensor]) -> SeriesData:
     """What `describe_context` took apart."""
     values, known, past = (tensors[f"context.{part}"].numpy() for part in ("values", "known", "past"))
+    kept = tensors.get("context.inserted")  # Earlier models have none.
+    inserted = np.zeros(len(values), dtype=bool) if kept is None else kept.numpy()
     items, row, known_row = [], 0, 0
     for one in described["items"]:
         rows, known_rows = one["rows"], one["rows"] + one["future_rows"]
@@ -64,7 +66,8 @@ def rebuild_context(described: dict[str, Any], tensors: dict[str, Tensor]) -> Se
                 known[known_row : known_row + known_rows].copy(),
                 past[row : row + rows].copy(),
                 tuple(one["ids"]),
-                tuple(one.get("static", ())),  # Earlier models have none.
+                tuple(one.get("static", ())),  # Likewise.
+                inserted[row : row + rows].copy(),
             )
         )
         row, known_row = row + rows, known_row + known_rows

@@ -1,7 +1,7 @@
 """Series in memory: one `Item` for each, `SeriesData` for all of a file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -26,6 +26,7 @@ class Item:
         past: float64 [T, P] covariates known only up to now. All finite.
         ids: what tells the series apart in a long table, a text for each identifier column; empty elsewhere.
         static: what holds for the whole series, a label or a number for each static column.
+        inserted: bool [T], the rows that stand for no row of the source (`FrameOptions.holes`); none by default.
 
     Raises:
         ValueError: if the shapes do not agree, times do not increase, or a value is infinite.
@@ -44,13 +45,16 @@ class Item:
     past: np.ndarray
     ids: tuple[str, ...] = ()
     static: tuple[Static, ...] = ()
+    inserted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     def __post_init__(self) -> None:
-        for field in ("values", "known", "past"):
-            array = getattr(self, field)
+        if not len(self.inserted):
+            object.__setattr__(self, "inserted", np.zeros(len(self.index), dtype=bool))
+        for part in ("values", "known", "past"):
+            array = getattr(self, part)
             if array.ndim != 2 or array.dtype != np.float64:
                 raise ValueError(
-                    f"item {self.name!r}: {field} must be float64 of rank 2, got {array.dtype} {array.shape}"
+                    f"item {self.name!r}: {part} must be float64 of rank 2, got {array.dtype} {array.shape}"
                 )
         length = len(self.index)
         if length < 1 or self.values.shape[0] != length or self.values.shape[1] < 1:
@@ -63,6 +67,8 @@ class Item:
                 f"item {self.name!r}: past must have {length} rows and known at least as many, "
                 f"got {self.past.shape[0]} and {self.known.shape[0]}"
             )
+        if len(self.inserted) != length:
+            raise ValueError(f"item {self.name!r}: inserted must have {length} rows, got {len(self.inserted)}")
         if not self.index.is_monotonic_increasing or not self.index.is_unique:
             raise ValueError(f"item {self.name!r}: the index must be strictly increasing")
         if np.isinf(self.values).any():
@@ -91,7 +97,26 @@ class Item:
             values=self.values[first:],
             known=self.known[first:],
             past=self.past[first:],
+            inserted=self.inserted[first:],
         )
+
+    def head(self, rows: int) -> "Item":
+        """The first rows as they were known then, with all known covariates.
+
+        What was put into a hole on a line to a value that came later is missing.
+
+        Example:
+            >>> values, none = np.array([[1.0], [2.0], [3.0]]), np.zeros((3, 0))
+            >>> item = Item("a", pd.RangeIndex(3), values, none, none, inserted=np.array([False, True, False]))
+            >>> item.head(2).values.ravel().tolist()
+            [1.0, nan]
+        """
+        values, inserted = self.values[:rows], self.inserted[:rows]
+        if inserted.any():
+            real = np.isfinite(values) & ~inserted[:, None]
+            later = np.logical_or.accumulate(real[::-1])[::-1]
+            values = np.where(inserted[:, None] & ~later, np.nan, values)
+        return replace(self, index=self.index[:rows], values=values, past=self.past[:rows], inserted=inserted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +190,14 @@ class SeriesData:
     def tail(self, context: int) -> "SeriesData":
         """The last `context` steps of every item, with the known rows after them."""
         return replace(self, items=tuple(item.tail(context) for item in self.items))
+
+    def observed(self) -> "SeriesData":
+        """The series without the values that were put into holes: what forecasts can be scored by."""
+        items = [
+            replace(item, values=np.where(item.inserted[:, None], np.nan, item.values)) if item.inserted.any() else item
+            for item in self.items
+        ]
+        return replace(self, items=tuple(items))
 
     def with_static(self, names: Sequence[str]) -> "SeriesData":
         """Keep some of the static columns, in the order given; the others are left out.

@@ -98,6 +98,8 @@ def backtest(
 ) -> Backtest:
     """Forecast from rolling cutoffs at the end of every series.
 
+    Values that were put into holes are missing here, in what is forecast from as in what is scored.
+
     Args:
         trained: the network; with `refit` only its config is used.
         data: the series.
@@ -124,6 +126,7 @@ def backtest(
             trained = refit(replace(part, items=tuple(map(_head, part.items, begins))))
         else:
             notes += _overlap(trained, part, begins)
+        part = part.observed()
         scalers = trained.scaling.of(part, begins)
         items = trained.prepare(part, scalers)
         ends = [own[-1] + 1 for own in starts]
@@ -178,13 +181,7 @@ def _usable(data: SeriesData, cutoffs: Cutoffs, chosen: slice) -> tuple[SeriesDa
 
 
 def _head(item: Item, rows: int) -> Item:
-    return replace(
-        item,
-        index=item.index[:rows],
-        values=item.values[:rows],
-        known=item.known[:rows],
-        past=item.past[:rows],
-    )
+    return replace(item.head(rows), known=item.known[:rows])
 
 
 def _overlap(trained: Trained, data: SeriesData, begins: list[int]) -> list[str]:

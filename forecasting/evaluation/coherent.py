@@ -92,6 +92,13 @@ class Coherent:
         origins = cut_origins(data, horizon, windows=windows)
         past = [self.forecaster.forecast(origin.past, horizon, (0.5,)).mean for origin in origins]
         actual, fitted = np.concatenate([one.actual for one in origins], 1), np.concatenate(past, 1)
+        seen = np.isfinite(actual).all((0, 2))
+        if not seen.any():
+            raise UserError(
+                "MinT weighs levels by the errors of past forecasts, and all values there were put into holes "
+                "(--holes): take --hierarchy bottom-up"
+            )
+        actual, fitted = actual[:, seen], fitted[:, seen]
         # The library has thresholds of its own for what is no error: thousands are far above them.
         unit = np.abs(actual - fitted).max((0, 1)) / 1e3
         if not unit.all() or (np.abs((actual - fitted).sum(1) / unit) < 1e-3).mean() > MOST_EXACT:

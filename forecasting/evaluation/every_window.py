@@ -59,6 +59,8 @@ def evaluate(
 ) -> Evaluation:
     """Score every window of a part beside the baselines, which are fitted on the training part.
 
+    Values that were put into holes are missing here, in what is forecast from as in what is scored.
+
     Args:
         trained: the network.
         data: the series, from their beginning: the config's shares divide them as they did for training.
@@ -72,6 +74,7 @@ def evaluate(
     config = trained.config
     if batch_size is not None and batch_size < 1:
         raise UserError(f"batch_size must be at least 1, got {batch_size}")
+    data = data.observed()
     split = split_data(data, config.context, config.horizon, config.shares)
     scalers = trained.scaling.of(data, split.train_end.tolist())
     items = trained.prepare(data, scalers)

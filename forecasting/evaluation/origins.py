@@ -26,7 +26,7 @@ class Origin:
 
     Attributes:
         past: what a forecaster is given.
-        actual: float64 `[N, H, V]`, NaN where missing.
+        actual: float64 `[N, H, V]`, NaN where missing, also where a hole was filled.
         scale: float64 `[N, V]`, the seasonal error of the past, that MASE divides by; NaN where there is none.
         items: the place of each item in the data as given.
     """
@@ -66,6 +66,7 @@ def cut_origins(
         if number is not None and number < 1:
             raise UserError(f"{name} must be at least 1, got {number}")
     steps = season_length(data.freq) if season is None else season
+    observed = data.observed().items
     origins = []
     for back in reversed(range(windows)):
         ends = [item.length - horizon - back * step for item in data.items]
@@ -73,7 +74,7 @@ def cut_origins(
         if not kept:
             continue
         part = replace(data, items=tuple(data.items[i] for i in kept))
-        actual = np.stack([data.items[i].values[ends[i] : ends[i] + horizon] for i in kept])
+        actual = np.stack([observed[i].values[ends[i] : ends[i] + horizon] for i in kept])
         past = head(part, [ends[i] for i in kept])
         scale = np.stack([seasonal_error(item.values, steps) for item in past.items])
         origins.append(Origin(past, actual, scale, tuple(kept)))

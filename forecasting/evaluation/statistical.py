@@ -12,6 +12,7 @@ from scipy.stats import norm
 from titans_seq.errors import UserError
 
 from ..data import SeriesData
+from ..data.source import counted, show_time
 from ..data.steps import season_length
 from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast, checked_levels
 
@@ -100,7 +101,11 @@ def each_series(
             made = made or _seasonal_naive(values, own, horizon, wanted)
             mean[number, :, channel], quantiles[number, :, channel] = made
     if failed == len(data.items) * len(data.channels):
-        raise UserError(f"{name} could be fitted to none of {failed:,} series")
+        longest = max(data.items, key=lambda item: item.length)
+        raise UserError(
+            f"{name} could be fitted to none of {failed:,} series up to {show_time(longest.index[-1])} "
+            f"({counted(longest.length, 'row')} at most): give more rows, or ask backtest for fewer --windows"
+        )
     return Forecast(mean, quantiles, levels)
 
 

@@ -125,7 +125,7 @@ def cut_at_zero(forecast: Forecast, data: SeriesData, non_negative: bool | None 
 
 
 def head(data: SeriesData, ends: Sequence[int]) -> SeriesData:
-    """Return the first rows of every item, and what covariates are known of the steps after them.
+    """Return the first rows of every item (`Item.head`), and what covariates are known of the steps after them.
 
     Args:
         data: the series.
@@ -139,8 +139,5 @@ def head(data: SeriesData, ends: Sequence[int]) -> SeriesData:
         >>> head(data, [3]).items[0].length
         3
     """
-    items = [
-        replace(item, index=item.index[:end], values=item.values[:end], past=item.past[:end])
-        for item, end in zip(data.items, ends, strict=True)
-    ]
+    items = [item.head(end) for item, end in zip(data.items, ends, strict=True)]
     return replace(data, items=tuple(items))

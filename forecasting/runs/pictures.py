@@ -1,7 +1,6 @@
 """The pictures of a run folder: which series, how much of their past, and a forecast to check against it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -175,8 +174,4 @@ def _check_forecast(model: ForecastModel, data: SeriesData) -> pd.DataFrame | No
     horizon = model.config.horizon
     if model.config.shares[1] == 0 or min(item.length for item in data.items) < 2 * horizon:
         return None
-    before = tuple(
-        replace(item, index=item.index[:-horizon], values=item.values[:-horizon], past=item.past[:-horizon])
-        for item in data.items
-    )
-    return model.predict(replace(data, items=before))
+    return model.predict(head(data, [item.length - horizon for item in data.items]))

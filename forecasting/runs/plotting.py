@@ -86,9 +86,12 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
     # Without an offset: 372 ppm shall not be drawn as 2 above 3.7e2.
     axis.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
     if pd.api.types.is_datetime64_any_dtype(history["time"]):
-        locator = AutoDateLocator(minticks=4, maxticks=10)
+        zone = history["time"].dt.tz
+        locator = AutoDateLocator(tz=zone, minticks=4, maxticks=10)
         axis.xaxis.set_major_locator(locator)
-        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
+        if zone is not None:
+            axis.set_xlabel(f"time in {zone}")
     else:
         axis.set_xlabel("step")
 

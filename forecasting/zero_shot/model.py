@@ -80,12 +80,13 @@ class ZeroShotModel(ZeroShotState):
         state = load_zero_shot(folder)
         return cls(**{one.name: getattr(state, one.name) for one in fields(state)})
 
-    def calibrated(self, data: pd.DataFrame | SeriesData, horizon: int) -> Self:
+    def calibrated(self, data: pd.DataFrame | SeriesData, horizon: int, *, hierarchy: bool = False) -> Self:
         """Return the model with its quantiles calibrated on past cutoffs of series.
 
         Args:
             data: the series.
             horizon: steps to forecast.
+            hierarchy: whether to look at the totals of the series too, as for `predict` with a hierarchy.
 
         Raises:
             UserError: if the data is refused.
@@ -93,6 +94,7 @@ class ZeroShotModel(ZeroShotState):
         if horizon < 1:
             raise UserError(f"horizon must be at least 1 step, got {horizon}")
         series = as_series(data, self.options)
+        series = add_totals(series).data if hierarchy else series
         # Few short forecasts say little: then more cutoffs are looked at.
         one = len(series.items) * len(series.channels)
         most = max(MOST_WINDOWS, -(-TELLING_VALUES // (horizon * one)), -(-TELLING_WINDOWS // one))
@@ -180,7 +182,8 @@ class ZeroShotModel(ZeroShotState):
                 itself does not hold them.
             levels: quantile levels; None takes the model's.
             hierarchy: forecast the totals at every level of the identifiers too, and make the means add up by this
-                method; see `evaluation.coherent.Coherent`.
+                method; see `evaluation.coherent.Coherent`. The totals have quantiles of their own: calibrate with them
+                too, `calibrated(data, horizon, hierarchy=True)`.
 
         Returns:
             Columns `series`, `time`, `mean`, then one a level, named "0.1" and so on; of a hierarchy also `level`.
@@ -226,7 +229,7 @@ class ZeroShotModel(ZeroShotState):
         Args:
             data: None takes the series of `fit`.
             horizon: steps; None takes those of `fit`.
-            windows: cutoffs, the latest one horizon before the end.
+            windows: cutoffs, the latest one horizon before the end; a note says where there are fewer.
             step: steps between them; None is the horizon.
             season: steps of the season of MASE and of the baselines; None goes by the frequency.
             statistics: see `fit`.
@@ -243,6 +246,8 @@ class ZeroShotModel(ZeroShotState):
         candidates = {"model": spread(self.uncalibrated()), **(more or {})}
         candidates |= {name: spread(one) for name, one in others.items()}
         comparison = compare(origins, candidates, steps, self.levels)
+        if len(origins) < windows:
+            notes.insert(0, f"{len(origins)} of {windows} cutoffs: the series are too short for earlier ones")
         return replace(comparison, notes=(*self._seen(), *notes, *comparison.notes))
 
     def uncalibrated(self) -> Self:

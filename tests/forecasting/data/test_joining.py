@@ -7,6 +7,7 @@ import pytest
 from forecasting.data import FrameOptions, TableOptions, from_frame
 from forecasting.data.joining import continued
 from forecasting.data.matching import continuing_series, read_future, with_known_future
+from forecasting.data.saving import describe_context, rebuild_context
 from titans_seq.errors import UserError
 
 WIDE = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=20, freq="D"), "a": np.arange(20.0)})
@@ -187,6 +188,8 @@ def test_a_hole_before_the_new_rows_is_filled_as_asked(holes, inserted) -> None:
     (item,) = joined.items
     assert item.index.tolist() == WIDE["day"].tolist()
     np.testing.assert_array_equal(item.values.ravel(), [*range(10), *inserted, *range(13, 20)])
+    assert item.inserted.nonzero()[0].tolist() == [10, 11, 12]
+    np.testing.assert_array_equal(rebuild_context(*describe_context(joined)).items[0].inserted, item.inserted)
     last = 110.0 if holes == "fill-missing" else 120.0
     assert item.known.ravel()[9:15].tolist() == [90.0, 100.0, 110.0, last, 130.0, 140.0]
     assert "3 missing time steps beside the new rows inserted" in joined.notes[-1]

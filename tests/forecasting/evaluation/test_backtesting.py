@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecasting.data import FrameOptions, from_frame
 from forecasting.evaluation.backtesting import Cutoffs
 from forecasting.model import ForecastModel
 from titans_seq.errors import UserError
@@ -52,6 +53,21 @@ def test_the_future_does_not_leak(wide_frame, wide_model):
     before = wide_model.backtest(wide_frame, windows=1, refit=True).forecasts
     after = wide_model.backtest(changed, windows=1, refit=True).forecasts
     pd.testing.assert_series_equal(before["mean"], after["mean"], check_exact=True)
+
+
+def test_values_put_into_holes_are_neither_seen_nor_scored(wide_frame, wide_model):
+    options, hole = FrameOptions(holes="interpolate"), range(130, 136)
+    changed = wide_frame.copy()
+    changed.loc[changed.index[136:], ["a", "b"]] += 1000.0
+    before, after = (
+        wide_model.backtest(from_frame(frame.drop(index=frame.index[hole]), options), windows=1)
+        for frame in (wide_frame, changed)
+    )
+    pd.testing.assert_series_equal(before.forecasts["mean"], after.forecasts["mean"], check_exact=True)
+    assert before.forecasts["actual"].isna()[:3].all()
+    ways = [FrameOptions(holes="interpolate"), FrameOptions(holes="fill-missing")]
+    scores = [wide_model.evaluate(from_frame(wide_frame.drop(index=[130, 131]), way)).table for way in ways]
+    pd.testing.assert_frame_equal(*scores)
 
 
 def test_long_data_with_series_of_other_lengths(long_frame, long_model):

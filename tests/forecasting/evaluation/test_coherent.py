@@ -15,6 +15,7 @@ from forecasting.evaluation.coherent import Coherent, Reconciliation
 from forecasting.evaluation.origins import cut_origins
 from forecasting.evaluation.statistical import SeasonalNaive
 from forecasting.forecasts.forecaster import Forecast
+from forecasting.zero_shot.model import ZeroShotModel
 from titans_seq.cli import main
 from titans_seq.errors import UserError
 
@@ -135,6 +136,18 @@ def test_mint_without_errors_is_refused() -> None:
         Coherent(SeasonalNaive(), hierarchy, "mint").forecast(hierarchy.data, 4)
 
 
+def test_mint_leaves_out_values_that_were_put_into_holes() -> None:
+    frame = sales()
+    kept = frame.loc[(frame["shop"] != "a") | ~frame["day"].between("2024-01-31", "2024-02-03")]
+    filled = add_totals(
+        from_frame(pd.DataFrame(kept), FrameOptions(id=("area", "shop"), target=("sold",), holes="interpolate"))
+    )
+    assert filled.data.items[0].inserted.sum() == filled.data.items[3].inserted.sum() == 4
+    assert not filled.data.items[4].inserted.any()
+    forecast = Coherent(SeasonalNaive(), filled, "mint").forecast(filled.data, 7)
+    assert np.isfinite(forecast.mean).all()
+
+
 def test_counts_stay_counts_and_add_up() -> None:
     frame = sales()
     frame["sold"] = (frame["sold"] > 14).astype(float)
@@ -197,6 +210,9 @@ def test_the_command_line_writes_all_levels(
     by_level = made.groupby(["level", "day"])["mean"].sum().unstack()
     np.testing.assert_allclose(by_level.loc["total"], by_level.loc["area/shop"], rtol=0, atol=1e-8)
     np.testing.assert_allclose(by_level.loc["total"], by_level.loc["area"], rtol=0, atol=1e-8)
+    model = replace(ZeroShotModel.pretrained(), options=FrameOptions(id=("area", "shop")))
+    same = model.calibrated(sales(), 4, hierarchy=True).predict(sales(), 4, hierarchy=method)
+    np.testing.assert_allclose(made[["mean", "0.1", "0.9"]], same[["mean", "0.1", "0.9"]], rtol=1e-6)
     if method == "mint":
         return
     assert main(["forecast", "backtest", *command, str(tmp_path / "b.csv"), "--windows", "2"]) == 0

@@ -1,10 +1,13 @@
 """Forecasts from past cutoffs: which forecaster is best, and in which order quantiles stand."""
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from forecasting.data import FrameOptions, from_frame
+from forecasting.data.options import Holes
 from forecasting.evaluation.best import choose_best
 from forecasting.evaluation.ensemble import Ensemble
 from forecasting.evaluation.origins import compare, cut_origins
@@ -69,3 +72,27 @@ def test_baselines_to_choose_from_have_a_season_of_their_own(days, horizon, long
     frame = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=days, freq="D"), "sold": np.arange(float(days))})
     names = [name for name in choices(from_frame(frame), horizon) if name.startswith("seasonal naive")]
     assert names == ["seasonal naive", *(f"seasonal naive {period}" for period in longer)]
+
+
+@pytest.mark.parametrize("holes", [how for how in get_args(Holes) if how != "refuse"])
+def test_what_comes_after_a_cutoff_is_not_seen_through_a_hole(holes) -> None:
+    numbers = np.random.default_rng(0).normal(size=(30, 3))
+    frame = pd.DataFrame(dict(zip(("sold", "lost", "rain"), numbers.T, strict=True))).assign(t=np.arange(30))
+    frame.loc[[4, 21], "rain"], frame.loc[[10, 19], "lost"] = np.nan, np.nan
+    options = FrameOptions(time="t", target=("sold", "lost"), past=("rain",), holes=holes)
+    gone = [5, 6, 11, 14, 15, 20]
+    data = from_frame(frame.drop(index=gone), options)
+    assert data.items[0].inserted.nonzero()[0].tolist() == gone
+    for back, origin in enumerate(reversed(cut_origins(data, 2, windows=20, step=1))):
+        cutoff = 28 - back
+        changed = frame.copy()
+        changed.loc[cutoff:, ["sold", "lost", "rain"]] += 500.0
+        other = cut_origins(from_frame(changed.drop(index=gone), options), 2, windows=20, step=1)[-1 - back]
+        one, two = origin.past.items[0], other.past.items[0]
+        assert one.length == cutoff
+        np.testing.assert_array_equal(one.values, two.values)
+        np.testing.assert_array_equal(one.past, two.past)
+        # What never was does not count as having come true.
+        came = frame[["sold", "lost"]].to_numpy(copy=True)
+        came[gone] = np.nan
+        np.testing.assert_array_equal(origin.actual[0], came[cutoff : cutoff + 2])

@@ -49,6 +49,20 @@ def test_without_a_check_and_with_an_empty_history(tmp_path: Path):
     assert text.startswith("<?xml")
 
 
+def test_dates_are_drawn_in_their_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    hours = pd.date_range("2024-01-01", periods=12, freq="h", tz="Asia/Kolkata")
+    history = pd.DataFrame({"time": hours[:9], "value": np.arange(9.0)})
+    forecast = pd.DataFrame({"time": hours[9:], "mean": np.arange(3.0)})
+    drawn = []
+    monkeypatch.setattr("forecasting.runs.plotting.save_picture", lambda figure, path: drawn.append(figure))
+    plot_forecast([Panel("a", history, forecast)], tmp_path / "a.png")
+    (axis,) = drawn[0].axes
+    drawn[0].draw_without_rendering()
+    # In UTC the last of them is 05:30.
+    assert "10:00" in [tick.get_text() for tick in axis.get_xticklabels()]
+    assert axis.get_xlabel() == "time in Asia/Kolkata"
+
+
 def test_training_picture(tmp_path: Path):
     losses = [(1, 3.0, 3.0), (2, 2.0, 2.0), (3, 1.0, 2.5)]
     whole = [{"epoch": n, "loss": loss, "validation_loss": held, "best_epoch": 2} for n, loss, held in losses]

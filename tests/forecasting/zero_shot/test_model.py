@@ -180,6 +180,11 @@ def test_a_backtest_has_a_verdict(model) -> None:
     assert rows["actual"].notna().all()
 
 
+def test_fewer_cutoffs_than_asked_for_are_told(model) -> None:
+    told = [model.backtest(frame(30), 7, windows=windows, statistics=False).notes for windows in (3, 9)]
+    assert told[1] == ("3 of 9 cutoffs: the series are too short for earlier ones", *told[0])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
