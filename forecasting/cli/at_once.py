@@ -35,7 +35,7 @@ from ..forecasts.forecaster import Forecaster, checked_levels, cut_at_zero
 from ..forecasts.sharding import dask_engine
 from ..forecasts.tables import forecast_frame
 from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, starting_model, update_run
-from .tables import moment, score_text, tell_notes, tell_pretrained
+from .tables import PartNotes, moment, score_text, tell_notes, tell_pretrained
 
 if TYPE_CHECKING:
     from ..zero_shot.model import ZeroShotModel
@@ -66,6 +66,7 @@ class _Task:
         table: how it is written.
         further: parts of a long file that come after `data`.
         hierarchy: whose nodes the series are, where one is asked for.
+        in_parts: whether there are such.
     """
 
     model: "ZeroShotModel"
@@ -76,6 +77,7 @@ class _Task:
     table: TableOptions
     further: Iterator[SeriesData] = field(default_factory=lambda: iter(()))
     hierarchy: Hierarchy | None = None
+    in_parts: bool = False
 
     def coherent(self, forecaster: Forecaster, method: Reconciliation | None, non_negative: bool = False) -> Forecaster:
         """Make the forecasts of a hierarchy add up; a forecaster of anything else is returned as it is."""
@@ -105,14 +107,17 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
         frame = options.reading.frame(FrameOptions())
         in_parts = parts and method is None
         further = read_series_batches(path, frame, table) if in_parts else iter([load_series(path, frame, table)])
-        data = next(further)
+        data, second = next(further), list(itertools.islice(further, 1))
+        if second:
+            print("the file is long and comes in parts; of the first part:")
         tell_pretrained(data)
         hierarchy = _hierarchy(data, method)
         data = data if hierarchy is None else hierarchy.data
         model = starting_model(None if weights is None else str(weights), frame)
         if calibrate:
             model = model.calibrated(data, options.horizon)
-        return _Task(model, data, options.horizon, None, frame, table, further, hierarchy)
+        further = itertools.chain(second, further)
+        return _Task(model, data, options.horizon, None, frame, table, further, hierarchy, bool(second))
     if weights is not None:
         raise UserError(f"--weights are for a data file, and {path} is a run with weights of its own: leave them out")
     run, model = read_config(path, FineTuningRun), open_fine_tuned(path)
@@ -196,16 +201,20 @@ def predict(options: "Predict") -> None:
             name, chosen, table, notes = task.model.best(task.data, task.horizon)
             print(score_text(table, (task.model.levels[0], task.model.levels[-1])))
             tell_notes(notes)
-            print(f"{name} is used")
+            print(f"{name} is used{', for all parts by the scores on the first' if task.in_parts else ''}")
         if chosen is task.model:
             if not options.no_calibration:
                 _print_calibration(task.model)
+                if task.in_parts and task.model.calibration is not None:
+                    print("the first part is what all parts are calibrated on")
             chosen = task.model.alone()
         chosen = task.coherent(spread(chosen), options.hierarchy, options.non_negative)
         future = None if options.known_future is None else _future(options.known_future, task)
         levels = levels or task.model.levels
-        rows, count, times = 0, 0, []
+        rows, count, times, part_notes = 0, 0, [], PartNotes(task.data.notes)
         for number, data in enumerate(itertools.chain([task.data], task.further)):
+            if number:
+                part_notes.tell(number + 1, data.notes)
             if future is not None:
                 data = with_known_future(data, future, task.options, task.horizon)
             forecast = chosen.forecast(data, task.horizon, levels)
@@ -222,6 +231,7 @@ def predict(options: "Predict") -> None:
             times += [plain["time"].min(), plain["time"].max()]
             if number:
                 print(f"... {count:,} series are forecast", flush=True)
+    part_notes.tell_repeated()
     more = f"... {rows - 5:,} more rows; " if rows > 5 else ""
     print(f"{more}{count:,} series, {moment(min(times))} to {moment(max(times))}")
     print(f"written: {target}" if target is not None else "nothing is written: add --out forecast.csv")

@@ -1,6 +1,8 @@
 """Scores, and what was read, as text for a terminal."""
 
 import math
+import re
+from collections import Counter
 from collections.abc import Collection, Iterable
 
 import pandas as pd
@@ -8,7 +10,7 @@ import pandas as pd
 from titans_seq.tables import align
 
 from ..data import SeriesData, describe_series
-from ..data.source import enumerate_some
+from ..data.source import counted, enumerate_some
 
 _TITLES = {
     "quantile_loss": "quantile loss",
@@ -72,6 +74,47 @@ def tell_notes(notes: Iterable[str], told: Collection[str] = ()) -> None:
     for note in notes:
         if note not in told:
             print(f"note: {note}", flush=True)
+
+
+class PartNotes:
+    """Tells the notes on further parts of a long file: each kind where it first comes, then in how many it came.
+
+    Args:
+        told: the notes that the user has seen, those on the first part.
+
+    Example:
+        >>> notes = PartNotes(["3 missing time steps inserted (fill-missing)"])
+        >>> for number in (2, 3):
+        ...     notes.tell(number, ["5 missing time steps inserted (fill-missing)", "2 cells marked as missing"])
+        note: part 2: 2 cells marked as missing
+        >>> notes.tell_repeated()
+        note: in 2 more parts, with counts of their own: 3 missing time steps inserted (fill-missing)
+        note: in 1 more part, with counts of their own: 2 cells marked as missing
+    """
+
+    def __init__(self, told: Iterable[str]) -> None:
+        self._told = {_kind(note): note for note in told}
+        self._repeated: Counter[str] = Counter()
+
+    def tell(self, number: int, notes: Iterable[str]) -> None:
+        """Print those of a kind that has not been told; `number` is that of the part, from 1."""
+        for note in notes:
+            kind = _kind(note)
+            if kind not in self._told:
+                self._told[kind] = note
+                print(f"note: part {number}: {note}", flush=True)
+            elif any(map(str.isdigit, note)):
+                self._repeated[self._told[kind]] += 1
+
+    def tell_repeated(self) -> None:
+        """Print in how many parts a note came again; one without a number says the same of all."""
+        for note, count in self._repeated.items():
+            print(f"note: in {counted(count, 'more part')}, with counts of their own: {note}")
+
+
+def _kind(note: str) -> str:
+    """A note without its numbers, and what follows a colon or a bracket: names and examples."""
+    return re.sub(r"\d\S*", "#", re.split(r"[:(]", note)[0])
 
 
 def tell_pretrained(data: SeriesData) -> None:

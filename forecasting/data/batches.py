@@ -15,7 +15,7 @@ from .frames import from_table, read_written
 from .frequency import without_anchor
 from .id_columns import UndecidedError, find_ids
 from .loading import load_series
-from .number_texts import NumberStyle, Writing
+from .number_texts import Writing
 from .options import FrameOptions, TableOptions
 from .reading import Table
 from .series import SeriesData
@@ -258,15 +258,16 @@ def _parquet_parts(path: Path, rows: int, last_end: Callable[[Table], int]) -> I
             if count < rows:
                 continue
             frame = pd.concat(held)
-            end = last_end(_part(path, frame, first))
+            part = _part(path, frame, first)
+            end = last_end(part)
             if end == 0:
                 held = [frame]
                 continue
-            yield _part(path, frame.iloc[:end], first)
+            yield replace(part, frame=part.frame.iloc[:end])
             held, first, count = [frame.iloc[end:]], first + end, len(frame) - end
         if count:
             yield _part(path, pd.concat(held), first)
 
 
 def _part(path: Path, frame: pd.DataFrame, first: int) -> Table:
-    return Table(frame, Source(str(path), "row", first + 1), NumberStyle(), ())
+    return Table.of(frame, Source(str(path), "row", first + 1))

@@ -14,7 +14,7 @@ from .clock_columns import join_times
 from .columns import Roles, find_roles
 from .ends import describe_ends, future_rows
 from .frequency import settle_frequency
-from .number_texts import NO_VALUE, NumberStyle, Writing, is_numeric
+from .number_texts import NO_VALUE, Writing, is_numeric
 from .numbers import to_numbers, with_numbers
 from .options import FrameOptions
 from .reading import Table
@@ -24,14 +24,15 @@ from .source import Source, column_of, counted
 from .static import read_static
 from .summaries import data_rows
 from .time_grid import dates_from, settle_times
-from .timestamps import Times, format_with_clock, looks_like_dates, parse_times, sample_of
+from .timestamps import Times, format_with_clock, parse_times, sample_of
 
 
 def from_frame(frame: pd.DataFrame, options: FrameOptions | None = None, source: str | None = None) -> SeriesData:
     """Turn a table in memory into series; see `from_table`.
 
     Args:
-        frame: one row for each time, or for each time and id. Dates may also be its index. It is not changed.
+        frame: one row for each time, or for each time and id. Dates and named columns may also be its index. It is not
+            changed.
         options: what the columns mean and how faults are met; what it leaves open is found out and noted.
         source: the path of the file the frame was read from, row i being line i + 2; None for a frame made in
             memory, whose rows are counted from 0 in messages.
@@ -48,7 +49,7 @@ def from_frame(frame: pd.DataFrame, options: FrameOptions | None = None, source:
         >>> data.notes[:2]
         ("time is column 'day'", 'frequency D, inferred')
     """
-    return from_table(Table(frame, Source.of(source), NumberStyle(), ()), options)
+    return from_table(Table.of(frame, Source.of(source)), options)
 
 
 def from_table(table: Table, options: FrameOptions | None = None) -> SeriesData:
@@ -145,24 +146,14 @@ def _read(table: Table, options: FrameOptions, notes: list[str]) -> tuple[Series
 
 
 def _plain(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
-    """The frame with text names, dates of its index as a column, and rows numbered by position."""
-    if isinstance(frame.columns, pd.MultiIndex):
-        frame = frame.set_axis(["/".join(str(part) for part in name if str(part)) for name in frame.columns], axis=1)
-    if isinstance(frame.index, pd.MultiIndex):
-        frame = frame.reset_index()
-    elif looks_like_dates(pd.Series(frame.index)):
-        name = frame.index.name or "time"
-        if name in frame.columns:
-            raise UserError(f"{source.name}: {name!r} is both the index and a column: drop one of them")
-        frame = frame.reset_index(names=str(name))
+    """The frame with rows numbered by position, and columns that are told apart by their names."""
     if frame.empty:
         raise UserError(f"{source.name}: the table is empty: expected rows of data")
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise UserError(f"{source.name}: column {twice!r} occurs more than once: rename one")
     plain = frame.copy(deep=False)
     plain.index = pd.RangeIndex(len(frame))
-    plain.columns = [str(name) for name in plain.columns]
-    if not plain.columns.is_unique:
-        twice = plain.columns[plain.columns.duplicated()][0]
-        raise UserError(f"{source.name}: column {twice!r} occurs more than once: rename one")
     return _without_arrow(plain)
 
 

@@ -22,6 +22,7 @@ from .number_texts import NumberStyle
 from .options import TableOptions
 from .source import PARQUET_SUFFIXES, Source, enumerate_some
 from .text_tables import read_text_table
+from .timestamps import looks_like_dates
 from .unpivot import unpivot
 
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
@@ -46,6 +47,44 @@ class Table:
     source: Source
     style: NumberStyle
     notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, source: Source) -> "Table":
+        """The table of a frame: its names as text, and its index as columns where that has a name or holds dates.
+
+        Whole numbers without a name count the rows, and stay the index.
+
+        Args:
+            frame: made in memory, or read from a Parquet file. It is not changed.
+            source: where its rows stand.
+
+        Raises:
+            UserError: if a column is called as the index is.
+
+        Example:
+            >>> frame = pd.DataFrame({"sold": [1, 2]}, index=pd.Index(["007", "010"], name="shop"))
+            >>> list(Table.of(frame, Source.of(None)).frame.columns)
+            ['shop', 'sold']
+        """
+        plain, index, notes = frame.copy(deep=False), frame.index, ()
+        if isinstance(frame.columns, pd.MultiIndex):
+            plain.columns = ["/".join(str(part) for part in name if str(part)) for name in frame.columns]
+        else:
+            plain.columns = [str(name) for name in frame.columns]
+        if isinstance(index, pd.MultiIndex):
+            names = [f"level_{at}" if name is None else str(name) for at, name in enumerate(index.names)]
+        elif index.name is not None:
+            names = [str(index.name)]
+        else:
+            names = ["time"] if looks_like_dates(pd.Series(index)) else []
+        for name in names:
+            if name in plain.columns:
+                raise UserError(f"{source.name}: {name!r} is both the index and a column: drop one of them")
+        if names:
+            plain = plain.reset_index(names=names)
+        elif not pd.api.types.is_integer_dtype(index.dtype):
+            notes = ("the index has no name, and is left out: give it one (frame.index.name) to make it a column",)
+        return cls(plain, source, NumberStyle(), notes)
 
 
 def read_table(path: str | Path, options: TableOptions | None = None) -> Table:
@@ -75,7 +114,7 @@ def read_table(path: str | Path, options: TableOptions | None = None) -> Table:
     name, raw, notes = open_file(path)
     suffix = "".join(Path(name.lower()).suffixes[-1:])
     if suffix in PARQUET_SUFFIXES:
-        table = Table(_read_parquet(path, raw), Source(str(path), "row", 1), NumberStyle(), ())
+        table = Table.of(_read_parquet(path, raw), Source(str(path), "row", 1))
     elif suffix in EXCEL_SUFFIXES:
         table = _read_excel(path, raw, options)
     elif suffix in PLAIN_SUFFIXES:

@@ -121,7 +121,9 @@ def _train(
         options=run.options,
         folder=out,
         resume=resume,
-        **vars(runtime),
+        hardware=runtime.hardware,
+        progress=runtime.progress,
+        logger=runtime.logger,
     )
     # Here, for who uses the model of a run needs no Lightning.
     from titans_seq.experiment.lightning_tools import is_first_process

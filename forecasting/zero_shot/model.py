@@ -150,6 +150,8 @@ class ZeroShotModel(ZeroShotState):
         chosen = self.forecaster if used == OURS[0] else tuned
         if refit and used == OURS[1]:
             # It knows the series by now: what the rows held out add is soon learnt.
+            if folder is not None:
+                runtime = replace(runtime, later="the training on all rows")
             chosen = _tuned(tuned, series, horizon, config.refit, None, False, runtime)
         trained = replace(
             self,

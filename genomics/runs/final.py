@@ -43,6 +43,7 @@ def train_final(
         UserError: see `train_run`.
     """
     folder, data = out / FINAL, Splits(whole(splits))
+    runtime = replace(runtime, later="the training on all parts")
     if (folder / CONFIG).is_file() and not RUNS.is_finished(folder):
         resume_run(folder, data, runtime=runtime)
     elif not RUNS.is_finished(folder):

@@ -63,8 +63,9 @@ def train_parts(
             if plan.member is not None:
                 notify(f"seed {plan.member + 1} of {plan.parts.seeds}")
                 training = replace(training, seed=training.seed + plan.member)
+            own = runtime if plan is parts[0][0] else replace(runtime, later=folder.name)
             if resume and (folder / CONFIG).is_file():
-                found = resume_run(folder, part, runtime=runtime)
+                found = resume_run(folder, part, runtime=own)
             else:
                 found = train_run(
                     part,
@@ -75,7 +76,7 @@ def train_parts(
                     init=init,
                     chosen=chosen,
                     overwrite=overwrite,
-                    runtime=runtime,
+                    runtime=own,
                 )
             first = found is not None
     if first:

@@ -84,7 +84,7 @@ class Sums(FitModule):
 
 def fitted(plan: FitPlan, folder: Path | None, batches: int = 3, validation: bool = True, **options: Any) -> Fitted:
     resume = options.pop("resume", False)
-    runtime = replace(CPU, **{name: options.pop(name) for name in ("progress", "logger") if name in options})
+    runtime = replace(CPU, **{name: options.pop(name) for name in ("progress", "logger", "later") if name in options})
     length = batches if plan.epochs else (plan.steps or 0) * plan.accumulate
     held_out = (lambda *_: Loader(1)) if validation else None
     return fit(
@@ -245,8 +245,27 @@ def test_sigterm_ends_a_training_in_the_middle_of_a_step(tmp_path: Path, monkeyp
     os.kill(process, signal.SIGTERM)
     assert ended(process) == 143
     said = (tmp_path / "said").read_text().splitlines()
-    assert said[-2:] == ["stopped at step 3; the last checkpoint is step-00000002.ckpt", "terminated"]
+    assert said[-2:] == [
+        "stopped at step 3; the last checkpoint is step-00000002.ckpt, and --resume goes on from there",
+        "terminated",
+    ]
     assert last_checkpoint(tmp_path / CHECKPOINTS) is not None
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        ("", "stopped at step 0; there is no checkpoint"),
+        ("fold-2", "stopped at step 0 of fold-2; --resume begins that part anew"),
+    ],
+)
+def test_a_stop_without_a_checkpoint_says_whether_there_is_something_to_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Sums, "training_step", lambda *_: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(Terminated):
+        fitted(STEPS, tmp_path, later=later)
+    assert capsys.readouterr().err.splitlines()[-1] == said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -268,7 +287,8 @@ def test_a_signal_in_the_last_validation_ends_it_too(
             fitted(plan, tmp_path)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert capsys.readouterr().err.splitlines()[-1] == "stopped at step 6; the last checkpoint is step-00000006.ckpt"
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "stopped at step 6; the last checkpoint is step-00000006.ckpt, and --resume goes on from there"
     monkeypatch.undo()
     assert fitted(plan, tmp_path, resume=True).history.rows[-1]["step"] == 6
 

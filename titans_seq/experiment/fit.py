@@ -181,7 +181,7 @@ def fit(
                     trainer.validate(module, data, verbose=False)
         except (KeyboardInterrupt, Terminated):
             if trainer.is_global_zero:
-                _say_where(trainer.global_step, last_checkpoint(where / CHECKPOINTS))
+                _say_where(trainer.global_step, last_checkpoint(where / CHECKPOINTS), runtime.later)
             raise
         return Fitted(History.read(where / LOG), recorder.weights if trainer.is_global_zero else None)
 
@@ -223,6 +223,9 @@ def _new_logger(name: str, folder: Path) -> Any:
         raise UserError(f"--logger {name} needs a package: run pip install {name} ({error})") from error
 
 
-def _say_where(step: int, checkpoint: Path | None) -> None:
-    saved = "there is no checkpoint yet" if checkpoint is None else f"the last checkpoint is {checkpoint.name}"
-    print(f"stopped at step {step:,}; {saved}", file=sys.stderr, flush=True)
+def _say_where(step: int, checkpoint: Path | None, later: str) -> None:
+    if checkpoint is not None:
+        left = f"the last checkpoint is {checkpoint.name}, and --resume goes on from there"
+    else:
+        left = "--resume begins that part anew" if later else "there is no checkpoint"
+    print(f"stopped at step {step:,}{later and f' of {later}'}; {left}", file=sys.stderr, flush=True)

@@ -153,6 +153,8 @@ class Runtime:
         hardware: devices, and how they share the work.
         progress: a bar, a line for each row of the log, or nothing.
         logger: "tensorboard" or "wandb", to log there as well.
+        later: what is trained, where a run has trained something before that it keeps, so that it can be resumed even
+            without a checkpoint of this; for what is said of a stop.
 
     Raises:
         UserError: if there is no such way to show it.
@@ -161,6 +163,7 @@ class Runtime:
     hardware: Hardware = ONE_DEVICE
     progress: Progress = "none"
     logger: str | None = None
+    later: str = ""
 
     def __post_init__(self) -> None:
         choose(self.progress, get_args(Progress), "progress")

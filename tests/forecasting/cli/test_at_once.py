@@ -96,6 +96,23 @@ def test_a_long_file_is_forecast_in_parts(
     assert sorted(one.name for one in tmp_path.iterdir()) == sorted([path.name, out.name, f"whole{suffix}"])
 
 
+def test_what_is_found_in_later_parts_of_a_long_file_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, days = np.random.default_rng(0), pd.date_range("2024-01-01", periods=60, freq="D")
+    frames = [pd.DataFrame({"shop": f"{n:03}", "day": days, "sold": rng.normal(size=60)}) for n in range(8)]
+    # The first part has no hole, the second and the third have some.
+    write_frame(tmp_path / "a.csv", pd.concat([*frames[:3], *(frame.drop(index=[4, 5]) for frame in frames[3:])]))
+    monkeypatch.setattr(at_once, "read_series_batches", functools.partial(read_series_batches, rows=130))
+    assert main(["forecast", "predict", str(tmp_path / "a.csv"), *HORIZON, "--holes", "fill-missing"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "the file is long and comes in parts; of the first part:"
+    assert "the first part is what all parts are calibrated on" in said
+    assert len([line for line in said if line.startswith("note: part 2: ") and "inserted" in line]) == 1
+    assert len([line for line in said if line.startswith("note: part ") and "inserted" in line]) == 1
+    assert [line for line in said if "with counts of their own" in line and "inserted" in line]
+
+
 def test_the_best_of_several_may_forecast(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("statsforecast")
     assert main(["forecast", "predict", str(data), *HORIZON, "--model", "best"]) == 0

@@ -79,6 +79,24 @@ def test_dates_in_the_index_serve_and_the_frame_is_not_changed():
     assert "rows were not in order of time and have been sorted" in data.notes
 
 
+def test_an_index_with_a_name_is_a_column():
+    # Series that follow each other in time do not show by their faults that they are two.
+    later = daily(4).assign(day=pd.date_range("2020-01-05", periods=4).strftime("%Y-%m-%d"))
+    frame = pd.concat([daily(4).assign(id="a"), later.assign(id="b")])
+    for index in ("id", ["id", "day"], ["day", "id"]):
+        assert [item.ids for item in from_frame(frame.set_index(index)).items] == [("a",), ("b",)]
+        with pytest.raises(UserError, match="'id' is both the index and a column: drop one of them"):
+            from_frame(frame.set_index(index).assign(id=1))
+    years = pd.DataFrame({"v": np.arange(6.0)}, index=pd.Index(range(2001, 2007), name="year"))
+    assert from_frame(years).items[0].index[0] == pd.Timestamp("2001-01-01")
+
+
+def test_an_index_without_a_name_counts_rows_or_is_left_out_with_a_note():
+    said = "the index has no name, and is left out: give it one (frame.index.name) to make it a column"
+    assert said in from_frame(daily(3).set_axis(["x", "y", "z"])).notes
+    assert said not in from_frame(daily(9).iloc[[1, 2, 3, 5, 8]], FrameOptions(holes="fill-missing")).notes
+
+
 def _long_frame() -> pd.DataFrame:
     days = pd.date_range("2024-03-28", periods=6, freq="D", tz="Europe/Berlin")
     values = {"day": [*days, *days], "shop": [*"aaaaaabbbbbb"], "sold": [1.5, None, *range(10)]}

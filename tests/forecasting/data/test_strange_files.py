@@ -531,6 +531,14 @@ def test_batches_of_a_long_file_hold_the_same_series(tmp_path):
     assert [part.total_length for part in read_series_batches(tmp_path / "c.csv")] == [30]
 
 
+@pytest.mark.parametrize("index", ["id", ["id", "date"], ["date", "id"]])
+def test_a_long_parquet_file_may_hold_ids_and_dates_in_its_index(tmp_path, index):
+    frame = pd.concat([pd.DataFrame({"id": f"s{i}", "date": DAYS, "v": float(i)}) for i in range(6)])
+    frame.set_index(index).to_parquet(tmp_path / "a.parquet")
+    parts = list(read_series_batches(tmp_path / "a.parquet", rows=2 * len(DAYS) + 1))
+    assert [[item.name for item in part.items] for part in parts] == [["s0", "s1"], ["s2", "s3"], ["s4", "s5"]]
+
+
 @pytest.mark.parametrize(
     ("before", "name", "change"),
     [

@@ -10,6 +10,7 @@ from forecasting import ForecastModel
 from forecasting.data import FrameOptions, from_frame
 from forecasting.evaluation.statistical import SeasonalNaive
 from forecasting.forecasts.forecaster import DEFAULT_LEVELS, are_counts
+from forecasting.zero_shot import model as zero_shot
 from forecasting.zero_shot.model import ZeroShotModel
 from forecasting.zero_shot.settings import FineTuningConfig
 from titans_seq.errors import UserError
@@ -81,6 +82,17 @@ def test_what_is_used_is_never_worse_on_the_rows_held_out(fitted) -> None:
     scores = fitted.scores.set_index("model").loc[["zero-shot", "fine-tuned"]]
     merit = np.log(scores["mase"]) + np.log(scores["quantile_loss"])
     assert merit[scores["used"]].item() == merit.min()
+
+
+def test_a_stop_of_the_training_on_all_rows_is_of_a_later_part_where_a_folder_keeps_the_first(
+    model, tmp_path, monkeypatch
+) -> None:
+    later: list[str] = []
+    monkeypatch.setattr(zero_shot, "_tuned", lambda started, *rest: later.append(rest[-1].later) or started)
+    monkeypatch.setattr(zero_shot.Comparison, "best", lambda *_: "fine-tuned")
+    for folder in (None, tmp_path):
+        model.fit(frame(), 7, STEPS, folder=folder)
+    assert later == ["", "", "", "the training on all rows"]
 
 
 def test_a_model_survives_a_folder(fitted, tmp_path) -> None:

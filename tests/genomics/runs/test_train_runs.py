@@ -1,3 +1,4 @@
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -8,16 +9,18 @@ from safetensors.torch import load_file
 
 from genomics.models import ClassifierConfig
 from genomics.runs import load_classifier, pretrain_run, resume_run, train_run
-from genomics.runs.config import TrainRun, fingerprint
+from genomics.runs.config import TrainRun, TrainSettings, fingerprint
+from genomics.runs.final import train_final
+from genomics.runs.folds import train_parts
 from genomics.runs.plan import Plan
 from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import LabelledSequences, Splits
 from genomics.tokens import KMers, Nucleotides
-from genomics.training.config import PretrainConfig, TrainConfig
+from genomics.training.config import PartConfig, PretrainConfig, TrainConfig
 from genomics.training.defaults import completed
 from genomics.training.module import ClassifierModule
 from tests.genomics.small import encoder, labelled, records, splits
-from titans_seq.errors import UserError
+from titans_seq.errors import Terminated, UserError
 from titans_seq.experiment.history import History
 from titans_seq.experiment.record import read_config
 from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
@@ -143,6 +146,20 @@ def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
     finished = resume_run(tmp_path / "cut", DATA)
     assert finished is not None
     np.testing.assert_array_equal(finished.logits(SEQUENCES), whole.logits(SEQUENCES))
+
+
+def test_a_stop_of_a_later_training_says_that_resuming_begins_it_anew(tmp_path, monkeypatch, capsys):
+    trained(tmp_path / "run")
+    monkeypatch.setattr(ClassifierModule, "training_step", lambda *_: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(Terminated):
+        train_final([tmp_path / "run"], DATA, tmp_path / "run", runtime=CPU)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "stopped at step 0 of the training on all parts; --resume begins that part anew"
+    later = []
+    monkeypatch.setattr("genomics.runs.folds.train_run", lambda *_, runtime, **more: later.append(runtime.later))
+    folds = [(Plan("data", parts=PartConfig(folds=2), fold=number), DATA) for number in (1, 2)]
+    train_parts(folds, tmp_path / "cv", TrainSettings(MODEL, CONFIG), runtime=CPU)
+    assert later == ["", "fold-2"]
 
 
 def test_a_run_that_failed_before_its_first_epoch_leaves_nothing(tmp_path, monkeypatch):
