@@ -350,7 +350,7 @@ def test_train_says_what_it_will_forecast_and_which_columns_it_leaves_out(
 def test_intervals_without_a_spread_are_not_said_to_lack_a_past(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hours = pd.date_range("2024-01-01", periods=24 * 14, freq="h")
-    write_frame(tmp_path / "a.csv", pd.DataFrame({"hour": hours, "load": np.arange(24 * 14) % 24}))
+    days = pd.date_range("2024-01-01", periods=63, freq="D")
+    write_frame(tmp_path / "a.csv", pd.DataFrame({"day": days, "load": np.arange(63) % 7}))
     assert main(["forecast", "predict", str(tmp_path / "a.csv"), "--horizon", "2"]) == 0
     assert "30 past values, with forecasts of them that have a spread" in capsys.readouterr().out
