@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ..runs.training_range import TrainingRange
     from ..scan import Scanner, ScanOptions, Target
 
-TRACKS = (".bed", ".bedgraph", ".bw", ".bigwig", ".tsv")
+_DRAWN = (".bed", ".bedgraph", ".bw", ".bigwig")  # by genome browsers, which know contigs by their names
+TRACKS = (*_DRAWN, ".tsv")
 
 
 def is_scan(options: Predict) -> bool:
@@ -130,7 +131,7 @@ def _write(options: Predict, how: "ScanOptions", model: "Scanner", target: "Targ
         refuse = Refuse(options.reading.skip_bad, left_out, notes)
         found = list(stretches(options.sequences, load_options(options.reading), refuse))
         held = [source.stretch for _, sources in found for source in sources]
-        if options.out.suffix.lower() in TRACKS[:-1]:  # of a .tsv file a reader may know the order
+        if options.out.suffix.lower() in _DRAWN:
             check_contigs(held)
         total = sum(window_count(stretch.size, how.window, how.stride) for stretch in held)
         windows = (one for path, sources in found for one in windows_of(path, sources, how.window, how.stride))

@@ -88,7 +88,8 @@ def check_contigs(stretches: Iterable[Stretch]) -> None:
     Raises:
         UserError: if a contig is scanned whole twice.
     """
-    whole = [one.contig for one in stretches if one.size == one.contig_size]
+    # An interval may cover a whole contig too, once on each strand.
+    whole = [one.contig for one in stretches if one.name == one.contig and one.size == one.contig_size]
     twice = next((name for name, count in Counter(whole).items() if count > 1), None)
     if twice is not None:
         raise UserError(f"two contigs are named {twice!r}: scan one file a track, or write a .tsv file")

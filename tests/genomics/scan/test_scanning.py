@@ -138,6 +138,7 @@ def test_a_track_holds_all_windows_of_an_interval_on_either_strand(tmp_path: Pat
 
 def test_two_whole_contigs_of_one_name_are_no_track() -> None:
     part = replace(CONTIG, start=10, size=40)
-    check_contigs([CONTIG, part, part])
+    interval = replace(CONTIG, name="a gene")
+    check_contigs([CONTIG, part, part, interval, interval])
     with pytest.raises(UserError, match=r"two contigs are named .*: scan one file a track"):
         check_contigs([CONTIG, replace(CONTIG, contig="other"), replace(CONTIG, size=50, contig_size=50)])
