@@ -77,29 +77,49 @@ class Coefficients:
 _NEGLIGIBLE = {dtype: torch.finfo(dtype).tiny ** 0.5 for dtype in (torch.float32, torch.float64)}
 
 
+def _without_negligible(table: Tensor) -> Tensor:
+    """Return a table whose negligible entries are 0."""
+    least = _NEGLIGIBLE[table.dtype]
+    if torch.is_grad_enabled() or transformed():
+        # A product that is 0 because a gate is has a derivative, which `hardshrink` would lose.
+        return table * ((table.abs() > least) | (table == 0))
+    return F.hardshrink(table, least)
+
+
 def _products(gate: Tensor) -> Tensor:
     """Compute `cumulative_products`."""
     ones = gate.new_ones(gate.shape[-1], gate.shape[-1] + 1)
     # Walk down the rows of each column: ones above token s, then its product, multiplied by each row's gate.
     products = torch.addcmul(ones.triu(1), gate.unsqueeze(-1), ones.tril())
     if torch.is_grad_enabled() or transformed():
-        products = torch.cumprod(products, -2)
-        # A product that is 0 because a gate is has a derivative, which `hardshrink` would lose.
-        counts = (products.abs() > _NEGLIGIBLE[gate.dtype]) | (products == 0)
-        return products * (counts & (ones.tril(1) > 0))
+        return _without_negligible(torch.cumprod(products, -2)) * (ones.tril(1) > 0)
     # In place where nothing else is to differentiate it.
-    torch.cumprod(products, -2, out=products)
-    return F.hardshrink(products, _NEGLIGIBLE[gate.dtype]).mul_(ones.tril(1))
+    return _without_negligible(torch.cumprod(products, -2, out=products)).mul_(ones.tril(1))
 
 
-def _products_backward(products: Tensor, gradient: Tensor) -> Tensor:
-    """Pull a gradient of `cumulative_products` back to the gates, without dividing by any.
+def _gated_sums(gate: Tensor, table: Tensor) -> Tensor:
+    """Return the table `[..., C, columns]` of rows `y_t = x_t + gate_t y_{t-1}`, in x's own memory where it can be."""
+    # A row at a time costs C calls, but a product with the table of all gates costs C times the arithmetic.
+    rows, gates = table.unbind(-2), gate.unsqueeze(-1).unbind(-2)
+    if torch.is_grad_enabled() or transformed():
+        sums = [rows[0]]
+        for x, kept in zip(rows[1:], gates[1:], strict=True):
+            sums.append(torch.addcmul(x, kept, sums[-1]))
+        return torch.stack(sums, -2)
+    for before, x, kept in zip(rows, rows[1:], gates[1:], strict=False):
+        x.addcmul_(kept, before)
+    return table
 
-    d products[t', s] / d gate_t = products[t', t] * products[t - 1, s] for s < t <= t'; row 0 is the chunk's start.
+
+def _gated_sums_backward(gate: Tensor, sums: Tensor, gradient: Tensor) -> Tensor:
+    """Pull a gradient of `_gated_sums` back to the gates, and turn it, in place, into that of the table.
+
+    The row before the first one is the chunk's start: 1 in column 0, and 0 elsewhere.
     """
-    through = gradient @ products[..., :-1, :].mT
-    first = (products[..., 1] * gradient[..., 0]).sum(-1, keepdim=True)
-    return torch.cat([first, (products[..., 2:] * through).sum(-2)], -1)
+    rows, gates = gradient.unbind(-2), gate.unsqueeze(-1).unbind(-2)
+    for after, d_x, kept in zip(rows[::-1], rows[-2::-1], gates[::-1], strict=False):
+        d_x.addcmul_(kept, after)
+    return torch.cat([gradient[..., 0, :1], (gradient[..., 1:, :] * sums[..., :-1, :]).sum(-1)], -1)
 
 
 class _CumulativeProducts(torch.autograd.Function):
@@ -119,7 +139,7 @@ class _CumulativeProducts(torch.autograd.Function):
         if torch.is_grad_enabled():
             return differentiable_gradients(lambda gate: [_products(gate)], [gate], [gradient])[0]
         with full_precision(gate.device.type):  # who calls backward within autocast has it on here
-            return _products_backward(products, gradient)
+            return _gated_sums_backward(gate, products, gradient.clone())
 
 
 def _operator(name: str, arguments: str, by_hand: Any) -> Any:
@@ -176,38 +196,40 @@ class _MomentumCoefficients(torch.autograd.Function):
     outputs = 4  # before those that the backward pass is given
 
     @staticmethod
-    def forward(
-        lr: Tensor, momentum: Tensor, keep: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-        kept, carried = _products(keep), _products(momentum)
-        # Column 0 is what the chunk's first momentum adds to the weights, column s what token s adds.
-        moved = kept[..., 1:] @ carried
-        read = torch.stack([kept[..., 0], moved[..., 0]], -1)
-        mix = moved[..., 1:] * lr.unsqueeze(-2)
+    def forward(lr: Tensor, momentum: Tensor, keep: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        carried = _products(momentum)
+        # What the weights hold of themselves as they began, of the first momentum, and of each token's step.
+        started = F.pad(keep[..., :1], (0, keep.shape[-1] - 1)).unsqueeze(-1)
+        moved = _without_negligible(_gated_sums(keep, torch.cat([started, carried], -1)))
+        read, mix = moved[..., :2].clone(), moved[..., 2:] * lr.unsqueeze(-2)
         last = carried[..., -1, :]
         fade = torch.stack([torch.zeros_like(last[..., 0]), last[..., 0]], -1)
         carry = torch.stack([read[..., -1, :], fade], -2)
         write = torch.stack([mix[..., -1, :], last[..., 1:] * lr], -2)
-        return read, mix, carry, write, kept, carried, moved
+        return read, mix, carry, write, carried, moved
 
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor, Tensor, Tensor], output: tuple[Tensor, ...]) -> None:
         ctx.save_for_backward(*inputs, *output[4:])
         ctx.mark_non_differentiable(*output[4:])
+        ctx.set_materialize_grads(False)  # of whole tables that have none
 
     @staticmethod
-    def backward(ctx, d_read, d_mix, d_carry, d_write, *_) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        lr, momentum, keep, *found = ctx.saved_tensors
-        gradients = [d_read, d_mix, d_carry, d_write]
+    def backward(ctx, *given: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        gates, found = ctx.saved_tensors[:3], ctx.saved_tensors[3:]
+        *lead, size = gates[0].shape
+        shapes = zip(given, ((size, 2), (size, size), (2, 2), (2, size)), strict=False)
+        gradients = [gates[0].new_zeros(*lead, *shape) if g is None else g for g, shape in shapes]
         if torch.is_grad_enabled():
-            return tuple(differentiable_gradients(_MomentumCoefficients.forward, [lr, momentum, keep], gradients))
-        with full_precision(lr.device.type):
-            return _MomentumCoefficients._pulled(lr, *found, *gradients)
+            return tuple(differentiable_gradients(_MomentumCoefficients.forward, gates, gradients))
+        with full_precision(gates[0].device.type):
+            return _MomentumCoefficients._pulled(*gates, *found, *gradients)
 
     @staticmethod
     def _pulled(
         lr: Tensor,
-        kept: Tensor,
+        momentum: Tensor,
+        keep: Tensor,
         carried: Tensor,
         moved: Tensor,
         d_read: Tensor,
@@ -216,19 +238,18 @@ class _MomentumCoefficients(torch.autograd.Function):
         d_write: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Pull gradients of the coefficients back to the gates."""
-        d_read = d_read.clone()
-        d_read[..., -1, :] += d_carry[..., 0, :]
-        d_lr = (d_mix * moved[..., 1:]).sum(-2).addcmul_(d_write[..., 1, :], carried[..., -1, 1:])
-        d_lr.addcmul_(d_write[..., 0, :], moved[..., -1, 1:])
+        d_lr = (d_mix * moved[..., 2:]).sum(-2).addcmul_(d_write[..., 1, :], carried[..., -1, 1:])
+        d_lr.addcmul_(d_write[..., 0, :], moved[..., -1, 2:])
         d_moved = torch.empty_like(moved)
-        d_moved[..., 0] = d_read[..., 1]
-        torch.mul(d_mix, lr.unsqueeze(-2), out=d_moved[..., 1:])
-        d_moved[..., -1, 1:].addcmul_(d_write[..., 0, :], lr)
-        d_kept = torch.cat([d_read[..., :1], d_moved @ carried.mT], -1)
-        d_carried = kept[..., 1:].mT @ d_moved
+        d_moved[..., :2] = d_read
+        d_moved[..., -1, :2] += d_carry[..., 0, :]
+        torch.mul(d_mix, lr.unsqueeze(-2), out=d_moved[..., 2:])
+        d_moved[..., -1, 2:].addcmul_(d_write[..., 0, :], lr)
+        d_keep = _gated_sums_backward(keep, moved, d_moved)
+        d_carried = d_moved[..., 1:]
         d_carried[..., -1, 0] += d_carry[..., 1, 1]
         d_carried[..., -1, 1:].addcmul_(d_write[..., 1, :], lr)
-        return d_lr, _products_backward(carried, d_carried), _products_backward(kept, d_kept)
+        return d_lr, _gated_sums_backward(momentum, carried, d_carried), d_keep
 
 
 _momentum_operator = _operator(
@@ -249,7 +270,7 @@ def momentum_coefficients(gates: Gates) -> Coefficients:
     if gates.lr.shape[-1] == 1:
         return _of_one_token(gates.lr, gates.fade, gates.keep)
     # Calling a Function takes its time, which a short call would notice.
-    if torch.is_grad_enabled() and torch.compiler.is_compiling():
+    if torch.compiler.is_compiling():
         run = _momentum_operator
     else:
         by_hand = torch.is_grad_enabled() and not transformed()
