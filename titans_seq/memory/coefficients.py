@@ -216,7 +216,8 @@ class _MomentumCoefficients(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *given: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        gates, found = ctx.saved_tensors[:3], ctx.saved_tensors[3:]
+        tensors = ctx.saved_tensors  # once: activation checkpointing gives them out a single time
+        gates, found = tensors[:3], tensors[3:]
         *lead, size = gates[0].shape
         shapes = zip(given, ((size, 2), (size, size), (2, 2), (2, size)), strict=False)
         gradients = [gates[0].new_zeros(*lead, *shape) if g is None else g for g, shape in shapes]

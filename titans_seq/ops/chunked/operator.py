@@ -267,11 +267,12 @@ def _setup_context(ctx, inputs, output) -> None:
 
 
 def _differentiate(ctx, gradients):
-    (q,), written, coefficients, slots, anchor, saved = _split(ctx.saved_tensors, ctx.counts)
+    tensors = ctx.saved_tensors  # once: activation checkpointing gives them out a single time
+    (q,), written, coefficients, slots, anchor, saved = _split(tensors, ctx.counts)
     d_output = gradients[0].contiguous()
     d_carried = [g.contiguous() for g in gradients[1 : 1 + ctx.carried]]
     if torch.is_grad_enabled():
-        result = _gradients_again(ctx, ctx.saved_tensors, gradients)
+        result = _gradients_again(ctx, tensors, gradients)
     else:
         groups = (q, written, coefficients, slots, anchor, saved, d_output, d_carried)
         result = chunked_memory_backward(*groups, *ctx.options)
@@ -337,7 +338,7 @@ class _Kept(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        tensors = ctx.saved_tensors  # once: activation checkpointing gives them out a single time
+        tensors = ctx.saved_tensors  # once, as above
         if torch.is_grad_enabled():
             return *[None] * 5, *_gradients_again(ctx, tensors, gradients)
         (q,), written, coefficients, slots, anchor = _split(tensors, ctx.counts)
