@@ -268,6 +268,8 @@ def test_messages() -> None:
         model(ids, use_cache=True).cache.crop(1)
     with pytest.raises(ValueError, match=r"labels must be \(1, \d+\) as the tokens, got \(1, 1\)"):
         model(ids, labels=ids[:, :1])
+    with pytest.raises(ValueError, match="give labels or logits_to_keep, not both"):
+        model(ids, labels=ids, logits_to_keep=1)
     with pytest.raises(ValueError, match=r"expected token ids \[B >= 1, T >= 1\], int64 or int32, got torch.float32"):
         model(ids.float())
 

@@ -20,7 +20,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
 
     `generate` goes on from the cache of an earlier call, given the whole text again; with `prefill_chunk_size` it needs
     one from the start, `cache=TitansCache()`. What has to take tokens back (assisted generation) is refused by the
-    library.
+    library. Without an `attention_mask`, `generate` takes every `pad_token_id` for padding, as the library does: give
+    one where that token may stand in a text.
 
     Args:
         config: the model.
@@ -156,6 +157,8 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
         x = self.model.embedding(input_ids) if inputs_embeds is None else inputs_embeds
         if labels is not None and labels.shape != x.shape[:2]:
             raise ValueError(f"labels must be {tuple(x.shape[:2])} as the tokens, got {tuple(labels.shape)}")
+        if labels is not None and not (isinstance(logits_to_keep, int) and logits_to_keep == 0):
+            raise ValueError("a loss takes the logits of all tokens: give labels or logits_to_keep, not both")
         if use_cache is None:
             use_cache = self.config.use_cache and not self.training
         state = None if cache is None else cache.state
