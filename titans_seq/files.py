@@ -93,6 +93,11 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
 
 
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that it holds; what is not there is left alone."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
 def check_not_read(
     target: str | os.PathLike[str] | None, *sources: str | os.PathLike[str] | None, option: str = "--out"
 ) -> None:

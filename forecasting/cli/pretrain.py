@@ -52,8 +52,8 @@ def pretrain(options: Pretrain) -> None:
     from titans_seq.config import to_yaml
     from titans_seq.experiment.beginning import model_folder, weights_record
     from titans_seq.experiment.history import LOG, History, describe
-    from titans_seq.experiment.lightning_tools import is_first_process
     from titans_seq.experiment.overrides import override, parse_changes
+    from titans_seq.experiment.processes import is_first_process
     from titans_seq.experiment.record import read_config_file
 
     from ..zero_shot.network import ZeroShotConfig

@@ -13,6 +13,7 @@ from titans_seq.config import to_yaml
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import describe
 from titans_seq.experiment.overrides import override, parse_changes
+from titans_seq.experiment.processes import is_first_process
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import DataRecord, read_config_file
 from titans_seq.registry import kind_of
@@ -33,8 +34,6 @@ SHORTEST_CONTEXT = 32
 
 def train(options: Train) -> None:
     """Train, and say what came of it and what to do next; of several processes the first one says it."""
-    from titans_seq.experiment.lightning_tools import is_first_process
-
     with contextlib.nullcontext() if is_first_process() else contextlib.redirect_stdout(io.StringIO()):
         _train(options)
 

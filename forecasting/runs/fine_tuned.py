@@ -17,6 +17,7 @@ from titans_seq.config import read_yaml
 from titans_seq.errors import UserError, require_at_least
 from titans_seq.experiment.beginning import model_folder
 from titans_seq.experiment.history import LOG
+from titans_seq.experiment.processes import is_first_process
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import CONFIG, DataRecord, Origin, read_config, write_config
 from titans_seq.experiment.run_folder import CHECKPOINTS, RunLayout
@@ -170,9 +171,6 @@ def _train(
         progress=runtime.progress,
         logger=runtime.logger,
     )
-    # Here, for who uses the model of a run needs no Lightning.
-    from titans_seq.experiment.lightning_tools import is_first_process
-
     if not is_first_process():
         return model
     assert model.scores is not None

@@ -22,6 +22,7 @@ from typing import Any
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.processes import is_first_process
 from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import CONFIG, read_config
 from titans_seq.experiment.run_folder import CHECKPOINTS
@@ -125,9 +126,6 @@ def _train(
         progress=runtime.progress,
         logger=runtime.logger,
     )
-    # Here, for who uses the model of a run needs no Lightning.
-    from titans_seq.experiment.lightning_tools import is_first_process
-
     if not is_first_process():
         return model
     # The model comes last: a folder with one is a finished run.

@@ -10,7 +10,7 @@ import numpy as np
 from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, fit
 from titans_seq.experiment.history import History
-from titans_seq.experiment.lightning_tools import gather_ranks
+from titans_seq.experiment.processes import gather_ranks
 from titans_seq.experiment.recorder import Score
 from titans_seq.experiment.settings import RUNTIME, Runtime
 

@@ -11,7 +11,7 @@ import torch
 from titans_seq.errors import UserError
 from titans_seq.experiment.fit import FitPlan, fit
 from titans_seq.experiment.history import History
-from titans_seq.experiment.lightning_tools import gather_ranks
+from titans_seq.experiment.processes import gather_ranks
 from titans_seq.experiment.settings import RUNTIME, Runtime
 
 from .batches import TrainingBatch, cut_batch

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from titans_seq.experiment.history import LOG, History
-from titans_seq.experiment.lightning_tools import is_first_process
+from titans_seq.experiment.processes import is_first_process
 from titans_seq.experiment.record import CONFIG
 from titans_seq.experiment.settings import Runtime
 

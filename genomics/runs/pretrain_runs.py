@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from titans_seq.errors import UserError
-from titans_seq.experiment.lightning_tools import is_first_process
+from titans_seq.experiment.processes import is_first_process
 from titans_seq.experiment.record import DataRecord, read_config
 from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.models.saving import MODEL

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from titans_seq.errors import UserError
-from titans_seq.experiment.lightning_tools import is_first_process
+from titans_seq.experiment.processes import is_first_process
 from titans_seq.experiment.record import DataRecord, read_config
 from titans_seq.experiment.run_folder import CHECKPOINTS
 from titans_seq.experiment.settings import RUNTIME, Runtime

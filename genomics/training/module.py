@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from titans_seq.experiment.lightning_tools import gather_ranks
 from titans_seq.experiment.module import FitModule
+from titans_seq.experiment.processes import gather_ranks
 from titans_seq.training.writes import write_cost
 
 from ..evaluation import metrics

@@ -64,7 +64,7 @@ def pretrain(options: Pretrain) -> None:
     """Train, and say what came of it."""
     from titans_seq.config import to_yaml
     from titans_seq.experiment.history import LOG, History, describe
-    from titans_seq.experiment.lightning_tools import is_first_process
+    from titans_seq.experiment.processes import is_first_process
 
     from ..runs.config import RUNS
     from ..runs.runs import pretrain_run, resume_run

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from titans_seq.experiment.lightning_tools import gather_ranks, of_this_rank
 from titans_seq.experiment.module import FitModule
+from titans_seq.experiment.processes import gather_ranks, of_this_rank
 from titans_seq.experiment.throughput import Throughput, training_flops
 from titans_seq.models import BackboneState, CausalLM, map_state
 from titans_seq.models.packing import pack_state, unpack_state

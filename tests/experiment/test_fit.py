@@ -19,10 +19,9 @@ from titans_seq import cli
 from titans_seq.errors import Terminated, UserError
 from titans_seq.experiment.fit import FitPlan, Fitted, fit
 from titans_seq.experiment.history import LOG, History
-from titans_seq.experiment.lightning_tools import last_checkpoint
 from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.recorder import Score
-from titans_seq.experiment.run_folder import CHECKPOINTS, alone_in
+from titans_seq.experiment.run_folder import CHECKPOINTS, alone_in, last_checkpoint
 from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
 CPU = Runtime(Hardware("cpu"))

@@ -15,12 +15,11 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from titans_seq.errors import Terminated, UserError, choose, require_at_least, require_seed
+from titans_seq.experiment.checkpoints import KeepLast
 from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.lightning_tools import (
-    KeepLast,
     RandomState,
     SeedEpochs,
-    last_checkpoint,
     new_trainer,
     quiet_and_apart,
     run_trainer,
@@ -28,7 +27,7 @@ from titans_seq.experiment.lightning_tools import (
 )
 from titans_seq.experiment.module import FitModule
 from titans_seq.experiment.recorder import Recorder, Score, Stop
-from titans_seq.experiment.run_folder import CHECKPOINTS, alone_in
+from titans_seq.experiment.run_folder import CHECKPOINTS, alone_in, last_checkpoint
 from titans_seq.experiment.settings import RUNTIME, Runtime
 
 MakeLoader = Callable[[int, int], Iterable[Any]]

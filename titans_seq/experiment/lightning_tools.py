@@ -1,8 +1,7 @@
-"""What Lightning leaves out: random numbers that resume, checkpoints that are always whole, and silence."""
+"""What Lightning leaves out: random numbers that resume, ends that come at once, and silence."""
 
 import hashlib
 import logging
-import shutil
 import signal
 import warnings
 import zipfile
@@ -13,42 +12,14 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch import Tensor, nn
 
 from titans_seq.ending import end_on_sigterm_again, ending_on_sigterm
 from titans_seq.errors import Terminated, UserError
+from titans_seq.experiment.processes import gather_ranks, of_this_rank
 from titans_seq.experiment.settings import Hardware
-
-_CHECKPOINT = "step-*.ckpt"
-
-
-def is_first_process() -> bool:
-    """Whether this is the process that writes files; known before the processes of a parallel run have met.
-
-    Example:
-        >>> is_first_process()
-        True
-    """
-    return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def gather_ranks(value: Any) -> list[Any]:
-    """Return every process's value, in the order of the ranks; one process has its own alone."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return [value]
-    values = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(values, value)
-    return values
-
-
-def of_this_rank(values: list[Any]) -> Any | None:
-    """Return this process's value of a list that `gather_ranks` made, or None if there were other processes then."""
-    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-    world, rank = (torch.distributed.get_world_size(), torch.distributed.get_rank()) if distributed else (1, 0)
-    return values[rank] if len(values) == world else None
 
 
 @contextmanager
@@ -213,79 +184,6 @@ class RandomState(Callback):
             torch.set_rng_state(saved["cpu"].cpu())
             if len(saved["cuda"]) == torch.cuda.device_count():
                 torch.cuda.set_rng_state_all([state.cpu() for state in saved["cuda"]])
-
-
-class KeepLast(Checkpoint):
-    """Write a checkpoint every N optimiser steps, or after each epoch, and at the end; keep the last few.
-
-    Each is `step-00000100.ckpt` in the folder, a file or, where the strategy shards, a folder. It gets this name when
-    it is whole, and older ones go after that, so that a killed run always leaves one.
-
-    As a `Checkpoint` it runs after the other callbacks.
-
-    Args:
-        folder: where; made if need be.
-        every: steps, at least 1; None for epochs.
-        keep: how many, at least 1.
-    """
-
-    def __init__(self, folder: Path, every: int | None, keep: int = 2) -> None:
-        self.folder, self.every, self.keep = Path(folder), every, keep
-        self._saved_at = -1
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note where training goes on, which needs no second checkpoint."""
-        self._saved_at = trainer.global_step
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Save if a step is due; within a step that accumulates gradients none is."""
-        if self.every and (trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps):
-            self._save(trainer)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save after an epoch."""
-        if self.every is None:
-            self._save(trainer)
-
-    def _save(self, trainer: pl.Trainer) -> None:
-        step = trainer.global_step
-        if step == self._saved_at:
-            return
-        self._saved_at = step
-        target = self.folder / _CHECKPOINT.replace("*", f"{step:08d}")
-        temporary = target.with_name(f".{target.name}.new")
-        if trainer.is_global_zero:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _remove(temporary)
-        trainer.strategy.barrier()
-        try:
-            trainer.save_checkpoint(temporary, weights_only=False)
-        except OSError as error:  # of a temporary file elsewhere, where Lightning writes first
-            raise OSError(error.errno, error.strerror, str(target)) from error
-        trainer.strategy.barrier()
-        if trainer.is_global_zero:
-            _remove(target)
-            temporary.rename(target)
-            for old in sorted(self.folder.glob(_CHECKPOINT))[: -self.keep]:
-                _remove(old)
-        trainer.strategy.barrier()
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """Return the latest checkpoint that `KeepLast` wrote into a folder, or None if there is none.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     last_checkpoint(Path(folder))
-    """
-    return max(Path(folder).glob(_CHECKPOINT), default=None)
-
-
-def _remove(path: Path) -> None:
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def whole_weights(network: nn.Module) -> dict[str, Tensor]:

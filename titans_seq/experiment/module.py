@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from titans_seq.errors import UserError
-from titans_seq.experiment.lightning_tools import gather_ranks, of_this_rank
 from titans_seq.experiment.optimiser import build_optimiser, parameter_groups
+from titans_seq.experiment.processes import gather_ranks, of_this_rank
 from titans_seq.experiment.settings import OptimiserConfig
 
 

@@ -14,12 +14,16 @@ from titans_seq.checkpoint import CONFIG as MODEL_CONFIG
 from titans_seq.checkpoint import WEIGHTS
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG, cut_after
+from titans_seq.experiment.processes import is_first_process
 from titans_seq.experiment.record import CONFIG, write_config
+from titans_seq.files import remove
 from titans_seq.locks import only_writer
 from titans_seq.models.saving import MODEL
 
 CHECKPOINTS = "checkpoints"
 """Folder in a run's own, for checkpoints of which the last few stay; see `KeepLast`."""
+CHECKPOINT = "step-*.ckpt"
+"""Names of whole checkpoints, in order of their steps."""
 EVALUATION = "evaluation"
 """Folder in a run's own, for scores and their pictures."""
 EARLIER = "earlier-model"
@@ -42,11 +46,19 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises:
         UserError: if another process has it.
     """
-    # Here, for who uses the model of a run needs no Lightning.
-    from titans_seq.experiment.lightning_tools import is_first_process
-
     with only_writer(folder) if is_first_process() else contextlib.nullcontext():
         yield
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the latest checkpoint that `KeepLast` wrote into a folder, or None if there is none.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     last_checkpoint(Path(folder))
+    """
+    return max(Path(folder).glob(CHECKPOINT), default=None)
 
 
 @dataclass(frozen=True)
@@ -133,9 +145,6 @@ class RunLayout:
 
         The other processes of a parallel run execute the same command; the folder is the first one's alone.
         """
-        # Here, for who uses the model of a run needs no Lightning.
-        from titans_seq.experiment.lightning_tools import is_first_process
-
         if not is_first_process():
             yield
             return
@@ -201,9 +210,6 @@ class RunLayout:
         Raises:
             UserError: if another process has the folder.
         """
-        # Here, for who uses the model of a run needs no Lightning.
-        from titans_seq.experiment.lightning_tools import is_first_process, last_checkpoint
-
         if not is_first_process():
             yield
             return
@@ -228,12 +234,12 @@ class RunLayout:
         shutil.rmtree(out / _PREVIOUS, ignore_errors=True)
         for pattern in (f".{MODEL}.*.new", f".{MODEL}.*.old", f"{CHECKPOINTS}/.*.new"):
             for path in out.glob(pattern):
-                _remove(path)
+                remove(path)
 
     def remove(self, out: Path) -> None:
         """Remove a run, and leave what else is in its folder."""
         for path in self._held(out):
-            _remove(path)
+            remove(path)
 
     def _has_begun(self, out: Path) -> bool:
         """Whether there is something to go on from."""
@@ -257,7 +263,3 @@ class RunLayout:
 
     def _names(self) -> tuple[str, ...]:
         return (CONFIG, LOG, CHECKPOINTS, MODEL, EARLIER, EVALUATION, *self.others)
-
-
-def _remove(path: Path) -> None:
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -27,8 +27,8 @@ from forecasting.runs.runs import (
 from forecasting.training.lightning_module import ForecastModule
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import History
-from titans_seq.experiment.lightning_tools import last_checkpoint
 from titans_seq.experiment.record import read_config
+from titans_seq.experiment.run_folder import last_checkpoint
 
 
 class Killed(BaseException):

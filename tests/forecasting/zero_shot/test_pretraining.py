@@ -16,7 +16,7 @@ from forecasting.zero_shot.settings import BatchConfig, PretrainingConfig
 from titans_seq.cli import main
 from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import weights_record
-from titans_seq.experiment.lightning_tools import KeepLast
+from titans_seq.experiment.checkpoints import KeepLast
 
 NETWORK = ZeroShotConfig(width=8, layers=1, code=4)
 BATCHES = BatchConfig(tokens=60, pool=2)

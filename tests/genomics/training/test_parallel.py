@@ -23,7 +23,7 @@ from genomics.training.fitting import fit
 from genomics.training.pretraining import new_pretrain_model, pretrain
 from genomics.training.windows import Genome
 from tests.genomics.small import encoder, records, splits
-from titans_seq.experiment.lightning_tools import is_first_process
+from titans_seq.experiment.processes import is_first_process
 from titans_seq.experiment.settings import Hardware, OptimiserConfig, Runtime
 
 what, strategy, devices, out = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])

@@ -22,8 +22,7 @@ from tests.tolerances import assert_close
 from titans_seq.blocks import AttentionBlockConfig
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import LOG, History
-from titans_seq.experiment.lightning_tools import last_checkpoint
-from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.run_folder import CHECKPOINTS, last_checkpoint
 from titans_seq.experiment.settings import Hardware, Runtime
 from titans_seq.layers import AttentionConfig
 from titans_seq.models import CausalLM, map_state
