@@ -24,9 +24,8 @@ from ..data import (
     read_series_batches,
 )
 from ..data.hierarchies import Hierarchy, add_totals
-from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
-from ..data.matching import continuing_series, read_future, read_like, with_known_future
+from ..data.matching import read_future, read_like, with_known_future
 from ..data.source import counted
 from ..data.writing import TableWriter, write_frame
 from ..evaluation.coherent import Coherent, Reconciliation
@@ -34,7 +33,7 @@ from ..evaluation.conformal import LEAST_ERRORS
 from ..forecasts.forecaster import Forecaster, checked_levels, cut_at_zero
 from ..forecasts.sharding import dask_engine
 from ..forecasts.tables import forecast_frame
-from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, starting_model, update_run
+from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, newest_rows, open_fine_tuned, starting_model, update_run
 from .tables import PartNotes, moment, score_text, tell_notes, tell_pretrained
 
 if TYPE_CHECKING:
@@ -133,7 +132,8 @@ def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: boo
         data = read_like(file, model.context, frame, table)
         tell_pretrained(data)
     else:
-        data = _newest(run, model, frame, table)
+        data, notes = newest_rows(run, model, frame, table)
+        tell_notes(notes)
     hierarchy = _hierarchy(data, method)
     data = data if hierarchy is None else hierarchy.data
     model = model if calibrate else replace(model, calibration=None)
@@ -153,24 +153,6 @@ def _hierarchy(data: SeriesData, method: Reconciliation | None) -> Hierarchy | N
     moved = "" if method == "none" else "; quantiles are each one's own, moved with its mean"
     print(f"hierarchy    {found.describe()}: {said[method]}{moved}")
     return found
-
-
-def _newest(run: FineTuningRun, model: "ZeroShotModel", frame: FrameOptions, table: TableOptions) -> SeriesData:
-    """The run's data file as it is now, with a note where it has changed; where it is gone, what the model keeps."""
-    from titans_seq.experiment.provenance import file_hash
-
-    assert model.context is not None
-    path = Path(run.data.path)
-    if not path.is_file():
-        print(f"note: the data file {path} is gone: the rows that the model keeps are forecast from")
-        return model.context
-    if file_hash(path) == run.data.sha256:
-        return model.context
-    print(f"note: {path} has changed since training: its latest rows are forecast from (update keeps them)")
-    data = read_like(path, model.context, frame, table)
-    tell_notes(data.notes)
-    new = continuing_series(data, model.context, frame)
-    return continued(model.context, new, counted=frame.start is not None, holes=frame.holes)
 
 
 @contextlib.contextmanager

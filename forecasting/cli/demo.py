@@ -33,7 +33,6 @@ class Demo:
 
 def demo(options: Demo) -> None:
     """Write the series, forecast it at once, train on it, compare and draw."""
-    from titans_seq.experiment.provenance import file_hash
     from titans_seq.experiment.record import DataRecord
     from titans_seq.experiment.settings import Runtime
 
@@ -53,7 +52,7 @@ def demo(options: Demo) -> None:
     print(f"2. forecast {WEEKS_AHEAD} weeks at once: the shipped network has never seen the series", flush=True)
     at_once = ZeroShotModel.pretrained().calibrated(data, WEEKS_AHEAD)
     _write(at_once, out, "at_once", data)
-    record = DataRecord(str(path.resolve()), file_hash(path))
+    record = DataRecord.of(path)
     planned = FineTuningRun(WEEKS_AHEAD, FineTuningConfig(steps=steps), True, FrameOptions(), TableOptions(), record)
     more = planned.fine_tuning.refit.steps
     print(f"3. train on the series, from the shipped weights: {steps:,} steps, then {more:,} on all rows", flush=True)

@@ -14,7 +14,6 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.history import describe
 from titans_seq.experiment.overrides import override, parse_changes
 from titans_seq.experiment.processes import is_first_process
-from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import DataRecord, read_config_file
 from titans_seq.registry import kind_of
 
@@ -144,7 +143,7 @@ def fine_tuning_run(options: Task) -> FineTuningRun:
         stored.refit and not options.no_refit,
         options.reading.frame(stored.options),
         options.reading.table(stored.table),
-        DataRecord(str(path.resolve()), file_hash(path)),
+        DataRecord.of(path),
         stored.init if options.init in (None, "pretrained") else options.init,
     )
 

@@ -1,10 +1,8 @@
 """What a run of a forecaster keeps in its folder: settings, data and what it was started by."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import DataRecord, Origin
 from titans_seq.experiment.run_folder import RunLayout
 
@@ -60,8 +58,3 @@ class RunConfig:
             "data": {"path": plain.get("data"), "sha256": plain["sha256"]},
             "origin": {"versions": plain.get("versions", {}), "commit": plain.get("commit")},
         }
-
-
-def new_run_config(data_path: Path, forecast: ForecastConfig, options: FrameOptions, table: TableOptions) -> RunConfig:
-    """Return the configuration of a run that starts now, on a file that is there."""
-    return RunConfig(forecast, options, table, DataRecord(str(data_path.resolve()), file_hash(data_path)))

@@ -18,7 +18,6 @@ from titans_seq.errors import UserError, require_at_least
 from titans_seq.experiment.beginning import model_folder
 from titans_seq.experiment.history import LOG
 from titans_seq.experiment.processes import is_first_process
-from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import CONFIG, DataRecord, Origin, read_config, write_config
 from titans_seq.experiment.run_folder import CHECKPOINTS, RunLayout
 from titans_seq.experiment.settings import RUNTIME, Runtime
@@ -26,7 +25,8 @@ from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series
-from ..data.matching import read_like
+from ..data.joining import continued
+from ..data.matching import continuing_series, read_like
 from ..zero_shot.model import ZeroShotModel
 from ..zero_shot.settings import FineTuningConfig
 from .config import RUNS
@@ -136,13 +136,11 @@ def resume_fine_tuning(
     """
     out = Path(out)
     run = read_config(out, FineTuningRun)
-    if data_path is not None and file_hash(data_path) != run.data.sha256:
-        raise UserError(
-            f"{data_path} is not the file that the run in {out} was started on ({run.data.path}): resume with that one"
-        )
+    if data_path is not None:
+        run.data.require(data_path, out)
     if RUNS.is_finished(out):
         return open_fine_tuned(out)
-    if file_hash(Path(run.data.path)) != run.data.sha256:
+    if not run.data.holds(Path(run.data.path)):
         raise UserError(
             f"the data file {run.data.path} was changed since the run in {out} began: put it back, or train anew with "
             "--overwrite"
@@ -193,6 +191,42 @@ def open_fine_tuned(out: Path) -> ZeroShotModel:
     return ZeroShotModel.load(Path(out) / MODEL)
 
 
+def newest_rows(
+    run: FineTuningRun, model: ZeroShotModel, options: FrameOptions, table: TableOptions
+) -> tuple[SeriesData, tuple[str, ...]]:
+    """Return the series that a run's forecast follows: its file as it is now, or the rows that the model keeps.
+
+    Args:
+        run: with its data file.
+        model: that came of it.
+        options: what the columns of the file mean.
+        table: how it is written.
+
+    Returns:
+        The series, and notes where they are not those that the model keeps.
+
+    Raises:
+        UserError: if the file has changed, and no longer fits the model; it has the notes.
+    """
+    assert model.context is not None
+    path = Path(run.data.path)
+    if not path.is_file():
+        return model.context, (f"the data file {path} is gone: the rows that the model keeps are forecast from",)
+    if run.data.holds(path):
+        return model.context, ()
+    notes = [f"{path} has changed since training: its latest rows are forecast from (update keeps them)"]
+    try:
+        data = read_like(path, model.context, options, table)
+        notes += data.notes
+        new = continuing_series(data, model.context, options)
+        joined = continued(model.context, new, counted=options.start is not None, holes=options.holes)
+    except UserError as error:
+        for note in notes:
+            error.add_note(note)
+        raise
+    return joined, tuple(notes)
+
+
 def update_run(
     out: Path, path: Path, options: FrameOptions | None = None, table: TableOptions | None = None
 ) -> ZeroShotModel:
@@ -214,6 +248,5 @@ def update_run(
     data = read_like(path, model.context, options, table)
     updated = replace(model, options=options).update(data)
     updated.save(out / MODEL)
-    record = DataRecord(str(path.resolve()), file_hash(path))
-    write_config(out, replace(run, data=record, options=options, table=table))
+    write_config(out, replace(run, data=DataRecord.of(path), options=options, table=table))
     return updated

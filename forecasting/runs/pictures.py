@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 
 from titans_seq.errors import UserError
-from titans_seq.experiment.provenance import file_hash
 from titans_seq.experiment.record import read_config
 from titans_seq.pictures import check_picture
 
@@ -165,7 +164,7 @@ def _choose(names: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
 def _data(run: RunConfig, model: ForecastModel, options: FrameOptions, table: TableOptions) -> SeriesData:
     """The data of the run from its file as it is today, or where that is gone, the rows the model keeps."""
     path = Path(run.data.path)
-    if path.is_file() and file_hash(path) == run.data.sha256:
+    if path.is_file() and run.data.holds(path):
         return load_series(path, run.options, run.table)
     return newest_rows(run, model, options, table)[0]
 

@@ -23,8 +23,7 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 from titans_seq.experiment.processes import is_first_process
-from titans_seq.experiment.provenance import file_hash
-from titans_seq.experiment.record import CONFIG, read_config
+from titans_seq.experiment.record import CONFIG, DataRecord, read_config
 from titans_seq.experiment.run_folder import CHECKPOINTS
 from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.files import write_text
@@ -39,7 +38,7 @@ from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part
 from ..model import ForecastModel
 from ..settings.config import ForecastConfig
-from .config import RUNS, RunConfig, new_run_config
+from .config import RUNS, RunConfig
 
 FORECAST, BACKTEST = "forecast.csv", "backtest.csv"
 
@@ -104,7 +103,7 @@ def train_run(
     data = load_series(data_path, options, table)
     if tell is not None:
         tell(data, config)
-    run = new_run_config(Path(data_path), config, options, table)
+    run = RunConfig(config, options, table, DataRecord.of(data_path))
     with RUNS.started(out, run, overwrite):
         return _train(data, out, run, False, runtime)
 
@@ -144,10 +143,8 @@ def _stored(out: Path, data_path: Path | None, config: ForecastConfig | None) ->
             f"{out}: the run to resume has other settings (see {out / CONFIG}): resume with the same ones, "
             "or train anew with overwrite or into another folder"
         )
-    if data_path is not None and file_hash(Path(data_path)) != run.data.sha256:
-        raise UserError(
-            f"{data_path} is not the file that the run in {out} was started on ({run.data.path}): resume with that one"
-        )
+    if data_path is not None:
+        run.data.require(data_path, out)
     return run
 
 
@@ -312,7 +309,7 @@ def newest_rows(
     path = Path(run.data.path)
     if not path.is_file():
         return model.context, (f"the run's data file {path} is gone: the forecast follows the rows of training",)
-    if file_hash(path) == run.data.sha256:
+    if run.data.holds(path):
         return model.context, ()
     try:
         data = continuing_series(read_like(path, model.context, options, table), model.context, options)
@@ -341,7 +338,7 @@ def _run_data(run: RunConfig) -> SeriesData:
     path = Path(run.data.path)
     if not path.is_file():
         raise UserError(f"the run's data file {path} is gone: put it back, or name the file to use with --data")
-    if file_hash(path) != run.data.sha256:
+    if not run.data.holds(path):
         raise UserError(
             f"the run's data file {path} was changed since training, so its parts are no longer the same: "
             "restore it, or name the file to use with --data"

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from titans_seq.config import from_dict, read_yaml, to_yaml
 from titans_seq.errors import UserError
-from titans_seq.experiment.provenance import checkout_commit, command_line, versions_of
+from titans_seq.experiment.provenance import checkout_commit, command_line, file_hash, versions_of
 from titans_seq.files import write_text
 
 CONFIG = "config.yaml"
@@ -28,6 +28,38 @@ class DataRecord:
     path: str
     sha256: str
     options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Return the record of a file as it is now.
+
+        Raises:
+            UserError: if there is no such file.
+        """
+        return cls(str(Path(path).resolve()), file_hash(path))
+
+    def holds(self, path: Path) -> bool:
+        """Say whether a file has the bytes of the one that `of` was given.
+
+        Raises:
+            UserError: if there is no such file.
+        """
+        return file_hash(path) == self.sha256
+
+    def require(self, path: Path, out: Path) -> None:
+        """Refuse a file to resume a run with, unless the run was started on it.
+
+        Args:
+            path: the file.
+            out: the run folder.
+
+        Raises:
+            UserError: if there is no such file, or it has other bytes.
+        """
+        if not self.holds(path):
+            raise UserError(
+                f"{path} is not the file that the run in {out} was started on ({self.path}): resume with that one"
+            )
 
 
 @dataclass(frozen=True)
