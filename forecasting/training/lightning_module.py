@@ -40,7 +40,7 @@ class ForecastModule(FitModule):
         super().__init__(network, config)
         self.averaged = copy.deepcopy(network).requires_grad_(False) if config.averaging else None
         self._averaging = config.averaging
-        self._validation: list[Tensor] = []
+        self._sums: list[Tensor] = []
 
     def kept_network(self) -> SimbaNetwork:
         """Return the network that is validated and kept: the averaged one where there is an average."""
@@ -61,7 +61,7 @@ class ForecastModule(FitModule):
             self.note_loss(loss)
             return loss
         count = batch.future_observed.sum()
-        share = count / self.trainer.strategy.reduce(count.clone(), reduce_op="sum").clamp(min=1)
+        share = count / self.over_processes(count.clone()).clamp(min=1)
         self.note_loss(loss * share, share)
         # Processes average their gradients: this makes it the mean over the targets of all.
         return loss * (share * self.trainer.world_size)
@@ -78,7 +78,7 @@ class ForecastModule(FitModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the sums before."""
-        self._validation = []
+        self._sums = []
 
     def validation_step(self, batch: WindowBatch, batch_idx: int) -> None:
         """Add one batch to the sums of loss, squared and absolute error and observed targets."""
@@ -88,12 +88,10 @@ class ForecastModule(FitModule):
         loss = output.loss(parameters, batch.future, batch.future_observed)
         error = torch.where(batch.future_observed, output.mean(parameters) - batch.future, 0.0)
         sums = torch.stack((loss * count, error.square().sum(), error.abs().sum(), count))
-        self._validation.append(sums.double().cpu())
+        self._sums.append(sums.double().cpu())
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over all observed targets."""
-        sums = torch.stack(self._validation).sum(0).to(self.device)
-        if self.trainer.world_size > 1:
-            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        sums = self.over_processes(torch.stack(self._sums).sum(0).to(self.device))
         loss, mse, mae = (sums[:3] / sums[3].clamp(min=1)).tolist()
         self.log_scores(validation_loss=loss, validation_mse=mse, validation_mae=mae)

@@ -81,7 +81,6 @@ class PretrainingModule(FitModule):
         super().__init__(network, optimiser, tolerated=10, shard=shard)
         self.levels: Tensor
         self.register_buffer("levels", torch.tensor(network.config.output.levels), persistent=False)
-        self._validation: list[Tensor] = []
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
@@ -92,20 +91,9 @@ class PretrainingModule(FitModule):
         # Processes wait for the gradients of all parameters, and a batch is of one resolution alone.
         return loss + 0.0 * torch.stack([weight.sum() for weight in self.network.parameters()]).sum()
 
-    def on_validation_epoch_start(self) -> None:
-        """Forget the sums of the validation before."""
-        self._validation = []
-
     def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
-        """Add a batch to the sums."""
-        self._validation.append(self.summed_loss(batch))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the mean over all targets."""
-        sums = torch.stack(self._validation).sum(0)
-        if self.trainer.world_size > 1:
-            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
-        self.log_scores(validation_loss=(sums[0] / sums[1].clamp(min=1)).item())
+        """Note the loss of a batch."""
+        self.note_validation_loss(*self.summed_loss(batch))
 
     def summed_loss(self, batch: TrainingBatch) -> Tensor:
         """Return the loss summed over the targets of a batch, and their number, float64 `[2]`."""

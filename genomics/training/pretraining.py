@@ -108,7 +108,6 @@ class PretrainModule(FitModule):
     def __init__(self, model: PretrainModel, settings: PretrainConfig, *, shard: bool = False) -> None:
         super().__init__(model, settings.optimiser, shard=shard)
         self._settings = settings
-        self._sums = torch.zeros(2)
 
     def training_step(self, batch: PretrainBatch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
@@ -124,16 +123,6 @@ class PretrainModule(FitModule):
         targets = batch.targets.flatten()
         return F.cross_entropy(logits.flatten(0, 1).float(), targets, ignore_index=IGNORED, reduction="sum")
 
-    def on_validation_epoch_start(self) -> None:
-        """Begin with nothing read."""
-        self._sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-
     def validation_step(self, batch: PretrainBatch, batch_idx: int) -> None:
-        """Add the losses and the number of targets of one batch."""
-        count = (batch.targets != IGNORED).sum()
-        self._sums += torch.stack((self.summed_loss(batch).double(), count.double()))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the mean loss of a token over the validation part."""
-        sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum") if self.trainer.world_size > 1 else self._sums
-        self.log_scores(validation_loss=(sums[0] / sums[1].clamp(min=1)).item())
+        """Note the loss of a batch."""
+        self.note_validation_loss(self.summed_loss(batch), (batch.targets != IGNORED).sum())

@@ -133,7 +133,6 @@ class LanguageModule(FitModule):
         self._carried: BackboneState | None = None
         self._costs: list[Tensor] = []
         self._validation_state: BackboneState | None = None
-        self._sums = torch.zeros(2)
 
     def on_train_start(self) -> None:
         """Take the time from now."""
@@ -182,20 +181,19 @@ class LanguageModule(FitModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin with nothing read."""
+        super().on_validation_epoch_start()
         self._validation_state = None
-        self._sums = torch.zeros(2, dtype=torch.float64, device=self.device)
 
     def validation_step(self, batch: SegmentBatch, batch_idx: int) -> None:
-        """Add the losses and the number of targets of one batch."""
+        """Note the loss of a batch."""
         before = self._validation_state if self._carry else None
         logits, self._validation_state = self.network(batch, before, return_state=self._carry)
-        self._sums += torch.stack(summed_loss(logits, batch.targets)).to(self._sums)
+        self.note_validation_loss(*summed_loss(logits, batch.targets))
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean over all targets of all processes, in nats a token."""
         self._validation_state = None
-        sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum") if self.trainer.world_size > 1 else self._sums
-        loss = (sums[0] / sums[1].clamp(min=1)).item()
+        loss = self.validation_loss()
         scores = {"validation_loss": loss, "perplexity": math.exp(min(loss, 700.0))}
         if self._tokens_per_byte is not None:
             scores["bits_per_byte"] = loss * self._tokens_per_byte / math.log(2)

@@ -18,6 +18,8 @@ from titans_seq.experiment.settings import OptimiserConfig
 class FitModule(pl.LightningModule):
     """Train a network; a domain adds `training_step` and `validation_step`.
 
+    A validation logs the mean of the losses that `validation_step` notes; a domain with other scores logs those.
+
     A step whose loss or gradient is not finite, on any process, is left out: weights and optimiser stay as they are.
     More than `tolerated` such steps in a row end the training.
 
@@ -48,6 +50,7 @@ class FitModule(pl.LightningModule):
         self._skipped_in_a_row = 0
         self._step: list[Tensor] = []
         self._window: list[Tensor] = []
+        self._validation = torch.zeros(2)
 
     def kept_network(self) -> nn.Module:
         """Return the network that is validated, and whose weights are kept."""
@@ -82,6 +85,10 @@ class FitModule(pl.LightningModule):
         total = total.detach()
         self._step.append(torch.stack((total.double(), torch.as_tensor(count, device=total.device).double())))
 
+    def over_processes(self, x: Tensor) -> Tensor:
+        """Return the sum of all processes' tensors, which takes the place of `x`."""
+        return self.trainer.strategy.reduce(x, reduce_op="sum") if self.trainer.world_size > 1 else x
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient, or leave the step out."""
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip or math.inf)
@@ -90,9 +97,7 @@ class FitModule(pl.LightningModule):
         sums = torch.stack(self._step).sum(0)
         self._step = []
         loss = sums[0] / sums[1].clamp(min=1)
-        bad = ~(norm.isfinite() & loss.isfinite())
-        if self.trainer.world_size > 1:
-            bad = self.trainer.strategy.reduce(bad.float(), reduce_op="sum") > 0
+        bad = self.over_processes((~(norm.isfinite() & loss.isfinite())).float()) > 0
         # One transfer from the device, which the optimiser's step waits for: a bad one must not be taken.
         left_out, self.gradient_norm, loss = torch.stack((bad.double(), norm.double(), loss.double())).tolist()
         self.lr = optimizer.param_groups[0]["lr"]
@@ -136,12 +141,27 @@ class FitModule(pl.LightningModule):
         """
         sums = torch.stack(self._window).sum(0) if self._window else torch.zeros(2, dtype=torch.float64)
         self._window = []
-        if self.trainer.world_size > 1:
-            sums = self.trainer.strategy.reduce(sums.to(self.device), reduce_op="sum")
-        total, count = sums.tolist()
+        total, count = self.over_processes(sums.to(self.device)).tolist()
         self.targets += int(count)
         row = {} if not count else {"loss": total / count}
         return row | {"lr": self.lr, "gradient_norm": self.gradient_norm, "skipped": self.skipped}
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin with nothing read."""
+        self._validation = torch.zeros(2, dtype=torch.float64, device=self.device)
+
+    def note_validation_loss(self, total: Tensor, count: Tensor) -> None:
+        """Note a batch's loss: a sum, and the number of targets that it is over."""
+        self._validation += torch.stack((total.double(), count.double()))
+
+    def validation_loss(self) -> float:
+        """Return the mean loss of a validation, over all targets of all processes."""
+        total, count = self.over_processes(self._validation)
+        return (total / count.clamp(min=1)).item()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean loss."""
+        self.log_scores(validation_loss=self.validation_loss())
 
     def log_scores(self, **scores: float) -> None:
         """Log the scores of a validation, which all processes have computed alike.
