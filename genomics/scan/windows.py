@@ -9,7 +9,8 @@ from titans_seq.errors import UserError
 
 from ..sequences.alphabet import clean
 from ..sequences.bad_records import Refuse
-from ..sequences.formats import find_format, first_word
+from ..sequences.entries import first_word
+from ..sequences.formats import find_format
 from ..sequences.loading import read_all
 from ..sequences.opening import BROKEN_GZIP, broken_gzip, open_text
 from ..sequences.options import LoadOptions

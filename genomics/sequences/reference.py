@@ -13,7 +13,8 @@ from Bio import SeqIO
 from titans_seq.errors import UserError
 
 from .alphabet import clean, reverse_complement
-from .formats import fasta_entries, find_format, first_word
+from .entries import fasta_entries, first_word
+from .formats import find_format
 from .opening import BROKEN_GZIP, broken_gzip, is_ordinary_gzip, open_text, read_start, regular_file
 
 _SHOWN = 8

@@ -11,7 +11,8 @@ from titans_seq.errors import UserError
 
 from .alphabet import clean
 from .bad_records import Refuse
-from .formats import find_format, parse
+from .entries import parse
+from .formats import find_format
 from .intervals import IntervalColumns, cut, interval_columns, interval_of, read_intervals
 from .labels import Labelled, check_labels
 from .options import LoadOptions
