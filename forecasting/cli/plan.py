@@ -1,6 +1,6 @@
 """`titans plan forecast`: what the training of a forecaster on a file costs, before it starts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from .options import Task
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from titans_seq.planning.counting import Step
+    from titans_seq.planning import Example
 
     from ..zero_shot.batches import TrainingBatch
 
@@ -49,34 +49,14 @@ class _Training:
     """
 
     network: "nn.Module"
-    examples: "tuple[_Example, ...]"
+    examples: "tuple[Example, ...]"
     steps: int
     described: str
 
 
-@dataclass(frozen=True)
-class _Example:
-    """A batch of a device.
-
-    Attributes:
-        step: computes its loss.
-        windows: that it holds.
-        length: tokens of each.
-        together: windows of all devices' batches.
-        weight: how many batches it stands for.
-    """
-
-    step: "Step"
-    windows: int
-    length: int
-    together: int
-    weight: float = 1.0
-
-
 def plan(options: PlanOptions) -> None:
     """Read the file, count steps, and print."""
-    from titans_seq.layers import NeuralMemory
-    from titans_seq.planning import Batch, count_step, plan_batches, unfused
+    from titans_seq.planning import plan_examples
     from titans_seq.planning.report import Words
 
     from .train import begins_pretrained
@@ -86,30 +66,15 @@ def plan(options: PlanOptions) -> None:
     device, task = options.described(), options.task
     found = (_pretrained if begins_pretrained(task) else _own)(task, options.devices)
     examples = found.examples
-    memories = [(one.config, one.dim) for one in found.network.modules() if isinstance(one, NeuralMemory)]
-    refused, each = unfused(memories, half=False), sum(one.weight for one in examples)
-    together = sum(one.weight * one.together for one in examples) / each
-    batches = [
-        (
-            Batch(
-                count_step(found.network, one.step),
-                one.windows,
-                together * found.steps,
-                options.devices,
-                unfused=refused,
-                together=one.together,
-            ),
-            one.weight,
-        )
-        for one in examples
-    ]
-    made = plan_batches(batches, device, options.assumptions())
-    largest = max(examples, key=lambda one: one.windows * one.length)
+    together = sum(one.weight * one.together for one in examples) / sum(one.weight for one in examples)
+    total, assumed = together * found.steps, options.assumptions()
+    made = plan_examples(found.network, examples, total, options.devices, device, assumed)
+    largest = max(examples, key=lambda one: one.size * one.length)
     several = len(examples) > 1
     words = Words(
         model=found.described,
         unit="window",
-        rows=f"{largest.windows:,} windows" + (f" of {largest.length:,} tokens" if several else ""),
+        rows=f"{largest.size:,} windows" + (f" of {largest.length:,} tokens" if several else ""),
         goal=f"{found.steps:,} batches of {together:,.1f}".removesuffix(".0"),
         steps=found.steps,
         mean=f"a mean batch of {made.batch.size:.1f} windows" if several else "",
@@ -119,7 +84,7 @@ def plan(options: PlanOptions) -> None:
 
 
 def _pretrained(task: Task, devices: int) -> _Training:
-    from titans_seq.planning import representatives
+    from titans_seq.planning import Example, choose_batches
 
     from ..data import load_series
     from ..runs.fine_tuned import starting_model
@@ -134,18 +99,15 @@ def _pretrained(task: Task, devices: int) -> _Training:
     network = forecaster.network.train()
     lessons, module = forecaster.lessons(data, run.horizon), PretrainingModule(network, run.fine_tuning.optimiser)
 
-    def drawn() -> WindowBatches:
-        return WindowBatches(*lessons, run.horizon, run.fine_tuning, network.config)
+    def drawn() -> Iterable[TrainingBatch]:
+        return islice(WindowBatches(*lessons, run.horizon, run.fine_tuning, network.config), _DRAWN)
 
-    def example(batch: TrainingBatch, weight: float) -> _Example:
+    def example(batch: TrainingBatch, weight: float) -> Example:
         windows, length = _size(batch)
         # Each device draws windows of its own.
-        return _Example(lambda: (module.summed_loss(batch)[0], None), windows, length, windows * devices, weight)
+        return Example(lambda: (module.summed_loss(batch)[0], None), windows, length, windows * devices, weight)
 
-    # Drawn twice, so that no more than a few are held.
-    chosen = representatives([_size(batch) for batch in islice(drawn(), _DRAWN)])
-    numbered = enumerate(islice(drawn(), _DRAWN))
-    examples = tuple(example(batch, chosen[number]) for number, batch in numbered if number in chosen)
+    examples = tuple(example(batch, weight) for batch, weight in choose_batches(drawn, _size))
     steps = run.fine_tuning.steps
     more = run.fine_tuning.refit.steps if run.refit else 0
     described = f"trained on from pretrained weights, {steps} steps, then {more} with all rows"
@@ -158,6 +120,8 @@ def _size(batch: "TrainingBatch") -> tuple[int, int]:
 
 
 def _own(task: Task, devices: int) -> _Training:
+    from titans_seq.planning import Example
+
     from ..data import load_series
     from ..trained.inference import new_network
     from ..training.fitting import training_batches
@@ -176,5 +140,5 @@ def _own(task: Task, devices: int) -> _Training:
         return network.output.loss(network(batch), batch.future, batch.future_observed), None
 
     described = f"{config.network.layers} blocks of width {config.network.width}, at most {epochs} epochs"
-    example = _Example(step, len(batch.future), 1, together)
+    example = Example(step, len(batch.future), 1, together)
     return _Training(network, (example,), len(batches) * epochs, described)

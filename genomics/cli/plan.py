@@ -1,6 +1,5 @@
 """`titans plan dna`: what the training of a classifier costs, before it starts."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,10 @@ from titans_seq.plans import DeviceOptions
 from .train import Task, check_shares, check_task, data_plan, train_settings
 
 if TYPE_CHECKING:
-    from titans_seq.planning.counting import Step
+    from torch import Tensor
 
     from ..sequences.values import LabelledSequences
-    from ..training.data import LabelledBatch, LabelledLoader
+    from ..training.data import LabelledBatch
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,7 @@ class PlanOptions(DeviceOptions):
 
 def plan(options: PlanOptions) -> None:
     """Read the sequences, count steps, and print."""
-    from titans_seq.layers import NeuralMemory
-    from titans_seq.planning import Batch, count_step, plan_batches, unfused
+    from titans_seq.planning import Example, choose_batches, plan_examples
     from titans_seq.planning.report import Words
 
     from ..models.untrained import new_classifier
@@ -65,14 +63,16 @@ def plan(options: PlanOptions) -> None:
         return LabelledLoader(*read, shuffle=True, seed=how.seed, world=options.devices)
 
     loader = loader_of(first)
-    examples = _examples(loader)
 
-    def step(batch: "LabelledBatch") -> "Step":
-        return lambda: (module.loss(module.logits(batch), batch.labels), None)
+    def example(batch: "LabelledBatch", weight: float) -> Example:
+        def step() -> "tuple[Tensor, None]":
+            return module.loss(module.logits(batch), batch.labels), None
+
+        return Example(step, *_size(batch), len(batch.everyone), weight)
+
+    examples = [example(batch, weight) for batch, weight in choose_batches(lambda: loader, _size)]
 
     assert how.epochs is not None
-    memories = [(one.config, one.dim) for one in model.modules() if isinstance(one, NeuralMemory)]
-    refused = unfused(memories, half=False)
     total, steps = len(first) * how.epochs * len(parts), len(loader) * how.epochs * len(parts)
     goal = f"{how.epochs} epochs of {len(first):,} sequences" + (f", {len(parts)} times," if len(parts) > 1 else "")
     if data.parts.final:
@@ -80,39 +80,21 @@ def plan(options: PlanOptions) -> None:
         total += len(everything) * how.epochs
         steps += len(loader_of(everything)) * how.epochs
         goal += f" and as many of all {len(everything):,}"
-    batches = [
-        (
-            Batch(
-                count_step(model, step(batch)),
-                len(batch.batch.ids),
-                total,
-                options.devices,
-                unfused=refused,
-                together=len(batch.everyone),
-            ),
-            weight,
-        )
-        for batch, weight in examples
-    ]
-    made = plan_batches(batches, device, options.assumptions())
-    rows, length = max((tuple(batch.batch.ids.shape) for batch, _ in examples), key=math.prod)
+    made = plan_examples(model, examples, total, options.devices, device, options.assumptions())
+    largest = max(examples, key=lambda one: one.size * one.length)
     words = Words(
         model=f"{classifier.encoder.depth} blocks of width {classifier.encoder.dim}",
         unit="sequence",
-        rows=f"{rows} sequences of {length:,} tokens",
+        rows=f"{largest.size} sequences of {largest.length:,} tokens",
         goal=goal,
         steps=steps,
         mean=f"a mean batch of {made.batch.size:.1f} sequences" if len(examples) > 1 else "",
     )
-    options.say(
-        made, words, lambda: (model, [(step(batch), weight) for batch, weight in examples]), room=", take fewer --rows"
-    )
+    room = ", take fewer --rows"
+    options.say(made, words, lambda: (model, [(one.step, one.weight) for one in examples]), room)
 
 
-def _examples(loader: "LabelledLoader") -> "list[tuple[LabelledBatch, float]]":
-    """Batches that stand for all of an epoch, and for how many."""
-    from titans_seq.planning import representatives
-
-    # Read twice, so that no more than a few are held.
-    chosen = representatives([(batch.batch.ids.shape[0], batch.batch.ids.shape[1]) for batch in loader])
-    return [(batch, chosen[number]) for number, batch in enumerate(loader) if number in chosen]
+def _size(batch: "LabelledBatch") -> tuple[int, int]:
+    """Sequences, and tokens of each."""
+    rows, length = batch.batch.ids.shape
+    return rows, length

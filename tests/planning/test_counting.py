@@ -26,7 +26,7 @@ from titans_seq.planning import (
     Cost,
     count_step,
     count_training,
-    counting,
+    language,
     language_step,
     make_plan,
     plan_batch,
@@ -34,7 +34,7 @@ from titans_seq.planning import (
     representatives,
     time_step,
 )
-from titans_seq.planning.counting import _count
+from titans_seq.planning.language import _count
 
 MEMORY = NeuralMemoryConfig(heads=2, chunk_size=8, rule=MemoryRule(LinearMemory()))
 CONFIG = CausalLMConfig(
@@ -50,7 +50,7 @@ LENGTH = 24
 def counted_once() -> Iterator[None]:
     """What one test has counted another one need not count again: a count depends on its arguments alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "_count", functools.cache(_count))
+        patch.setattr(language, "_count", functools.cache(_count))
         yield
 
 
@@ -129,7 +129,7 @@ def test_blocks_that_are_alike_are_counted_once() -> None:
 def test_checkpointing_computes_blocks_once_more_and_keeps_their_inputs(half: bool) -> None:
     config = replace(CONFIG, blocks=CONFIG.blocks[1:], depth=1)
     plain, again = (count_training(config, LENGTH, carried=False, half=half, checkpointing=on) for on in (False, True))
-    deep = [counting._count(replace(config, depth=depth), LENGTH, False, half, 1, True) for depth in (2, 3)]
+    deep = [language._count(replace(config, depth=depth), LENGTH, False, half, 1, True) for depth in (2, 3)]
     assert again.forward == plain.forward
     assert again.training.attention == plain.training.attention + plain.forward.attention
     assert plain.training.matrices < again.training.matrices < plain.training.matrices + plain.forward.matrices
@@ -141,7 +141,7 @@ def test_checkpointing_computes_blocks_once_more_and_keeps_their_inputs(half: bo
 
 def test_what_checkpointing_holds_again_is_what_the_block_saves() -> None:
     config = replace(CONFIG, blocks=CONFIG.blocks[1:], depth=1)
-    plain, again = (counting._count(config, LENGTH, False, False, 1, on) for on in (False, True))
+    plain, again = (language._count(config, LENGTH, False, False, 1, on) for on in (False, True))
     # A block alone keeps about as much as without; what its last operation has no use for is not computed once more.
     assert again.saved == pytest.approx(plain.saved, rel=0.15)
 

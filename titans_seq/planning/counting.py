@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from titans_seq.models import CausalLM, CausalLMConfig
 from titans_seq.ops.chunked import operator
 
 # What a memory does outside of its operators, the slow weights and MAC's retrieval, are products of batches of
@@ -242,73 +240,8 @@ def _shapes(value: Any) -> Any:
     return tuple(map(_shapes, value)) if isinstance(value, list | tuple) else value
 
 
-def count_training(
-    config: CausalLMConfig,
-    length: int,
-    *,
-    carried: bool = True,
-    half: bool = False,
-    rows: int = 1,
-    checkpointing: bool = False,
-) -> Cost:
-    """Count a training step of a language model, from its code: nothing is estimated, and nothing computed.
-
-    Memories are counted as the PyTorch implementation runs them, attention as fused kernels do. Attention's persistent
-    tokens are left out of what is kept, for a GPU keeps their scores no more than others.
-
-    Args:
-        config: the model.
-        length: tokens of a segment, at least 1.
-        carried: whether a segment follows another one, whose state it goes on from.
-        half: whether products take their operands in bfloat16 (autocast).
-        rows: segments that are read at once.
-        checkpointing: whether the blocks' inputs alone are kept, and the blocks computed once more.
-
-    Example:
-        >>> from titans_seq.models import language_model
-        >>> cost = count_training(language_model("tiny-transformer", vocabulary=256), length=64)
-        >>> cost.parameters, round(cost.training.total / cost.forward.total, 1)
-        (824448, 3.1)
-    """
-    period = len(config.blocks)
-    if config.depth > 2 * period and config.depth % period == 0:
-        # Blocks that are alike cost alike.
-        once, twice = (
-            _count(replace(config, depth=n * period), length, carried, half, rows, checkpointing) for n in (1, 2)
-        )
-        return once.plus(twice.plus(once, -1), config.depth // period - 1)
-    return _count(config, length, carried, half, rows, checkpointing)
-
-
-def _count(
-    config: CausalLMConfig, length: int, carried: bool, half: bool, rows: int, checkpointing: bool = False
-) -> Cost:
-    with torch.device("meta"):
-        model = CausalLM(config)
-    model.backbone.gradient_checkpointing = checkpointing
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        model = model.to_empty(device="cpu")
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            step = language_step(model, length, rows, carried)
-        return count_step(model, step, half)
-
-
 Step = Callable[[], tuple[Tensor, Any]]
 """Computes a loss, and returns it with the state that is carried on, or None."""
-
-
-def language_step(model: CausalLM, length: int, rows: int, carried: bool) -> Step:
-    """Return a step of training of a language model; see `count_training`."""
-    ids, state = torch.zeros(rows, length, dtype=torch.long), None
-    if carried:
-        with torch.no_grad():
-            state = model(ids)[1]
-
-    def step() -> tuple[Tensor, Any]:
-        logits, after = model(ids, state, return_state=carried)
-        return F.cross_entropy(logits.flatten(0, 1).float(), ids.flatten()), after
-
-    return step
 
 
 def count_step(model: nn.Module, step: Step, half: bool = False) -> Cost:

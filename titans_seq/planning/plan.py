@@ -5,46 +5,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from titans_seq.blocks import AttentionBlockConfig, MACConfig, MAGConfig, MALConfig
-from titans_seq.errors import require_at_least
 from titans_seq.layers import NeuralMemoryConfig
-from titans_seq.models import CausalLMConfig
-from titans_seq.models.presets import count_parameters
 from titans_seq.ops.inputs import Traits
 from titans_seq.ops.triton.support import refused_by_kernels
-from titans_seq.planning.counting import Arithmetic, Cost, count_training
+from titans_seq.planning.counting import Arithmetic, Cost
 from titans_seq.planning.devices import Device
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How a model is to be trained.
-
-    Attributes:
-        length: tokens of a segment.
-        rows: segments that a device reads at once.
-        step: tokens of an optimiser step, over all devices.
-        tokens: in all.
-        devices: how many, which share parameters, gradients and optimiser (FSDP2).
-        carried: whether state is carried from segment to segment.
-        half: whether products take bfloat16 operands; parameters and optimiser stay in float32.
-        checkpointing: whether blocks keep their inputs alone, and are computed once more in the backward pass.
-
-    Raises:
-        UserError: if a number is too small.
-    """
-
-    length: int
-    rows: int
-    step: int
-    tokens: float
-    devices: int = 1
-    carried: bool = True
-    half: bool = True
-    checkpointing: bool = False
-
-    def __post_init__(self) -> None:
-        require_at_least(self, length=1, rows=1, step=1, tokens=1, devices=1)
 
 
 @dataclass(frozen=True)
@@ -164,51 +129,12 @@ class Plan:
         return self.saved + self.weights
 
 
-def make_plan(config: CausalLMConfig, budget: Budget, device: Device, assumed: Assumptions = Assumptions()) -> Plan:
-    """Plan the training of a language model.
+def plan_batch(batch: Batch, device: Device, assumed: Assumptions = Assumptions()) -> Plan:
+    """Plan a training from what a batch of it costs.
 
     What is counted (parameters, arithmetic, saved tensors, kernels) is exact for the PyTorch implementation; what it
     takes of a device is arithmetic from a data sheet and `Assumptions`. Left out: what devices send each other, the
     optimiser's step, reading data, and validation.
-
-    Args:
-        config: the model.
-        budget: how it is trained.
-        device: what it runs on.
-        assumed: what is not known.
-
-    Example:
-        >>> from titans_seq.models import language_model
-        >>> from titans_seq.planning import DEVICES
-        >>> config = language_model("tiny-transformer", 256)
-        >>> plan = make_plan(config, Budget(64, 4, 1024, 1e6, carried=False), DEVICES["h100"])
-        >>> plan.parameters == count_parameters(config), plan.rate > 0
-        (True, True)
-    """
-    # All rows, since much does not grow with them: calls, and copies of the weights in half precision.
-    cost = count_training(
-        _without_prefix(config),
-        budget.length,
-        carried=budget.carried,
-        half=budget.half,
-        rows=budget.rows,
-        checkpointing=budget.checkpointing,
-    )
-    prefix = budget.length * budget.rows * _prefix(config)
-    batch = replace(
-        cost,
-        parameters=count_parameters(config),
-        forward=cost.forward.plus(Arithmetic(attention=prefix)),
-        training=cost.training.plus(Arithmetic(attention=(4.5 if budget.checkpointing else 3.5) * prefix)),
-        state=cost.state / budget.rows,
-    )
-    unfused, size = unfused_memory(config, budget.half), budget.length * budget.rows
-    planned = Batch(batch, size, budget.tokens, budget.devices, budget.half, unfused, sharded=budget.devices > 1)
-    return plan_batch(planned, device, assumed)
-
-
-def plan_batch(batch: Batch, device: Device, assumed: Assumptions = Assumptions()) -> Plan:
-    """Plan any training from what a batch of it costs; see `make_plan`.
 
     Example:
         >>> from titans_seq.planning import DEVICES, count_step
@@ -272,38 +198,6 @@ def plan_batches(batches: Sequence[tuple[Batch, float]], device: Device, assumed
     return replace(plan_batch(batch, device, assumed), seconds=seconds)
 
 
-def representatives(sizes: Sequence[tuple[int, int]], most: int = 8) -> dict[int, float]:
-    """Choose batches that stand for all: one of each size, or where there are many sizes one of each share of the work.
-
-    Args:
-        sizes: rows and length of each batch.
-        most: shares of the work. One whose lengths lie on both sides of a power of two is shared out further, and the
-            largest batch is chosen in any case.
-
-    Returns:
-        The numbers of those chosen, and how many batches each stands for, by what the batches hold.
-
-    Example:
-        >>> representatives([(2, 100), (1, 700), (2, 100), (1, 100)])
-        {3: 1.0, 2: 2.0, 1: 1.0}
-    """
-
-    def held(number: int) -> int:
-        return sizes[number][0] * sizes[number][1]
-
-    order = sorted(range(len(sizes)), key=lambda number: (sizes[number][1], sizes[number][0]))
-    largest, few = max(order, key=held), len(set(sizes)) <= most
-    groups: dict[object, list[int]] = {}
-    done, total = 0, sum(map(held, order))
-    for number in order:
-        # By length, and of equal work: a few batches that are long are as much as many that are short.
-        share = "largest" if number == largest else (done * most // total, sizes[number][1].bit_length())
-        groups.setdefault(sizes[number] if few else share, []).append(number)
-        done += held(number)
-    chosen = {group[len(group) // 2]: group for group in groups.values()}
-    return {number: sum(map(held, group)) / held(number) for number, group in chosen.items()}
-
-
 def _seconds(batch: Batch, device: Device, assumed: Assumptions) -> Seconds:
     cost, fused = batch.cost, batch.unfused is None and not device.host
     peak = device.half if batch.half else device.single
@@ -318,14 +212,13 @@ def _seconds(batch: Batch, device: Device, assumed: Assumptions) -> Seconds:
     return Seconds(arithmetic, traffic, between, busy + between if device.host else max(busy, between))
 
 
-def unfused_memory(config: CausalLMConfig, half: bool) -> str | None:
-    """Say why a model's memory has no fused kernel, whatever the machine; None if it has one, or there is none."""
-    memories = (getattr(block, "memory", None) for block in config.blocks)
-    return unfused(((memory, config.dim) for memory in memories if memory is not None), half)
-
-
 def unfused(memories: Iterable[tuple[NeuralMemoryConfig, int]], half: bool) -> str | None:
-    """Likewise of memories, each with the width of the layer that it is in."""
+    """Say why memories have no fused kernel, whatever the machine; None if they have one, or there are none.
+
+    Args:
+        memories: each with the width of the layer that it is in.
+        half: whether they take bfloat16 operands.
+    """
     for memory, dim in memories:
         width = memory.head_dim or dim // memory.heads
         dtype = torch.bfloat16 if half else torch.float32
@@ -342,26 +235,3 @@ def unfused(memories: Iterable[tuple[NeuralMemoryConfig, int]], half: bool) -> s
         if (refused := refused_by_kernels(traits)) is not None:
             return refused
     return None
-
-
-def _without_prefix(config: CausalLMConfig) -> CausalLMConfig:
-    """The model without attention's persistent tokens, whose scores a CPU would keep."""
-
-    def plain(block: object) -> object:
-        if isinstance(block, MACConfig):
-            return replace(block, persistent_tokens=0)
-        if isinstance(block, MAGConfig | MALConfig | AttentionBlockConfig):
-            return replace(block, attention=replace(block.attention, persistent_tokens=0))
-        return block
-
-    return replace(config, blocks=tuple(map(plain, config.blocks)))
-
-
-def _prefix(config: CausalLMConfig) -> float:
-    """Arithmetic a token of attention to persistent tokens."""
-    seen = 0
-    for number in range(config.depth):
-        block = config.blocks[number % len(config.blocks)]
-        part = block if isinstance(block, MACConfig) else getattr(block, "attention", None)
-        seen += 0 if part is None else part.persistent_tokens
-    return 4.0 * config.dim * seen
