@@ -10,7 +10,7 @@ from titans_seq.experiment.history import LOG, History
 from titans_seq.experiment.settings import ONE_DEVICE, Hardware, Runtime
 from titans_seq.progress import Progress
 
-from .models.classifier import Classifier
+from .models.classifier import Classifier, ClassifierConfig
 from .models.one_hot import OneHotClassifier
 from .runs.building import AUTO, PRESET, chosen_by_data, classifier_for, new_encoder
 from .runs.card import classifier_card
@@ -19,10 +19,10 @@ from .runs.final import final_training, train_final
 from .runs.plan import Plan, divided, whole
 from .runs.predictor import Predictor
 from .runs.saving import load_classifier, save_classifier
-from .runs.stacking import mean_of, stacked
+from .runs.stacking import Stack, mean_of, stacked
 from .runs.train_runs import IN_MEMORY, new_run, train_run
 from .sequences.options import LoadOptions
-from .sequences.values import Splits
+from .sequences.values import LabelledSequences, Splits
 from .training.config import PartConfig, TrainConfig
 from .training.fitting import fit
 from .using import Labelled, Using, read_labelled
@@ -118,41 +118,29 @@ class DNAClassifier(Using, Predictor):
                 "same parts, titans dna train --folds cross-validates"
             )
         plan = Plan(source, reading or LoadOptions(), parts, seed=training.seed)
-        _, divided_parts = next(divided(splits, plan))
-        encoder = None if init is not None else new_encoder(preset)
+        _, own = next(divided(splits, plan))
         start = None if init is None else Path(init)
-        strands = changes.get("strands", AUTO) == AUTO
-        decided = {name: value for name, value in changes.items() if name != "strands" or not strands}
-        config, chosen = chosen_by_data(
-            classifier_for(splits.train, encoder, init=start, changes=decided),
-            divided_parts.train,
-            training.seed,
-            strands=strands,
-            places="places" not in changes,
-            words="words" not in changes and training.class_weights == "none",
-        )
+        config, chosen = _chosen(splits, own.train, preset, start, training, changes)
         known = None if source == IN_MEMORY else plan
         if out is not None:
             trained = train_run(
-                divided_parts, Path(out), config, training, plan=known, init=start, chosen=chosen,
+                own, Path(out), config, training, plan=known, init=start, chosen=chosen,
                 overwrite=overwrite, runtime=runtime,
             )  # fmt: skip
             assert trained is not None
             if not plan.parts.final:
-                return cls._of(trained, parts=divided_parts, history=History.read(Path(out) / LOG))
+                return cls._of(trained, parts=own, history=History.read(Path(out) / LOG))
             final = train_final([Path(out)], splits, Path(out), runtime=runtime)
             return cls._of(load_classifier(final, hardware.device()), history=History.read(final / LOG))
-        run, model = new_run(divided_parts, config, training, known, start, chosen)
-        history = fit(model, divided_parts.train, divided_parts.validation, run.training, runtime=runtime)
-        stack = stacked(model, divided_parts.train, divided_parts.validation, hardware.device())
+        run, model = new_run(own, config, training, known, start, chosen)
+        history, stack = _fit_in_memory(model, own, run.training, runtime)
         if plan.parts.final:
             everything, seen = final_training(run.training, [history]), Splits(whole(splits))
             run, model = new_run(seen, config, everything, known, start, chosen)
-            history = fit(model, seen.train, None, run.training, runtime=runtime)
-            stack = stacked(model, seen.train, None, hardware.device(), mean_of([stack]))
+            history, stack = _fit_in_memory(model, seen, run.training, runtime, mean_of([stack]))
         card = classifier_card(run, history, model, stack)
-        own = None if plan.parts.final else divided_parts
-        return cls(model, run.classes, hardware.device(), card=card, history=history, parts=own)
+        tested = None if plan.parts.final else own
+        return cls(model, run.classes, hardware.device(), card=card, history=history, parts=tested)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], device: str | None = None) -> Self:
@@ -186,3 +174,28 @@ class DNAClassifier(Using, Predictor):
         save_classifier(folder, self.model, self.classes, self.card)
         if self.decision != Decision():
             write_decision(Path(folder), self.decision)
+
+
+def _chosen(
+    splits: Splits, train: LabelledSequences, preset: str, init: Path | None, how: TrainConfig, changes: dict[str, Any]
+) -> tuple[ClassifierConfig, tuple[str, ...]]:
+    """Return the classifier for a data set, and what its training part chose of it, in sentences; see `fit`."""
+    strands = changes.get("strands", AUTO) == AUTO
+    decided = {name: value for name, value in changes.items() if name != "strands" or not strands}
+    encoder = new_encoder(preset) if init is None else None
+    return chosen_by_data(
+        classifier_for(splits.train, encoder, init=init, changes=decided),
+        train,
+        how.seed,
+        strands=strands,
+        places="places" not in changes,
+        words="words" not in changes and how.class_weights == "none",
+    )
+
+
+def _fit_in_memory(
+    model: Classifier, parts: Splits, how: TrainConfig, runtime: Runtime, earlier: Stack | None = None
+) -> tuple[History, Stack | None]:
+    """Train a classifier in place, and weigh linear models into it."""
+    history = fit(model, parts.train, parts.validation, how, runtime=runtime)
+    return history, stacked(model, parts.train, parts.validation, runtime.hardware.device(), earlier)

@@ -330,15 +330,16 @@ def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettin
         short.pop("strands", None)
     classifier = classifier_for(train, *named, init=task.init, base=base, changes=short)
     given = parse_changes(task.settings.set)
-    check_words(given.get("classifier.words", task.head.words), _training(task))
+    asked = _training(task)
+    check_words(given.get("classifier.words", task.head.words), asked)
     free = task.head.words is None and "classifier.words" not in given
-    weighed = free and _training(task).class_weights != "none"
+    weighed = free and asked.class_weights != "none"
     if weighed:
         classifier = replace(classifier, words=0)
     classifier, chosen = chosen_by_data(
         classifier,
         train,
-        _training(task).seed,
+        asked.seed,
         strands=strands and "classifier.strands" not in given,
         places=places and "classifier.places" not in given,
         words=free and base is None and not weighed,
