@@ -32,12 +32,13 @@ from language.tokenizers import ByteTokenizer
 from language.training.config import BatchConfig, PretrainConfig, RecordConfig
 from language.trials.models import NO_MEMORY, without_memory, without_slow_weights
 from language.trials.settings import RECALL_GATES
-from titans_seq.blocks import BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
+from titans_seq.blocks import BlockConfig
 from titans_seq.errors import UserError
 from titans_seq.experiment.rows import row_of
 from titans_seq.experiment.settings import OptimiserConfig, Runtime
 from titans_seq.jsonl import read_rows
 from titans_seq.models import CausalLMConfig, count_parameters, language_model
+from titans_seq.models.presets import WITH_MEMORY
 from titans_seq.tables import span
 
 HERE = Path(__file__).resolve().parent
@@ -74,7 +75,7 @@ def model_config(name: str, vocabulary: int) -> CausalLMConfig:
     model = language_model(f"tiny-{name.removesuffix(NO_MEMORY).removesuffix(FADING)}", vocabulary)
 
     def changed(block: BlockConfig) -> BlockConfig:
-        assert isinstance(block, (LMMConfig, MACConfig, MAGConfig, MALConfig))
+        assert isinstance(block, WITH_MEMORY)
         if name.endswith(FADING):
             return without_slow_weights(block)
         block = replace(block, memory=replace(block.memory, gates=RECALL_GATES))

@@ -82,7 +82,7 @@ def resume_run(
     """
     out = Path(out)
     run = before = read_config(out, PretrainingRun)
-    reached = max((row["step"] for row in History.read(out / LOG).rows), default=0)
+    reached = History.read(out / LOG).last_step
     if steps is not None and steps < reached:
         raise UserError(f"--steps {steps:,}: the run in {out} has made {reached:,} already: give more")
     if RUNS.is_finished(out) and reached >= (steps or run.training.steps):

@@ -31,14 +31,13 @@ class Lengths:
         return Lengths(self.bases[indices], self.labels[indices])
 
 
-def length_score(parts: Mapping[str, Lengths], seed: int = 0) -> LengthScore | None:
+def length_score(parts: Mapping[str, Lengths]) -> LengthScore | None:
     """Fit a decision tree to the lengths of the training part and score it.
 
     It is scored on the test part, else on the validation part, else by folds of the training part.
 
     Args:
         parts: "train", and maybe "validation" and "test".
-        seed: of the folds.
 
     Returns:
         The score; None if there is one class only, or a class has too few sequences for folds.
@@ -59,7 +58,7 @@ def length_score(parts: Mapping[str, Lengths], seed: int = 0) -> LengthScore | N
     if folds < 2:
         return None
     predicted = np.zeros_like(train.labels)
-    for rest, held in StratifiedKFold(folds, shuffle=True, random_state=seed).split(train.labels, train.labels):
+    for rest, held in StratifiedKFold(folds, shuffle=True, random_state=0).split(train.labels, train.labels):
         predicted[held] = _predicted(train.take(rest), train.take(held))
     return _score(f"{folds} folds", train.labels, predicted, train)
 

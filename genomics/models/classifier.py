@@ -7,7 +7,7 @@ from typing import Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, require_at_least
 
 from ..sequences.values import Kind
 from ..tokens import MOST_BASES, Nucleotides, Tokenizer
@@ -64,8 +64,7 @@ class ClassifierConfig:
         if self.outputs < least or (self.kind == "regression" and self.outputs != 1):
             expected = "1" if self.kind == "regression" else f"at least {least}"
             raise UserError(f"a model of kind '{self.kind}' has {expected} outputs, got {self.outputs}")
-        if self.places < 0:
-            raise UserError(f"places must be at least 0, got {self.places}")
+        require_at_least(self, places=0)
         if not 0 <= self.words <= MOST_BASES:
             raise UserError(f"words must be in [0, {MOST_BASES}], got {self.words}")
         if self.words and self.tokenizer.width > 1:

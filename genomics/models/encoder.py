@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from titans_seq.blocks import BlockConfig
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, require_at_least
 from titans_seq.models import Backbone, BackboneState
 
 from .stem import Stem, StemConfig
@@ -44,9 +44,7 @@ class EncoderConfig:
     stem: StemConfig | None = None
 
     def __post_init__(self) -> None:
-        for name in ("dim", "depth"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
+        require_at_least(self, dim=1, depth=1)
         if not self.blocks:
             raise UserError("an encoder needs at least one block, got none")
         if self.directions not in ("forward", "both"):

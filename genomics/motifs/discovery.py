@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, require_at_least
 
 from ..explain.exports import one_hot_bases
 from ..explain.mutagenesis import Attribution
@@ -43,9 +43,7 @@ class MotifOptions:
     most_windows: float = 0.6
 
     def __post_init__(self) -> None:
-        for name, least in (("window", 3), ("flank", 1), ("fewest", 2)):
-            if getattr(self, name) < least:
-                raise UserError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        require_at_least(self, window=3, flank=1, fewest=2)
         if not 0 < self.most_windows <= 1:
             raise UserError(f"the share of windows must be in (0, 1], got {self.most_windows}")
 

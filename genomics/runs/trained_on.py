@@ -16,19 +16,18 @@ from .plan import Plan, divided
 from .training_range import TrainingRange
 
 
-def own_parts(out: Path, left_out: list[str] | None = None) -> tuple[TrainRun, Splits]:
+def own_parts(out: Path) -> tuple[TrainRun, Splits]:
     """Return the run in a folder, and the parts of its data, read again.
 
     Args:
         out: folder of a classifier's run.
-        left_out: see `load_splits`.
 
     Raises:
         UserError: if the folder is no such run, or its data is gone or changed.
     """
     run = read_config(out, TrainRun)
     plan = plan_of(run, out)
-    _, parts = next(divided(load_splits(plan.data, plan.reading, left_out), plan))
+    _, parts = next(divided(load_splits(plan.data, plan.reading), plan))
     if fingerprint((parts.train, parts.validation)) != run.data.sha256:
         raise UserError(
             f"the sequences or labels in {plan.data} are not those that the run in {out} was trained on: put those "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from titans_seq.config import from_dict, to_dict
-from titans_seq.errors import UserError
+from titans_seq.errors import UserError, require_at_least
 from titans_seq.files import atomic_path
 
 from ..tokenizers import TokenizerInfo
@@ -54,8 +54,7 @@ class Settings:
             raise UserError(f"split_by must be 'document' or 'position', got {self.split_by!r}")
         if not 0 <= self.seed < 2**64:
             raise UserError(f"the seed must be in [0, 2**64), got {self.seed}")
-        if self.shard_tokens < 1:
-            raise UserError(f"shard_tokens must be at least 1, got {self.shard_tokens}")
+        require_at_least(self, shard_tokens=1)
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def resume_run(
     """
     out = Path(out)
     run = before = read_config(out, RunConfig)
-    reached = max((row["step"] for row in History.read(out / LOG).rows), default=0)
+    reached = History.read(out / LOG).last_step
     planned = run.training.steps or 0
     if steps is not None and steps < max(planned, reached):
         raise UserError(

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from titans_seq.blocks import AttentionBlockConfig, BlockConfig, LMMConfig, MACConfig, MAGConfig, MALConfig
-from titans_seq.errors import UserError, choose
+from titans_seq.errors import UserError, choose, require_at_least
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
 from titans_seq.layers.gates import GateConfig
 from titans_seq.memory import preset
 from titans_seq.models import CausalLMConfig, sized
-from titans_seq.models.presets import with_recall
+from titans_seq.models.presets import WITH_MEMORY, with_recall
 
 NO_MEMORY = "-no-memory"
 RECALL = "-recall"
@@ -53,9 +53,7 @@ class ModelOptions:
     )
 
     def __post_init__(self) -> None:
-        for name in ("dim", "depth", "heads", "window"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
+        require_at_least(self, dim=1, depth=1, heads=1, window=1)
         if self.dim % (2 * self.heads):
             raise UserError(f"dim must be an even multiple of heads, got {self.dim} and {self.heads}")
         try:
@@ -134,7 +132,7 @@ def without_memory(block: BlockConfig) -> BlockConfig:
         >>> without_memory(LMMConfig()).memory.gates.lr_bias
         -10000.0
     """
-    if not isinstance(block, (MACConfig, MAGConfig, MALConfig, LMMConfig)):
+    if not isinstance(block, WITH_MEMORY):
         return block
     gates = replace(block.memory.gates, lr_bias=_NEVER, decay_bias=_NEVER)
     return replace(block, memory=replace(block.memory, gates=gates))
@@ -148,6 +146,6 @@ def without_slow_weights(block: BlockConfig) -> BlockConfig:
         >>> without_slow_weights(language_model("tiny-lmm").blocks[0]).memory.slow_weights
         False
     """
-    if not isinstance(block, (MACConfig, MAGConfig, MALConfig, LMMConfig)):
+    if not isinstance(block, WITH_MEMORY):
         return block
     return replace(block, memory=replace(block.memory, slow_weights=False))

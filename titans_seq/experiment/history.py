@@ -72,6 +72,11 @@ class History:
         return tuple(row for row in self.rows if row.get("validation_loss") is not None)
 
     @property
+    def last_step(self) -> int:
+        """Number of the last step that a row is about; 0 without rows."""
+        return max((row["step"] for row in self.rows), default=0)
+
+    @property
     def best_epoch(self) -> int | None:
         """Number of the epoch whose weights are kept, from 1; None without epochs."""
         return self.epochs[-1]["best_epoch"] if self.epochs else None

@@ -67,9 +67,11 @@ VARIANTS: dict[str, Callable[[Size], BlockConfig]] = {
 }
 
 
+WITH_MEMORY = (MACConfig, MAGConfig, MALConfig, LMMConfig)
+"""Blocks that have a memory."""
+
 _RECALL = "recall"
 _MATRIX = MemoryRule(LinearMemory())
-_WITH_MEMORY = (MACConfig, MAGConfig, MALConfig, LMMConfig)
 
 
 def _memory(size: Size) -> NeuralMemoryConfig:
@@ -137,14 +139,14 @@ def with_hard_gates(config: CausalLMConfig) -> CausalLMConfig:
         >>> gates.form, gates.source, round(gates.decay_bias, 3)
         ('hard', 'convolved', -2.985)
     """
-    if not any(isinstance(block, _WITH_MEMORY) for block in config.blocks):
+    if not any(isinstance(block, WITH_MEMORY) for block in config.blocks):
         raise ValueError("the model has no memory whose gates could be hard")
     return replace(config, blocks=tuple(map(_hard_gated, config.blocks)))
 
 
 def has_hard_gates(config: CausalLMConfig) -> bool:
     """Whether the gates of some memory are hard ones."""
-    return any(isinstance(block, _WITH_MEMORY) and block.memory.gates.form == "hard" for block in config.blocks)
+    return any(isinstance(block, WITH_MEMORY) and block.memory.gates.form == "hard" for block in config.blocks)
 
 
 def with_recall(config: CausalLMConfig, rule: MemoryRule = _MATRIX, head_dim: int = 128) -> CausalLMConfig:
@@ -170,14 +172,14 @@ def with_recall(config: CausalLMConfig, rule: MemoryRule = _MATRIX, head_dim: in
         >>> memory.values_ahead, memory.heads, memory.head_dim, memory.chunk_size
         (True, 1, 128, 4)
     """
-    if not any(isinstance(block, _WITH_MEMORY) for block in config.blocks):
+    if not any(isinstance(block, WITH_MEMORY) for block in config.blocks):
         raise ValueError("the model has no memory that could recall: take a variant of mac, mag, mal or lmm")
     heads = max(1, config.dim // head_dim)
     return replace(config, blocks=tuple(_recalling(block, rule, heads, head_dim) for block in config.blocks))
 
 
 def _recalling(block: BlockConfig, rule: MemoryRule, heads: int, head_dim: int) -> BlockConfig:
-    if not isinstance(block, _WITH_MEMORY):
+    if not isinstance(block, WITH_MEMORY):
         return block
     memory = replace(
         block.memory,
@@ -212,11 +214,11 @@ def with_paper_gates(config: CausalLMConfig) -> CausalLMConfig:
 
 
 def _decays(block: BlockConfig) -> bool:
-    return isinstance(block, _WITH_MEMORY) and isinstance(block.memory.rule.retention, WeightDecay)
+    return isinstance(block, WITH_MEMORY) and isinstance(block.memory.rule.retention, WeightDecay)
 
 
 def _paper_gated(block: BlockConfig) -> BlockConfig:
-    if not isinstance(block, _WITH_MEMORY) or not isinstance(block.memory.rule.retention, WeightDecay):
+    if not isinstance(block, WITH_MEMORY) or not isinstance(block.memory.rule.retention, WeightDecay):
         return block
     memory = block.memory
     decay = ChannelDecay(before_gradient=memory.rule.retention.before_gradient)
@@ -225,7 +227,7 @@ def _paper_gated(block: BlockConfig) -> BlockConfig:
 
 
 def _hard_gated(block: BlockConfig) -> BlockConfig:
-    if not isinstance(block, _WITH_MEMORY):
+    if not isinstance(block, WITH_MEMORY):
         return block
     gates = block.memory.gates
     if gates.form == "sigmoid":
