@@ -27,7 +27,7 @@ from ..data.hierarchies import Hierarchy, add_totals
 from ..data.joining import continued
 from ..data.loading import DATA_SUFFIXES
 from ..data.matching import continuing_series, read_future, read_like, with_known_future
-from ..data.source import counted
+from ..data.wording import counted
 from ..data.writing import TableWriter, write_frame
 from ..evaluation.coherent import Coherent, Reconciliation
 from ..evaluation.conformal import LEAST_ERRORS

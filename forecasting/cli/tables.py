@@ -10,7 +10,7 @@ import pandas as pd
 from titans_seq.tables import align
 
 from ..data import SeriesData, describe_series
-from ..data.source import counted, enumerate_some
+from ..data.wording import counted, enumerate_some
 
 _TITLES = {
     "quantile_loss": "quantile loss",

@@ -18,7 +18,7 @@ from titans_seq.experiment.record import DataRecord, read_config_file
 from titans_seq.registry import kind_of
 
 from ..data import FrameOptions, TableOptions
-from ..data.source import counted
+from ..data.wording import counted
 from ..runs.config import RunConfig
 from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, is_fine_tuning, resume_fine_tuning
 from ..runs.runs import train_run

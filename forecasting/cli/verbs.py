@@ -12,7 +12,7 @@ from titans_seq.tables import align
 
 from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series
 from ..data.naming import series_names
-from ..data.source import counted
+from ..data.wording import counted
 from ..model import ForecastModel
 from ..runs.config import RunConfig
 from ..runs.runs import BACKTEST, FORECAST, backtest_run, evaluate_run, open_run, predict_run

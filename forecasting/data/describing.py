@@ -4,8 +4,8 @@ from .calendars import MonthDays, Months, Ticks, Weekly, YearDays, calendar_of
 from .covariates import calendar_features
 from .frequency import period_of
 from .series import SeriesData
-from .source import counted, enumerate_some, show_time
 from .steps import season_length
+from .wording import counted, enumerate_some, show_time
 
 _PERIODS = {
     "Y": ("year", "yearly"),

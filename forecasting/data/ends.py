@@ -8,7 +8,7 @@ import pandas as pd
 from .assembling import SeriesRows
 from .columns import Roles
 from .series import Item
-from .source import counted, enumerate_some, show_time
+from .wording import counted, enumerate_some, show_time
 
 
 def future_rows(rows: SeriesRows, roles: Roles, freq: str | None) -> tuple[SeriesRows, list[str]]:

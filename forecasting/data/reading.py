@@ -20,10 +20,11 @@ from titans_seq.errors import UserError
 from .layout import sheet_header
 from .number_texts import NumberStyle
 from .options import TableOptions
-from .source import PARQUET_SUFFIXES, Source, enumerate_some
+from .source import PARQUET_SUFFIXES, Source
 from .text_tables import read_text_table
 from .timestamps import looks_like_dates
 from .unpivot import unpivot
+from .wording import enumerate_some
 
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 PLAIN_SUFFIXES = (".csv", ".tsv", ".txt")

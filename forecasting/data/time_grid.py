@@ -27,8 +27,9 @@ from .frequency import (
 )
 from .inferring import infer_frequency, infer_round_step
 from .options import FrameOptions
-from .source import Source, counted, enumerate_some, show_time
+from .source import Source
 from .timestamps import period_dates
+from .wording import counted, enumerate_some, show_time
 from .zone_texts import offsets, without_offset, without_zone
 from .zones import check_zone, fixed_zone, localize, midnight_zone
 

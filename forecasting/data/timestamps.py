@@ -20,7 +20,8 @@ from .date_texts import CLOCKS, Label, Reading, clean, read_dates, without_24
 from .frequency import anchor_of, fine_index
 from .inferring import regularity
 from .named_periods import named_periods
-from .source import Source, as_numbers
+from .pandas_columns import as_numbers
+from .source import Source
 from .zone_texts import offsets, without_offset, without_spans, without_zone
 from .zones import check_zone, localize, zone_of_offsets
 
