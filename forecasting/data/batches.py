@@ -18,9 +18,9 @@ from .loading import load_series
 from .number_texts import Writing
 from .options import FrameOptions, TableOptions
 from .pandas_columns import column_of
-from .reading import Table
 from .series import SeriesData
 from .source import PARQUET_SUFFIXES, Source
+from .table import Table
 from .text_parts import has_parts, text_parts
 from .timestamps import CENTURIES
 from .unpivot import unpivot

@@ -18,12 +18,12 @@ from .number_texts import NO_VALUE, Writing, is_numeric
 from .numbers import to_numbers, with_numbers
 from .options import FrameOptions
 from .pandas_columns import column_of
-from .reading import Table
 from .row_order import number_series, order_rows, plain_index, without_empty_series
 from .series import SeriesData
 from .source import Source
 from .static import read_static
 from .summaries import data_rows
+from .table import Table
 from .time_grid import dates_from, settle_times
 from .timestamps import Times, format_with_clock, parse_times, sample_of
 from .wording import counted

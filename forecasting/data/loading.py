@@ -6,9 +6,10 @@ from typing import Any
 
 from titans_seq.errors import UserError
 
+from .excel import EXCEL_SUFFIXES
 from .frames import from_table
 from .options import FrameOptions, TableOptions
-from .reading import EXCEL_SUFFIXES, PLAIN_SUFFIXES, read_table
+from .reading import PLAIN_SUFFIXES, read_table
 from .series import SeriesData
 from .source import PARQUET_SUFFIXES
 from .tsf import is_tsf, read_tsf

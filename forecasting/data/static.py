@@ -12,8 +12,8 @@ from .id_columns import is_text
 from .numbers import to_numbers
 from .options import FrameOptions
 from .pandas_columns import column_of
-from .reading import Table
 from .series import Static
+from .table import Table
 from .wording import enumerate_some
 
 
