@@ -25,7 +25,8 @@ from .static import read_static
 from .summaries import data_rows
 from .table import Table
 from .time_grid import dates_from, settle_times
-from .timestamps import Times, format_with_clock, parse_times, sample_of
+from .times import TimeColumn, Times
+from .timestamps import format_with_clock, parse_times, sample_of
 from .wording import counted
 
 
@@ -223,7 +224,7 @@ def _times(
     first = np.zeros(len(values), dtype=np.int64)
     first[codes[::-1]] = frame.index.to_numpy()[::-1]
     try:
-        times = parse_times(plain_index(values), name, source, first, date_format, options.time_zone)
+        times = parse_times(plain_index(values), TimeColumn(name, source, first), date_format, options.time_zone)
     except UserError:
         if not options.rows_are_steps:
             raise
