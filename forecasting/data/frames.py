@@ -266,13 +266,7 @@ def _times(frame: pd.DataFrame, roles: Roles, reading: _Reading) -> tuple[Times,
         steps = _step_index(reading.table.frame)
         index = pd.RangeIndex(len(frame)) if steps is None else steps
         return Times(index, ""), np.arange(len(frame)), []
-    columns = [column_of(frame, name) for name in roles.time]
-    column = columns[0] if len(columns) == 1 else join_times(columns)
-    name, date_format = " and ".join(roles.time), options.date_format
-    if date_format is not None and len(columns) > 1:
-        date_format = format_with_clock(date_format, sample_of(column))
-    if not pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_datetime64_any_dtype(column.dtype):
-        column = column.where(~column.isin(NO_VALUE), None) if column.isin(NO_VALUE).any() else column
+    name, (column, date_format) = " and ".join(roles.time), _time_cells(frame, roles, options)
     codes, values = pd.factorize(column)
     empty = np.flatnonzero(codes < 0)
     if len(empty):
@@ -292,6 +286,18 @@ def _times(frame: pd.DataFrame, roles: Roles, reading: _Reading) -> tuple[Times,
     if options.rows_are_steps:
         said = ["rows are taken as steps, in order of their times"]
     return times, codes.astype(np.int32), said
+
+
+def _time_cells(frame: pd.DataFrame, roles: Roles, options: FrameOptions) -> tuple[pd.Series, str | None]:
+    """The cells of the time columns as one, None where they hold no time, and the format that is given for them."""
+    columns = [column_of(frame, name) for name in roles.time]
+    column = columns[0] if len(columns) == 1 else join_times(columns)
+    date_format = options.date_format
+    if date_format is not None and len(columns) > 1:
+        date_format = format_with_clock(date_format, sample_of(column))
+    if not pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        column = column.where(~column.isin(NO_VALUE), None) if column.isin(NO_VALUE).any() else column
+    return column, date_format
 
 
 def _as_steps(
