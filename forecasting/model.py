@@ -154,7 +154,7 @@ class ForecastModel:
         )
 
     def matching(self, data: pd.DataFrame | SeriesData, options: FrameOptions | None = None) -> SeriesData:
-        """Return series as this model takes them; see `inputs.matching_series`.
+        """Return series as this model takes them; see `data.matching`.
 
         Args:
             data: a frame, or series that have been read.

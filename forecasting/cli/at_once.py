@@ -3,38 +3,28 @@
 import contextlib
 import itertools
 import shlex
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from titans_seq.errors import UserError
 from titans_seq.files import check_not_read
 
-from ..data import (
-    FrameOptions,
-    SeriesData,
-    Table,
-    TableOptions,
-    describe_series,
-    load_series,
-    own_names,
-    read_series_batches,
-)
-from ..data.hierarchies import Hierarchy, add_totals
+from ..data import SeriesData, Table, describe_series, own_names
 from ..data.loading import DATA_SUFFIXES
-from ..data.matching import read_future, read_like, with_known_future
-from ..data.source import counted
+from ..data.matching import read_future, with_known_future
+from ..data.wording import counted
 from ..data.writing import TableWriter, write_frame
-from ..evaluation.coherent import Coherent, Reconciliation
 from ..evaluation.conformal import LEAST_ERRORS
 from ..forecasts.forecaster import Forecaster, checked_levels, cut_at_zero
 from ..forecasts.sharding import dask_engine
 from ..forecasts.tables import forecast_frame
-from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, newest_rows, open_fine_tuned, starting_model, update_run
-from .tables import PartNotes, moment, score_text, tell_notes, tell_pretrained
+from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, update_run
+from .forecast_task import ForecastTask, open_task
+from .tables import PartNotes, moment, score_text, tell_notes, tell_run
 
 if TYPE_CHECKING:
     from ..zero_shot.model import ZeroShotModel
@@ -50,109 +40,6 @@ def applies(path: Path) -> bool:
     if not path.exists() and path.suffix.lower() in DATA_SUFFIXES:
         raise UserError(f"{path}: no such file")
     return path.is_file() or is_fine_tuned(path)
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """What is to be forecast, and by what.
-
-    Attributes:
-        model: calibrated.
-        data: the series.
-        horizon: steps.
-        run: the run folder; None for a data file.
-        options: what the columns of another file mean.
-        table: how it is written.
-        further: parts of a long file that come after `data`.
-        hierarchy: whose nodes the series are, where one is asked for.
-        in_parts: whether there are such.
-    """
-
-    model: "ZeroShotModel"
-    data: SeriesData
-    horizon: int
-    run: Path | None
-    options: FrameOptions
-    table: TableOptions
-    further: Iterator[SeriesData] = field(default_factory=lambda: iter(()))
-    hierarchy: Hierarchy | None = None
-    in_parts: bool = False
-
-    def coherent(self, forecaster: Forecaster, method: Reconciliation | None, non_negative: bool = False) -> Forecaster:
-        """Make the forecasts of a hierarchy add up; a forecaster of anything else is returned as it is."""
-        if self.hierarchy is None or method is None:
-            return forecaster
-        return Coherent(forecaster, self.hierarchy, method, non_negative or None)
-
-
-def _task(options: Any, file: Path | None, *, calibrate: bool = True, parts: bool = False) -> _Task:
-    """Open the run or read the file that a verb is given, and say what was read.
-
-    Args:
-        options: of the verb.
-        file: another data file for a run.
-        calibrate: whether to calibrate on the past of a file, or of its first part, or as a run is.
-        parts: whether a long data file may come in parts.
-    """
-    from titans_seq.experiment.record import read_config
-
-    path, weights, method = options.run, getattr(options, "weights", None), getattr(options, "hierarchy", None)
-    if path.is_file():
-        if file is not None:
-            raise UserError(f"{path} is a data file, and {file} another one: give one of them")
-        if options.horizon is None:
-            raise UserError("no horizon is given: add --horizon with the number of steps to forecast")
-        table = options.reading.table(TableOptions())
-        frame = options.reading.frame(FrameOptions())
-        in_parts = parts and method is None
-        further = read_series_batches(path, frame, table) if in_parts else iter([load_series(path, frame, table)])
-        data, second = next(further), list(itertools.islice(further, 1))
-        if second:
-            print("the file is long and comes in parts; of the first part:")
-        tell_pretrained(data)
-        hierarchy = _hierarchy(data, method)
-        data = data if hierarchy is None else hierarchy.data
-        model = starting_model(None if weights is None else str(weights), frame)
-        if calibrate:
-            model = model.calibrated(data, options.horizon)
-        further = itertools.chain(second, further)
-        return _Task(model, data, options.horizon, None, frame, table, further, hierarchy, bool(second))
-    if weights is not None:
-        raise UserError(f"--weights are for a data file, and {path} is a run with weights of its own: leave them out")
-    run, model = read_config(path, FineTuningRun), open_fine_tuned(path)
-    assert model.context is not None
-    frame, table = options.reading.frame(run.options), options.reading.table(run.table)
-    known = getattr(options, "known_future", None)
-    if file is None and known is None and (frame, table) != (run.options, run.table):
-        raise UserError(
-            "options on columns and text say how to read another file, and none is named: the run's own is read as it "
-            "was for training"
-        )
-    if file is not None:
-        data = read_like(file, model.context, frame, table)
-        tell_pretrained(data)
-    else:
-        data, notes = newest_rows(run, model, frame, table)
-        tell_notes(notes)
-    hierarchy = _hierarchy(data, method)
-    data = data if hierarchy is None else hierarchy.data
-    model = model if calibrate else replace(model, calibration=None)
-    horizon = run.horizon if options.horizon is None else options.horizon
-    return _Task(model, data, horizon, path, frame, table, hierarchy=hierarchy)
-
-
-def _hierarchy(data: SeriesData, method: Reconciliation | None) -> Hierarchy | None:
-    if method is None:
-        return None
-    found = add_totals(data)
-    said = {
-        "none": "each forecast by itself, so that means do not add up",
-        "bottom-up": "means are added up from the bottom",
-        "mint": "means add up by MinT, from the errors of past forecasts",
-    }
-    moved = "" if method == "none" else "; quantiles are each one's own, moved with its mean"
-    print(f"hierarchy    {found.describe()}: {said[method]}{moved}")
-    return found
 
 
 @contextlib.contextmanager
@@ -174,52 +61,84 @@ def predict(options: "Predict") -> None:
         target = options.run / "forecast.csv"
     check_not_read(target, options.run, options.new, options.known_future)
     levels = checked_levels(options.levels)
-    with contextlib.ExitStack() as stack:
-        writer = None if target is None else stack.enter_context(TableWriter(target))
-        spread = stack.enter_context(_workers(options.sharding))
-        task = _task(options, options.new, calibrate=not options.no_calibration, parts=True)
-        chosen: Forecaster = task.model
-        if options.model == "best":
-            name, chosen, table, notes = task.model.best(task.data, task.horizon)
-            print(score_text(table, (task.model.levels[0], task.model.levels[-1])))
-            tell_notes(notes)
-            print(f"{name} is used{', for all parts by the scores on the first' if task.in_parts else ''}")
-        if chosen is task.model:
-            if not options.no_calibration:
-                _print_calibration(task.model)
-                if task.in_parts and task.model.calibration is not None:
-                    print("the first part is what all parts are calibrated on")
-            chosen = task.model.alone()
-        chosen = task.coherent(spread(chosen), options.hierarchy, options.non_negative)
-        future = None if options.known_future is None else _future(options.known_future, task)
-        levels = levels or task.model.levels
-        rows, count, times, part_notes = 0, 0, [], PartNotes(task.data.notes)
-        for number, data in enumerate(itertools.chain([task.data], task.further)):
-            if number:
-                part_notes.tell(number + 1, data.notes)
-            if future is not None:
-                data = with_known_future(data, future, task.options, task.horizon)
-            forecast = chosen.forecast(data, task.horizon, levels)
-            if task.hierarchy is None:
-                forecast = cut_at_zero(forecast, data, options.non_negative or None)
-            plain = forecast_frame(data, forecast)
-            frame = own_names(plain, data)
-            frame = frame if task.hierarchy is None else task.hierarchy.mark(frame)
-            if writer is not None:
-                writer.write(frame, clock=_has_clock(data))
-            if not number:
-                print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
-            rows, count = rows + len(frame), count + len(data.items) * len(data.channels)
-            times += [plain["time"].min(), plain["time"].max()]
-            if number:
-                print(f"... {count:,} series are forecast", flush=True)
-    part_notes.tell_repeated()
-    more = f"... {rows - 5:,} more rows; " if rows > 5 else ""
-    print(f"{more}{count:,} series, {moment(min(times))} to {moment(max(times))}")
+    output = contextlib.nullcontext() if target is None else TableWriter(target)
+    with output as writer, _workers(options.sharding) as spread:
+        task = open_task(
+            options.run,
+            options.reading,
+            options.horizon,
+            file=options.new,
+            weights=options.weights,
+            hierarchy=options.hierarchy,
+            known_future=options.known_future,
+            calibrate=not options.no_calibration,
+            parts=True,
+        )
+        chosen = _choose(task, options.model, not options.no_calibration)
+        forecaster = task.coherent(spread(chosen), options.hierarchy, options.non_negative)
+        done = _write_parts(task, forecaster, levels or task.model.levels, options, writer)
+    done.notes.tell_repeated()
+    more = f"... {done.rows - 5:,} more rows; " if done.rows > 5 else ""
+    print(f"{more}{done.series:,} series, {moment(done.first)} to {moment(done.last)}")
     print(f"written: {target}" if target is not None else "nothing is written: add --out forecast.csv")
 
 
-def _future(path: Path, task: _Task) -> Table:
+def _choose(task: ForecastTask, model: Literal["run", "best"], calibrate: bool) -> Forecaster:
+    """The model of a task, or the best in the past of it and others, and say how good it is."""
+    if model == "best":
+        name, chosen, table, notes = task.model.best(task.data, task.horizon)
+        print(score_text(table, (task.model.levels[0], task.model.levels[-1])))
+        tell_notes(notes)
+        print(f"{name} is used{', for all parts by the scores on the first' if task.in_parts else ''}")
+        if chosen is not task.model:
+            return chosen
+    if calibrate:
+        _print_calibration(task.model)
+        if task.in_parts and task.model.calibration is not None:
+            print("the first part is what all parts are calibrated on")
+    return task.model.alone()
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What was forecast of all parts: rows, series, the first and the last time, and notes that are yet to be told."""
+
+    rows: int
+    series: int
+    first: object
+    last: object
+    notes: PartNotes
+
+
+def _write_parts(
+    task: ForecastTask, forecaster: Forecaster, levels: Sequence[float], options: "Predict", writer: TableWriter | None
+) -> _Written:
+    """Forecast each part, write it, and show the first rows of the first."""
+    future = None if options.known_future is None else _future(options.known_future, task)
+    rows, count, times, notes = 0, 0, [], PartNotes(task.data.notes)
+    for number, data in enumerate(itertools.chain([task.data], task.further)):
+        if number:
+            notes.tell(number + 1, data.notes)
+        if future is not None:
+            data = with_known_future(data, future, task.options, task.horizon)
+        forecast = forecaster.forecast(data, task.horizon, levels)
+        if task.hierarchy is None:
+            forecast = cut_at_zero(forecast, data, options.non_negative or None)
+        plain = forecast_frame(data, forecast)
+        frame = own_names(plain, data)
+        frame = frame if task.hierarchy is None else task.hierarchy.mark(frame)
+        if writer is not None:
+            writer.write(frame, clock=_has_clock(data))
+        rows, count = rows + len(frame), count + len(data.items) * len(data.channels)
+        times += [plain["time"].min(), plain["time"].max()]
+        if number:
+            print(f"... {count:,} series are forecast", flush=True)
+        else:
+            print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
+    return _Written(rows, count, min(times), max(times), notes)
+
+
+def _future(path: Path, task: ForecastTask) -> Table:
     """Read the known covariates of the steps to forecast, and say how they are written."""
     table = read_future(path, task.data, task.table)
     tell_notes(table.notes)
@@ -243,7 +162,15 @@ def backtest(options: "BacktestOptions") -> None:
 
 def _backtest(options: "BacktestOptions", spread: Callable[[Forecaster], Forecaster]) -> None:
     check_not_read(options.out, options.run, options.data)
-    task = _task(options, options.data, calibrate=False)
+    task = open_task(
+        options.run,
+        options.reading,
+        options.horizon,
+        file=options.data,
+        weights=options.weights,
+        hierarchy=options.hierarchy,
+        calibrate=False,
+    )
     if options.refit:
         raise UserError("--refit trains anew at each cutoff, which a run that began with pretrained weights does not")
     statistics = True if options.statistics else None
@@ -295,14 +222,10 @@ def info(path: Path) -> None:
     run, model = read_config(path, FineTuningRun), open_fine_tuned(path)
     assert model.context is not None
     facts = {
-        "data": f"{run.data.path} (sha256 {run.data.sha256[:12]}...)",
         "forecasts": counted(run.horizon, "step"),
         "training": f"{counted(run.fine_tuning.steps, 'step')} from {run.init or 'the weights of the package'}",
-        "made with": ", ".join(f"{name} {number}" for name, number in run.origin.versions.items()),
-        "commit": run.origin.commit or "not known",
     }
-    for name, value in facts.items():
-        print(f"{name:<12} {value}")
+    tell_run(run.data, run.origin, facts)
     for line in describe_series(model.context, calendar=False):
         print(line)
     _print_scores(model)
@@ -321,7 +244,13 @@ def plot(options: "Plot") -> None:
     from ..runs.pictures import plot_future
 
     target = options.out or (Path("forecast.png") if options.run.is_file() else options.run / "forecast.png")
-    task = _task(options, None)
+    task = open_task(
+        options.run,
+        options.reading,
+        options.horizon,
+        weights=options.weights,
+        known_future=options.known_future,
+    )
     data = task.data
     if options.known_future is not None:
         data = with_known_future(data, _future(options.known_future, task), task.options, task.horizon)

@@ -17,6 +17,11 @@ from ..settings.optimiser import USUAL, OptimiserConfig
 if TYPE_CHECKING:
     from ..data import FrameOptions, TableOptions
 
+NO_HORIZON = "no horizon is given: add --horizon with the number of steps to forecast"
+NO_OTHER_FILE = (
+    "options on columns and text say how to read another file, and none is named: the run's own is read as it was for "
+    "training"
+)
 Numbers = Annotated[tuple[float, ...], arg(help_behavior_hint="")]
 
 

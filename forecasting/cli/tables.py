@@ -3,14 +3,18 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from titans_seq.tables import align
 
 from ..data import SeriesData, describe_series
-from ..data.source import counted, enumerate_some
+from ..data.wording import counted, enumerate_some
+
+if TYPE_CHECKING:
+    from titans_seq.experiment.record import DataRecord, Origin
 
 _TITLES = {
     "quantile_loss": "quantile loss",
@@ -55,6 +59,24 @@ def moment(time: object) -> str:
         ('2024-01-05', '2024-01-05 06:00:00', '7')
     """
     return str(time).removesuffix(" 00:00:00")
+
+
+def tell_run(data: "DataRecord", origin: "Origin", facts: Mapping[str, str]) -> None:
+    """Say what a run was trained on, how, and by which programs.
+
+    Args:
+        data: its data file.
+        origin: what it was made with.
+        facts: what it forecasts and how it was trained.
+    """
+    rows = {
+        "data": f"{data.path} (sha256 {data.sha256[:12]}...)",
+        **facts,
+        "made with": ", ".join(f"{name} {number}" for name, number in origin.versions.items()),
+        "commit": origin.commit or "not known",
+    }
+    for name, value in rows.items():
+        print(f"{name:<12} {value}")
 
 
 def tell_series(data: SeriesData, calendar: bool) -> None:

@@ -18,14 +18,14 @@ from titans_seq.experiment.record import DataRecord, read_config_file
 from titans_seq.registry import kind_of
 
 from ..data import FrameOptions, TableOptions
-from ..data.source import counted
+from ..data.wording import counted
 from ..runs.config import RunConfig
 from ..runs.fine_tuned import FineTuningRun, fine_tune_run, is_fine_tuned, is_fine_tuning, resume_fine_tuning
 from ..runs.runs import train_run
 from ..settings.config import ForecastConfig
 from ..settings.presets import find_preset, replace_mixer
 from ..zero_shot.settings import FineTuningConfig
-from .options import NetworkOptions, Task, Train
+from .options import NO_HORIZON, NetworkOptions, Task, Train
 from .tables import score_text, tell_notes, tell_pretrained, tell_series
 
 SHORTEST_CONTEXT = 32
@@ -131,7 +131,7 @@ def fine_tuning_run(options: Task) -> FineTuningRun:
             "no data file is given: name one, as in titans forecast train data.csv --horizon 24 --out runs/x"
         )
     elif options.horizon is None:
-        raise UserError("no horizon is given: add --horizon with the number of steps to forecast")
+        raise UserError(NO_HORIZON)
     else:
         nothing = DataRecord("", "")
         stored = FineTuningRun(options.horizon, FineTuningConfig(), True, FrameOptions(), TableOptions(), nothing, None)
@@ -216,7 +216,7 @@ def _check_output(options: NetworkOptions, config: ForecastConfig) -> None:
 def _from_preset(options: Task) -> ForecastConfig:
     recipe = find_preset(options.preset or "default")
     if options.horizon is None:
-        raise UserError("no horizon is given: add --horizon with the number of steps to forecast")
+        raise UserError(NO_HORIZON)
     return ForecastConfig(
         context=max(2 * options.horizon, SHORTEST_CONTEXT),
         horizon=options.horizon,

@@ -12,13 +12,13 @@ from titans_seq.tables import align
 
 from ..data import FrameOptions, SeriesData, TableOptions, describe_series, load_series
 from ..data.naming import series_names
-from ..data.source import counted
+from ..data.wording import counted
 from ..model import ForecastModel
 from ..runs.config import RunConfig
 from ..runs.runs import BACKTEST, FORECAST, backtest_run, evaluate_run, open_run, predict_run
 from . import at_once
-from .options import BacktestOptions, Evaluate, Info, Plot, Predict, ReadingOptions
-from .tables import moment, score_text, tell_notes
+from .options import NO_OTHER_FILE, BacktestOptions, Evaluate, Info, Plot, Predict, ReadingOptions
+from .tables import moment, score_text, tell_notes, tell_run
 
 _OF_PRETRAINED: dict[type, tuple[str, ...]] = {
     Predict: ("model", "no_calibration", "horizon", "hierarchy", "weights", "sharding"),
@@ -144,10 +144,7 @@ def _reading(
     """
     run = read_config(options.run, RunConfig)
     if file is None and (options.reading != ReadingOptions()):
-        raise UserError(
-            "options on columns and text say how to read another file, and none is named: the run's own is read as it "
-            "was for training"
-        )
+        raise UserError(NO_OTHER_FILE)
     return options.reading.frame(run.options), options.reading.table(run.table)
 
 
@@ -170,16 +167,12 @@ def _describe_run(options: Info) -> None:
     config, history = model.config, model.history
     epochs, best = len(history.epochs), history.best_epoch
     facts = {
-        "data": f"{run.data.path} (sha256 {run.data.sha256[:12]}...)",
         "forecasts": f"{config.horizon} steps from {config.context}, {type(config.output).__name__}",
         "network": f"{type(config.network.mixer).__name__}, width {config.network.width}, "
         f"layers {config.network.layers}, {_parameters(model):,} parameters",
         "training": f"{counted(epochs, 'epoch')}, best {best}, seed {config.seed}",
-        "made with": ", ".join(f"{name} {number}" for name, number in run.origin.versions.items()),
-        "commit": run.origin.commit or "not known",
     }
-    for name, value in facts.items():
-        print(f"{name:<12} {value}")
+    tell_run(run.data, run.origin, facts)
     for line in describe_series(model.context, config.calendar):
         print(line)
     tell_notes(model.notes)

@@ -10,8 +10,9 @@ from .inferring import infer_frequency
 from .loading import load_series
 from .naming import own_names
 from .options import Duplicates, FrameOptions, Holes, TableOptions
-from .reading import Table, read_table
+from .reading import read_table
 from .series import Item, SeriesData
+from .table import Table
 from .tsf import read_tsf
 
 __all__ = [

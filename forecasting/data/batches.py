@@ -17,12 +17,14 @@ from .id_columns import UndecidedError, find_ids
 from .loading import load_series
 from .number_texts import Writing
 from .options import FrameOptions, TableOptions
-from .reading import Table
+from .pandas_columns import column_of
 from .series import SeriesData
-from .source import PARQUET_SUFFIXES, Source, column_of, enumerate_some
+from .source import PARQUET_SUFFIXES, Source
+from .table import Table
 from .text_parts import has_parts, text_parts
 from .timestamps import CENTURIES
 from .unpivot import unpivot
+from .wording import enumerate_some
 
 _ROWS = 1_000_000
 

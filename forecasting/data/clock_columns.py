@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from .source import column_of
+from .pandas_columns import column_of
 from .timestamps import sample_of
 
 PARTS: dict[str, tuple[str, ...]] = {

@@ -14,8 +14,10 @@ from .clock_columns import PARTS, find_joined, is_part
 from .date_numbers import date_numbers
 from .id_columns import find_ids, is_row_number, is_sure_id, is_text
 from .options import FrameOptions
-from .source import Source, as_numbers, column_of, enumerate_some
+from .pandas_columns import as_numbers, column_of
+from .source import Source
 from .timestamps import late_year, looks_like_dates, read_with_format, sample_of
+from .wording import enumerate_some
 
 _DATE_NAMES = re.compile(r"date|datetime|time|timestamp|ds|datum|fecha|data|日付|日期|날짜|zeit", re.IGNORECASE)
 _TIME_NAMES = re.compile(

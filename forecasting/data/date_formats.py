@@ -9,7 +9,7 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .date_texts import Label, Reading, label_months, label_periods, parse_column, years_of
-from .source import as_numbers
+from .pandas_columns import as_numbers
 
 
 def read_format(texts: Sequence[str], date_format: str) -> Reading:

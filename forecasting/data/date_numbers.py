@@ -2,16 +2,17 @@
 
 import functools
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from .date_formats import epoch_times, read_format
-from .date_texts import Label, read_dates, weeks_of
+from .date_texts import read_dates, weeks_of
 from .frequency import fine_index
 from .inferring import regularity
 from .named_periods import speaks_of_weeks
+from .times import Times
 
 _DIGITS: tuple[tuple[int, str], ...] = ((8, "%Y%m%d"), (10, "%Y%m%d%H"), (12, "%Y%m%d%H%M"), (14, "%Y%m%d%H%M%S"))
 
@@ -37,29 +38,6 @@ _DATE_WORDS = r"dat|fecha|日|day|tag|jour|jul|doy"
 
 
 _TIME_WORDS = rf"{_DATE_WORDS}|time|zeit|hora|heure|stamp|uhr"
-
-
-@dataclass(frozen=True, eq=False)
-class Times:
-    """The dates, or step numbers, of a column's different values.
-
-    Args:
-        index: one a value, int64 for step numbers; NaT never.
-        written: how the column writes them, for a note.
-        label: the period that each names as a whole, None where they name days or times.
-        fields: year and number in the year of each label.
-        second: where a time zone was given to clock times: what each means the second time a clock shows it.
-        universal: whether the index, which has no zone, is in UTC.
-        other: what the values could as well be, None where there is no such.
-    """
-
-    index: pd.Index
-    written: str
-    label: Label | None = None
-    fields: tuple[np.ndarray, np.ndarray] | None = None
-    second: pd.DatetimeIndex | None = None
-    universal: bool = False
-    other: "Times | None" = None
 
 
 def date_numbers(values: np.ndarray, name: str) -> Times | None:

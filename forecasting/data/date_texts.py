@@ -155,7 +155,7 @@ def _by_pattern(texts: list[str]) -> list[Reading]:
         matches = [re.fullmatch(pattern, text, re.IGNORECASE) for text in texts]
         if sum(match is not None for match in matches) * 2 < len(texts):
             continue
-        reading = _dates_of(matches, written, texts)
+        reading = _dates_of(matches, written)
         if reading is not None:
             tried.append(reading)
             if not reading.failures:
@@ -184,46 +184,61 @@ def _ranges(texts: list[str]) -> list[Reading]:
     return [replace(reading, written="ranges, by their first day") for reading in begins]
 
 
-def _dates_of(matches: list[re.Match[str] | None], written: str, texts: list[str]) -> Reading | None:
+def _dates_of(matches: list[re.Match[str] | None], written: str) -> Reading | None:
+    """The dates of a pattern's parts; None where they name months of no language."""
     groups = [{} if match is None else match.groupdict() for match in matches]
-    months = None
-    if any(group.get("mon") for group in groups):
-        months = month_numbers(frozenset(fold(str(group["mon"])) for group in groups if group.get("mon")))
-        if months is None:
-            return None
-    numbers = {part: _field(groups, part) for part in ("d", "h", "w", "wd", "H", "M", "S")}
+    month = _months(groups)
+    if month is None:
+        return None
+    written = f"written as {written}"
     years = years_of(groups)
-    valid = np.array([match is not None for match in matches]) & (years > 0)
-    if months is not None:
-        month = np.array([months.get(fold(str(group.get("mon"))), 0) for group in groups])
-    else:
-        month = _field(groups, "m")
+    return _period_dates(groups, years, month, written) or _day_dates(groups, years, month, written)
+
+
+def _months(groups: list[dict[str, str | None]]) -> np.ndarray | None:
+    """The number of each month, 0 where there is none; None where the names are of no language."""
+    names = [fold(str(group["mon"])) if group.get("mon") else "" for group in groups]
+    if not any(names):
+        return _field(groups, "m")
+    months = month_numbers(frozenset(name for name in names if name))
+    return None if months is None else np.array([months.get(name, 0) for name in names])
+
+
+def _period_dates(
+    groups: list[dict[str, str | None]], years: np.ndarray, month: np.ndarray, written: str
+) -> Reading | None:
+    """Quarters, halves, weeks, years or months as labels; a day of a week as a date; None where there are days."""
     quarter = np.array([int(_CHINESE.get(group.get("q") or "0", group.get("q") or "0")) for group in groups])
     if quarter.any():
-        return label_periods(np.where(valid, years, 0), quarter - 1, "Q", f"written as {written}")
-    if numbers["h"].any():
-        return label_periods(np.where(valid, years, 0), numbers["h"] - 1, "H", f"written as {written}")
-    if (numbers["w"] >= 0).any() and (numbers["w"] > 0).any():
-        valid &= (numbers["w"] >= 1) & (numbers["w"] <= weeks_of(np.where(valid, years, 2000)))
-        label = label_periods(np.where(valid, years, 0), numbers["w"] - 1, "W", f"written as {written}")
-        days = np.maximum(numbers["wd"], 1) - 1
+        return label_periods(years, quarter - 1, "Q", written)
+    half, week, weekday = (_field(groups, part) for part in ("h", "w", "wd"))
+    if half.any():
+        return label_periods(years, half - 1, "H", written)
+    if week.any():
+        exists = (week >= 1) & (week <= weeks_of(np.where(years > 0, years, 2000)))
+        label = label_periods(np.where(exists, years, 0), week - 1, "W", written)
+        days = np.maximum(weekday, 1) - 1
         return replace(label, times=label.times + days * np.timedelta64(1, "D"), label=None) if days.any() else label
-    has_month, has_day = bool((month > 0).any()), bool((numbers["d"] > 0).any())
-    if not has_month:
-        return label_periods(np.where(valid, years, 0), np.zeros(len(years), np.int64), "Y", f"written as {written}")
-    valid &= (month >= 1) & (month <= 12)
-    if not has_day:
-        return label_periods(np.where(valid, years, 0), month - 1, "M", f"written as {written}")
+    if not month.any():
+        return label_periods(years, np.zeros(len(years), np.int64), "Y", written)
+    if not _field(groups, "d").any():
+        return label_periods(np.where((month >= 1) & (month <= 12), years, 0), month - 1, "M", written)
+    return None
+
+
+def _day_dates(groups: list[dict[str, str | None]], years: np.ndarray, month: np.ndarray, written: str) -> Reading:
+    """Days of a month, with their clock times."""
+    day, minute, second = (_field(groups, part) for part in ("d", "M", "S"))
+    valid = (years > 0) & (month >= 1) & (month <= 12)
     first = ((np.where(valid, years, 1970) - 1970) * 12 + np.where(valid, month, 1) - 1).astype("datetime64[M]")
     length = ((first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
-    valid &= (numbers["d"] >= 1) & (numbers["d"] <= length)
-    hour = _hours(numbers["H"], groups)
-    valid &= (hour >= 0) & (hour < 24) & (numbers["M"] < 60) & (numbers["S"] < 60)
-    seconds = (hour * 60 + np.maximum(numbers["M"], 0)) * 60 + np.maximum(numbers["S"], 0)
+    hour = _hours(_field(groups, "H"), groups)
+    valid &= (day >= 1) & (day <= length) & (hour >= 0) & (hour < 24) & (minute < 60) & (second < 60)
+    seconds = (hour * 60 + minute) * 60 + second
     fractions = np.array([int((group.get("F") or "")[1:7].ljust(6, "0")) for group in groups], dtype=np.int64)
-    times = (first.astype("datetime64[D]") + np.maximum(numbers["d"], 1) - 1).astype("datetime64[us]")
+    times = (first.astype("datetime64[D]") + np.maximum(day, 1) - 1).astype("datetime64[us]")
     times = times + seconds * np.timedelta64(1, "s") + fractions * np.timedelta64(1, "us")
-    return Reading(np.where(valid, times, np.datetime64("NaT")), f"written as {written}")
+    return Reading(np.where(valid, times, np.datetime64("NaT")), written)
 
 
 def _hours(hours: np.ndarray, groups: list[dict[str, str | None]]) -> np.ndarray:

@@ -4,8 +4,8 @@ from .calendars import MonthDays, Months, Ticks, Weekly, YearDays, calendar_of
 from .covariates import calendar_features
 from .frequency import period_of
 from .series import SeriesData
-from .source import counted, enumerate_some, show_time
 from .steps import season_length
+from .wording import counted, enumerate_some, show_time
 
 _PERIODS = {
     "Y": ("year", "yearly"),
@@ -81,8 +81,8 @@ def _zone(data: SeriesData) -> str:
 def _spoken(freq: str) -> str:
     calendar = calendar_of(freq)
     match calendar:
-        case Ticks(size) if calendar_of(_unit(freq)).size != size:
-            return f"every {size // calendar_of(_unit(freq)).size} {_PERIODS[period_of(freq)][0]}s"
+        case Ticks(size) if calendar_of(period_of(freq)).size != size:
+            return f"every {size // calendar_of(period_of(freq)).size} {_PERIODS[period_of(freq)][0]}s"
         case Months(size, day, None, False) if day not in (1, 31):
             return f"day {day} of each month" if size == 1 else f"day {day} of every {size} months"
         case MonthDays(_, days):
@@ -93,11 +93,6 @@ def _spoken(freq: str) -> str:
             return f"every {days} days from 1 January"
         case _:
             return _PERIODS[period_of(freq)][1]
-
-
-def _unit(freq: str) -> str:
-    """The step of one of what a frequency counts."""
-    return period_of(freq)
 
 
 def _season(freq: str | None) -> str:

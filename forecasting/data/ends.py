@@ -8,10 +8,10 @@ import pandas as pd
 from .assembling import SeriesRows
 from .columns import Roles
 from .series import Item
-from .source import counted, enumerate_some, show_time
+from .wording import counted, enumerate_some, show_time
 
 
-def future_rows(rows: SeriesRows, roles: Roles, freq: str | None) -> tuple[SeriesRows, list[str]]:
+def future_rows(rows: SeriesRows, roles: Roles) -> tuple[SeriesRows, list[str]]:
     """Leave out the rows after the last time at which any series has a value: they are what is to be forecast.
 
     Rows with known covariates are kept, as these are known there.
@@ -43,7 +43,7 @@ def future_rows(rows: SeriesRows, roles: Roles, freq: str | None) -> tuple[Serie
     ), [note]
 
 
-def describe_ends(items: tuple[Item, ...], roles: Roles, freq: str | None) -> list[str]:
+def describe_ends(items: tuple[Item, ...], roles: Roles) -> list[str]:
     """Notes on missing and single values, series that end before others, and known covariates that reach further."""
     notes: list[str] = []
     missing = 0

@@ -1,6 +1,6 @@
 """A table to series: columns found, times read, faults met, and everything that was decided noted."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -17,14 +17,17 @@ from .frequency import settle_frequency
 from .number_texts import NO_VALUE, Writing, is_numeric
 from .numbers import to_numbers, with_numbers
 from .options import FrameOptions
-from .reading import Table
+from .pandas_columns import column_of
 from .row_order import number_series, order_rows, plain_index, without_empty_series
-from .series import SeriesData
-from .source import Source, column_of, counted
+from .series import Item, SeriesData, Static
+from .source import Source
 from .static import read_static
 from .summaries import data_rows
+from .table import Table
 from .time_grid import dates_from, settle_times
-from .timestamps import Times, format_with_clock, parse_times, sample_of
+from .times import TimeColumn, Times
+from .timestamps import format_with_clock, parse_times, sample_of
+from .wording import counted
 
 
 def from_frame(frame: pd.DataFrame, options: FrameOptions | None = None, source: str | None = None) -> SeriesData:
@@ -74,75 +77,134 @@ def read_written(table: Table, options: FrameOptions | None = None) -> tuple[Ser
     """Turn a table into series, as `from_table`, and say how its columns of text write their numbers."""
     notes = list(table.notes)
     try:
-        return _read(table, options or FrameOptions(), notes)
+        return _read(_Reading(table, options or FrameOptions(), notes))
     except UserError as error:
         for note in notes:
             error.add_note(note)
         raise
 
 
-def _read(table: Table, options: FrameOptions, notes: list[str]) -> tuple[SeriesData, dict[str, Writing]]:
-    source = table.source
-    frame = _plain(table.frame, source)
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """How a table is read, and what was found out about it so far.
+
+    Attributes:
+        table: as it was read.
+        options: what its columns mean and how faults are met.
+        notes: what was decided; each step adds its own, so that they are there where a later one fails.
+    """
+
+    table: Table
+    options: FrameOptions
+    notes: list[str]
+
+    @property
+    def source(self) -> Source:
+        """Where the rows come from."""
+        return self.table.source
+
+
+@dataclass(frozen=True, eq=False)
+class _Numbered:
+    """The rows of all series as numbers, in order of series and time, with what they are called.
+
+    Attributes:
+        rows: targets, known and past covariates.
+        freq: step of dates, None for step numbers.
+        static: what static columns hold of each series.
+        writings: how columns of text write their numbers.
+    """
+
+    rows: SeriesRows
+    freq: str | None
+    static: dict[str, tuple[Static, ...]]
+    writings: dict[str, Writing]
+
+
+def _read(reading: _Reading) -> tuple[SeriesData, dict[str, Writing]]:
+    frame, roles = _columns(reading)
+    numbered = _numbered(reading, frame, roles)
+    items = _items(reading, numbered, roles)
+    data = SeriesData(
+        items=items,
+        freq=numbered.freq,
+        channels=roles.targets,
+        known_names=roles.known,
+        past_names=roles.past,
+        layout="long" if roles.id else "wide",
+        notes=tuple(reading.notes),
+        id_columns=roles.id,
+        time_columns=roles.time,
+        unused=roles.unused,
+        static_names=roles.static,
+    )
+    return data, numbered.writings
+
+
+def _columns(reading: _Reading) -> tuple[pd.DataFrame, Roles]:
+    """The rows of data, as they are numbered in the source, and what each column is."""
+    source, options, notes = reading.source, reading.options, reading.notes
+    frame = _plain(reading.table.frame, source)
     filled = _filled(frame)
     if not filled.any():
         raise UserError(f"{source.name}: the table holds no value: expected rows of data")
-    told = {*options.id, *(options.target or ()), *options.known, *options.past, *(options.static or ())}
-    seen = with_numbers(frame, [name for name in frame.columns if name not in told], table.style)
+    named = {*options.id, *(options.target or ()), *options.known, *options.past, *(options.static or ())}
+    seen = with_numbers(frame, [name for name in frame.columns if name not in named], reading.table.style)
     roles = find_roles(seen if filled.all() else seen.loc[filled], options, source)
     frame = frame.assign(**{name: seen[name] for name in roles.time})
     notes += roles.notes
     if roles.time and _holds_units(frame, roles):
         notes.append(f"{source.place(0)} holds units, not values: left out")
         filled[0], frame = False, frame.iloc[1:]
-    steps = _step_index(table.frame) if not roles.time else None
+    # Without a time column an empty line is a step whose values are missing.
     if roles.time and not filled[frame.index].all():
         notes.append(f"{counted(int((~filled[frame.index]).sum()), 'empty line')} left out")
         frame = frame.loc[filled[frame.index]]
-    rows, told = data_rows(frame, roles, source)
-    notes += told
-    frame = frame if rows.all() else frame.loc[rows]
-    # Without a time column an empty line is a step whose values are missing.
+    is_data, said = data_rows(frame, roles, source)
+    notes += said
+    return frame if is_data.all() else frame.loc[is_data], roles
+
+
+def _numbered(reading: _Reading, frame: pd.DataFrame, roles: Roles) -> _Numbered:
+    """The rows as numbers at their times, in order, with what is the same in all rows of a series."""
+    source, options, notes = reading.source, reading.options, reading.notes
     names = [*roles.targets, *roles.known, *roles.past]
-    numbers = to_numbers(frame, names, options.missing_values, source, table.style)
+    numbers = to_numbers(frame, names, options.missing_values, source, reading.table.style)
     notes += numbers.notes
-    times, codes, told = _times(frame, roles, options, source, steps)
-    notes += told
+    times, codes, said = _times(frame, roles, reading)
+    notes += said
     series, ids = number_series(frame, roles, source)
-    labels = pd.Index(["/".join(own) for own in ids] if ids else [source.stem])
-    if not labels.is_unique:
-        labels = pd.Index([" | ".join(own) for own in ids])
-    table = replace(table, style=numbers.style)
-    static, told = read_static(frame, roles.static, series, labels.tolist(), options, table)
-    notes += told
+    labels = _labels(ids, source)
+    table = replace(reading.table, style=numbers.style)
+    static, said = read_static(frame, roles.static, series, labels.tolist(), options, table)
+    notes += said
     grid = settle_times(times, codes, series, labels, options, source)
     notes += grid.notes
     rows = order_rows(grid, series, numbers.values, frame.index.to_numpy(), labels, ids)
     if roles.time and (np.diff(rows.positions[rows.ends[0] : rows.ends[1]]) < 0).any():
         notes.append("rows were not in order of time and have been sorted")
-    rows, told = without_empty_series(rows, len(roles.targets), roles)
-    notes += told
-    freq, rows, told = _as_steps(rows, grid.freq, roles, options, source)
-    notes += told
-    rows, told = future_rows(rows, roles, freq)
-    notes += told
-    items, repairs = assemble(rows, freq, roles, options, source)
+    rows, said = without_empty_series(rows, len(roles.targets), roles)
+    notes += said
+    freq, rows, said = _as_steps(rows, grid.freq, roles, options, source)
+    notes += said
+    return _Numbered(rows, freq, static, numbers.writings)
+
+
+def _labels(ids: list[tuple[str, ...]], source: Source) -> pd.Index:
+    """What the series are called: by their identifiers, or as their source where they have none."""
+    labels = pd.Index(["/".join(own) for own in ids] if ids else [source.stem])
+    return labels if labels.is_unique else pd.Index([" | ".join(own) for own in ids])
+
+
+def _items(reading: _Reading, numbered: _Numbered, roles: Roles) -> tuple[Item, ...]:
+    """The series, repaired, up to where the future begins."""
+    rows, said = future_rows(numbered.rows, roles)
+    reading.notes.extend(said)
+    items, repairs = assemble(rows, numbered.freq, roles, reading.options, reading.source)
+    static = numbered.static
     items = tuple(replace(item, static=static[item.name]) for item in items) if static else items
-    notes += _repair_notes(repairs, options) + describe_ends(items, roles, freq)
-    data = SeriesData(
-        items,
-        freq,
-        roles.targets,
-        roles.known,
-        roles.past,
-        "long" if roles.id else "wide",
-        tuple(notes),
-        roles.id,
-        roles.time,
-        roles.unused,
-        roles.static,
-    )
-    return data, numbers.writings
+    reading.notes.extend(_repair_notes(repairs, reading.options) + describe_ends(items, roles))
+    return items
 
 
 def _plain(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
@@ -197,20 +259,14 @@ def _step_index(frame: pd.DataFrame) -> pd.Index | None:
     return index if steps[0] > 0 and (steps == steps[0]).all() else None
 
 
-def _times(
-    frame: pd.DataFrame, roles: Roles, options: FrameOptions, source: Source, steps: pd.Index | None
-) -> tuple[Times, np.ndarray, list[str]]:
+def _times(frame: pd.DataFrame, roles: Roles, reading: _Reading) -> tuple[Times, np.ndarray, list[str]]:
     """The different times, and of each row its number among them."""
+    source, options = reading.source, reading.options
     if not roles.time:
+        steps = _step_index(reading.table.frame)
         index = pd.RangeIndex(len(frame)) if steps is None else steps
         return Times(index, ""), np.arange(len(frame)), []
-    columns = [column_of(frame, name) for name in roles.time]
-    column = columns[0] if len(columns) == 1 else join_times(columns)
-    name, date_format = " and ".join(roles.time), options.date_format
-    if date_format is not None and len(columns) > 1:
-        date_format = format_with_clock(date_format, sample_of(column))
-    if not pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_datetime64_any_dtype(column.dtype):
-        column = column.where(~column.isin(NO_VALUE), None) if column.isin(NO_VALUE).any() else column
+    name, (column, date_format) = " and ".join(roles.time), _time_cells(frame, roles, options)
     codes, values = pd.factorize(column)
     empty = np.flatnonzero(codes < 0)
     if len(empty):
@@ -221,15 +277,27 @@ def _times(
     first = np.zeros(len(values), dtype=np.int64)
     first[codes[::-1]] = frame.index.to_numpy()[::-1]
     try:
-        times = parse_times(plain_index(values), name, source, first, date_format, options.time_zone)
+        times = parse_times(plain_index(values), TimeColumn(name, source, first), date_format, options.time_zone)
     except UserError:
         if not options.rows_are_steps:
             raise
         return Times(pd.RangeIndex(len(frame)), ""), np.arange(len(frame)), ["rows are taken as steps in their order"]
-    told = [f"times in {name!r} are {times.written}"] if times.written else []
+    said = [f"times in {name!r} are {times.written}"] if times.written else []
     if options.rows_are_steps:
-        told = ["rows are taken as steps, in order of their times"]
-    return times, codes.astype(np.int32), told
+        said = ["rows are taken as steps, in order of their times"]
+    return times, codes.astype(np.int32), said
+
+
+def _time_cells(frame: pd.DataFrame, roles: Roles, options: FrameOptions) -> tuple[pd.Series, str | None]:
+    """The cells of the time columns as one, None where they hold no time, and the format that is given for them."""
+    columns = [column_of(frame, name) for name in roles.time]
+    column = columns[0] if len(columns) == 1 else join_times(columns)
+    date_format = options.date_format
+    if date_format is not None and len(columns) > 1:
+        date_format = format_with_clock(date_format, sample_of(column))
+    if not pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        column = column.where(~column.isin(NO_VALUE), None) if column.isin(NO_VALUE).any() else column
+    return column, date_format
 
 
 def _as_steps(

@@ -10,7 +10,8 @@ from titans_seq.errors import UserError
 from .calendars import Months, calendar_of
 from .frequency import base_times, dated, period_of, phases
 from .options import Duplicates, Holes
-from .source import Source, counted, show_time
+from .source import Source
+from .wording import counted, show_time
 
 # A grid that the rows fill to less than this is taken for a wrong step, not for a series with holes.
 _LEAST_FILLED = 0.05

@@ -11,7 +11,7 @@ from scipy import sparse
 from titans_seq.errors import UserError
 
 from .series import Item, SeriesData
-from .source import counted, enumerate_some, show_time
+from .wording import counted, enumerate_some, show_time
 
 TOTAL = "(total)"
 """What stands in the identifier columns that a total goes over."""

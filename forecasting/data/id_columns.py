@@ -11,8 +11,10 @@ from titans_seq.errors import UserError
 from .clock_columns import is_part
 from .number_texts import is_numeric
 from .options import FrameOptions
-from .source import Source, as_numbers, column_of, enumerate_some
+from .pandas_columns import as_numbers, column_of
+from .source import Source
 from .timestamps import sample_of
+from .wording import enumerate_some
 
 _SURE_NAMES = re.compile(r"(?i:(.*[ _.-])?(id|sku)|id[ _.-].*|series[ _.-]name)|.*[a-z]I[dD]")
 _NAMES = re.compile(r"series|item|store|sensor|group", re.IGNORECASE)

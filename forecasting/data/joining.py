@@ -13,9 +13,9 @@ from .frequency import future_index
 from .grid import Rows, fill_holes
 from .options import Holes
 from .series import Item, SeriesData, join_indexes
-from .source import counted as _counted
-from .source import show_time
 from .steps import step_number
+from .wording import counted as _counted
+from .wording import show_time
 
 
 def continued(known: SeriesData, new: SeriesData, *, counted: bool = False, holes: Holes = "refuse") -> SeriesData:

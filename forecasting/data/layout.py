@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from titans_seq.errors import UserError
 
 from .options import TableOptions
-from .source import counted
+from .wording import counted
 
 _SNIFFED_LINES = 60
 _DATED = re.compile(r"\d{4}[-/]\d\d?\b|\d\d?[-/]\d{4}$|\d\d?[-/.]\d\d?[-/.]\d{2,4}\b")

@@ -6,12 +6,14 @@ from typing import Any
 
 from titans_seq.errors import UserError
 
+from .excel import EXCEL_SUFFIXES
 from .frames import from_table
 from .options import FrameOptions, TableOptions
-from .reading import EXCEL_SUFFIXES, PLAIN_SUFFIXES, read_table
+from .reading import PLAIN_SUFFIXES, read_table
 from .series import SeriesData
-from .source import PARQUET_SUFFIXES, enumerate_some
+from .source import PARQUET_SUFFIXES
 from .tsf import is_tsf, read_tsf
+from .wording import enumerate_some
 
 DATA_SUFFIXES = (*PLAIN_SUFFIXES, *PARQUET_SUFFIXES, *EXCEL_SUFFIXES, ".tsf")
 """What files of data end in, before they are compressed."""

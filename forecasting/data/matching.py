@@ -25,10 +25,11 @@ from . import (
 from .calendars import MonthDays, Weekly, YearDays, calendar_of
 from .frequency import without_anchor
 from .numbers import to_numbers
-from .source import column_of, enumerate_some, show_time
+from .pandas_columns import column_of
 from .steps import same_step
 from .timestamps import UndecidedDatesError, read_with_format, sample_of
 from .tsf import is_tsf
+from .wording import enumerate_some, show_time
 
 _FEW_ROWS = 2
 """Rows from which no frequency can be inferred with certainty."""

@@ -1,11 +1,15 @@
-"""Labels that only their column's name, or their order, tells from months and numbers: weeks and quarters of a year."""
+"""Labels of periods: those that only a column's name, or their order, tells from numbers, and the days they name."""
 
 import re
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
+from .calendars import DAYS, MONTHS, Months, calendar_of
 from .date_texts import years_of
+from .frequency import anchor_of, fine_index
+from .times import Times
 
 _WEEKS = re.compile(r"week|woche|^kw|^cw|semaine|semana|settimana|周|週|wk", re.IGNORECASE)
 _YEARS = re.compile(r"years?|jahr|ann[ée]e|año|anno|rok|år|jaar|год|年", re.IGNORECASE)
@@ -55,3 +59,37 @@ def named_periods(texts: Sequence[str], name: str) -> list[str] | None:
         if max(numbers) <= size and (np.diff(np.array(years) * size + np.array(numbers)) == 1).all():
             return [written.format(year, number) for year, number in zip(years, numbers, strict=True)]
     return None
+
+
+def period_dates(times: Times, freq: str) -> pd.DatetimeIndex | None:
+    """The days by which a frequency names the periods of labels; None where the labels do not name such periods.
+
+    Quarters of an anchor that no calendar quarter has ("QE-JAN") are those of a year that ends in that month, as pandas
+    counts them.
+
+    Example:
+        >>> year = pd.DatetimeIndex(["1960-01-01"])
+        >>> times = Times(year, "written as %Y", "Y", (np.array([1960]), np.array([0])))
+        >>> [str(period_dates(times, freq)[0].date()) for freq in ("YE-DEC", "YE-JUN", "YS-JUL")]
+        ['1960-12-31', '1960-06-30', '1960-07-01']
+    """
+    if times.label is None or times.fields is None or not isinstance(times.index, pd.DatetimeIndex):
+        return None
+    years, numbers = times.fields
+    named = anchor_of(freq)
+    if times.label == "W":
+        return times.index + pd.Timedelta(days=DAYS.index(named)) if named in DAYS else None
+    calendar = calendar_of(freq)
+    size = {"Y": 12, "H": 6, "Q": 3, "M": 1}[times.label]
+    if not isinstance(calendar, Months) or calendar.size % size:
+        return None
+    starts = calendar.day == 1
+    month = (years - 1970) * 12 + numbers * size + (0 if starts else size - 1)
+    if named in MONTHS:
+        at = MONTHS.index(named)
+        if times.label == "Y":
+            month = (years - 1970) * 12 + at
+        elif times.label == "Q" and (at if starts else at + 1) % 3:
+            last = (at - 1) % 12 if starts else at
+            month = (years - 1970) * 12 + last - 9 + 3 * numbers - (2 if starts else 0)
+    return fine_index(calendar.time(month))

@@ -23,9 +23,11 @@ from .number_texts import (
     shown_decimal,
     written_numbers,
 )
+from .pandas_columns import column_of
 from .plain_text import footnote_of
-from .source import Source, column_of, counted, enumerate_some
+from .source import Source
 from .timestamps import looks_like_dates, sample_of
+from .wording import counted, enumerate_some
 
 pc: Any = pyarrow.compute  # whose functions are made when it is imported
 

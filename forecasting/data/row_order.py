@@ -10,8 +10,10 @@ from titans_seq.errors import UserError
 from .assembling import SeriesRows
 from .columns import Roles
 from .id_columns import looks_merged
-from .source import Source, column_of, counted, enumerate_some
+from .pandas_columns import column_of
+from .source import Source
 from .time_grid import TimeGrid
+from .wording import counted, enumerate_some
 
 
 def plain_index(values: object) -> pd.Index:

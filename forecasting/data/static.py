@@ -11,9 +11,10 @@ from titans_seq.errors import UserError
 from .id_columns import is_text
 from .numbers import to_numbers
 from .options import FrameOptions
-from .reading import Table
+from .pandas_columns import column_of
 from .series import Static
-from .source import column_of, enumerate_some
+from .table import Table
+from .wording import enumerate_some
 
 
 def read_static(

@@ -6,8 +6,19 @@ import numpy as np
 import pandas as pd
 
 from .columns import Roles
-from .source import Source, column_of, is_summary, names_summary
+from .pandas_columns import column_of
+from .source import Source
 from .timestamps import looks_like_dates
+
+_SUMMARY = (
+    r"(grand|sub|overall|column|row|annual|year(ly)?)?[ -]?totals?|annual|yearly|full year|j-d|d-n|sums?|mean|"
+    r"average|avg\.?|median|std|min(imum)?|max(imum)?|count|"
+    r"(gesamt|end|zwischen)?summe|gesamt|insgesamt|durchschnitt|mittelwert|mittel|total général|somme|moyenne|suma|"
+    r"promedio|media|média|totale|somma|totaal|gemiddelde|razem|średnia|toplam|ortalama|итого|всего|сумма|среднее|"
+    r"合計|合计|总计|總計|平均|계|합계|평균"
+)
+_WHOLE = re.compile(_SUMMARY, re.IGNORECASE)
+_PART = re.compile(rf"({_SUMMARY})\b.*|.*\b({_SUMMARY})", re.IGNORECASE)
 
 
 def data_rows(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.ndarray, list[str]]:
@@ -53,6 +64,26 @@ def data_rows(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.nda
         if rows.any()
     ]
     return ~(sums | repeated | remarks), notes
+
+
+def is_summary(cell: object) -> bool:
+    """Whether a cell, or the name of a column, says that it sums others up.
+
+    Example:
+        >>> is_summary("Grand Total"), is_summary("Totality")
+        (True, False)
+    """
+    return bool(_WHOLE.fullmatch(str(cell).strip(" :")))
+
+
+def names_summary(cell: object) -> bool:
+    """Whether a cell says that it sums something up, and what.
+
+    Example:
+        >>> names_summary("shop 7 Total"), names_summary("Summe Nord"), names_summary("Totality")
+        (True, True, False)
+    """
+    return bool(_PART.fullmatch(str(cell).strip(" :")))
 
 
 def _is_text(column: pd.Series) -> bool:

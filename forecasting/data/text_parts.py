@@ -12,10 +12,12 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
+from .encodings import decode, find_encoding
 from .number_texts import NumberStyle
 from .options import TableOptions
-from .reading import PLAIN_SUFFIXES, Table, decode, find_encoding
+from .reading import PLAIN_SUFFIXES
 from .source import Source
+from .table import Table
 from .text_tables import read_text_table
 
 _HEAD = 1 << 20

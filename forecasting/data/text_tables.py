@@ -17,7 +17,7 @@ from titans_seq.errors import UserError
 
 from .layout import Layout, find_layout
 from .options import TableOptions
-from .source import counted, enumerate_some
+from .wording import counted, enumerate_some
 
 pc: Any = pyarrow.compute  # whose functions are made when it is imported
 

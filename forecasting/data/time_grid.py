@@ -10,7 +10,6 @@ import pandas as pd
 from titans_seq.errors import UserError
 
 from .calendars import DAY, MonthDays, Months, Ticks, Weekly, YearDays, calendar_of, micros
-from .date_numbers import Times
 from .date_parts import date_at, dates_at
 from .date_texts import read_dates
 from .frequency import (
@@ -26,9 +25,11 @@ from .frequency import (
     walk,
 )
 from .inferring import infer_frequency, infer_round_step
+from .named_periods import period_dates
 from .options import FrameOptions
-from .source import Source, counted, enumerate_some, show_time
-from .timestamps import period_dates
+from .source import Source
+from .times import TimeColumn, Times
+from .wording import counted, enumerate_some, show_time
 from .zone_texts import offsets, without_offset, without_zone
 from .zones import check_zone, fixed_zone, localize, midnight_zone
 
@@ -261,7 +262,8 @@ def dates_from(start: str, length: int, freq: str, zone: str | None, source: Sou
         raise UserError(f"--start {start!r} can be {days[0].date()} or {days[-1].date()}: write it as one of these")
     named = period_dates(read[0], settle_frequency(freq, pd.DatetimeIndex([])))
     times = dates_at(read[0].index if named is None else named, slice(1))
-    first = date_at(_start_in_zone(times, offsets([text], [local], "--start", source, np.zeros(1)), zone, start), 0)
+    ahead = offsets([text], [local], TimeColumn("--start", source, np.zeros(1)))
+    first = date_at(_start_in_zone(times, ahead, zone, start), 0)
     settled = settle_frequency(freq, pd.DatetimeIndex([first]))
     index = walk(first, length, settled)
     snapped = snap(dates_at(index, slice(1)), settled)

@@ -11,16 +11,16 @@ import pandas as pd
 
 from titans_seq.errors import UserError
 
-from .calendars import DAYS, MONTHS, Months, calendar_of
 from .date_centuries import with_full_years
 from .date_formats import read_format
-from .date_numbers import CLEARLY, REGULAR, Times, date_numbers
+from .date_numbers import CLEARLY, REGULAR, date_numbers
 from .date_parts import date_at
 from .date_texts import CLOCKS, Label, Reading, clean, read_dates, without_24
-from .frequency import anchor_of, fine_index
+from .frequency import fine_index
 from .inferring import regularity
 from .named_periods import named_periods
-from .source import Source, as_numbers
+from .pandas_columns import as_numbers
+from .times import TimeColumn, Times
 from .zone_texts import offsets, without_offset, without_spans, without_zone
 from .zones import check_zone, localize, zone_of_offsets
 
@@ -44,21 +44,12 @@ class UndecidedDatesError(UserError):
         self.formats = tuple(formats)
 
 
-def parse_times(
-    values: pd.Index,
-    name: str,
-    source: Source,
-    positions: np.ndarray,
-    date_format: str | None = None,
-    zone: str | None = None,
-) -> Times:
+def parse_times(values: pd.Index, column: TimeColumn, date_format: str | None = None, zone: str | None = None) -> Times:
     """Read the different values of a column as dates, or as step numbers where they can be none.
 
     Args:
         values: dates as text, date objects, pandas datetimes or periods, or numbers such as 20200131; none missing.
-        name: what the column is called.
-        source: where the rows come from, for messages.
-        positions: where each value first lies in the source.
+        column: where they stand, for messages; its name tells weeks and serial days from other numbers.
         date_format: strptime format; None finds it.
         zone: the time zone of clock times, or to convert to.
 
@@ -66,7 +57,9 @@ def parse_times(
         UserError: for a value that is not a date, with its line; for dates that can be read in two ways.
 
     Example:
-        >>> times = parse_times(pd.Index(["1/2/2020", "1/13/2020"]), "day", Source.of("a.csv"), np.arange(2))
+        >>> from forecasting.data.source import Source
+        >>> column = TimeColumn("day", Source.of("a.csv"), np.arange(2))
+        >>> times = parse_times(pd.Index(["1/2/2020", "1/13/2020"]), column)
         >>> times.index[0].date().isoformat(), times.written
         ('2020-01-02', 'written as %m/%d/%Y')
     """
@@ -77,11 +70,11 @@ def parse_times(
         values, zone = pd.Index(plain, dtype=object) if named else values, zone or named
     if zone is not None:
         check_zone(zone)
-    times = _read(values, name, source, positions, date_format, zone)
+    times = _read(values, column, date_format, zone)
     index = times.index
     if isinstance(index, pd.DatetimeIndex) and date_at(index, int(index.argmax())).year > LAST_YEAR:
         last = int(index.argmax())
-        raise _too_late(date_at(index, last).year, name, source.at(positions[last]))
+        raise _too_late(date_at(index, last).year, column, last)
     if zone is None or not isinstance(index, pd.DatetimeIndex):
         return times
     if times.universal:
@@ -92,8 +85,8 @@ def parse_times(
     never = np.flatnonzero(first.isna())
     if len(never):
         raise UserError(
-            f"{source.at(positions[never[0]])}: {values[never[0]]} in column {name!r} does not exist in {zone}, where "
-            "the clock is put forward: give another --time-zone, or none"
+            f"{column.at(never[0])}: {values[never[0]]} in column {column.name!r} does not exist in {zone}, where the "
+            "clock is put forward: give another --time-zone, or none"
         )
     return replace(times, index=first, second=second, written=f"in the time zone {zone}")
 
@@ -109,11 +102,11 @@ def late_year(text: str) -> int | None:
     return int(found[2]) if found and int(found[2]) > LAST_YEAR else None
 
 
-def _too_late(year: int, name: str, place: str) -> UserError:
+def _too_late(year: int, column: TimeColumn, at: int) -> UserError:
     buddhist = _BUDDHIST_FIRST <= year <= _BUDDHIST_LAST
     meant = f"it looks like one of the Buddhist calendar: subtract 543 from the years, which makes it {year - 543}"
     return UserError(
-        f"{place}: the year {year} in the time column {name!r} lies beyond {LAST_YEAR}, to which dates reach: "
+        f"{column.cell(at, f'the year {year}')} lies beyond {LAST_YEAR}, to which dates reach: "
         + (meant if buddhist else "correct the cell, or remove its row")
     )
 
@@ -153,64 +146,24 @@ def _different(column: pd.Series) -> list[str]:
     return [str(value).strip() for value in column.dropna().unique()]
 
 
-def period_dates(times: Times, freq: str) -> pd.DatetimeIndex | None:
-    """The days by which a frequency names the periods of labels; None where the labels do not name such periods.
-
-    Quarters of an anchor that no calendar quarter has ("QE-JAN") are those of a year that ends in that month, as pandas
-    counts them.
-
-    Example:
-        >>> times = date_numbers(np.array([1960.0]), "year")
-        >>> [str(period_dates(times, freq)[0].date()) for freq in ("YE-DEC", "YE-JUN", "YS-JUL")]
-        ['1960-12-31', '1960-06-30', '1960-07-01']
-    """
-    if times.label is None or times.fields is None or not isinstance(times.index, pd.DatetimeIndex):
-        return None
-    years, numbers = times.fields
-    named = anchor_of(freq)
-    if times.label == "W":
-        return times.index + pd.Timedelta(days=DAYS.index(named)) if named in DAYS else None
-    calendar = calendar_of(freq)
-    size = {"Y": 12, "H": 6, "Q": 3, "M": 1}[times.label]
-    if not isinstance(calendar, Months) or calendar.size % size:
-        return None
-    starts = calendar.day == 1
-    month = (years - 1970) * 12 + numbers * size + (0 if starts else size - 1)
-    if named in MONTHS:
-        at = MONTHS.index(named)
-        if times.label == "Y":
-            month = (years - 1970) * 12 + at
-        elif times.label == "Q" and (at if starts else at + 1) % 3:
-            last = (at - 1) % 12 if starts else at
-            month = (years - 1970) * 12 + last - 9 + 3 * numbers - (2 if starts else 0)
-    return fine_index(calendar.time(month))
-
-
-def _read(
-    values: pd.Index,
-    name: str,
-    source: Source,
-    positions: np.ndarray,
-    date_format: str | None,
-    zone: str | None,
-) -> Times:
+def _read(values: pd.Index, column: TimeColumn, date_format: str | None, zone: str | None) -> Times:
     if isinstance(values, pd.PeriodIndex):
         return _periods(values)
     if isinstance(values, pd.DatetimeIndex):
         return Times(_in_unit(values), "" if values.tz is None else f"in the time zone {values.tz}")
     if pd.api.types.is_numeric_dtype(values.dtype) and date_format is None:
-        return _numbers(values, name, source, positions)
+        return _numbers(values, column)
     if isinstance(values[0], dt.date) and all(isinstance(value, dt.date) for value in values):
-        return _objects(values, name, source, zone)
+        return _objects(values, column, zone)
     texts = [str(value).strip() for value in values]
-    labels = named_periods(texts, name) if date_format is None else None
+    labels = named_periods(texts, column.name) if date_format is None else None
     if labels is not None:
         reading = read_dates(labels)[0]
         if not reading.failures:
             written = reading.written + _centuries(reading.times, texts)
             return Times(fine_index(reading.times), written, reading.label, reading.fields)
     if date_format is None and _share_of_numbers(texts) == 1:
-        return _numbers(pd.Index(np.array(texts, dtype=np.float64)), name, source, positions)
+        return _numbers(pd.Index(np.array(texts, dtype=np.float64)), column)
     if date_format is None:
         if not re.match(r"\d{4}-\d\d-\d\d", texts[0]):
             texts = [clean(text) for text in texts]
@@ -226,15 +179,15 @@ def _read(
     if len(wrong):
         late = late_year(texts[wrong[0]])
         if late is not None:
-            raise _too_late(late, name, source.at(positions[wrong[0]]))
-        raise _no_date(texts, int(wrong[0]), readings, name, source, positions)
-    reading = readings[0] if len(readings) == 1 else _choose(readings, texts, name, source)
+            raise _too_late(late, column, int(wrong[0]))
+        raise _no_date(texts, int(wrong[0]), readings, column)
+    reading = readings[0] if len(readings) == 1 else _choose(readings, texts, column)
     reading = replace(reading, written=reading.written + _centuries(reading.times, texts))
-    ahead = offsets(texts, local, name, source, positions)
+    ahead = offsets(texts, local, column)
     if ahead is None:
         universal = date_format is not None and ("%z" in date_format or date_format in ("%s", "%Q"))
         return Times(fine_index(reading.times), reading.written, reading.label, reading.fields, universal=universal)
-    return _in_zone(reading.times, ahead, name, source, zone)
+    return _in_zone(reading.times, ahead, column, zone)
 
 
 def _centuries(times: np.ndarray, texts: Sequence[str]) -> str:
@@ -264,12 +217,12 @@ def _periods(values: pd.PeriodIndex) -> Times:
     return Times(index, "", label, (years, number))
 
 
-def _numbers(values: pd.Index, name: str, source: Source, positions: np.ndarray) -> Times:
+def _numbers(values: pd.Index, column: TimeColumn) -> Times:
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    dates = date_numbers(numbers, name)
+    dates = date_numbers(numbers, column.name)
     if dates is not None and dates.other is not None:
         raise UserError(
-            f"{source.at(positions[-1])}: {numbers[-1]:.0f} in the time column {name!r} can be "
+            f"{column.cell(-1, f'{numbers[-1]:.0f}')} can be "
             f"{date_at(dates.index, -1).date()} ({dates.written}) or {date_at(dates.other.index, -1).date()} "
             f"({dates.other.written}): give --date-format {'%G%V' if dates.label == 'W' else '%Y%m'} or %y%m%d"
         )
@@ -281,32 +234,33 @@ def _numbers(values: pd.Index, name: str, source: Source, positions: np.ndarray)
     odd = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.round(numbers)))
     if len(odd):
         raise UserError(
-            f"{source.at(positions[odd[0]])}: {values[odd[0]]} in the time column {name!r} is neither a date nor a "
-            "whole step number: turn it into dates, give --date-format, name another column with --time, or take the "
-            "rows as steps with --rows-are-steps"
+            f"{column.cell(odd[0], values[odd[0]])} is neither a date nor a whole step number: turn it into dates, "
+            "give --date-format, name another column with --time, or take the rows as steps with --rows-are-steps"
         )
     return Times(pd.Index(numbers.astype(np.int64)), "step numbers, not dates")
 
 
-def _objects(values: pd.Index, name: str, source: Source, zone: str | None) -> Times:
+def _objects(values: pd.Index, column: TimeColumn, zone: str | None) -> Times:
     """Date objects of Python, some of which may have a time zone."""
     offsets = [value.utcoffset() if isinstance(value, dt.datetime) else None for value in values]
     times = np.asarray(pd.to_datetime(values, utc=True).tz_localize(None)).astype("datetime64[us]")
     if all(offset is None for offset in offsets):
         return Times(fine_index(times), "")
     if any(offset is None for offset in offsets):
-        raise UserError(f"{source.name}: only some dates in column {name!r} have a time zone: give all of them one")
+        raise UserError(
+            f"{column.source.name}: only some dates in column {column.name!r} have a time zone: give all of them one"
+        )
     ahead = np.array([int(offset.total_seconds()) // 60 for offset in offsets if offset is not None])
-    return _in_zone(times + ahead * np.timedelta64(1, "m"), ahead, name, source, zone)
+    return _in_zone(times + ahead * np.timedelta64(1, "m"), ahead, column, zone)
 
 
-def _in_zone(times: np.ndarray, ahead: np.ndarray, name: str, source: Source, zone: str | None) -> Times:
+def _in_zone(times: np.ndarray, ahead: np.ndarray, column: TimeColumn, zone: str | None) -> Times:
     universal = times - ahead * np.timedelta64(1, "m")
     zone = zone or zone_of_offsets(universal, ahead)
     if zone is None:
         raise UserError(
-            f"{source.name}: the offsets from UTC in column {name!r} change as in no time zone that is known: "
-            "name one to convert the times to with --time-zone, such as UTC"
+            f"{column.source.name}: the offsets from UTC in column {column.name!r} change as in no time zone that is "
+            "known: name one to convert the times to with --time-zone, such as UTC"
         )
     return Times(fine_index(universal).tz_localize("UTC").tz_convert(zone), f"in the time zone {zone}")
 
@@ -336,7 +290,7 @@ def format_with_clock(date_format: str, texts: Sequence[str]) -> str:
     return min(tried, key=lambda one: read_with_format(texts, one).failures)
 
 
-def _choose(readings: Sequence[Reading], texts: Sequence[str], name: str, source: Source) -> Reading:
+def _choose(readings: Sequence[Reading], texts: Sequence[str], column: TimeColumn) -> Reading:
     """The reading whose dates make a grid.
 
     Raises:
@@ -353,20 +307,17 @@ def _choose(readings: Sequence[Reading], texts: Sequence[str], name: str, source
     formats = [readings[at].written.removeprefix("written as ") for at in sorted((first, second))]
     named = " or ".join(f'"{one}"' for one in formats)
     raise UndecidedDatesError(
-        f"{source.name}, column {name!r}: {texts[odd]!r} can be {' or '.join(shown)}, and nothing in the column tells "
-        f"which: give --date-format {named}",
+        f"{column.source.name}, column {column.name!r}: {texts[odd]!r} can be {' or '.join(shown)}, and nothing in the "
+        f"column tells which: give --date-format {named}",
         formats,
     )
 
 
-def _no_date(
-    texts: Sequence[str], at: int, readings: Sequence[Reading], name: str, source: Source, positions: np.ndarray
-) -> UserError:
+def _no_date(texts: Sequence[str], at: int, readings: Sequence[Reading], column: TimeColumn) -> UserError:
     like = f"a date {readings[0].written}" if readings and readings[0].written and len(texts) > 1 else "a date"
     return UserError(
-        f"{source.at(positions[at])}: {texts[at]!r} in the time column {name!r} is not {like}: correct the cell or "
-        "remove its row, give --date-format, name another column with --time, or take the rows as steps with "
-        "--rows-are-steps"
+        f"{column.cell(at, repr(texts[at]))} is not {like}: correct the cell or remove its row, give --date-format, "
+        "name another column with --time, or take the rows as steps with --rows-are-steps"
     )
 
 

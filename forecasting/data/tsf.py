@@ -15,7 +15,7 @@ from .frequency import anchor, period_of, settle_frequency, snap, walk
 from .number_texts import is_plain_number
 from .reading import inner_name, read_text
 from .series import Item, SeriesData
-from .source import counted
+from .wording import counted
 
 _UNITS = {
     "seconds": "s",

@@ -11,7 +11,9 @@ from .clock_columns import PARTS
 from .date_texts import clean, read_dates
 from .id_columns import is_text
 from .month_names import fold, month_numbers
-from .source import Source, column_of, is_summary
+from .pandas_columns import column_of
+from .source import Source
+from .summaries import is_summary
 from .timestamps import looks_like_dates
 
 _LEAST = 3

@@ -7,7 +7,7 @@ import numpy as np
 
 from titans_seq.errors import UserError
 
-from .source import Source
+from .times import TimeColumn
 from .zones import ABBREVIATED
 
 _OFFSET = re.compile(
@@ -53,17 +53,13 @@ def without_spans(texts: Sequence[str]) -> list[str] | None:
     )
 
 
-def offsets(
-    texts: Sequence[str], local: Sequence[str], name: str, source: Source, positions: np.ndarray
-) -> np.ndarray | None:
+def offsets(texts: Sequence[str], local: Sequence[str], column: TimeColumn) -> np.ndarray | None:
     """Minutes ahead of UTC of each text, None where none says so.
 
     Args:
         texts: dates and times.
         local: the same without their offsets.
-        name: of their column.
-        source: where they come from, for messages.
-        positions: where each lies in the source.
+        column: where they stand, for messages.
 
     Raises:
         UserError: if only some have an offset.
@@ -75,8 +71,8 @@ def offsets(
     if without:
         one = next(at for at, end in enumerate(ends) if end)
         raise UserError(
-            f"{source.at(positions[without[0]])}: {texts[without[0]]!r} in column {name!r} has no offset from UTC, and "
-            f"{texts[one]!r} ({source.place(positions[one])}) has one: give all of them one, or none"
+            f"{column.at(without[0])}: {texts[without[0]]!r} in column {column.name!r} has no offset from UTC, and "
+            f"{texts[one]!r} ({column.source.place(column.positions[one])}) has one: give all of them one, or none"
         )
     minutes = {end: ABBREVIATED[end] if end in ABBREVIATED else _minutes(end) for end in set(ends)}
     return np.array([minutes[end] for end in ends])

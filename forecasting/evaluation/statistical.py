@@ -12,8 +12,8 @@ from scipy.stats import norm
 from titans_seq.errors import UserError
 
 from ..data import SeriesData
-from ..data.source import counted, show_time
 from ..data.steps import season_length
+from ..data.wording import counted, show_time
 from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast, checked_levels
 
 Method = Literal["AutoETS", "AutoTheta", "AutoARIMA"]

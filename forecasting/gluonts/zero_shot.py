@@ -18,7 +18,7 @@ from titans_seq.experiment.beginning import model_folder
 
 from ..data.gluonts_io import from_gluonts
 from ..data.series import Item
-from ..data.source import counted
+from ..data.wording import counted
 from ..forecasts.forecaster import cut_at_zero
 from ..zero_shot.forecaster import ZeroShotForecaster
 from ..zero_shot.saving import load_network

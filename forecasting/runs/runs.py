@@ -32,7 +32,7 @@ from titans_seq.progress import Progress
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, own_names
 from ..data.matching import continuing_series, read_future, read_like
-from ..data.source import show_time
+from ..data.wording import show_time
 from ..data.writing import check_table_file, write_frame
 from ..evaluation.backtesting import Backtest
 from ..evaluation.every_window import Evaluation, Part

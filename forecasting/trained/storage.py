@@ -19,7 +19,7 @@ from ..data import FrameOptions, SeriesData
 from ..data.naming import series_names
 from ..data.options import upgraded_options
 from ..data.saving import STATE, describe_context, read_state, rebuild_context
-from ..data.source import counted, enumerate_some, show_time
+from ..data.wording import counted, enumerate_some, show_time
 from ..settings.config import ForecastConfig
 from ..windows.preparation import Scaling
 from ..windows.scaling import Scaler

@@ -15,8 +15,8 @@ from titans_seq.experiment.recorder import Score
 from titans_seq.experiment.settings import RUNTIME, Runtime
 
 from ..data import SeriesData
-from ..data.source import counted
 from ..data.steps import step_number
+from ..data.wording import counted
 from ..network.batch import WindowBatch
 from ..network.simba_network import SimbaNetwork
 from ..settings.config import ForecastConfig

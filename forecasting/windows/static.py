@@ -9,7 +9,7 @@ from titans_seq.errors import UserError
 
 from ..data import Item, SeriesData
 from ..data.series import Static
-from ..data.source import enumerate_some
+from ..data.wording import enumerate_some
 
 
 @dataclass(frozen=True)

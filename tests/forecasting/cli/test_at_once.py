@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import forecasting.model
-from forecasting.cli import at_once
+from forecasting.cli import at_once, forecast_task
 from forecasting.cli.options import ColumnOptions, TextOptions
 from forecasting.data import FrameOptions, SeriesData, Table, TableOptions, read_series_batches
 from forecasting.data.number_texts import NumberStyle
@@ -82,7 +82,7 @@ def test_a_long_file_is_forecast_in_parts(
     write_frame(path, pd.concat(frames))
     command = ["forecast", "predict", str(path), *HORIZON, "--no-calibration"]
     assert main([*command, "--out", str(tmp_path / f"whole{suffix}")]) == 0
-    monkeypatch.setattr(at_once, "read_series_batches", functools.partial(read_series_batches, rows=300))
+    monkeypatch.setattr(forecast_task, "read_series_batches", functools.partial(read_series_batches, rows=300))
     assert main([*command, "--out", str(out)]) == 0
     assert "... 40 series are forecast" in capsys.readouterr().out
     read = pd.read_parquet if suffix == ".parquet" else functools.partial(pd.read_csv, dtype={"shop": str})
@@ -103,7 +103,7 @@ def test_what_is_found_in_later_parts_of_a_long_file_is_said(
     frames = [pd.DataFrame({"shop": f"{n:03}", "day": days, "sold": rng.normal(size=60)}) for n in range(8)]
     # The first part has no hole, the second and the third have some.
     write_frame(tmp_path / "a.csv", pd.concat([*frames[:3], *(frame.drop(index=[4, 5]) for frame in frames[3:])]))
-    monkeypatch.setattr(at_once, "read_series_batches", functools.partial(read_series_batches, rows=130))
+    monkeypatch.setattr(forecast_task, "read_series_batches", functools.partial(read_series_batches, rows=130))
     assert main(["forecast", "predict", str(tmp_path / "a.csv"), *HORIZON, "--holes", "fill-missing"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "the file is long and comes in parts; of the first part:"
