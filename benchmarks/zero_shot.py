@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any, Literal
 
 import numpy as np
@@ -271,7 +272,7 @@ def _relative(own: Mapping[str, tuple[float, float | None]], naive: Mapping[str,
         if any(a is None or b is None for a, b in pairs):
             means.append("-")
             continue
-        means.append(f"{np.exp(np.mean([np.log(a / b) for a, b in pairs])):.3f}")  # pyright: ignore
+        means.append(f"{geometric_mean(a / b for a, b in pairs):.3f}")  # pyright: ignore
     return " / ".join(means)
 
 

@@ -216,7 +216,7 @@ def scores(network: ZeroShotNetwork, data_dir: Path) -> Mapping[str, float]:
     naive = [score_set(data_dir, name, SeasonalNaive(), "validation") for name in SEVEN]
 
     def relative(column: str) -> float:
-        return float(np.exp(np.mean([np.log(a[column] / b[column]) for a, b in zip(ours, naive, strict=True)])))
+        return statistics.geometric_mean(a[column] / b[column] for a, b in zip(ours, naive, strict=True))
 
     return {
         "loss": held_out_loss(network),
