@@ -21,6 +21,7 @@ Pass = Literal["forward", "training"]
 
 _START_LIMIT_S = 60.0
 _POLL_S = 0.2
+_BUDGET_S = 20.0
 _WARM_UP_CHUNKS = 2
 
 
@@ -209,16 +210,15 @@ class Measurement:
         }
 
 
-def interleaved(
-    requests: list[tuple[Worker, int]], which: Pass, most: int = 7, budget_s: float = 20.0
-) -> list[Measurement]:
+def interleaved(requests: list[tuple[Worker, int]], which: Pass, most: int = 7) -> list[Measurement]:
     """Measure (worker, length) pairs in turn, round after round: a busy moment of the machine meets them all.
+
+    Each is called at least once, and drops out where another call would take it over a budget of CPU time.
 
     Args:
         requests: what to measure.
         which: forward, or forward and backward.
         most: rounds.
-        budget_s: CPU time after which a pair drops out; each is called at least once.
     """
     samples: list[list[Sample]] = [[] for _ in requests]
     skipped: list[str | None] = [None] * len(requests)
@@ -226,7 +226,7 @@ def interleaved(
         for index, (worker, length) in enumerate(requests):
             calls = samples[index]
             spent = sum(s.cpu_s for s in calls)
-            if skipped[index] or (calls and spent + calls[-1].cpu_s > budget_s):
+            if skipped[index] or (calls and spent + calls[-1].cpu_s > _BUDGET_S):
                 continue
             try:
                 calls.append(worker.measure(which, length))
