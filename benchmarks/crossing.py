@@ -5,7 +5,6 @@ python -m benchmarks.crossing --memories "matrix" --lengths 512 1024 --rounds 3 
 """
 
 import itertools
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -18,8 +17,8 @@ from rich.console import Console
 
 from benchmarks.profile_block import seconds_of, train
 from benchmarks.provenance import provenance
+from benchmarks.results_file import write_json
 from titans_seq.blocks import AttentionBlockConfig, Block, LMMConfig
-from titans_seq.files import atomic_path
 from titans_seq.layers import AttentionConfig, NeuralMemoryConfig
 from titans_seq.memory import LinearMemory, MemoryRule, MLPMemory
 
@@ -175,8 +174,7 @@ def main(
         raise SystemExit(f"error: no memory {', '.join(unknown)}: choose from {', '.join(MEMORIES)}")
     torch.set_num_threads(1)
     content = {"protocol": PROTOCOL, "size": asdict(size), "rows": measure(memories, sorted(lengths), size, rounds)}
-    with atomic_path(out) as path:
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(out, content)
     Console(width=140).print(table(content), highlight=False)
 
 

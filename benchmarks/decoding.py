@@ -4,7 +4,6 @@ python -m benchmarks.decoding
 python -m benchmarks.decoding --batches 1 --positions 1024 --steps 5 --out /tmp/decoding.json
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -19,8 +18,8 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from benchmarks.provenance import provenance, results_on
+from benchmarks.results_file import write_json
 from titans_seq.blocks import Block, LMMConfig
-from titans_seq.files import atomic_path
 from titans_seq.layers import NeuralMemoryConfig
 from titans_seq.layers.heads import HeadProjections, rotated
 from titans_seq.memory import MemoryRule, MLPMemory
@@ -201,8 +200,7 @@ def main(
             rows.append(row | {"measured": provenance()})
             console.print(f"{row['model']}, batch {batch}, position {position}", style="dim", highlight=False)
     content = {"protocol": PROTOCOL, "size": asdict(size), "device": device, "rows": rows}
-    with atomic_path(out or results_on(RESULTS, device)) as path:
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(out or results_on(RESULTS, device), content)
     console.print(table(content), highlight=False)
 
 

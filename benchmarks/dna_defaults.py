@@ -9,7 +9,6 @@ a row of today's defaults is not trained again; the table has the last row of ea
 were stacked in it.
 """
 
-import json
 import os
 import resource
 import shutil
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 import tyro
 
+from benchmarks.results_file import read_json
 from genomics.models.classifier import ClassifierConfig
 from genomics.runs.building import new_encoder, new_tokenizer
 from genomics.runs.config import PACKAGES, TrainRun
@@ -146,7 +146,7 @@ def measure(layout: Layout, data_dir: Path) -> dict[str, Any]:
 
 def _found(out: Path) -> dict[str, Any]:
     run, history = read_config(out, TrainRun), History.read(out / LOG)
-    evaluation = json.loads((out / "evaluation" / "evaluation.json").read_text(encoding="utf-8"))
+    evaluation = read_json(out / "evaluation" / "evaluation.json")
     scores = {one["name"]: one["scores"] for one in evaluation["models"]}
     return {
         "parts": run.data.options["parts"],

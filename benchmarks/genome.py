@@ -7,7 +7,6 @@ The classifier of the preset "small" with random weights, read in one direction,
 base costs does not depend on what was learnt.
 """
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,10 @@ import tyro
 
 from benchmarks import memory_use
 from benchmarks.provenance import provenance
+from benchmarks.results_file import write_json
 from genomics.models import Classifier, ClassifierConfig, encoder_preset
 from genomics.sequences.loading import read_all
 from genomics.tokens import Nucleotides
-from titans_seq.files import atomic_path
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "genome.json"
@@ -79,8 +78,7 @@ def main(arguments: Arguments) -> None:
     rows = [measure(model, ids[:length]) for length in arguments.lengths]
     parameters = sum(parameter.numel() for parameter in model.parameters())
     content = {"genome": record.name, "parameters": parameters, "rows": rows, "measured": provenance()}
-    with atomic_path(arguments.out) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(arguments.out, content)
     print(table(content))
 
 

@@ -9,7 +9,6 @@ costs depends on neither. The table has one row a length, which a run of the sam
 
 import contextlib
 import io
-import json
 import tempfile
 import time
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ import tyro
 
 from benchmarks import memory_use
 from benchmarks.provenance import provenance
+from benchmarks.results_file import read_json, write_json
 from genomics.cli.main import GROUP as TITANS_DNA
 from genomics.models import Classifier, ClassifierConfig, encoder_preset
 from genomics.runs import save_classifier
-from titans_seq.files import atomic_path
 
 RESULTS = Path(__file__).resolve().parent / "results" / "genome_scan.json"
 _LINE = 60
@@ -107,12 +106,11 @@ def main(arguments: Arguments) -> None:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         row = measure(arguments, Path(folder))
-    held = json.loads(arguments.out.read_text(encoding="utf-8"))["rows"] if arguments.out.is_file() else []
+    held = read_json(arguments.out)["rows"] if arguments.out.is_file() else []
     setting = ("bases", "window", "stride")
     rows = [one for one in held if any(one[name] != row[name] for name in setting)] + [row]
     content = {"rows": sorted(rows, key=lambda one: one["bases"])}
-    with atomic_path(arguments.out) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(arguments.out, content)
     print(table(content))
 
 

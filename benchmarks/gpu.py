@@ -1,6 +1,5 @@
 """`python -m benchmarks.gpu`: on an NVIDIA GPU, correctness first, then speed against the card and against others."""
 
-import json
 import statistics
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,8 +15,8 @@ from benchmarks import gpu_contenders as contenders
 from benchmarks.gpu_contenders import BACKENDS, Absent, Call, Cell, Side
 from benchmarks.gpu_tables import table
 from benchmarks.provenance import provenance
+from benchmarks.results_file import read_json, write_json
 from benchmarks.roofline import Ceilings, Shape, bound, work
-from titans_seq.files import atomic_path
 from titans_seq.ops import Backend
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
@@ -242,7 +241,7 @@ def main(lengths: tuple[int, ...] = LENGTHS, rounds: int = 10, commit: str | Non
         raise SystemExit(f"error: {reason}")
     console = Console(width=160)
     limits = ceilings(elapsed, "cuda")
-    content: dict = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    content: dict = read_json(out) if out.exists() else {}
     card = torch.cuda.get_device_name()
     if content and content["measured"]["card"] != card:
         raise SystemExit(f"error: {out} is of {content['measured']['card']}, and this is {card}: give another --out")
@@ -254,8 +253,7 @@ def main(lengths: tuple[int, ...] = LENGTHS, rounds: int = 10, commit: str | Non
     def keep(section: Section, row: dict) -> None:
         nonlocal content
         content = merged(content, section, row | run)
-        with atomic_path(out) as path:
-            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(out, content)
         what = row.get("side") or row.get("kind") or row["dtype"]
         console.print(f"{what}, {row['shape']}, {row.get('length', '')}", style="dim", highlight=False)
 

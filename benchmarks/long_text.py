@@ -7,7 +7,6 @@ Tiny models with random weights, of 256 bytes: what a token costs does not depen
 from piece to piece; at each position the model also takes single tokens, as in generation, from that state.
 """
 
-import json
 import statistics
 import time
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import tyro
 
 from benchmarks import memory_use
 from benchmarks.provenance import provenance
-from titans_seq.files import atomic_path
+from benchmarks.results_file import read_json, write_json
 from titans_seq.models import BackboneState, CausalLM, count_parameters, language_model, map_state
 
 RESULTS = Path(__file__).resolve().parent / "results" / "long_text.json"
@@ -123,12 +122,11 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main(arguments: Arguments) -> None:
     """Measure each model, write what was found, and print the table."""
     torch.set_num_threads(1)
-    rows = json.loads(arguments.out.read_text(encoding="utf-8"))["rows"] if arguments.out.exists() else []
+    rows = read_json(arguments.out)["rows"] if arguments.out.exists() else []
     for name in arguments.models:
         new = measure(name, arguments.tokens or TOKENS[name])
         rows = [row for row in rows if row["model"] != name] + [new]
-        with atomic_path(arguments.out) as temporary:
-            temporary.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.out, {"rows": rows})
     print(table(rows))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.results_file import read_json
 from language.data.shards import prepare
 from language.data.token_shards import TokenShards
 from language.optional import load_optional
@@ -183,7 +184,7 @@ def open_corpus(name: str, texts: Texts) -> Corpus:
         for number, text in enumerate(kept):
             write_text(folder / "test" / f"{number:04d}.txt", text)
         write_text(record, json.dumps(made | {"streams": len(kept)}))
-    found = json.loads(record.read_text(encoding="utf-8"))
+    found = read_json(record)
     files = tuple(folder / "test" / f"{number:04d}.txt" for number in range(found.pop("streams")))
     if found != made:
         raise UserError(f"{folder} holds a corpus made with {found}, expected {made}: give another --work folder")

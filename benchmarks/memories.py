@@ -29,9 +29,9 @@ from benchmarks.contenders import Contender
 from benchmarks.measure import Pass, Sample
 from benchmarks.provenance import provenance
 from benchmarks.recall import VALIDATION_SEED, Task, Training, train
+from benchmarks.results_file import read_json, write_json
 from benchmarks.suites import PASSES
 from titans_seq.config import to_dict
-from titans_seq.files import atomic_path
 from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
 from titans_seq.memory import PRESETS, ChannelDecay, GatedMLPMemory, MemoryRule, MLPMemory, Nesterov
 
@@ -191,7 +191,7 @@ def run(names: Sequence[str], setup: Setup, out: Path, again: bool, console: Con
     described = json.loads(json.dumps(asdict(setup)))
     content = {"protocol": setup.protocol(), "setup": described, "rows": []}
     if out.exists():
-        then = json.loads(out.read_text(encoding="utf-8"))
+        then = read_json(out)
         if then["setup"] != described and not again:
             raise ValueError(
                 f"{out} holds rows of other steps, seeds or sizes: name another file with --out, or start it anew "
@@ -218,8 +218,7 @@ def run(names: Sequence[str], setup: Setup, out: Path, again: bool, console: Con
                 "measured": measured,
             }
             content["rows"] = [known[row] for row in ROWS if row in known]
-            with atomic_path(out) as path:
-                path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            write_json(out, content)
             progress.remove_task(bar)
             console.print(", ".join(f"{c} {v}" for c, v in zip(COLUMNS, cells(known[name]), strict=True)), style="dim")
     return content["rows"]

@@ -17,8 +17,8 @@ from rich.console import Console
 from benchmarks import correctness, streaming, suites, targets
 from benchmarks.measure import Limits
 from benchmarks.provenance import provenance
+from benchmarks.results_file import read_json, write_json
 from benchmarks.tables import print_suite
-from titans_seq.files import atomic_path
 
 Suite = Literal["peer", "autograd", "recompute", "growth", "streaming"]
 SUITES: tuple[Suite, ...] = get_args(Suite)
@@ -59,13 +59,12 @@ def _key(row: dict) -> tuple:
 
 def _merge(out: Path, suite: Suite, content: dict) -> dict:
     """Put a suite's rows into the file, in place of rows on the same; return the suite's part of the file."""
-    results = json.loads(out.read_text()) if out.exists() else {}
+    results = read_json(out) if out.exists() else {}
     rows = {_key(row): row for row in results.get(suite, {}).get("results", [])}
     rows |= {_key(row): row for row in content["results"]}
     kept = list(rows.values())
     results[suite] = content | {"results": kept, "targets": targets.evaluate(suite, kept)}
-    with atomic_path(out) as path:
-        path.write_text(json.dumps(results, indent=1) + "\n")
+    write_json(out, results)
     return results[suite]
 
 

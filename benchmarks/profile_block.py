@@ -6,7 +6,6 @@ python -m benchmarks.profile_block --only mag --length 512 --out /tmp/profile.js
 
 import bisect
 import contextlib
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +21,8 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.provenance import provenance, results_on
+from benchmarks.results_file import write_json
 from titans_seq.blocks import Block, LMMConfig, MAGConfig
-from titans_seq.files import atomic_path
 from titans_seq.layers import (
     AttentionConfig,
     CausalAttention,
@@ -260,8 +259,7 @@ def main(
         raise SystemExit(f"error: device {device!r} needs a GPU, and torch finds none: use --device cpu")
     torch.set_num_threads(1)
     rows = [measure(name, size, device, dtype, rounds) | {"measured": provenance()} for name in only]
-    with atomic_path(out or results_on(RESULTS, device)) as path:
-        path.write_text(json.dumps({"protocol": PROTOCOL, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    write_json(out or results_on(RESULTS, device), {"protocol": PROTOCOL, "rows": rows})
     Console(width=140).print(table(rows), highlight=False)
 
 

@@ -5,13 +5,13 @@ python -m benchmarks.report --check   # exit 1 if a table is not up to date
 """
 
 import functools
-import json
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results_file import read_json
 from genomics import benchmark as dna
 from language.trials import markdown, summarise
 from titans_seq.jsonl import read_rows
@@ -154,13 +154,13 @@ def memories_table(content: Mapping[str, Any]) -> str:
 
 def shakespeare_table() -> str:
     """The models of tiny-shakespeare, and what a training step of each takes."""
-    times = json.loads(shakespeare.TIMES.read_text(encoding="utf-8"))["times_transformer"]
+    times = read_json(shakespeare.TIMES)["times_transformer"]
     return shakespeare.table(read_rows(shakespeare.RESULTS), times)
 
 
 def sections(names: Collection[str]) -> dict[str, str]:
     """The tables that markers name; only their own results need to be there."""
-    ops = functools.cache(lambda: json.loads(OPS.read_text(encoding="utf-8")))
+    ops = functools.cache(lambda: read_json(OPS))
     rows = functools.cache(lambda: read_rows(FORECASTS))
     makers: dict[str, Callable[[], str]] = {
         "peer": lambda: peer_table(ops()["peer"]["results"]),
@@ -170,14 +170,14 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "protocol": lambda: protocol_text(ops()["peer"]),
         "summary": lambda: forecast_summary(rows()),
         "forecasts": lambda: forecasting.tables(rows()),
-        "memories": lambda: memories_table(json.loads(memories.RESULTS.read_text(encoding="utf-8"))),
+        "memories": lambda: memories_table(read_json(memories.RESULTS)),
         "presets": lambda: presets_table(PRESETS),
         "shakespeare": shakespeare_table,
         "longsummary": lambda: long_context.overview(summarise(read_rows(long_context.RESULTS))),
         "longcontext": lambda: markdown(summarise(read_rows(long_context.RESULTS)), heading="###").rstrip(),
-        "decoding": lambda: decoding.table(json.loads(decoding.RESULTS.read_text(encoding="utf-8"))),
-        "crossing": lambda: crossing.table(json.loads(crossing.RESULTS.read_text(encoding="utf-8"))),
-        "profile": lambda: profile_block.table(json.loads(profile_block.RESULTS.read_text(encoding="utf-8"))["rows"]),
+        "decoding": lambda: decoding.table(read_json(decoding.RESULTS)),
+        "crossing": lambda: crossing.table(read_json(crossing.RESULTS)),
+        "profile": lambda: profile_block.table(read_json(profile_block.RESULTS)["rows"]),
         "gpu": lambda: _if_run(gpu.RESULTS, gpu_tables.table),
         "gpudecoding": lambda: _if_run(results_on(decoding.RESULTS, "cuda"), decoding.table),
         "gpuprofile": lambda: _if_run(
@@ -188,11 +188,11 @@ def sections(names: Collection[str]) -> dict[str, str]:
         "dnavariants": lambda: dna.variants(read_rows(DNA)),
         "dnadefaults": lambda: dna_defaults.table(read_rows(dna_defaults.RESULTS)),
         "dnasets": lambda: dna.markdown(read_rows(DNA), heading="###"),
-        "genome": lambda: genome.table(json.loads(genome.RESULTS.read_text(encoding="utf-8"))),
-        "genomescan": lambda: genome_scan.table(json.loads(genome_scan.RESULTS.read_text(encoding="utf-8"))),
+        "genome": lambda: genome.table(read_json(genome.RESULTS)),
+        "genomescan": lambda: genome_scan.table(read_json(genome_scan.RESULTS)),
         "motifpairs": lambda: motif_pairs.table(read_rows(motif_pairs.RESULTS)),
         "textrecall": lambda: long_text_recall.table(read_rows(long_text_recall.RESULTS)),
-        "longtext": lambda: long_text.table(json.loads(long_text.RESULTS.read_text(encoding="utf-8"))["rows"]),
+        "longtext": lambda: long_text.table(read_json(long_text.RESULTS)["rows"]),
         "ablation": lambda: paper.table("ablation", read_rows(paper.RESULTS)),
         "depth": lambda: paper.table("depth", read_rows(paper.RESULTS)),
         "throughput": lambda: paper.table("throughput", read_rows(paper.RESULTS)),
@@ -229,7 +229,7 @@ def main() -> int:
 
 
 def _if_run(path: Path, table: Callable[[Any], str]) -> str:
-    return table(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else "Not run: no GPU was at hand."
+    return table(read_json(path)) if path.exists() else "Not run: no GPU was at hand."
 
 
 def _times(value: float | None) -> str:

@@ -10,7 +10,6 @@ parameter by parameter, whose memory never learns.
 """
 
 import functools
-import json
 import statistics
 import sys
 import time
@@ -25,6 +24,7 @@ import tyro
 from torch import Tensor, nn
 
 from benchmarks.provenance import provenance
+from benchmarks.results_file import read_json, write_json
 from language.tokenizers import CharacterTokenizer
 from language.trials.models import NO_MEMORY, without_memory, without_slow_weights
 from titans_seq.blocks import BlockConfig
@@ -32,7 +32,6 @@ from titans_seq.errors import UserError
 from titans_seq.experiment.optimiser import build_optimiser
 from titans_seq.experiment.rows import row_of
 from titans_seq.experiment.settings import OptimiserConfig
-from titans_seq.files import write_text
 from titans_seq.jsonl import read_rows
 from titans_seq.models import CausalLM, CausalLMConfig, count_parameters, language_model, sized
 from titans_seq.tables import span
@@ -42,6 +41,8 @@ RESULTS, TIMES = HERE / "results" / "shakespeare.jsonl", HERE / "results" / "sha
 DATA = HERE.parents[1] / "shared" / "data" / "text" / "tinyshakespeare.txt"
 
 PARAMETERS, LENGTH, BATCH, STEPS = 800_000, 256, 3, 2_000
+ROUNDS = 9
+"""Of steps that are timed."""
 # The settings of the runs that ours are held against.
 OPTIMISER = OptimiserConfig(lr=1e-3, least=0.1, warmup=100, betas=(0.9, 0.99), weight_decay=0.1, clip=1.0)
 VARIANTS = ("transformer", "lmm", "mac", "mag", "mal")
@@ -178,14 +179,14 @@ def run(model: str, seed: int, steps: int, text: Text, say: Callable[[str], None
     }
 
 
-def step_times(text: Text, rounds: int = 9) -> dict[str, object]:
+def step_times(text: Text) -> dict[str, object]:
     """Processor time of a training step of each variant, one after the other, in every round."""
     turns = {}
     for name in VARIANTS:
         model = CausalLM(model_config(name, text.vocabulary))
         turns[name] = (model, build_optimiser(model, OPTIMISER, STEPS)[0])
     times: dict[str, list[float]] = {name: [] for name in VARIANTS}
-    for number, (ids, targets) in zip(range(rounds + 1), text.batches(0), strict=False):
+    for number, (ids, targets) in zip(range(ROUNDS + 1), text.batches(0), strict=False):
         for name, (model, optimiser) in turns.items():
             began = time.process_time()
             train_step(model, ids, targets, optimiser)
@@ -193,7 +194,7 @@ def step_times(text: Text, rounds: int = 9) -> dict[str, object]:
                 times[name].append(time.process_time() - began)
     base = times["transformer"]
     return {
-        "rounds": rounds,
+        "rounds": ROUNDS,
         "milliseconds": {name: 1e3 * statistics.median(taken) for name, taken in times.items()},
         "times_transformer": {
             name: statistics.median(mine / other for mine, other in zip(taken, base, strict=True))
@@ -241,14 +242,14 @@ def main(arguments: Arguments) -> None:
     rows, times = RESULTS, TIMES
     if arguments.time:
         times = arguments.out or TIMES
-        write_text(times, json.dumps(step_times(text), indent=1) + "\n")
+        write_json(times, step_times(text))
     else:
         rows = arguments.out or RESULTS
         for seed in arguments.seeds:
             for name in arguments.models:
                 identity = {"model": name, "seed": seed, "steps": arguments.steps}
                 row_of(rows, identity, functools.partial(run, **identity, text=text, say=_say))
-    taken = json.loads(times.read_text(encoding="utf-8"))["times_transformer"] if times.exists() else {}
+    taken = read_json(times)["times_transformer"] if times.exists() else {}
     print(table(read_rows(rows), taken, arguments.steps))
 
 
