@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.forked import ended, forked
+from tests.resuming import power_cut
 from titans_seq import cli
 from titans_seq.errors import Terminated, UserError
 from titans_seq.experiment.fit import FitPlan, Fitted, fit
@@ -28,10 +29,6 @@ CPU = Runtime(Hardware("cpu"))
 LOSS = Score("validation_loss")
 EPOCHS = FitPlan(epochs=4, keep_best=(LOSS,), seed=3)
 STEPS = FitPlan(steps=8, accumulate=2, validate_every=4, checkpoint_every=2, log_every=2, keep=2, seed=3)
-
-
-class PowerCut(BaseException):
-    pass
 
 
 class Loader:
@@ -59,16 +56,13 @@ class Loader:
 class Sums(FitModule):
     """Learns the sum of three numbers, with dropout."""
 
-    def __init__(self, cut_at: int | None = None, broken_at: tuple[int, ...] = (), **options: Any) -> None:
+    def __init__(self, broken_at: tuple[int, ...] = (), **options: Any) -> None:
         torch.manual_seed(0)
         config = OptimiserConfig(lr=0.1, least=1.0, warmup=0.0)
         super().__init__(nn.Sequential(nn.Dropout(0.2), nn.Linear(3, 1)), config, **options)
-        self.cut_at, self.broken_at, self.validations = cut_at, broken_at, [1.0, 0.2, 0.5, 0.3]
-        self.stop: BaseException = PowerCut()
+        self.broken_at, self.validations = broken_at, [1.0, 0.2, 0.5, 0.3]
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        if self.global_step == self.cut_at:
-            raise self.stop
         loss = (self.network(batch)[:, 0] - batch.sum(1)).square().mean()
         loss = loss * math.nan if self.global_step in self.broken_at else loss
         self.note_loss(loss)
@@ -100,8 +94,8 @@ def same(first: Fitted, second: Fitted) -> bool:
 @pytest.mark.parametrize(("plan", "cut_at"), [(EPOCHS, 7), (STEPS, 5)], ids=["epochs", "steps"])
 def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path: Path, plan: FitPlan, cut_at: int) -> None:
     whole = fitted(plan, tmp_path / "whole")
-    with pytest.raises(PowerCut):
-        fitted(plan, tmp_path / "cut", cut_at=cut_at)
+    with power_cut(Sums, lambda module, _: module.global_step == cut_at):
+        fitted(plan, tmp_path / "cut")
     resumed = fitted(plan, tmp_path / "cut", resume=True)
     assert same(whole, resumed)
     assert whole.history == resumed.history
@@ -156,11 +150,16 @@ def test_a_loader_that_ends_before_the_steps_do_is_told() -> None:
         fit(Sums(), rarely, lambda *_: Loader(5), lambda *_: Loader(1), runtime=CPU)
 
 
-def test_what_is_written_and_that_nothing_else_is_touched(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_is_written_and_that_nothing_else_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fitted(EPOCHS, None)
     fitted(STEPS, tmp_path / "steps")
     after = torch.get_rng_state()
     Sums()  # which seeds them, as it did before the training
     assert torch.equal(torch.get_rng_state(), after)
+    assert [path.name for path in tmp_path.iterdir()] == ["steps"]
     assert sorted(path.name for path in (tmp_path / "steps").iterdir()) == [CHECKPOINTS, LOG]
     kept = sorted(path.name for path in (tmp_path / "steps" / CHECKPOINTS).iterdir())
     assert kept == ["step-00000006.ckpt", "step-00000008.ckpt"]
@@ -201,6 +200,11 @@ def test_lines_name_epochs_and_steps(capsys: pytest.CaptureFixture[str]) -> None
     assert lines[1].startswith("epoch 2/4: train loss ")
     assert lines[1].endswith("validation loss 0.2000, best so far")
     assert lines[4].startswith("step 2/8: train loss ")
+
+
+def test_a_bar_leaves_standard_output_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    fitted(EPOCHS, None, progress="bar")
+    assert capfd.readouterr().out == ""
 
 
 def test_rows_reach_lightnings_loggers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,6 +305,14 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         fitted(replace(STEPS, steps=10), tmp_path, resume=True)
     last.unlink()
     assert fitted(replace(STEPS, steps=10), tmp_path, resume=True).history.rows[-1]["step"] == 10
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    fitted(EPOCHS, tmp_path)
+    other = Sums()
+    other.network = nn.Linear(3, 1)
+    with pytest.raises(UserError, match="is of another model than the configured one: resume with the configuration"):
+        fit(other, EPOCHS, lambda *_: Loader(3), lambda *_: Loader(1), folder=tmp_path, resume=True, runtime=CPU)
 
 
 def test_two_trainings_into_one_folder_are_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.resuming import PowerCut
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import read_config, read_config_file, write_config
 from titans_seq.experiment.run_folder import RunLayout, alone_in
@@ -15,10 +16,6 @@ LAYOUT = RunLayout(("history.csv",), finish="`train --resume --out {out}`")
 @dataclass(frozen=True)
 class Config:
     seed: int
-
-
-class PowerCut(BaseException):
-    pass
 
 
 def names(folder: Path) -> list[str]:

@@ -1,10 +1,8 @@
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from forecasting.network.heads import HeadConfig
 from forecasting.network.mixers import GRUMixer
@@ -15,6 +13,7 @@ from forecasting.training.fitting import fit_network
 from forecasting.training.lightning_module import ForecastModule
 from forecasting.windows.arrays import ItemArrays
 from forecasting.windows.cutting import WindowLoader, Windows
+from tests.resuming import power_cut, same_weights
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import History
 from titans_seq.experiment.settings import Hardware, Runtime
@@ -49,11 +48,6 @@ def fit(net: SimbaNetwork, config: OptimiserConfig, *, progress: Progress = "non
     return fit_network(net, train, validation, config, runtime=replace(CPU, progress=progress), **options)
 
 
-def same(first: nn.Module, second: nn.Module) -> bool:
-    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
-
-
 def score(net: SimbaNetwork) -> float:
     _, validation = loaders()
     batch = validation.windows.batch(torch.arange(len(validation.windows)))
@@ -78,18 +72,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others():
     config = OptimiserConfig(lr=1e-2, epochs=2)
     for net, seed in zip(nets, (3, 3, 4), strict=True):
         fit(net, config, seed=seed)
-    assert same(nets[0], nets[1])
-    assert not same(nets[0], nets[2])
-
-
-def test_leaves_random_state_working_directory_and_logs_alone(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    state = torch.get_rng_state()
-    fit(network(), OptimiserConfig(epochs=1))
-    assert torch.equal(torch.get_rng_state(), state)
-    assert list(tmp_path.iterdir()) == []
-    captured = capfd.readouterr()
-    assert (captured.out, captured.err) == ("", "")
+    assert same_weights(nets[0], nets[1])
+    assert not same_weights(nets[0], nets[2])
 
 
 def test_stops_early_and_keeps_what_came_before():
@@ -105,25 +89,13 @@ def test_a_resumed_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, averaging, 
     config = OptimiserConfig(lr=1e-2, epochs=3, averaging=averaging, warmup=0.2)
     whole = network()
     expected = fit(whole, config)
-
-    class PowerCut(Exception):
-        pass
-
-    class Broken(WindowLoader):
-        def __iter__(self):
-            if self.epoch == stop_after:
-                raise PowerCut
-            return super().__iter__()
-
-    train, validation = loaders()
-    broken = Broken(train.windows, 16, shuffle=True, seed=1)
-    with pytest.raises(PowerCut):
-        fit_network(network(), broken, validation, config, folder=tmp_path, runtime=CPU)
+    with power_cut(ForecastModule, lambda module, batch: module.current_epoch == stop_after and batch == 1):
+        fit(network(), config, folder=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "log.jsonl"]
     resumed = network(seed=99)
     result = fit(resumed, config, folder=tmp_path, resume=True)
     assert result == expected
-    assert same(resumed, whole)
+    assert same_weights(resumed, whole)
 
 
 def test_resuming_a_finished_run_gives_its_result_again(tmp_path):
@@ -131,22 +103,7 @@ def test_resuming_a_finished_run_gives_its_result_again(tmp_path):
     first, second = network(), network(seed=5)
     expected = fit(first, config, folder=tmp_path)
     assert fit(second, config, folder=tmp_path, resume=True) == expected
-    assert same(first, second)
-
-
-def test_resuming_with_a_foreign_checkpoint_is_refused(tmp_path):
-    config = OptimiserConfig(epochs=1)
-    fit(network(), config, folder=tmp_path)
-    other = build_network(
-        NetworkConfig(mixer=GRUMixer(), width=16, layers=1),
-        Point(),
-        channels=2,
-        context=16,
-        horizon=4,
-        seed=0,
-    )
-    with pytest.raises(UserError, match="is of another model than the configured one"):
-        fit(other, config, folder=tmp_path, resume=True)
+    assert same_weights(first, second)
 
 
 def test_without_validation_all_epochs_run_and_the_last_weights_stay():
@@ -155,7 +112,7 @@ def test_without_validation_all_epochs_run_and_the_last_weights_stay():
     long = fit_network(nets[0], train, None, OptimiserConfig(epochs=3), runtime=CPU)
     assert (len(long.rows), long.best_epoch) == (3, 3)
     assert "validation_loss" not in long.rows[0]
-    assert not same(nets[0], nets[1])
+    assert not same_weights(nets[0], nets[1])
 
 
 def test_the_validation_score_does_not_depend_on_the_batch_size():
@@ -170,50 +127,11 @@ def test_the_validation_score_does_not_depend_on_the_batch_size():
             assert result[name] == pytest.approx(results[0][name], rel=1e-5)
 
 
-class Exploding(nn.Module):
-    def __init__(self, after: int) -> None:
-        super().__init__()
-        self.calls, self.after = 0, after
-
-    def forward(self, x):
-        self.calls += 1
-        return x * (math.nan if self.calls > self.after else 1.0)
-
-
-@pytest.mark.parametrize(
-    ("after", "message"),
-    [
-        (2, r"training loss became nan in step 3: lower the learning rate \(it is 0.001\)"),
-        (7, "validation loss became nan after step 7"),
-    ],
-)
-def test_a_loss_that_is_not_finite_is_an_error(after, message):
-    net = network()
-    train, validation = loaders()
-    assert len(train) == 7
-    net.blocks.append(Exploding(after))
-    with pytest.raises(UserError, match=message):
-        fit_network(net, train, validation, OptimiserConfig(epochs=1), runtime=CPU)
-
-
-def test_progress_lines(capfd):
-    fit(network(), OptimiserConfig(epochs=2), progress="lines")
-    lines = capfd.readouterr().err.splitlines()
-    assert len(lines) == 2
-    assert lines[0].startswith("epoch 1/2: train loss ")
-    assert lines[0].endswith(", best so far")
-
-
-def test_progress_bar_runs(capfd):
-    fit(network(), OptimiserConfig(epochs=1), progress="bar")
-    assert capfd.readouterr().out == ""
-
-
 def test_the_average_follows_the_weights_and_is_what_is_kept():
     train, validation = loaders()
     module = ForecastModule(network(), OptimiserConfig(averaging=0.5))
     assert module.averaged is not None
-    assert same(module.averaged, module.network)
+    assert same_weights(module.averaged, module.network)
     assert module.kept_network() is module.averaged
     module.network.skip = None
     for parameter in module.network.parameters():
@@ -227,7 +145,7 @@ def test_the_average_follows_the_weights_and_is_what_is_kept():
     fit_network(averaged, train, validation, OptimiserConfig(epochs=2, averaging=0.9), runtime=CPU)
     plain = network()
     fit_network(plain, train, validation, OptimiserConfig(epochs=2), runtime=CPU)
-    assert not same(averaged, plain)
+    assert not same_weights(averaged, plain)
 
 
 @pytest.mark.parametrize(

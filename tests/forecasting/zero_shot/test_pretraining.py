@@ -13,6 +13,7 @@ from forecasting.zero_shot.pretraining import PretrainingModule, new_network, pr
 from forecasting.zero_shot.runs import PretrainingRun, pretrain_run, resume_run
 from forecasting.zero_shot.saving import load_network
 from forecasting.zero_shot.settings import BatchConfig, PretrainingConfig
+from tests.resuming import same_weights
 from titans_seq.cli import main
 from titans_seq.errors import UserError
 from titans_seq.experiment.beginning import weights_record
@@ -26,10 +27,6 @@ def config(steps: int) -> PretrainingConfig:
     return PretrainingConfig(
         steps=steps, batches=BATCHES, validate_every=2, validation_pools=1, checkpoint_every=2, log_every=1
     )
-
-
-def same(one, other) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
 def test_a_pool_is_a_function_of_seed_and_number() -> None:
@@ -61,8 +58,8 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path) -> None:
     stopped = PretrainingRun(NETWORK, config(6))
     pretrain_halfway(stopped, tmp_path / "stopped")
     again = resume_run(tmp_path / "stopped")
-    assert same(whole, again)
-    assert same(whole, load_network(tmp_path / "stopped" / "model"))
+    assert same_weights(whole, again)
+    assert same_weights(whole, load_network(tmp_path / "stopped" / "model"))
 
 
 def pretrain_halfway(run: PretrainingRun, out) -> None:
@@ -87,7 +84,7 @@ def test_a_run_may_begin_with_another_ones_weights(tmp_path) -> None:
     first = pretrain_run(PretrainingRun(NETWORK, config(2)), tmp_path / "first")
     begun = PretrainingRun(NETWORK, config(2), weights_record(tmp_path / "first"))
     second = pretrain_run(begun, tmp_path / "second")
-    assert not same(first, second)
+    assert not same_weights(first, second)
     other = PretrainingRun(ZeroShotConfig(width=4, layers=1), config(2), weights_record(tmp_path / "first"))
     with pytest.raises(UserError, match="is another than the configured one"):
         pretrain_run(other, tmp_path / "third")
@@ -149,5 +146,5 @@ def test_an_extension_that_was_stopped_goes_on(tmp_path, monkeypatch) -> None:
     assert load_network(out / "earlier-model") is not None
     with pytest.raises(UserError, match="was not finished .*titans forecast pretrain --resume .*earlier-model"):
         starting_model(str(out))
-    assert same(resume_run(out), longer)
+    assert same_weights(resume_run(out), longer)
     assert not (out / "earlier-model").exists()

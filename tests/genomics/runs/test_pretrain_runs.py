@@ -7,6 +7,7 @@ from genomics.tokens import Nucleotides
 from genomics.training.config import PretrainConfig
 from genomics.training.pretraining import PretrainModule
 from tests.genomics.small import encoder, records
+from tests.resuming import power_cut, same_weights
 from titans_seq.errors import UserError
 from titans_seq.experiment.history import History
 from titans_seq.experiment.record import read_config
@@ -34,33 +35,18 @@ def test_what_a_run_holds(tmp_path):
     assert "/data/genome.fa.gz" in (out / "model" / "card.md").read_text()
     again, config, tokenizer = load_encoder(out)
     assert (config, tokenizer) == (encoder(), Nucleotides())
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, again.state_dict()[name])
+    assert same_weights(model, again)
 
 
-def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
+def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path):
     whole = pretrained(tmp_path / "whole")
-
-    class PowerCut(BaseException):
-        pass
-
-    original = PretrainModule.training_step
-
-    def broken(self, batch, batch_idx):
-        if self.global_step == 3:
-            raise PowerCut
-        return original(self, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(PretrainModule, "training_step", broken)
-        with pytest.raises(PowerCut):
-            pretrained(tmp_path / "cut")
+    with power_cut(PretrainModule, lambda module, _: module.global_step == 3):
+        pretrained(tmp_path / "cut")
     with pytest.raises(UserError, match="not those that the run in .* was started on"):
         resume_pretrain_run(tmp_path / "cut", records(count=2), runtime=CPU)
     resumed = resume_pretrain_run(tmp_path / "cut", records(), runtime=CPU)
     assert resumed is not None
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name])
+    assert same_weights(whole, resumed)
     assert (tmp_path / "cut" / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
     again = resume_pretrain_run(tmp_path / "cut", records())
     assert again is not None

@@ -20,6 +20,7 @@ from genomics.training.config import PartConfig, PretrainConfig, TrainConfig
 from genomics.training.defaults import completed
 from genomics.training.module import ClassifierModule
 from tests.genomics.small import encoder, labelled, records, splits
+from tests.resuming import power_cut, same_weights
 from titans_seq.errors import Terminated, UserError
 from titans_seq.experiment.history import History
 from titans_seq.experiment.record import read_config
@@ -39,22 +40,9 @@ def trained(out, model=MODEL, config=CONFIG, data=DATA, **options):
     return made
 
 
-class PowerCut(BaseException):
-    pass
-
-
-def cut_off(monkeypatch, out, epoch: int, **options) -> None:
-    original = ClassifierModule.training_step
-
-    def broken(self, batch, batch_idx):
-        if self.current_epoch == epoch:
-            raise PowerCut
-        return original(self, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ClassifierModule, "training_step", broken)
-        with pytest.raises(PowerCut):
-            trained(out, **options)
+def cut_off(out, epoch: int) -> None:
+    with power_cut(ClassifierModule, lambda module, _: module.current_epoch == epoch):
+        trained(out)
 
 
 def test_what_a_run_holds(tmp_path):
@@ -130,17 +118,16 @@ def test_the_card_says_which_strands_are_read(tmp_path, strands):
     assert ("random" in said) == (strands == "augment")
 
 
-def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path, monkeypatch):
+def test_a_stopped_run_is_resumed_to_the_same_weights(tmp_path):
     whole = trained(tmp_path / "whole")
-    cut_off(monkeypatch, tmp_path / "cut", epoch=1)
+    cut_off(tmp_path / "cut", epoch=1)
     with pytest.raises(UserError, match=r"was not finished \(it has no model/\): finish it with --resume"):
         load_classifier(tmp_path / "cut")
     with pytest.raises(UserError, match="was not finished .* finish it with --resume"):
         trained(tmp_path / "cut")
     resumed = resume_run(tmp_path / "cut", DATA, runtime=CPU)
     assert resumed is not None
-    for name, tensor in whole.model.state_dict().items():
-        assert torch.equal(tensor, resumed.model.state_dict()[name])
+    assert same_weights(whole.model, resumed.model)
     for name in ("config.yaml", "log.jsonl", "model/card.md"):
         assert (tmp_path / "cut" / name).read_text() == (tmp_path / "whole" / name).read_text()
     finished = resume_run(tmp_path / "cut", DATA)
@@ -162,13 +149,13 @@ def test_a_stop_of_a_later_training_says_that_resuming_begins_it_anew(tmp_path, 
     assert later == ["", "fold-2"]
 
 
-def test_a_run_that_failed_before_its_first_epoch_leaves_nothing(tmp_path, monkeypatch):
-    cut_off(monkeypatch, tmp_path / "run", epoch=0)
+def test_a_run_that_failed_before_its_first_epoch_leaves_nothing(tmp_path):
+    cut_off(tmp_path / "run", epoch=0)
     assert not (tmp_path / "run").exists()
 
 
-def test_other_data_is_not_resumed_with(tmp_path, monkeypatch):
-    cut_off(monkeypatch, tmp_path / "run", epoch=1)
+def test_other_data_is_not_resumed_with(tmp_path):
+    cut_off(tmp_path / "run", epoch=1)
     with pytest.raises(UserError, match="not those that the run in .* was started on"):
         resume_run(tmp_path / "run", splits(train=40))
 
