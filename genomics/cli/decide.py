@@ -33,7 +33,7 @@ class Decide:
 
 def decide(options: Decide) -> None:
     """Choose, keep and print."""
-    from ..evaluation.deciding import HOTTEST, Rule
+    from ..evaluation.deciding import FAR, Rule
     from ..runs.config import member_runs
     from ..runs.decision import decide, write_decision
     from ..runs.members import load_model
@@ -60,9 +60,15 @@ def decide(options: Decide) -> None:
     print(f"called {model.classes[1]} from a probability of {found.threshold:.4g} on ({found.rule}, on validation)")
     sure = "surer" if found.temperature > 1 else "less sure"
     print(f"temperature {found.temperature:.3f}: the model was {sure} than it was right")
-    if found.temperature > 0.99 * HOTTEST:
+    seen = f"the {len(parts.validation):,} validation sequences"
+    if found.temperature > FAR:
         print(
-            f"warning: on the {len(parts.validation):,} validation sequences its probabilities say nothing: train "
-            "longer or on more, and look at the scores of the run first"
+            f"warning: on {seen} its probabilities say little: train longer or on more, and look at the scores of the "
+            "run first"
+        )
+    if found.temperature < 1 / FAR:
+        print(
+            f"warning: nearly all of {seen} are told apart, so that they say little of how sure it may be on others: "
+            "--no-calibration leaves the probabilities as they are"
         )
     print(f"kept in {options.run}; next:\n  titans dna predict {shlex.quote(str(options.run))} new.fa --out scores.csv")

@@ -57,7 +57,7 @@ class Measure:
         else:
             self._truth, self._scores = labels > 0.5, self.outputs
             confidence, right = self._scores, self._truth
-        self._ranking = Ranking.of(self._scores)
+        self._ranking = Ranking.of(_log_odds(self.outputs) if kind == "classes" and columns == 2 else self._scores)
         self._squares = (self._scores - self._truth) ** 2
         self._bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
         self._gaps = confidence - right
@@ -173,6 +173,12 @@ def by_class(table: np.ndarray) -> dict[str, np.ndarray]:
         "f1": share(2 * hits, truth + claims),
         "count": truth,
     }
+
+
+def _log_odds(outputs: np.ndarray) -> np.ndarray:
+    # What rounds to a probability of 1 differs in that of the other class.
+    logs = np.log(np.maximum(outputs, np.finfo(np.float64).tiny))
+    return logs[:, 1:] - logs[:, :1]
 
 
 def _macro_f1(table: np.ndarray) -> float:

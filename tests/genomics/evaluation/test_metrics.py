@@ -33,6 +33,11 @@ def test_two_classes_agree_with_sklearn(rng: np.random.Generator, repeated: bool
     assert scores["brier"] == pytest.approx(reference.brier_score_loss(truth, shown[:, 1]), rel=1e-12)
 
 
+def test_probabilities_that_round_to_one_keep_their_order() -> None:
+    outputs = np.array([[1e-20, 1.0], [1e-30, 1.0], [1.0, 1e-20]])
+    assert Measure(np.array([0, 1, 0]), outputs, "classes")()["auroc"] == 1.0
+
+
 def test_more_classes_agree_with_sklearn(rng: np.random.Generator) -> None:
     labels, outputs = rng.integers(3, size=150), probabilities(rng, 150, 3)
     scores, predicted = Measure(labels, outputs, "classes")(), outputs.argmax(1)
