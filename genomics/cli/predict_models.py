@@ -20,15 +20,15 @@ def load(options: Predict) -> "tuple[Scanner, Decision]":
     Raises:
         UserError: if there is no such model, or a threshold is given and there are not two classes.
     """
-    from ..runs.config import member_runs
     from ..runs.decision import Decision, calibrated, read_decision
     from ..runs.members import Members, load_model
+    from ..runs.saving import whole_members
 
     device = Hardware(options.compute.device).device()
     decision = Decision()
     model: Any
     if options.model != "trained":
-        model = Members([_baseline(run, options.model, device) for run in member_runs(options.run) or [options.run]])
+        model = Members([_baseline(run, options.model, device) for run in whole_members(options.run) or [options.run]])
     else:
         decision = read_decision(options.run)
         model = calibrated(load_model(options.run, device), decision)

@@ -14,7 +14,7 @@ from ..evaluation.values import Model
 from ..sequences.values import Kind, Record
 from .config import member_runs
 from .predictor import Prediction, Predictor, prediction_columns
-from .saving import load_classifier
+from .saving import load_classifier, whole_members
 
 _AT_ONCE = 1024
 
@@ -104,9 +104,9 @@ def load_members(folder: Path, device: str | None = None) -> Members:
         device: see `load_classifier`.
 
     Raises:
-        UserError: if there is none, or one of them is not finished.
+        UserError: if there is none, or not all of them are finished.
     """
-    runs = member_runs(folder)
+    runs = whole_members(folder)
     if not runs:
         raise UserError(f"{folder}: holds no runs of folds or seeds: name the folder of a run")
     return Members([load_classifier(run, device) for run in runs], [run.name for run in runs])

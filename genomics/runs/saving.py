@@ -11,6 +11,7 @@ from titans_seq.checkpoint import CARD, CONFIG, WEIGHTS, load_folder, load_weigh
 from titans_seq.config import from_dict, to_dict
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import CONFIG as RUN_CONFIG
+from titans_seq.experiment.record import read_config
 from titans_seq.files import read_text
 from titans_seq.models.saving import MODEL
 
@@ -18,7 +19,7 @@ from ..models.classifier import Classifier, ClassifierConfig
 from ..models.encoder import EncoderConfig
 from ..models.untrained import PretrainModel, new_classifier
 from ..tokens import Tokenizer
-from .config import RUNS, member_runs
+from .config import RUNS, TrainRun, member_runs
 from .predictor import Predictor
 
 _CLASSIFIER, _ENCODER = "dna_classifier", "dna_encoder"
@@ -118,13 +119,33 @@ def load_embedder(folder: str | os.PathLike[str], device: str | None = None) -> 
     return Predictor(model.eval(), (), device=device)
 
 
+def whole_members(folder: Path) -> list[Path]:
+    """Return the runs of folds or seeds in a folder, see `member_runs`; none where it holds one model alone.
+
+    Raises:
+        UserError: if training was stopped before it came to all of them.
+    """
+    found = member_runs(folder)
+    # The members of a saved ensemble have no plan.
+    if not found or (found[0] / WEIGHTS).is_file():
+        return found
+    plan = read_config(found[0], TrainRun).plan
+    planned = 0 if plan is None else plan.parts.folds or plan.parts.seeds or 0
+    if len(found) < planned:
+        raise UserError(
+            f"the runs in {folder} were not finished ({len(found)} of {planned} have begun): finish them with "
+            f"{RUNS.finish}, or train anew with --overwrite"
+        )
+    return found
+
+
 def load_embedders(folder: str | os.PathLike[str], device: str | None = None) -> dict[str, Predictor]:
     """Return `load_embedder` of each run in a folder of several, by its name; of one model alone, with no name.
 
     Raises:
-        UserError: see `load_embedder`.
+        UserError: see `load_embedder` and `whole_members`.
     """
-    members = member_runs(Path(folder))
+    members = whole_members(Path(folder))
     return {one.name: load_embedder(one, device) for one in members} or {"": load_embedder(folder, device)}
 
 
