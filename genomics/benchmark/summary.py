@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 def markdown(rows: Iterable[Row], heading: str = "##") -> str:
     """A table for each set: mean and standard deviation of the test scores, the best MCC first, published ones last.
 
-    Models of one name and other settings have a line each.
+    Models of one name and other settings have a line each. Runs on other data than that of the last are left out.
 
     Args:
         rows: of any sets.
@@ -72,7 +72,7 @@ def variants(rows: Iterable[Row]) -> str:
 def _named(rows: Iterable[Row]) -> dict[str, dict[str, list[Row]]]:
     """The runs of each set by the names that models have in tables of all sets."""
     held = _by_set(rows).items()
-    return {name: _groups([{**row, "model": _column(row)} for row in each]) for name, each in held}
+    return {name: _groups([{**row, "model": _column(row)} for row in _of_last_data(each)]) for name, each in held}
 
 
 def _column(row: Row) -> str:
@@ -93,11 +93,20 @@ def _by_set(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return {name: by_set[name] for name in SETS if name in by_set}
 
 
+def _of_last_data(rows: list[Row]) -> list[Row]:
+    """The rows of the data, or of the fold of it, that the last of them is of: scores of others have no mean."""
+    last = {row["fold"]: row["data"] for row in rows}
+    return [row for row in rows if row["data"] == last[row["fold"]]]
+
+
 def _section(name: str, rows: list[Row], heading: str) -> str:
-    chosen, groups = SETS[name], _groups(rows)
-    lines = [f"{heading} {name}", "", f"{chosen.what}. {_protocol(rows)}"]
+    kept = _of_last_data(rows)
+    chosen, groups = SETS[name], _groups(kept)
+    lines = [f"{heading} {name}", "", f"{chosen.what}. {_protocol(kept)}"]
     if chosen.note:
         lines += [chosen.note]
+    if len(kept) < len(rows):
+        lines += [f"Left out: {len(rows) - len(kept):,} runs on other data than that of the last."]
     rows_ = [["model", *SCORES.values(), "validation MCC", "runs", "seconds"]]
     ranked = sorted(groups, key=lambda title: -_mean(groups[title], "mcc"))
     for title in ranked:

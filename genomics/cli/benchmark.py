@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from titans_seq.commands import Maybe, SeedOptions, changes
+from titans_seq.commands import Maybe, SeedOptions, changes, short
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware, Runtime
 from titans_seq.progress import Progress
 
 from ..training.config import TrainConfig
-from .options import Baselines, EncoderOptions, HeadOptions, encoder_of
+from .options import Baselines, EncoderOptions, PoolingOptions, encoder_of
 
 if TYPE_CHECKING:
     from ..benchmark import BenchmarkSet
@@ -38,11 +38,23 @@ class ContenderOptions:
 
 
 @dataclass(frozen=True)
+class FixedHeadOptions(PoolingOptions):
+    """How features become predictions; the data chooses nothing of it."""
+
+    strands: Maybe[Literal["given", "augment", "average", "equivariant"]] = short("strands")
+    """As given; average: the mean of both in prediction; augment: that, and either at random in training; equivariant:
+    the mean of both in training, too. augment for labels of both strands, else given, if not given."""
+    places: Maybe[int] = short("places")
+    """First bases that have weights of their own at each place; none if not given."""
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """Train our model and every baseline on a published set with its official split, over several seeds.
 
     Validation MCC chooses the epoch, and the test part is read once. Each run adds a row to a file, and the table is
-    made from the rows; runs that have one are not repeated. Without --strands a set whose label belongs to both strands
+    made from the rows; runs that have one are not repeated. Ours is the network alone: what titans dna train lets the
+    data choose, and the k-mers that it adds, are left out. Without --strands a set whose label belongs to both strands
     (binding, enhancers) is trained on either strand and predicted from both. Without --mutations a set has those that
     validation chose for it; most have none. The networks among the baselines, a small CNN and a residual network whose
     size validation chooses, have the strands, mutations and epochs of ours.
@@ -61,7 +73,7 @@ class Benchmark:
     seeds: OmitArgPrefixes[SeedOptions] = field(default_factory=lambda: SeedOptions(seeds=3))
     contenders: OmitArgPrefixes[ContenderOptions] = field(default_factory=ContenderOptions)
     encoder: OmitArgPrefixes[EncoderOptions] = field(default_factory=EncoderOptions)
-    head: OmitArgPrefixes[HeadOptions] = field(default_factory=HeadOptions)
+    head: OmitArgPrefixes[FixedHeadOptions] = field(default_factory=FixedHeadOptions)
     training: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
 
@@ -88,7 +100,7 @@ def benchmark(options: Benchmark) -> None:
     if options.training.seed:
         raise UserError("--seed is one of a benchmark's several seeds: give --first-seed and --seeds")
     own = (options.contenders.label, options.contenders.init, options.encoder, options.head)
-    if options.contenders.only_baselines and own != (None, None, EncoderOptions(), HeadOptions()):
+    if options.contenders.only_baselines and own != (None, None, EncoderOptions(), FixedHeadOptions()):
         raise UserError("--only-baselines leaves our model out: leave out --label, --init and the options of the model")
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
@@ -107,16 +119,17 @@ def _run(options: Benchmark, name: str) -> None:
 
     contenders, chosen, device = options.contenders, find_set(name), options.hardware.device()
     splits = load_set(chosen, options.data_dir)
-    trial = None
+    trial, both_strands = None, chosen.both_strands
     if not contenders.only_baselines:
-        short = {"strands": "augment" if chosen.both_strands else "given"}
-        short |= changes(options.encoder) | changes(options.head)
+        changed = {"strands": "augment" if chosen.both_strands else "given"}
+        changed |= changes(options.encoder) | changes(options.head)
         named = encoder_of(options.encoder, contenders.init) or (None, None)
-        classifier = classifier_for(splits.train, *named, init=contenders.init, changes=short)
+        classifier = classifier_for(splits.train, *named, init=contenders.init, changes=changed)
+        both_strands = classifier.strands != "given"
         title = contenders.label or describe(options, classifier, chosen)
         trial = Trial(title, classifier, options.training, contenders.init, Runtime(options.hardware, options.progress))
     budget = {"epochs": options.training.epochs or _EPOCHS, "mutations": options.training.mutations or 0.0}
-    same = {"both_strands": chosen.both_strands, "device": device, **budget}
+    same = {"both_strands": both_strands, "device": device, **budget}
     baselines = chosen_baselines(contenders.baselines, splits.train.kind, SmallCNN(**same))
     if contenders.baselines == "all":
         baselines += (TunedResNet(**same),)

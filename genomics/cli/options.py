@@ -87,11 +87,17 @@ class EncoderOptions:
 
 
 @dataclass(frozen=True)
-class HeadOptions:
+class PoolingOptions:
     """How features become predictions."""
 
     pooling: Maybe[Literal["mean", "mean-max", "last", "attention"]] = short("pooling")
     """How the features of all steps become those of the sequence; mean-max if not given."""
+
+
+@dataclass(frozen=True)
+class HeadOptions(PoolingOptions):
+    """How features become predictions."""
+
     strands: Maybe[Literal["auto", "given", "augment", "average", "equivariant"]] = short("strands")
     """As given; average: the mean of both in prediction; augment: that, and either at random in training; equivariant:
     the mean of both in training, too. auto (taken if not given): given or augment, whichever quick linear models find

@@ -49,7 +49,13 @@ def test_the_data_of_several_distances_is_joined() -> None:
 
 
 def row(dataset: str, model: str, seed: int = 0, mcc: float = 0.5, ours: bool = True) -> dict[str, Any]:
-    scores = {"settings": {"of": model}, "test": {"mcc": mcc}, "validation": {"mcc": mcc + 0.1}}
+    scores = {
+        "fold": None,
+        "data": "of the set",
+        "settings": {"of": model},
+        "test": {"mcc": mcc},
+        "validation": {"mcc": mcc + 0.1},
+    }
     return {"dataset": dataset, "model": model, "seed": seed, "ours": ours} | scores
 
 

@@ -1,5 +1,7 @@
+import contextlib
 import csv
 import gzip
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +79,29 @@ def test_rows_that_are_there_are_not_made_again(data, tmp_path, monkeypatch):
     assert "**control (2)**" in (tmp_path / "benchmark.md").read_text()
 
 
+def test_the_mean_is_over_runs_on_the_same_data(data, tmp_path, capsys):
+    sets = shutil.copytree(data, tmp_path / "sets")
+    given = ("tf_0", "--data-dir", sets, "--out", tmp_path, "--only-baselines", *TINY[2:])
+    assert run(*given, "--seeds", 2) == 0
+    write(sets / "gue" / "tf_0" / "test.csv.gz", 10, 7)
+    capsys.readouterr()
+    assert run(*given, "--seeds", 1) == 0
+    printed = capsys.readouterr().out
+    assert "10 test sequences, 1 seed;" in printed
+    assert "Left out: 8 runs on other data than that of the last." in printed
+    assert "| majority | 0.0000 | " in printed
+
+
+def test_networks_among_the_baselines_have_the_strands_of_ours(data, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("genomics.benchmark.run_set", lambda *arguments: asked.append(arguments[3]))
+    given = ("tf_0", "--data-dir", data, "--out", tmp_path, "--baselines", "all", "--device", "cpu")
+    for strands in ([], ["--strands", "given"]):
+        with contextlib.suppress(FileNotFoundError):
+            run(*given, *strands)
+    assert [{one.both_strands for one in held if hasattr(one, "both_strands")} for held in asked] == [{True}, {False}]
+
+
 def test_folds_where_the_training_part_is_not_at_hand(data, tmp_path, capsys):
     given = ("human_nontata_promoters", "--data-dir", data, "--out", tmp_path, "--seeds", 1, "--only-baselines")
     assert run(*given, *TINY) == 2
@@ -115,6 +140,8 @@ def test_all_sets_are_listed(capsys):
         (("tf_9",), "unknown benchmark set 'tf_9'"),
         (("mouse_2", "--data-dir", "nowhere"), "nowhere/gue/mouse_2: not there: give --data-dir"),
         (("tf_0", "--seeds", "0"), "--seeds must be at least 1"),
+        (("tf_0", "--words", "6"), "--words"),
+        (("tf_0", "--strands", "auto"), "auto"),
     ],
 )
 def test_errors(arguments, message, capsys, tmp_path):
