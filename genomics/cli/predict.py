@@ -95,7 +95,7 @@ class _Rows:
         model, done = self._model, 0
         for prediction in model.predictions(noted()):
             name, *cells = prediction_row(prediction, model.kind, model.classes, self._decision.threshold)
-            yield [str(name), *waiting[done], *map(_cell, [*cells, *_spread(prediction)])]
+            yield [str(name), *waiting[done], *map(self._cell, [*cells, *_spread(prediction)])]
             done += 1
             if done == len(waiting):
                 waiting.clear()
@@ -134,6 +134,11 @@ class _Rows:
                 "theirs"
             )
 
+    def _cell(self, value: str | float) -> str:
+        from ..evaluation.values import number_text
+
+        return value if isinstance(value, str) else number_text(value, self._model.kind)
+
     def _pieces(self, given: "Iterator[Record]") -> "Iterator[Record]":
         from ..scan import Stretch, cut_windows
         from ..sequences.values import Interval, Record
@@ -162,7 +167,3 @@ class _Rows:
 
 def _spread(prediction: "Prediction") -> list[float]:
     return [] if prediction.spread is None else prediction.spread.tolist()
-
-
-def _cell(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"

@@ -13,7 +13,7 @@ from titans_seq.files import atomic_path, write_text
 from ..sequences.values import LabelledSequences
 from .pictures import draw_calibration, draw_confusion, draw_precision_recall, draw_roc, draw_scatter
 from .report import class_table, markdown
-from .values import Evaluation, called
+from .values import Evaluation, called, number_text
 
 DATA, TABLE, PREDICTIONS = "evaluation.json", "evaluation.md", "predictions.csv"
 _PICTURES = ("confusion.png", "roc.png", "precision_recall.png", "calibration.png", "scatter.png")
@@ -43,9 +43,11 @@ def write_predictions(
             (part, name, label) for part, data in parts for name, label in zip(data.names, data.labels, strict=True)
         )
         for (part, name, label), row in zip(rows, outputs, strict=True):
-            given = [classes[label]] if kind == "classes" else [f"{value:g}" for value in np.atleast_1d(label)]
+            given = (
+                [classes[label]] if kind == "classes" else [number_text(value, kind) for value in np.atleast_1d(label)]
+            )
             said = [classes[int(called(row, threshold))]] if kind == "classes" else []
-            writer.writerow([part, name, *given, *said, *(f"{value:.6g}" for value in row)])
+            writer.writerow([part, name, *given, *said, *(number_text(value, kind) for value in row)])
 
 
 def write_evaluations(

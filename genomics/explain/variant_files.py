@@ -14,6 +14,7 @@ import numpy as np
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 
+from ..evaluation.values import number_text
 from ..sequences.values import Kind
 from .vcf import Variant, read_header
 
@@ -80,12 +81,12 @@ def open_writer(
         if out.suffix.lower() == ".csv":
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow([*COLUMNS, *(_name(kind, *column) for column in columns)])
-            yield lambda score: writer.writerow(_cells(score, len(columns)))
+            yield lambda score: writer.writerow(_cells(score, len(columns), kind))
             return
         known = _info_names(kind, among or targets)
         own = tuple(name for (target, _), name in known.items() if target in targets)
-        vcf = _VcfWriter(stream, [known[column] for column in columns], own)
-        vcf.header(read_header(calls), kind, columns)
+        vcf = _VcfWriter(stream, kind, [known[column] for column in columns], own)
+        vcf.header(read_header(calls), columns)
         yield vcf.add
         vcf.flush()
 
@@ -114,14 +115,14 @@ def check_name(out: Path) -> None:
         raise UserError(f"--out {out}: expected the name of a file that ends in .csv or .vcf")
 
 
-def _cells(score: AlleleScore, width: int) -> list[object]:
+def _cells(score: AlleleScore, width: int, kind: Kind) -> list[object]:
     variant = score.variant
     cells = [variant.line, variant.contig, variant.position, variant.name, variant.reference, score.allele]
-    return [*cells, score.normal, score.note, *_numbers(score, width, "")]
+    return [*cells, score.normal, score.note, *_numbers(score, kind, width, "")]
 
 
-def _numbers(score: AlleleScore, width: int, missing: str) -> list[str]:
-    return [missing] * width if score.values is None else [f"{number:.6g}" for number in score.values.ravel()]
+def _numbers(score: AlleleScore, kind: Kind, width: int, missing: str) -> list[str]:
+    return [missing] * width if score.values is None else [number_text(one, kind) for one in score.values.ravel()]
 
 
 class _VcfWriter:
@@ -129,16 +130,18 @@ class _VcfWriter:
 
     Args:
         stream: the file.
+        kind: of the model.
         names: of the INFO fields that are written.
         own: of those that go, as they are of the same targets.
     """
 
-    def __init__(self, stream: TextIO, names: list[str], own: tuple[str, ...]) -> None:
+    def __init__(self, stream: TextIO, kind: Kind, names: list[str], own: tuple[str, ...]) -> None:
+        self._kind: Kind = kind
         self._stream, self._names, self._own, self._width = stream, names, own, 0
         self._held: list[AlleleScore] = []
 
-    def header(self, lines: list[str], kind: Kind, columns: list[tuple[str, str]]) -> None:
-        unit = "value" if kind == "regression" else "log odds"
+    def header(self, lines: list[str], columns: list[tuple[str, str]]) -> None:
+        unit = "value" if self._kind == "regression" else "log odds"
         about = {
             "change": f"{unit} with the alternative minus {unit} with the reference",
             "alternative": f"{unit} with the alternative",
@@ -171,7 +174,7 @@ class _VcfWriter:
         cells += ["."] * (_INFO + 1 - len(cells))
         fields = [held for held in cells[_INFO].split(";") if held.split("=")[0] not in (".", "", *self._own)]
         if any(score.values is not None for score in self._held):
-            rows = [_numbers(score, len(self._names), ".") for score in self._held]
+            rows = [_numbers(score, self._kind, len(self._names), ".") for score in self._held]
             columns = zip(self._names, zip(*rows, strict=True), strict=True)
             fields += [f"{name}={','.join(column)}" for name, column in columns]
         cells[_INFO] = ";".join(fields) or "."

@@ -80,7 +80,10 @@ class ClassifierConfig:
 
 
 class Rescaled(nn.Module):
-    """Outputs in the units of a target: times its standard deviation, plus its mean, both saved with the weights."""
+    """Outputs in the units of a target: times its standard deviation, plus its mean, both saved with the weights.
+
+    They are float64, for a mean of many deviations leaves float32 no digits for the rest.
+    """
 
     mean: Tensor
     deviation: Tensor
@@ -91,8 +94,8 @@ class Rescaled(nn.Module):
         self.register_buffer("deviation", torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return a tensor shaped like x."""
-        return x * self.deviation + self.mean
+        """Return float64 shaped like x."""
+        return x.double() * self.deviation + self.mean
 
 
 class Classifier(nn.Module):

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from titans_seq.errors import UserError
 from titans_seq.files import atomic_path
 
+from ..evaluation.values import number_text
 from .scanning import Scan, Target
 from .windows import Stretch
 
@@ -69,12 +70,12 @@ def _text_writer(
 ) -> Callable[[Scan], bool]:
     if suffix == ".bedgraph":
         stream.write(f'track type=bedGraph name="{target.name}"\n')
-        return _middles(stride, lambda *row: stream.write("\t".join(map(_text, row)) + "\n"))
+        return _middles(stride, lambda *row: stream.write("\t".join(_texts(row, target)) + "\n"))
     if suffix == ".bed":
         return lambda one: _bed_line(stream, one, target, threshold)
     writer = csv.writer(stream, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n")
     writer.writerow([*COLUMNS, "value" if target.name == "value" else f"probability_{target.name}"])
-    return lambda one: bool(writer.writerow(map(_text, [*_place(one), one.score])))
+    return lambda one: bool(writer.writerow(_texts([*_place(one), one.score], target)))
 
 
 def sizes_of(stretches: Iterable[Stretch]) -> dict[str, int]:
@@ -99,8 +100,9 @@ def _place(one: Scan) -> list[str | int]:
     return [one.stretch.name, one.stretch.contig, one.start, one.end, one.strand]
 
 
-def _text(value: str | int | float) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _texts(row: Iterable[str | int | float], target: Target) -> Iterator[str]:
+    kind = "regression" if target.name == "value" else "classes"
+    return (number_text(one, kind) if isinstance(one, float) else str(one) for one in row)
 
 
 def _bed_line(stream: TextIO, one: Scan, target: Target, threshold: float | None) -> bool:
@@ -109,7 +111,7 @@ def _bed_line(stream: TextIO, one: Scan, target: Target, threshold: float | None
     thousandths = 0 if target.name == "value" else min(max(round(1000 * one.score), 0), 1000)
     name = target.name if one.stretch.name == one.stretch.contig else one.stretch.name
     row = [one.stretch.contig, *_on_contig(one, one.start, one.end), name, thousandths, one.strand, one.score]
-    return bool(stream.write("\t".join(map(_text, row)) + "\n"))
+    return bool(stream.write("\t".join(_texts(row, target)) + "\n"))
 
 
 def _on_contig(one: Scan, start: int, end: int) -> tuple[int, int]:

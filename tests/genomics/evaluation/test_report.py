@@ -11,7 +11,8 @@ from genomics.evaluation.pictures import (
     draw_roc,
     draw_scatter,
 )
-from genomics.evaluation.writing import write_evaluations
+from genomics.evaluation.writing import write_evaluations, write_predictions
+from genomics.sequences.values import LabelledSequences
 from titans_seq.errors import UserError
 
 OPTIONS = BootstrapOptions(repeats=20)
@@ -42,6 +43,14 @@ def test_a_table_has_a_line_a_model_of_one_width() -> None:
     assert lines[0].split() == ["model", "accuracy", "MCC", "macro", "F1", "AUROC", "AUPRC", "Brier", "ECE"]
     assert len({len(line) for line in lines}) == 1
     assert lines[2].startswith("a longer name  0.")
+
+
+def test_labels_and_values_are_written_with_all_their_digits(tmp_path: Path) -> None:
+    truth = np.array([1_000_017.25, 3.0], dtype=np.float32)
+    data = LabelledSequences(("a", "b"), ("A", "C"), truth, (), "regression")
+    write_predictions([("test", data)], np.array([[1_000_012.346], [2.5]]), tmp_path / "p.csv")
+    rows = (tmp_path / "p.csv").read_text().splitlines()[1:]
+    assert rows == ["test,a,1000017.25,1000012.35", "test,b,3,2.5"]
 
 
 def test_a_score_that_is_not_defined_is_a_dash() -> None:

@@ -252,6 +252,14 @@ def test_a_regression_answers_in_the_units_of_its_target():
     assert {"head.1.mean", "head.1.deviation"} <= set(model.state_dict())
 
 
+def test_a_mean_of_many_deviations_takes_no_digits_from_the_rest():
+    model = classifier(kind="regression", outputs=1)
+    before = model(ids(), LENGTHS)
+    assert model.scale is not None
+    model.scale.mean.fill_(2.0**20)
+    torch.testing.assert_close(model(ids(), LENGTHS) - 2.0**20, before, rtol=1e-9, atol=1e-9)
+
+
 def test_memory_does_not_grow_with_a_stream():
     model, seen = classifier(), []
     model.encoder.backbone.register_forward_hook(lambda module, inputs, outputs: seen.append(inputs[0].shape[1]))
