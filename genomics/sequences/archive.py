@@ -1,6 +1,7 @@
 """The GenomicsBenchmarks archive: one zip file a data set, fetched from where it is published, and read as it is."""
 
 import hashlib
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -54,23 +55,28 @@ def fetch(name: str, folder: Path, address: str = ADDRESS) -> Path:
         Path of the file, for `load_splits`.
 
     Raises:
-        UserError: if the name is unknown, the server cannot be reached, or the file arrived damaged.
+        UserError: if the name is unknown, the server cannot be reached, or the file arrived damaged or is so already.
     """
     if name not in DATASETS:
         raise UserError(f"no data set {name!r} in GenomicsBenchmarks: it has {', '.join(DATASETS)}")
     file = f"{name}_v0.zip"
     target = folder / file
     if target.exists():
+        _check_whole(target)
         return target
     url = f"{address}/records/{RECORD}/files/{file}"
     try:
         with urllib.request.urlopen(f"{address}/api/records/{RECORD}", timeout=_TIMEOUT) as answer:
-            expected = _published_sum(json.load(answer), file)
+            record = json.load(answer)
+        expected = _published_sum(record, file)
         with atomic_path(target) as temporary:
             found = _download(url, temporary)
             if found != expected:
                 raise UserError(f"{url} arrived damaged: its MD5 sum is {found}, published is {expected}: try again")
-    except (OSError, json.JSONDecodeError) as error:
+    except UserError:
+        raise
+    # Of what answers in another's place, or breaks off, these are errors too.
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise UserError(
             f"{url} could not be fetched ({error}): without a network, download it elsewhere and put it at {target}"
         ) from error
@@ -124,10 +130,23 @@ def _entries(archive: zipfile.ZipFile) -> Iterator[tuple[str, Part, str]]:
             yield name, part, steps[1]
 
 
+def _check_whole(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        damaged = error
+    if damaged is not None:
+        raise UserError(f"{path}: not a whole zip file ({damaged}): remove it, and it is downloaded again")
+
+
 def _published_sum(record: Any, file: str) -> str:
-    for entry in record.get("files", ()):
-        if entry.get("key") == file:
-            return str(entry["checksum"]).removeprefix("md5:")
+    try:
+        sums = {entry["key"]: str(entry["checksum"]).removeprefix("md5:") for entry in record["files"]}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the answer about record {RECORD} lists no files with their sums") from error
+    if file in sums:
+        return sums[file]
     raise UserError(f"record {RECORD} of {ADDRESS} has no file {file}: it may have moved; look at its page")
 
 

@@ -1,4 +1,5 @@
 import hashlib
+import http.client
 import json
 import zipfile
 from pathlib import Path
@@ -78,6 +79,33 @@ def test_a_damaged_download_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="arrived damaged: its MD5 sum is .*, published is .*: try again"):
         fetch(NAME, tmp_path / "kept", address)
     assert list((tmp_path / "kept").iterdir()) == []
+
+
+@pytest.mark.parametrize("answer", [b"\xff\xfe", b"<html>", b"[]", b'{"files": null}', b'{"files": [{"key": "a"}]}'])
+def test_an_answer_of_another_form_is_refused(tmp_path: Path, answer: bytes) -> None:
+    address = publish(tmp_path / "server")
+    (tmp_path / f"server/api/records/{RECORD}").write_bytes(answer)
+    with pytest.raises(UserError, match="could not be fetched .* download it elsewhere and put it at"):
+        fetch(NAME, tmp_path / "kept", address)
+
+
+def test_a_download_that_breaks_off_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(url: str, target: Path) -> str:
+        raise http.client.IncompleteRead(b"PK")
+
+    monkeypatch.setattr("genomics.sequences.archive._download", breaks)
+    with pytest.raises(UserError, match="could not be fetched"):
+        fetch(NAME, tmp_path / "kept", publish(tmp_path / "server"))
+
+
+def test_a_damaged_file_that_is_there_is_refused(tmp_path: Path) -> None:
+    truncate(make_archive(tmp_path / FILE))
+    with pytest.raises(UserError, match="not a whole zip file .*: remove it, and it is downloaded again"):
+        fetch(NAME, tmp_path, "file:///nowhere")
+    (tmp_path / FILE).unlink()
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(UserError, match="not a whole zip file"):
+        fetch(NAME, tmp_path, "file:///nowhere")
 
 
 def test_without_a_network(tmp_path: Path) -> None:
