@@ -52,4 +52,7 @@ class LoadOptions:
         if twice is not None:
             raise UserError(f"the label {twice!r} is named twice: give --label once for each column")
         if len(self.labels) > 1 and self.kind in ("classes", "regression"):
-            raise UserError(f"{len(self.labels)} label columns are of kind 'multilabel', got kind {self.kind!r}")
+            raise UserError(
+                f"kind {self.kind!r} has one column of labels, got {', '.join(self.labels)}: give one --label, and "
+                "train a run for each; several columns of 0 and 1 are of kind 'multilabel'"
+            )

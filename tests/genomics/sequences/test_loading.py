@@ -270,7 +270,11 @@ class TestFolders:
     [
         ({"window": 0}, "the window must be at least 1 base, got 0"),
         ({"kind": "class"}, "the kind of labels must be classes, multilabel or regression, got 'class'"),
-        ({"labels": ("a", "b"), "kind": "classes"}, "2 label columns are of kind 'multilabel', got kind 'classes'"),
+        (
+            {"labels": ("a", "b"), "kind": "regression"},
+            "kind 'regression' has one column of labels, got a, b: give one --label, and train a run for each; "
+            "several columns of 0 and 1 are of kind 'multilabel'",
+        ),
     ],
 )
 def test_options_that_contradict(options: dict[str, object], message: str) -> None:
