@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction
 
@@ -40,7 +40,7 @@ class Explain:
     sequences: Positional[Path]
     """File with the sequences, see titans dna predict."""
     out: Path
-    """Folder for what is written."""
+    """Folder for what is written; what an earlier call wrote there goes."""
     record: Maybe[str] = None
     """Name of the record, or its whole header line; the first one if not given."""
     all: bool = False
@@ -60,6 +60,7 @@ class Explain:
 def explain(options: Explain) -> None:
     """Compute, then write the tables and the pictures."""
     from ..runs.members import load_model
+    from .predict_models import note_on_places
 
     if options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
@@ -79,8 +80,19 @@ def explain(options: Explain) -> None:
     }
     if len(found) == 2:
         _print_agreement(*found.values())
+    for path in _earlier(options.out):
+        path.unlink()
     for method, attributions in found.items():
         _write(options, records, attributions, method)
+    for line in note_on_places(model):
+        print(line)
+
+
+def _earlier(out: Path) -> list[Path]:
+    """Return what an earlier call left of other records, targets or formats, which would be taken for this one's."""
+    suffixes = ("csv", "png", "svg", "pdf", "npz", "bw")
+    names = (f"{method}.{suffix}" for method in get_args(Method) for suffix in suffixes)
+    return [out / name for name in names if (out / name).is_file()]
 
 
 def _methods(options: Explain) -> tuple[Method, ...]:
@@ -148,7 +160,8 @@ def _print_prediction(options: Explain, model: "Predictor | Members", record: "R
     decision = read_decision(options.run)
     (found,) = calibrated(model, decision).predictions([record.sequence[first.window_start : first.window_end]])
     numbers = zip(target_names(model), found.probabilities, strict=True)
-    shown = ", ".join(f"{name} {number:.4g}" for name, number in numbers)
+    digits = ".9g" if model.kind == "regression" else ".4g"
+    shown = ", ".join(f"{name} {number:{digits}}" for name, number in numbers)
     if decision.threshold is not None:
         chosen = model.classes[int(called(found.probabilities, decision.threshold))]
         shown += f"; called {chosen}, by the threshold {decision.threshold:.4g} of titans dna decide"

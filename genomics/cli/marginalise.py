@@ -51,6 +51,7 @@ def marginalise(options: Marginalise) -> None:
     from ..motifs import MarginalOptions, marginalise, spacings
     from ..motifs.report import draw_spacings, write_marginals, write_spacings
     from ..runs.members import load_model
+    from .predict_models import note_on_places
     from .progress import note
 
     if options.out.exists() and not options.out.is_dir():
@@ -86,6 +87,8 @@ def marginalise(options: Marginalise) -> None:
         write_spacings(pairs, options.out / "spacing.csv")
         draw_spacings(pairs, f"{options.motif} and {options.other}", options.out / "spacing.png")
         print(f"written: {options.out / 'spacing.csv'}\nwritten: {options.out / 'spacing.png'}")
+    for line in note_on_places(model):
+        print(line)
 
 
 def parse_spacing(text: str) -> list[int]:

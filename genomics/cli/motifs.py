@@ -61,6 +61,7 @@ def motifs(options: Motifs) -> None:
     from ..motifs import MotifOptions, discover
     from ..motifs.databases import read_database
     from ..runs.members import load_model
+    from .predict_models import note_on_places
     from .progress import note
 
     if options.out.exists() and not options.out.is_dir():
@@ -85,6 +86,8 @@ def motifs(options: Motifs) -> None:
             f"class {target!r}, a smaller --fewest, or a model with better scores"
         )
     _write(options, _described(options.run, model, found, attributions, records, database), records, target)
+    for line in note_on_places(model):
+        print(line)
 
 
 def _records(options: Motifs) -> "list[Record]":

@@ -46,6 +46,9 @@ def test_predict_says_what_the_model_does_not_see(titans, parts, fasta, tmp_path
     _, printed, _ = titans("predict", run, fasta, "--out", tmp_path / "scores.csv", "--progress", "none")
     assert "note: 1 of them are shorter than a token of 8 bases" in printed
     assert "note: the model weighs what stands at each of the first 2 places" in printed
+    for given in (("explain", run, fasta), ("marginalise", run, "--motif", "GATTACA", "--most", "2")):
+        _, printed, _ = titans(*given, "--out", tmp_path / "e", "--progress", "none")
+        assert "note: the model weighs what stands at each of the first 2 places" in printed
 
 
 def test_predict_reads_intervals_and_named_columns(titans, run, tmp_path):
@@ -183,6 +186,10 @@ def test_explain_writes_tables_and_pictures(titans, run, fasta, tmp_path):
     assert [row[0] for row in read(tmp_path / "part" / "mutagenesis.csv")[1:]] == ["3", "4", "5"]
     assert not (tmp_path / "part" / "saliency.csv").exists()
     assert "saliency and mutagenesis agree: correlation " in printed
+    again = ("--record", "three", "--method", "saliency", "--format", "svg", "--out", out, "--progress", "none")
+    (out / "notes.txt").write_text("of the user")
+    assert titans("explain", run, fasta, *again)[0] == 0
+    assert sorted(path.name for path in out.iterdir()) == ["notes.txt", "saliency.csv", "saliency.svg"]
 
 
 def test_explain_reads_a_window_about_a_span_of_a_contig(titans, run, genome, tmp_path):
