@@ -50,9 +50,9 @@ def evaluate(options: Evaluate) -> None:
     """Score, print the table, and write it."""
     from ..evaluation import BootstrapOptions
     from ..runs.comparison import like_network, with_classes
-    from ..runs.config import member_runs
     from ..runs.decision import read_decision
     from ..runs.members import load_model
+    from ..runs.saving import whole_members
     from ..sequences.loading import load_splits
     from .evaluation import Request, compare_and_show
     from .progress import print_left_out, print_notes
@@ -62,7 +62,7 @@ def evaluate(options: Evaluate) -> None:
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out {options.out} is a file: give the name of a folder")
     device = Hardware(options.compute.device).device()
-    folders = member_runs(options.run) or [options.run]
+    folders = whole_members(options.run) or [options.run]
     left_out: list[str] = []
     notes: Counter[str] = Counter()
     warnings: tuple[str, ...] = ()

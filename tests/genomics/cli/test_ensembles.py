@@ -123,8 +123,8 @@ def test_a_decision_of_the_mean_is_kept_and_used(titans, seeds, parts, fasta, tm
 def test_a_training_that_was_stopped_between_its_runs_is_no_ensemble(titans, seeds, fasta, tmp_path):
     stopped = tmp_path / "z"
     shutil.copytree(seeds / "seed-0", stopped / "seed-0")
-    for verb in ("predict", "embed"):
-        code, _, err = titans(verb, stopped, fasta, "--out", tmp_path / "a.csv", "--progress", "none")
+    for verb, *given in (("predict", fasta), ("embed", fasta), ("evaluate",)):
+        code, _, err = titans(verb, stopped, *given, "--out", tmp_path / "a.csv", "--progress", "none")
         assert (code, "z were not finished (1 of 2 have begun): finish them with --resume" in err) == (2, True)
 
 
