@@ -58,9 +58,9 @@ def open_input(request: Request) -> Opened:
     if not run.exists():
         return _zero_shot(starting_model(None, FrameOptions()), load_series(request.input), request)
     if is_fine_tuned(run):
-        known, model = read_config(run, FineTuningRun), open_fine_tuned(run)
+        latest, model = read_config(run, FineTuningRun).latest, open_fine_tuned(run)
         assert model.context is not None
-        return _zero_shot(model, read_like(request.input, model.context, known.options, known.table), request)
+        return _zero_shot(model, read_like(request.input, model.context, latest.options, latest.table), request)
     if is_zero_shot(run) or is_zero_shot(run / MODEL):
         return _zero_shot(starting_model(str(run), FrameOptions()), load_series(request.input), request)
     return _trained(request)

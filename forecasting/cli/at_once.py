@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.run_folder import alone_in
 from titans_seq.files import check_not_read
 
 from ..data import SeriesData, Table, describe_series, own_names
@@ -225,6 +226,8 @@ def info(path: Path) -> None:
         "forecasts": counted(run.horizon, "step"),
         "training": f"{counted(run.fine_tuning.steps, 'step')} from {run.init or 'the weights of the package'}",
     }
+    if run.updated is not None:
+        facts["updated"] = run.updated.data.path
     tell_run(run.data, run.origin, facts)
     for line in describe_series(model.context, calendar=False):
         print(line)
@@ -267,9 +270,10 @@ def update(options: "Update") -> None:
             f"{options.run} is no run that began with pretrained weights: titans forecast predict "
             f"{shlex.quote(str(options.run))} {shlex.quote(str(options.new))} forecasts from the new rows"
         )
-    run = read_config(options.run, FineTuningRun)
-    frame, table = options.reading.frame(run.options), options.reading.table(run.table)
-    model = update_run(options.run, options.new, frame, table)
+    with alone_in(options.run):
+        latest = read_config(options.run, FineTuningRun).latest
+        frame, table = options.reading.frame(latest.options), options.reading.table(latest.table)
+        model = update_run(options.run, options.new, frame, table)
     assert model.context is not None
     tell_notes(model.context.notes)
     last = max(item.index[-1] for item in model.context.items)

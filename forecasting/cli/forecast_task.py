@@ -137,8 +137,9 @@ def _task_of_run(
 ) -> ForecastTask:
     run, model = read_config(path, FineTuningRun), open_fine_tuned(path)
     assert model.context is not None
-    frame, table = reading.frame(run.options), reading.table(run.table)
-    if file is None and known_future is None and (frame, table) != (run.options, run.table):
+    latest = run.latest
+    frame, table = reading.frame(latest.options), reading.table(latest.table)
+    if file is None and known_future is None and (frame, table) != (latest.options, latest.table):
         raise UserError(NO_OTHER_FILE)
     if file is not None:
         data = read_like(file, model.context, frame, table)

@@ -1,6 +1,6 @@
 """The run folder of a training that begins with pretrained weights.
 
-config.yaml     horizon, settings, data file and its SHA-256, versions, commit, command
+config.yaml     horizon, settings, data file and its SHA-256, versions, commit, command; the file of the latest update
 log.jsonl       the steps of the training
 checkpoints/    the state to go on from, while training
 model/          the model, with a card
@@ -19,7 +19,7 @@ from titans_seq.experiment.beginning import model_folder
 from titans_seq.experiment.history import LOG
 from titans_seq.experiment.processes import is_first_process
 from titans_seq.experiment.record import CONFIG, DataRecord, Origin, read_config, write_config
-from titans_seq.experiment.run_folder import CHECKPOINTS, RunLayout
+from titans_seq.experiment.run_folder import CHECKPOINTS, RunLayout, alone_in
 from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
@@ -30,6 +30,21 @@ from ..data.matching import continuing_series, read_like
 from ..zero_shot.model import ZeroShotModel
 from ..zero_shot.settings import FineTuningConfig
 from .config import RUNS
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A file of series, and how it is read.
+
+    Attributes:
+        data: the file and its hash.
+        options: what its columns mean.
+        table: how a text file is written.
+    """
+
+    data: DataRecord
+    options: FrameOptions
+    table: TableOptions
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,7 @@ class FineTuningRun:
         data: the data file and its hash.
         init: folder of the weights it begins with; None for those of the package.
         origin: versions, commit and command.
+        updated: what the latest update read, from which forecasts go on; None before the first.
 
     Raises:
         UserError: if the horizon is below 1.
@@ -58,9 +74,15 @@ class FineTuningRun:
     data: DataRecord
     init: str | None = None
     origin: Origin = field(default_factory=lambda: Origin.here("torch", "lightning", "numpy", "pandas"))
+    updated: Rows | None = None
 
     def __post_init__(self) -> None:
         require_at_least(self, horizon=1)
+
+    @property
+    def latest(self) -> Rows:
+        """What was read last: the file of the latest update, or that of the training."""
+        return self.updated or Rows(self.data, self.options, self.table)
 
 
 def is_fine_tuned(out: Path) -> bool:
@@ -146,7 +168,8 @@ def resume_fine_tuning(
             "--overwrite"
         )
     data = load_series(run.data.path, run.options, run.table)
-    return _train(run, data, out, True, runtime, statistics)
+    with alone_in(out):
+        return _train(run, data, out, True, runtime, statistics)
 
 
 def _train(
@@ -194,10 +217,10 @@ def open_fine_tuned(out: Path) -> ZeroShotModel:
 def newest_rows(
     run: FineTuningRun, model: ZeroShotModel, options: FrameOptions, table: TableOptions
 ) -> tuple[SeriesData, tuple[str, ...]]:
-    """Return the series that a run's forecast follows: its file as it is now, or the rows that the model keeps.
+    """Return the series that a run's forecast follows: its latest file as it is now, or the rows that the model keeps.
 
     Args:
-        run: with its data file.
+        run: with the file that was read last.
         model: that came of it.
         options: what the columns of the file mean.
         table: how it is written.
@@ -209,12 +232,13 @@ def newest_rows(
         UserError: if the file has changed, and no longer fits the model; it has the notes.
     """
     assert model.context is not None
-    path = Path(run.data.path)
+    latest = run.latest.data
+    path = Path(latest.path)
     if not path.is_file():
         return model.context, (f"the data file {path} is gone: the rows that the model keeps are forecast from",)
-    if run.data.holds(path):
+    if latest.holds(path):
         return model.context, ()
-    notes = [f"{path} has changed since training: its latest rows are forecast from (update keeps them)"]
+    notes = [f"{path} has changed since it was read: its latest rows are forecast from (update keeps them)"]
     try:
         data = read_like(path, model.context, options, table)
         notes += data.notes
@@ -232,21 +256,23 @@ def update_run(
 ) -> ZeroShotModel:
     """Take new rows into a run's context and calibration, without training.
 
+    What the run was trained on stays in its configuration.
+
     Args:
         out: the run folder.
-        path: file with new rows, or the series from further back; it becomes the run's data file.
-        options: what its columns mean, from now on; None as those of the file before.
+        path: file with new rows, or the series from further back; forecasts go on from it.
+        options: what its columns mean, from now on; None as those of the file read last.
         table: how it is written; likewise.
 
     Raises:
-        UserError: if the run was not finished, or the data does not fit it.
+        UserError: if the run was not finished, the data does not fit it, or another process is writing into it.
     """
     out, path = Path(out), Path(path)
-    run, model = read_config(out, FineTuningRun), open_fine_tuned(out)
-    assert model.context is not None
-    options, table = options or run.options, table or run.table
-    data = read_like(path, model.context, options, table)
-    updated = replace(model, options=options).update(data)
-    updated.save(out / MODEL)
-    write_config(out, replace(run, data=DataRecord.of(path), options=options, table=table))
+    with alone_in(out):
+        run, model = read_config(out, FineTuningRun), open_fine_tuned(out)
+        assert model.context is not None
+        rows = Rows(DataRecord.of(path), options or run.latest.options, table or run.latest.table)
+        updated = replace(model, options=rows.options).update(read_like(path, model.context, rows.options, rows.table))
+        updated.save(out / MODEL)
+        write_config(out, replace(run, updated=rows))
     return updated

@@ -24,7 +24,7 @@ import pandas as pd
 from titans_seq.errors import UserError
 from titans_seq.experiment.processes import is_first_process
 from titans_seq.experiment.record import CONFIG, DataRecord, read_config
-from titans_seq.experiment.run_folder import CHECKPOINTS
+from titans_seq.experiment.run_folder import CHECKPOINTS, alone_in
 from titans_seq.experiment.settings import RUNTIME, Runtime
 from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
@@ -97,7 +97,8 @@ def train_run(
         data = _run_data(run)
         if tell is not None:
             tell(data, run.forecast)
-        return _train(data, out, run, True, runtime)
+        with alone_in(out):
+            return _train(data, out, run, True, runtime)
     if data_path is None or config is None:
         raise UserError("training needs a data file and settings: only resuming an earlier run does without them")
     data = load_series(data_path, options, table)

@@ -2,8 +2,9 @@
 
 import functools
 import itertools
+import os
 import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,18 @@ import pytest
 
 import forecasting.model
 from forecasting.cli import at_once, forecast_task
-from forecasting.cli.options import ColumnOptions, TextOptions
+from forecasting.cli.options import ColumnOptions, Task, TextOptions
+from forecasting.cli.train import fine_tuning_run
 from forecasting.data import FrameOptions, SeriesData, Table, TableOptions, read_series_batches
 from forecasting.data.number_texts import NumberStyle
 from forecasting.data.source import Source
 from forecasting.data.writing import write_frame
 from forecasting.runs import pictures, runs
+from forecasting.runs.fine_tuned import FineTuningRun, Rows
 from titans_seq.cli import main
+from titans_seq.commands import SettingsOptions
 from titans_seq.errors import UserError
+from titans_seq.experiment.record import DataRecord, read_config
 
 HORIZON = ["--horizon", "5", "--id", "shop"]
 
@@ -176,6 +181,40 @@ def test_a_run_forecasts_and_takes_new_rows_in(
     assert "without training" in capsys.readouterr().out
     assert main(["forecast", "predict", str(run), "--out", str(tmp_path / "b.csv")]) == 0
     assert pd.read_csv(tmp_path / "b.csv", parse_dates=["day"])["day"].min() == first
+    assert main(["forecast", "info", str(run)]) == 0
+    assert f"updated      {longer}" in capsys.readouterr().out
+
+
+def test_an_update_leaves_what_a_run_was_trained_on(run: Path, data: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(run, tmp_path / "run"))
+    before = read_config(own, FineTuningRun)
+    later = pd.DataFrame({"shop": "007", "day": ["2024-03-01"], "sold": 10.0})
+    write_frame(tmp_path / "later.csv", later)
+    assert main(["forecast", "update", str(own), str(tmp_path / "later.csv"), "--holes", "fill-missing"]) == 0
+    after = read_config(own, FineTuningRun)
+    assert after.updated == Rows(
+        DataRecord.of(tmp_path / "later.csv"), replace(before.options, holes="fill-missing"), before.table
+    )
+    assert replace(after, updated=None) == before
+    task = Task(settings=SettingsOptions(config=own))
+    assert replace(fine_tuning_run(task), origin=before.origin) == before
+
+
+def test_of_two_updates_at_a_time_one_is_refused(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    own = Path(shutil.copytree(run, tmp_path / "run"))
+    files = [path for path in own.rglob("*") if path.is_file()]
+    before = [path.read_bytes() for path in files]
+    other = os.open(own, os.O_RDONLY)
+    try:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert main(["forecast", "update", str(own), str(data)]) == 2
+    finally:
+        os.close(other)
+    assert "another process is writing into" in capsys.readouterr().err
+    assert [path.read_bytes() for path in files] == before
 
 
 def test_another_file_is_read_as_told_and_what_was_found_is_said(
