@@ -11,7 +11,7 @@ import pyarrow.parquet
 
 from titans_seq.errors import UserError
 
-from .frames import from_table, read_written
+from .frames import find_columns, read_written
 from .frequency import without_anchor
 from .id_columns import UndecidedError, find_ids
 from .loading import load_series
@@ -226,14 +226,14 @@ class _Ends:
             if unpivot(frame, part.source)[2]:
                 raise _Whole
             try:
-                data = from_table(part, self.options)
+                ids = find_columns(part, self.options).id
             except UndecidedError as error:  # further rows may show it
                 raise _Whole from error
-            if not data.id_columns:
+            if not ids:
                 raise _Whole
-            if len(data.items) == 1:
+            if len(frame[list(ids)].drop_duplicates()) == 1:
                 return 0  # One series does not show what tells it from others.
-            self.ids = data.id_columns
+            self.ids = ids
         codes = [pd.factorize(frame[name])[0] for name in self.ids]
         changed = np.zeros(len(frame), dtype=bool)
         for own in codes:

@@ -84,6 +84,15 @@ def read_written(table: Table, options: FrameOptions | None = None) -> tuple[Ser
         raise
 
 
+def find_columns(table: Table, options: FrameOptions) -> Roles:
+    """Say what each column of a table is, without reading its times and numbers.
+
+    Raises:
+        UserError: for an empty table, unknown columns, or where `options` must say what a column is.
+    """
+    return _columns(_Reading(table, options, []))[1]
+
+
 @dataclass(frozen=True, eq=False)
 class _Reading:
     """How a table is read, and what was found out about it so far.

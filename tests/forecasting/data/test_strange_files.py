@@ -524,6 +524,14 @@ def test_batches_of_a_long_file_hold_the_same_series(tmp_path):
     frame.sort_values(["date", "id"]).to_parquet(tmp_path / "b.parquet")
     (only,) = read_series_batches(tmp_path / "b.parquet", FrameOptions(id="id"), rows=60)
     assert [item.name for item in only.items] == [item.name for item in whole.items]
+    # Nor can there be where rows are shuffled; but the times of a series may be in any order.
+    shuffled = frame.sample(frac=1, random_state=0)
+    shuffled.to_parquet(tmp_path / "d.parquet")
+    (only,) = read_series_batches(tmp_path / "d.parquet", rows=60)
+    assert [item.length for item in only.items] == [item.length for item in whole.items]
+    shuffled.sort_values("id", kind="stable").to_parquet(tmp_path / "e.parquet")
+    parts = list(read_series_batches(tmp_path / "e.parquet", rows=50))
+    assert [item.length for part in parts for item in part.items] == [item.length for item in whole.items]
     pd.concat([frame, frame[:5]]).to_parquet(tmp_path / "c.parquet")
     with pytest.raises(UserError, match="do not follow each other: sort the file"):
         list(read_series_batches(tmp_path / "c.parquet", FrameOptions(id="id"), rows=60))
