@@ -14,7 +14,7 @@ COMMANDS: dict[str, Command] = {
         "forecasting.cli.train:train",
         "train a forecaster on a file",
         (
-            "data.csv --horizon 96 --context 96 --out runs/x",
+            "data.csv --horizon 96 --out runs/x",
             "sales.csv --horizon 12 --known price --missing-value -9999 --out runs/sales",
             "--resume --out runs/x",
             "--config runs/x --seed 1 --out runs/y",

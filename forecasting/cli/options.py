@@ -17,6 +17,8 @@ from ..settings.optimiser import USUAL, OptimiserConfig
 if TYPE_CHECKING:
     from ..data import FrameOptions, TableOptions
 
+TUNING = "fine_tuning."
+"""How the paths of settings begin that only a training from pretrained weights has."""
 NO_HORIZON = "no horizon is given: add --horizon with the number of steps to forecast"
 NO_OTHER_FILE = (
     "options on columns and text say how to read another file, and none is named: the run's own is read as it was for "
@@ -207,22 +209,48 @@ class Task:
     optimiser: OmitArgPrefixes[OptimiserConfig] = USUAL
 
     def known(self) -> "Task":
-        """Return the task of which only the optimiser of the --config file, or of the preset, is given."""
+        """Return the task of which only the optimiser of the --config file, or of the preset, is given.
+
+        A training from pretrained weights has a learning rate alone.
+        """
         from ..settings.presets import find_preset
+        from ..zero_shot.settings import FineTuningConfig
 
         config = self.settings.config
         if config is None:
+            if self.init != "none" and not self.of_own_network():
+                return Task(optimiser=replace(USUAL, lr=FineTuningConfig().lr))
             return Task(optimiser=find_preset(self.preset or "default").optimiser)
         if self.preset is not None:
             raise UserError("--config and --preset both say how to train: give one of them")
         from titans_seq.experiment.record import read_config_file
 
         from ..runs.config import RunConfig
-        from ..runs.fine_tuned import is_fine_tuning
+        from ..runs.fine_tuned import FineTuningRun, is_fine_tuning
 
         if is_fine_tuning(config):
-            return Task()  # its training has settings of its own
+            return Task(optimiser=replace(USUAL, lr=read_config_file(config, FineTuningRun).fine_tuning.lr))
         return Task(optimiser=read_config_file(config, RunConfig).forecast.optimiser)
+
+    def of_own_network(self) -> list[str]:
+        """Return the options that are given and only a network of its own reads, as they are written.
+
+        Both kinds of training have a seed and a learning rate.
+        """
+        from titans_seq.experiment.overrides import parse_changes
+
+        from ..settings.presets import find_preset
+
+        given = [name for name in ("context", "preset") if getattr(self, name) is not None]
+        usual = find_preset(self.preset or "default").optimiser
+        for mine, plain in (
+            (self.network, NetworkOptions()),
+            (replace(self.training, seed=None), TrainingOptions()),
+            (replace(self.optimiser, lr=usual.lr), usual),
+        ):
+            given += [one.name for one in fields(mine) if getattr(mine, one.name) != getattr(plain, one.name)]
+        settings = [path for path in parse_changes(self.settings.set) if not path.startswith(TUNING)]
+        return [f"--{name.replace('_', '-')}" for name in given] + [f"--set {path}" for path in settings]
 
 
 @dataclass(frozen=True)
@@ -233,7 +261,8 @@ class Train:
     --init none, or with settings that only a network of its own has (--context, --preset, --width, ...), one is
     trained from scratch.
 
-    Other parts of the network are chosen by --set, such as --set network.mixer.memory.chunk_size=8.
+    Other parts of the network are chosen by --set, such as --set network.mixer.memory.chunk_size=8. A training from
+    pretrained weights is changed by --steps, --seed, --lr (3e-4 if not given) and --set fine_tuning.blend=1.
     """
 
     run: OmitArgPrefixes[RunOptions]

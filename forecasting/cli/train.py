@@ -25,10 +25,11 @@ from ..runs.runs import train_run
 from ..settings.config import ForecastConfig
 from ..settings.presets import find_preset, replace_mixer
 from ..zero_shot.settings import FineTuningConfig
-from .options import NO_HORIZON, NetworkOptions, Task, Train
+from .options import NO_HORIZON, TUNING, NetworkOptions, Task, Train
 from .tables import score_text, tell_notes, tell_pretrained, tell_series
 
 SHORTEST_CONTEXT = 32
+_TUNED_BY = "--steps, --seed, --lr and --set fine_tuning.blend=1 (--dry-run shows all)"
 
 
 def train(options: Train) -> None:
@@ -75,24 +76,21 @@ def begins_pretrained(options: Task) -> bool:
     config = options.settings.config
     if config is not None and not is_fine_tuning(config):
         return False
-    plain = options.known()
-    parts = ("context", "preset", "network", "training", "optimiser")
-    own = [part for part in parts if getattr(options, part) != getattr(plain, part)]
-    own += ["set"] if options.settings.set else []
+    own = options.of_own_network()
+    named = ", ".join(own)
     if config is not None and (own or options.init == "none"):
-        given = f"options of {', '.join(own)}" if own else "--init none"
         raise UserError(
-            f"--config {config} is of a training from pretrained weights, and {given} of a network of its own: leave "
-            "out one of the two"
+            f"--config {config} is of a training from pretrained weights, and {named or '--init none'} of a network of "
+            f"its own: leave out one of the two; the settings of that training are changed by {_TUNED_BY}"
         )
     if options.init is None:
         if own:
-            print(f"note: options of {', '.join(own)} are for a network of its own: trained from scratch (--init none)")
+            print(f"note: trained from scratch (--init none), as {named} asks for a network of its own")
         return not own
     if options.init != "none" and own:
         raise UserError(
-            f"--init {options.init} begins with a pretrained network, and options of {', '.join(own)} are for a "
-            "network of its own: leave them out, or give --init none"
+            f"--init {options.init} begins with a pretrained network, and {named} asks for a network of its own: leave "
+            f"it out, or give --init none; a training from pretrained weights is changed by {_TUNED_BY}"
         )
     return options.init != "none"
 
@@ -136,7 +134,10 @@ def fine_tuning_run(options: Task) -> FineTuningRun:
         nothing = DataRecord("", "")
         stored = FineTuningRun(options.horizon, FineTuningConfig(), True, FrameOptions(), TableOptions(), nothing, None)
     path = options.data or _stored_data(stored.data)
-    tuning = stored.fine_tuning if options.steps is None else replace(stored.fine_tuning, steps=options.steps)
+    flags = {"steps": options.steps, "seed": options.training.seed, "lr": options.optimiser.lr}
+    short = {name: value for name, value in flags.items() if value is not None}
+    given = {name.removeprefix(TUNING): value for name, value in parse_changes(options.settings.set).items()}
+    tuning = override(stored.fine_tuning, short | given)
     return FineTuningRun(
         stored.horizon if options.horizon is None else options.horizon,
         tuning,
@@ -231,8 +232,9 @@ def _refuse_of_pretrained(options: Train) -> None:
     """Refuse options that only a training from pretrained weights reads."""
     task = options.task
     given = {"--steps": task.steps is not None, "--no-refit": task.no_refit, "--statistics": options.statistics}
+    given |= {f"--set {path}": True for path in parse_changes(task.settings.set) if path.startswith(TUNING)}
     for name in (name for name, is_given in given.items() if is_given):
         raise UserError(
             f"{name} is for a training from pretrained weights, and this is one of a network of its own: leave it out, "
-            "or leave out what makes it so (--init none, --preset, --context, --set, options of network and training)"
+            "or leave out what makes it so (--init none, --preset, --context, --set, options of network and optimiser)"
         )

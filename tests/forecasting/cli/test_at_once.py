@@ -10,19 +10,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 import forecasting.model
 from forecasting.cli import at_once, forecast_task
-from forecasting.cli.options import ColumnOptions, Task, TextOptions
-from forecasting.cli.train import fine_tuning_run
+from forecasting.cli.options import ColumnOptions, TextOptions
 from forecasting.data import FrameOptions, SeriesData, Table, TableOptions, read_series_batches
 from forecasting.data.number_texts import NumberStyle
 from forecasting.data.source import Source
 from forecasting.data.writing import write_frame
 from forecasting.runs import pictures, runs
 from forecasting.runs.fine_tuned import FineTuningRun, Rows
+from forecasting.zero_shot.settings import FineTuningConfig
 from titans_seq.cli import main
-from titans_seq.commands import SettingsOptions
+from titans_seq.config import to_dict
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import DataRecord, read_config
 
@@ -185,19 +186,23 @@ def test_a_run_forecasts_and_takes_new_rows_in(
     assert f"updated      {longer}" in capsys.readouterr().out
 
 
-def test_an_update_leaves_what_a_run_was_trained_on(run: Path, data: Path, tmp_path: Path) -> None:
+def test_an_update_leaves_what_a_run_was_trained_on(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     own = Path(shutil.copytree(run, tmp_path / "run"))
     before = read_config(own, FineTuningRun)
     later = pd.DataFrame({"shop": "007", "day": ["2024-03-01"], "sold": 10.0})
     write_frame(tmp_path / "later.csv", later)
     assert main(["forecast", "update", str(own), str(tmp_path / "later.csv"), "--holes", "fill-missing"]) == 0
+    capsys.readouterr()
     after = read_config(own, FineTuningRun)
     assert after.updated == Rows(
         DataRecord.of(tmp_path / "later.csv"), replace(before.options, holes="fill-missing"), before.table
     )
     assert replace(after, updated=None) == before
-    task = Task(settings=SettingsOptions(config=own))
-    assert replace(fine_tuning_run(task), origin=before.origin) == before
+    assert main(["forecast", "train", "--config", str(own), "--out", "x", "--dry-run"]) == 0
+    again = yaml.safe_load(capsys.readouterr().out)
+    assert again | {"origin": None} == to_dict(before) | {"origin": None}
 
 
 def test_of_two_updates_at_a_time_one_is_refused(
@@ -260,6 +265,12 @@ def test_a_run_without_its_calibration(run: Path, tmp_path: Path) -> None:
         (["predict", "DATA", *HORIZON, "--weights", "nowhere"], "no saved model"),
         (["train", "DATA", "--out", "x"], "add --horizon"),
         (["train", "DATA", *HORIZON, "--out", "x", "--init", "pretrained", "--context", "9"], "give --init none"),
+        (
+            ["train", "--config", "RUN", "--width", "8", "--weight-decay", "0.2", "--set", "refit=false", "--out", "x"],
+            "and --width, --weight-decay, --set refit of a network of its own: leave out one of the two; the settings",
+        ),
+        (["train", "DATA", *HORIZON, "--out", "x", "--init", "none", "--set", "fine_tuning.lr=1"], "fine_tuning.lr is"),
+        (["train", "DATA", *HORIZON, "--out", "x", "--set", "fine_tuning.lrr=1"], "did you mean 'lr'"),
         (["update", "DATA", "DATA"], "is no run that began with pretrained weights"),
         (["evaluate", "DATA"], "titans forecast backtest"),
         (["train", "DATA", "--horizon", "0", "--id", "shop", "--out", "x"], "horizon must be at least 1"),
@@ -281,6 +292,25 @@ def test_what_cannot_be_done_is_one_message(
     said = capsys.readouterr()
     assert message in said.err
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        (["--seed", "1"], {"seed": 1}),
+        (["--lr", "0.001"], {"lr": 0.001}),
+        (["--seed", "1", "--set", "fine_tuning.seed=2", "--set", "fine_tuning.blend=1"], {"seed": 2, "blend": 1.0}),
+    ],
+)
+def test_the_settings_of_a_training_from_pretrained_weights_are_changed(
+    run: Path, data: Path, options: list[str], changed: dict[str, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = read_config(run, FineTuningRun).fine_tuning
+    assert main(["forecast", "train", "--config", str(run), *options, "--out", "x", "--dry-run"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["fine_tuning"] == to_dict(replace(before, **changed))
+    assert main(["forecast", "train", str(data), *HORIZON, *options, "--out", "x", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert yaml.safe_load(said)["fine_tuning"] == to_dict(replace(FineTuningConfig(), **changed))
 
 
 @pytest.fixture(scope="module")

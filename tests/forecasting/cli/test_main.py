@@ -434,4 +434,4 @@ def test_a_backtest_is_written_where_it_is_told(run: Path, tmp_path: Path, outpu
 
 
 def test_the_help_of_train_names_the_defaults_that_are_applied() -> None:
-    assert Task().optimiser == Task().known().optimiser
+    assert Task().optimiser == Task(init="none").known().optimiser

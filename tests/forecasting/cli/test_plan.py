@@ -73,7 +73,7 @@ def test_the_settings_of_a_training_from_pretrained_weights(
     config.write_text(capsys.readouterr().out)
     assert main(["plan", "forecast", "--config", str(config)]) == 0
     assert "10 steps, then 4 with all rows" in capsys.readouterr().out
-    for own in ("--lr 0.1", "--init none"):
+    for own in ("--width 8", "--init none"):
         assert (
             main([*f"forecast train --config {config} --out {tmp_path / 'run'} --dry-run".split(), *own.split()]) == 2
         )
