@@ -21,6 +21,7 @@ from ..data.wording import counted
 from ..data.writing import TableWriter, write_frame
 from ..evaluation.conformal import LEAST_ERRORS
 from ..forecasts.forecaster import Forecaster, checked_levels, cut_at_zero
+from ..forecasts.quantiles import level_name
 from ..forecasts.sharding import dask_engine
 from ..forecasts.tables import forecast_frame
 from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, update_run
@@ -289,6 +290,6 @@ def _print_calibration(model: "ZeroShotModel") -> None:
             "spread"
         )
         return
-    low, high = model.levels[0], model.levels[-1]
+    low, high = level_name(model.levels[0]), level_name(model.levels[-1])
     after = "" if calibration.after != calibration.after else f", {calibration.after:.0%} with calibration"
-    print(f"intervals {low:g} to {high:g} held {calibration.before:.0%} of past values before calibration{after}")
+    print(f"intervals {low} to {high} held {calibration.before:.0%} of past values before calibration{after}")

@@ -12,6 +12,7 @@ from titans_seq.tables import align
 
 from ..data import SeriesData, describe_series
 from ..data.wording import counted, enumerate_some
+from ..forecasts.quantiles import level_name
 
 if TYPE_CHECKING:
     from titans_seq.experiment.record import DataRecord, Origin
@@ -38,7 +39,7 @@ def score_text(table: pd.DataFrame, interval: tuple[float, float] | None) -> str
     """
     titles = dict(_TITLES)
     if interval is not None:
-        titles["coverage"] = f"coverage {interval[0]:g}-{interval[1]:g}"
+        titles["coverage"] = f"coverage {'-'.join(map(level_name, interval))}"
     header = [titles.get(str(name), str(name)) for name in table.columns]
     return align([header, *([_cell(value) for value in row] for row in table.itertuples(index=False))])
 

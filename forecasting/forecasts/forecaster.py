@@ -9,7 +9,7 @@ import numpy as np
 from titans_seq.errors import UserError
 
 from ..data import SeriesData
-from .quantiles import at_levels
+from .quantiles import at_levels, level_name
 
 DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Quantile levels that a forecast has unasked."""
@@ -27,7 +27,7 @@ def checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
     """
     wrong = [level for level in levels if not 0 < level < 1]
     if wrong:
-        raise UserError(f"quantile levels must lie between 0 and 1, got {wrong[0]:g}: write 0.9 for 90%")
+        raise UserError(f"quantile levels must lie between 0 and 1, got {level_name(wrong[0])}: write 0.9 for 90%")
     return tuple(sorted(set(levels)))
 
 
@@ -64,8 +64,8 @@ class Forecast:
         outside = [level for level in levels if not self.levels[0] <= level <= self.levels[-1]]
         if outside and not self.levels[0] < 0.5 < self.levels[-1]:
             raise UserError(
-                f"quantile levels must lie between those at hand, {self.levels[0]:g} and {self.levels[-1]:g}, got "
-                f"{outside[0]:g}: ask for others"
+                f"quantile levels must lie between those at hand, {level_name(self.levels[0])} and "
+                f"{level_name(self.levels[-1])}, got {level_name(outside[0])}: ask for others"
             )
         return Forecast(self.mean, at_levels(self.quantiles, self.levels, levels), levels)
 

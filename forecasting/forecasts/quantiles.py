@@ -9,6 +9,16 @@ _TAIL = 1.08
 """Mean of a tail beyond its outermost quantile, in gaps to the next quantile: a Gaussian's for deciles."""
 
 
+def level_name(level: float) -> str:
+    """Write a level as the columns of forecasts are named, with as many digits as tell it from others.
+
+    Example:
+        >>> level_name(0.1), level_name(0.1 + 0.2), level_name(0.9999999)
+        ('0.1', '0.3', '0.9999999')
+    """
+    return f"{level:.12g}"  # what is beyond is rounding
+
+
 def at_levels(quantiles: np.ndarray, known: Sequence[float], wanted: Sequence[float]) -> np.ndarray:
     """Interpolate quantiles linearly between known levels; beyond them they go on as Gaussian tails do.
 

@@ -9,6 +9,7 @@ from ..data import SeriesData, future_index
 from ..data.naming import series_names
 from ..data.series import join_indexes
 from .forecaster import Forecast
+from .quantiles import level_name
 
 
 def forecast_frame(data: SeriesData, forecast: Forecast) -> pd.DataFrame:
@@ -37,4 +38,4 @@ def forecast_frame(data: SeriesData, forecast: Forecast) -> pd.DataFrame:
 
 def quantile_columns(quantiles: np.ndarray, levels: Sequence[float]) -> dict[str, np.ndarray]:
     """One column a level, named "0.1"; `quantiles` is [..., Q]."""
-    return {f"{level:g}": quantiles[..., i].ravel() for i, level in enumerate(levels)}
+    return {level_name(level): quantiles[..., i].ravel() for i, level in enumerate(levels)}

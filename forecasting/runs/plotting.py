@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from titans_seq.experiment.history import History
 from titans_seq.pictures import check_picture, save_picture
 
+from ..forecasts.quantiles import level_name
 from .fonts import choose_fonts
 
 HISTORY, FORECAST, CHECK = "#3a3a3a", "#1f62a8", "#c2571a"
@@ -115,12 +116,12 @@ def _draw_forecast(axis: Axes, forecast: pd.DataFrame, colour: str, label: str, 
     for number, (low, high) in enumerate(pairs if bands else pairs[:1]):
         axis.fill_between(
             forecast["time"],
-            forecast[f"{low:g}"],
-            forecast[f"{high:g}"],
+            forecast[level_name(low)],
+            forecast[level_name(high)],
             color=colour,
             alpha=0.16 + 0.14 * number,
             linewidth=0,
-            label=f"{low:g} to {high:g} quantile" if bands else None,
+            label=f"{level_name(low)} to {level_name(high)} quantile" if bands else None,
         )
 
 

@@ -12,6 +12,7 @@ from titans_seq.errors import UserError
 
 from ..data import SeriesData
 from ..forecasts.forecaster import DEFAULT_LEVELS, Forecast, cut_at_zero
+from ..forecasts.quantiles import level_name
 from ..forecasts.tables import forecast_frame
 from ..network.batch import WindowBatch
 from ..network.outputs import Point, Quantiles
@@ -106,8 +107,8 @@ def check_levels(config: ForecastConfig, levels: Sequence[float] | None) -> tupl
         low, high = config.output.levels[0], config.output.levels[-1]
         if any(not low <= level <= high for level in asked):
             raise UserError(
-                f"quantile levels must lie between those trained for, {low:g} and {high:g}, got "
-                f"{', '.join(f'{level:g}' for level in asked)}: ask for others, or train with more levels"
+                f"quantile levels must lie between those trained for, {level_name(low)} and {level_name(high)}, got "
+                f"{', '.join(map(level_name, asked))}: ask for others, or train with more levels"
             )
     if any(not 0 < level < 1 for level in asked):
         raise UserError(f"quantile levels must lie strictly between 0 and 1, got {list(asked)}")
