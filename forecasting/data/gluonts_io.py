@@ -51,8 +51,13 @@ def from_gluonts(
     for number, entry in enumerate(dataset, first):
         place = f"GluonTS entry {number} ({entry.get('item_id', 'no item_id')})"
         start = entry.get("start")
-        if not isinstance(start, pd.Period) or "target" not in entry:
+        if start is None or "target" not in entry:
             raise UserError(f"{place}: expected a start that is a pandas Period and a target, got {sorted(entry)}")
+        if not isinstance(start, pd.Period):
+            raise UserError(
+                f"{place}: expected a start that is a pandas Period, got a {type(start).__name__}: give "
+                "pd.Period(start, freq), with the step of the series as its freq"
+            )
         with _business_days():
             step, begin = _date_alias(start), start.start_time
         if freq is not None and calendar_of(step) != calendar_of(freq):
@@ -139,19 +144,46 @@ def _business_days() -> Iterator[None]:
 
 
 def _item(entry: Mapping[str, Any], first: pd.Timestamp, freq: str, name: str, place: str) -> Item:
-    target = np.atleast_2d(np.asarray(entry["target"], dtype=np.float64)).T
+    target = _rows(entry["target"], "target", place)
     length = len(target)
-    known = _covariates(entry, "feat_dynamic_real", length)
-    past = _covariates(entry, "past_feat_dynamic_real", length)[:length]
+    if not target.size:
+        raise UserError(f"{place}: target is empty: expected a value for each step, or leave the entry out")
+    known = _covariates(entry, "feat_dynamic_real", length, place)
+    past = _covariates(entry, "past_feat_dynamic_real", length, place)
     try:
         return Item(name, walk(first, length, freq), target, known, past)
     except ValueError as error:
         raise UserError(f"{place}: {error}") from error
 
 
-def _covariates(entry: Mapping[str, Any], field: str, length: int) -> np.ndarray:
-    rows = entry.get(field)
-    return np.zeros((length, 0)) if rows is None else np.atleast_2d(np.asarray(rows, dtype=np.float64)).T
+def _rows(values: Any, field: str, place: str) -> np.ndarray:
+    """The values of a field as `[T, F]`."""
+    try:
+        rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{place}: {field} is no table of numbers ({error})") from error
+    if rows.ndim > 2:
+        raise UserError(f"{place}: {field} has the shape {list(rows.shape)}, expected one row a series of values")
+    return rows.T
+
+
+def _covariates(entry: Mapping[str, Any], field: str, length: int, place: str) -> np.ndarray:
+    if entry.get(field) is None:
+        return np.zeros((length, 0))
+    rows, is_known = _rows(entry[field], field, place), field == "feat_dynamic_real"
+    if rows.shape[1] and len(rows) < length:
+        wanted = f"[F, {length} + horizon]" if is_known else f"[F, {length}]"
+        advice = "transpose it" if rows.shape[1] >= length else "give each covariate a value for every step"
+        raise UserError(
+            f"{place}: {field} has the shape {list(rows.T.shape)}, expected {wanted}, a row a covariate, as the target "
+            f"has {length} steps: {advice}"
+        )
+    rows = rows if is_known else rows[:length]
+    wrong = np.argwhere(~np.isfinite(rows))
+    if len(wrong):
+        step, number = wrong[0]
+        raise UserError(f"{place}: {field} has no finite value in row {number} at step {step}: fill it in")
+    return rows if rows.shape[1] else np.zeros((length, 0))
 
 
 def _date_alias(start: pd.Period) -> str:

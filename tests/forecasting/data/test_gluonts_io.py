@@ -101,6 +101,25 @@ def test_bad_entries_are_named():
         from_gluonts([good], channels=("x", "y"))
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"start": pd.Timestamp("2020-01-01")}, "a start that is a pandas Period, got a Timestamp: give pd.Period"),
+        ({"target": np.ones(0)}, "target is empty"),
+        ({"target": ["a", "b", "c"]}, "target is no table of numbers"),
+        ({"target": np.ones((1, 1, 3))}, r"target has the shape \[1, 1, 3\]"),
+        ({"feat_dynamic_real": np.ones((5, 2))}, r"feat_dynamic_real has the shape \[5, 2\], .*3 steps: transpose it"),
+        ({"feat_dynamic_real": np.ones((1, 2))}, r"expected \[F, 3 \+ horizon\].*: give each covariate a value"),
+        ({"past_feat_dynamic_real": np.ones((1, 2))}, r"past_feat_dynamic_real has the shape .*\[F, 3\]"),
+        ({"feat_dynamic_real": [[1.0, np.nan, 1.0]]}, "feat_dynamic_real has no finite value in row 0 at step 1"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(fields, message):
+    good = {"start": pd.Period("2020-01-01", "D"), "target": np.ones(3), "item_id": "a"}
+    with pytest.raises(UserError, match=rf"^GluonTS entry 0 \(a\): .*{message}"):
+        from_gluonts([good | fields])
+
+
 def test_what_gluonts_cannot_hold_is_refused():
     steps = Item("a", pd.RangeIndex(2), np.ones((2, 1)), np.zeros((2, 0)), np.zeros((2, 0)))
     with pytest.raises(UserError, match="GluonTS needs dates"):
