@@ -1,5 +1,6 @@
 """How counts, lists and times are written in a message."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,19 @@ def counted(count: int, noun: str) -> str:
         ('1 row', '3 rows')
     """
     return f"{count} {noun}" if count == 1 or noun.endswith("series") else f"{count} {noun}s"
+
+
+def shortened(name: str, room: int) -> str:
+    """Write a name on one line, with its middle left out where it is longer than `room` letters; wide ones are two.
+
+    Example:
+        >>> shortened("a   name on one line", 40), shortened("north/warehouse/boxes", 12), shortened("売上" * 9, 8)
+        ('a name on one line', 'north/…boxes', '売上…上')
+    """
+    text = " ".join(name.split())
+    room = room // 2 if any(unicodedata.east_asian_width(sign) in "WF" for sign in text) else room
+    tail = room // 2 - 1
+    return text if len(text) <= room else f"{text[: room - tail - 1]}…{text[-tail:]}"
 
 
 def show_time(time: Any) -> str:

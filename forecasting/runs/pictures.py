@@ -12,6 +12,7 @@ from titans_seq.pictures import check_picture
 from ..data import FrameOptions, SeriesData, TableOptions, load_series
 from ..data.matching import read_future
 from ..data.naming import series_names
+from ..data.wording import shortened
 from ..forecasts.forecaster import head
 from ..model import ForecastModel
 from ..zero_shot.model import ZeroShotModel
@@ -23,6 +24,8 @@ FORECAST_PICTURE = "forecast.png"
 TRAINING_PICTURE = "training.png"
 BY_STEP = "metrics_by_step.csv"
 MOST_PANELS = 4
+_NAME = 60
+"""Letters of a name that a message shows."""
 
 
 def plot_run(
@@ -156,7 +159,8 @@ def _of(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 def _choose(names: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
     unknown = [name for name in wanted if name not in names]
     if unknown:
-        shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+        shown = ", ".join(shortened(name, _NAME) for name in names[:10])
+        shown += f" and {len(names) - 10} more" if len(names) > 10 else ""
         raise UserError(f"no series is called {unknown[0]!r}: expected one of {shown}")
     return wanted or names[:MOST_PANELS]
 

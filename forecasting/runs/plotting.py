@@ -14,9 +14,12 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from titans_seq.experiment.history import History
 from titans_seq.pictures import check_picture, save_picture
 
+from ..data.wording import shortened
 from ..forecasts.quantiles import level_name
 from .fonts import choose_fonts
 
+_LABEL = 32
+"""Letters of a name that the height of a panel has room for."""
 HISTORY, FORECAST, CHECK = "#3a3a3a", "#1f62a8", "#c2571a"
 
 
@@ -81,7 +84,7 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
         _draw_forecast(axis, panel.check, CHECK, label, bands=False)
     _draw_forecast(axis, panel.forecast, FORECAST, "forecast", bands=True)
     axis.axvline(history["time"].iloc[-1], color="0.6", linewidth=0.8, linestyle=":", zorder=1)
-    axis.set_ylabel(panel.name, parse_math=False)
+    axis.set_ylabel(shortened(panel.name, _LABEL), parse_math=False)
     _style(axis)
     axis.margins(x=0.01)
     # Without an offset: 372 ppm shall not be drawn as 2 above 3.7e2.

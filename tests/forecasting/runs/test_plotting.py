@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import matplotlib.image
@@ -98,6 +99,17 @@ def test_names_are_drawn_as_written(tmp_path: Path):
     one, names = panel(), (r"50% $\bad$", "price ($/MWh) vs cost $", "$x_{", "_hidden", "100% \\frac{x")
     plot_forecast([Panel(name, one.history, one.forecast) for name in names], tmp_path / "a.svg", "title")
     assert (tmp_path / "a.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_long_names_keep_to_their_panels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    one, drawn = panel(), []
+    monkeypatch.setattr("forecasting.runs.plotting.save_picture", lambda figure, path: drawn.append(figure))
+    names = ["north " * 50 + "end", "two\nlines " * 20, "STORE_" * 50, "$x_1^2$ " * 40]
+    plot_forecast([Panel(name, one.history, one.forecast) for name in names], tmp_path / "a.png")
+    drawn[0].draw_without_rendering()
+    extents = [axis.yaxis.label.get_window_extent() for axis in drawn[0].axes]
+    assert all(lower.y1 < upper.y0 for upper, lower in itertools.pairwise(extents))
+    assert drawn[0].axes[0].get_ylabel() == "north north nort…north north end"
 
 
 def test_letters_that_no_font_has_are_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
