@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -125,6 +126,40 @@ def test_missing_extra_names_the_install_command(
         "error: `titans demo` needs the package 'pandas', which is not installed: "
         "run pip install 'titans-seq[forecasting]'\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "package", "extra"),
+    [
+        ("forecast demo --out {out}", "statsmodels", "forecasting"),
+        ("forecast train a.csv --horizon 2 --statistics --out {out}", "statsforecast", "statistics"),
+        ("forecast backtest a.csv --horizon 2 --hierarchy mint", "hierarchicalforecast", "hierarchies"),
+        ("lm pretrain --data shards --out {out}", "matplotlib", "language"),
+        ("lm task induction-heads --out {out}", "matplotlib", "language"),
+        ("lm evaluate run a.txt --out {out}", "matplotlib", "language"),
+        ("lm demo --out {out}", "matplotlib", "language"),
+        ("dna explain run a.fa --out {out}", "matplotlib", "genomics"),
+        ("dna motifs run a.fa --out {out}", "modiscolite", "motifs"),
+        ("dna motifs run a.fa --out {out}", "memelite", "motifs"),
+        ("dna demo --out {out}", "matplotlib", "genomics"),
+    ],
+)
+def test_what_is_come_to_late_is_missed_before_anything_begins(
+    line: str,
+    package: str,
+    extra: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    assert cli.main([word.format(out=tmp_path / "out") for word in line.split()]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.endswith(
+        f" needs the package '{package}', which is not installed: run pip install 'titans-seq[{extra}]'\n"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_module_of_our_own_is_a_defect(add_group: Callable[..., None]) -> None:

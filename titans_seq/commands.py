@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from tyro.conf import Positional, UseAppendAction, arg
 
 from titans_seq.errors import UserError, choose, require_seed
+from titans_seq.extras import check_packages
 from titans_seq.progress import Progress, usual
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Command:
         options: class of its options, as `package.module:Class`; its docstring is the command's help. A method
             `defaults(self)` of it may return values of fields that a preset or a file gives: they are the defaults
             of what is not on the command line. One that has `RunOptions` as `run` says with a method `resumable(self)`
-            which names a resumed run reads besides those of `RunOptions` and `Hardware`.
+            which names a resumed run reads besides those of `RunOptions` and `Hardware`. A method `packages(self)`
+            returns those that the handler comes to late, each with its extra: if one is missing, it does not begin.
         handler: its function, likewise; called with an instance of that class.
         help: one line for the group's help.
         examples: command lines for its help, after the program's name.
@@ -68,6 +70,8 @@ class Command:
                 raise error from end
             print(said.getvalue(), end="", file=sys.stderr)
             return end.code if isinstance(end.code, int) else 2
+        if hasattr(options, "packages"):
+            check_packages(f"`{prog}`", options.packages())
         _load(self.handler)(options)
         return 0
 

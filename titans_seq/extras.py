@@ -1,6 +1,7 @@
 """What is said where a package of an extra is not installed."""
 
-from collections.abc import Iterator
+import importlib.util
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from titans_seq.errors import UserError
@@ -38,3 +39,25 @@ def needing(what: str, extra: str | None) -> Iterator[None]:
         raise UserError(
             f"{what} needs the package '{missing}', which is not installed: run pip install '{DISTRIBUTION}[{extra}]'"
         ) from error
+
+
+def check_packages(what: str, packages: Mapping[str, str]) -> None:
+    """Refuse to begin what would come to a missing package late. None is loaded here, as some take seconds.
+
+    Args:
+        what: needs them.
+        packages: by name, each with the extra that has it.
+
+    Raises:
+        UserError: naming the first that is missing.
+
+    Example:
+        >>> check_packages("drawing", {"numpy": "all", "no_such_package": "all"})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        titans_seq.errors.UserError: drawing needs the package 'no_such_package', which is not installed: ...
+    """
+    for package, extra in packages.items():
+        with needing(what, extra):
+            if importlib.util.find_spec(package) is None:
+                raise ModuleNotFoundError(f"No module named {package!r}", name=package)

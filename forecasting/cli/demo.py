@@ -1,6 +1,7 @@
 """`titans forecast demo`: two years of weekly CO2, forecast at once, then by a model trained on the series."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,10 @@ class Demo:
 
     def __post_init__(self) -> None:
         require_at_least(self, steps=1)
+
+    def packages(self) -> Mapping[str, str]:
+        """Return the packages that it comes to late, each with its extra."""
+        return {"statsmodels": "forecasting", "matplotlib": "forecasting"}
 
 
 def demo(options: Demo) -> None:

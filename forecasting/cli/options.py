@@ -10,6 +10,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from titans_seq.commands import Inline, Maybe, RunOptions, SettingsOptions, Several, short
 from titans_seq.errors import UserError
 from titans_seq.experiment.settings import Hardware
+from titans_seq.extras import check_packages
 from titans_seq.progress import Progress
 
 from ..settings.optimiser import USUAL, OptimiserConfig
@@ -253,6 +254,14 @@ class Task:
         return [f"--{name.replace('_', '-')}" for name in given] + [f"--set {path}" for path in settings]
 
 
+def _check_extras(statistics: bool, hierarchy: str | None = None) -> None:
+    """Refuse options that come to a missing package only after minutes."""
+    if statistics:
+        check_packages("--statistics", {"statsforecast": "statistics"})
+    if hierarchy == "mint":
+        check_packages("--hierarchy mint", {"hierarchicalforecast": "hierarchies"})
+
+
 @dataclass(frozen=True)
 class Train:
     """Train a forecaster on a file.
@@ -270,6 +279,9 @@ class Train:
     statistics: bool = False
     """Compare with AutoETS and AutoTheta, however long it takes; where there are few values they are fitted unasked."""
     hardware: OmitArgPrefixes[Hardware] = field(default_factory=Hardware)
+
+    def __post_init__(self) -> None:
+        _check_extras(self.statistics)
 
     def resumable(self) -> tuple[str, ...]:
         """Return what a resumed run reads besides what all runs do."""
@@ -328,6 +340,9 @@ class BacktestOptions:
     sharding: OmitArgPrefixes[EngineOptions] = field(default_factory=EngineOptions)
     reading: Inline[ReadingOptions] = field(default_factory=ReadingOptions)
 
+    def __post_init__(self) -> None:
+        _check_extras(self.statistics, self.hierarchy)
+
 
 @dataclass(frozen=True)
 class Predict:
@@ -359,6 +374,9 @@ class Predict:
     """Run or model folder of a pretrained forecaster for a data file; the weights of the package if not given."""
     sharding: OmitArgPrefixes[EngineOptions] = field(default_factory=EngineOptions)
     reading: Inline[ReadingOptions] = field(default_factory=ReadingOptions)
+
+    def __post_init__(self) -> None:
+        _check_extras(False, self.hierarchy)
 
 
 @dataclass(frozen=True)

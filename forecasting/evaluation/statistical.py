@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import norm
 
 from titans_seq.errors import UserError
+from titans_seq.extras import needing
 
 from ..data import SeriesData
 from ..data.steps import season_length
@@ -56,12 +57,8 @@ class Statistical:
         Raises:
             UserError: if statsforecast is not installed, or no series can be fitted.
         """
-        try:
+        with needing(self.method, "statistics"):
             from statsforecast import models
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"{self.method} needs the package statsforecast: pip install 'titans-seq[statistics]'"
-            ) from error
 
         model = getattr(models, self.method)
         return each_series(data, horizon, levels, self.season, self.method, partial(_fitted, model))

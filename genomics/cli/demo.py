@@ -2,6 +2,7 @@
 
 import csv
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,10 @@ class Demo:
     """Most epochs of training."""
     preset: str = "small"
     """Size of the model, see titans dna train."""
+
+    def packages(self) -> Mapping[str, str]:
+        """Return the packages that it comes to late, each with its extra."""
+        return {"matplotlib": "genomics"}
 
 
 def demo(options: Demo) -> None:

@@ -1,6 +1,6 @@
 """`titans dna explain`: which bases of sequences a prediction rests on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -55,6 +55,10 @@ class Explain:
     """What to write beside the tables, once for each; pictures as png if not given, and npz with --all."""
     compute: Inline[ComputeOptions] = field(default_factory=ComputeOptions)
     reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
+
+    def packages(self) -> Mapping[str, str]:
+        """Return the packages that it comes to late, each with its extra."""
+        return {"matplotlib": "genomics"}
 
 
 def explain(options: Explain) -> None:

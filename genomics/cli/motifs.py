@@ -1,5 +1,6 @@
 """`titans dna motifs`: which motifs a classifier reads."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -53,6 +54,10 @@ class Motifs:
     """Format of the logos."""
     compute: Inline[ComputeOptions] = field(default_factory=ComputeOptions)
     reading: OmitArgPrefixes[RecordOptions] = field(default_factory=RecordOptions)
+
+    def packages(self) -> Mapping[str, str]:
+        """Return the packages that it comes to late, each with its extra."""
+        return {"modiscolite": "motifs", "memelite": "motifs", "matplotlib": "genomics"}
 
 
 def motifs(options: Motifs) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from titans_seq.errors import UserError, require_at_least
+from titans_seq.extras import needing
 
 from ..explain.exports import one_hot_bases
 from ..explain.mutagenesis import Attribution
@@ -125,6 +126,8 @@ def discover(attributions: Sequence[Attribution], options: MotifOptions | None =
     Raises:
         UserError: if the package for it is missing.
     """
+    with needing("TF-MoDISco", "motifs"):
+        from modiscolite import tfmodisco
     options = options or MotifOptions()
     lengths = [len(one.sequence) for one in attributions]
     # A pattern with its flanks must fit about a motif that stands at the end of a sequence. What is unknown there is
@@ -137,7 +140,7 @@ def discover(attributions: Sequence[Attribution], options: MotifOptions | None =
         bases = one_hot_bases(one.sequence)
         one_hot[row, margin : margin + lengths[row]] = bases + (1 - bases.sum(1, keepdims=True)) / 4
         contributions[row, margin : margin + lengths[row]] = one.contributions
-    patterns = _package().TFMoDISco(
+    patterns = tfmodisco.TFMoDISco(
         one_hot=one_hot,
         hypothetical_contribs=contributions,
         sliding_window_size=options.window,
@@ -180,14 +183,6 @@ def effect_spread(motif: Motif, attributions: Sequence[Attribution]) -> float | 
         effects.append((contributions * one_hot_bases(one.sequence[here])).sum((1, 2)))
     spread = spread_of(np.mean(effects, axis=0)) if effects else None
     return None if spread is None else float(spread)
-
-
-def _package() -> Any:
-    try:
-        from modiscolite import tfmodisco
-    except ModuleNotFoundError as error:
-        raise UserError("motifs need the package modisco-lite: pip install 'titans-seq[motifs]'") from error
-    return tfmodisco
 
 
 def realigned(motif: Motif, attributions: Sequence[Attribution], slack: int = 4) -> Motif:

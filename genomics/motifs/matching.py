@@ -4,11 +4,10 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from titans_seq.errors import UserError
+from titans_seq.extras import needing
 from titans_seq.files import atomic_path
 
 from ..explain.exports import one_hot_bases
@@ -39,10 +38,12 @@ def match(motifs: Sequence[Motif], database: Mapping[str, np.ndarray]) -> list[l
         motifs: to look for.
         database: see `databases.read_database`.
     """
+    with needing("Tomtom", "motifs"):
+        import memelite
     names = list(database)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # p-values against a small database are rough, and better than none
-        p_values, *_, indices = _package().tomtom(
+        p_values, *_, indices = memelite.tomtom(
             [motif.matrix.T for motif in motifs],
             list(database.values()),
             n_nearest=min(_NEAREST, len(names)),
@@ -64,6 +65,8 @@ def occurrences(motifs: Sequence[Motif], sequences: Sequence[str], p_value: floa
         sequences: clean ones.
         p_value: of a match as good by chance at a place.
     """
+    with needing("FIMO", "motifs"):
+        import memelite
     lengths = np.array(list(map(len, sequences)))
     one_hot = np.zeros((len(sequences), 4, lengths.max()), dtype=np.float32)
     for row, sequence in enumerate(sequences):
@@ -71,7 +74,7 @@ def occurrences(motifs: Sequence[Motif], sequences: Sequence[str], p_value: floa
     counts = np.zeros((len(motifs), len(sequences)), dtype=np.int64)
     for row, motif in enumerate(motifs):
         least = max(p_value, _EXCEEDED * _best_p_value(motif.matrix))
-        (table,) = _package().fimo({motif.name: motif.matrix.T}, one_hot, threshold=least)
+        (table,) = memelite.fimo({motif.name: motif.matrix.T}, one_hot, threshold=least)
         found = np.asarray(table["sequence_name"], dtype=np.int64)
         # Shorter sequences are filled up with nothing, in which part of a motif may lie.
         found = found[np.asarray(table["end"], dtype=np.int64) <= lengths[found]]
@@ -108,11 +111,3 @@ def write_meme(motifs: Sequence[Motif], path: Path) -> None:
         lines.append("")
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _package() -> Any:
-    try:
-        import memelite
-    except ModuleNotFoundError as error:
-        raise UserError("motifs need the package memelite: pip install 'titans-seq[motifs]'") from error
-    return memelite

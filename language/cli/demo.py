@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,10 @@ class Demo:
 
     def __post_init__(self) -> None:
         require_at_least(self, steps=1)
+
+    def packages(self) -> Mapping[str, str]:
+        """Return the packages that it comes to late, each with its extra."""
+        return {"matplotlib": "language"}
 
 
 def demo(options: Demo) -> None:

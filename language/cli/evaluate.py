@@ -1,5 +1,6 @@
 """`titans lm evaluate`: the loss on a text by position."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,10 @@ class Evaluate:
     """auto, cpu or cuda."""
     progress: Progress = "bar"
     """What to show meanwhile."""
+
+    def packages(self) -> Mapping[str, str]:
+        """Return the packages that it comes to late, each with its extra."""
+        return {} if self.out is None else {"matplotlib": "language"}
 
 
 def evaluate(options: Evaluate) -> None:

@@ -51,6 +51,10 @@ class Pretrain:
         """Return what a resumed run reads besides what all runs do."""
         return ("max-steps", "data")
 
+    def packages(self) -> Mapping[str, str]:
+        """Return the packages that it comes to late, each with its extra."""
+        return {"matplotlib": "language"}
+
     def defaults(self) -> Mapping[str, Any]:
         """Return the settings of the --config file, or of the preset."""
         if self.run.resume:

@@ -1,5 +1,6 @@
 """`titans lm task`: small models on a task that asks for memory, trained, tested at many lengths, compared."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -82,6 +83,10 @@ class TaskTrial:
     seeds: OmitArgPrefixes[SeedOptions] = field(default_factory=SeedOptions)
     training: OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
     models: OmitArgPrefixes[ModelOptions] = field(default_factory=ModelOptions)
+
+    def packages(self) -> Mapping[str, str]:
+        """Return the packages that it comes to late, each with its extra."""
+        return {} if self.list_tasks else {"matplotlib": "language"}
 
 
 def task(options: TaskTrial) -> None:

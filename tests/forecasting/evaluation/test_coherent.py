@@ -227,10 +227,12 @@ def test_the_command_line_writes_all_levels(
 def test_mint_without_its_extra_is_one_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "hierarchicalforecast.methods", None)
+    monkeypatch.setitem(sys.modules, "hierarchicalforecast", None)
     sales().to_csv(tmp_path / "a.csv", index=False)
     command = [str(tmp_path / "a.csv"), *"--id area --id shop --horizon 4 --hierarchy mint --no-calibration".split()]
     assert main(["forecast", "predict", *command, "--out", str(tmp_path / "f.csv")]) == 2
-    said = capsys.readouterr().err
-    assert "titans-seq[hierarchies]" in said
+    said = capsys.readouterr()
+    assert said.out == ""  # nothing was computed in vain
+    assert "--hierarchy mint needs the package 'hierarchicalforecast', which is not installed: " in said.err
+    assert "titans-seq[hierarchies]" in said.err
     assert not (tmp_path / "f.csv").exists()
