@@ -1,6 +1,7 @@
 """`titans inspect`: what the memories of a run of any domain do over an input."""
 
 import importlib
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from titans_seq.commands import Command, Maybe
 from titans_seq.errors import UserError, require_at_least
-from titans_seq.extras import needing
+from titans_seq.extras import check_packages, needing
 
 if TYPE_CHECKING:
     from titans_seq.inspection import Inspection
@@ -143,7 +144,9 @@ def _check_out(options: Inspect) -> None:
 def _opened(request: "Request") -> "Opened":
     domain = FORECASTING if request.run == PRETRAINED and not request.run.exists() else _domain(request.run)
     module, name = domain.opener.split(":")
-    with needing("`titans inspect` of this run", domain.extra):
+    what = "`titans inspect` of this run"
+    check_packages(what, {"matplotlib": domain.extra})
+    with needing(what, domain.extra):
         opener: Callable[[Request], Opened] = getattr(importlib.import_module(module), name)
         return opener(request)
 
@@ -171,22 +174,21 @@ def _domain(run: Path) -> Domain:
 
 
 def _write(seen: "Inspection", opened: "Opened", options: Inspect) -> list[Path]:
+    """Write all files aside, and let them take the place of an earlier inspection's once they are whole."""
+    from titans_seq.inspection.pictures import draw_memory, draw_overview
     from titans_seq.inspection.writing import write_numbers
 
-    for pattern in ("overview.*", "memory-*.*"):
-        for old in options.out.glob(pattern):
-            old.unlink()
-    written = write_numbers(seen, opened.labels, options.out)
-    with needing("drawing", "all"):
-        from titans_seq.inspection.pictures import draw_memory, draw_overview
-
-        overview = options.out / f"overview.{options.format}"
-        draw_overview(seen, overview, opened.title)
-        written.append(overview)
+    out = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=out) as aside:
+        written = write_numbers(seen, opened.labels, Path(aside))
+        written.append(Path(aside, f"overview.{options.format}"))
+        draw_overview(seen, written[-1], opened.title)
         for number, memory in enumerate(seen.memories):
             turned = any(memory.name.startswith(f"{name}.") for name in opened.turned)
             labels = list(opened.labels)[::-1] if turned else opened.labels
-            path = options.out / f"memory-{number}.{options.format}"
-            draw_memory(memory, path, opened.title + (", read from the end" if turned else ""), labels)
-            written.append(path)
-    return written
+            written.append(Path(aside, f"memory-{number}.{options.format}"))
+            draw_memory(memory, written[-1], opened.title + (", read from the end" if turned else ""), labels)
+        for old in (*out.glob("overview.*"), *out.glob("memory-*.*")):
+            old.unlink()
+        return [path.replace(out / path.name) for path in written]

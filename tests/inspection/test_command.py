@@ -1,5 +1,6 @@
 """`titans inspect` on a run of each domain, and what it refuses."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,30 @@ def test_a_language_model(text_run: Path, text: Path, tmp_path: Path, capsys: py
     assert "holds an earlier inspection: give another folder, or add --overwrite" in capsys.readouterr().err
     assert main([*again, "--overwrite", "--format", "svg"]) == 0
     assert not (out / "memory-0.png").exists()
+
+
+def test_an_earlier_inspection_stays_until_the_new_one_is_whole(
+    text_run: Path, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "seen"
+    out.mkdir()
+    earlier = {"summary.tsv": "of before", "memory-0.png": "drawn before"}
+    for name, content in earlier.items():
+        (out / name).write_text(content)
+    arguments = ["inspect", str(text_run), str(text), "--tokens", "8", "--queries", "2", "--overwrite"]
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("titans_seq.inspection.pictures.draw_memory", full)
+        assert main([*arguments, "--out", str(out)]) == 2
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main([*arguments, "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert "needs the package 'matplotlib', which is not installed: run pip install 'titans-seq[language]'" in said.err
+    assert said.out.count("memories together") == 1  # nothing was computed in vain
+    assert {path.name: path.read_text() for path in out.iterdir()} == earlier
 
 
 def test_a_dna_classifier_reads_a_record_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
