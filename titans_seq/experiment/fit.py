@@ -219,7 +219,9 @@ def _new_logger(name: str, folder: Path) -> Any:
             return loggers.WandbLogger(name=folder.name, save_dir=folder, offline="WANDB_API_KEY" not in os.environ)
         return loggers.TensorBoardLogger(folder, name="", version="tensorboard")
     except ModuleNotFoundError as error:
-        raise UserError(f"--logger {name} needs a package: run pip install {name} ({error})") from error
+        raise UserError(
+            f"--logger {name} needs the package '{name}', which is not installed: run pip install {name}"
+        ) from error
 
 
 def _say_where(step: int, checkpoint: Path | None, later: str) -> None:
