@@ -3,8 +3,9 @@
 The names below load on first use, so that the command line answers `--help` without loading PyTorch.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from titans_seq.extras import lazy_names
 
 if TYPE_CHECKING:
     from .data import FrameOptions, SeriesData, load_series
@@ -36,8 +37,4 @@ __all__ = [
     "load_series",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'forecasting' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+__getattr__ = lazy_names(__name__, _HOMES, "forecasting")

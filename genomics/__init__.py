@@ -3,8 +3,9 @@
 The names below load on first use, so that the command line answers `--help` without loading PyTorch.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from titans_seq.extras import lazy_names
 
 if TYPE_CHECKING:
     from .classifier import DNAClassifier
@@ -14,8 +15,4 @@ _HOMES = {"DNAClassifier": ".classifier", "DNAEnsemble": ".ensemble"}
 
 __all__ = ["DNAClassifier", "DNAEnsemble"]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'genomics' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+__getattr__ = lazy_names(__name__, _HOMES, "genomics")

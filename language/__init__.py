@@ -3,8 +3,9 @@
 The names below load on first use, so that the command line answers `--help` without loading PyTorch.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from titans_seq.extras import lazy_names
 
 if TYPE_CHECKING:
     from .data.shards import prepare
@@ -23,8 +24,4 @@ _HOMES = {
 
 __all__ = ["LanguageModel", "SegmentStream", "TokenShards", "load_tokenizer", "prepare"]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'language' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+__getattr__ = lazy_names(__name__, _HOMES, "language")

@@ -1,7 +1,10 @@
+import importlib
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 NOT_FOR_THE_CORE = ("lightning", "pytorch_lightning", "pandas", "gluonts", "Bio")
 
@@ -25,6 +28,20 @@ def test_the_core_loads_no_domain_package_and_works_where_triton_cannot_be_impor
 
 def test_the_check_can_fail() -> None:
     assert loaded_after("import pandas") == {"pandas"}
+
+
+@pytest.mark.parametrize("name", ["forecasting.ForecastModel", "genomics.DNAClassifier", "language.LanguageModel"])
+def test_a_name_whose_package_is_missing_says_how_to_install_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, _, last = name.partition(".")
+    package = importlib.import_module(home)
+
+    def without_pandas(*_: str) -> None:
+        raise ModuleNotFoundError("No module named 'pandas'", name="pandas.api")
+
+    monkeypatch.setattr("importlib.import_module", without_pandas)
+    said = f"^{name} needs the package 'pandas', .*: run pip install 'titans-seq\\[{home}\\]'$"
+    with pytest.raises(ModuleNotFoundError, match=said):
+        getattr(package, last)
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -3,9 +3,9 @@
 The names below load on first use, so that `import titans_seq` stays light.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
+from titans_seq.extras import lazy_names
 from titans_seq.version import __version__
 
 if TYPE_CHECKING:
@@ -58,10 +58,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'titans_seq' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = lazy_names(__name__, _HOMES, None)
 
 
 def __dir__() -> list[str]:

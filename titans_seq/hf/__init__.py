@@ -3,12 +3,10 @@
 Needs the extra `hf`.
 """
 
-try:
+from titans_seq.extras import importing
+
+with importing("titans_seq.hf", "hf"):
     import transformers as _  # noqa: F401
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "titans_seq.hf needs the package 'transformers': run pip install 'titans-seq[hf]'", name="transformers"
-    ) from error
 
 from titans_seq.hf.cache import TitansCache
 from titans_seq.hf.configuration import TitansConfig
