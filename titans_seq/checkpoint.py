@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from titans_seq.config import read_yaml, to_yaml
 from titans_seq.errors import UserError
+from titans_seq.files import naming
 from titans_seq.version import __version__
 
 M = TypeVar("M", bound=nn.Module)
@@ -66,9 +67,10 @@ def save_folder(
     temporary = target.with_name(f".{target.name}.{token}.new")
     temporary.mkdir()
     try:
-        for name, content in files.items():
-            (temporary / name).write_bytes(content.encode() if isinstance(content, str) else content)
-        _write_weights(temporary / WEIGHTS, tensors)
+        with naming(folder):
+            for name, content in files.items():
+                (temporary / name).write_bytes(content.encode() if isinstance(content, str) else content)
+            _write_weights(temporary / WEIGHTS, tensors)
         _replace_folder(target, temporary, target.with_name(f".{target.name}.{token}.old"))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

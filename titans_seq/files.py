@@ -1,6 +1,7 @@
 """Writing files so that a crash or a full disk never leaves half of one."""
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -8,6 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from titans_seq.errors import UserError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name what was to be written in the error of a full disk, within the block: a write that fails knows no name.
+
+    Example:
+        >>> with naming("a.csv"):
+        ...     raise OSError(errno.ENOSPC, "No space left on device")
+        Traceback (most recent call last):
+        ...
+        OSError: [Errno 28] No space left on device: 'a.csv'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -49,12 +71,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     os.umask(umask)
     try:
         temporary.chmod(0o666 & ~umask)
-        yield temporary
-        if stream:
-            with temporary.open("rb") as written, target.open("wb") as out:
-                shutil.copyfileobj(written, out)
-        else:
-            os.replace(temporary, target)
+        with naming(path):
+            yield temporary
+            if stream:
+                with temporary.open("rb") as written, target.open("wb") as out:
+                    shutil.copyfileobj(written, out)
+            else:
+                os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -89,7 +112,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as parent:
         temporary = Path(parent) / target.name  # a folder that anyone may read, unlike the one around it
         temporary.mkdir()
-        yield temporary
+        with naming(path):
+            yield temporary
         temporary.replace(target)
 
 

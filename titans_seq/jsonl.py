@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from titans_seq.errors import UserError
+from titans_seq.files import naming
 
 
 def append_row(path: Path | str, row: Mapping[str, Any]) -> None:
@@ -38,7 +39,9 @@ def append_line(path: Path | str, text: str) -> None:
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             line = b"\n" + line
         # One call to the system keeps the lines of concurrent writers apart.
-        if os.write(descriptor, line) != len(line):
+        with naming(path):
+            written = os.write(descriptor, line)
+        if written != len(line):
             os.ftruncate(descriptor, size)
             raise OSError(f"could not write a whole row to {path}: is the disk full?")
     finally:

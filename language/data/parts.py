@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from titans_seq.files import atomic_path
+from titans_seq.files import atomic_path, naming
 
 from .manifest import Shard, Split
 
@@ -36,8 +36,8 @@ class ShardParts:
     def __init__(self, split: Split, dtype: str, folder: Path) -> None:
         self.split: Split = split
         self.dtype = dtype
-        nearest = next(parent for parent in folder.resolve().parents if parent.is_dir())
-        self._tokens = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(nearest))
+        self._nearest = next(parent for parent in folder.resolve().parents if parent.is_dir())
+        self._tokens = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._nearest))
         self._ends = array("q")
         self._text_bytes = self._at = 0
 
@@ -46,7 +46,8 @@ class ShardParts:
 
     def write(self, tokens: np.ndarray, text_bytes: int = 0) -> None:
         """Add tokens to the document that is being written."""
-        self._tokens.write(np.ascontiguousarray(tokens, self.dtype).data)
+        with naming(self._nearest):
+            self._tokens.write(np.ascontiguousarray(tokens, self.dtype).data)
         self._at += len(tokens)
         self._text_bytes += text_bytes
 
