@@ -3,7 +3,9 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,19 @@ def test_failing_write_leaves_the_old_file_whole(tmp_path: Path) -> None:
         write_half()
     assert target.read_text() == "old"
     assert names(tmp_path) == ["a.csv"]
+
+
+@pytest.mark.parametrize("writer", [atomic_path, atomic_folder])
+def test_where_nothing_can_be_made_the_error_has_the_name_that_was_given(
+    writer: Callable[[Path], AbstractContextManager[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(path: object, *_: object) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr("os.open", closed)
+    monkeypatch.setattr("os.mkdir", closed)
+    with pytest.raises(OSError, match=f"Read-only file system: '{tmp_path / 'a.csv'}'"), writer(tmp_path / "a.csv"):
+        pass
 
 
 def test_failing_write_leaves_no_new_file(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Name what was to be written in the error of a full disk, within the block: a write that fails knows no name.
+    """Name what was to be written in an error within the block: a full disk's has no name, others a temporary one.
 
     Example:
         >>> with naming("a.csv"):
@@ -27,7 +27,8 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL and error.filename is None:
+        is_temporary = os.path.basename(str(error.filename)).startswith(f".{Path(path).stem}.")
+        if is_temporary or (error.filename is None and error.errno in _FULL):
             error.filename = os.fspath(path)
         raise
 
@@ -63,7 +64,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path if stream else os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = None if stream else target.parent  # nothing can be made beside a device
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=folder)
+    with naming(path):
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=folder)
     os.close(handle)
     temporary = Path(name)
     # mkstemp makes files private; a result should have the permissions that any new file gets.
@@ -109,11 +111,10 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as parent:
+    with naming(path), tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as parent:
         temporary = Path(parent) / target.name  # a folder that anyone may read, unlike the one around it
         temporary.mkdir()
-        with naming(path):
-            yield temporary
+        yield temporary
         temporary.replace(target)
 
 
