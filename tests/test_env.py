@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 import torch
@@ -45,6 +46,18 @@ def test_tables(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
     assert "fast no needs a GPU" in rows
     assert "plain yes runs everywhere" in rows
     assert "slow if asked for by name the definition" in rows
+
+
+@pytest.mark.usefixtures("fake_backends")
+def test_a_reader_that_goes_away_ends_it_as_any_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(text: str) -> int:
+        if text:
+            raise BrokenPipeError
+        return 0
+
+    monkeypatch.setattr(sys.stdout, "write", gone)
+    with pytest.raises(BrokenPipeError):
+        env.main([], "titans env")
 
 
 @pytest.mark.usefixtures("fake_backends")

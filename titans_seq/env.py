@@ -121,12 +121,9 @@ def _print_tables(environment: Environment) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    console.print(f"Python {environment.python} on {environment.platform}", highlight=False, soft_wrap=True)
     packages = Table("package", "version")
     for name, number in environment.packages.items():
         packages.add_row(name, number or "not installed")
-    console.print(packages)
     backends = Table("device", "backend", "would run", "why")
     for device in environment.devices:
         backends.add_section()
@@ -134,4 +131,9 @@ def _print_tables(environment: Environment) -> None:
         for backend in device.backends:
             verdict = "yes" if backend.runs else "if asked for by name" if backend.available else "no"
             backends.add_row("", backend.name, verdict, backend.reason)
-    console.print(backends)
+    console = Console()
+    with console.capture() as shown:  # printed by itself, where a reader that has gone away ends the command as ever
+        console.print(f"Python {environment.python} on {environment.platform}", highlight=False, soft_wrap=True)
+        console.print(packages)
+        console.print(backends)
+    print(shown.get(), end="")

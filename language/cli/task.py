@@ -153,7 +153,10 @@ def report(out: Path, name: str) -> None:
     for table in tables(summaries):
         # A table cut to a narrow window would lose its numbers.
         width = Console(width=1_000).measure(table).maximum
-        Console(width=max(width, Console().width)).print(table)
+        console = Console(width=max(width, Console().width))
+        with console.capture() as shown:
+            console.print(table)
+        print(shown.get(), end="")
     document, picture = out / f"{name}.md", out / f"{name}.png"
     write_text(document, markdown(summaries))
     load_optional("matplotlib", "drawing the picture")
