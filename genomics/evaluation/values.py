@@ -139,13 +139,13 @@ def called(probabilities: np.ndarray, threshold: float | None = None) -> np.ndar
 
 
 def number_text(number: float, kind: Kind) -> str:
-    """Return what a model says as tables have it: with six digits; of a regression with the nine of its labels.
+    """Return what a model says as tables have it: with six digits; of a regression with twelve.
 
     Example:
         >>> number_text(0.1234567, "classes"), number_text(1000012.3456, "regression")
-        ('0.123457', '1000012.35')
+        ('0.123457', '1000012.3456')
     """
-    return f"{number:.9g}" if kind == "regression" else f"{number:.6g}"
+    return f"{number:.12g}" if kind == "regression" else f"{number:.6g}"
 
 
 def checked_outputs(outputs: np.ndarray, count: int, columns: int, name: str) -> np.ndarray:

@@ -43,11 +43,14 @@ def write_predictions(
             (part, name, label) for part, data in parts for name, label in zip(data.names, data.labels, strict=True)
         )
         for (part, name, label), row in zip(rows, outputs, strict=True):
-            given = (
-                [classes[label]] if kind == "classes" else [number_text(value, kind) for value in np.atleast_1d(label)]
-            )
+            given = [classes[label]] if kind == "classes" else [_as_given(value) for value in np.atleast_1d(label)]
             said = [classes[int(called(row, threshold))]] if kind == "classes" else []
             writer.writerow([part, name, *given, *said, *(number_text(value, kind) for value in row)])
+
+
+def _as_given(label: np.floating) -> str:
+    """A number in as few digits as tell it from all others, which are those of the file."""
+    return repr(label.item()).removesuffix(".0")
 
 
 def write_evaluations(

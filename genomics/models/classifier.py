@@ -90,8 +90,8 @@ class Rescaled(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("deviation", torch.ones(()))
+        self.register_buffer("mean", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("deviation", torch.ones((), dtype=torch.float64))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return float64 shaped like x."""

@@ -227,7 +227,7 @@ def _sequences(labelled: Sequence[Labelled], kind: Kind, classes: tuple[str, ...
     elif kind == "multilabel":
         labels = np.array([[_BITS[text] for text in held.labels] for held in labelled], dtype=np.float32)
     else:
-        labels = np.array([float(held.labels[0]) for held in labelled], dtype=np.float32)
+        labels = np.array([float(held.labels[0]) for held in labelled])
     return LabelledSequences(
         tuple(held.record.name for held in labelled),
         tuple(held.record.sequence for held in labelled),

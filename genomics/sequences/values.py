@@ -9,6 +9,7 @@ import numpy as np
 from titans_seq.errors import UserError
 
 Kind = Literal["classes", "multilabel", "regression"]
+_DTYPES = {"classes": np.int64, "multilabel": np.float32, "regression": np.float64}
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class LabelledSequences:
     Args:
         names: identifier of each of the N sequences.
         sequences: upper-case letters, see `alphabet.clean`; lengths may differ.
-        labels: class ids int64 `[N]` for "classes", 0 or 1 as float32 `[N, L]` for "multilabel", float32 `[N]` for
+        labels: class ids int64 `[N]` for "classes", 0 or 1 as float32 `[N, L]` for "multilabel", float64 `[N]` for
             "regression".
         classes: name of each class, or of each of the L labels; empty for regression.
         kind: what the labels are.
@@ -90,7 +91,7 @@ class LabelledSequences:
                 "expected one of each a sequence"
             )
         wide = (len(self.classes),) if self.kind == "multilabel" else ()
-        kept = np.int64 if self.kind == "classes" else np.float32
+        kept = _DTYPES[self.kind]
         if self.labels.shape[1:] != wide or self.labels.dtype != kept:
             raise UserError(
                 f"labels of kind {self.kind} must be {np.dtype(kept)} of shape {(len(self), *wide)}, got "

@@ -23,7 +23,7 @@ class LabelledBatch(NamedTuple):
 
     Attributes:
         batch: the sequences.
-        labels: int64 `[B]` of classes, float32 `[B, L]` of several labels, float32 `[B]` of a regression.
+        labels: int64 `[B]` of classes, float32 `[B, L]` of several labels, float64 `[B]` of a regression.
         everyone: the labels of all processes' rows; of one process, the same.
         rows: number of rows that count: a process that has none of a small batch reads one of another's.
     """

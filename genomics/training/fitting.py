@@ -133,10 +133,10 @@ def _check_learnable(train: LabelledSequences) -> None:
 
 
 def _set_scale(model: Classifier, train: LabelledSequences) -> None:
-    scale, labels = model.scale, train.labels.astype(np.float64)
+    scale = model.scale
     assert scale is not None
-    scale.mean.fill_(float(labels.mean()))
-    scale.deviation.fill_(float(labels.std()))
+    scale.mean.fill_(float(train.labels.mean()))
+    scale.deviation.fill_(float(train.labels.std()))
 
 
 def _weights(train: LabelledSequences, config: TrainConfig) -> Tensor | None:

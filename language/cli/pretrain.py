@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 PRESET = "tiny-mac"
 
+# By more than this the shares of a mixture are not what was asked for.
+_FAR_OFF = 0.05
+
 
 @dataclass(frozen=True)
 class Pretrain:
@@ -35,7 +38,8 @@ class Pretrain:
     data: UseAppendAction[tuple[Path, ...]] = ()
     """Folder of token shards; given several times, a mixture of them."""
     weights: tuple[float, ...] = ()
-    """Share of the tokens of each folder of a mixture, in any unit; by size if not given."""
+    """Share of the tokens of each folder of a mixture, in any unit; by size if not given. Documents are read whole, so
+    that a folder of few long ones may have more: a note says so."""
     preset: Maybe[str] = None
     """VARIANT-SIZE: mac (taken if not given), mag, mal, lmm, window, transformer; tiny (likewise), 170m, ..., 1.3b.
     With -recall behind it, the memory looks up what followed tokens like the present one."""
@@ -85,6 +89,7 @@ def pretrain(options: Pretrain) -> None:
             return
         if is_first_process():
             _note_on_init(options)
+            _note_on_shares(config)
         pretrain_run(config, run.out, overwrite=run.overwrite, runtime=runtime)
     if not is_first_process():
         return
@@ -94,6 +99,23 @@ def pretrain(options: Pretrain) -> None:
     if text := describe(history.best, ("validation_loss", "perplexity", "bits_per_byte")):
         print(text)
     print(f"the run is in {run.out}; next:\n  titans lm generate {shlex.quote(str(run.out))} --prompt ...")
+
+
+def _note_on_shares(run: "RunConfig") -> None:
+    """Say where the weights of a mixture are not the shares that its first epoch reads."""
+    from ..data.mixture import Mixture
+    from ..runs.corpus import open_corpus
+
+    train = open_corpus(run.data).train
+    if run.training.batches.mode != "carry" or not isinstance(train, Mixture):
+        return
+    read = train.shares_read(run.training.seed)
+    if max(abs(read - train.weights)) > _FAR_OFF:
+        said, asked = (", ".join(f"{share:.0%}" for share in shares) for shares in (read, train.weights))
+        print(
+            f"note: the first epoch reads {said} of its tokens from the folders, where the weights are {asked}: it "
+            "takes whole documents, of which there are few; --mode random keeps to the weights"
+        )
 
 
 def _note_on_init(options: Pretrain) -> None:

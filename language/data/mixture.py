@@ -96,6 +96,21 @@ class Mixture:
         # Of documents that are due at the same time, the one of the earlier shards comes first.
         return np.concatenate(documents)[np.argsort(np.concatenate(times), kind="stable")]
 
+    def shares_read(self, seed: int) -> np.ndarray:
+        """Return the share of the tokens of each of the shards in the first epoch, float64 [parts].
+
+        It reads whole documents, so that few long ones of a part may be more than the part's weight says.
+
+        Example:
+            >>> part = TokenShards.from_documents([[1] * 30], end_of_document=1)
+            >>> Mixture([part, part], weights=[9, 1]).shares_read(seed=0).round(2).tolist()
+            [0.67, 0.33]
+        """
+        order = self.order(seed, 0, shuffle=True)
+        parts = np.searchsorted(self._first, order, side="right") - 1
+        tokens = np.bincount(parts, self.lengths[order], len(self.parts))
+        return tokens / tokens.sum()
+
     def draw(self, random: np.random.Generator, room: int) -> int:
         """Draw a document to fill `room` positions, so that every one of the shards has its share of what is read.
 

@@ -136,9 +136,9 @@ class _CumulativeProducts(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor | None:  # type: ignore[override]
         gate, products = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            return differentiable_gradients(lambda gate: [_products(gate)], [gate], [gradient])[0]
         with full_precision(gate.device.type):  # who calls backward within autocast has it on here
+            if torch.is_grad_enabled():
+                return differentiable_gradients(lambda gate: [_products(gate)], [gate], [gradient])[0]
             return _gated_sums_backward(gate, products, gradient.clone())
 
 
@@ -221,9 +221,9 @@ class _MomentumCoefficients(torch.autograd.Function):
         *lead, size = gates[0].shape
         shapes = zip(given, ((size, 2), (size, size), (2, 2), (2, size)), strict=False)
         gradients = [gates[0].new_zeros(*lead, *shape) if g is None else g for g, shape in shapes]
-        if torch.is_grad_enabled():
-            return tuple(differentiable_gradients(_MomentumCoefficients.forward, gates, gradients))
         with full_precision(gates[0].device.type):
+            if torch.is_grad_enabled():
+                return tuple(differentiable_gradients(_MomentumCoefficients.forward, gates, gradients))
             return _MomentumCoefficients._pulled(*gates, *found, *gradients)
 
     @staticmethod

@@ -45,7 +45,7 @@ def planted(count: int, seed: int, kind: Kind = "classes", lengths: tuple[int, i
     if kind == "multilabel":
         labels, classes = np.eye(3, dtype=np.float32)[ids][:, 1:], ("b", "c")
     if kind == "regression":
-        labels, classes = (100 + 10 * ids).astype(np.float32), ()
+        labels, classes = 100.0 + 10 * ids, ()
     return LabelledSequences(tuple(map(str, range(count))), tuple(sequences), labels, classes, kind)
 
 

@@ -53,7 +53,7 @@ def test_what_stands_where_is_told_from_what_is_there_at_all():
 
 def test_other_labels_and_too_few_sequences():
     data = made(False)
-    values = replace(data, labels=(data.labels * 3.0 + 1).astype(np.float32), classes=(), kind="regression")
+    values = replace(data, labels=data.labels * 3.0 + 1, classes=(), kind="regression")
     several = replace(data, labels=np.stack([data.labels, 1 - data.labels], 1).astype(np.float32), kind="multilabel")
     for one in (values, several):
         measured = probe(one)

@@ -188,7 +188,7 @@ class TestOneFault:
 class TestOtherKinds:
     def test_numbers(self) -> None:
         sequences = tuple(text(50) for _ in range(6))
-        labels = np.arange(6, dtype=np.float32)
+        labels = np.arange(6.0)
         report = check(Splits(LabelledSequences(("",) * 6, sequences, labels, (), "regression")))
         assert report.length is None
         assert report.parts[0].classes == ()

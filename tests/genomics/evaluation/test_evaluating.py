@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_refused() -> None:
         evaluate(Fixed(good), DATA.take([]))
     with pytest.raises(UserError, match="model knows the classes x, y, the data has no, yes: name the classes as in"):
         evaluate(Fixed(good, ("x", "y")), DATA)
-    values = LabelledSequences(("a",), ("A",), np.zeros(1, dtype=np.float32), (), "regression")
+    values = LabelledSequences(("a",), ("A",), np.zeros(1), (), "regression")
     with pytest.raises(UserError, match="model was made for labels of the kind 'classes', the data has 'regression'"):
         evaluate(Fixed(good), values)
     with pytest.raises(ValueError, match=r"model gave outputs of shape \(4, 1\), expected \(4, 2\)"):

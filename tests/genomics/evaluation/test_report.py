@@ -34,7 +34,7 @@ def labels(columns: int) -> Evaluation:
 
 
 def values() -> Evaluation:
-    truth = np.arange(5, dtype=np.float32)
+    truth = np.arange(5.0)
     return evaluate_outputs(truth[:, None] + 0.5, truth, (), "regression", OPTIONS)
 
 
@@ -46,11 +46,11 @@ def test_a_table_has_a_line_a_model_of_one_width() -> None:
 
 
 def test_labels_and_values_are_written_with_all_their_digits(tmp_path: Path) -> None:
-    truth = np.array([1_000_017.25, 3.0], dtype=np.float32)
+    truth = np.array([1_000_000.012345678, 3.0])
     data = LabelledSequences(("a", "b"), ("A", "C"), truth, (), "regression")
-    write_predictions([("test", data)], np.array([[1_000_012.346], [2.5]]), tmp_path / "p.csv")
+    write_predictions([("test", data)], np.array([[1_000_012.346], [1.8]]), tmp_path / "p.csv")
     rows = (tmp_path / "p.csv").read_text().splitlines()[1:]
-    assert rows == ["test,a,1000017.25,1000012.35", "test,b,3,2.5"]
+    assert rows == ["test,a,1000000.012345678,1000012.346", "test,b,3,1.8"]
 
 
 def test_a_score_that_is_not_defined_is_a_dash() -> None:

@@ -33,7 +33,7 @@ def labelled(kind: str, outputs: int, count: int, seed: int) -> LabelledSequence
     ranks = np.argsort(np.argsort(found)) / count
     names = tuple(f"class {number}" for number in range(outputs))
     if kind == "regression":
-        return LabelledSequences(drawn.names, drawn.sequences, np.array(found, np.float32), (), "regression")
+        return LabelledSequences(drawn.names, drawn.sequences, np.array(found, np.float64), (), "regression")
     if kind == "multilabel":
         labels = np.stack([ranks > 0.5, ranks > 0.7], 1).astype(np.float32)
         return LabelledSequences(drawn.names, drawn.sequences, labels, names, "multilabel")
@@ -112,7 +112,7 @@ def test_few_sequences_change_little():
 def test_a_validation_part_of_one_value_leaves_a_model_that_answers():
     train = labelled("regression", 1, 40, seed=0)
     one = train.take(np.arange(3))
-    one = replace(one, labels=np.full(3, train.labels.mean(), np.float32))
+    one = replace(one, labels=np.full(3, train.labels.mean()))
     model = classifier("regression", 1)
     found = stacked(model, train, one, "cpu")
     assert found is not None

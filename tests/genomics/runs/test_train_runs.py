@@ -204,9 +204,7 @@ def test_training_begins_with_a_pretrained_encoder(tmp_path, directions):
 
 def test_regressions_and_several_labels_have_runs_too(tmp_path):
     base = labelled(32, 3)
-    numbers = LabelledSequences(
-        base.names, base.sequences, np.linspace(90, 110, 32).astype(np.float32), (), "regression"
-    )
+    numbers = LabelledSequences(base.names, base.sequences, np.linspace(90, 110, 32), (), "regression")
     model = trained(tmp_path / "r", ClassifierConfig(encoder(), "regression", 1), data=Splits(numbers))
     assert model.predict_proba(["ACGT"]).shape == (1, 1)
     assert 80 < model.predict_proba(["ACGT"])[0, 0] < 120

@@ -93,7 +93,7 @@ def test_a_track_of_values_has_their_digits(tmp_path: Path) -> None:
     path = tmp_path / "a.bedGraph"
     with open_track(path, {"chr1": 95}, Target("value", 0), 30) as add:
         assert add(Scan(CONTIG, 0, 30, "+", 1_000_012.346))
-    assert path.read_text().splitlines()[1] == "chr1\t0\t30\t1000012.35"
+    assert path.read_text().splitlines()[1] == "chr1\t0\t30\t1000012.346"
 
 
 def test_big_wig(tmp_path: Path) -> None:

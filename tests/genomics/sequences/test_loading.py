@@ -74,6 +74,10 @@ class TestTables:
             assert data.labels.dtype == np.float32
             assert data.labels.tolist() == [[1, 0], [1, 1]]
 
+    def test_labels_of_a_regression_keep_the_digits_of_the_file(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.csv", "seq,y\nAC,100000000.01\nGG,100000000.02\n")
+        assert load_splits(path, LoadOptions(kind="regression")).train.labels.tolist() == [100000000.01, 100000000.02]
+
     def test_labels_that_are_lists_are_refused(self, tmp_path: Path) -> None:
         for one, other in (("[0, 1]", "[1, 1]"), ("(0, 1)", "(1, 0)"), ("A;B", "A")):
             path = write(tmp_path / "a.tsv", f"seq\tlabel\nACGT\t{one}\nGGTT\t{other}\n")

@@ -17,7 +17,7 @@ def made(count: int = 100, kind: Kind = "classes") -> LabelledSequences:
     elif kind == "multilabel":
         labels, classes = np.zeros((count, 2), dtype=np.float32), ("p", "q")
     else:
-        labels, classes = np.arange(count, dtype=np.float32), ()
+        labels, classes = np.arange(float(count)), ()
     return LabelledSequences(names, ("ACGT",) * count, labels, classes, kind)
 
 

@@ -21,7 +21,7 @@ def test_take_keeps_the_order_asked_for() -> None:
 def test_take_works_for_each_kind() -> None:
     several = made(np.eye(3, 2, dtype=np.float32), ("p", "q"), "multilabel")
     assert several.take([1]).labels.tolist() == [[0.0, 1.0]]
-    assert made(np.array([1, 2, 3], dtype=np.float32), (), "regression").take(np.array([2])).labels.tolist() == [3.0]
+    assert made(np.array([1.0, 2.0, 3.0]), (), "regression").take(np.array([2])).labels.tolist() == [3.0]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_little_is_padding():
 
 
 def test_labels_that_would_poison_a_loss_are_refused():
-    numbers = LabelledSequences(("a", "b"), ("ACG", "TTT"), np.array([1.0, np.nan], np.float32), (), "regression")
+    numbers = LabelledSequences(("a", "b"), ("ACG", "TTT"), np.array([1.0, np.nan]), (), "regression")
     with pytest.raises(UserError, match=r"record 2 \(b\) has the label nan: expected a finite number"):
         LabelledLoader(numbers, Nucleotides(), 2, 100)
     several = LabelledSequences(("a",), ("ACG",), np.array([[1.0, 0.5]], np.float32), ("x", "y"), "multilabel")

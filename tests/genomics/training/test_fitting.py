@@ -35,7 +35,7 @@ def new(config: TrainConfig = CONFIG, **changes) -> Classifier:
 
 def numbers(data: LabelledSequences) -> LabelledSequences:
     """The share of G, in other units."""
-    labels = np.array([50 + 10 * one.count("G") / len(one) for one in data.sequences], np.float32)
+    labels = np.array([50 + 10 * one.count("G") / len(one) for one in data.sequences])
     return replace(data, labels=labels, classes=(), kind="regression")
 
 

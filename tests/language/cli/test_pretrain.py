@@ -302,13 +302,15 @@ def test_a_run_that_cannot_be_trained_further_is_as_it_was(run, tmp_path, monkey
     assert (out / "log.jsonl").read_text() == (run / "log.jsonl").read_text()
 
 
-def test_shards_are_mixed_by_weight(shards, tmp_path):
+def test_shards_are_mixed_by_weight(shards, tmp_path, capsys):
     (tmp_path / "b.txt").write_text("0123456789" * 200)
     prepare([tmp_path / "b.txt"], load_tokenizer("bytes"), tmp_path / "digits")
-    mixed = ("--data", tmp_path / "digits", "--weights", 3, 1)
+    mixed = ("--data", tmp_path / "digits", "--weights", 9, 1)
     pretrain(shards, tmp_path / "x", *mixed)
+    # A single document each.
+    assert "of its tokens from the folders, where the weights are 90%, 10%" in capsys.readouterr().out
     run = read_config(tmp_path / "x", RunConfig)
-    assert [(Path(one.path).name, one.options["weight"]) for one in run.data] == [("shards", 3.0), ("digits", 1.0)]
+    assert [(Path(one.path).name, one.options["weight"]) for one in run.data] == [("shards", 9.0), ("digits", 1.0)]
     log = [json.loads(line) for line in (tmp_path / "x" / "log.jsonl").read_text().splitlines()]
     assert "bits_per_byte" in log[-1]
     with pytest.raises(UserError, match="--weights has 1 numbers for --data given 2 times"):

@@ -149,12 +149,12 @@ class _Matrix(torch.autograd.Function):
         saved = ctx.saved_tensors  # once: activation checkpointing gives them out a single time
         inputs, kept = saved[:8], saved[8:]
         d_output = inputs[2].new_zeros(*inputs[0].shape[:-1], inputs[2].shape[-1]) if d_y is None else d_y
-        if not torch.is_grad_enabled():
-            with full_precision(d_output.device.type):  # who calls backward within autocast has it on here
+        with full_precision(d_output.device.type):  # who calls backward within autocast has it on here
+            if not torch.is_grad_enabled():
                 return *_backward(inputs, kept, d_output, d_left, ctx.walk), None, None
-        gradients = [d_output] if d_left is None else [d_output, d_left]
-        plain = functools.partial(_plain, ctx.walk, ctx.rule)
-        return *differentiable_gradients(plain, inputs, gradients), None, None
+            gradients = [d_output] if d_left is None else [d_output, d_left]
+            plain = functools.partial(_plain, ctx.walk, ctx.rule)
+            return *differentiable_gradients(plain, inputs, gradients), None, None
 
 
 def _plain(walk: Walk, rule: str, *inputs: Tensor) -> list[Tensor]:

@@ -271,11 +271,12 @@ def _differentiate(ctx, gradients):
     (q,), written, coefficients, slots, anchor, saved = _split(tensors, ctx.counts)
     d_output = gradients[0].contiguous()
     d_carried = [g.contiguous() for g in gradients[1 : 1 + ctx.carried]]
-    if torch.is_grad_enabled():
-        result = _gradients_again(ctx, tensors, gradients)
-    else:
-        groups = (q, written, coefficients, slots, anchor, saved, d_output, d_carried)
-        result = chunked_memory_backward(*groups, *ctx.options)
+    with full_precision(q.device.type):  # who calls backward within autocast has it on here
+        if torch.is_grad_enabled():
+            result = _gradients_again(ctx, tensors, gradients)
+        else:
+            groups = (q, written, coefficients, slots, anchor, saved, d_output, d_carried)
+            result = chunked_memory_backward(*groups, *ctx.options)
     (d_q,), d_written, d_coefficients, d_slots, d_anchor = _split(result, ctx.counts[:-1])
     return d_q, d_written, d_coefficients, d_slots, d_anchor, *[None] * 5
 
@@ -339,15 +340,14 @@ class _Kept(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         tensors = ctx.saved_tensors  # once, as above
-        if torch.is_grad_enabled():
-            return *[None] * 5, *_gradients_again(ctx, tensors, gradients)
-        (q,), written, coefficients, slots, anchor = _split(tensors, ctx.counts)
-        rule, sets, _, closes = ctx.options
-        d_output, *d_carried = (g.contiguous() for g in gradients)
-        found = reversed(pytree.tree_unflatten(tensors[sum(ctx.counts) :], ctx.form))
-        inputs = (q, written, coefficients, slots, anchor)
-        with full_precision(q.device.type):  # the backward pass may run under autocast
-            chunks = _chunks(q, written, coefficients, sets, closes)
+        with full_precision(gradients[0].device.type):
+            if torch.is_grad_enabled():
+                return *[None] * 5, *_gradients_again(ctx, tensors, gradients)
+            (q,), written, coefficients, slots, anchor = _split(tensors, ctx.counts)
+            rule, sets, _, closes = ctx.options
+            d_output, *d_carried = (g.contiguous() for g in gradients)
+            found = reversed(pytree.tree_unflatten(tensors[sum(ctx.counts) :], ctx.form))
+            inputs, chunks = (q, written, coefficients, slots, anchor), _chunks(q, written, coefficients, sets, closes)
             return *[None] * 5, *_backward(_decode(rule), inputs, chunks, found, d_output, d_carried)
 
 
