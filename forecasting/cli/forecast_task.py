@@ -20,7 +20,7 @@ from .tables import tell_notes, tell_pretrained
 
 if TYPE_CHECKING:
     from ..zero_shot.model import ZeroShotModel
-    from .options import ReadingOptions
+    from .reading_options import ReadingOptions
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,8 @@ from ..model import ForecastModel
 from ..runs.config import RunConfig
 from ..runs.runs import BACKTEST, FORECAST, backtest_run, evaluate_run, open_run, predict_run
 from . import at_once
-from .options import NO_OTHER_FILE, BacktestOptions, Evaluate, Info, Plot, Predict, ReadingOptions
+from .options import NO_OTHER_FILE, BacktestOptions, Evaluate, Info, Plot, Predict
+from .reading_options import ReadingOptions
 from .tables import moment, score_text, tell_notes, tell_run
 
 _OF_PRETRAINED: dict[type, tuple[str, ...]] = {

@@ -14,7 +14,7 @@ import yaml
 
 import forecasting.model
 from forecasting.cli import at_once, forecast_task
-from forecasting.cli.options import ColumnOptions, TextOptions
+from forecasting.cli.reading_options import ColumnOptions, TextOptions
 from forecasting.data import FrameOptions, SeriesData, Table, TableOptions, read_series_batches
 from forecasting.data.number_texts import NumberStyle
 from forecasting.data.source import Source

@@ -15,6 +15,7 @@ import pytest
 from forecasting.cli import main as cli
 from forecasting.cli import options as cli_options
 from forecasting.cli.options import NetworkOptions, Task
+from forecasting.cli.reading_options import ColumnOptions, ReadingOptions, TextOptions
 from forecasting.cli.tables import score_text
 from forecasting.data import FrameOptions, TableOptions
 from forecasting.network.outputs import Point, Quantiles, StudentT
@@ -236,9 +237,9 @@ def test_outputs(resolved: Callable[..., ForecastConfig]):
 
 
 def test_columns_change_what_a_configuration_says():
-    columns = cli_options.ColumnOptions(known=("price",), missing_value=("-9999", "?"), holes="fill-missing")
+    columns = ColumnOptions(known=("price",), missing_value=("-9999", "?"), holes="fill-missing")
     base = FrameOptions(time="day", past=("rain",))
-    reading = cli_options.ReadingOptions(columns, cli_options.TextOptions(decimal=","))
+    reading = ReadingOptions(columns, TextOptions(decimal=","))
     assert reading.frame(base) == FrameOptions(
         time="day", known=("price",), past=("rain",), missing_values=(-9999.0, "?"), holes="fill-missing"
     )
