@@ -1,8 +1,7 @@
 """Kernels in triton's interpreter, on a CPU, against the chunked operator in float64."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
@@ -26,11 +25,6 @@ def agree(case: Case, inputs: Inputs, state: MemoryState, dtype: torch.dtype = t
 def check(case: Case, position: int | None = None, dtype: torch.dtype = torch.float32, **options) -> None:
     """As `agree`, for inputs and a state that are drawn."""
     agree(case, draw_inputs(case), draw_state(case, position), dtype, **options)
-
-
-def slow_but(quick: Sequence[Any], every: Iterable[Any]) -> list:
-    """Parameters of which some run by default and all with the slow tests."""
-    return [x if x in quick else pytest.param(*(x if isinstance(x, tuple) else (x,)), marks=SLOW) for x in every]
 
 
 def with_constant_gates(case: Case, **values: float) -> Inputs:
