@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +16,7 @@ from .runs.comparison import with_classes
 from .runs.decision import Decision, calibrated
 from .runs.members import Members
 from .runs.predictor import Predictor, prediction_row
-from .sequences.alphabet import IUPAC
+from .sequences.alphabet import IUPAC, clean
 from .sequences.loading import load_splits, read_all
 from .sequences.options import LoadOptions
 from .sequences.tables import NAME
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 Labelled = str | os.PathLike[str] | pd.DataFrame | LabelledSequences | Splits
 """Labelled sequences: a path that `load_splits` reads, a table, or what was read before."""
-Sequences = str | os.PathLike[str] | pd.DataFrame | pd.Series | Iterable[Record | str]
-"""Sequences without labels: a file (FASTA and others), a table, or the sequences themselves.
+Sequences = str | os.PathLike[str] | pd.DataFrame | pd.Series | Mapping[str, str] | Iterable[Record | str]
+"""Sequences without labels: a file (FASTA and others), a table, sequences by name, or the sequences themselves.
 
 Records of a table or series have the names of an `id` or `name` column, or else of an index that is no row number.
 """
@@ -133,13 +133,11 @@ class Using:
         Raises:
             UserError: if there is no such class, or the sequence is empty or no DNA.
         """
-        from .explain import mutagenesis, saliency, target_column, target_names
+        from .explain import likeliest_target, mutagenesis, saliency, target_column, target_names
 
         model = self._own
-        names = target_names(model)
-        if target is None and len(names) > 2:
-            target = names[int(model.logits([sequence])[0].argmax())]
-        chosen = names[target_column(model, target)]
+        column = target_column(model, target or likeliest_target(model, sequence))
+        chosen = target_names(model)[column]
         return mutagenesis(model, sequence, chosen) if method == "mutagenesis" else saliency(model, sequence, chosen)
 
 
@@ -173,6 +171,10 @@ def _records(sequences: Sequences, reading: LoadOptions | None) -> Iterable[Reco
     if isinstance(sequences, pd.DataFrame):
         with _table(sequences) as path:
             return list(read_all([path], reading))
+    if isinstance(sequences, Mapping):
+        return [
+            Record(str(name), clean(text, str(name)), "", at) for at, (name, text) in enumerate(sequences.items(), 1)
+        ]
     if isinstance(sequences, pd.Series):
         return _records(sequences.to_frame("sequence"), reading)
     if isinstance(sequences, str) and len(sequences) > 1 and set(sequences.upper()) <= set(f"{IUPAC}U"):

@@ -46,7 +46,8 @@ class Explain:
     all: bool = False
     """Explain every record."""
     target: Maybe[str] = None
-    """Class or label to explain; the second of two classes, the likeliest of several if not given."""
+    """Class or label to explain; the second of two classes if not given, and of several the likeliest for the
+    record; --all needs a choice among several."""
     span: Maybe[tuple[int, int]] = None
     """First and last position to explain, from 1; the whole sequence if not given."""
     method: Literal["both", "saliency", "mutagenesis"] = "both"
@@ -127,12 +128,11 @@ def _chosen(options: Explain) -> "Iterator[Record]":
 
 
 def _target(model: "Predictor | Members", records: "list[Record]", target: str | None) -> str:
-    from ..explain import target_column, target_names
+    from ..explain import likeliest_target, target_column, target_names
 
-    names = target_names(model)
-    if target is None and len(names) > 2 and len(records) == 1:
-        target = names[int(model.logits([records[0].sequence])[0].argmax())]
-    return names[target_column(model, target)]
+    if target is None and len(records) == 1:
+        target = likeliest_target(model, records[0].sequence)
+    return target_names(model)[target_column(model, target)]
 
 
 def _contexts(options: Explain, record: "Record") -> "list[Context]":

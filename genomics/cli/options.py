@@ -32,9 +32,9 @@ class ComparisonOptions:
     """The simple models that stand beside it, and how sure the scores are."""
 
     baselines: Baselines = "all"
-    """Simple models to stand beside it; quick leaves out the network."""
+    """Simple models to stand beside it; quick leaves out the network. A resumed run does not remember which."""
     bootstrap: int = 1000
-    """Draws for the 95 % intervals; 0 for none."""
+    """Draws for the 95 % intervals; 0 for none. A resumed run does not remember how many."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Why a classifier says what it says: mutagenesis, saliency, and the scores of variants; `pictures` draws letters."""
 
 from .mutagenesis import Attribution, agreement, mutagenesis, saliencies, saliency
-from .scores import target_column, target_names, target_scores
+from .scores import likeliest_target, target_column, target_names, target_scores
 from .tables import write_attribution
 from .variants import VariantOptions, VariantReport, score_variants
 from .vcf import Variant, read_vcf
@@ -17,6 +17,7 @@ __all__ = [
     "saliencies",
     "saliency",
     "score_variants",
+    "likeliest_target",
     "target_column",
     "target_names",
     "target_scores",

@@ -39,6 +39,14 @@ def target_column(model: Model, target: str | None) -> int:
     raise UserError(f"the model has several classes or labels: choose the target (--target) among {known}")
 
 
+def likeliest_target(model: Model, sequence: str) -> str | None:
+    """Return the likeliest of several classes or labels for a sequence; None where `target_column` needs no choice."""
+    names = target_names(model)
+    if len(names) == 1 or (model.kind == "classes" and len(names) == 2):
+        return None
+    return names[int(model.logits([sequence])[0].argmax())]
+
+
 def target_scores(model: Model, sequences: Sequence[str]) -> np.ndarray:
     """Log odds of every class or label, log(p / (1 - p)), or the predicted value for regression.
 

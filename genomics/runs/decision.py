@@ -68,8 +68,8 @@ def decide(model: Model, validation: LabelledSequences, rule: Rule, calibrate: b
     """
     if model.kind != "classes" or len(model.classes) != 2:
         raise UserError(
-            f"a threshold is for models of two classes, this one {_described(model)}: its predictions are used as they "
-            "are"
+            f"a threshold and a temperature are for models of two classes, this one {_described(model)}: it is used as "
+            "it is; titans dna predict writes all that it says of each sequence, to choose from"
         )
     logits = model.logits(list(validation.sequences))
     temperature = fit_temperature(logits, validation.labels, model.kind) if calibrate else 1.0
@@ -78,7 +78,8 @@ def decide(model: Model, validation: LabelledSequences, rule: Rule, calibrate: b
 
 
 def _described(model: Model) -> str:
-    return "is a regression" if model.kind == "regression" else f"has {len(model.classes)} ({model.kind})"
+    what = "labels" if model.kind == "multilabel" else "classes"
+    return "is a regression" if model.kind == "regression" else f"has {len(model.classes)} {what}"
 
 
 class Calibrated:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 from titans_seq.errors import UserError
 
@@ -46,7 +47,7 @@ _LIKE_STRAND = re.compile(
 )
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf", re.IGNORECASE)
 _WHOLE = re.compile(r"\d+(?:\.\d*)?(?:e\+?\d{1,2})?", re.IGNORECASE)
-_GFF_NAME = re.compile(r"(?:^|;\s*)(?:ID|Name|gene_id|transcript_id)[= ]\"?([^\";]+)")
+_GFF_NAME = re.compile(r"(?:^|;\s*)(?:ID|Name|gene_id|transcript_id)([= ])\"?([^\";]+)")
 
 
 @dataclass(frozen=True)
@@ -318,7 +319,8 @@ def _gff_line(cells: list[str], place: str) -> tuple[Interval, dict[str, str]]:
         raise UserError(f"{place}: expected the nine columns of a GFF file, with tabs between, got {len(cells)}")
     named: dict[str, str] = dict(zip(GFF, cells, strict=False))
     found = _GFF_NAME.search(named.get("attributes", ""))
-    name = found[1].strip() if found else ""
+    # GFF3, which writes key=value, escapes what separates; GTF does not.
+    name = "" if found is None else (unquote(found[2]) if found[1] == "=" else found[2]).strip()
     at = _checked(name, named["seqid"], named["start"], named["end"], named["strand"], place, 1, _GFF_STRANDS)
     return at, named
 

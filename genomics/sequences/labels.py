@@ -107,7 +107,7 @@ def divided_by_column(held: Sequence[Labelled], path: Path, refuse: Refuse) -> d
     Args:
         held: the records.
         path: of the file, for messages.
-        refuse: is told of records that were put into their part.
+        refuse: is told of records that were put into their part, or whose column names none.
 
     Raises:
         UserError: if the column names parts and other things, or no training part.
@@ -121,6 +121,9 @@ def divided_by_column(held: Sequence[Labelled], path: Path, refuse: Refuse) -> d
         else:
             parts.setdefault(part, []).append(one)
     if not parts:
+        first = next((one.part for one in held if one.part), "")
+        for _ in held if first else ():
+            refuse.note(f"has no part's name in its column of parts, such as {first!r}: the column is not used")
         return {"train": list(held)}
     if unknown or "train" not in parts:
         what = f"{unknown} as well" if unknown else "no training part"

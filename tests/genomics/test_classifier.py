@@ -82,7 +82,9 @@ def test_predictions_of_tables_files_and_sequences_are_the_same(model: DNAClassi
     assert files["name"].tolist() == ["one", "two"]
     table = model.predict(pd.DataFrame({"name": ["one", "two"], "sequence": ["ACGTACGTAA", "GGTTA"]}))
     given = model.predict(["ACGTACGTAA", "GGTTA"])
-    for other in (table, given):
+    by_name = model.predict({"one": "ACGTACGTAA", "two": "ggtta"})
+    assert by_name["name"].tolist() == ["one", "two"]
+    for other in (table, given, by_name):
         np.testing.assert_allclose(other["probability_motif"], files["probability_motif"], rtol=1e-6)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from genomics.explain import agreement, mutagenesis, saliency, target_column, target_scores
+from genomics.explain import agreement, likeliest_target, mutagenesis, saliency, target_column, target_scores
 from tests.genomics.explain.models import ByHand, by_hand
 from titans_seq.errors import UserError
 
@@ -77,6 +77,20 @@ def test_the_target_is_chosen_by_name() -> None:
         target_column(ByHand(classes=("a", "b", "c")), None)
     with pytest.raises(UserError, match=r"choose the target \(--target\) among a, b"):
         target_column(ByHand("multilabel", ("a", "b")), None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "target"),
+    [
+        ("multilabel", ("a", "b"), "b"),
+        ("classes", ("a", "b", "c"), "c"),
+        ("classes", ("no", "yes"), None),
+        ("multilabel", ("only",), None),
+        ("regression", (), None),
+    ],
+)
+def test_the_likeliest_is_chosen_where_there_is_a_choice(kind, classes, target) -> None:
+    assert likeliest_target(ByHand(kind, classes), SEQUENCE) == target
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -179,6 +179,12 @@ class TestIntervals:
         expected = "TTGG" if name in ("a.bedGraph.gz", "a.bed") else "CCAA"
         assert cut(write(tmp_path / name, text), genome) == [expected]
 
+    def test_escapes_in_names_are_those_of_gff3(self, tmp_path: Path, genome: Path) -> None:
+        row = "chr2\tx\tgene\t4\t7\t.\t-\t.\t"
+        for name, attributes, expected in (("a.gff3", "ID=g%201%3B", "g 1;"), ("a.gtf", 'gene_id "g%201";', "g%201")):
+            file = write(tmp_path / name, f"{row}{attributes}\n")
+            assert [record.name for record in read_all([file], LoadOptions(reference=str(genome)))] == [expected]
+
     @pytest.mark.parametrize(
         ("head", "strand", "found"),
         [

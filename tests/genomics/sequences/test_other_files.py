@@ -70,7 +70,9 @@ def test_a_column_of_parts_divides_a_table(tmp_path):
     assert [part and len(part) for part in (splits.train, splits.validation, splits.test)] == [8, 8, 8]
     assert notes == ["is in the part that a column names (train, validation or test)"]
     other = write(tmp_path / "b.csv", "\n".join(["sequence,label,set", *(f"{row},{row[-1]}" for row in ROWS)]))
-    assert labelled(other)[0].test is None
+    splits, notes = labelled(other)
+    assert splits.test is None
+    assert notes == [f"has no part's name in its column of parts, such as {ROWS[0][-1]!r}: the column is not used"]
     mixed = write(tmp_path / "c.csv", "\n".join(["sequence,label,split", *rows, f"{ONE},a,unused"]))
     with pytest.raises(UserError, match="names parts .* and 'unused' as well"):
         labelled(mixed)
