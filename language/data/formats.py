@@ -310,7 +310,10 @@ def _text_of_line(line: str, field: str, place: str) -> str:
 
 
 def _check_column(schema: Any, field: str, path: Path, types: Any) -> None:
-    if field not in schema.names:
+    count = schema.names.count(field)
+    if count > 1:
+        raise UserError(f"{path}: {count} columns are called '{field}': write the file again with one of that name")
+    if not count:
         known = ", ".join(map(repr, schema.names)) or "none"
         raise UserError(f"{path}: no column '{field}': its columns are {known}; name the one that holds the text")
     kind = schema.field(field).type

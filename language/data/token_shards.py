@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.provenance import file_hash
 
-from .manifest import SPLITS, Manifest, Shard, Split, read_manifest
+from .manifest import MANIFEST, SPLITS, Manifest, Shard, Split, read_manifest
 
 
 class TokenShards:
@@ -70,7 +71,8 @@ class TokenShards:
         shards = manifest.of_split(split)
         if not shards:
             raise UserError(f"{folder} has no {split} split: prepare it with another --validation share")
-        opened = [_open(folder, shard, manifest) for shard in shards]
+        written = (folder / MANIFEST).stat().st_mtime
+        opened = [_open(folder, shard, manifest, written) for shard in shards]
         fingerprint = hashlib.sha256(" ".join(shard.sha256 for shard in shards).encode()).hexdigest()
         tokens, ends = zip(*opened, strict=True)
         return cls(tokens, ends, manifest.tokenizer.end_of_document, fingerprint)
@@ -147,14 +149,17 @@ class TokenShards:
         return np.cumsum(self.lengths)
 
 
-def _open(folder: Path, shard: Shard, manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens and document ends of one shard, compared with the manifest."""
+def _open(folder: Path, shard: Shard, manifest: Manifest, written: float) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens and document ends of one shard, compared with the manifest, which was written at that time."""
     path = folder / f"{shard.name}.bin"
     dtype = np.dtype(manifest.dtype)
     try:
         size, expected = path.stat().st_size, shard.tokens * dtype.itemsize
         if size != expected:
             raise UserError(f"{path}: damaged, {size:,} bytes, expected {expected:,}: prepare the shards again")
+        # Reading all of it would take long: what is older than the manifest was not touched since.
+        if path.stat().st_mtime > written and file_hash(path) != shard.sha256:
+            raise UserError(f"{path}: its tokens are not those that were prepared: prepare the shards again")
         tokens = np.memmap(path, dtype=dtype, mode="r")
         path = folder / f"{shard.name}.ends.npy"
         ends = np.load(path, allow_pickle=False)

@@ -187,7 +187,9 @@ def _train(
     resume: bool,
     runtime: Runtime,
 ) -> CausalLM | None:
-    corpus = open_corpus(run.data)
+    corpus, tokenizer = open_corpus(run.data), load_tokenizer(Path(run.data[0].path))
+    if tokenizer.info != run.tokenizer:
+        raise UserError(f"{run.data[0].path} holds another tokenizer than its shards were made with: restore it")
     trained, history = pretrain_model(
         model,
         run.training,
@@ -202,8 +204,6 @@ def _train(
         return None
     plot_training(history.rows, out / PICTURE)
     # The model comes last: a folder with one is a finished run.
-    save_model(
-        out / MODEL, trained, model_card(run, trained, history.best), load_tokenizer(Path(run.data[0].path)).files()
-    )
+    save_model(out / MODEL, trained, model_card(run, trained, history.best), tokenizer.files())
     RUNS.clear(out)
     return trained

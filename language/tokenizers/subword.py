@@ -58,7 +58,8 @@ class JSONTokenizer(Tokenizer):
     """A Hugging Face `tokenizer.json`.
 
     The end of a document is the first of `END_TOKENS` that the file has as a special token; a file with none of them
-    gets one id more. Special tokens that are written out in a text are text. Nothing is added at a text's ends, cut or
+    gets one id more. Special tokens that are written out in a text are text; where the model itself holds the end of a
+    document as a word, a text with it is refused. Nothing is added at a text's ends, cut or
     padded, whatever the file asks for.
 
     Args:
@@ -99,8 +100,22 @@ class JSONTokenizer(Tokenizer):
         size = 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
         end = next((special[name] for name in END_TOKENS if name in special), None)
         super().__init__(size if end is not None else size + 1, size if end is None else end, content)
+        name = self._tokenizer.id_to_token(self.end_of_document)
+        # Models such as Unigram and WordLevel know special tokens as words of theirs.
+        self._matched = (
+            name if name and any(end in self._ids(text) for text in (name, f"a{name}b", f" {name} ")) else None
+        )
 
     def _encode(self, text: str) -> np.ndarray:
+        ids = self._ids(text)
+        if self._matched is not None and (ids == self.end_of_document).any():
+            raise UserError(
+                f"the text holds {self._matched!r} written out, which this tokenizer takes for the end of a document: "
+                "remove it from the text, or take a tokenizer whose model does not hold it (BPE)"
+            )
+        return ids
+
+    def _ids(self, text: str) -> np.ndarray:
         return np.asarray(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64)
 
     def _decode(self, ids: list[int]) -> str:

@@ -30,7 +30,9 @@ class Summary:
 
 
 def summarise(rows: Iterable[Row]) -> list[Summary]:
-    """Put the seeds of each model together, in the order in which models first appear; later runs replace earlier.
+    """Put the seeds of each model together, in the order in which models first appear.
+
+    Several runs of a seed are one, with the lengths that any of them was tested at; the latest counts where they share.
 
     Example:
         >>> summarise([])
@@ -39,8 +41,9 @@ def summarise(rows: Iterable[Row]) -> list[Summary]:
     groups: dict[tuple[str, str, str], dict[int, Row]] = {}
     for row in rows:
         if row["kind"] == "trial":
-            key = (row["task"], row["model"], repr((row["settings"], row["lr"])))
-            groups.setdefault(key, {})[row["seed"]] = row
+            key = (row["task"], row["model"], repr(_flat(row)))
+            seeds = groups.setdefault(key, {})
+            seeds[row["seed"]] = {**row, "test": _joined(seeds.get(row["seed"], {"test": []})["test"], row["test"])}
     ordered = sorted(groups.items(), key=lambda item: list(groups).index(item[0]))
     summaries = []
     for (task, model, _), by_seed in ordered:
@@ -51,6 +54,11 @@ def summarise(rows: Iterable[Row]) -> list[Summary]:
     return summaries
 
 
+def _joined(earlier: Sequence[Row], later: Sequence[Row]) -> list[Row]:
+    by_length = {test["length"]: test for test in (*earlier, *later)}
+    return [by_length[length] for length in sorted(by_length)]
+
+
 def _distinguishing(row: Row, alike: Sequence[Row]) -> list[str]:
     """The settings of a row that are not the same in all rows like it, as text."""
     flat = [_flat(other) for other in alike]
@@ -58,7 +66,11 @@ def _distinguishing(row: Row, alike: Sequence[Row]) -> list[str]:
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    return {"lr": row["lr"]} | {name: value for part in row["settings"].values() for name, value in part.items()}
+    """What a run was given besides model and seed: learning rate, settings, and the files that it read, if any."""
+    files = {"data": row["data"][:8]} if "data" in row else {}
+    return (
+        {"lr": row["lr"]} | {name: value for part in row["settings"].values() for name, value in part.items()} | files
+    )
 
 
 def mean_scores(rows: Sequence[Row]) -> dict[int, tuple[float, float, float]]:

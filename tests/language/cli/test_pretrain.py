@@ -133,6 +133,19 @@ def test_resume_refuses_changed_data(shards, run, tmp_path):
         titans("--resume", "--out", out)
 
 
+def test_a_missing_or_another_tokenizer_is_said_before_training(shards, tmp_path):
+    copied, out = tmp_path / "shards", tmp_path / "run"
+    shutil.copytree(shards, copied)
+    described = (copied / "tokenizer.yaml").read_text()
+    (copied / "tokenizer.yaml").write_text(described.replace("kind: bytes", "kind: characters"))
+    with pytest.raises(UserError):
+        pretrain(copied, out)
+    (copied / "tokenizer.yaml").unlink()
+    with pytest.raises(UserError, match="holds no saved tokenizer"):
+        pretrain(copied, out)
+    assert not out.exists()
+
+
 def test_a_taken_folder_is_refused_or_replaced(shards, run, tmp_path):
     with pytest.raises(UserError, match="already holds a trained model"):
         pretrain(shards, run)

@@ -1,4 +1,5 @@
 import gzip
+import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -156,6 +157,12 @@ class TestParquet:
         path = write_rows(tmp_path / "a.parquet", ["a"], column="content")
         assert refusal(path).startswith(": no column 'text': its columns are 'id', 'content'; name the one")
         assert texts(path, field="content") == ["a"]
+
+    def test_a_column_that_comes_twice_is_refused(self, tmp_path: Path) -> None:
+        arrow = pytest.importorskip("pyarrow")
+        table = arrow.table([arrow.array(["L"]), arrow.array(["R"])], names=["text", "text"])
+        importlib.import_module("pyarrow.parquet").write_table(table, tmp_path / "a.parquet")
+        assert refusal(tmp_path / "a.parquet").startswith(": 2 columns are called 'text': write the file again")
 
     def test_a_column_of_numbers_is_refused(self, tmp_path: Path) -> None:
         assert refusal(write_rows(tmp_path / "a.parquet", ["a"]), field="id").startswith(

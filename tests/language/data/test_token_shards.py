@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,17 @@ def test_a_missing_or_damaged_file_is_named(folder: Path, name: str) -> None:
         TokenShards.open(folder)
     (folder / name).unlink()
     with pytest.raises(UserError, match=f"{name}: missing: restore it, or prepare the shards again"):
+        TokenShards.open(folder)
+
+
+def test_tokens_that_were_changed_are_refused(folder: Path) -> None:
+    file = folder / "train-00000.bin"
+    tokens, later = np.fromfile(file, "<u2"), (folder / "manifest.json").stat().st_mtime + 5
+    os.utime(file, (later, later))  # copied, say
+    assert len(TokenShards.open(folder))
+    tokens[::-1].tofile(file)
+    os.utime(file, (later, later))
+    with pytest.raises(UserError, match=r"train-00000\.bin: its tokens are not those that were prepared"):
         TokenShards.open(folder)
 
 

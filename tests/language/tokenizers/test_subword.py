@@ -159,3 +159,16 @@ def test_a_vocabulary_with_gaps_counts_up_to_its_last_id(tmp_path: Path) -> None
     tokenizer = JSONTokenizer(tmp_path / "tokenizer.json")
     assert (tokenizer.vocabulary, tokenizer.end_of_document) == (9, 8)
     assert tokenizer.encode("b a") == [7, 0]
+
+
+def test_a_model_that_holds_the_end_of_a_document_as_a_word_refuses_it_in_a_text(tmp_path: Path) -> None:
+    library = pytest.importorskip("tokenizers", reason="needs tokenizers")
+    words = {"<unk>": 0, "</s>": 1, "the": 2, "whale": 3}
+    made = library.Tokenizer(library.models.WordLevel(words, unk_token="<unk>"))
+    made.pre_tokenizer = library.pre_tokenizers.WhitespaceSplit()
+    made.add_special_tokens(["<unk>", "</s>"])
+    made.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = JSONTokenizer(tmp_path / "tokenizer.json")
+    assert tokenizer.encode("the whale sings") == [2, 3, 0]
+    with pytest.raises(UserError, match="the text holds '</s>' written out, which this tokenizer takes for the end"):
+        tokenizer.encode("the </s> whale")

@@ -153,6 +153,13 @@ def test_a_later_run_of_the_same_seed_replaces_the_earlier() -> None:
     assert summary.scores == {6: (0.75, 0.75, 0.75)}
 
 
+def test_a_shorter_run_takes_no_column_away_and_other_files_are_another_line() -> None:
+    first, second = row_of("mac", 0, {6: 0.75, 12: 0.5}), row_of("mac", 0, {6: 0.25})
+    assert summarise([first, second])[0].scores == {6: (0.25, 0.25, 0.25), 12: (0.5, 0.5, 0.5)}
+    labels = [one.label for one in summarise([first | {"data": "a" * 64}, second | {"data": "b" * 64}])]
+    assert labels == ["mac, data aaaaaaaa", "mac, data bbbbbbbb"]
+
+
 def test_the_table_has_a_line_a_model_and_a_column_a_length() -> None:
     assert cells(summarise(ROWS)) == [
         ["model", "parameters", "seeds", "lr", "steps", "CPU s", "6", "12"],
