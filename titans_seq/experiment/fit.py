@@ -186,7 +186,7 @@ def fit(
 
 
 class Loaders(pl.LightningDataModule):
-    """Loaders that are made when the trainer knows its processes.
+    """Make loaders when the trainer knows its processes.
 
     Args:
         train: makes the training batches.

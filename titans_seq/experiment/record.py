@@ -107,7 +107,11 @@ def read_config(out: Path, expected: type[Run]) -> Run:
 
 
 def read_config_file(path: Path, expected: type[Run]) -> Run:
-    """Read a `config.yaml`, which may be a copy outside of a run folder, or the run folder; see `read_config`."""
+    """Read a `config.yaml`, which may be a copy outside of a run folder, or the run folder; see `read_config`.
+
+    Raises:
+        UserError: if there is no such file or run, or it is damaged.
+    """
     path = Path(path)
     if path.is_dir():
         return read_config(path, expected)

@@ -145,7 +145,7 @@ def with_hard_gates(config: CausalLMConfig) -> CausalLMConfig:
 
 
 def has_hard_gates(config: CausalLMConfig) -> bool:
-    """Whether the gates of some memory are hard ones."""
+    """Say whether the gates of some memory are hard ones."""
     return any(isinstance(block, WITH_MEMORY) and block.memory.gates.form == "hard" for block in config.blocks)
 
 

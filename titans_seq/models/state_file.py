@@ -120,7 +120,9 @@ def load_state(path: str | os.PathLike[str], model: CausalLM) -> SavedState:
 
 
 def weights_digest(model: CausalLM) -> str:
-    """SHA-256 of a model's weights, in hexadecimal: two models with the same digest and configuration are the same.
+    """Return the SHA-256 of a model's weights, in hexadecimal.
+
+    Two models with the same digest and configuration are the same.
 
     Example:
         >>> from titans_seq.models import language_model
