@@ -23,6 +23,16 @@ class DataRecord:
         path: absolute, or a few words for data that no file holds.
         sha256: of what was read, in hexadecimal.
         options: how it was read, as plain values.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "data.csv")
+        ...     _ = path.write_text("1,2,3")
+        ...     record = DataRecord.of(path)
+        ...     _ = path.write_text("1,2,4")
+        ...     record.holds(path)
+        False
     """
 
     path: str
@@ -70,6 +80,10 @@ class Origin:
         versions: of Python and the packages, by name.
         commit: of this package's repository, where it runs from a checkout.
         command: the command line.
+
+    Example:
+        >>> list(Origin.here("torch").versions)
+        ['python', 'titans-seq', 'torch']
     """
 
     versions: dict[str, str]
@@ -98,6 +112,13 @@ def read_config(out: Path, expected: type[Run]) -> Run:
 
     Raises:
         UserError: if the folder is no run, or its configuration is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_config(Path(folder), DataRecord("a sine", "00"))
+        ...     read_config(Path(folder), DataRecord)
+        DataRecord(path='a sine', sha256='00', options={})
     """
     path = Path(out) / CONFIG
     if not path.is_file():
@@ -126,5 +147,5 @@ def read_config_file(path: Path, expected: type[Run]) -> Run:
 
 
 def write_config(out: Path, config: Any) -> None:
-    """Write `config.yaml` into a run folder."""
+    """Write `config.yaml` into a run folder that exists; see `read_config`."""
     write_text(Path(out) / CONFIG, to_yaml(config))

@@ -265,6 +265,11 @@ def sized(config: CausalLMConfig, parameters: int) -> CausalLMConfig:
 
     Raises:
         ValueError: if the model has more without any feed-forward.
+
+    Example:
+        >>> config = sized(language_model("tiny-lmm", vocabulary=256), parameters=1_000_000)
+        >>> config.blocks[0].hidden, round(count_parameters(config) / 1e6, 2)
+        (384, 1.0)
     """
     least = count_parameters(_widened(config, 8)) - 8 * 3 * config.dim * config.depth
     hidden = round((parameters - least) / (8 * 3 * config.dim * config.depth)) * 8
