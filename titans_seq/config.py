@@ -186,6 +186,9 @@ def read_yaml(path: str | PathLike[str]) -> dict[str, Any]:
 def from_yaml(text: str, expected: type[T] | None = None, source: str = "the configuration") -> T:
     """Rebuild a configuration from YAML text; see `from_dict` and `parse_yaml`.
 
+    Raises:
+        UserError: if the text is no such configuration; the message begins with `source`.
+
     Example:
         >>> @dataclasses.dataclass(frozen=True)
         ... class Step:

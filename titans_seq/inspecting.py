@@ -97,7 +97,11 @@ COMMAND = Command(
 
 
 def inspect(options: Inspect) -> None:
-    """Open, look, say what was seen, and write it."""
+    """Open, look, say what was seen, and write it.
+
+    Raises:
+        UserError: if a path is wrong, or there is nothing to inspect.
+    """
     from titans_seq.inspection import inspect_memories, verdict, verdict_of_all
     from titans_seq.inspection.opened import Request
 

@@ -28,7 +28,7 @@ def check_picture(path: str | os.PathLike[str]) -> None:
 
 
 def literal(text: str) -> str:
-    r"""A name from the user's data as matplotlib shows it: a dollar sign begins no formula.
+    r"""Write a name from the user's data as matplotlib shows it: a dollar sign begins no formula.
 
     Example:
         >>> print(literal("$5 to $9"))

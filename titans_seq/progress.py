@@ -12,7 +12,7 @@ _SECONDS = {"bar": 0.2, "lines": 10.0, "none": math.inf}
 
 
 def usual() -> Progress:
-    """What training shows unless told otherwise: a bar in a terminal, lines elsewhere.
+    """Return what training shows unless told otherwise: a bar in a terminal, lines elsewhere.
 
     In a file a bar would stand once for each step.
     """
@@ -20,7 +20,7 @@ def usual() -> Progress:
 
 
 class Display:
-    """What is shown meanwhile, for the time of a `with` block.
+    """Show how far work has come, for the time of a `with` block.
 
     Looking at the clock is cheap, and drawing is not: ask whether it is time before putting together what to say.
 
@@ -61,7 +61,7 @@ class Display:
             self._bar.stop()
 
     def is_time(self) -> bool:
-        """Whether the user has not been told anything for a while."""
+        """Say whether the user has not been told anything for a while."""
         return time.monotonic() - self._told >= _SECONDS[self._style]
 
     def show(self, text: str, done: float, total: float | None = None) -> None:

@@ -10,7 +10,7 @@ _KINDS: dict[type, str] = {}
 
 
 def register(kind: str) -> Callable[[type[T]], type[T]]:
-    """Class decorator that gives a frozen dataclass its kind: the name by which saved files know it.
+    """Give a frozen dataclass its kind, as a class decorator: the name by which saved files know it.
 
     A class may then move or be renamed, and old files still load.
 
@@ -48,17 +48,17 @@ def register(kind: str) -> Callable[[type[T]], type[T]]:
 
 
 def kind_of(cls: type) -> str | None:
-    """Name under which a class is registered itself (its bases don't count), or None."""
+    """Return the name under which a class is registered itself (its bases don't count), or None."""
     return _KINDS.get(cls)
 
 
 def class_of(kind: object) -> type | None:
-    """Class that is registered under a name, or None."""
+    """Return the class that is registered under a name, or None."""
     return _CLASSES.get(kind) if isinstance(kind, str) else None
 
 
 def kinds_within(hint: Any) -> list[str]:
-    """Names of the registered classes that a type hint admits.
+    """Return the names of the registered classes that a type hint admits, in alphabetical order.
 
     Args:
         hint: a class or a tuple of classes; None or a protocol admits all.

@@ -17,6 +17,9 @@ class AttentionBlockConfig:
         attention: the attention.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
         dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
+
+    Raises:
+        ValueError: if `attention` is no `AttentionConfig`; `build` refuses widths and numbers that do not fit.
     """
 
     attention: AttentionConfig = field(default_factory=AttentionConfig)

@@ -9,7 +9,20 @@ from titans_seq.layers.documents import ReturnState, without_padding
 
 
 class Mixer(Protocol):
-    """A causal sequence mixer that carries an immutable state; `NeuralMemory` is one."""
+    """Mix a sequence causally and carry an immutable state, as `NeuralMemory` does.
+
+    Example:
+        >>> import torch
+        >>> class RunningMean(nn.Module):
+        ...     def forward(self, x, state=None, *, return_state=True):
+        ...         total, count = (0, 0) if state is None else state
+        ...         totals = total + x.cumsum(1)
+        ...         counts = count + torch.arange(1, x.shape[1] + 1).unsqueeze(-1)
+        ...         return totals / counts, (totals[:, -1:], counts[-1:]) if return_state else None
+        >>> y, state = Block(RunningMean(), dim=8)(torch.randn(2, 5, 8))
+        >>> y.shape, state[0].shape, state[1].item()
+        (torch.Size([2, 5, 8]), torch.Size([2, 1, 8]), 5)
+    """
 
     def __call__(
         self, x: Tensor, state: Any = None, *, cu_seqlens: Tensor | None = None, return_state: ReturnState = True
@@ -19,7 +32,13 @@ class Mixer(Protocol):
 
 
 class BlockConfig(Protocol):
-    """A description of a block, saved with a model: a registered frozen dataclass."""
+    """Describe a block: a registered frozen dataclass, saved with a model.
+
+    Example:
+        >>> from titans_seq.blocks import LMMConfig, MACConfig
+        >>> [type(config.build(32).mixer).__name__ for config in (LMMConfig(), MACConfig())]
+        ['NeuralMemory', 'MemoryAsContext']
+    """
 
     def build(self, dim: int) -> "Block":
         """Build a block of width `dim`."""
@@ -27,7 +46,7 @@ class BlockConfig(Protocol):
 
 
 class Block(nn.Module):
-    """`x + Mixer(RMSNorm(x))`, then `x + SwiGLU(RMSNorm(x))` (Llama macro block; Titans, NeurIPS version, 4.1).
+    """Compute `x + Mixer(RMSNorm(x))`, then `x + SwiGLU(RMSNorm(x))` (Llama macro block; Titans, NeurIPS version, 4.1).
 
     Args:
         mixer: the sequence mixer, an `nn.Module`.
@@ -36,7 +55,15 @@ class Block(nn.Module):
         dropout: share of both their outputs that training leaves out, in [0, 1).
 
     Raises:
-        ValueError: if `dropout` is out of its range.
+        ValueError: if `dropout` is out of its range, or `hidden` is below 1.
+
+    Example:
+        >>> import torch
+        >>> from titans_seq.layers import AttentionConfig, CausalAttention
+        >>> block = Block(CausalAttention(AttentionConfig(heads=2), dim=16), dim=16, dropout=0.1)
+        >>> y, state = block(torch.randn(1, 5, 16))
+        >>> y.shape
+        torch.Size([1, 5, 16])
     """
 
     def __init__(self, mixer: nn.Module, dim: int, hidden: int | None = None, dropout: float = 0.0) -> None:
@@ -70,7 +97,7 @@ class Block(nn.Module):
 
 
 class PairMixer(nn.Module):
-    """A mixer of two layers, whose state is the pair of theirs; a subclass says what it makes of them (`mix`)."""
+    """Mix by two layers, whose states are carried as a pair; a subclass says what it makes of them (`mix`)."""
 
     name: ClassVar[str]
 
@@ -98,5 +125,5 @@ class PairMixer(nn.Module):
         return y, after if return_state else None
 
     def mix(self, x: Tensor, states: tuple[Any, Any], **how: Any) -> tuple[Tensor, tuple[Any, Any]]:
-        """Return outputs, and the two states after x; `how` is for both layers."""
+        """Return outputs `[B, T, dim]`, and the two states after x; `how` is for both layers."""
         raise NotImplementedError

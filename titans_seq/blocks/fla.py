@@ -9,7 +9,7 @@ from titans_seq.blocks.lmm import LMMConfig
 
 
 class LayerCache:
-    """The states of layers by their index, with the methods of flash-linear-attention's cache that its layers call.
+    """Hold states of layers by index, with the methods of flash-linear-attention's cache that its layers call.
 
     Example:
         >>> import torch
@@ -41,7 +41,7 @@ class LayerCache:
 
 
 class FlaLayer(nn.Module):
-    """Any of our mixers behind flash-linear-attention's interface.
+    """Put any of our mixers behind flash-linear-attention's interface.
 
     `cache[layer_idx]["recurrent_state"]` holds the whole state, the convolution's included. Their own `Cache` does as
     well as `LayerCache`, which is made where there is none.

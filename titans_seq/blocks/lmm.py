@@ -17,6 +17,9 @@ class LMMConfig:
         memory: the memory layer.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
         dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
+
+    Raises:
+        ValueError: if `memory` is no `NeuralMemoryConfig`; `build` refuses widths and numbers that do not fit.
     """
 
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)

@@ -32,6 +32,15 @@ class MACConfig:
         fusion: how attention's output and the memory's are joined.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
         dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
+
+    Raises:
+        ValueError: if a value is out of its range or of another class; `build` refuses widths that do not fit.
+
+    Example:
+        >>> block = MACConfig(heads=2, segment=4, persistent_tokens=1).build(32)
+        >>> y, state = block(torch.randn(1, 10, 32))
+        >>> y.shape, state.keys.shape[3]  # two tokens are in the open segment
+        (torch.Size([1, 10, 32]), 2)
     """
 
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
@@ -63,6 +72,11 @@ class MACState(RowState):
         context: the memory's weights when the open segment began.
         keys: not rotated, of the open segment's memory tokens and tokens, `[B, H, 2, tokens, D]`.
         values: likewise.
+
+    Example:
+        >>> _, state = MemoryAsContext(MACConfig(heads=2, segment=4), dim=16)(torch.randn(3, 6, 16))
+        >>> state.batch, state.keys.shape
+        (3, torch.Size([3, 2, 2, 2, 8]))
     """
 
     memory: NeuralMemoryState | None
@@ -106,7 +120,7 @@ class MACState(RowState):
 
 
 class MemoryAsContext(Configured):
-    """Segment by segment: retrieve, attend to [persistent | memory tokens | segment], write, read, join.
+    """Mix segment by segment: retrieve, attend to [persistent | memory tokens | segment], write, read, join.
 
     With M the memory when a segment began, and x_i its tokens:
 

@@ -25,6 +25,16 @@ class MAGConfig:
         fusion: how the two are joined.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
         dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
+
+    Raises:
+        ValueError: if there is no such `fusion`, or a member is of another class; `build` refuses widths too.
+
+    Example:
+        >>> import torch
+        >>> block = MAGConfig(AttentionConfig(heads=2, window=4)).build(32)
+        >>> y, (seen, stored) = block(torch.randn(1, 10, 32))
+        >>> y.shape, seen.keys.shape[2], stored.memory.position  # three tokens in sight; ten in a chunk of 16
+        (torch.Size([1, 10, 32]), 3, 10)
     """
 
     attention: AttentionConfig = field(default_factory=AttentionConfig)
@@ -43,7 +53,7 @@ class MAGConfig:
 
 
 class MemoryAsGate(PairMixer):
-    """`Fusion(Attention(x), Memory(x))`; its state is the pair of theirs.
+    """Compute `Fusion(Attention(x), Memory(x))`; its state is the pair of theirs.
 
     Example:
         >>> import torch
@@ -61,7 +71,7 @@ class MemoryAsGate(PairMixer):
         self.fusion = Fusion(config.fusion, dim)
 
     def mix(self, x: Tensor, states: tuple[Any, Any], **how: Any) -> tuple[Tensor, tuple[Any, Any]]:
-        """Mix; see `PairMixer`."""
+        """Join what attention and what the memory return; see `PairMixer`."""
         y, seen = self.attention(x, states[0], **how)
         m, stored = self.memory(x, states[1], **how)
         return self.fusion(y, m), (seen, stored)

@@ -28,6 +28,16 @@ class MALConfig:
         attention: the window attention.
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
         dropout: share of the mixer's and the feed-forward's outputs that training leaves out, in [0, 1).
+
+    Raises:
+        ValueError: if a value is of another class; `build` refuses widths that do not fit.
+
+    Example:
+        >>> import torch
+        >>> block = MALConfig(attention=AttentionConfig(heads=2, window=4)).build(32)
+        >>> y, (stored, seen) = block(torch.randn(1, 10, 32))
+        >>> y.shape, stored.memory.position, seen.keys.shape[2]  # ten tokens in a chunk of 16; three in sight
+        (torch.Size([1, 10, 32]), 10, 3)
     """
 
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)
@@ -44,7 +54,7 @@ class MALConfig:
 
 
 class MemoryAsLayer(PairMixer):
-    """`m + Attention(norm(x + m))` with `m = Memory(x)`; its state is the pair of theirs.
+    """Compute `m + Attention(norm(x + m))` with `m = Memory(x)`; its state is the pair of theirs.
 
     Example:
         >>> import torch
@@ -61,7 +71,7 @@ class MemoryAsLayer(PairMixer):
         self.attention_norm, self.attention = RMSNorm(dim), CausalAttention(config.attention, dim)
 
     def mix(self, x: Tensor, states: tuple[Any, Any], **how: Any) -> tuple[Tensor, tuple[Any, Any]]:
-        """Mix; see `PairMixer`."""
+        """Add to the memory's output that of attention; see `PairMixer`."""
         m, stored = self.memory(x, states[0], **how)
         y, seen = self.attention(self.attention_norm(x + m), states[1], **how)
         return m + y, (stored, seen)

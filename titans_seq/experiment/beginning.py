@@ -10,12 +10,21 @@ from titans_seq.models.saving import MODEL
 
 
 def model_folder(folder: Path) -> Path:
-    """Return the folder of a run's model, or the folder itself."""
+    """Return the folder of a run's model, or the folder itself.
+
+    Example:
+        >>> model_folder(Path("no-such-run")).name
+        'no-such-run'
+    """
     return Path(folder) / MODEL if (Path(folder) / MODEL).is_dir() else Path(folder)
 
 
 def weights_record(folder: Path) -> DataRecord:
-    """Return the weights of a run or model folder, and their hash."""
+    """Return where the weights of a run or model folder are, and their hash.
+
+    Raises:
+        UserError: if it has none.
+    """
     source = model_folder(folder).resolve()
     return DataRecord(str(source), file_hash(source / WEIGHTS))
 
@@ -24,7 +33,7 @@ def unchanged_weights(record: DataRecord) -> Path:
     """Return the folder of the weights that a run begins with.
 
     Raises:
-        UserError: if they are others than when the run began.
+        UserError: if they are others than when the run began, or gone.
     """
     source = Path(record.path)
     if file_hash(source / WEIGHTS) != record.sha256:

@@ -55,8 +55,16 @@ class FitPlan:
         keep: checkpoints that stay.
 
     Raises:
-        UserError: if a value is out of range, there are both epochs and steps or neither, or what goes with epochs
-            stands beside steps.
+        UserError: if a value is out of range, there are both epochs and steps or neither, what goes with epochs
+            stands beside steps, or patience without a score.
+
+    Example:
+        >>> FitPlan(epochs=20, keep_best=(Score("validation_loss"),), patience=3).patience
+        3
+        >>> FitPlan(epochs=20, steps=1_000)
+        Traceback (most recent call last):
+        ...
+        titans_seq.errors.UserError: give either epochs or steps, got epochs=20 and steps=1000
     """
 
     epochs: int | None = None
@@ -186,7 +194,7 @@ def fit(
 
 
 class Loaders(pl.LightningDataModule):
-    """Loaders that are made when the trainer knows its processes.
+    """Make loaders when the trainer knows its processes.
 
     Args:
         train: makes the training batches.

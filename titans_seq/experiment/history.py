@@ -93,12 +93,32 @@ class History:
 
 
 def append(path: Path, row: Row) -> None:
-    """Add a row to a log; a number that is not finite is left out."""
+    """Add a row to a log; a number that is not finite is left out.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     append(Path(folder, LOG), {"step": 10, "loss": 0.5, "gradient_norm": math.inf})
+        ...     History.read(Path(folder, LOG)).rows
+        ({'step': 10, 'loss': 0.5},)
+    """
     append_line(path, _line(row))
 
 
 def cut_after(path: Path, step: int) -> History:
-    """Drop the rows after a step from a log, for a run that goes on from there; return what stays."""
+    """Drop the rows after a step from a log, for a run that goes on from there; return what stays.
+
+    Raises:
+        UserError: if the log is damaged; see `History.read`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for step in (10, 20, 30):
+        ...         append(Path(folder, LOG), {"step": step})
+        ...     cut_after(Path(folder, LOG), 20).last_step
+        20
+    """
     kept = History(tuple(row for row in History.read(path).rows if row["step"] <= step))
     write_text(path, "".join(f"{_line(row)}\n" for row in kept.rows))
     return kept

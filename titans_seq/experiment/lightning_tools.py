@@ -139,7 +139,7 @@ class EndAtOnce(Callback):
         end_on_sigterm_again()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Likewise, for a validation on its own."""
+        """Let it raise `Terminated` in a validation on its own, too."""
         end_on_sigterm_again()
 
 

@@ -90,7 +90,11 @@ class FitModule(pl.LightningModule):
         return self.trainer.strategy.reduce(x, reduce_op="sum") if self.trainer.world_size > 1 else x
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip the gradient, or leave the step out."""
+        """Clip the gradient, or leave the step out where loss or gradient is not finite.
+
+        Raises:
+            UserError: if more steps in a row than `tolerated` were left out.
+        """
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip or math.inf)
         # Of a sharded model the norm is one too.
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm

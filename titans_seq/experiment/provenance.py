@@ -88,6 +88,12 @@ def file_hash(path: Path) -> str:
 
     Raises:
         UserError: if there is no such file.
+
+    Example:
+        >>> file_hash(Path("no-such-file.csv"))
+        Traceback (most recent call last):
+        ...
+        titans_seq.errors.UserError: no-such-file.csv: no such file
     """
     try:
         with Path(path).open("rb") as stream:

@@ -23,6 +23,16 @@ class DataRecord:
         path: absolute, or a few words for data that no file holds.
         sha256: of what was read, in hexadecimal.
         options: how it was read, as plain values.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "data.csv")
+        ...     _ = path.write_text("1,2,3")
+        ...     record = DataRecord.of(path)
+        ...     _ = path.write_text("1,2,4")
+        ...     record.holds(path)
+        False
     """
 
     path: str
@@ -70,6 +80,10 @@ class Origin:
         versions: of Python and the packages, by name.
         commit: of this package's repository, where it runs from a checkout.
         command: the command line.
+
+    Example:
+        >>> list(Origin.here("torch").versions)
+        ['python', 'titans-seq', 'torch']
     """
 
     versions: dict[str, str]
@@ -98,6 +112,13 @@ def read_config(out: Path, expected: type[Run]) -> Run:
 
     Raises:
         UserError: if the folder is no run, or its configuration is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_config(Path(folder), DataRecord("a sine", "00"))
+        ...     read_config(Path(folder), DataRecord)
+        DataRecord(path='a sine', sha256='00', options={})
     """
     path = Path(out) / CONFIG
     if not path.is_file():
@@ -107,7 +128,11 @@ def read_config(out: Path, expected: type[Run]) -> Run:
 
 
 def read_config_file(path: Path, expected: type[Run]) -> Run:
-    """Read a `config.yaml`, which may be a copy outside of a run folder, or the run folder; see `read_config`."""
+    """Read a `config.yaml`, which may be a copy outside of a run folder, or the run folder; see `read_config`.
+
+    Raises:
+        UserError: if there is no such file or run, or it is damaged.
+    """
     path = Path(path)
     if path.is_dir():
         return read_config(path, expected)
@@ -122,5 +147,5 @@ def read_config_file(path: Path, expected: type[Run]) -> Run:
 
 
 def write_config(out: Path, config: Any) -> None:
-    """Write `config.yaml` into a run folder."""
+    """Write `config.yaml` into a run folder that exists; see `read_config`."""
     write_text(Path(out) / CONFIG, to_yaml(config))

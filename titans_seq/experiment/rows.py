@@ -30,6 +30,10 @@ def find_row(rows: Iterable[Row], identity: Row) -> Row | None:
     Args:
         rows: as read.
         identity: the values that tell runs apart, as they come back from JSON; a row lacks none of them.
+
+    Example:
+        >>> find_row([{"seed": 0, "score": 0.5}, {"seed": 1, "score": 0.7}], {"seed": 1})
+        {'seed': 1, 'score': 0.7}
     """
     found = None
     for row in rows:
@@ -70,6 +74,10 @@ def made_by(packages: Iterable[str], *folders: str) -> dict[str, Any]:
     Args:
         packages: distributions whose versions matter.
         folders: the checkout's folders whose changes matter.
+
+    Example:
+        >>> list(made_by(["torch"]))
+        ['machine', 'versions', 'commit', 'date']
     """
     return {
         "machine": machine(),

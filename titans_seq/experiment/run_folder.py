@@ -90,11 +90,11 @@ class RunLayout:
     folds: bool = False
 
     def is_finished(self, out: Path) -> bool:
-        """Whether a run folder holds a whole model."""
+        """Say whether a run folder holds a whole model."""
         return (Path(out) / MODEL / MODEL_CONFIG).is_file()
 
     def describe_unfinished(self, out: Path) -> str:
-        """What to tell the user of a run that was stopped before it had a model."""
+        """Return what to tell the user of a run that was stopped before it had a model."""
         earlier = Path(out) / EARLIER
         aside = f"; its model of before it was trained further is {earlier}" if earlier.is_dir() else ""
         return (
@@ -106,7 +106,7 @@ class RunLayout:
         return self.finish.format(out=shlex.quote(str(out)))
 
     def folds_of(self, out: Path) -> list[Path]:
-        """The folders of a cross-validation's runs, or of several seeds'; none if there is none."""
+        """Return the folders of a cross-validation's runs, or of several seeds'; none if there is none."""
         if not self.folds or not out.is_dir():
             return []
         return sorted(path for path in out.iterdir() if _FOLD.fullmatch(path.name) and (path / CONFIG).is_file())

@@ -158,6 +158,10 @@ class Runtime:
 
     Raises:
         UserError: if there is no such way to show it.
+
+    Example:
+        >>> Runtime(Hardware("cpu"), progress="lines").hardware.processes
+        1
     """
 
     hardware: Hardware = ONE_DEVICE

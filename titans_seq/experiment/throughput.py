@@ -54,7 +54,7 @@ def _context_flops(mixer: MemoryAsContext) -> float:
 
 
 class Throughput:
-    """Tokens a second since the last look.
+    """Measure tokens a second since the last look.
 
     Args:
         flops_per_token: from `training_flops`.

@@ -7,11 +7,20 @@ from titans_seq.models import BackboneState
 
 
 class TitansCache(Cache):
-    """What a model has read; constant in size for all blocks but attention without a window.
+    """Hold what a model has read; constant in size for all blocks but attention without a window.
 
     Attributes:
         state: of the model; None before the first token.
         tokens: how many were read, padding included.
+
+    Example:
+        >>> from titans_seq.hf import TitansConfig, TitansForCausalLM
+        >>> from titans_seq.models import language_model
+        >>> model = TitansForCausalLM(TitansConfig.of(language_model("tiny-lmm", vocabulary=20))).eval()
+        >>> cache = model(torch.tensor([[1, 2, 3]])).past_key_values
+        >>> _ = model(torch.tensor([[4]]), cache=cache)  # changes it in place
+        >>> type(cache).__name__, cache.get_seq_length(), cache.state.batch
+        ('TitansCache', 4, 1)
     """
 
     def __init__(self, state: BackboneState | None = None, tokens: int = 0) -> None:
@@ -47,7 +56,7 @@ class TitansCache(Cache):
         return -1
 
     def has_previous_state(self, layer_idx: int | None = None, state_idx: int | None = None) -> bool:
-        """Return whether anything was read."""
+        """Say whether anything was read."""
         return self.state is not None
 
     def reset(self) -> None:

@@ -13,7 +13,7 @@ NO_LONGEST = 1 << 30
 
 
 class TitansConfig(PretrainedConfig):
-    """The fields of `CausalLMConfig` under the library's names.
+    """Describe a language model: the fields of `CausalLMConfig` under the library's names.
 
     Attributes:
         vocab_size: number of token ids.

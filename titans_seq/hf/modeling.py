@@ -16,7 +16,7 @@ from titans_seq.models import CausalLM
 
 
 class TitansForCausalLM(PreTrainedModel, GenerationMixin):
-    """A `CausalLM` for transformers: `generate`, `Trainer`, `from_pretrained`, peft.
+    """Run a `CausalLM` in transformers: `generate`, `Trainer`, `from_pretrained`, peft.
 
     `generate` goes on from the cache of an earlier call, given the whole text again; with `prefill_chunk_size` it needs
     one from the start, `cache=TitansCache()`. What has to take tokens back (assisted generation) is refused by the
@@ -28,6 +28,9 @@ class TitansForCausalLM(PreTrainedModel, GenerationMixin):
 
     Attributes:
         model: the `CausalLM` itself.
+
+    Raises:
+        UserError: if the configuration's blocks are not what this version knows, or cannot be built at this width.
 
     Example:
         >>> from titans_seq.models import language_model

@@ -51,7 +51,7 @@ def effective_rank(keys: Tensor) -> Tensor:
         keys: `[..., T, D]`.
 
     Returns:
-        `[...]`, between 1 and min(T, D).
+        `[...]`, between 1 and min(T, D), or 0 for zeros.
 
     Example:
         >>> effective_rank(torch.eye(3)[[0, 1, 0, 1]]).item()

@@ -70,6 +70,11 @@ class Use:
         frozen: where the memory keeps its first weights: it writes nothing and forgets nothing.
         loss_off: likewise by how much the model's loss is higher; None where no loss is known.
         loss_frozen: likewise.
+
+    Example:
+        >>> from titans_seq.inspection import verdict_of_all
+        >>> verdict_of_all(Use(off=0.004, frozen=0.001), memories=2)
+        'all 2 memories together: UNUSED: without its read the output changes by 0.40%'
     """
 
     off: float
@@ -90,6 +95,17 @@ class MemoryInspection:
         key_limit: the largest there can be: tokens or width, whichever is less.
         retrieval: what queries find.
         use: what the output owes to it.
+
+    Example:
+        >>> import torch
+        >>> from titans_seq.blocks import LMMConfig
+        >>> from titans_seq.inspection import inspect_memories
+        >>> model, x = LMMConfig().build(32).eval(), torch.randn(2, 40, 32)
+        >>> (memory,) = inspect_memories(model, lambda: model(x)[0]).memories
+        >>> memory.name, memory.heads, memory.trace.surprise.shape
+        ('mixer', 4, torch.Size([2, 40, 4]))
+        >>> memory.growth.tokens.tolist(), memory.key_limit  # at the ends of chunks of 16; keys are 8 wide
+        ([0, 16, 32, 40], 8)
     """
 
     name: str

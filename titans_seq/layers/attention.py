@@ -37,6 +37,15 @@ class AttentionConfig:
         window: tokens that each token sees, its own included, at least 1; None for all before it, whose cache grows.
         persistent_tokens: learned tokens that every token sees before all others (Titans eq. 19), at least 0.
         rope_base: base of the rotary angles, above 1; 0 leaves positions out.
+
+    Raises:
+        ValueError: if a value is out of its range.
+
+    Example:
+        >>> near, far = AttentionConfig(heads=2, window=4), AttentionConfig(heads=2, window=None)
+        >>> states = [CausalAttention(config, dim=16)(torch.randn(1, 10, 16))[1] for config in (near, far)]
+        >>> [state.keys.shape[2] for state in states]  # tokens that the next one may still see
+        [3, 10]
     """
 
     heads: int = 4
@@ -60,6 +69,11 @@ class AttentionState(RowState):
         values: likewise.
         begins: how many of the tokens, the oldest, lie before each row's own beginning and are not seen, `[B]`; None
             if no row began later than the others.
+
+    Example:
+        >>> _, state = CausalAttention(AttentionConfig(heads=2, window=4), dim=16)(torch.randn(3, 10, 16))
+        >>> state.keys.shape, state.rows([2, 0]).batch
+        (torch.Size([3, 2, 3, 8]), 2)
     """
 
     keys: Tensor
@@ -123,11 +137,14 @@ class _Sight:
 
 
 class CausalAttention(Configured):
-    """Attention over the last `window` tokens behind persistent ones (Titans 4.2, figure 3b); all tokens without one.
+    """Attend to the last `window` tokens behind persistent ones (Titans 4.2, figure 3b); to all tokens without one.
 
     Args:
         config: the layer's options.
         dim: width of inputs and outputs.
+
+    Raises:
+        ValueError: if `dim` is not an even multiple of the heads.
 
     Example:
         >>> layer = CausalAttention(AttentionConfig(heads=2, window=4, persistent_tokens=1), dim=16)

@@ -11,7 +11,7 @@ _METADATA = "config"
 
 
 class Configured(nn.Module):
-    """A layer that refuses weights of the same shapes which were learned under another configuration.
+    """Refuse weights of the same shapes which were learned under another configuration.
 
     The choices in question travel as metadata of `state_dict()`, where PyTorch keeps its own version numbers. Weights
     without metadata (a plain `dict`, safetensors) are taken as they are.

@@ -17,6 +17,9 @@ class CausalConvolution(nn.Module):
         channels: number of channels.
         width: values each output sees, its own included; at least 2.
 
+    Raises:
+        ValueError: if `width` is below 2.
+
     Example:
         >>> convolution = CausalConvolution(8)
         >>> y, recent = convolution(torch.randn(2, 5, 8))
@@ -31,7 +34,7 @@ class CausalConvolution(nn.Module):
         self.weight = nn.Parameter(torch.empty(channels, 1, 1, width).uniform_(-(width**-0.5), width**-0.5))
 
     def forward(self, x: Tensor, recent: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Convolve.
+        """Convolve a piece of a sequence.
 
         Args:
             x: `[B, T, channels]`, T >= 1.

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class SwiGLU(nn.Module):
-    """`W_out (silu(W_gate x) * W_in x)`, without biases (Llama style, as the NeurIPS version of Titans uses).
+    """Compute `W_out (silu(W_gate x) * W_in x)`, without biases (Llama style, as the NeurIPS version of Titans uses).
 
     Args:
         dim: width.

@@ -27,8 +27,8 @@ class GateConfig:
     | gate | value | range |
     |---|---|---|
     | momentum | sigmoid(a + momentum_bias) | (0, 1) |
-    | decay | form(a + decay_bias) | (0, 1) |
-    | lr | form(a + lr_bias) * (1 - momentum) * `largest_lr` | (0, largest_lr) |
+    | decay | form(a + decay_bias) | (0, 1); "hard" [0, 1] |
+    | lr | form(a + lr_bias) * (1 - momentum) * `largest_lr` | (0, largest_lr); "hard" [0, largest_lr] |
     | threshold | softplus(a + threshold_bias) | > 0 |
 
     A sigmoid is never zero: what is written or forgotten a little at every token adds up, and after a hundred times
@@ -50,6 +50,12 @@ class GateConfig:
 
     Raises:
         ValueError: if a value is out of its range.
+
+    Example:
+        >>> from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
+        >>> layer = NeuralMemory(NeuralMemoryConfig(heads=2, gates=GateConfig(decay_bias=-4.0)), dim=16)
+        >>> layer.gates(torch.zeros(1, 1, 16))["decay"].detach()  # a share of the memory forgotten a token
+        tensor([[[0.0180, 0.0180]]])
     """
 
     max_step: float = 1.0
@@ -152,6 +158,12 @@ class MemoryGates(nn.Module):
 
     Attributes:
         share: scales all step sizes, a scalar that is no part of the weights; None for 1. See `scale_inner_steps`.
+
+    Example:
+        >>> gates = MemoryGates(GateConfig(), dim=16, heads=2, rule=MemoryRule(), rows=[32, 8], max_lr=0.1)
+        >>> values = gates(torch.zeros(1, 3, 16))
+        >>> values["lr"][0, 0].detach(), values["decay"].shape, values["threshold"] is None
+        (tensor([0.0250, 0.0250]), torch.Size([1, 3, 2]), True)
     """
 
     def __init__(
@@ -183,7 +195,7 @@ class MemoryGates(nn.Module):
             x: `[B, T, dim]`.
 
         Returns:
-            Float32 or wider.
+            The gates that the rule reads, float32 or wider; shapes in `GateValues`.
         """
         with full_precision(x.device.type):
             # Gates near 0 and 1 need more digits than half precision has.

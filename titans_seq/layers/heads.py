@@ -81,7 +81,7 @@ def check_rope_base(base: float) -> None:
 
 
 class HeadProjections(nn.Module):
-    """Queries, keys and values of a width split into heads, those of persistent tokens, and the way back.
+    """Project tokens to the queries, keys and values of heads, persistent tokens likewise, and heads back to tokens.
 
     Args:
         heads: number of heads.
@@ -107,7 +107,7 @@ class HeadProjections(nn.Module):
         return q, k, v
 
     def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return keys and values of tokens that ask nothing."""
+        """Return keys and values `[B, H, T, D]` of tokens `[B, T, dim]` that ask nothing."""
         dim = x.shape[-1]
         k, v = some_outputs(self.project, x, dim, 3 * dim).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return k, v

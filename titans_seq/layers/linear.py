@@ -27,7 +27,7 @@ def some_outputs(linear: nn.Module, x: Tensor, begin: int, end: int) -> Tensor:
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Whether a call does what the module's class says, and sets off no more: no hook, no `forward` put in its place.
+    """Say whether a call does what the module's class says and no more: no hook, no `forward` put in its place.
 
     Example:
         >>> is_plain(nn.Linear(3, 4))

@@ -48,7 +48,7 @@ class _Inputs:
 
 
 class NeuralMemory(Configured):
-    """A sequence mixer whose memory learns while it reads (Titans, arXiv 2501.00663, sections 3 and 4.4).
+    """Mix a sequence by a memory that learns while it reads (Titans, arXiv 2501.00663, sections 3 and 4.4).
 
     q, k and v are projected, convolved and passed through SiLU; q and k get unit length; the memory writes and reads
     every token; its output is normalised per head, gated by `silu(W x)` and projected. The order follows Gated
@@ -59,7 +59,8 @@ class NeuralMemory(Configured):
         dim: width of inputs and outputs.
 
     Raises:
-        ValueError: if `dim` is not a multiple of the heads and no `head_dim` is given.
+        ValueError: if `dim` is not a multiple of the heads and no `head_dim` is given, or the rule's architecture has
+            no matrices for the width of a head.
 
     Example:
         >>> layer = NeuralMemory(NeuralMemoryConfig(heads=2, chunk_size=4), dim=16)

@@ -45,6 +45,15 @@ class NeuralMemoryConfig:
 
     Raises:
         ValueError: if a value is out of its range, or two of them have no meaning together.
+
+    Example:
+        >>> import torch
+        >>> from titans_seq.layers import NeuralMemory
+        >>> from titans_seq.memory import preset
+        >>> config = NeuralMemoryConfig(heads=2, chunk_size=1, rule=preset("gated_deltanet"))
+        >>> y, state = NeuralMemory(config, dim=16)(torch.randn(1, 5, 16))
+        >>> y.shape, state.memory.weights[0].shape
+        (torch.Size([1, 5, 16]), torch.Size([1, 2, 8, 8]))
     """
 
     heads: int = 4

@@ -18,6 +18,12 @@ class NeuralMemoryState(RowState):
         memory: the memory.
         recent: the convolution's last inputs, `[B, width - 1, 3 * H * D]`; None without convolution.
         key: of the last token, `[B, 1, H, D]`, which waits for its value (`values_ahead`); else None.
+
+    Example:
+        >>> from titans_seq.layers import NeuralMemory, NeuralMemoryConfig
+        >>> _, state = NeuralMemory(NeuralMemoryConfig(heads=2, chunk_size=4), dim=16)(torch.randn(3, 6, 16))
+        >>> state.batch, state.memory.position, state.recent.shape
+        (3, 2, torch.Size([3, 3, 48]))
     """
 
     memory: MemoryState

@@ -12,7 +12,7 @@ _EPS_AS = {dtype: torch.tensor(_EPS, dtype=dtype) for dtype in (torch.float32, t
 
 
 class RMSNorm(nn.RMSNorm):
-    """`x / rms(x)` times a learned scale, computed in the scale's dtype whatever x's is.
+    """Compute `x / rms(x)` times a learned scale, in the scale's dtype whatever x's is.
 
     Args:
         dim: width of the last axis.

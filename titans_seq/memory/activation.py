@@ -23,6 +23,14 @@ class Activation(abc.ABC):
 
     Attributes:
         width: pre-activations of a unit.
+
+    Example:
+        >>> relu, swiglu = ACTIVATIONS["relu"], ACTIVATIONS["swiglu"]
+        >>> z = torch.tensor([-1.0, 2.0])
+        >>> relu.value(z), relu.slope(z)
+        (tensor([0., 2.]), tensor([0., 1.]))
+        >>> swiglu.width, swiglu.value(torch.ones(3, 8)).shape
+        (2, torch.Size([3, 4]))
     """
 
     width: int

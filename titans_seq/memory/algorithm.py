@@ -33,6 +33,10 @@ class Algorithm(abc.ABC):
         gated: whether the rule reads a `momentum` per token.
         lookback: how many tokens before it every token writes again.
         linear: whether there is nothing left to do when a chunk ends.
+
+    Example:
+        >>> [(rule.slots, rule.gated, rule.linear) for rule in (GradientDescent(), Momentum(), Muon())]
+        [(1, False, True), (2, True, True), (2, True, False)]
     """
 
     slots: int = 1
@@ -46,7 +50,7 @@ class Algorithm(abc.ABC):
 
     @abc.abstractmethod
     def step(self, weight: Tensor, momentum: Tensor, gradient: Tensor, gates: Gates) -> tuple[Tensor, Tensor]:
-        """Take one token's step."""
+        """Take one token's step: weights, momentum and gradient `[..., out, in]`, and gates broadcastable to them."""
 
     def close(self, weight: Tensor, momentum: Tensor, lr: Tensor | None) -> tuple[Tensor, Tensor]:
         """Finish a chunk: matrices `[..., out, in]` and the step's size, broadcastable to them, if there is one."""
@@ -65,7 +69,14 @@ class Algorithm(abc.ABC):
 @register("gradient_descent")
 @dataclass(frozen=True)
 class GradientDescent(Algorithm):
-    """`W_t = keep_t W_{t-1} - lr_t u_t` (Titans eq. 8 and 16; the paper's ablation without momentum)."""
+    """`W_t = keep_t W_{t-1} - lr_t u_t` (Titans eq. 8 and 16; the paper's ablation without momentum).
+
+    Example:
+        >>> gates = Gates(lr=torch.tensor(0.5), momentum=None, keep=torch.tensor(0.9))
+        >>> weight, momentum, gradient = torch.ones(1, 2), torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])
+        >>> GradientDescent().step(weight, momentum, gradient, gates)[0]
+        tensor([[0.4000, 0.9000]])
+    """
 
     def coefficients(self, gates: Gates) -> Coefficients:
         """Return the closed form; `momentum` is not read."""
@@ -86,6 +97,10 @@ class ImplicitGradientDescent(GradientDescent):
     For a linear memory and the L2 bias that is gradient descent with the step size `lr / (1 + lr ||k||^2)` (Titans
     eq. 35), which no lr can make overshoot a token. Exact in chunks of one token. Longhorn itself keeps the diagonal
     of `k k^T` alone, to scan; here the whole of it is kept.
+
+    Example:
+        >>> ImplicitGradientDescent().rate(torch.ones(1), torch.ones(1, 4))
+        tensor([0.2000])
     """
 
     def rate(self, lr: Tensor, k: Tensor) -> Tensor:
@@ -112,6 +127,12 @@ class Momentum(Algorithm):
     """`S_t = momentum_t S_{t-1} - lr_t u_t`, `W_t = keep_t W_{t-1} + S_t` (Titans eq. 13-14).
 
     This is the "trace" convention, momentum * S + gradient, not the "moving average" one. S is carried across chunks.
+
+    Example:
+        >>> gates = Gates(lr=torch.tensor(0.5), momentum=torch.tensor(0.8), keep=torch.tensor(1.0))
+        >>> weight, momentum, gradient = torch.ones(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 0.0]])
+        >>> Momentum().step(weight, momentum, gradient, gates)
+        (tensor([[1.3000, 1.8000]]), tensor([[0.3000, 0.8000]]))
     """
 
     slots = 2
@@ -130,7 +151,14 @@ class Momentum(Algorithm):
 @register("nesterov")
 @dataclass(frozen=True)
 class Nesterov(Momentum):
-    """Momentum that looks ahead: `S_t` as in `Momentum`, `W_t = keep_t W_{t-1} + momentum_t S_t - lr_t u_t`."""
+    """Momentum that looks ahead: `S_t` as in `Momentum`, `W_t = keep_t W_{t-1} + momentum_t S_t - lr_t u_t`.
+
+    Example:
+        >>> gates = Gates(lr=torch.tensor(0.5), momentum=torch.tensor(0.8), keep=torch.tensor(1.0))
+        >>> weight, momentum, gradient = torch.ones(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 0.0]])
+        >>> Nesterov().step(weight, momentum, gradient, gates)
+        (tensor([[0.7400, 1.6400]]), tensor([[0.3000, 0.8000]]))
+    """
 
     def coefficients(self, gates: Gates) -> Coefficients:
         """Return the closed form."""
@@ -171,6 +199,12 @@ class Muon(Algorithm):
 
     Raises:
         ValueError: if `weigh` is neither, or there is no iteration.
+
+    Example:
+        >>> gathered = torch.diag(torch.tensor([-3.0, -1.0]))  # less the sum of a chunk's gradients
+        >>> weight, _ = Muon().close(torch.zeros(2, 2), gathered, torch.tensor(0.1))
+        >>> weight.diagonal().round(decimals=2)
+        tensor([-0.0800, -0.1100])
     """
 
     weigh: Weighed = "step"
@@ -217,7 +251,8 @@ class Muon(Algorithm):
 def orthogonalised(x: Tensor, iterations: int = 5) -> Tensor:
     """Bring the singular values of matrices `[..., out, in]` near 1 (roughly 0.7 to 1.2) by Newton-Schulz.
 
-    A quintic iteration with the coefficients of Muon (Jordan et al., 2024). A zero matrix stays zero.
+    A quintic iteration with the coefficients of Muon (Jordan et al., 2024), on matrices divided by their Frobenius
+    norm. A zero matrix stays zero, and singular values far below that norm need more iterations.
 
     Example:
         >>> orthogonalised(torch.diag(torch.tensor([3.0, 1.0]))).diagonal().round(decimals=1)
@@ -247,6 +282,15 @@ class SlidingWindow(Algorithm):
 
     Raises:
         ValueError: if there is no token in the window, or `base` looks back itself.
+
+    Example:
+        >>> omega = SlidingWindow(GradientDescent(), window=3)
+        >>> omega.slots, omega.lookback
+        (1, 2)
+        >>> gates = Gates(lr=torch.ones(2), momentum=None, keep=torch.ones(2))
+        >>> omega.coefficients(gates).mix  # two tokens, and the two before them, which are written again
+        tensor([[1., 1., 1., 0.],
+                [1., 2., 2., 1.]])
     """
 
     base: Algorithm = field(default_factory=Momentum)

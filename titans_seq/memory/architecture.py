@@ -32,6 +32,11 @@ class Architecture(abc.ABC):
         norm: whether the network's output is normalised before that: LayerNorm, no affine parameters, eps 1e-5.
         learns: which matrices learn while reading: all of them, or the last one alone. The others then are what outer
             training made them, shared by all sequences: a fixed feature map (arXiv 2602.21204 finds that enough).
+
+    Example:
+        >>> memory = MLPMemory(depth=3, expansion=2, learns="last")
+        >>> memory.shapes(key_dim=8, value_dim=8), memory.first_learning
+        (((16, 8), (16, 16), (8, 16)), 2)
     """
 
     depth: int
@@ -273,7 +278,14 @@ def initial_weights(
         generator: source of randomness; PyTorch's global one if None.
 
     Returns:
-        One float32 tensor `[heads, out, in]` per layer.
+        One tensor `[heads, out, in]` per layer, in PyTorch's default dtype: float32.
+
+    Raises:
+        ValueError: if the architecture has no matrices for these widths; see `MLPMemory.shapes`.
+
+    Example:
+        >>> [tuple(w.shape) for w in initial_weights(MLPMemory(expansion=2), heads=4, key_dim=8, value_dim=8)]
+        [(4, 16, 8), (4, 8, 16)]
     """
     shapes = architecture.shapes(key_dim, value_dim)
     scales = [1 / math.sqrt(i) for _, i in shapes]

@@ -27,6 +27,13 @@ class Bias(abc.ABC):
         gated: whether the loss reads a `threshold` per token.
         curvature: the largest second derivative at residuals of about size 1, at least 1, by which a layer bounds its
             steps; 0 says that the error does not depend on the prediction at all.
+
+    Example:
+        >>> class LogCosh(Bias):
+        ...     def loss(self, prediction, target, threshold):
+        ...         return (prediction - target).cosh().log().sum(-1)
+        >>> LogCosh().error(torch.tensor([3.0, 0.0]), torch.tensor([1.0, 0.0]), None)  # tanh(r)
+        tensor([0.9640, 0.0000])
     """
 
     gated: bool = False
@@ -37,7 +44,7 @@ class Bias(abc.ABC):
         """Return the loss, `[...]` for inputs `[..., V]` and a threshold `[..., 1]`, if the member reads one."""
 
     def error(self, prediction: Tensor, target: Tensor, threshold: Tensor | None) -> Tensor:
-        """Return d loss / d prediction."""
+        """Return d loss / d prediction, shaped like both, `[..., V]`."""
         return torch.func.grad(lambda p: self.loss(p, target, threshold).sum())(prediction)
 
     def error_backward(

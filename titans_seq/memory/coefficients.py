@@ -22,6 +22,11 @@ class Gates:
         lr: step size.
         momentum: share of the past surprise kept; None if the algorithm reads none.
         keep: share of the memory kept.
+
+    Example:
+        >>> gates = Gates(lr=torch.ones(2), momentum=None, keep=torch.full((2,), 0.5))
+        >>> gates.map(torch.Tensor.double).keep
+        tensor([0.5000, 0.5000], dtype=torch.float64)
     """
 
     lr: Tensor
@@ -58,6 +63,14 @@ class Coefficients:
         carry: `[..., n, n]`.
         write: `[..., n, S]`.
         closing_lr: `[...]`, the size of the step that closes the chunk; None if the algorithm has none.
+
+    Example:
+        >>> from titans_seq.memory import GradientDescent
+        >>> gates = Gates(lr=torch.tensor([0.1, 0.2]), momentum=None, keep=torch.tensor([0.5, 0.5]))
+        >>> c = GradientDescent().coefficients(gates)
+        >>> c.read.flatten(), c.mix
+        (tensor([0.5000, 0.2500]), tensor([[0.1000, 0.0000],
+                [0.0500, 0.2000]]))
     """
 
     read: Tensor

@@ -25,6 +25,12 @@ class Preset:
         equation: its recurrence, in this project's names: W weights, S momentum, u the inner gradient.
         paper: where it is from.
         note: where the point is not the whole of the paper's layer, or what we chose; empty if there is nothing to say.
+
+    Example:
+        >>> PRESETS["titans_linear"].equation
+        'S = momentum S - lr (W k - v) k^T; W = keep W + S'
+        >>> PRESETS["titans_linear"].paper
+        'arXiv 2501.00663'
     """
 
     rule: MemoryRule

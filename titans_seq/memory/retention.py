@@ -35,6 +35,10 @@ class Retention(abc.ABC):
         per_channel: whether that decay is one number a row of every weight matrix, and not one for all.
         before_gradient: whether a token's surprise is measured on the memory that its own decay has already shrunk.
         linear: whether keeping a share is all it does.
+
+    Example:
+        >>> [(rule.gated, rule.linear) for rule in (NoRetention(), WeightDecay(), ElasticNet())]
+        [(False, True), (True, True), (True, False)]
     """
 
     gated: bool = False
@@ -44,7 +48,7 @@ class Retention(abc.ABC):
 
     @abc.abstractmethod
     def keep(self, decay: Tensor | None, like: Tensor) -> Tensor:
-        """Return the share kept, in [0, 1], shaped like `decay` where there is one, else like `like`, `[B, T, H]`."""
+        """Return the share kept, in [0, 1], shaped like `decay` where it is read, else like `like`, `[B, T, H]`."""
 
     def settle(self, accumulated: Tensor, start: Tensor) -> Tensor:
         """Return what is carried into the next chunk; all matrices are `[..., out, in]`."""
@@ -89,6 +93,9 @@ class WeightDecay(Retention):
             decay (Gated DeltaNet, eq. 34), instead of on the memory as it stood when the chunk began (Titans). In
             chunks of one token the two papers differ in nothing else.
 
+    Raises:
+        ValueError: if it is neither True nor False.
+
     Example:
         >>> WeightDecay().keep(torch.tensor([0.25]), torch.ones(1))
         tensor([0.7500])
@@ -101,7 +108,11 @@ class WeightDecay(Retention):
         check_types(self)
 
     def keep(self, decay: Tensor | None, like: Tensor) -> Tensor:
-        """Return `1 - decay`."""
+        """Return `1 - decay`.
+
+        Raises:
+            ValueError: if there is no decay.
+        """
         if decay is None:
             raise ValueError("weight decay needs the gate `decay`, got None")
         return 1 - decay
@@ -119,6 +130,11 @@ class ChannelDecay(WeightDecay):
 
     Args:
         before_gradient: see `WeightDecay`.
+
+    Example:
+        >>> decay = torch.tensor([0.25, 0.5]).expand(1, 3, 1, 2)  # two rows; three tokens of one head
+        >>> ChannelDecay().keep(decay, torch.ones(1, 3, 1))[0, 0]
+        tensor([[0.7500, 0.5000]])
     """
 
     per_channel = True
@@ -150,7 +166,11 @@ class ConstantDecay(Retention):
             raise ValueError(f"the shares kept must lie in [0, 1], one a head, got {self.keeps}")
 
     def keep(self, decay: Tensor | None, like: Tensor) -> Tensor:
-        """Return each head's share."""
+        """Return each head's share, `[B, T, H]`.
+
+        Raises:
+            ValueError: if there are shares for another number of heads.
+        """
         heads = like.shape[2]
         self.check_heads(heads)
         keeps = tuple(1 - 2.0 ** (-5 - h) for h in range(heads)) if self.keeps is None else self.keeps
@@ -219,7 +239,10 @@ class LqNormalisation(_Dual):
     Args:
         decay: linear decay of A; MONETA has a gated one.
         q: at least 1; 2 is no normalisation.
-        over: what the norm runs over.
+        over: what the norm runs over: a whole "matrix" of a head, or each "row".
+
+    Raises:
+        ValueError: if a value is out of its range, the decay is no linear retention, or it comes before the gradient.
 
     Example:
         >>> LqNormalisation().weights(torch.tensor([[2.0, 0.0], [0.0, 0.0]]))
@@ -267,8 +290,11 @@ class SoftmaxRetention(_Dual):
 
     Args:
         decay: linear decay of the logits towards uniform weights.
-        over: the slice.
+        over: the slice: a "row", or a whole "matrix" of a head.
         mean: mean weight of a slice, c over its length; above 0.
+
+    Raises:
+        ValueError: if a value is out of its range, the decay is no linear retention, or it comes before the gradient.
 
     Example:
         >>> SoftmaxRetention().weights(torch.zeros(1, 2))
@@ -305,6 +331,9 @@ class ElasticNet(_Settling):
         decay: linear decay of the weights (the paper's lambda).
         shrink: the threshold (the paper's gamma), at least 0.
 
+    Raises:
+        ValueError: if the threshold is out of its range, or the decay is no linear retention.
+
     Example:
         >>> ElasticNet(shrink=0.5).settle(torch.tensor([[2.0, -0.1]]), torch.zeros(1, 2))
         tensor([[1.5000, 0.0000]])
@@ -331,6 +360,9 @@ class RowNormalisation(_Settling):
 
     Args:
         decay: linear decay of the weights; LaCT has none.
+
+    Raises:
+        ValueError: if the decay is no linear retention.
 
     Example:
         >>> RowNormalisation().settle(torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 1.0]]))

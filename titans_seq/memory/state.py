@@ -44,7 +44,8 @@ class MemoryState(State):
             thresholds. Only rules that write a token again need it; empty means that there were no tokens.
 
     Raises:
-        ValueError: if the tuples differ in length or shape, or `position` is negative.
+        ValueError: if the tuples differ in length or shape, `position` is negative or of another number of sequences,
+            or tensors without the batch dimension have momentum or an open chunk.
 
     Example:
         >>> import torch
@@ -90,6 +91,9 @@ class MemoryState(State):
         Args:
             weights: one tensor per layer, `[H, out, in]` (shared by the batch, which the first chunk exploits) or
                 `[B, H, out, in]`.
+
+        Returns:
+            The state, whose momentum is one zero spread over the weights' shapes.
         """
         weights = tuple(weights)
         return cls(weights, tuple(w.new_zeros(()).expand(w.shape) for w in weights), weights, 0)
@@ -109,6 +113,9 @@ class MemoryState(State):
 
     def rows(self, index: Sequence[int]) -> "MemoryState":
         """Return a state whose rows are these of the batch, in this order; what the batch shares stays as it is.
+
+        Raises:
+            ValueError: if one is no row of the batch.
 
         Example:
             >>> import torch

@@ -15,7 +15,18 @@ from titans_seq.state import State
 
 @dataclass(frozen=True)
 class BackboneState(State):
-    """The states of a backbone's blocks, first block first."""
+    """The states of a backbone's blocks, first block first.
+
+    Attributes:
+        blocks: the state of each block's mixer.
+
+    Example:
+        >>> from titans_seq.blocks import LMMConfig
+        >>> backbone = Backbone([LMMConfig().build(32)], dim=32)
+        >>> _, state = backbone(torch.randn(3, 5, 32))
+        >>> state.batch, state.rows([2, 2]).batch, state.device
+        (3, 2, device(type='cpu'))
+    """
 
     blocks: tuple[Any, ...]
 
@@ -29,7 +40,7 @@ class BackboneState(State):
 
 
 class Backbone(nn.Module):
-    """Blocks in a row and a final RMSNorm. A hybrid is a list of different blocks.
+    """Run blocks in a row and a final RMSNorm. A hybrid is a list of different blocks.
 
     Args:
         blocks: modules with `forward(x, state, *, return_state) -> (y, state)`; at least one.
@@ -38,6 +49,9 @@ class Backbone(nn.Module):
     Attributes:
         gradient_checkpointing: whether training keeps the blocks' inputs alone and computes the blocks once more in the
             backward pass: less memory for a third more time. False at first. Hugging Face's name for it.
+
+    Raises:
+        ValueError: if there is no block.
 
     Example:
         >>> import torch

@@ -28,6 +28,15 @@ class CausalLMConfig:
         tied: whether the head is the embedding again.
         vocabulary_multiple: rows of embedding and head are filled up to a multiple of this, at least 1; 64 suits GPUs.
             The rows too many are no tokens: they cannot be given and get no logits.
+
+    Raises:
+        ValueError: if a number is out of its range, `tied` is neither True nor False, or there is no block.
+
+    Example:
+        >>> from titans_seq.blocks import AttentionBlockConfig, LMMConfig
+        >>> hybrid = CausalLMConfig(vocabulary=10, dim=32, blocks=(LMMConfig(), AttentionBlockConfig()), depth=4)
+        >>> [type(block.mixer).__name__ for block in CausalLM(hybrid).backbone.blocks]
+        ['NeuralMemory', 'CausalAttention', 'NeuralMemory', 'CausalAttention']
     """
 
     vocabulary: int

@@ -25,6 +25,13 @@ class Sampling:
 
     Raises:
         ValueError: if a value is out of its range.
+
+    Example:
+        >>> logits = torch.tensor([[0.0, 1.0, 9.0, 9.0]])
+        >>> draw(logits.expand(50, 4), Sampling(top_k=2)).min() >= 2  # of the two likeliest alone
+        tensor(True)
+        >>> draw(logits, Sampling(top_p=0.4)).item() in (2, 3)
+        True
     """
 
     temperature: float = 1.0
@@ -93,6 +100,7 @@ def generate(
 
     Raises:
         UserError: if the logits are not finite.
+        ValueError: if the prompt or the state does not fit the model; see `CausalLM.forward`.
 
     Example:
         >>> import itertools

@@ -145,7 +145,7 @@ def with_hard_gates(config: CausalLMConfig) -> CausalLMConfig:
 
 
 def has_hard_gates(config: CausalLMConfig) -> bool:
-    """Whether the gates of some memory are hard ones."""
+    """Say whether the gates of some memory are hard ones."""
     return any(isinstance(block, WITH_MEMORY) and block.memory.gates.form == "hard" for block in config.blocks)
 
 
@@ -265,6 +265,11 @@ def sized(config: CausalLMConfig, parameters: int) -> CausalLMConfig:
 
     Raises:
         ValueError: if the model has more without any feed-forward.
+
+    Example:
+        >>> config = sized(language_model("tiny-lmm", vocabulary=256), parameters=1_000_000)
+        >>> config.blocks[0].hidden, round(count_parameters(config) / 1e6, 2)
+        (384, 1.0)
     """
     least = count_parameters(_widened(config, 8)) - 8 * 3 * config.dim * config.depth
     hidden = round((parameters - least) / (8 * 3 * config.dim * config.depth)) * 8

@@ -56,6 +56,16 @@ def load_model(folder: str | os.PathLike[str]) -> CausalLM:
 
     Raises:
         UserError: if there is no whole language model; the message names the file.
+
+    Example:
+        >>> import tempfile
+        >>> from titans_seq.blocks import LMMConfig
+        >>> model = CausalLM(CausalLMConfig(vocabulary=10, dim=32, blocks=(LMMConfig(),), depth=1)).bfloat16()
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     save_model(f"{parent}/model", model, "# A model of ten words")
+        ...     again = load_model(parent)  # as the run folder that holds it
+        >>> again.config == model.config, again.training, again.embedding.weight.dtype
+        (True, False, torch.bfloat16)
     """
     source = Path(folder)
     if not (source / WEIGHTS).exists() and (source / MODEL).is_dir():

@@ -100,6 +100,17 @@ def load_state(path: str | os.PathLike[str], model: CausalLM) -> SavedState:
 
     Raises:
         UserError: if the file is missing, damaged or no such file, or of another model; the message says what differs.
+
+    Example:
+        >>> import tempfile
+        >>> from titans_seq.models import language_model
+        >>> model = CausalLM(language_model("tiny-lmm", vocabulary=10)).eval()
+        >>> _, state = model(torch.tensor([[1, 2, 3], [4, 5, 6]]))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_state(state, f"{folder}/read.safetensors", model=model, notes={"titles": ["A", "B"]})
+        ...     saved = load_state(f"{folder}/read.safetensors", model)
+        >>> saved.state.batch, saved.notes["titles"]
+        (2, ['A', 'B'])
     """
     source = Path(path)
     if not source.is_file():
@@ -120,7 +131,9 @@ def load_state(path: str | os.PathLike[str], model: CausalLM) -> SavedState:
 
 
 def weights_digest(model: CausalLM) -> str:
-    """SHA-256 of a model's weights, in hexadecimal: two models with the same digest and configuration are the same.
+    """Return the SHA-256 of a model's weights, in hexadecimal.
+
+    Two models with the same digest and configuration are the same.
 
     Example:
         >>> from titans_seq.models import language_model

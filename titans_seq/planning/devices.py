@@ -15,6 +15,10 @@ class Device:
         memory: bytes of it.
         source: where the figures stand.
         host: whether operations run where they are called, one after the other; a GPU takes them from a queue.
+
+    Example:
+        >>> DEVICES["h100"].about, DEVICES["h100"].bandwidth / 1e12  # TB/s
+        ('NVIDIA H100 SXM', 3.35)
     """
 
     about: str

@@ -24,6 +24,12 @@ class Example:
         length: tokens of each.
         together: what the batches of all devices hold.
         weight: how many batches it stands for.
+
+    Example:
+        >>> import torch
+        >>> layer, x = nn.Linear(3, 5), torch.ones(4, 3)
+        >>> Example(lambda: (layer(x).sum(), None), size=4, length=1, together=4).weight
+        1.0
     """
 
     step: Step

@@ -33,6 +33,14 @@ class Budget:
 
     Raises:
         UserError: if a number is too small.
+
+    Example:
+        >>> Budget(length=4096, rows=4, step=500_000, tokens=15e9, devices=8).checkpointing
+        False
+        >>> Budget(length=0, rows=4, step=500_000, tokens=15e9)
+        Traceback (most recent call last):
+        ...
+        titans_seq.errors.UserError: length must be at least 1, got 0
     """
 
     length: int
@@ -168,7 +176,24 @@ def _count(
 
 
 def language_step(model: CausalLM, length: int, rows: int, carried: bool) -> Step:
-    """Return a step of training of a language model; see `count_training`."""
+    """Return a step of training of a language model; see `count_training`.
+
+    Args:
+        model: the language model; where state is carried, it reads a segment at once.
+        length: tokens of a segment, at least 1.
+        rows: segments that are read at once, at least 1.
+        carried: whether the segment goes on from the state of another one.
+
+    Returns:
+        What computes the loss, and the state after the segment (None unless it is carried).
+
+    Example:
+        >>> from titans_seq.models import language_model
+        >>> model = CausalLM(language_model("tiny-lmm", vocabulary=10))
+        >>> loss, state = language_step(model, length=8, rows=2, carried=True)()
+        >>> loss.shape, state.batch
+        (torch.Size([]), 2)
+    """
     ids, state = torch.zeros(rows, length, dtype=torch.long), None
     if carried:
         with torch.no_grad():

@@ -23,6 +23,11 @@ class Assumptions:
         streaming: share of the bandwidth that operations on whole tensors reach.
         call: seconds from one operation to the next on a GPU, at least.
         host_call: likewise on a CPU.
+
+    Example:
+        >>> from titans_seq.planning import DEVICES
+        >>> Assumptions(call=1e-5).between(DEVICES["h100"])
+        1e-05
     """
 
     efficiency: float = 0.4
@@ -70,6 +75,10 @@ class Seconds:
         traffic: to read and to write tensors.
         calls: from one operation to the next.
         total: of the batch: on a CPU the three add up; on a GPU operations wait in a queue while others are called.
+
+    Example:
+        >>> Seconds(arithmetic=0.2, traffic=0.3, calls=0.1, total=0.5).bound
+        'memory traffic'
     """
 
     arithmetic: float
@@ -120,12 +129,12 @@ class Plan:
 
     @property
     def hours(self) -> float:
-        """For all of the training."""
+        """Hours that all of the training takes."""
         return self.batch.total / self.rate / 3600
 
     @property
     def needed(self) -> float:
-        """Bytes of a device."""
+        """Bytes of a device's memory that weights and saved tensors take."""
         return self.saved + self.weights
 
 
@@ -218,6 +227,12 @@ def unfused(memories: Iterable[tuple[NeuralMemoryConfig, int]], half: bool) -> s
     Args:
         memories: each with the width of the layer that it is in.
         half: whether they take bfloat16 operands.
+
+    Example:
+        >>> from titans_seq.memory import preset
+        >>> unfused([(NeuralMemoryConfig(heads=2, chunk_size=16, rule=preset("titans_linear")), 128)], half=True)
+        >>> unfused([(NeuralMemoryConfig(heads=2, chunk_size=4, rule=preset("titans_linear")), 128)], half=True)
+        'chunk_size must lie between 16 and 128, got 4'
     """
     for memory, dim in memories:
         width = memory.head_dim or dim // memory.heads

@@ -63,7 +63,7 @@ def fitting(made: Plan, device: Device) -> float:
 
 
 def device_table() -> str:
-    """All devices, with their figures and sources."""
+    """Return the table of all devices, with their figures and sources, as text."""
     rows = [["name", "device", "bf16 TFLOP/s", "fp32 TFLOP/s", "TB/s", "GB", "source"]]
     for name, device in DEVICES.items():
         figures = (device.half / 1e12, device.single / 1e12, device.bandwidth / 1e12, device.memory / 1e9)

@@ -60,6 +60,12 @@ def time_steps(model: nn.Module, steps: Sequence[tuple[Step, float]], half: bool
         model: it is trained in place.
         steps: at least one; each computes a loss, with how many such there are.
         half: see `time_step`.
+
+    Example:
+        >>> layer, small, large = nn.Linear(3, 5), torch.ones(2, 3), torch.ones(20, 3)
+        >>> steps = [(lambda: (layer(small).sum(), None), 3), (lambda: (layer(large).sum(), None), 1)]
+        >>> 0 < time_steps(layer, steps).busy < 1
+        True
     """
     total = sum(weight for _, weight in steps)
     timed = [(time_step(model, step, half), weight / total) for step, weight in steps]

@@ -194,12 +194,12 @@ def output_of(rule: MemoryRule, passed: network.Pass, q: Tensor) -> Tensor:
 
 
 def runs(rule: MemoryRule) -> bool:
-    """Whether every token reads the weights as its own write left them, inside the chunk too."""
+    """Say whether every token reads the weights as its own write left them, inside the chunk too."""
     return rule.linear and rule.read == "after_write"
 
 
 def last_reads_closed(rule: MemoryRule, chunk: Chunk) -> bool:
-    """Whether the last token, and it alone, reads the memory that its chunk has closed."""
+    """Say whether the last token, and it alone, reads the memory that its chunk has closed."""
     return chunk.closes and not rule.linear and rule.read == "after_write"
 
 

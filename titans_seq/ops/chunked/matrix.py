@@ -72,7 +72,9 @@ class Walk:
 
 
 def is_matrix(rule: MemoryRule, rows: int, tokens: int) -> bool:
-    """Whether to train chunks of so many tokens, of a memory with gates per head and keys of so many rows, together.
+    """Say whether to train chunks of `tokens` tokens together.
+
+    Only a matrix memory with gates per head may be, and with keys of so few `rows` that it pays.
 
     Example:
         >>> from titans_seq.memory import LinearMemory, MLPMemory

@@ -117,7 +117,7 @@ def _filled(slots: Tensor, count: int) -> Tensor:
 
 
 def runs_documents(scan: Scan) -> bool:
-    """Whether `memory_scan_documents` can run a call, in training."""
+    """Say whether `memory_scan_documents` can run a call, in training."""
     return is_matrix(scan.rule, scan.k.shape[-1], scan.chunk_size) and not scan.rule.algorithm.lookback
 
 

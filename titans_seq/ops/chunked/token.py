@@ -15,7 +15,7 @@ from titans_seq.ops.inputs import Scan, cast
 
 
 def is_token(scan: Scan) -> bool:
-    """Whether a call is of one token that `run_token` can take."""
+    """Say whether a call is of one token that `run_token` can take."""
     rule = scan.rule
     if scan.k.shape[1] > 1 or scan.state.is_new or torch.is_grad_enabled():
         return False

@@ -79,7 +79,7 @@ class LayerGradients:
 
 
 class Updates(abc.ABC):
-    """One chunk's coefficients, applied to one layer. Gradients of the coefficients are added to `d_c`."""
+    """Apply one chunk's coefficients to one layer. Gradients of the coefficients are added to `d_c`."""
 
     def __init__(self, c: Coefficients) -> None:
         self.c = c
