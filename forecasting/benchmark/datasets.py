@@ -96,7 +96,7 @@ BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in _
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """The set called `name`.
+    """Return the set called `name`.
 
     Raises:
         UserError: no set has this name; close ones are suggested.
@@ -139,7 +139,7 @@ def load_benchmark(name: str, data_dir: Path | str | None, cache_dir: Path | str
 
 
 def git_blob_sha1(content: bytes) -> str:
-    """The hash git gives to a file of this content.
+    """Return the hash git gives to a file of this content.
 
     Example:
         >>> git_blob_sha1(b"")

@@ -68,7 +68,7 @@ _COUNTS: dict[str, dict[int, tuple[int, int, int]]] = {
 
 
 def standard_context(name: str) -> int:
-    """Look-back of the published tables: 36 for ILI, 96 for the other sets."""
+    """Return look-back of the published tables: 36 for ILI, 96 for the other sets."""
     return 36 if name == "ILI" else 96
 
 
@@ -88,7 +88,7 @@ def expected_windows(name: str, context: int, horizon: int) -> tuple[int, int, i
 
 
 def split_borders(kind: SplitKind, rows: int) -> tuple[int, int, int]:
-    """Rows at which the train, validation and test parts end.
+    """Return rows at which the train, validation and test parts end.
 
     ETT: 12, 4 and 4 months of 30 days, later rows unused. Ratio: 70%, 10%, 20%, train and test by floor.
 
@@ -155,7 +155,7 @@ def long_horizon_split(name: str, values: np.ndarray, context: int, horizon: int
 
 
 def evaluate_windows(predict: Predict, windows: Windows, batch_size: int = 128) -> dict[str, float]:
-    """MSE and MAE over every window, step, channel, observed targets only, in float64.
+    """Return MSE and MAE over every window, step, channel, observed targets only, in float64.
 
     The batch size is a matter of speed: each window is summed by itself, and the sums are added exactly.
 

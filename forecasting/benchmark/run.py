@@ -129,7 +129,7 @@ def run_benchmark(
 
 
 def benchmark_run_recipe(name: str, horizon: int, mixer: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """The recipe that `run_benchmark` follows.
+    """Return the recipe that `run_benchmark` follows.
 
     Example:
         >>> benchmark_run_recipe("ETTh1", 96, "gru", {"optimiser.epochs": 1}).optimiser.epochs

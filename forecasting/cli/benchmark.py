@@ -36,7 +36,7 @@ def benchmark(options: Benchmark) -> None:
 
 
 def describe(row: dict[str, Any]) -> str:
-    """A row as text: the counts of windows, ours beside the baselines, and what the training took."""
+    """Return a row as text: the counts of windows, ours beside the baselines, and what the training took."""
     counts = row["windows"]
     scores = {f"ours ({row['mixer']})": row["test"], **row["baselines"]}
     table = [["test part", "mse", "mae"]]

@@ -25,7 +25,7 @@ _TITLES = {
 
 
 def score_text(table: pd.DataFrame, interval: tuple[float, float] | None) -> str:
-    """The scores of a model and its baselines, one line each, aligned; "-" where a score does not apply.
+    """Return the scores of a model and its baselines, one line each, aligned; "-" where a score does not apply.
 
     Args:
         table: as `Evaluation.table`.
@@ -53,7 +53,7 @@ def _cell(value: object) -> str:
 
 
 def moment(time: object) -> str:
-    """A time as text, without a midnight that every row shares; a step number as it is.
+    """Return a time as text, without a midnight that every row shares; a step number as it is.
 
     Example:
         >>> moment(pd.Timestamp("2024-01-05")), moment(pd.Timestamp("2024-01-05 06:00")), moment(7)

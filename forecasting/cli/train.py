@@ -150,7 +150,7 @@ def fine_tuning_run(options: Task) -> FineTuningRun:
 
 
 def resolve(options: Task) -> tuple[Path, ForecastConfig, FrameOptions, TableOptions]:
-    """What to train on, and how: the --config file or the preset, changed by the options that are given.
+    """Return what to train on, and how: the --config file or the preset, changed by the options that are given.
 
     Raises:
         UserError: something needed is not given, or two options contradict each other.

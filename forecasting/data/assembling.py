@@ -49,7 +49,7 @@ class SeriesRows:
     ids: tuple[tuple[str, ...], ...]
 
     def of(self, at: int) -> Rows:
-        """The rows of one series."""
+        """Return the rows of one series."""
         part = slice(int(self.ends[at]), int(self.ends[at + 1]))
         return Rows(self.index[part], self.numbers[part], self.positions[part])
 

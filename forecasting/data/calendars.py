@@ -42,11 +42,11 @@ class Ticks:
     size: int
 
     def number(self, times: np.ndarray) -> np.ndarray:
-        """The microseconds of each time since 1970."""
+        """Return the microseconds of each time since 1970."""
         return micros(times)
 
     def time(self, numbers: np.ndarray) -> np.ndarray:
-        """What `number` counted, datetime64[us]."""
+        """Return what `number` counted, datetime64[us]."""
         return numbers.astype("datetime64[us]")
 
 
@@ -68,11 +68,11 @@ class Months:
     business: bool = False
 
     def number(self, times: np.ndarray) -> np.ndarray:
-        """The months of each time since 1970."""
+        """Return the months of each time since 1970."""
         return times.astype("datetime64[M]").astype(np.int64)
 
     def time(self, numbers: np.ndarray) -> np.ndarray:
-        """The date in each month, datetime64[us]."""
+        """Return the date in each month, datetime64[us]."""
         first = numbers.astype("datetime64[M]").astype("datetime64[D]")
         last = (numbers + 1).astype("datetime64[M]").astype("datetime64[D]") - 1
         if self.weekday is not None:
@@ -100,7 +100,7 @@ class MonthDays:
     days: tuple[int, ...]
 
     def number(self, times: np.ndarray) -> np.ndarray:
-        """The dates up to each time since 1970; a time between two counts as the earlier."""
+        """Return the dates up to each time since 1970; a time between two counts as the earlier."""
         months = times.astype("datetime64[M]")
         within = (times.astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64) + 1
         length = _length(months)
@@ -108,7 +108,7 @@ class MonthDays:
         return months.astype(np.int64) * len(self.days) + found - 1
 
     def time(self, numbers: np.ndarray) -> np.ndarray:
-        """The dates, datetime64[us]."""
+        """Return the dates, datetime64[us]."""
         months = (numbers // len(self.days)).astype("datetime64[M]")
         days = np.asarray(self.days)[numbers % len(self.days)]
         return (months.astype("datetime64[D]") + (np.minimum(days, _length(months)) - 1)).astype("datetime64[us]")
@@ -129,12 +129,12 @@ class Weekly:
     name: str
 
     def number(self, times: np.ndarray) -> np.ndarray:
-        """The slots up to each time since the week of 1970-01-01; a time between two counts as the earlier."""
+        """Return the slots up to each time since the week of 1970-01-01; a time between two counts as the earlier."""
         week, within = np.divmod(micros(times) + 3 * DAY, 7 * DAY)  # 1970-01-01 was a Thursday
         return week * len(self.slots) + np.searchsorted(self.slots, within, side="right") - 1
 
     def time(self, numbers: np.ndarray) -> np.ndarray:
-        """The slots, datetime64[us]."""
+        """Return the slots, datetime64[us]."""
         week, slot = np.divmod(numbers, len(self.slots))
         return (week * (7 * DAY) - 3 * DAY + np.asarray(self.slots)[slot]).astype("datetime64[us]")
 
@@ -152,13 +152,13 @@ class YearDays:
     days: int
 
     def number(self, times: np.ndarray) -> np.ndarray:
-        """The dates up to each time since 1970; a time between two counts as the earlier."""
+        """Return the dates up to each time since 1970; a time between two counts as the earlier."""
         years = times.astype("datetime64[Y]")
         within = (times.astype("datetime64[D]") - years.astype("datetime64[D]")).astype(np.int64)
         return years.astype(np.int64) * self.dates_a_year + within // self.days
 
     def time(self, numbers: np.ndarray) -> np.ndarray:
-        """The dates, datetime64[us]."""
+        """Return the dates, datetime64[us]."""
         years, at = np.divmod(numbers, self.dates_a_year)
         return (years.astype("datetime64[Y]").astype("datetime64[D]") + at * self.days).astype("datetime64[us]")
 
@@ -173,7 +173,7 @@ Calendar = Ticks | Months | MonthDays | Weekly | YearDays
 
 @lru_cache(maxsize=512)
 def calendar_of(freq: str) -> Calendar:
-    """The calendar that an alias names.
+    """Return the calendar that an alias names.
 
     Its anchor counts for nothing here: "QS-FEB" walks three months from any month start, "W-SUN" seven days from any
     day.
@@ -301,7 +301,7 @@ def clock_text(slot: int) -> str:
 
 
 def micros(times: np.ndarray) -> np.ndarray:
-    """The microseconds of each time since 1970, int64."""
+    """Return the microseconds of each time since 1970, int64."""
     return times.astype("datetime64[us]").astype(np.int64)
 
 

@@ -91,7 +91,7 @@ _PERIODS = {"M": "month", "Q": "quarter", "S": "half"}
 
 
 def find_joined(frame: pd.DataFrame, free: Sequence[str], dated: Sequence[str]) -> tuple[str, ...]:
-    """The columns that make a date together, none where one column does or none.
+    """Return the columns that make a date together, none where one column does or none.
 
     Args:
         frame: the table.
@@ -129,7 +129,7 @@ def find_joined(frame: pd.DataFrame, free: Sequence[str], dated: Sequence[str]) 
 
 
 def join_times(columns: Sequence[pd.Series]) -> pd.Series:
-    """The text of dates that stand in several columns; missing where a part is.
+    """Return the text of dates that stand in several columns; missing where a part is.
 
     Example:
         >>> join_times([pd.Series([2024, 2024], name="year"), pd.Series(["1", "12"], name="month")]).tolist()
@@ -152,7 +152,7 @@ def join_times(columns: Sequence[pd.Series]) -> pd.Series:
 
 
 def is_part(column: pd.Series, name: str) -> bool:
-    """Whether a column repeats a part of the date, such as its month."""
+    """Say whether a column repeats a part of the date, such as its month."""
     return _part_of(column, name) is not None or name.lower() in _OTHER_PARTS
 
 

@@ -30,7 +30,7 @@ _LARGEST: dict[Part, int] = {
 
 
 def calendar_features(index: pd.DatetimeIndex | pd.RangeIndex, freq: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Where each date stands within its year, month, week, day or hour, whichever a step of `freq` changes.
+    """Return where each date stands within its year, month, week, day or hour, whichever a step of `freq` changes.
 
     Args:
         index: T dates. Step numbers have no calendar and give no features.

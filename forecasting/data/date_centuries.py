@@ -38,7 +38,7 @@ def full_years(short: np.ndarray) -> np.ndarray:
 
 
 def with_full_years(times: np.ndarray) -> np.ndarray:
-    """Times that were read from years of two digits, datetime64[us] [N], in the years that these mean; NaT stays.
+    """Return times read from years of two digits, datetime64[us] [N], in the years that these mean; NaT stays.
 
     Example:
         >>> with_full_years(np.array(["2049-01-31", "2060-02-29"], dtype="M8[us]")).astype("M8[D]").astype(str).tolist()

@@ -41,7 +41,7 @@ _TIME_WORDS = rf"{_DATE_WORDS}|time|zeit|hora|heure|stamp|uhr"
 
 
 def date_numbers(values: np.ndarray, name: str) -> Times | None:
-    """Numbers that are dates: years, 202001, 20200131, 2020031, weeks, Unix times, days of Excel. None for others.
+    """Read numbers that are dates: years, 202001, 20200131, 2020031, weeks, Unix times, days of Excel; else None.
 
     Args:
         values: different numbers, float64.

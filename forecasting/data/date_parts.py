@@ -18,7 +18,7 @@ Part = Literal[
 
 
 def date_part(index: pd.DatetimeIndex, part: Part) -> np.ndarray:
-    """One part of each date, counted from 0; the week begins on Monday, the year's first week on 1 January.
+    """Return one part of each date, counted from 0; the week begins on Monday, the year's first week on 1 January.
 
     Args:
         index: T dates.
@@ -58,17 +58,17 @@ def month_number(index: pd.DatetimeIndex) -> np.ndarray:
 
 
 def date_at(index: pd.Index, at: int) -> pd.Timestamp:
-    """One date of an index that holds dates; pandas leaves its type open."""
+    """Return one date of an index that holds dates; pandas leaves its type open."""
     return cast(pd.Timestamp, index[at])
 
 
 def dates_at(index: pd.Index, at: Any) -> pd.DatetimeIndex:
-    """Some dates of an index that holds dates, by a slice, a mask or numbers."""
+    """Return some dates of an index that holds dates, by a slice, a mask or numbers."""
     return cast(pd.DatetimeIndex, index[at])
 
 
 def clock_times(index: pd.DatetimeIndex) -> np.ndarray:
-    """The dates as the clocks of their time zone show them, datetime64.
+    """Return the dates as the clocks of their time zone show them, datetime64.
 
     Example:
         >>> str(clock_times(pd.DatetimeIndex(["2024-07-01 12:00"]).tz_localize("Asia/Tokyo"))[0])[:16]

@@ -47,7 +47,7 @@ class Reading:
 
 
 def clean(text: str) -> str:
-    """A text in the letters and digits of ASCII as far as it goes, with one space before a clock.
+    """Return a text in the letters and digits of ASCII as far as it goes, with one space before a clock.
 
     Example:
         >>> clean("2024-01-05T06:00"), clean("05.01.2024, 06:00")
@@ -63,7 +63,7 @@ def clean(text: str) -> str:
 
 
 def read_dates(texts: Sequence[str]) -> list[Reading]:
-    """The ways in which texts can be dates, the best first: those by which the fewest are none.
+    """Return the ways in which texts can be dates, the best first: those by which the fewest are none.
 
     Args:
         texts: different texts, without an offset from UTC.
@@ -90,7 +90,7 @@ def read_dates(texts: Sequence[str]) -> list[Reading]:
 
 
 def without_24(texts: list[str]) -> tuple[list[str], np.ndarray]:
-    """The texts with 24:00 as 00:00, and the day that is to be added for it."""
+    """Return the texts with 24:00 as 00:00, and the day that is to be added for it."""
     late = np.zeros(len(texts), dtype="timedelta64[D]")
     for at, text in enumerate(texts):
         if " 24:00" in text:
@@ -100,7 +100,7 @@ def without_24(texts: list[str]) -> tuple[list[str], np.ndarray]:
 
 
 def parse_column(texts: Any, date_format: str) -> np.ndarray:
-    """Texts by a strptime format, or "ISO8601", as datetime64[us]; NaT for what is not written so."""
+    """Return texts by a strptime format, or "ISO8601", as datetime64[us]; NaT for what is not written so."""
     times = np.asarray(pd.to_datetime(pd.Series(texts), format=date_format, errors="coerce")).astype("datetime64[us]")
     # Days that are counted by weeks of a year are those of no other year.
     return with_full_years(times) if "%y" in date_format and not re.search("%[UW]", date_format) else times
@@ -252,7 +252,7 @@ def _field(groups: list[dict[str, str | None]], part: str) -> np.ndarray:
 
 
 def years_of(groups: Sequence[dict[str, str | None]]) -> np.ndarray:
-    """The years that the parts of dates give, 0 where there is none; of two digits see `full_years`.
+    """Return the years that the parts of dates give, 0 where there is none; of two digits see `full_years`.
 
     Example:
         >>> years_of([{"y": "'99"}, {"y2": "2001"}, {}]).tolist()
@@ -284,7 +284,7 @@ def label_periods(years: np.ndarray, numbers: np.ndarray, label: Label, written:
 
 
 def label_months(times: np.ndarray, written: str, label: Label | None) -> Reading:
-    """Times as labels of their months, or as they are where they are no labels."""
+    """Return times as labels of their months, or as they are where they are no labels."""
     if label is None:
         return Reading(times, written)
     months = times.astype("datetime64[M]").astype(np.int64)
@@ -292,7 +292,7 @@ def label_months(times: np.ndarray, written: str, label: Label | None) -> Readin
 
 
 def weeks_of(years: np.ndarray) -> np.ndarray:
-    """How many ISO weeks each year has, 52 or 53.
+    """Return how many ISO weeks each year has, 52 or 53.
 
     Example:
         >>> weeks_of(np.array([2020, 2021])).tolist()

@@ -21,7 +21,7 @@ _PERIODS = {
 
 
 def describe_series(data: SeriesData, calendar: bool = True) -> tuple[str, ...]:
-    """One line each on targets, identifiers, times, zone, frequency, season, covariates, static and unused columns.
+    """Describe targets, ids, times, zone, frequency, season, covariates, static and unused columns, line by line.
 
     Args:
         data: the series.

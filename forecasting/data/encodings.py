@@ -12,7 +12,7 @@ _OTHER_SCRIPTS = ("gb18030", "big5", "cp932", "euc_jp", "cp949", "cp1251", "koi8
 
 
 def decode(path: Path, raw: bytes, encoding: str | None = None, first: int = 1) -> tuple[bytes, list[str]]:
-    """The bytes of a text in UTF-8 without a mark, with notes on the encoding it had.
+    """Return the bytes of a text in UTF-8 without a mark, with notes on the encoding it had.
 
     UTF-8, UTF-16 and UTF-32 are recognised. Other bytes are read as cp1252 where they are letters with accents; where
     they are of another script, the user is asked.
@@ -49,7 +49,7 @@ def decode(path: Path, raw: bytes, encoding: str | None = None, first: int = 1) 
 
 
 def find_encoding(path: Path, raw: bytes, first: int = 1) -> tuple[str, str]:
-    """The encoding of a text whose first line has the number `first`, and a note where the file does not say it.
+    """Return the encoding of a text whose first line has the number `first`, and a note where the file does not say it.
 
     Raises:
         UserError: if it is that of a script for which there are several.

@@ -31,7 +31,7 @@ _ANCHORED = ("W", "QS", "QE", "YS", "YE", "BQS", "BQE", "BYS", "BYE")
 
 
 def settle_frequency(freq: str, index: pd.DatetimeIndex) -> str:
-    """The modern alias of a frequency that a user gave; what it leaves open is taken from the dates it is meant for.
+    """Return the modern alias of a frequency that a user gave; what it leaves open is taken from its dates.
 
     An anchor that is given stays: dates that do not lie on it are refused later, not moved to another.
 
@@ -63,7 +63,7 @@ def settle_frequency(freq: str, index: pd.DatetimeIndex) -> str:
 
 
 def alias_of(calendar: Calendar) -> str:
-    """The alias of a calendar, without an anchor.
+    """Return the alias of a calendar, without an anchor.
 
     Example:
         >>> alias_of(Months(3, 30)), alias_of(Months(12, 1)), alias_of(Ticks(7 * DAY))
@@ -95,7 +95,7 @@ def _counted(count: int, alias: str) -> str:
 
 @lru_cache(maxsize=512)
 def period_of(freq: str) -> Period:
-    """The kind of period a frequency steps by; "s" also for shorter ones.
+    """Return the kind of period a frequency steps by; "s" also for shorter ones.
 
     Example:
         >>> [period_of(freq) for freq in ("QS-FEB", "BME", "2W-FRI", "15min", "36h", "ms", "M[15]", "D[MON-SAT]")]
@@ -141,7 +141,7 @@ def anchor(freq: str, first: pd.Timestamp) -> str:
 
 
 def anchor_of(freq: str) -> str | None:
-    """The month or weekday that anchors an alias, None where there is none.
+    """Return the month or weekday that anchors an alias, None where there is none.
 
     Example:
         >>> anchor_of("QE-JAN"), anchor_of("2W-SUN"), anchor_of("WOM-3FRI"), anchor_of("h")
@@ -152,7 +152,7 @@ def anchor_of(freq: str) -> str | None:
 
 
 def without_anchor(freq: str) -> str:
-    """An alias that takes its anchor from the dates.
+    """Return an alias that takes its anchor from the dates.
 
     Example:
         >>> without_anchor("QS-OCT"), without_anchor("WOM-3FRI")
@@ -162,7 +162,7 @@ def without_anchor(freq: str) -> str:
 
 
 def on_anchor(freq: str, index: pd.DatetimeIndex) -> np.ndarray:
-    """Whether each date lies on the anchor of a weekly, quarterly or yearly alias; True for an alias without one.
+    """Say whether dates lie on the anchor of a weekly, quarterly or yearly alias; True for an alias without one.
 
     Example:
         >>> on_anchor("YE-JUN", pd.DatetimeIndex(["2020-06-30", "2020-12-31"])).tolist()
@@ -177,7 +177,7 @@ def on_anchor(freq: str, index: pd.DatetimeIndex) -> np.ndarray:
 
 
 def base_times(index: pd.DatetimeIndex, freq: str) -> np.ndarray:
-    """The dates without their time zone, datetime64[us]: clock times for steps of days and longer, else UTC.
+    """Return the dates without their time zone, datetime64[us]: clock times for steps of days and longer, else UTC.
 
     So a step of a day leads from midnight to midnight across a clock change, and one of an hour lasts an hour.
 
@@ -206,7 +206,7 @@ def dated(times: np.ndarray, freq: str, zone: object = None) -> pd.DatetimeIndex
 
 
 def fine_index(times: np.ndarray) -> pd.DatetimeIndex:
-    """An index of the unit that pandas uses throughout, nanoseconds; microseconds outside the years 1700 to 2200.
+    """Return an index in the unit that pandas uses, nanoseconds; microseconds outside the years 1700 to 2200.
 
     Example:
         >>> fine_index(np.array(["2020-01-01"], "M8[D]")).unit, fine_index(np.array(["2300-01-01"], "M8[D]")).unit
@@ -245,7 +245,7 @@ def snap(index: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:
 
 
 def walk(first: pd.Timestamp, length: int, freq: str) -> pd.DatetimeIndex:
-    """The `length` dates that begin with `first`, which must lie on a step.
+    """Return the `length` dates that begin with `first`, which must lie on a step.
 
     Example:
         >>> walk(pd.Timestamp("2020-01-31"), 2, "ME")[1].date().isoformat()
@@ -264,7 +264,7 @@ def walk(first: pd.Timestamp, length: int, freq: str) -> pd.DatetimeIndex:
 def future_index(
     index: pd.DatetimeIndex | pd.RangeIndex, freq: str | None, horizon: int
 ) -> pd.DatetimeIndex | pd.RangeIndex:
-    """The `horizon` steps that follow the last of `index`.
+    """Return the `horizon` steps that follow the last of `index`.
 
     Args:
         index: at least one step.
@@ -288,7 +288,7 @@ def future_index(
 
 
 def phases(calendar: Calendar, times: np.ndarray) -> np.ndarray:
-    """What is left of each time after whole steps: equal for all times of one grid.
+    """Return what is left of each time after whole steps: equal for all times of one grid.
 
     Returns:
         int64 [N]: microseconds for steps of one length; otherwise microseconds after the calendar's date, together

@@ -33,12 +33,12 @@ class Rows:
     positions: np.ndarray
 
     def at(self, chosen: np.ndarray) -> "Rows":
-        """The chosen rows."""
+        """Return the chosen rows."""
         return Rows(self.index[chosen], self.numbers[chosen], self.positions[chosen])
 
 
 def merge_duplicates(rows: Rows, how: Duplicates) -> Rows:
-    """One row for each time, which must be in order.
+    """Return one row for each time, which must be in order.
 
     The mean is over the values that are not missing. Rows are returned as they stand under "refuse".
 
@@ -56,7 +56,7 @@ def merge_duplicates(rows: Rows, how: Duplicates) -> Rows:
 
 
 def describe_duplicates(rows: Rows, source: Source) -> str | None:
-    """The times that occur more than once with their lines, or None."""
+    """Return the times that occur more than once with their lines, or None."""
     repeated = rows.index[rows.index.duplicated()].unique()
     if not len(repeated):
         return None
@@ -70,7 +70,7 @@ def describe_duplicates(rows: Rows, source: Source) -> str | None:
 
 
 def describe_holes(rows: Rows, grid: pd.Index, source: Source) -> str | None:
-    """The holes between rows with the lines on either side, or None.
+    """Return the holes between rows with the lines on either side, or None.
 
     Args:
         rows: rows in order, without duplicates, all on the grid.
@@ -96,7 +96,7 @@ def describe_holes(rows: Rows, grid: pd.Index, source: Source) -> str | None:
 
 
 def full_grid(rows: Rows, freq: str | None, source: Source) -> pd.DatetimeIndex | pd.RangeIndex:
-    """Every step from the first row to the last.
+    """Return every step from the first row to the last.
 
     Args:
         rows: rows in order, without duplicates.

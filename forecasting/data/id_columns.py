@@ -187,7 +187,7 @@ def _is_in_blocks(codes: np.ndarray) -> bool:
 
 
 def looks_merged(column: pd.Series) -> bool:
-    """Whether hardly a cell but the first is filled, as where each name stands for the empty cells below it.
+    """Say whether hardly a cell but the first is filled, as where each name stands for the empty cells below it.
 
     Example:
         >>> looks_merged(pd.Series(["a", None, None, "b", None, None])), looks_merged(pd.Series(["a", None, "b"]))
@@ -197,7 +197,7 @@ def looks_merged(column: pd.Series) -> bool:
 
 
 def is_row_number(frame: pd.DataFrame, name: str) -> bool:
-    """Whether a column that is called as identifiers are has another whole number in every row.
+    """Say whether a column that is called as identifiers are has another whole number in every row.
 
     Example:
         >>> is_row_number(pd.DataFrame({"id": [7, 8, 9]}), "id")
@@ -207,7 +207,7 @@ def is_row_number(frame: pd.DataFrame, name: str) -> bool:
 
 
 def is_sure_id(name: str) -> bool:
-    """Whether a column is called as nothing but identifiers are.
+    """Say whether a column is called as nothing but identifiers are.
 
     Example:
         >>> is_sure_id("Item_ID"), is_sure_id("shopId"), is_sure_id("store"), is_sure_id("humid")
@@ -235,7 +235,7 @@ def _numbers_of(column: pd.Series) -> np.ndarray | None:
 
 
 def is_text(column: pd.Series) -> bool:
-    """Whether a column holds words, and neither numbers nor dates by its type.
+    """Say whether a column holds words, and neither numbers nor dates by its type.
 
     Example:
         >>> is_text(pd.Series(["north", "south"])), is_text(pd.Series(["1.5", "2"]))

@@ -36,7 +36,7 @@ _NICE = [
 
 
 def infer_frequency(index: pd.DatetimeIndex) -> str | None:
-    """The alias of the step that most of the dates follow; dates may be missing in between.
+    """Return the alias of the step that most of the dates follow; dates may be missing in between.
 
     Calendar steps (months, days of the month, trading days and hours) are recognised before steps of fixed length.
 
@@ -75,7 +75,7 @@ def infer_frequency(index: pd.DatetimeIndex) -> str | None:
 
 
 def regularity(index: pd.DatetimeIndex) -> float:
-    """The share of the steps from the first date to the last that are there, 0 for dates off their own step.
+    """Return the share of the steps from the first date to the last that are there, 0 for dates off their own step.
 
     Example:
         >>> regularity(pd.DatetimeIndex(["2020-01-01", "2020-01-02", "2020-01-04"]))
@@ -86,7 +86,7 @@ def regularity(index: pd.DatetimeIndex) -> float:
 
 
 def infer_round_step(index: pd.DatetimeIndex) -> str | None:
-    """The alias of the round step (a second to a week) that the dates follow more or less, None if they follow none.
+    """Return the alias of the round step (a second to a week) that dates follow more or less, None if they follow none.
 
     Example:
         >>> infer_round_step(pd.DatetimeIndex(["2020-01-01 00:00:02", "2020-01-01 00:15:00", "2020-01-01 00:30:03"]))

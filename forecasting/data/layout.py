@@ -124,7 +124,7 @@ def _header(rows: Sequence[Sequence[str]], widths: Sequence[int], width: int) ->
 
 
 def sheet_header(path: str, rows: Sequence[Sequence[str]], full: int) -> int:
-    """The row of names in a sheet: the first full one, or one above it where that holds values.
+    """Return the row of names in a sheet: the first full one, or one above it where that holds values.
 
     Args:
         path: of the file, for messages.

@@ -36,7 +36,7 @@ _FEW_ROWS = 2
 
 
 def as_series(data: pd.DataFrame | SeriesData, options: FrameOptions) -> SeriesData:
-    """Series from a frame; series as they are.
+    """Return series from a frame; series as they are.
 
     Raises:
         UserError: if `data` is neither, or the frame is refused.
@@ -94,7 +94,7 @@ def matching_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: 
 
 
 def continuing_series(data: pd.DataFrame | SeriesData, like: SeriesData, options: FrameOptions) -> SeriesData:
-    """Rows of the series `like`, which go on under their names.
+    """Return rows of the series `like`, which go on under their names.
 
     Raises:
         UserError: as `matching_series`, and if the data tells series apart otherwise, or lacks a column to forecast.
@@ -215,7 +215,7 @@ def read_future(path: Path, data: SeriesData, options: TableOptions) -> Table:
 def with_known_future(
     data: SeriesData, future: pd.DataFrame | Table, options: FrameOptions, horizon: int
 ) -> SeriesData:
-    """The series with the rows of known covariates that follow each item's end taken from `future`.
+    """Return the series with the rows of known covariates that follow each item's end taken from `future`.
 
     Dates whose day and month can change places are those that the steps to forecast need. A date format of the series
     counts only where some date is written so.

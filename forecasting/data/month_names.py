@@ -17,7 +17,7 @@ _SPOKEN = {"mrz": 3, "mar": 3, "jan": 1, "janv": 1, "sept": 9, "jän": 1, "ene":
 
 @lru_cache(maxsize=64)
 def month_numbers(words: frozenset[str]) -> dict[str, int] | None:
-    """The numbers of month names, in the first language that knows all of them.
+    """Return the numbers of month names, in the first language that knows all of them.
 
     Example:
         >>> month_numbers(frozenset({"janv", "fevr", "aout"}))["aout"], month_numbers(frozenset({"kwh"}))
@@ -56,6 +56,6 @@ def _names(language: str) -> dict[str, int]:
 
 
 def fold(word: str) -> str:
-    """A word in small letters without accents and dots."""
+    """Return a word in small letters without accents and dots."""
     plain = unicodedata.normalize("NFD", word.casefold())
     return "".join(c for c in plain if not unicodedata.combining(c)).rstrip(".")

@@ -21,7 +21,7 @@ _LEAST = 5
 
 
 def speaks_of_weeks(name: str) -> bool:
-    """Whether a column's name speaks of weeks."""
+    """Say whether a column's name speaks of weeks."""
     return bool(_WEEKS.search(name))
 
 
@@ -62,7 +62,7 @@ def named_periods(texts: Sequence[str], name: str) -> list[str] | None:
 
 
 def period_dates(times: Times, freq: str) -> pd.DatetimeIndex | None:
-    """The days by which a frequency names the periods of labels; None where the labels do not name such periods.
+    """Return the days by which a frequency names the periods of labels; None where the labels do not name such periods.
 
     Quarters of an anchor that no calendar quarter has ("QE-JAN") are those of a year that ends in that month, as pandas
     counts them.

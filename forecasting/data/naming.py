@@ -46,7 +46,7 @@ def own_names(forecast: pd.DataFrame, data: SeriesData) -> pd.DataFrame:
 
 
 def series_names(data: SeriesData) -> list[list[str]]:
-    """What a forecast calls the channels of each item: the column of wide data, the id of long data.
+    """Return what a forecast calls the channels of each item: the column of wide data, the id of long data.
 
     Items with several channels each are called id/column.
     """

@@ -75,7 +75,7 @@ _FLAGS = tuple(
 
 
 def is_numeric(texts: Sequence[str]) -> bool:
-    """Whether all texts are numbers, however they are written; none is not.
+    """Say whether all texts are numbers, however they are written; none is not.
 
     Example:
         >>> is_numeric(["$5,179.00", "$3"]), is_numeric(["a", "1"])
@@ -86,7 +86,7 @@ def is_numeric(texts: Sequence[str]) -> bool:
 
 
 def bare_number(text: str) -> str:
-    """A number without what programs and languages put about it: other digits, spaces, minus signs, apostrophes."""
+    """Return a number without what programs and languages put about it: other digits, spaces, minus signs and so on."""
     text = plain_signs(text).translate(_SIGNS).strip().removeprefix("'")
     inside = re.fullmatch(r"\((.*\d.*)\)", text)
     if inside:
@@ -144,7 +144,7 @@ def _fitting(texts: Sequence[str], style: NumberStyle) -> list[tuple[str, str | 
 
 
 def shown_decimal(texts: Sequence[str]) -> str | None:
-    """The decimal sign that numbers leave no doubt of, None where they do, or are none.
+    """Return the decimal sign that numbers leave no doubt of, None where they do, or are none.
 
     Example:
         >>> shown_decimal(["1.200", "3,50"]), shown_decimal(["1,234.5"]), shown_decimal(["1.200"]), shown_decimal(["3"])
@@ -172,7 +172,7 @@ class Writing:
 
 
 def read_numbers(texts: list[str], name: str, source: Source, style: NumberStyle) -> tuple[np.ndarray, Writing]:
-    """The numbers of texts, NaN for one that is none, and how they are written."""
+    """Return the numbers of texts, NaN for one that is none, and how they are written."""
     for yes, no in _FLAGS if texts else ():
         if {text.casefold() for text in texts} <= {yes, no}:
             flags = np.array([float(text.casefold() == yes) for text in texts])
@@ -240,7 +240,7 @@ def _usual(fits: Sequence[tuple[str, str | None]], style: NumberStyle) -> tuple[
 
 
 def are_written_out(texts: Sequence[str]) -> bool:
-    """Whether texts may be numbers, and some have signs beside digits and one point: an exponent, or thousands.
+    """Say whether texts may be numbers, and some have signs beside digits and one point: an exponent, or thousands.
 
     Example:
         >>> are_written_out(["1.7e+09"]), are_written_out(["1,700", "900"]), are_written_out(["1.5", "900"])
@@ -250,7 +250,7 @@ def are_written_out(texts: Sequence[str]) -> bool:
 
 
 def written_numbers(texts: Sequence[str], style: NumberStyle) -> np.ndarray | None:
-    """Numbers that times may be, without signs of money or units; None where a text is none.
+    """Return numbers that times may be, without signs of money or units; None where a text is none.
 
     Where they could be two, and the table does not speak for one, a point is the decimal sign and a comma stands
     between thousands: times hardly have three decimals each.
@@ -286,7 +286,7 @@ def _value(text: str, decimal: str, thousands: str | None) -> float:
 
 
 def is_plain_number(word: str) -> bool:
-    """Whether a word is a number as programs write it."""
+    """Say whether a word is a number as programs write it."""
     try:
         float(word)
     except ValueError:

@@ -61,7 +61,7 @@ def to_numbers(
     source: Source,
     style: NumberStyle = NumberStyle(),
 ) -> Numbers:
-    """The named columns as numbers; those that can be read in two ways as the other columns are written.
+    """Return the named columns as numbers; those that can be read in two ways as the other columns are written.
 
     Raises:
         UserError: for text, an infinite or a huge value in a cell, with its column and line; for numbers that can be
@@ -112,7 +112,7 @@ def to_numbers(
 
 
 def with_numbers(frame: pd.DataFrame, names: Sequence[str], style: NumberStyle) -> pd.DataFrame:
-    """The table with columns of text that hold numbers with exponents or thousands as numbers, for finding the time.
+    """Return the table with text columns of numbers with exponents or thousands as numbers, for finding the time.
 
     Args:
         frame: the table.

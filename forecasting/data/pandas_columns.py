@@ -7,12 +7,12 @@ import pandas as pd
 
 
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
-    """The column called `name`, of which there is one; pandas leaves open whether there are several."""
+    """Return the column called `name`, of which there is one; pandas leaves open whether there are several."""
     return cast(pd.Series, frame[name])
 
 
 def as_numbers(values: Any) -> np.ndarray:
-    """Values of any kind as float64, NaN for what is no number.
+    """Read values of any kind as float64, NaN for what is no number.
 
     Example:
         >>> as_numbers(["1e3", "x", 2]).tolist()

@@ -21,7 +21,7 @@ def plain_signs(text: str) -> str:
 
 
 def footnote_of(text: str) -> str | None:
-    """The raised or circled number that a text holds, None where it holds none.
+    """Return the raised or circled number that a text holds, None where it holds none.
 
     Example:
         >>> footnote_of("5\u00b9"), footnote_of("51")

@@ -68,7 +68,7 @@ def read_table(path: str | Path, options: TableOptions | None = None) -> Table:
 
 
 def inner_name(path: Path) -> str:
-    """The name of a file without what packs it; that of the table in an archive that holds one.
+    """Return the name of a file without what packs it; that of the table in an archive that holds one.
 
     Example:
         >>> inner_name(Path("a.tsf.gz")), inner_name(Path("a.csv"))
@@ -83,7 +83,7 @@ def inner_name(path: Path) -> str:
 
 
 def open_file(path: Path) -> tuple[str, bytes, tuple[str, ...]]:
-    """The name and the bytes of a file, unpacked, with a note where it was in an archive.
+    """Return the name and the bytes of a file, unpacked, with a note where it was in an archive.
 
     Raises:
         UserError: if it is missing, empty or broken, or an archive of several files.
@@ -105,7 +105,7 @@ def open_file(path: Path) -> tuple[str, bytes, tuple[str, ...]]:
 
 
 def read_text(path: Path, encoding: str | None = None) -> tuple[str, list[str]]:
-    """The text of a file, unpacked where its name says so, with notes on its archive and its encoding.
+    """Return the text of a file, unpacked where its name says so, with notes on its archive and its encoding.
 
     Raises:
         UserError: if the file is missing, empty or broken, or not text.

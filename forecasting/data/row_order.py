@@ -17,14 +17,14 @@ from .wording import counted, enumerate_some
 
 
 def plain_index(values: object) -> pd.Index:
-    """Different values as an index of their own kind."""
+    """Return different values as an index of their own kind."""
     found: Any = values
     index = cast(pd.Index, pd.Index(np.asarray(found) if found.dtype == object else found))
     return pd.Index(np.asarray(index, dtype=object)) if isinstance(index, pd.CategoricalIndex) else index
 
 
 def number_series(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.ndarray, list[tuple[str, ...]]]:
-    """The number of each row's series, in the order of the ids, and the ids; none for a wide table."""
+    """Return the number of each row's series, in the order of the ids, and the ids; none for a wide table."""
     if not roles.id:
         return np.zeros(len(frame), dtype=np.int64), []
     key = np.zeros(len(frame), dtype=np.int64)
@@ -72,7 +72,7 @@ def order_rows(
     names: pd.Index,
     ids: list[tuple[str, ...]],
 ) -> SeriesRows:
-    """The rows in order of series and time; rows of one time keep their order."""
+    """Return the rows in order of series and time; rows of one time keep their order."""
     key = series.astype(np.int64) * len(grid.index) + grid.codes
     codes = grid.codes
     if (np.diff(key) < 0).any():
@@ -83,7 +83,7 @@ def order_rows(
 
 
 def without_empty_series(rows: SeriesRows, targets: int, roles: Roles) -> tuple[SeriesRows, list[str]]:
-    """The rows without those of series that have no value at all, where others have."""
+    """Return the rows without those of series that have no value at all, where others have."""
     if not roles.id:
         return rows, []
     filled = ~np.isnan(rows.numbers[:, :targets]).all(axis=1)

@@ -20,7 +20,7 @@ STATE = "state.json"
 
 
 def describe_context(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Names and first times as plain values, numbers as float64 tensors laid end to end."""
+    """Return names and first times as plain values, numbers as float64 tensors laid end to end."""
     described = {
         "layout": data.layout,
         "id_columns": list(data.id_columns),
@@ -51,7 +51,7 @@ def describe_context(data: SeriesData) -> tuple[dict[str, Any], dict[str, Tensor
 
 
 def rebuild_context(described: dict[str, Any], tensors: dict[str, Tensor]) -> SeriesData:
-    """What `describe_context` took apart."""
+    """Return what `describe_context` took apart."""
     values, known, past = (tensors[f"context.{part}"].numpy() for part in ("values", "known", "past"))
     kept = tensors.get("context.inserted")  # Earlier models have none.
     inserted = np.zeros(len(values), dtype=bool) if kept is None else kept.numpy()
@@ -96,7 +96,7 @@ def _index(described: dict[str, Any], freq: str | None) -> pd.DatetimeIndex | pd
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """The plain values of a saved model.
+    """Return the plain values of a saved model.
 
     Raises:
         UserError: if the file is missing or damaged.

@@ -87,7 +87,7 @@ class Item:
         return self.known.shape[0] - self.length
 
     def tail(self, context: int) -> "Item":
-        """The last `context` steps (all, where there are fewer), with the known rows after them."""
+        """Return the last `context` steps (all, where there are fewer), with the known rows after them."""
         if context < 1:
             raise ValueError(f"context must be at least 1, got {context}")
         first = max(self.length - context, 0)
@@ -101,7 +101,7 @@ class Item:
         )
 
     def head(self, rows: int) -> "Item":
-        """The first rows as they were known then, with all known covariates.
+        """Return the first rows as they were known then, with all known covariates.
 
         What was put into a hole on a line to a value that came later is missing.
 
@@ -188,11 +188,11 @@ class SeriesData:
         return sum(item.length for item in self.items)
 
     def tail(self, context: int) -> "SeriesData":
-        """The last `context` steps of every item, with the known rows after them."""
+        """Return the last `context` steps of every item, with the known rows after them."""
         return replace(self, items=tuple(item.tail(context) for item in self.items))
 
     def observed(self) -> "SeriesData":
-        """The series without the values that were put into holes: what forecasts can be scored by."""
+        """Return the series without the values that were put into holes: what forecasts can be scored by."""
         items = [
             replace(item, values=np.where(item.inserted[:, None], np.nan, item.values)) if item.inserted.any() else item
             for item in self.items
@@ -213,7 +213,7 @@ class SeriesData:
         return replace(self, items=items, static_names=tuple(names), unused=(*self.unused, *gone))
 
     def select(self, names: Sequence[str]) -> "SeriesData":
-        """The named series in the order given: channels of wide data, items of long data.
+        """Return the named series in the order given: channels of wide data, items of long data.
 
         Args:
             names: at least one name, none twice.
@@ -235,7 +235,7 @@ class SeriesData:
 
 
 def join_indexes(indexes: Sequence[pd.Index]) -> pd.Index:
-    """One index after the other, in their time zone and unit.
+    """Return one index after the other, in their time zone and unit.
 
     Example:
         >>> join_indexes([pd.RangeIndex(2), pd.RangeIndex(5, 6)]).tolist()

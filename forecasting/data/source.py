@@ -37,7 +37,7 @@ class Source:
 
     @classmethod
     def of(cls, name: str | None) -> "Source":
-        """The source called `name`: a path, or None for a frame in memory."""
+        """Return the source called `name`: a path, or None for a frame in memory."""
         if name is None:
             return cls("the frame", "row", 0)
         if name.lower().endswith(PARQUET_SUFFIXES):
@@ -50,19 +50,19 @@ class Source:
         return "series" if self.name == "the frame" else PurePath(self.name).name.split(".")[0] or "series"
 
     def number(self, position: Any) -> int:
-        """The number of the row at `position`."""
+        """Return the number of the row at `position`."""
         return int(position) + self.first if self.lines is None else int(self.lines[int(position)])
 
     def place(self, position: Any) -> str:
-        """The row at `position`, such as "line 7"."""
+        """Return the row at `position`, such as "line 7"."""
         return f"{self.unit} {self.number(position)}"
 
     def at(self, position: Any) -> str:
-        """The row at `position` with the source's name before it."""
+        """Return the row at `position` with the source's name before it."""
         return f"{self.name}, {self.place(position)}"
 
     def places(self, positions: Sequence[Any], limit: int = 5) -> str:
-        """Several rows, the first `limit` of them by number."""
+        """Return several rows, the first `limit` of them by number."""
         if len(positions) == 1:
             return self.place(positions[0])
         return f"{self.unit}s {enumerate_some([str(self.number(p)) for p in positions], limit)}"

@@ -8,7 +8,7 @@ from .frequency import base_times
 
 
 def season_length(freq: str | None) -> int:
-    """Steps of the season that MASE and the seasonal naive forecast use: the shortest natural one.
+    """Return steps of the season that MASE and the seasonal naive forecast use: the shortest natural one.
 
     Steps within a day have the day, or the hours of it that the calendar has; days the week, or its days that the
     calendar has; months and days of the month the year; steps of seconds the hour, as GluonTS counts them. Weeks, years
@@ -51,7 +51,7 @@ def _whole(season: int, size: int) -> int:
 
 
 def step_number(index: pd.DatetimeIndex | pd.RangeIndex, freq: str | None) -> int:
-    """The number of the first step, counted from 1970 or from step 0, the same for a date wherever it occurs.
+    """Return the number of the first step, counted from 1970 or from step 0, the same for a date wherever it occurs.
 
     Args:
         index: at least one step.
@@ -70,7 +70,7 @@ def step_number(index: pd.DatetimeIndex | pd.RangeIndex, freq: str | None) -> in
 
 
 def same_step(one: str | None, other: str | None) -> bool:
-    """Whether two frequencies step alike, wherever they are anchored; None is a step without dates.
+    """Say whether two frequencies step alike, wherever they are anchored; None is a step without dates.
 
     Example:
         >>> same_step("W-SUN", "W-FRI"), same_step("MS", "M[15]"), same_step("h", "2h"), same_step(None, "D")

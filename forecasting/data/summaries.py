@@ -67,7 +67,7 @@ def data_rows(frame: pd.DataFrame, roles: Roles, source: Source) -> tuple[np.nda
 
 
 def is_summary(cell: object) -> bool:
-    """Whether a cell, or the name of a column, says that it sums others up.
+    """Say whether a cell, or the name of a column, says that it sums others up.
 
     Example:
         >>> is_summary("Grand Total"), is_summary("Totality")
@@ -77,7 +77,7 @@ def is_summary(cell: object) -> bool:
 
 
 def names_summary(cell: object) -> bool:
-    """Whether a cell says that it sums something up, and what.
+    """Say whether a cell says that it sums something up, and what.
 
     Example:
         >>> names_summary("shop 7 Total"), names_summary("Summe Nord"), names_summary("Totality")

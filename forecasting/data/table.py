@@ -30,7 +30,7 @@ class Table:
 
     @classmethod
     def of(cls, frame: pd.DataFrame, source: Source) -> "Table":
-        """The table of a frame: its names as text, and its index as columns where that has a name or holds dates.
+        """Make the table of a frame: its names as text, its index as columns where that has a name or holds dates.
 
         Whole numbers without a name count the rows, and stay the index.
 

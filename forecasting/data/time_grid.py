@@ -238,7 +238,7 @@ def _is_rough(index: pd.DatetimeIndex, freq: str) -> bool:
 
 
 def dates_from(start: str, length: int, freq: str, zone: str | None, source: Source) -> pd.DatetimeIndex:
-    """The dates of rows that have none, from the first on.
+    """Return the dates of rows that have none, from the first on.
 
     A period ("2020-Q1", "2020") begins with the date that the frequency names it by.
 

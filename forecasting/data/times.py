@@ -24,11 +24,11 @@ class TimeColumn:
     positions: np.ndarray
 
     def at(self, number: int | np.integer) -> str:
-        """The row of a value, with the source's name before it."""
+        """Return the row of a value, with the source's name before it."""
         return self.source.at(self.positions[number])
 
     def cell(self, number: int | np.integer, shown: object) -> str:
-        """A value, as it is shown, with its row before it and its column behind it."""
+        """Return a value, as it is shown, with its row before it and its column behind it."""
         return f"{self.at(number)}: {shown} in the time column {self.name!r}"
 
 

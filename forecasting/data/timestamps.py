@@ -112,7 +112,7 @@ def _too_late(year: int, column: TimeColumn, at: int) -> UserError:
 
 
 def looks_like_dates(column: pd.Series) -> bool:
-    """Whether a column holds dates: by its type, or because half of a sample of text parses. Numbers never are."""
+    """Say whether a column holds dates: by its type, or as half of a sample of text parses. Numbers never are."""
     if isinstance(column.dtype, (pd.DatetimeTZDtype, pd.PeriodDtype)) or column.dtype.kind == "M":
         return True
     if pd.api.types.is_numeric_dtype(column.dtype):
@@ -134,7 +134,7 @@ def looks_like_dates(column: pd.Series) -> bool:
 
 
 def sample_of(column: pd.Series, size: int = 50) -> list[str]:
-    """Different values of a column as text, spread over it."""
+    """Return different values of a column as text, spread over it."""
     present = np.flatnonzero(column.notna())
     if len(present) > size:
         present = present[np.unique(np.linspace(0, len(present) - 1, size).astype(int))]
@@ -279,7 +279,7 @@ def read_with_format(texts: Sequence[str], date_format: str) -> Reading:
 
 
 def format_with_clock(date_format: str, texts: Sequence[str]) -> str:
-    """The format of a date for texts that go on with a clock time from another column.
+    """Return the format of a date for texts that go on with a clock time from another column.
 
     Example:
         >>> format_with_clock("%d/%m/%Y", ["13/01/2024 06:30"])

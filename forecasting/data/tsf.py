@@ -41,7 +41,7 @@ class _Header:
 
 
 def is_tsf(path: Path) -> bool:
-    """Whether a file, or the one that is packed in it, is called .tsf."""
+    """Say whether a file, or the one that is packed in it, is called .tsf."""
     return inner_name(path).lower().endswith(".tsf")
 
 

@@ -20,7 +20,7 @@ def enumerate_some(names: Sequence[str], limit: int = 8) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A count with its noun.
+    """Return a count with its noun.
 
     Example:
         >>> counted(1, "row"), counted(3, "row")
@@ -43,7 +43,7 @@ def shortened(name: str, room: int) -> str:
 
 
 def show_time(time: Any) -> str:
-    """A date without a clock that stands at midnight, or a step number.
+    """Return a date without a clock that stands at midnight, or a step number.
 
     Example:
         >>> show_time(pd.Timestamp("2020-01-02")), show_time(pd.Timestamp("2020-01-02 03:00")), show_time(7)

@@ -22,7 +22,7 @@ _ZONE = re.compile(r"(.*\d)(Z?) ?\[?((?:Africa|America|Asia|Atlantic|Australia|E
 
 
 def without_offset(text: str) -> str:
-    """A date and time without the offset from UTC behind it.
+    """Return a date and time without the offset from UTC behind it.
 
     Example:
         >>> without_offset("2024-01-01 06:00+01:00"), without_offset("20240101T060000Z")
@@ -87,7 +87,7 @@ def _minutes(offset: str) -> int:
 
 
 def without_zone(texts: list[str]) -> tuple[list[str], str | None]:
-    """Texts without the name of the one zone that all of them bear, and that name; None where they bear none.
+    """Return texts without the name of the one zone that all of them bear, and that name; None where they bear none.
 
     Example:
         >>> without_zone(["2024-01-01 06:00 Europe/Berlin"]), without_zone(["2024-01-01T06:00+01:00[Europe/Paris]"])

@@ -25,7 +25,7 @@ ABBREVIATED = {
 
 
 def zone_of_offsets(times: np.ndarray, offsets: np.ndarray) -> str | None:
-    """The zone whose clock is so far ahead of UTC at these times.
+    """Return the zone whose clock is so far ahead of UTC at these times.
 
     Args:
         times: in UTC, datetime64[us] [N].
@@ -59,7 +59,7 @@ def zone_of_offsets(times: np.ndarray, offsets: np.ndarray) -> str | None:
 
 
 def fixed_zone(minutes: int) -> str:
-    """The name of a zone that is always so far ahead of UTC."""
+    """Return the name of a zone that is always so far ahead of UTC."""
     if minutes == 0:
         return "UTC"
     sign, ahead = "+" if minutes > 0 else "-", abs(minutes)
@@ -67,7 +67,7 @@ def fixed_zone(minutes: int) -> str:
 
 
 def midnight_zone(index: pd.DatetimeIndex) -> str | None:
-    """The zone whose midnights times in UTC are, where its clock is changed between them; None where there is none.
+    """Return the zone whose midnights times in UTC are, where its clock is changed between them; else None.
 
     Example:
         >>> index = pd.DatetimeIndex(["2024-03-30 23:00", "2024-03-31 22:00"]).tz_localize("UTC")
@@ -83,7 +83,7 @@ def midnight_zone(index: pd.DatetimeIndex) -> str | None:
 
 
 def check_zone(name: str) -> str:
-    """The name, where there is such a zone.
+    """Return the name, where there is such a zone.
 
     Raises:
         UserError: if there is none.

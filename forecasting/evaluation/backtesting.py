@@ -82,7 +82,7 @@ class Cutoffs:
                 raise UserError(f"{name} of a backtest must be at least 1, got {getattr(self, name)}")
 
     def of(self, rows: int) -> list[int]:
-        """The first target row of each window of a series of `rows` rows; below 1 where it is too short."""
+        """Return the first target row of each window of a series of `rows` rows; below 1 where it is too short."""
         last = rows - self.horizon
         return [last - self.step * back for back in reversed(range(self.windows))]
 

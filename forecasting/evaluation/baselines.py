@@ -176,7 +176,7 @@ def _filled(batch: WindowBatch) -> Tensor:
 
 
 def standard_baselines(context: int, season: int) -> dict[str, Baseline]:
-    """The baselines an evaluation prints, by the names it prints.
+    """Return the baselines an evaluation prints, by the names it prints.
 
     Args:
         context: look-back of the windows; a season longer than it leaves the seasonal naive forecast out.

@@ -57,7 +57,7 @@ class Evaluation:
 def evaluate(
     trained: Trained, data: SeriesData, part: Part, season: int | None = None, batch_size: int | None = None
 ) -> Evaluation:
-    """Score every window of a part beside the baselines, which are fitted on the training part.
+    """Return score every window of a part beside the baselines, which are fitted on the training part.
 
     Values that were put into holes are missing here, in what is forecast from as in what is scored.
 
@@ -108,7 +108,7 @@ def evaluate(
 
 
 def network_forecast(trained: Trained) -> Forecast:
-    """The network as a forecaster to be scored."""
+    """Return the network as a forecaster to be scored."""
     levels = score_levels(trained.config)
     if isinstance(trained.config.output, Point):
         return lambda batch: (run(trained, batch, ())[0], None)
@@ -116,23 +116,23 @@ def network_forecast(trained: Trained) -> Forecast:
 
 
 def baseline_forecast(baseline: Baseline) -> Forecast:
-    """A baseline as a forecaster to be scored: a mean without a spread."""
+    """Return a baseline as a forecaster to be scored: a mean without a spread."""
     return lambda batch: (baseline.predict(batch), None)
 
 
 def score_levels(config: ForecastConfig) -> tuple[float, ...]:
-    """The levels that the quantile loss is taken at."""
+    """Return the levels that the quantile loss is taken at."""
     return trained_levels(config) or DEFAULT_LEVELS
 
 
 def score_interval(config: ForecastConfig) -> tuple[float, float] | None:
-    """The levels between which coverage counts; None where the model gives fewer than two."""
+    """Return the levels between which coverage counts; None where the model gives fewer than two."""
     levels = trained_levels(config)
     return (levels[0], levels[-1]) if len(levels) > 1 else None
 
 
 def fit_baselines(train: Windows, context: int, season: int) -> tuple[dict[str, Baseline], list[str]]:
-    """The standard baselines fitted on training windows, and a note on each that cannot be."""
+    """Return the standard baselines fitted on training windows, and a note on each that cannot be."""
     fitted, notes = {}, []
     for name, baseline in standard_baselines(context, season).items():
         try:
@@ -145,13 +145,13 @@ def fit_baselines(train: Windows, context: int, season: int) -> tuple[dict[str, 
 
 
 def seasonal_errors(data: SeriesData, rows: Sequence[int], season: int) -> np.ndarray:
-    """What MASE divides by, over the first rows of each item: float64 [N, V], NaN where there is no pair."""
+    """Return what MASE divides by, over the first rows of each item: float64 [N, V], NaN where there is no pair."""
     pairs = zip(data.items, rows, strict=True)
     return np.stack([seasonal_error(item.values[:count], season) for item, count in pairs])
 
 
 def check_season(season: int | None, freq: str | None) -> int:
-    """The season given, or that of the frequency.
+    """Return the season given, or that of the frequency.
 
     Raises:
         UserError: if the season given is not positive.

@@ -86,7 +86,7 @@ class Sums:
             self.covered += float((inside & seen).sum())
 
     def scores(self) -> dict[str, float]:
-        """The scores of everything added so far; NaN where one does not apply."""
+        """Return the scores of everything added so far; NaN where one does not apply."""
         squared, absolute, count = self.steps.sum(axis=1)
         original_squared, original_absolute, size = self.original
         return {
@@ -100,7 +100,7 @@ class Sums:
         }
 
     def by_step(self, model: str) -> pd.DataFrame:
-        """Columns `model`, `step`, `mse` and `mae` on the standardised scale; NaN without targets."""
+        """Return columns `model`, `step`, `mse` and `mae` on the standardised scale; NaN without targets."""
         squared, absolute, count = self.steps
         steps = range(1, self.horizon + 1)
         with np.errstate(invalid="ignore"):
@@ -141,12 +141,12 @@ def add_windows(
 
 
 def score_table(sums: dict[str, Sums]) -> pd.DataFrame:
-    """One row a forecaster: column `model`, then its scores."""
+    """Return one row a forecaster: column `model`, then its scores."""
     return pd.DataFrame([{"model": name} | one.scores() for name, one in sums.items()])
 
 
 def seasonal_error(history: np.ndarray, season: int) -> np.ndarray:
-    """Mean absolute error of the seasonal naive forecast inside the history: what MASE divides by.
+    """Return mean absolute error of the seasonal naive forecast inside the history: what MASE divides by.
 
     Args:
         history: float64 [T, V], NaN where missing; pairs with a missing member are left out.

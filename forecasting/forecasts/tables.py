@@ -37,5 +37,5 @@ def forecast_frame(data: SeriesData, forecast: Forecast) -> pd.DataFrame:
 
 
 def quantile_columns(quantiles: np.ndarray, levels: Sequence[float]) -> dict[str, np.ndarray]:
-    """One column a level, named "0.1"; `quantiles` is [..., Q]."""
+    """Return one column a level, named "0.1"; `quantiles` is [..., Q]."""
     return {level_name(level): quantiles[..., i].ravel() for i, level in enumerate(levels)}

@@ -22,7 +22,7 @@ WINDOW_FIELDS = ["past", "observed", "known", "phase"]
 
 
 def calendar(freq: str) -> list[TimeFeature]:
-    """The calendar features of dates that step by `freq`: functions of a period index, in [-0.5, 0.5].
+    """Return the calendar features of dates that step by `freq`: functions of a period index, in [-0.5, 0.5].
 
     Raises:
         UserError: if GluonTS does not know the frequency.

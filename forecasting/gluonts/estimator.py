@@ -136,7 +136,7 @@ class ForecastEstimator(PyTorchLightningEstimator):
         self._known = num_feat_dynamic_real + (len(calendar(freq)) if time_features else 0)
 
     def create_transformation(self) -> Transformation:
-        """The step common to training and predicting: check each entry and lay out its arrays."""
+        """Return the step common to training and predicting: check each entry and lay out its arrays."""
         return EntryToArrays(
             freq=self.freq,
             prediction_length=self.prediction_length,
@@ -146,7 +146,7 @@ class ForecastEstimator(PyTorchLightningEstimator):
         )
 
     def create_lightning_module(self) -> GluonTSModule:
-        """A module with new weights, which depend on the seed alone."""
+        """Return a module with new weights, which depend on the seed alone."""
         return GluonTSModule(self._prediction_network().network, self.optimiser)
 
     def create_training_data_loader(self, data: Dataset, module: object, **kwargs: Any) -> Iterable[WindowBatch]:
@@ -161,12 +161,12 @@ class ForecastEstimator(PyTorchLightningEstimator):
         return Epochs(loader, self.num_batches_per_epoch)
 
     def create_validation_data_loader(self, data: Dataset, module: object, **kwargs: Any) -> Iterable[WindowBatch]:
-        """The last window of each series."""
+        """Return the last window of each series."""
         items = [entry[ARRAYS] for entry in data]
         return validation_loader(items, self.context_length, self.prediction_length, batch_size=self.batch_size)
 
     def create_predictor(self, transformation: Transformation, module: torch.nn.Module) -> PyTorchPredictor:
-        """A predictor with the module's weights."""
+        """Return a predictor with the module's weights."""
         network = self._prediction_network()
         network.load_state_dict(module.state_dict())
         return ForecastPredictor(

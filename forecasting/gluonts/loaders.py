@@ -50,7 +50,7 @@ def _passes(loader: WindowLoader) -> Iterator[WindowBatch]:
 def training_loader(
     items: Sequence[ItemArrays], context: int, horizon: int, *, batch_size: int, seed: int = 0
 ) -> WindowLoader:
-    """All windows of the series in random order.
+    """Return all windows of the series in random order.
 
     A series too short for a whole window gives left-padded ones, each with half of its history or more.
 
@@ -65,7 +65,7 @@ def training_loader(
 
 
 def validation_loader(items: Sequence[ItemArrays], context: int, horizon: int, *, batch_size: int) -> WindowLoader:
-    """The last window of each series.
+    """Return the last window of each series.
 
     Raises:
         UserError: if no series is long enough for any window, or none has an observed value.

@@ -78,11 +78,11 @@ class Point:
         return functional.huber_loss(error, torch.zeros_like(error), reduction="none")
 
     def mean(self, parameters: Float[Tensor, "B H V P"]) -> Float[Tensor, "B H V"]:
-        """The forecast."""
+        """Return the forecast."""
         return parameters[..., 0]
 
     def quantiles(self, parameters: Float[Tensor, "B H V P"], levels: Sequence[float]) -> Float[Tensor, "B H V Q"]:
-        """The forecast at every level: a point says nothing of its own spread."""
+        """Return the forecast at every level: a point says nothing of its own spread."""
         _check_levels(levels)
         return parameters.expand(*parameters.shape[:-1], len(levels))
 
@@ -142,11 +142,11 @@ class Quantiles:
         return 2 * masked_mean(pinball(parameters, future, levels).mean(-1), observed)
 
     def mean(self, parameters: Float[Tensor, "B H V P"]) -> Float[Tensor, "B H V"]:
-        """The median, the point forecast a set of quantiles offers."""
+        """Return the median, the point forecast a set of quantiles offers."""
         return self.quantiles(parameters, (0.5,))[..., 0]
 
     def quantiles(self, parameters: Float[Tensor, "B H V P"], levels: Sequence[float]) -> Float[Tensor, "B H V Q"]:
-        """Quantiles at `levels`: linear between the trained levels, constant outside of them."""
+        """Return quantiles at `levels`: linear between the trained levels, constant outside of them."""
         _check_levels(levels)
         trained = parameters.new_tensor(self.levels)
         wanted = parameters.new_tensor(list(levels)).clamp(trained[0], trained[-1])
@@ -193,7 +193,7 @@ class StudentT:
         future: Float[Tensor, "B H V"],
         observed: Bool[Tensor, "B H V"],
     ) -> Float[Tensor, ""]:
-        """Mean negative log-likelihood of the observed targets."""
+        """Return mean negative log-likelihood of the observed targets."""
         freedom, location, spread = parameters.unbind(-1)
         z = torch.where(observed, future - location, 0.0) / spread
         log_density = (
@@ -206,7 +206,7 @@ class StudentT:
         return masked_mean(-log_density, observed)
 
     def mean(self, parameters: Float[Tensor, "B H V P"]) -> Float[Tensor, "B H V"]:
-        """The location, which is mean and median at once."""
+        """Return the location, which is mean and median at once."""
         return parameters[..., 1]
 
     def quantiles(self, parameters: Float[Tensor, "B H V P"], levels: Sequence[float]) -> Float[Tensor, "B H V Q"]:

@@ -137,7 +137,7 @@ def plot_future(
 
 
 def past_frame(data: SeriesData) -> pd.DataFrame:
-    """The values of series as columns `series`, `time` and `value`, series after series.
+    """Return the values of series as columns `series`, `time` and `value`, series after series.
 
     Example:
         >>> from forecasting.data import from_frame

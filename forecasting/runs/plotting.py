@@ -41,7 +41,7 @@ class Panel:
 
 
 def quantile_levels(forecast: pd.DataFrame) -> list[float]:
-    """The levels a forecast has columns for, ascending.
+    """Return the levels a forecast has columns for, ascending.
 
     Example:
         >>> quantile_levels(pd.DataFrame(columns=["series", "time", "mean", "0.1", "0.9"]))

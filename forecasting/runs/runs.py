@@ -150,7 +150,7 @@ def _stored(out: Path, data_path: Path | None, config: ForecastConfig | None) ->
 
 
 def open_run(out: Path) -> ForecastModel:
-    """The trained model of a run.
+    """Return the trained model of a run.
 
     Raises:
         UserError: if the folder is no run, or one that was not finished; the message says how to finish it.
@@ -171,7 +171,7 @@ def evaluate_run(
     options: FrameOptions | None = None,
     table: TableOptions | None = None,
 ) -> Evaluation:
-    """Score a run's model over every window of a part; see `ForecastModel.evaluate`.
+    """Return score a run's model over every window of a part; see `ForecastModel.evaluate`.
 
     Args:
         out: the run folder; gets metrics.json, metrics.csv and metrics_by_step.csv.
@@ -299,7 +299,7 @@ def predict_run(
 def newest_rows(
     run: RunConfig, model: ForecastModel, options: FrameOptions, table: TableOptions
 ) -> tuple[SeriesData, tuple[str, ...]]:
-    """The series that a run's forecast follows: its file as it is today, or the rows that the model keeps.
+    """Return the series that a run's forecast follows: its file as it is today, or the rows that the model keeps.
 
     Returns:
         The series, and a note where they are not those that the model was trained on.

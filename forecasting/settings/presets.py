@@ -161,7 +161,7 @@ HORIZON_RECIPES: dict[tuple[str, int], Recipe] = {}
 
 
 def find_preset(name: str) -> Recipe:
-    """The preset for users' own series called `name`.
+    """Return the preset for users' own series called `name`.
 
     Raises:
         UserError: no preset has this name.
@@ -174,7 +174,7 @@ def find_preset(name: str) -> Recipe:
 
 
 def benchmark_recipe(dataset: str, horizon: int) -> Recipe:
-    """The recipe of a benchmark set at a horizon.
+    """Return the recipe of a benchmark set at a horizon.
 
     Example:
         >>> benchmark_recipe("ETTm1", 96).network.cycle.periods
@@ -184,7 +184,7 @@ def benchmark_recipe(dataset: str, horizon: int) -> Recipe:
 
 
 def with_mixer(recipe: Recipe, mixer: str) -> Recipe:
-    """The same recipe with another sequence mixer; "memory" keeps the recipe's own.
+    """Return the same recipe with another sequence mixer; "memory" keeps the recipe's own.
 
     Raises:
         UserError: no mixer has this name.
@@ -197,7 +197,7 @@ def with_mixer(recipe: Recipe, mixer: str) -> Recipe:
 
 
 def replace_mixer(network: NetworkConfig, mixer: str) -> NetworkConfig:
-    """The same network with another sequence mixer; "memory" keeps a memory that is there already.
+    """Return the same network with another sequence mixer; "memory" keeps a memory that is there already.
 
     Raises:
         UserError: no mixer has this name.

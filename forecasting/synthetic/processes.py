@@ -56,7 +56,7 @@ def _seasonal_walk(rng: np.random.Generator, rows: int, length: int, period: int
 
 
 def autoregressive(rng: np.random.Generator, periods: np.ndarray, length: int) -> np.ndarray:
-    """AR(2) with real or complex roots, some around a trend or a season."""
+    """Draw AR(2) with real or complex roots, some around a trend or a season."""
     rows = len(periods)
     radius, angle = uniform(rng, 0.3, 0.99, rows), uniform(rng, 0, np.pi, rows)
     other = uniform(rng, -0.6, 0.9, rows)
@@ -80,7 +80,7 @@ def integrated(rng: np.random.Generator, periods: np.ndarray, length: int) -> np
 
 
 def regimes(rng: np.random.Generator, periods: np.ndarray, length: int) -> np.ndarray:
-    """Two or three states of a Markov chain, each with its level, spread and memory."""
+    """Return two or three states of a Markov chain, each with its level, spread and memory."""
     rows = len(periods)
     stay = 1 - 1 / log_uniform(rng, 8, max(16, length / 2), rows)
     jumps = rng.random((rows, length)) > stay
@@ -106,7 +106,7 @@ def threshold(rng: np.random.Generator, periods: np.ndarray, length: int) -> np.
 
 
 def mean_reverting(rng: np.random.Generator, periods: np.ndarray, length: int) -> np.ndarray:
-    """Ornstein-Uhlenbeck process with stochastic volatility about a level that may be seasonal or trending."""
+    """Draw an Ornstein-Uhlenbeck process with stochastic volatility about a level that may be seasonal or trending."""
     rows = len(periods)
     rate = np.exp(-1 / log_uniform(rng, 2, max(8, length / 4), rows))
     shocks = rng.normal(size=(rows, length + 64)) * np.exp(log_variance(rng, rows, length + 64))

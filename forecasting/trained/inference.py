@@ -42,12 +42,12 @@ class Trained:
     until: dict[str, int]
 
     def prepare(self, data: SeriesData, scalers: Sequence[Scaler]) -> list[ItemArrays]:
-        """The items of `data`, scaled, with the calendar where the model has one."""
+        """Return the items of `data`, scaled, with the calendar where the model has one."""
         return prepare(data, self.scaling, scalers, self.config.calendar, self.config.horizon)
 
 
 def new_network(data: SeriesData, config: ForecastConfig, static: int) -> SimbaNetwork:
-    """The untrained network that a config and the widths of data ask for.
+    """Return the untrained network that a config and the widths of data ask for.
 
     Args:
         data: the series.
@@ -75,7 +75,7 @@ def new_network(data: SeriesData, config: ForecastConfig, static: int) -> SimbaN
 
 
 def trained_levels(config: ForecastConfig) -> tuple[float, ...]:
-    """The quantile levels a model gives unasked: those it was trained for, none for a point forecast.
+    """Return the quantile levels a model gives unasked: those it was trained for, none for a point forecast.
 
     Example:
         >>> from forecasting.network.outputs import StudentT
@@ -92,7 +92,7 @@ def trained_levels(config: ForecastConfig) -> tuple[float, ...]:
 
 
 def check_levels(config: ForecastConfig, levels: Sequence[float] | None) -> tuple[float, ...]:
-    """The levels asked for, or those given unasked.
+    """Return the levels asked for, or those given unasked.
 
     Raises:
         UserError: for a level that the model cannot give.
@@ -116,7 +116,7 @@ def check_levels(config: ForecastConfig, levels: Sequence[float] | None) -> tupl
 
 
 def run(trained: Trained, batch: WindowBatch, levels: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Mean [B, H, V] and quantiles [B, H, V, Q] of a batch, on its scale and the CPU.
+    """Return mean [B, H, V] and quantiles [B, H, V, Q] of a batch, on its scale and the CPU.
 
     Raises:
         UserError: if the network gives numbers that are not finite.
@@ -133,7 +133,7 @@ def run(trained: Trained, batch: WindowBatch, levels: Sequence[float]) -> tuple[
 
 
 def channel_numbers(windows: Windows, scalers: Sequence[Scaler]) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of every item's channels, float64 [N, V] each, to be indexed by `windows.item`."""
+    """Return mean and deviation of every item's channels, float64 [N, V] each, to be indexed by `windows.item`."""
     mean = torch.tensor([scaler.mean for scaler in scalers], dtype=torch.float64)
     std = torch.tensor([scaler.std for scaler in scalers], dtype=torch.float64)
     return mean.reshape(-1, windows.channels), std.reshape(-1, windows.channels)

@@ -73,7 +73,7 @@ def save_model(
 def load_model(
     folder: str | os.PathLike[str],
 ) -> tuple[Trained, FrameOptions, SeriesData, History, tuple[str, ...]]:
-    """What `save_model` was given, the network on the CPU.
+    """Return what `save_model` was given, the network on the CPU.
 
     Raises:
         UserError: if the folder is not a whole saved forecaster.

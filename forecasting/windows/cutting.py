@@ -97,13 +97,13 @@ class Windows:
         return self._values.shape[1]
 
     def to(self, device: torch.device | str) -> "Windows":
-        """The same windows with their rows held on `device`, where `batch` then gathers them."""
+        """Return the same windows with their rows held on `device`, where `batch` then gathers them."""
         moved = object.__new__(Windows)
         moved.__dict__.update({k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()})
         return moved
 
     def batch(self, indices: Tensor | np.ndarray | Sequence[int]) -> WindowBatch:
-        """The windows of the given numbers (int [B], each in [0, len)), in that order."""
+        """Return the windows of the given numbers (int [B], each in [0, len)), in that order."""
         index = torch.as_tensor(indices, dtype=torch.int64, device=self._begin.device)
         begin = self._begin[index]
         cut = self.context

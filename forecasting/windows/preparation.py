@@ -31,7 +31,7 @@ class Scaling:
     static: StaticEncoding = StaticEncoding()
 
     def of(self, data: SeriesData, rows: Sequence[int]) -> list[Scaler]:
-        """The scaler of every item: the one learnt, or for a new series one fitted on its first `rows` rows.
+        """Return the scaler of every item: the one learnt, or for a new series one fitted on its first `rows` rows.
 
         Raises:
             UserError: if a new series has no observed value there.
@@ -41,12 +41,12 @@ class Scaling:
 
 
 def series_key(data: SeriesData, item: Item) -> str:
-    """What tells a series from others: its id, or for the item of a wide table the names of its columns."""
+    """Return what tells a series from others: its id, or for the item of a wide table the names of its columns."""
     return item.name if data.layout == "long" else ", ".join(data.channels)
 
 
 def fit_scaler(data: SeriesData, item: Item, rows: int) -> Scaler:
-    """The scaler of an item's first `rows` rows.
+    """Return the scaler of an item's first `rows` rows.
 
     Raises:
         UserError: if a channel has no observed value there.
@@ -75,7 +75,7 @@ def fit_scaling(data: SeriesData, rows: Sequence[int]) -> Scaling:
 
 
 def calendar_width(data: SeriesData) -> int:
-    """Number of calendar features that the data's step has."""
+    """Return number of calendar features that the data's step has."""
     return calendar_features(data.items[0].index, data.freq)[0].shape[1]
 
 

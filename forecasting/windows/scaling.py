@@ -78,11 +78,11 @@ class Scaler:
         return (values - np.array(self.mean)) / np.array(self.std)
 
     def to_dict(self) -> dict[str, list[float]]:
-        """Plain lists, for JSON."""
+        """Return plain lists, for JSON."""
         return {"mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
     def from_dict(cls, numbers: dict[str, list[float]]) -> "Scaler":
-        """The scaler that `to_dict` described (arrays serve as well as lists)."""
+        """Return the scaler that `to_dict` described (arrays serve as well as lists)."""
         mean, std = ([float(x) for x in numbers[key]] for key in ("mean", "std"))
         return cls(tuple(mean), tuple(std))

@@ -30,13 +30,13 @@ class Split:
     notes: tuple[str, ...] = ()
 
     def train_windows(self, items: list[ItemArrays], context: int, horizon: int) -> Windows:
-        """Windows inside the training parts; those of a series shorter than the context are left-padded."""
+        """Return windows inside the training parts; those of a series shorter than the context are left-padded."""
         first = np.clip(np.minimum(context, self.train_end - horizon), 1, None)
         last = np.maximum(self.train_end - horizon + 1, 1)
         return Windows(items, context, horizon, first=first.tolist(), last=last.tolist())
 
     def part_windows(self, items: list[ItemArrays], context: int, horizon: int, part: str) -> Windows | None:
-        """Windows whose targets lie in the "validation" or "test" parts; None where there are none.
+        """Return windows whose targets lie in the "validation" or "test" parts; None where there are none.
 
         Their contexts begin in the part before, so that the first target is the part's first row.
         """

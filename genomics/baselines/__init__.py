@@ -29,7 +29,7 @@ __all__ = [
 
 
 def standard_baselines(kind: Kind = "classes", network: SmallCNN | None = None) -> tuple[Baseline, ...]:
-    """The baselines that an evaluation prints, from the most trivial one on.
+    """Return the baselines that an evaluation prints, from the most trivial one on.
 
     Args:
         kind: of the labels; linear models of values are ridge regressions, and the most trivial model is their mean.

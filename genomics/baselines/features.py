@@ -17,7 +17,7 @@ Features = Callable[[Sequence[str]], csr_matrix]
 
 
 def kmer_frequencies(sequences: Sequence[str], sizes: Sequence[int], symmetric: bool) -> csr_matrix:
-    """How often each k-mer occurs, per position, times 100; k-mers with a letter other than A, C, G, T don't count.
+    """Count how often each k-mer of A, C, G and T occurs, per position, times 100.
 
     Per position, so that a linear model over these reads composition, not length.
 
@@ -61,7 +61,7 @@ def of_both_strands(features: Features, sequences: Sequence[str]) -> csr_matrix:
 
 
 def one_hot_ends(sequences: Sequence[str], left: int, right: int) -> csr_matrix:
-    """The first `left` and the last `right` bases, one-hot; other letters and missing positions are 0.
+    """Return the first `left` and the last `right` bases, one-hot; other letters and missing positions are 0.
 
     Args:
         sequences: of any length.

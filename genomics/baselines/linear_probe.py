@@ -51,11 +51,11 @@ class LinearProbe:
         return self.words_in_places is not None and self.words_in_places < (1 - _HELP) * self.words
 
     def describe_strands(self) -> str:
-        """Both losses that `belongs_to_both` compares."""
+        """Return both losses that `belongs_to_both` compares."""
         return f"{self.both:.4f} blind to the strand, {self.given:.4f} as given"
 
     def describe_places(self) -> str:
-        """Both losses that `places_matter` compares, or why there are none."""
+        """Return both losses that `places_matter` compares, or why there are none."""
         if self.words_in_places is None:
             return f"sequences differ in length, or have more than {_LONGEST_ALIKE:,} bases"
         return f"{self.words_in_places:.4f} with what stands where, {self.words:.4f} of k-mers alone"

@@ -32,7 +32,7 @@ class Batch:
 
 
 def groups(lengths: Tensor, size: int, generator: torch.Generator | None = None) -> list[Tensor]:
-    """Which sequences go together in a batch: those of similar lengths.
+    """Return which sequences go together in a batch: those of similar lengths.
 
     Args:
         lengths: int64 `[N]`, N at least 1.
@@ -65,7 +65,7 @@ def groups(lengths: Tensor, size: int, generator: torch.Generator | None = None)
 def batches(
     codes: Sequence[np.ndarray], size: int, generator: torch.Generator | None = None
 ) -> Iterator[tuple[float, Batch]]:
-    """All sequences once, with the share of batches that went before; see `groups` for the arguments."""
+    """Yield all sequences once, with the share of batches that went before; see `groups` for the arguments."""
     lengths = torch.tensor([len(one) for one in codes])
     parts = groups(lengths, size, generator) if len(codes) else []
     for number, index in enumerate(parts):
@@ -75,7 +75,7 @@ def batches(
 
 
 def other_strand(batch: Batch) -> Batch:
-    """The reverse complement of each sequence, within its own length."""
+    """Return the reverse complement of each sequence, within its own length."""
     return Batch(batch.index, reverse_complement(batch.codes, batch.lengths, torch.tensor(COMPLEMENT)), batch.lengths)
 
 
@@ -110,7 +110,7 @@ class PooledNetwork(nn.Module):
         raise NotImplementedError
 
     def forward(self, codes: Tensor, lengths: Tensor) -> Tensor:
-        """Logits `[B, C]` of codes `[B, T]`; what lies beyond a sequence's length changes nothing."""
+        """Return logits `[B, C]` of codes `[B, T]`; what lies beyond a sequence's length changes nothing."""
         x = functional.one_hot(codes, PADDING + 1)[..., :PADDING].float().transpose(1, 2)
         x, mask = self.features(x, torch.arange(codes.shape[1], device=codes.device) < lengths[:, None])
         mean = x.sum(2) / mask.sum(1, keepdim=True).clamp(min=1)

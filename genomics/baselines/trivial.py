@@ -26,7 +26,7 @@ class Majority:
     name: str = "majority"
 
     def fit(self, train: LabelledSequences, validation: LabelledSequences, seed: int = 0) -> "MajorityModel":
-        """Count the classes; `validation` and `seed` change nothing.
+        """Return count the classes; `validation` and `seed` change nothing.
 
         Raises:
             UserError: if a part is empty, or they are labelled differently.
@@ -44,7 +44,7 @@ class MajorityModel:
     mean: np.ndarray
 
     def predict_proba(self, sequences: list[str]) -> np.ndarray:
-        """The same `[C]` for every sequence."""
+        """Return the same `[C]` for every sequence."""
         return np.repeat(self.mean[None], len(sequences), 0)
 
     def logits(self, sequences: list[str]) -> np.ndarray:

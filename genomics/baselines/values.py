@@ -51,7 +51,7 @@ def targets(data: LabelledSequences) -> np.ndarray:
 
 
 def loss(outputs: np.ndarray, data: LabelledSequences) -> float:
-    """Mean cross-entropy of probabilities `[N, C]` in nats (summed over labels), or squared error for regression."""
+    """Return the cross-entropy of probabilities `[N, C]` in nats (summed over labels), or the squared error."""
     truth = targets(data)
     if data.kind == "regression":
         return float(((outputs - truth) ** 2).mean())
@@ -63,7 +63,7 @@ def loss(outputs: np.ndarray, data: LabelledSequences) -> float:
 
 
 def preference(outputs: np.ndarray, data: LabelledSequences) -> tuple[float, float]:
-    """What settings are chosen by, larger is better: MCC for classes, and among equals the smaller loss.
+    """Return what settings are chosen by, larger is better: MCC for classes, and among equals the smaller loss.
 
     Example:
         >>> data = LabelledSequences(("a", "b"), ("A", "C"), np.array([1, 0]), ("no", "yes"), "classes")
@@ -78,12 +78,12 @@ def preference(outputs: np.ndarray, data: LabelledSequences) -> tuple[float, flo
 
 
 def by_loss(outputs: np.ndarray, data: LabelledSequences) -> tuple[float]:
-    """What settings are chosen by where probabilities count: the loss, as a number of which larger is better."""
+    """Return what settings are chosen by where probabilities count: the loss, as a number of which larger is better."""
     return (-loss(outputs, data),)
 
 
 def log_odds_form(outputs: np.ndarray, kind: Kind) -> np.ndarray:
-    """Logits whose softmax (classes) or sigmoid (labels) is given, finite for 0 and 1; values as they are."""
+    """Return logits whose softmax (classes) or sigmoid (labels) is given, finite for 0 and 1; values as they are."""
     if kind == "regression":
         return outputs
     inside = np.clip(outputs, 1e-12, 1 - 1e-12)

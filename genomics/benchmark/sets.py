@@ -96,7 +96,7 @@ SETS = {
 
 
 def find_set(name: str) -> BenchmarkSet:
-    """A set by its name.
+    """Return a set by its name.
 
     Raises:
         UserError: if there is none.

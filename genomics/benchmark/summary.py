@@ -16,7 +16,7 @@ Row = Mapping[str, Any]
 
 
 def markdown(rows: Iterable[Row], heading: str = "##") -> str:
-    """A table for each set: mean and standard deviation of the test scores, the best MCC first, published ones last.
+    """Make a table for each set: mean and deviation of the test scores, the best MCC first, published ones last.
 
     Models of one name and other settings have a line each. Runs on other data than that of the last are left out.
 
@@ -31,7 +31,7 @@ def markdown(rows: Iterable[Row], heading: str = "##") -> str:
 
 
 def overview(rows: Iterable[Row]) -> str:
-    """One table of all sets: MCC on the test part, mean and standard deviation over runs, ours and the baselines.
+    """Make one table of all sets: MCC on the test part, mean and deviation over runs, ours and the baselines.
 
     The last column has the runs of each model of a set: seeds, or folds.
 
@@ -53,7 +53,7 @@ def overview(rows: Iterable[Row]) -> str:
 
 
 def variants(rows: Iterable[Row]) -> str:
-    """What our model comes to with other settings, one at a time: a table for all sets that have such runs.
+    """Return what our model comes to with other settings, one at a time: a table for all sets that have such runs.
 
     Test and validation MCC, mean and standard deviation over runs.
     """

@@ -19,7 +19,7 @@ _LIKE_MISSING = ("none", "null", "nil", ".", "?", "<na>", "#n/a", "missing")
 
 
 def findings(report: CheckReport) -> tuple[str, ...]:
-    """What stands out, the gravest first; nothing if nothing does.
+    """Return what stands out, the gravest first; nothing if nothing does.
 
     Args:
         report: from `check`.
@@ -38,7 +38,7 @@ def findings(report: CheckReport) -> tuple[str, ...]:
 
 
 def findings_of_scored(overlap: Overlap) -> tuple[str, ...]:
-    """What stands out of sequences that a trained model is to be scored on; nothing if nothing does.
+    """Return what stands out of sequences that a trained model is to be scored on; nothing if nothing does.
 
     Args:
         overlap: of these with the sequences that it was trained on.

@@ -27,7 +27,7 @@ class Lengths:
     labels: np.ndarray
 
     def take(self, indices: np.ndarray) -> "Lengths":
-        """Those at some indices."""
+        """Return those at some indices."""
         return Lengths(self.bases[indices], self.labels[indices])
 
 

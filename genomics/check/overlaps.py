@@ -30,7 +30,7 @@ class KnownPart:
             self._kmers = np.union1d(self._kmers, numbers)
 
     def overlap(self, part: str, data: LabelledSequences) -> Overlap:
-        """What another part has in common with this one."""
+        """Return what another part has in common with this one."""
         exact = other_strand = conflicting = 0
         for sequence, label in zip(data.sequences, label_keys(data), strict=True):
             found = self._labels.get(sequence)
@@ -67,7 +67,7 @@ class KnownPart:
 
 
 def overlap_within(summary: PartSummary, data: LabelledSequences, k: int) -> Overlap:
-    """What the sequences of a part have in common with each other.
+    """Return what the sequences of a part have in common with each other.
 
     Args:
         summary: of the part.

@@ -5,7 +5,7 @@ from .report import CheckReport, ClassSummary, LengthScore, Overlap, PartSummary
 
 
 def render(report: CheckReport) -> str:
-    """The whole report, and what stands out in it.
+    """Return the whole report, and what stands out in it.
 
     Args:
         report: from `check`.
@@ -15,7 +15,7 @@ def render(report: CheckReport) -> str:
 
 
 def render_short(report: CheckReport) -> str:
-    """One line a part, and what stands out.
+    """Return one line a part, and what stands out.
 
     Args:
         report: from `check`.

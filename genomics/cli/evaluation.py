@@ -44,7 +44,7 @@ def compare_and_show(
     warnings: Sequence[str] = (),
     decision: Decision = UNDECIDED,
 ) -> Comparison:
-    """Score models beside the baselines, print the table, write and return it.
+    """Return score models beside the baselines, print the table, write and return it.
 
     Args:
         runs: see `compare`.
@@ -83,7 +83,7 @@ def compare_and_show(
 
 
 def describe(result: Comparison) -> str:
-    """The table, the classes of the first model, the spread over folds, and notes."""
+    """Return the table, the classes of the first model, the spread over folds, and notes."""
     lines = [table([_narrow(one) for one in result.evaluations])]
     if rows := class_table(result.evaluations[0]):
         by = "class" if result.evaluations[0].kind == "classes" else "label"

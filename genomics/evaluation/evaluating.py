@@ -65,7 +65,7 @@ def evaluate_outputs(
     threshold: float | None = None,
     notes: tuple[str, ...] = (),
 ) -> Evaluation:
-    """Score predictions that are at hand, those of cross-validation for example.
+    """Return score predictions that are at hand, those of cross-validation for example.
 
     Args:
         outputs: `[N, C]`, finite.

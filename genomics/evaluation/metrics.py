@@ -86,7 +86,7 @@ class Measure:
         }
 
     def by_label(self) -> dict[str, np.ndarray]:
-        """Of several labels: AUROC, AUPRC, MCC, F1 and count of positives of each, `[L]`; NaN where not defined."""
+        """Return AUROC, AUPRC, MCC, F1 and count of positives of each label, `[L]`; NaN where not defined."""
         weights = np.ones(len(self.outputs))
         _, correlation, f1 = self._label_scores(weights)
         roc, precision = self._ranking.areas(self._truth, weights)
@@ -139,7 +139,7 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int, weights: 
 
 
 def mcc(table: np.ndarray) -> float:
-    """Matthews' correlation of a confusion matrix; 0 if there is one true or one predicted class only.
+    """Return Matthews' correlation of a confusion matrix; 0 if there is one true or one predicted class only.
 
     Reference: Gorodkin 2004, doi 10.1016/j.compbiolchem.2004.09.006.
 

@@ -23,7 +23,7 @@ HEADERS = {
 
 
 def table(evaluations: Sequence[Evaluation]) -> str:
-    """One line a model, the ends of the intervals in brackets; "-" for a score that the data does not define.
+    """Return one line a model, the ends of the intervals in brackets; "-" for a score that the data does not define.
 
     Args:
         evaluations: of one kind, at least one.
@@ -43,7 +43,7 @@ def table(evaluations: Sequence[Evaluation]) -> str:
 
 
 def markdown(evaluations: Sequence[Evaluation]) -> str:
-    """The same as a table in Markdown.
+    """Return the same as a table in Markdown.
 
     Raises:
         UserError: if the evaluations are of several kinds.
@@ -52,7 +52,7 @@ def markdown(evaluations: Sequence[Evaluation]) -> str:
 
 
 def class_table(evaluation: Evaluation) -> str:
-    """Scores of every class or label, a line each, "-" for one that the data does not define; empty for regression.
+    """Return scores of every class or label, a line each, "-" where the data defines none; empty for regression.
 
     Example:
         >>> import numpy as np

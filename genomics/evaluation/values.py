@@ -25,11 +25,11 @@ class Model(Protocol):
         ...
 
     def predict_proba(self, sequences: list[str]) -> np.ndarray:
-        """Float64 `[N, C]`: probabilities of classes (rows add to 1) or of labels; `[N, 1]` values for regression."""
+        """Return float64 `[N, C]`: probabilities of classes (rows add to 1) or labels, or `[N, 1]` values."""
         ...
 
     def logits(self, sequences: list[str]) -> np.ndarray:
-        """Float64 `[N, C]`: what the probabilities are the softmax (classes) or the sigmoid (labels) of."""
+        """Return float64 `[N, C]`: what the probabilities are the softmax (classes) or the sigmoid (labels) of."""
         ...
 
 
@@ -110,7 +110,7 @@ class Evaluation:
     threshold: float | None = None
 
     def summary(self) -> dict[str, Any]:
-        """All but labels and outputs, of JSON's types."""
+        """Return all but labels and outputs, of JSON's types."""
         return {
             "name": self.name,
             "kind": self.kind,

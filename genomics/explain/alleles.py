@@ -20,7 +20,7 @@ class Pair(NamedTuple):
 
 
 def reference_problem(variant: Variant, reference: Reference) -> str | None:
-    """Why a variant's REF is not what the reference has there, in words; None if all is well.
+    """Return why a variant's REF is not what the reference has there, in words; None if all is well.
 
     Ambiguity codes agree with whatever they and the other may both stand for: N, which callers of large variants write
     for REF, with all.
@@ -47,7 +47,7 @@ def reference_problem(variant: Variant, reference: Reference) -> str | None:
 
 
 def is_telomere(variant: Variant, size: int) -> bool:
-    """Return whether a variant stands before the first base or behind the last, as VCF writes what joins telomeres.
+    """Say whether a variant stands before the first base or behind the last, as VCF writes what joins telomeres.
 
     Args:
         variant: any.
@@ -138,7 +138,7 @@ def normalised(variant: Variant, allele: str, contig: str) -> Variant:
 
 
 def cut_pair(variant: Variant, allele: str, reference: Reference, window: int) -> Pair:
-    r"""The reference around a variant, and the same with the alternative in place of REF.
+    r"""Return the reference around a variant, and the same with the alternative in place of REF.
 
     The window has the variant in its middle and moves inward at the ends of a contig. Both sequences have the same
     length, so that a model of fixed length can read both: a deletion takes in more bases on the right, an insertion

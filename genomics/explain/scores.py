@@ -14,12 +14,12 @@ _MOST_SEQUENCES = 512
 
 
 def target_names(model: Model) -> tuple[str, ...]:
-    """What a model has scores for: its classes or labels, or "value" for regression."""
+    """Return what a model has scores for: its classes or labels, or "value" for regression."""
     return ("value",) if model.kind == "regression" else tuple(model.classes)
 
 
 def target_column(model: Model, target: str | None) -> int:
-    """Column of a target.
+    """Return column of a target.
 
     Args:
         model: see `evaluation.Model`.
@@ -109,7 +109,7 @@ def portions(sequences: Sequence[str]) -> Iterator[list[str]]:
 
 
 def log_odds(logits: np.ndarray) -> np.ndarray:
-    """Each class's logit minus the log of the summed exponentials of the others, `[N, C]` with C at least 2.
+    """Return each class's logit minus the log of the summed exponentials of the others, `[N, C]` with C at least 2.
 
     Example:
         >>> log_odds(np.array([[1.0, 3.0]])).tolist()

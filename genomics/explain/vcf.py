@@ -41,7 +41,7 @@ class Variant:
 
 
 def is_symbolic(allele: str) -> bool:
-    """Whether an alternative is not spelled out in bases.
+    """Say whether an alternative is not spelled out in bases.
 
     Example:
         >>> [is_symbolic(allele) for allele in ("ACG", "<DEL>", "*", "G]17:198982]")]
@@ -78,7 +78,7 @@ def read_vcf(path: Path | str, refuse: Refuse | None = None) -> Iterator[Variant
 
 
 def _is_header(line: str) -> bool:
-    """Return whether a line names the columns without the sign that should stand before them."""
+    """Say whether a line names the columns without the sign that should stand before them."""
     return tuple(cell.strip().upper() for cell in line.split("\t")[:2]) == _COLUMNS[:2]
 
 

@@ -162,7 +162,7 @@ class Classifier(nn.Module):
         return torch.cat(logits).mean(0)
 
     def embed(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Mean of the features over each sequence's tokens, `[B, dim]`, and over both strands where logits are."""
+        """Return the mean features of each sequence's tokens, `[B, dim]`, and of both strands where logits are."""
         if not self.reads_both_strands:
             return self._pooled(WeightedPooling(), ids, lengths)
         ids, lengths = self._with_other_strand(ids, lengths)

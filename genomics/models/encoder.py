@@ -92,7 +92,7 @@ class Encoder(nn.Module):
                 self.join.bias.zero_()
 
     def steps(self, lengths: Tensor) -> Tensor:
-        """Steps of sequences of so many tokens, int64 `[B]`."""
+        """Return steps of sequences of so many tokens, int64 `[B]`."""
         return -(-lengths // self.config.window)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class Encoder(nn.Module):
         return self.join(torch.cat([forward, turned(backward, steps)], -1))
 
     def local(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """What the blocks read: embedded tokens, or the stem's features of windows; see `forward` for the arguments."""
+        """Return what the blocks read: embedded tokens, or the stem's features of windows; arguments as `forward`."""
         x = ids @ self.embedding.weight if ids.is_floating_point() else self.embedding(ids.long())
         return self.dropout(x if self.stem is None else self.stem(x, lengths))
 

@@ -79,7 +79,7 @@ class PretrainModel(nn.Module):
         self.head = nn.Linear(config.dim, config.window * tokenizer.unknown)
 
     def forward(self, ids: Tensor, lengths: Tensor, objective: Objective) -> Tensor:
-        """Logits of every token's answer, `[B, T, k-mers]`: of what follows it, or of itself."""
+        """Return logits of every token's answer, `[B, T, k-mers]`: of what follows it, or of itself."""
         if objective == "next":
             return self.head(self.encoder.read(self.encoder.local(ids, lengths)))
         logits = self.head(self.encoder(ids, lengths))

@@ -34,7 +34,7 @@ MAIN_SCORES = ("mcc", "r2")
 def chosen_baselines(
     which: BaselineSet, kind: Kind = "classes", network: SmallCNN | None = None
 ) -> tuple[Baseline, ...]:
-    """The baselines to stand beside a model.
+    """Return the baselines to stand beside a model.
 
     Args:
         which: "all", "quick" (all but the network), or "none".
@@ -50,7 +50,7 @@ def chosen_baselines(
 
 
 def like_network(run: TrainRun, device: str = "cpu") -> SmallCNN:
-    """The network among the baselines, with the strands, mutations and epochs of a run.
+    """Return the network among the baselines, with the strands, mutations and epochs of a run.
 
     Args:
         run: the configuration of a started run.
@@ -76,7 +76,7 @@ class Comparison:
     members: int = 0
 
     def better(self) -> Evaluation | None:
-        """The best of the baselines that score above the model, by MCC or R2; None if none does."""
+        """Return the best of the baselines that score above the model, by MCC or R2; None if none does."""
         ours, others, score = self.evaluations[0], self.evaluations[1 + self.members :], self._score
         if score is None:
             return None
@@ -84,7 +84,7 @@ class Comparison:
         return best if best.scores.get(score, -np.inf) > ours.scores[score] else None
 
     def chance(self) -> float:
-        """The MCC that sequences without any signal reach once in twenty times or so; an R2 of 0 for a regression.
+        """Return the MCC that sequences without any signal reach once in twenty times; an R2 of 0 for a regression.
 
         Example:
             >>> import numpy as np
@@ -96,7 +96,7 @@ class Comparison:
         return 0.0 if ours.kind == "regression" else 2 / max(len(ours.labels), 1) ** 0.5
 
     def best(self) -> tuple[Evaluation, str] | None:
-        """The model with the largest MCC or R2, and which of them it is; None if our model has neither."""
+        """Return the model with the largest MCC or R2, and which of them it is; None if our model has neither."""
         score = self._score
         if score is None:
             return None
@@ -107,7 +107,7 @@ class Comparison:
         return next((name for name in MAIN_SCORES if name in self.evaluations[0].scores), None)
 
     def spreads(self) -> dict[str, dict[str, "Spread"]]:
-        """Of each model's scores the mean and deviation over the folds, where all folds define the score."""
+        """Return of each model's scores the mean and deviation over the folds, where all folds define the score."""
         found = {}
         for column in zip(*self.folds, strict=True):
             names = [name for name in column[0].scores if all(name in one.scores for one in column)]
@@ -125,7 +125,7 @@ def compare(
     notify: Callable[[str], object] = lambda name: None,
     decision: Decision = UNDECIDED,
 ) -> Comparison:
-    """Score models, and beside each the baselines fitted on the same parts.
+    """Return score models, and beside each the baselines fitted on the same parts.
 
     Args:
         runs: each with a trained model, the parts it was trained on, and what it is scored on: one, or one a fold.
@@ -221,7 +221,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> "Spread":
-        """Mean and deviation of at least one value.
+        """Return mean and deviation of at least one value.
 
         Example:
             >>> Spread.of([1.0, 3.0])
@@ -235,7 +235,7 @@ class Spread:
 
 
 def with_classes(data: LabelledSequences, model: Model) -> LabelledSequences:
-    """Data labelled with all the classes that a model knows, in its order.
+    """Return data labelled with all the classes that a model knows, in its order.
 
     Args:
         data: labelled with some of them, at least.

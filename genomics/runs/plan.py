@@ -35,7 +35,7 @@ class Plan:
 
 
 def divided(splits: Splits, plan: Plan) -> Iterator[tuple[Plan, Splits]]:
-    """The parts of each run: one, those of a cross-validation, or the same for each of several seeds.
+    """Yield the parts of each run: one, those of a cross-validation, or the same for each of several seeds.
 
     A part that is not given is taken from the training part. In a cross-validation training and validation parts are
     divided together, the fold that is held out is the test part, and a test part that is given is left alone.
@@ -90,7 +90,7 @@ def _split(data: LabelledSequences, share: float, plan: Plan) -> tuple[LabelledS
 
 
 def whole(splits: Splits) -> LabelledSequences:
-    """All parts of a data set as one.
+    """Return all parts of a data set as one.
 
     Example:
         >>> from genomics.synthetic import planted_motifs

@@ -89,7 +89,7 @@ class Predictor:
         return self.model.reads_both_strands
 
     def logits(self, sequences: Sequence[str]) -> np.ndarray:
-        """Logits of sequences, float64 `[N, C]`; values of a regression, `[N, 1]`.
+        """Return logits of sequences, float64 `[N, C]`; values of a regression, `[N, 1]`.
 
         Raises:
             UserError: if a sequence is empty or no DNA, naming it; or if the model's answer is not finite.
@@ -98,7 +98,7 @@ class Predictor:
         return np.array([row for _, row in rows]).reshape(len(rows), self.model.config.outputs)
 
     def predict_proba(self, sequences: Sequence[str]) -> np.ndarray:
-        """Probabilities of the classes or labels, float64 `[N, C]`; values of a regression, `[N, 1]`.
+        """Return probabilities of the classes or labels, float64 `[N, C]`; values of a regression, `[N, 1]`.
 
         Raises:
             UserError: see `logits`.
@@ -115,7 +115,7 @@ class Predictor:
             yield Prediction(name, row, probabilities(row[None], self.kind)[0])
 
     def embed(self, sequences: Sequence[str]) -> np.ndarray:
-        """Mean of the encoder's features over each sequence, float32 `[N, dim]`.
+        """Return mean of the encoder's features over each sequence, float32 `[N, dim]`.
 
         Over both strands if the model's logits are.
 

@@ -85,7 +85,7 @@ U, N or another IUPAC code (gaps are removed); correct or remove the record
 
 
 def reverse_complement(sequence: str) -> str:
-    """The other strand, read in its own direction; the IUPAC codes have their own opposites.
+    """Return the other strand, read in its own direction; the IUPAC codes have their own opposites.
 
     Args:
         sequence: a clean sequence.
@@ -98,7 +98,7 @@ def reverse_complement(sequence: str) -> str:
 
 
 def encode(sequence: str) -> np.ndarray:
-    """The numbers of the bases: A, C, G, T are 0 to 3, every other IUPAC code is 4.
+    """Return the numbers of the bases: A, C, G, T are 0 to 3, every other IUPAC code is 4.
 
     Args:
         sequence: a clean sequence of T letters.
@@ -121,7 +121,7 @@ def encode(sequence: str) -> np.ndarray:
 
 
 def decode(ids: np.ndarray) -> str:
-    """The letters of some numbers; the inverse of `encode` up to ambiguity codes, which became N.
+    """Return the letters of some numbers; the inverse of `encode` up to ambiguity codes, which became N.
 
     Args:
         ids: whole numbers `[T]` from 0 to 4.

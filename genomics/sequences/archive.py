@@ -42,7 +42,7 @@ _DEPTH = 3
 
 
 def fetch(name: str, folder: Path, address: str = ADDRESS) -> Path:
-    """The zip file of a data set, downloaded unless it is in the folder already.
+    """Return the zip file of a data set, downloaded unless it is in the folder already.
 
     The file is kept only if its MD5 sum is the one that the published record states.
 
@@ -84,13 +84,13 @@ def fetch(name: str, folder: Path, address: str = ADDRESS) -> Path:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a zip archive."""
+    """Say whether a file is a zip archive."""
     with regular_file(path).open("rb") as stream:
         return stream.read(len(_ZIP)) == _ZIP
 
 
 def read_archive(path: Path, refuse: Refuse) -> dict[Part, list[Labelled]]:
-    """The parts of a data set in an archive with entries such as `name/train/positive/12.txt`, one sequence each.
+    """Read the parts of a data set in an archive with entries such as `name/train/positive/12.txt`, a sequence each.
 
     Args:
         path: the zip file.

@@ -33,7 +33,7 @@ _PART_AND_CLASS = re.compile(rf"(?:(?P<before>{_ANY_PART})[-_. ].+|.+[-_. ](?P<a
 
 
 def part_of(name: str) -> Part | None:
-    """Which part a file or folder of this name is; None if the name says nothing about it.
+    """Return which part a file or folder of this name is; None if the name says nothing about it.
 
     Example:
         >>> part_of("dev"), part_of("positive")
@@ -43,7 +43,7 @@ def part_of(name: str) -> Part | None:
 
 
 def find_parts(folder: Path) -> dict[Part, Path]:
-    """The file or subfolder of each part; empty if none has such a name.
+    """Return the file or subfolder of each part; empty if none has such a name.
 
     Raises:
         UserError: if two claim the same part, there are parts and none is for training, or something beside them is
@@ -86,7 +86,7 @@ def first_file(path: Path) -> tuple[Path, bool]:
 
 
 def find_classes(folder: Path) -> Classes:
-    """The files of each class: one file or one subfolder a class, whose names are the classes'.
+    """Return the files of each class: one file or one subfolder a class, whose names are the classes'.
 
     Raises:
         UserError: if there is nothing to read, a class's folder has folders in it, or a file and a folder, or two

@@ -49,7 +49,7 @@ _SHOWN = 40
 
 
 def base_name(path: Path) -> str:
-    """Name of a file without the endings of its compression and its format.
+    """Return the name of a file without the endings of its compression and its format.
 
     Example:
         >>> base_name(Path("data/positive.fa.gz")), base_name(Path("enhancer.cv.fa"))
@@ -60,7 +60,7 @@ def base_name(path: Path) -> str:
 
 
 def is_sequence_file(path: Path) -> bool:
-    """Whether the name of a file ends as those with sequences do; files that explain a folder do not count.
+    """Say whether the name of a file ends as those with sequences do; files that explain a folder do not count.
 
     One that is packed in a way that cannot be read counts, so that it is refused by name and not left out in silence.
     """
@@ -69,12 +69,12 @@ def is_sequence_file(path: Path) -> bool:
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name of a file is that of a table."""
+    """Say whether the name of a file is that of a table."""
     return unpacked(path).lower().endswith(_TABLE)
 
 
 def find_format(path: Path) -> Format:
-    """Which kind of file it is, by its first line, and by its name where the line leaves a choice.
+    """Return which kind of file it is, by its first line, and by its name where the line leaves a choice.
 
     A BED file under a header that names columns in another order than BED's is a table.
 
@@ -131,7 +131,7 @@ def find_format(path: Path) -> Format:
 
 
 def is_remark(line: str) -> bool:
-    """Return whether a line above a table is a comment, or Excel's word on the separator.
+    """Say whether a line above a table is a comment, or Excel's word on the separator.
 
     Example:
         >>> is_remark("# by MACS"), is_remark("sep=;"), is_remark("sequence;label")
@@ -141,7 +141,7 @@ def is_remark(line: str) -> bool:
 
 
 def names_columns(cells: list[str]) -> bool:
-    """Return whether cells are the header of a table of sequences or intervals whose cells stand between blanks.
+    """Say whether cells are the header of a table of sequences or intervals whose cells stand between blanks.
 
     Example:
         >>> names_columns(['"sequence"', '"label"']), names_columns(["ACGT", "ACGT"])
@@ -152,14 +152,14 @@ def names_columns(cells: list[str]) -> bool:
 
 
 def _is_bed(lines: list[str]) -> bool:
-    """Return whether the first line of data is that of a BED file: a contig, and two numbers behind tabs."""
+    """Say whether the first line of data is that of a BED file: a contig, and two numbers behind tabs."""
     data = next((line for line in lines if not line.startswith(BED_HEADS)), "")
     cells = data.split("\t")
     return len(cells) > 2 and cells[1].strip().isdecimal() and cells[2].strip().isdecimal()
 
 
 def _names_other_order(lines: list[str], path: Path) -> bool:
-    """Return whether a header above the intervals of a BED file names columns in another order than BED's.
+    """Say whether a header above the intervals of a BED file names columns in another order than BED's.
 
     Raises:
         UserError: if there is one, and it does not stand right above them.
@@ -176,7 +176,7 @@ def _names_other_order(lines: list[str], path: Path) -> bool:
 
 
 def _is_other_header(line: str, size: int) -> bool:
-    """Return whether a line names the columns of intervals, `size` of them unless tabs tell it from prose."""
+    """Say whether a line names the columns of intervals, `size` of them unless tabs tell it from prose."""
     names = [name.strip('"').lower() for name in cells_of(line.removeprefix("#").strip())]
     if ("\t" not in line and len(names) != size) or any(set(names).isdisjoint(kind) for kind in (REGION, START, END)):
         return False

@@ -16,7 +16,7 @@ _BASES_AT_ONCE = 1 << 22
 
 
 def kmer_complements(k: int) -> np.ndarray:
-    """Number of the reverse complement of each k-mer, int64 `[4 ** k]`; numbers read bases as digits of base 4.
+    """Return number of the reverse complement of each k-mer, int64 `[4 ** k]`; numbers read bases as digits of base 4.
 
     Args:
         k: bases, at least 1.
@@ -33,7 +33,7 @@ def kmer_complements(k: int) -> np.ndarray:
 
 
 def canonical_kmers(sequences: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The k-mers of sequences, some million bases at a time.
+    """Yield the k-mers of sequences, some million bases at a time.
 
     A k-mer and its reverse complement have the same number. Up to 31 bases different k-mers have different numbers;
     beyond, two of a thousand million share one with a chance of about 3 %. K-mers with a letter other than A, C, G, T

@@ -41,7 +41,7 @@ class LabelledIntervals:
 
 
 def holds_intervals(path: Path) -> bool:
-    """Whether a data set is of intervals, as its first file tells.
+    """Say whether a data set is of intervals, as its first file tells.
 
     Raises:
         UserError: if there is no file, or it cannot be opened.
@@ -57,7 +57,7 @@ def holds_intervals(path: Path) -> bool:
 
 
 def holds_sequences(path: Path) -> bool:
-    """Whether a data set is of sequences, as its first file tells; a table without a column of them is of neither.
+    """Say whether a data set is of sequences, as its first file tells; a table without a column of them is not.
 
     Raises:
         UserError: if there is no file, or it cannot be opened.

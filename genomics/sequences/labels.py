@@ -65,7 +65,7 @@ def check_labels(labels: Sequence[str], columns: Sequence[str], kind: Kind, plac
 
 
 def class_names(labels: Sequence[str]) -> tuple[str, ...]:
-    """The different labels, sorted: as numbers if all are numbers, else as text.
+    """Return the different labels, sorted: as numbers if all are numbers, else as text.
 
     Example:
         >>> class_names(["10", "9", "10"]), class_names(["b", "a", "10"])

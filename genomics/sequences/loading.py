@@ -89,7 +89,7 @@ def read_all(
     left_out: list[str] | None = None,
     notes: Counter[str] | None = None,
 ) -> Iterator[Record]:
-    r"""The records of files, one at a time: FASTA, FASTQ, GenBank, one a line, a column of a table, or intervals.
+    r"""Yield the records of files, one at a time: FASTA, FASTQ, GenBank, one a line, a column of a table, or intervals.
 
     Args:
         paths: the files, plain or compressed with gzip or bgzip, one after the other; their content tells the format.

@@ -65,7 +65,7 @@ def regular_file(path: Path) -> Path:
 
 
 def is_pipe(path: Path) -> bool:
-    """Return whether a path is that of a pipe, or `-`: what it gives is there once and not again."""
+    """Say whether a path is that of a pipe, or `-`: what it gives is there once and not again."""
     return str(path) == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir())
 
 
@@ -87,7 +87,7 @@ def _copy_of_pipe(path: str) -> Path:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
-    """The text of a file, unzipped where its content is gzip or bgzip; any system's line ends.
+    """Open the text of a file, unzipped where its content is gzip or bgzip; any system's line ends.
 
     A byte that is not UTF-8 becomes the replacement sign, which no sequence may hold and a name may.
 
@@ -100,7 +100,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
 
 
 def read_head(path: Path) -> str:
-    """The first letters of a file, at most some ten thousand; those before the fault if it is a broken gzip.
+    """Return the first letters of a file, at most some ten thousand; those before the fault if it is a broken gzip.
 
     Raises:
         UserError: see `open_text`.
@@ -109,7 +109,7 @@ def read_head(path: Path) -> str:
 
 
 def read_start(path: Path) -> bytes:
-    """The first bytes of a file, unzipped; see `read_head`."""
+    """Return the first bytes of a file, unzipped; see `read_head`."""
     raw = bytearray()
     with _open(path) as stream:
         try:
@@ -121,7 +121,7 @@ def read_start(path: Path) -> bytes:
 
 
 def broken_gzip(path: Path, place: str, error: BaseException | str) -> UserError:
-    """What to tell about a broken gzip file.
+    """Return what to tell about a broken gzip file.
 
     Args:
         path: the file.
@@ -132,7 +132,7 @@ def broken_gzip(path: Path, place: str, error: BaseException | str) -> UserError
 
 
 def is_ordinary_gzip(path: Path) -> bool:
-    """Whether a file can be unzipped only from its beginning; one compressed with bgzip can be entered anywhere.
+    """Say whether a file can be unzipped only from its beginning; one compressed with bgzip can be entered anywhere.
 
     Raises:
         UserError: if it is compressed with bgzip and its end is missing.

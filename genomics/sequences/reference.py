@@ -119,11 +119,11 @@ class Reference:
         return tuple(self._contigs)
 
     def find(self, contig: str) -> str | None:
-        """The reference's own name of a contig: the same, or with or without "chr", or another of a mitochondrion."""
+        """Find the reference's own name of a contig: with or without "chr", or another of a mitochondrion."""
         return contig_name(contig, self._contigs)
 
     def contig(self, name: str) -> str:
-        """All of a contig.
+        """Return all of a contig.
 
         Raises:
             UserError: if the reference has none of this name; the message shows those it has.
@@ -138,7 +138,7 @@ class Reference:
         return str(self._contigs[found]) if self._index is None else self._entered(found)
 
     def window(self, contig: str, start: int, end: int, strand: str = "+") -> str:
-        """A piece of a contig.
+        """Return a piece of a contig.
 
         Args:
             contig: its name.

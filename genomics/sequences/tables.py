@@ -62,12 +62,12 @@ class Table:
     above: int = 0
 
     def find(self, aliases: Sequence[str]) -> int | None:
-        """Number of the column with one of some names, the first of them that occurs; case does not matter."""
+        """Return number of the column with one of some names, the first of them that occurs; case does not matter."""
         lower = [name.lower() for name in self.columns]
         return next((lower.index(alias) for alias in aliases if alias in lower), None)
 
     def column(self, name: str) -> int:
-        """Number of the column of a given name.
+        """Return number of the column of a given name.
 
         Raises:
             UserError: if there is none.
@@ -90,7 +90,7 @@ class Table:
         return ", ".join(map(repr, self.columns[:_SHOWN])) + more
 
     def rows(self, refuse: Refuse) -> Iterator[Row]:
-        """The rows of data; empty lines are left out.
+        """Yield the rows of data; empty lines are left out.
 
         Args:
             refuse: what to do about a row with too few or too many cells.
@@ -159,7 +159,7 @@ def _lines_above(lines: Sequence[str]) -> int:
 
 
 def _row_names(lines: Sequence[str], separator: str) -> bool:
-    """Return whether rows begin with a cell that the header does not name, as R writes the names of rows."""
+    """Say whether rows begin with a cell that the header does not name, as R writes the names of rows."""
     header, *rows = csv.reader(lines[:3], delimiter=separator)
     return bool(rows) and all(len(row) == len(header) + 1 and row[-1] and not _is_sequence(row[0]) for row in rows)
 

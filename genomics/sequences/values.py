@@ -105,7 +105,7 @@ class LabelledSequences:
 
     @classmethod
     def joined(cls, parts: Sequence["LabelledSequences"]) -> "LabelledSequences":
-        """Several one behind the other.
+        """Return several one behind the other.
 
         Args:
             parts: at least one; of one kind, and with the same classes.
@@ -119,7 +119,7 @@ class LabelledSequences:
         )
 
     def take(self, indices: Sequence[int] | np.ndarray) -> "LabelledSequences":
-        """The sequences at some indices, in their order.
+        """Return the sequences at some indices, in their order.
 
         Args:
             indices: whole numbers from 0 to N - 1; one may come twice.

@@ -47,7 +47,7 @@ class ClassifierModule(FitModule):
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean loss: cross entropy, or squared error in units of the target's standard deviation."""
+        """Return mean loss: cross entropy, or squared error in units of the target's standard deviation."""
         kind, weights = self.network.config.kind, getattr(self, "weights", None)
         if kind == "classes":
             return F.cross_entropy(logits, labels, weight=weights)
@@ -58,7 +58,7 @@ class ClassifierModule(FitModule):
         return ((logits[:, 0] - labels) / scale.deviation).square().mean()
 
     def logits(self, batch: LabelledBatch) -> Tensor:
-        """Logits of a batch; a sequence that is too long for one call is read piece by piece."""
+        """Return logits of a batch; a sequence that is too long for one call is read piece by piece."""
         ids, lengths = batch.batch.ids, batch.batch.lengths
         if ids.shape[1] <= PIECE:
             return self.network(ids, lengths)
@@ -126,7 +126,7 @@ class ClassifierModule(FitModule):
 
 
 def mcc(logits: np.ndarray, labels: np.ndarray, kind: Kind) -> float:
-    """Matthews' correlation coefficient of the likeliest classes; of several labels the mean over them.
+    """Return Matthews' correlation coefficient of the likeliest classes; of several labels the mean over them.
 
     Args:
         logits: `[N, C]`.

@@ -120,7 +120,7 @@ class WindowLoader:
         return window
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the run stands."""
+        """Return where the run stands."""
         return {"step": self._step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -125,7 +125,7 @@ def _check(options: Prepare) -> None:
 
 
 def describe(manifest: "Manifest") -> str:
-    """What a folder of shards holds, as text."""
+    """Return what a folder of shards holds, as text."""
     from ..data.manifest import SPLITS
 
     lines = [f"tokenizer {manifest.tokenizer.kind}, vocabulary {manifest.tokenizer.vocabulary:,}"]

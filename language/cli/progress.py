@@ -9,7 +9,7 @@ from ..inference.text import TextTokens
 
 
 def loss_text(loss: float, tokens: int, text_bytes: float | None) -> str:
-    """The mean loss of some text in its units.
+    """Return the mean loss of some text in its units.
 
     Args:
         loss: of all tokens together, in nats.
@@ -38,7 +38,7 @@ class ReadingProgress(Display):
         self._before = self._latest = self.began
 
     def advance(self, text: TextTokens, tokens: int, loss: float) -> None:
-        """Count in a piece.
+        """Return count in a piece.
 
         Args:
             text: what is read.

@@ -120,7 +120,7 @@ def task(options: TaskTrial) -> None:
 
 
 def settings(options: TaskTrial) -> "TrialSettings":
-    """The task's own settings, with the changes of a command line."""
+    """Return the task's own settings, with the changes of a command line."""
     from titans_seq.experiment.overrides import override, parse_changes
 
     from ..trials import default_settings

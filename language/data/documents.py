@@ -48,7 +48,7 @@ _UNREADABLE = (".zst", ".bz2", ".xz", ".zip", ".tar", ".tgz", ".tar.gz", ".7z", 
 
 
 def find_files(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The files that some paths stand for, in the order of the paths.
+    """Return the files that some paths stand for, in the order of the paths.
 
     Args:
         inputs: files and folders. A folder stands for the files below it whose suffix is known, sorted by path;
@@ -78,7 +78,7 @@ def find_files(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 
 def is_text(path: Path) -> bool:
-    """Whether a file is read as text, which all are that are not JSON Lines or Parquet.
+    """Say whether a file is read as text, which all are that are not JSON Lines or Parquet.
 
     Example:
         >>> is_text(Path("a.TXT.gz")), is_text(Path("a.jsonl"))
@@ -88,7 +88,7 @@ def is_text(path: Path) -> bool:
 
 
 def passed_over(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The files below folders that `find_files` leaves out because their suffix is not known; hidden ones apart.
+    """Return the files below folders that `find_files` leaves out because their suffix is not known; hidden ones apart.
 
     Example:
         >>> import tempfile
@@ -103,7 +103,7 @@ def passed_over(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 
 def read_documents(inputs: Iterable[str | os.PathLike[str]], options: ReadOptions | None = None) -> Iterator[Document]:
-    r"""The documents of files and folders, one after the other; those without text are left out.
+    r"""Yield the documents of files and folders, one after the other; those without text are left out.
 
     Args:
         inputs: see `find_files`.
@@ -131,7 +131,7 @@ def read_documents(inputs: Iterable[str | os.PathLike[str]], options: ReadOption
 def read_pieces(
     inputs: Iterable[str | os.PathLike[str]], options: ReadOptions, skip_bad: bool = False
 ) -> Iterator[str]:
-    """All text of files and folders in pieces, with no sign of where documents end: for what is in the text at all.
+    """Yield all text of files and folders in pieces, with no sign of where documents end.
 
     Args:
         inputs: see `find_files`.
@@ -154,7 +154,7 @@ def read_pieces(
 
 
 def read_file(path: Path, options: ReadOptions) -> Iterator[Document]:
-    """All documents of one file, also those that are empty or have a fault, by the reader for its suffix.
+    """Return all documents of one file, also those that are empty or have a fault, by the reader for its suffix.
 
     An unknown suffix is text.
 
@@ -169,7 +169,7 @@ def read_file(path: Path, options: ReadOptions) -> Iterator[Document]:
 
 
 def visible_files(folder: Path) -> Iterator[Path]:
-    """All files below a folder but hidden ones; linked folders are followed, and each folder is entered once.
+    """Yield all files below a folder but hidden ones; linked folders are followed, and each folder is entered once.
 
     Raises:
         UserError: if a link leads nowhere whose name is that of a folder, or of a file that is read.

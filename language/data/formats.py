@@ -48,7 +48,7 @@ class Document:
 
     @classmethod
     def of(cls, text: str, place: str, read: int) -> "Document":
-        """A document whose text is in memory.
+        """Return a document whose text is in memory.
 
         Example:
             >>> Document.of("To be", "hamlet.txt", 5).text
@@ -74,7 +74,7 @@ class Document:
 
 
 def read_text(path: Path, separator: str | None) -> Iterator[Document]:
-    """The documents of a text file, plain or gzipped: one, or those between lines that equal `separator`.
+    """Return the documents of a text file, plain or gzipped: one, or those between lines that equal `separator`.
 
     A mark of the byte order is left out; everything else, line ends too, stays as it is; a line ends in LF, CR LF or
     CR. A document that is a whole file is read when its pieces are.
@@ -121,7 +121,7 @@ def _between_separators(path: Path, separator: str) -> Iterator[Document]:
 
 
 def has_separator(path: Path, separator: str) -> bool:
-    """Whether one of the lines of a text file stands between two documents; or is no text, as reading it will say.
+    """Say whether a line of a text file stands between two documents; or is no text, as reading it will say.
 
     Raises:
         UserError: if the file cannot be opened or is a broken gzip file.
@@ -159,7 +159,7 @@ def _read_again(stream: Any) -> Iterator[str]:
 
 
 def decoded_pieces(stream: IO[bytes] | gzip.GzipFile, name: str, size: int = _BLOCK) -> Iterator[str]:
-    """The text of a stream in UTF-8, a piece at a time, without a mark of the byte order; line ends stay as they are.
+    """Yield the text of a stream in UTF-8 in pieces, without a mark of the byte order; line ends stay as they are.
 
     Args:
         stream: the bytes.
@@ -189,7 +189,7 @@ def decoded_pieces(stream: IO[bytes] | gzip.GzipFile, name: str, size: int = _BL
 
 
 def read_json_lines(path: Path, field: str) -> Iterator[Document]:
-    """The documents of a JSON Lines file, plain or gzipped: the text in `field` of the object on each line.
+    """Yield the documents of a JSON Lines file, plain or gzipped: the text in `field` of the object on each line.
 
     Empty lines are left out. A line that is not UTF-8, no JSON object, or has no text in the field is a document with a
     fault.
@@ -211,7 +211,7 @@ def read_json_lines(path: Path, field: str) -> Iterator[Document]:
 
 
 def read_parquet(path: Path, field: str) -> Iterator[Document]:
-    """The documents of a Parquet file: the text in each row of the column `field`; a row without is a fault.
+    """Yield the documents of a Parquet file: the text in each row of the column `field`; a row without is a fault.
 
     Raises:
         UserError: if the file is not Parquet or has no such column of text, or pyarrow is missing.

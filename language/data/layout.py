@@ -83,7 +83,7 @@ class Run:
 
     @classmethod
     def of(cls, epoch: int, shards: TokenShards | Mixture, settings: StreamSettings) -> "Run":
-        """The run of an epoch, which depends on nothing but the arguments."""
+        """Return the run of an epoch, which depends on nothing but the arguments."""
         order = shards.order(settings.seed, epoch, settings.shuffle)
         return cls(epoch, settings, order, np.cumsum(-(-shards.lengths[order] // settings.cell)))
 
@@ -101,7 +101,7 @@ class Run:
         return math.ceil(self.cells / (self.settings.rows * a_row))
 
     def pieces(self, row: int, step: int) -> list[Piece]:
-        """What a row, counted over all ranks, holds in a batch; nothing if it has come to its end."""
+        """Return what a row, counted over all ranks, holds in a batch; nothing if it has come to its end."""
         size, a_row = self.settings.cell, self.settings.length // self.settings.cell
         if self.settings.drop_last:
             first, last = (edge * self.steps * a_row for edge in (row, row + 1))

@@ -75,19 +75,19 @@ class Source:
 
     @classmethod
     def of(cls, path: Path) -> "Source":
-        """The file as it is now."""
+        """Return the file as it is now."""
         status = path.stat()
         return cls(str(path.resolve()), status.st_size, status.st_mtime_ns)
 
     def hashed(self) -> "Source":
-        """The same with the hash of its bytes, which are read if need be."""
+        """Return the same with the hash of its bytes, which are read if need be."""
         if self.sha256 is not None:
             return self
         with open(self.path, "rb") as stream:
             return replace(self, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
 
     def is_now(self, new: "Source") -> bool:
-        """Whether a file as it is now has the same bytes: those of a file that was moved or touched are read."""
+        """Say whether a file as it is now has the same bytes: those of a file that was moved or touched are read."""
         if self.bytes != new.bytes:
             return False
         untouched = (self.path, self.modified) == (new.path, new.modified)
@@ -150,15 +150,15 @@ class Manifest:
     complete: bool = False
 
     def of_split(self, split: Split) -> tuple[Shard, ...]:
-        """The shards of one split."""
+        """Return the shards of one split."""
         return tuple(shard for shard in self.shards if shard.split == split)
 
     def tokens(self, split: Split) -> int:
-        """Number of tokens of one split."""
+        """Return number of tokens of one split."""
         return sum(shard.tokens for shard in self.of_split(split))
 
     def documents(self, split: Split) -> int:
-        """Number of documents of one split."""
+        """Return number of documents of one split."""
         return sum(shard.documents for shard in self.of_split(split))
 
     @property
@@ -167,7 +167,7 @@ class Manifest:
         return TextLoss(self.sampled, Counter(self.lost))
 
     def tokens_per_byte(self, split: Split) -> float | None:
-        """Of one split; None without text, or if the tokenizer lost some: no bits a byte can be had from its losses."""
+        """Return tokens a byte of one split; None without text, or if the tokenizer lost some of it."""
         text_bytes = sum(shard.text_bytes for shard in self.of_split(split))
         return self.tokens(split) / text_bytes if text_bytes and not self.lost else None
 
@@ -210,7 +210,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def describe_changes(old: Manifest, new: Manifest) -> list[str]:
-    """In what the makings of two manifests differ, one line each; empty if the same shards come of both.
+    """Return in what the makings of two manifests differ, one line each; empty if the same shards come of both.
 
     Example:
         >>> bytes_, none = TokenizerInfo("bytes", 257, 256), ()

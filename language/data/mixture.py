@@ -60,7 +60,7 @@ class Mixture:
     def open(
         cls, folders: Sequence[str | os.PathLike[str]], weights: Sequence[float], split: Split = "train"
     ) -> "Mixture":
-        """The mixture of one split of several folders that `prepare` wrote.
+        """Return the mixture of one split of several folders that `prepare` wrote.
 
         Raises:
             UserError: see `TokenShards.open` and the class; or if the folders' tokenizers differ.
@@ -86,7 +86,7 @@ class Mixture:
         return self.parts[part][document - int(self._first[part])]
 
     def order(self, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
-        """Numbers of the documents of an epoch, int64 [D'], as they are read."""
+        """Return numbers of the documents of an epoch, int64 [D'], as they are read."""
         documents, times = [], []
         for number, (part, weight) in enumerate(zip(self.parts, self.weights, strict=True)):
             share = weight * self.tokens

@@ -52,12 +52,12 @@ class ShardParts:
         self._text_bytes += text_bytes
 
     def end_document(self) -> None:
-        """The tokens written since the last document are one, if there are any."""
+        """Return the tokens written since the last document are one, if there are any."""
         if self._at > (self._ends[-1] if self._ends else 0):
             self._ends.append(self._at)
 
     def mark(self) -> Mark:
-        """Where to go back to."""
+        """Return where to go back to."""
         return Mark(self._at, len(self._ends), self._text_bytes)
 
     def go_back(self, mark: Mark) -> None:

@@ -8,7 +8,7 @@ from .manifest import Settings, Split
 
 
 def split_document(document: Document, settings: Settings) -> Iterator[tuple[Split, Iterable[str], bool]]:
-    """The parts of a document: split, pieces of text, and whether the document ends there.
+    """Yield the parts of a document: split, pieces of text, and whether the document ends there.
 
     What has to be known of the whole text, its hash or its length, is found in a reading of its own.
 

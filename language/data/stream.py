@@ -191,7 +191,7 @@ class SegmentStream:
         return SegmentBatch(torch.from_numpy(ids), torch.from_numpy(targets), fresh)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream stands, as plain values; the same on every rank.
+        """Return where the stream stands, as plain values; the same on every rank.
 
         Example:
             >>> shards = TokenShards.from_documents([[1, 2, 3, 4, 5]], end_of_document=9)

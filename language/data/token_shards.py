@@ -45,7 +45,7 @@ class TokenShards:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], split: Split = "train") -> "TokenShards":
-        """The shards of one split in a folder that `prepare` wrote; nothing is read but where documents end.
+        """Return the shards of one split in a folder that `prepare` wrote; nothing is read but where documents end.
 
         Raises:
             UserError: if the folder holds no whole shards, or none of this split.
@@ -110,11 +110,11 @@ class TokenShards:
         return self._tokens[shard][(ends[number - 1] if number else 0) : ends[number]]
 
     def arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The tokens [N] of each shard, end to end, and where its documents end, int64 [D]."""
+        """Yield the tokens [N] of each shard, end to end, and where its documents end, int64 [D]."""
         yield from zip(self._tokens, self._ends, strict=True)
 
     def order(self, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
-        """Numbers of the documents of an epoch, int64 [D], as they are read."""
+        """Return numbers of the documents of an epoch, int64 [D], as they are read."""
         return np.random.default_rng([seed, epoch]).permutation(len(self)) if shuffle else np.arange(len(self))
 
     def draw(self, random: np.random.Generator, room: int) -> int:
@@ -140,7 +140,7 @@ class TokenShards:
         return document if random.random() * (tokens + room) < max(tokens, room) else None
 
     def positions(self, room: int) -> int:
-        """The tokens of the documents, and `room` more for each."""
+        """Return the tokens of the documents, and `room` more for each."""
         return self.tokens + len(self) * room
 
     @cached_property

@@ -136,7 +136,7 @@ def _sampling(settings: Mapping[str, Any]) -> Sampling:
 
 
 def harness_model(trained: TrainedModel) -> Any:
-    """The model as the harness wants it: an `lm_eval.api.model.LM`.
+    """Return the model as the harness wants it: an `lm_eval.api.model.LM`.
 
     Use it as `lm_eval.simple_evaluate(model=harness_model(open_model("runs/y")), tasks=["wikitext"])`.
 

@@ -70,7 +70,7 @@ class Evaluation:
     by_recency: tuple[RecencyLoss, ...] = ()
 
     def bits_per_byte(self, loss: float) -> float | None:
-        """A mean loss in bits a byte of text; of a range of positions, at the mean bytes a token of the whole text.
+        """Return a mean loss in bits a byte of text; of a range of positions, at the mean bytes a token of all text.
 
         None if the tokenizer loses some of the text: a loss spread over bytes that the model never saw says nothing.
         """
@@ -78,7 +78,7 @@ class Evaluation:
 
 
 def perplexity(loss: float) -> float:
-    """The number of equally likely tokens that a mean loss in nats stands for.
+    """Return the number of equally likely tokens that a mean loss in nats stands for.
 
     Example:
         >>> perplexity(0.0)
@@ -107,7 +107,7 @@ def evaluate_texts(
     piece: int | None = None,
     report: Callable[[TextTokens, int, float], None] = lambda *_: None,
 ) -> Evaluation:
-    """Score every token of some documents, twice: with state carried through each, and with windows cut.
+    """Return score every token of some documents, twice: with state carried through each, and with windows cut.
 
     Both are given the same tokens, so that the ranges compare like with like. As in training, a document's first token
     is predicted from `end_of_document`, and the first of a window from the token before it.
@@ -174,7 +174,7 @@ def evaluate_texts(
 
 
 def cut_losses(model: CausalLM, ids: Tensor, targets: Tensor, length: int, piece: int) -> Tensor:
-    """The loss of every token with the state reset every `length` tokens, in nats.
+    """Return the loss of every token with the state reset every `length` tokens, in nats.
 
     Args:
         model: the language model.

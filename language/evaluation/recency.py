@@ -45,7 +45,7 @@ class RecencyLoss:
 
 
 def attention_window(config: CausalLMConfig) -> int | None:
-    """Tokens that a model's attention sees, the most of all blocks, or a segment of MAC; None without such a bound.
+    """Return the tokens that a model's attention sees, the most of all blocks, or a segment of MAC; None if unbounded.
 
     Example:
         >>> from titans_seq.models import language_model
@@ -61,7 +61,7 @@ def attention_window(config: CausalLMConfig) -> int | None:
 
 
 def pair_keys(tokens: np.ndarray, before: int) -> np.ndarray:
-    """One number for each token and the one before it.
+    """Return one number for each token and the one before it.
 
     Args:
         tokens: of one document, `[T]`, in [0, 2**31).
@@ -75,7 +75,7 @@ def pair_keys(tokens: np.ndarray, before: int) -> np.ndarray:
 
 
 def pair_distances(keys: np.ndarray) -> np.ndarray:
-    """How many tokens back each pair was last seen; 0 where it was not.
+    """Return how many tokens back each pair was last seen; 0 where it was not.
 
     Args:
         keys: of one document, see `pair_keys`.
@@ -96,7 +96,7 @@ def pair_distances(keys: np.ndarray) -> np.ndarray:
 
 
 def count_pairs(shards: TokenShards, keys: np.ndarray) -> np.ndarray:
-    """How often each pair comes in some shards.
+    """Return how often each pair comes in some shards.
 
     Args:
         shards: of the same tokenizer.

@@ -14,7 +14,7 @@ COLUMNS = ("pairs", "first", "last", "tokens", "loss_carried", "loss_cut")
 
 
 def range_text(part: RecencyLoss) -> str:
-    """The range of distances in words.
+    """Return the range of distances in words.
 
     Example:
         >>> range_text(RecencyLoss(65, 128, None, 3, 1.0, 1.5)), range_text(RecencyLoss(0, 0, None, 3, 1.0, 1.5))
@@ -26,7 +26,7 @@ def range_text(part: RecencyLoss) -> str:
 
 
 def recency_table(parts: Sequence[RecencyLoss], length: int) -> str:
-    """One line for each range of distances.
+    """Return one line for each range of distances.
 
     Args:
         parts: what `losses_by_recency` gave.
@@ -49,7 +49,7 @@ def recency_table(parts: Sequence[RecencyLoss], length: int) -> str:
 
 
 def recency_rows(parts: Sequence[RecencyLoss]) -> list[dict[str, Any]]:
-    """The ranges as rows with the columns `COLUMNS`; without tokens there are no losses."""
+    """Return the ranges as rows with the columns `COLUMNS`; without tokens there are no losses."""
     return [
         {
             "pairs": {None: "all", True: "rare", False: "other"}[part.rare],

@@ -22,7 +22,7 @@ _COLUMNS = ("first", "last", "tokens", *(f"{measure}_{way}" for measure in _MEAS
 
 
 def table_text(evaluation: Evaluation) -> str:
-    """The whole and each range of positions, one line each.
+    """Return the whole and each range of positions, one line each.
 
     Example:
         >>> from language.evaluation.perplexity import PositionLoss

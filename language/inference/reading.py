@@ -39,12 +39,12 @@ class Context:
 
     @classmethod
     def empty(cls, tokenizer: Tokenizer) -> "Context":
-        """The context at the start of a document."""
+        """Return the context at the start of a document."""
         return cls(None, tokenizer.end_of_document)
 
 
 def piece_tokens(vocabulary: int) -> int:
-    """Tokens that are read at once by default: so many that their logits take at most 128 MiB.
+    """Return tokens that are read at once by default: so many that their logits take at most 128 MiB.
 
     Example:
         >>> piece_tokens(257), piece_tokens(32_000)
@@ -105,7 +105,7 @@ text: stop before it, or train a model whose gates allow smaller steps \
 def score_tokens(
     model: CausalLM, ids: Tensor, targets: Tensor, state: BackboneState | None = None, piece: int | None = None
 ) -> TokenScores:
-    """Score every token of some rows.
+    """Return score every token of some rows.
 
     Args:
         model: the language model.
@@ -164,7 +164,7 @@ def read_tokens(
 def read_all(
     model: CausalLM, context: Context, tokens: TextTokens | Iterator[np.ndarray], piece: int | None = None
 ) -> Context:
-    """What was read after the last piece of `read_tokens`, or the context itself if there are no tokens."""
+    """Return what was read after the last piece of `read_tokens`, or the context itself if there are no tokens."""
     after = context
     for read, _ in read_tokens(model, context, tokens, piece):
         after = read
@@ -172,7 +172,7 @@ def read_all(
 
 
 def shifted(last: int, block: np.ndarray) -> tuple[Tensor, Tensor]:
-    """What a model is given and is to predict, `[1, T]` each, of a block of tokens `[T]` that follows `last`.
+    """Return what a model is given and is to predict, `[1, T]` each, of a block of tokens `[T]` that follows `last`.
 
     Example:
         >>> shifted(9, np.array([1, 2, 3]))

@@ -22,7 +22,7 @@ _BLOCK = 1 << 20
 
 
 def text_pieces(path: Path, size: int = _BLOCK) -> Iterator[str]:
-    r"""The text of a file, plain or gzipped, or of standard input, a piece at a time.
+    r"""Yield the text of a file, plain or gzipped, or of standard input, a piece at a time.
 
     Line ends stay as they are; a mark of the byte order is left out.
 
@@ -101,7 +101,7 @@ class TextTokens:
 
 
 def blocks(arrays: Iterator[np.ndarray] | TextTokens, size: int) -> Iterator[np.ndarray]:
-    """Tokens in arrays of `size`, int64, the last one shorter; from arrays of any lengths.
+    """Yield tokens in arrays of `size`, int64, the last one shorter; from arrays of any lengths.
 
     Example:
         >>> [block.tolist() for block in blocks(iter([np.array([1, 2, 3]), np.array([4])]), 2)]

@@ -33,7 +33,7 @@ class Book(NamedTuple):
     starts: np.ndarray
 
     def frequent_words(self, count: int) -> list[str]:
-        """The `count` most frequent words, most frequent first; of equally frequent ones the first to appear."""
+        """Return the `count` most frequent words, most frequent first; of equally frequent ones the first to appear."""
         return [word for word, _ in Counter(self.words).most_common(count)]
 
 

@@ -51,7 +51,7 @@ def draw_lengths(rows: int, shortest: int | None, longest: int, generator: torch
 
 
 def first_occurrence(codes: Tensor) -> Tensor:
-    """Where each element of a row was first seen.
+    """Return where each element of a row was first seen.
 
     Args:
         codes: int64 `[B, N]`.
@@ -72,7 +72,7 @@ def first_occurrence(codes: Tensor) -> Tensor:
 
 
 def numpy_generator(generator: torch.Generator) -> np.random.Generator:
-    """A NumPy generator that is seeded by the next draw of PyTorch's.
+    """Return a NumPy generator that is seeded by the next draw of PyTorch's.
 
     Example:
         >>> numpy_generator(torch.Generator().manual_seed(0)).integers(0, 1)

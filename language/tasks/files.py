@@ -8,7 +8,7 @@ from ..data import formats
 
 
 def find_file(folder: Path, names: tuple[str, ...], what: str, source: str) -> str:
-    """The first of several files that exists, each also looked for with `.gz` added.
+    """Return the first of several files that exists, each also looked for with `.gz` added.
 
     Args:
         folder: where to look.
@@ -34,7 +34,7 @@ def find_file(folder: Path, names: tuple[str, ...], what: str, source: str) -> s
 
 
 def read_text(path: str, what: str, source: str) -> str:
-    """Text of a UTF-8 file, unzipped where its name ends in .gz, with plain line ends.
+    """Return text of a UTF-8 file, unzipped where its name ends in .gz, with plain line ends.
 
     Args:
         path: the file.

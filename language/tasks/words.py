@@ -39,18 +39,18 @@ class WordVocabulary:
 
     @classmethod
     def of(cls, words: Iterable[str]) -> "WordVocabulary":
-        """Number words in the order of their first appearance."""
+        """Return number words in the order of their first appearance."""
         return cls(tuple(dict.fromkeys([UNKNOWN, *words])))
 
     def __len__(self) -> int:
         return len(self.words)
 
     def encode(self, words: Sequence[str]) -> np.ndarray:
-        """Numbers of words, int64 `[len(words)]`."""
+        """Return numbers of words, int64 `[len(words)]`."""
         return np.fromiter(map(self._numbers.get, words, repeat(0)), dtype=np.int64, count=len(words))
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The words of numbers, with spaces between them."""
+        """Return the words of numbers, with spaces between them."""
         return " ".join(self.words[int(i)] for i in ids)
 
     @cached_property

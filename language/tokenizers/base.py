@@ -120,7 +120,7 @@ class Tokenizer(ABC):
         return self.encode_array(text).tolist()
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Text of ids; `end_of_document` and special tokens are left out, broken characters become U+FFFD.
+        """Return text of ids; `end_of_document` and special tokens are left out, broken characters become U+FFFD.
 
         Raises:
             ValueError: if an id is not in the vocabulary.
@@ -134,11 +134,11 @@ class Tokenizer(ABC):
         return self._decode(kept)
 
     def decoder(self) -> Decoder:
-        """A new decoder for ids that come one by one."""
+        """Return a new decoder for ids that come one by one."""
         return WindowDecoder(self.decode)
 
     def decode_stream(self, ids: Iterable[int]) -> Iterator[str]:
-        """Text of ids as they come, in pieces of whole characters, none of them empty."""
+        """Yield text of ids as they come, in pieces of whole characters, none of them empty."""
         decoder = self.decoder()
         for token in ids:
             if piece := decoder.push(token):
@@ -153,7 +153,7 @@ class Tokenizer(ABC):
         return TokenizerInfo(self.kind, self.vocabulary, self.end_of_document, digest)
 
     def files(self) -> dict[str, bytes]:
-        """All that `load_tokenizer` needs, as contents by file name: what a saved model keeps of its tokenizer."""
+        """Return all that `load_tokenizer` needs, as contents by file name: what a model keeps of its tokenizer."""
         own = {} if self._content is None else {self.file: self._content}
         return own | {INFO: to_yaml(self.info).encode()}
 

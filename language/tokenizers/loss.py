@@ -66,7 +66,7 @@ def text_loss(tokenizer: Tokenizer, text: str) -> TextLoss:
 
 
 def is_sampled(number: int) -> bool:
-    """Whether the document or piece of that number, counted from 0, is looked at: the first 64, and then ever fewer.
+    """Say whether the document or piece of that number, from 0, is looked at: the first 64, then ever fewer.
 
     Example:
         >>> [number for number in range(1000) if is_sampled(number)][-5:]

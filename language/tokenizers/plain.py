@@ -40,7 +40,7 @@ class ByteTokenizer(Tokenizer):
         return bytes(ids).decode(errors="replace")
 
     def decoder(self) -> Decoder:
-        """A new decoder for ids that come one by one."""
+        """Return a new decoder for ids that come one by one."""
         return _ByteDecoder()
 
 
@@ -96,7 +96,7 @@ tokenizer from a text that holds it
 
     @classmethod
     def build(cls, texts: Iterable[str]) -> "CharacterTokenizer":
-        """The tokenizer of all characters that occur in some texts.
+        """Return the tokenizer of all characters that occur in some texts.
 
         Raises:
             UserError: if there is no character.
@@ -108,7 +108,7 @@ tokenizer from a text that holds it
 
     @classmethod
     def from_json(cls, content: bytes, source: str) -> "CharacterTokenizer":
-        """The tokenizer of a saved file.
+        """Return the tokenizer of a saved file.
 
         Args:
             content: the file.

@@ -123,7 +123,7 @@ class JSONTokenizer(Tokenizer):
 
 
 def read_tokenizer_file(path: str | Path) -> bytes:
-    """The bytes of a tokenizer file.
+    """Return the bytes of a tokenizer file.
 
     Raises:
         UserError: if there is no such file.

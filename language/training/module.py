@@ -43,7 +43,7 @@ class CarryingLM(nn.Module):
     def forward(
         self, batch: SegmentBatch, state: BackboneState | None, *, return_state: bool = True
     ) -> tuple[Tensor, BackboneState | None]:
-        """Logits `[..., vocabulary]` of a batch's ids, and the state after its rows, or the documents that go on.
+        """Return logits `[..., vocabulary]` of a batch's ids, and the state after its rows, or documents that go on.
 
         Args:
             batch: what is read.

@@ -125,7 +125,7 @@ def _score(score: tuple[float, float, float] | None) -> str:
 
 
 def tables(summaries: Sequence[Summary]) -> list[Table]:
-    """One table a task, for the screen."""
+    """Return one table a task, for the screen."""
     made = []
     for task, lines in _by_task(summaries).items():
         header, *body = cells(lines)
@@ -140,7 +140,7 @@ def tables(summaries: Sequence[Summary]) -> list[Table]:
 
 
 def markdown(summaries: Sequence[Summary], heading: str = "##") -> str:
-    """The same as Markdown, each table below a heading with its task's name."""
+    """Return the same as Markdown, each table below a heading with its task's name."""
     parts = []
     for task, lines in _by_task(summaries).items():
         parts.append(f"{heading} {task}\n\n{tables_.markdown(cells(lines))}\n")
