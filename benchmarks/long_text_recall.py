@@ -38,7 +38,7 @@ import torch
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from benchmarks.long_text_corpora import CORPORA, Corpus, Texts, open_corpus
+from benchmarks.long_text_corpora import CORPORA, Corpus, Texts, open_corpus, repeats
 from benchmarks.provenance import provenance
 from language.evaluation.perplexity import Evaluation, evaluate_texts
 from language.evaluation.recency import RecencyLoss
@@ -58,7 +58,7 @@ from titans_seq.jsonl import read_rows
 from titans_seq.layers import AttentionConfig, NeuralMemory, NeuralMemoryConfig
 from titans_seq.layers.shutting import shut_memories
 from titans_seq.memory import PRESETS, LinearMemory, preset
-from titans_seq.models import CausalLMConfig, count_parameters, sized
+from titans_seq.models import CausalLM, CausalLMConfig, count_parameters, sized
 from titans_seq.models.presets import with_recall
 
 HERE = Path(__file__).resolve().parent
@@ -118,12 +118,15 @@ class Training:
         batch_tokens: of an optimiser step.
         length: tokens of a training segment; back-propagation ends at its start.
         lr: largest learning rate.
+        repeats: tokens of made-up streams of repeats that it begins with, in a training of its own: what can be learnt
+            there is to look up what was read.
     """
 
     tokens: int = 4_000_000
     batch_tokens: int = 8_192
     length: int = 512
     lr: float = 2e-3
+    repeats: int = 0
 
 
 @dataclass(frozen=True)
@@ -208,13 +211,29 @@ def training_config(name: str, seed: int, arguments: Arguments) -> PretrainConfi
     )
 
 
+def untrained(model: CausalLMConfig, config: PretrainConfig, stream: int, end: int, tokens: int) -> CausalLM:
+    """Return the model that training begins with: as drawn, or after so many tokens of made-up repeats."""
+    begun = new_model(model, config)
+    if not tokens:
+        return begun
+    steps = max(1, tokens // config.batches.tokens)
+    optimiser = replace(config.optimiser, warmup=min(100, steps // 10))
+    short = replace(config, steps=steps, optimiser=optimiser)
+    made = repeats(tokens, stream, model.vocabulary, end, config.seed)
+    trained, _ = pretrain_model(begun, short, made, None, runtime=Runtime(progress="lines"))
+    assert trained is not None
+    return trained.train()
+
+
 def measure(
-    model: CausalLMConfig, config: PretrainConfig, corpus: Corpus, folder: Path, length: int, window: int
+    model: CausalLMConfig, config: PretrainConfig, corpus: Corpus, folder: Path, arguments: Arguments
 ) -> dict[str, Any]:
     """Train one model, score it, and return what its row says; why there is no score, if it diverges."""
-    began = time.process_time()
+    began, training = time.process_time(), arguments.training
+    length, window = training.length, arguments.shape.window
+    first = untrained(model, config, arguments.texts.stream, corpus.train.end_of_document, training.repeats)
     trained, _ = pretrain_model(
-        new_model(model, config), config, corpus.train, None, folder, resume=True, runtime=Runtime(progress="lines")
+        first, config, corpus.train, None, folder, resume=True, runtime=Runtime(progress="lines")
     )
     assert trained is not None
     trained_by = time.process_time()
@@ -252,7 +271,9 @@ def measure(
     }
 
 
-def identity(corpus: str, data: Corpus, name: str, model: CausalLMConfig, config: PretrainConfig) -> dict[str, Any]:
+def identity(
+    corpus: str, data: Corpus, name: str, model: CausalLMConfig, config: PretrainConfig, repeated: int
+) -> dict[str, Any]:
     """Return what tells a run from others."""
     return {
         "corpus": corpus,
@@ -263,19 +284,22 @@ def identity(corpus: str, data: Corpus, name: str, model: CausalLMConfig, config
         "depth": model.depth,
         "blocks": [to_dict(block) for block in model.blocks],
         "training": asdict(config),
+        "repeats": repeated,
     }
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Means over seeds: the loss in nats of all tokens (range), by how far back the pair was seen, of rare pairs."""
     lines = []
-    for corpus, data, tokens in dict.fromkeys(map(_setting, rows)):
-        held = [row for row in rows if _setting(row) == (corpus, data, tokens)]
+    for setting in dict.fromkeys(map(_setting, rows)):
+        corpus, _, tokens, repeated = setting
+        held = [row for row in rows if _setting(row) == setting]
         scored = next((row["by_recency"] for row in held if row["by_recency"]), [])
         ranges = [part for part in scored if part["pairs"] == "all"]
         heads = ["all", *map(_range, ranges), "rare, beyond the window"]
         lines += [
-            f"\n### {corpus}, {tokens:,} tokens of training: nats a token by how many tokens back the pair was seen\n",
+            f"\n### {corpus}, {tokens:,} tokens of training{f' after {repeated:,} of repeats' if repeated else ''}: "
+            "nats a token by how many tokens back the pair was seen\n",
             f"| model | parameters | seeds | {' | '.join(heads)} |",
             "|---" * (3 + len(heads)) + "|",
         ]
@@ -290,8 +314,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _setting(row: Mapping[str, Any]) -> tuple[str, str, int]:
-    return row["corpus"], row["data"], row["tokens_trained"]
+def _setting(row: Mapping[str, Any]) -> tuple[str, str, int, int]:
+    return row["corpus"], row["data"], row["tokens_trained"], row["repeats"]
 
 
 def _cells(rows: Sequence[Mapping[str, Any]], ranges: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -326,7 +350,7 @@ def run_missing(arguments: Arguments) -> None:
         data = open_corpus(corpus, arguments.texts)
         model = model_config(name, data.tokenizer.vocabulary, arguments.shape)
         config = training_config(name, seed, arguments)
-        known = identity(corpus, data, name, model, config)
+        known = identity(corpus, data, name, model, config, arguments.training.repeats)
         if find_row(read_rows(arguments.out), known) is not None:
             continue
         spent = time.monotonic() - began
@@ -335,8 +359,7 @@ def run_missing(arguments: Arguments) -> None:
             return
         print(f"{corpus}, {name}, seed {seed}", flush=True)
         out = arguments.texts.work / corpus / f"{name.replace(':', '-')}-{seed}"
-        length, window = arguments.training.length, arguments.shape.window
-        row_of(arguments.out, known, functools.partial(measure, model, config, data, out, length, window))
+        row_of(arguments.out, known, functools.partial(measure, model, config, data, out, arguments))
         longest = max(longest, time.monotonic() - began - spent)
 
 

@@ -1,5 +1,6 @@
 """The benchmark of recall on long texts at toy sizes."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,12 @@ def test_what_has_a_row_is_not_run_again(arguments: Arguments, capsys: pytest.Ca
     assert all(f"| {name} | 0.03M | " in printed for name in arguments.models)
     assert "| lmm, its memory shut | | | " in printed
     assert not list((arguments.texts.work / "wikitext").glob("lmm*"))
+    main(replace(arguments, models=("lmm",), training=replace(arguments.training, repeats=512)))
+    again = read_rows(arguments.out)
+    assert len(again) == 6
+    assert again[-1]["repeats"] == 512
+    assert again[-1]["loss"] != rows[1]["loss"]
+    assert "### wikitext, 512 tokens of training after 512 of repeats: nats" in capsys.readouterr().out
     with pytest.raises(UserError, match="holds a corpus made with .*expected .*give another --work folder"):
         main(replace(arguments, texts=replace(arguments.texts, stream=512)))
 
@@ -82,6 +89,20 @@ def test_streams_are_whole_documents_joined_or_long_ones_cut() -> None:
     made = list(long_text_corpora.streams(texts, ByteTokenizer(), least=100))
     assert [len(text) for text in made] == [120, 400, 400, 200]
     assert "".join(made) == "".join(texts[:3])
+
+
+def test_most_of_a_made_up_stream_stood_before() -> None:
+    made = long_text_corpora.repeats(20_000, 2_000, vocabulary=500, end=7, seed=0)
+    assert made.lengths.tolist() == [2_000] * 10
+    told = 0
+    for stream in (made[number].tolist() for number in range(10)):
+        assert stream.index(7) == len(stream) - 1
+        seen: dict[tuple[int, int], int] = {}
+        for place, (one, two) in enumerate(itertools.pairwise(stream[:-1])):
+            told += 0 < place - seen.get((one, two), place) <= 1_100
+            seen[one, two] = place
+    # Seven spans of ten are copies; the pair at a span's beginning is new.
+    assert 0.5 < told / made.tokens < 0.7
 
 
 def test_articles_and_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +137,7 @@ def test_a_table_of_rows() -> None:
         for pairs in ("all", "rare")
         for first, loss in ((0, 5.0), (1, 1.0), (129, 2.0))
     ]
-    same = {"corpus": "code", "data": "1", "tokens_trained": 5, "parameters": 3e6, "window": 128}
+    same = {"corpus": "code", "data": "1", "tokens_trained": 5, "repeats": 0, "parameters": 3e6, "window": 128}
     rows = [same | {"model": "lmm", "loss": loss, "by_recency": parts} for loss in (2, 3)]
     rows.append(same | {"model": "mal", "loss": None, "by_recency": []})
     assert "| mal | 3.00M | 1, 1 of them diverged | - | - | - | - | - |" in table(rows)
