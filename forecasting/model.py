@@ -211,7 +211,7 @@ class ForecastModel:
         season: int | None = None,
         batch_size: int | None = None,
     ) -> Evaluation:
-        """Return score every window of a part of the data beside the baselines.
+        """Score every window of a part of the data beside the baselines.
 
         Args:
             data: the series from their beginning, as given to `fit`; the shares of the config divide them.

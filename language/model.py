@@ -185,7 +185,7 @@ class LanguageModel:
         return "".join(pieces)
 
     def evaluate(self, texts: Iterable[str | os.PathLike[str]], length: int | None = None) -> Evaluation:
-        """Return score every token of text files, with state carried and with windows cut.
+        """Score every token of text files, with state carried and with windows cut.
 
         Args:
             texts: files, each a document.

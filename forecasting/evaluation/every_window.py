@@ -57,7 +57,7 @@ class Evaluation:
 def evaluate(
     trained: Trained, data: SeriesData, part: Part, season: int | None = None, batch_size: int | None = None
 ) -> Evaluation:
-    """Return score every window of a part beside the baselines, which are fitted on the training part.
+    """Score every window of a part beside the baselines, which are fitted on the training part.
 
     Values that were put into holes are missing here, in what is forecast from as in what is scored.
 

@@ -109,7 +109,7 @@ class Scores:
 
 
 def score(origins: Sequence[Origin], forecasts: Sequence[Forecast], seconds: float = 0.0) -> Scores:
-    """Return score a forecaster's forecasts from every origin.
+    """Score a forecaster's forecasts from every origin.
 
     MASE leaves out series whose past is constant. A forecaster without a spread counts as if all its quantiles were its
     mean.

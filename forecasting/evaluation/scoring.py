@@ -146,7 +146,7 @@ def score_table(sums: dict[str, Sums]) -> pd.DataFrame:
 
 
 def seasonal_error(history: np.ndarray, season: int) -> np.ndarray:
-    """Return mean absolute error of the seasonal naive forecast inside the history: what MASE divides by.
+    """Return the mean absolute error of the seasonal naive forecast inside the history: what MASE divides by.
 
     Args:
         history: float64 [T, V], NaN where missing; pairs with a missing member are left out.

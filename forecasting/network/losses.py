@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def masked_mean(x: Float[Tensor, "*shape"], observed: Bool[Tensor, "*shape"]) -> Float[Tensor, ""]:
-    """Return mean of the observed entries; 0 where there are none.
+    """Return the mean of the observed entries; 0 where there are none.
 
     Example:
         >>> masked_mean(torch.tensor([1.0, 3.0, 100.0]), torch.tensor([True, True, False])).item()
@@ -17,7 +17,7 @@ def masked_mean(x: Float[Tensor, "*shape"], observed: Bool[Tensor, "*shape"]) ->
 
 
 def frequency_loss(error: Float[Tensor, "B H V"], observed: Bool[Tensor, "B H V"]) -> Float[Tensor, ""]:
-    """Return mean modulus of the Fourier coefficients of the error over the horizon.
+    """Return the mean modulus of the Fourier coefficients of the error over the horizon.
 
     Args:
         error: forecast minus target.
@@ -42,7 +42,7 @@ def frequency_loss(error: Float[Tensor, "B H V"], observed: Bool[Tensor, "B H V"
 def pinball(
     forecast: Float[Tensor, "B H V Q"], target: Float[Tensor, "B H V"], levels: Float[Tensor, " Q"]
 ) -> Float[Tensor, "B H V Q"]:
-    """Return quantile loss of every entry: (level - [target < forecast]) * (target - forecast).
+    """Return the quantile loss of every entry: (level - [target < forecast]) * (target - forecast).
 
     Args:
         forecast: forecast quantiles.

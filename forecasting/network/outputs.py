@@ -193,7 +193,7 @@ class StudentT:
         future: Float[Tensor, "B H V"],
         observed: Bool[Tensor, "B H V"],
     ) -> Float[Tensor, ""]:
-        """Return mean negative log-likelihood of the observed targets."""
+        """Return the mean negative log-likelihood of the observed targets."""
         freedom, location, spread = parameters.unbind(-1)
         z = torch.where(observed, future - location, 0.0) / spread
         log_density = (

@@ -171,7 +171,7 @@ def evaluate_run(
     options: FrameOptions | None = None,
     table: TableOptions | None = None,
 ) -> Evaluation:
-    """Return score a run's model over every window of a part; see `ForecastModel.evaluate`.
+    """Score a run's model over every window of a part; see `ForecastModel.evaluate`.
 
     Args:
         out: the run folder; gets metrics.json, metrics.csv and metrics_by_step.csv.

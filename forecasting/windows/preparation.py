@@ -75,7 +75,7 @@ def fit_scaling(data: SeriesData, rows: Sequence[int]) -> Scaling:
 
 
 def calendar_width(data: SeriesData) -> int:
-    """Return number of calendar features that the data's step has."""
+    """Return the number of calendar features that the data's step has."""
     return calendar_features(data.items[0].index, data.freq)[0].shape[1]
 
 

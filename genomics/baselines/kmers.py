@@ -19,6 +19,13 @@ class KmerRegression:
         name: as tables print it.
         sizes: values of k.
         strengths: inverse penalties to choose from.
+
+    Example:
+        >>> import numpy as np
+        >>> sequences, labels = ("AAAA", "AAAC", "GGGG", "GGGC"), np.array([1, 1, 0, 0])
+        >>> data = LabelledSequences(tuple("abcd"), sequences, labels, ("no", "yes"), "classes")
+        >>> KmerRegression(sizes=(1, 2)).fit(data, data).predict_proba(["AAAA"]).argmax(1).tolist()
+        [1]
     """
 
     name: str = "k-mer regression"

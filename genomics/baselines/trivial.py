@@ -26,7 +26,7 @@ class Majority:
     name: str = "majority"
 
     def fit(self, train: LabelledSequences, validation: LabelledSequences, seed: int = 0) -> "MajorityModel":
-        """Return count the classes; `validation` and `seed` change nothing.
+        """Count the classes; `validation` and `seed` change nothing.
 
         Raises:
             UserError: if a part is empty, or they are labelled differently.

@@ -34,6 +34,14 @@ def evaluate(
     Raises:
         UserError: if there is no sequence, or kind or classes are not the model's.
         ValueError: if the model's outputs have another shape or are not finite.
+
+    Example:
+        >>> from genomics.baselines import MajorityModel
+        >>> data = LabelledSequences(("a", "b", "c"), ("A", "C", "G"), np.array([1, 0, 1]), ("no", "yes"), "classes")
+        >>> model = MajorityModel(("no", "yes"), "classes", np.array([0.25, 0.75]))
+        >>> found = evaluate(model, data, BootstrapOptions(repeats=0))
+        >>> round(found.scores["accuracy"], 3), found.scores["mcc"]
+        (0.667, 0.0)
     """
     if not len(data):
         raise UserError("there is no sequence to evaluate on: give data with at least one labelled sequence")
@@ -65,7 +73,7 @@ def evaluate_outputs(
     threshold: float | None = None,
     notes: tuple[str, ...] = (),
 ) -> Evaluation:
-    """Return score predictions that are at hand, those of cross-validation for example.
+    """Score predictions that are at hand, those of cross-validation for example.
 
     Args:
         outputs: `[N, C]`, finite.

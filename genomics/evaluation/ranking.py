@@ -77,7 +77,7 @@ class Ranking:
         return np.where(undefined, np.nan, roc), np.where(undefined, np.nan, average)
 
     def ranks(self, weights: np.ndarray) -> np.ndarray:
-        """Return mean rank of every row among the weighted rows, largest score first, `[N, L]`."""
+        """Return the mean rank of every row among the weighted rows, largest score first, `[N, L]`."""
         seen = weights[self.order].astype(np.float64).cumsum(0)
         through = np.take_along_axis(seen, self.last, 0)
         before = np.where(self.first > 0, np.take_along_axis(seen, np.maximum(self.first - 1, 0), 0), 0.0)

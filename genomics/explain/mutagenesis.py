@@ -103,6 +103,16 @@ def mutagenesis(
 
     Raises:
         UserError: if the window does not fit, or there is no such target.
+
+    Example:
+        >>> from genomics.models import ClassifierConfig, encoder_preset
+        >>> from genomics.models.untrained import new_classifier
+        >>> from genomics.runs.predictor import Predictor
+        >>> network = new_classifier(ClassifierConfig(encoder_preset("tiny"), "classes", 2), seed=0)
+        >>> model = Predictor(network, ("no", "yes"), device="cpu")
+        >>> found = mutagenesis(model, "ACGTACGT", window=(2, 5))
+        >>> found.sequence, found.start, found.target, found.changes.shape
+        ('GTA', 2, 'yes', (3, 4))
     """
     sequence = clean(sequence, "the sequence to explain")
     start, stop = _bounds(sequence, window)
@@ -147,6 +157,15 @@ def saliency(
 
     Raises:
         UserError: if the window does not fit, or there is no such target.
+
+    Example:
+        >>> from genomics.models import ClassifierConfig, encoder_preset
+        >>> from genomics.models.untrained import new_classifier
+        >>> from genomics.runs.predictor import Predictor
+        >>> network = new_classifier(ClassifierConfig(encoder_preset("tiny"), "classes", 2), seed=0)
+        >>> model = Predictor(network, ("no", "yes"), device="cpu")
+        >>> saliency(model, "ACGTACGT").importance.shape
+        (8,)
     """
     sequence = clean(sequence, "the sequence to explain")
     start, stop = _bounds(sequence, window)

@@ -14,12 +14,18 @@ _MOST_SEQUENCES = 512
 
 
 def target_names(model: Model) -> tuple[str, ...]:
-    """Return what a model has scores for: its classes or labels, or "value" for regression."""
+    """Return what a model has scores for: its classes or labels, or "value" for regression.
+
+    Example:
+        >>> from genomics.baselines import MajorityModel
+        >>> target_names(MajorityModel((), "regression", np.array([0.5])))
+        ('value',)
+    """
     return ("value",) if model.kind == "regression" else tuple(model.classes)
 
 
 def target_column(model: Model, target: str | None) -> int:
-    """Return column of a target.
+    """Return the column of a target.
 
     Args:
         model: see `evaluation.Model`.
@@ -27,6 +33,12 @@ def target_column(model: Model, target: str | None) -> int:
 
     Raises:
         UserError: if there is no such target, or None leaves a choice.
+
+    Example:
+        >>> from genomics.baselines import MajorityModel
+        >>> model = MajorityModel(("no", "yes"), "classes", np.array([0.25, 0.75]))
+        >>> target_column(model, "no"), target_column(model, None)
+        (0, 1)
     """
     names = target_names(model)
     if target in names:
@@ -40,7 +52,13 @@ def target_column(model: Model, target: str | None) -> int:
 
 
 def likeliest_target(model: Model, sequence: str) -> str | None:
-    """Return the likeliest of several classes or labels for a sequence; None where `target_column` needs no choice."""
+    """Return the likeliest of several classes or labels for a sequence; None where `target_column` needs no choice.
+
+    Example:
+        >>> from genomics.baselines import MajorityModel
+        >>> likeliest_target(MajorityModel(("a", "b", "c"), "classes", np.array([0.2, 0.5, 0.3])), "ACGT")
+        'b'
+    """
     names = target_names(model)
     if len(names) == 1 or (model.kind == "classes" and len(names) == 2):
         return None
@@ -62,6 +80,12 @@ def target_scores(model: Model, sequences: Sequence[str]) -> np.ndarray:
 
     Raises:
         ValueError: if the model's outputs have another shape or are not finite.
+
+    Example:
+        >>> from genomics.baselines import MajorityModel
+        >>> model = MajorityModel(("no", "yes"), "classes", np.array([0.25, 0.75]))
+        >>> target_scores(model, ["ACGT"]).round(3).tolist()  # log(3), and the same against
+        [[-1.099, 1.099]]
     """
     return member_scores(model, sequences).mean(0)
 

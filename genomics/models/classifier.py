@@ -44,6 +44,11 @@ class ClassifierConfig:
 
     Raises:
         UserError: if a value is out of range, or the tokens of the two strands do not correspond.
+
+    Example:
+        >>> from genomics.models import encoder_preset
+        >>> ClassifierConfig(encoder_preset("tiny"), "classes", outputs=3, strands="average").pooling
+        'mean-max'
     """
 
     encoder: EncoderConfig

@@ -107,7 +107,7 @@ class Comparison:
         return next((name for name in MAIN_SCORES if name in self.evaluations[0].scores), None)
 
     def spreads(self) -> dict[str, dict[str, "Spread"]]:
-        """Return of each model's scores the mean and deviation over the folds, where all folds define the score."""
+        """Return mean and deviation of each model's scores over the folds, where all folds define the score."""
         found = {}
         for column in zip(*self.folds, strict=True):
             names = [name for name in column[0].scores if all(name in one.scores for one in column)]
@@ -125,7 +125,7 @@ def compare(
     notify: Callable[[str], object] = lambda name: None,
     decision: Decision = UNDECIDED,
 ) -> Comparison:
-    """Return score models, and beside each the baselines fitted on the same parts.
+    """Score models, and beside each the baselines fitted on the same parts.
 
     Args:
         runs: each with a trained model, the parts it was trained on, and what it is scored on: one, or one a fold.

@@ -115,7 +115,7 @@ class Predictor:
             yield Prediction(name, row, probabilities(row[None], self.kind)[0])
 
     def embed(self, sequences: Sequence[str]) -> np.ndarray:
-        """Return mean of the encoder's features over each sequence, float32 `[N, dim]`.
+        """Return the mean of the encoder's features over each sequence, float32 `[N, dim]`.
 
         Over both strands if the model's logits are.
 

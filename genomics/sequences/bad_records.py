@@ -38,6 +38,6 @@ class Refuse:
             self.left_out.append(str(error))
 
     def note(self, what: str) -> None:
-        """Return count one more record of which a sentence is true."""
+        """Count one more record of which a sentence is true."""
         if self.notes is not None:
             self.notes[what] += 1

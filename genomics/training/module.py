@@ -47,7 +47,7 @@ class ClassifierModule(FitModule):
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return mean loss: cross entropy, or squared error in units of the target's standard deviation."""
+        """Return the mean loss: cross entropy, or squared error in units of the target's standard deviation."""
         kind, weights = self.network.config.kind, getattr(self, "weights", None)
         if kind == "classes":
             return F.cross_entropy(logits, labels, weight=weights)

@@ -38,7 +38,7 @@ class ReadingProgress(Display):
         self._before = self._latest = self.began
 
     def advance(self, text: TextTokens, tokens: int, loss: float) -> None:
-        """Return count in a piece.
+        """Count in a piece.
 
         Args:
             text: what is read.

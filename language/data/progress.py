@@ -29,7 +29,7 @@ class ShowProgress(Display):
         super().__exit__(kind, error, trace)
 
     def advance(self, source: int, read: int, tokens: int) -> None:
-        """Return count in a document.
+        """Count in a document.
 
         Args:
             source: number of its file.

@@ -107,7 +107,7 @@ def evaluate_texts(
     piece: int | None = None,
     report: Callable[[TextTokens, int, float], None] = lambda *_: None,
 ) -> Evaluation:
-    """Return score every token of some documents, twice: with state carried through each, and with windows cut.
+    """Score every token of some documents, twice: with state carried through each, and with windows cut.
 
     Both are given the same tokens, so that the ranges compare like with like. As in training, a document's first token
     is predicted from `end_of_document`, and the first of a window from the token before it.

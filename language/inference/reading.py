@@ -105,7 +105,7 @@ text: stop before it, or train a model whose gates allow smaller steps \
 def score_tokens(
     model: CausalLM, ids: Tensor, targets: Tensor, state: BackboneState | None = None, piece: int | None = None
 ) -> TokenScores:
-    """Return score every token of some rows.
+    """Score every token of some rows.
 
     Args:
         model: the language model.

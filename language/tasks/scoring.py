@@ -41,7 +41,7 @@ def exact_match(output: Tensor, targets: Tensor) -> float:
 
 
 def class_accuracy(output: Tensor, targets: Tensor) -> float:
-    """Return token accuracy taken for each answer by itself, then averaged over the answers that occur.
+    """Return the token accuracy taken for each answer by itself, then averaged over the answers that occur.
 
     MAD (arXiv 2403.17844) scores this way: its code uses torchmetrics' MulticlassAccuracy, whose default it is. A
     token that is predicted but never the answer counts there as one more class, answered wrongly; here too.

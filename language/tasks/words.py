@@ -39,7 +39,7 @@ class WordVocabulary:
 
     @classmethod
     def of(cls, words: Iterable[str]) -> "WordVocabulary":
-        """Return number words in the order of their first appearance."""
+        """Number words in the order of their first appearance."""
         return cls(tuple(dict.fromkeys([UNKNOWN, *words])))
 
     def __len__(self) -> int:

@@ -137,7 +137,7 @@ def train(
 
 
 def answer_loss(reader: AnswerModel, batch: TaskBatch) -> torch.Tensor:
-    """Return mean cross-entropy of the answers, in nats."""
+    """Return the mean cross-entropy of the answers, in nats."""
     asked = batch.targets != IGNORE
     outputs, _ = reader(batch.ids, return_state=False)
     return F.cross_entropy(reader.logits(outputs, asked), batch.targets[asked])
@@ -146,7 +146,7 @@ def answer_loss(reader: AnswerModel, batch: TaskBatch) -> torch.Tensor:
 def held_out_score(
     reader: AnswerModel, name: str, task: Task, sequences: int, length: int, purpose: int = VALIDATION
 ) -> float:
-    """Return score a model as the task's source does, on sequences that training never draws.
+    """Score a model as the task's source does, on sequences that training never draws.
 
     Args:
         reader: the model.

@@ -71,7 +71,7 @@ class Stop(Callback):
         trainer.should_stop = trainer.should_stop or self._waited >= self._patience
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Return count the epoch, unless a score is the best so far."""
+        """Count the epoch, unless a score is the best so far."""
         ranks = [score.rank(_scores(trainer)) for score in self._scores]
         better = any(rank > best for rank, best in zip(ranks, self._best, strict=True))
         self._best = [max(rank, best) for rank, best in zip(ranks, self._best, strict=True)]

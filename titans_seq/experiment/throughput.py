@@ -76,7 +76,7 @@ class Throughput:
         self._since = 0.0
 
     def start(self) -> None:
-        """Return count from now."""
+        """Count from now."""
         self._since = self._clock()
 
     def look(self, tokens: int) -> tuple[float, float | None]:

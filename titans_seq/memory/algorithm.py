@@ -242,7 +242,7 @@ class Muon(Algorithm):
         return gates.keep * weight, faded - (gradient if self.weigh == "step" else gates.lr * gradient)
 
     def close(self, weight: Tensor, momentum: Tensor, lr: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return step along the orthogonalised sum."""
+        """Step along the orthogonalised sum."""
         size = lr if self.weigh == "step" and lr is not None else 1.0
         weight = weight + size * orthogonalised(momentum, self.iterations)
         return weight, momentum if self.momentum else torch.zeros_like(momentum)

@@ -237,7 +237,7 @@ def _hard_gated(block: BlockConfig) -> BlockConfig:
 
 
 def count_parameters(config: CausalLMConfig) -> int:
-    """Return count a model's parameters without making them.
+    """Count a model's parameters without making them.
 
     Example:
         >>> count_parameters(language_model("tiny-transformer", vocabulary=65))

@@ -249,7 +249,7 @@ Step = Callable[[], tuple[Tensor, Any]]
 
 
 def count_step(model: nn.Module, step: Step, half: bool = False) -> Cost:
-    """Return count one step of training of any model, forward and backward, while it runs.
+    """Count one step of training of any model, forward and backward, while it runs.
 
     Args:
         model: whose weights are not counted as saved.

@@ -47,7 +47,7 @@ def plan_examples(
     device: Device,
     assumed: Assumptions,
 ) -> Plan:
-    """Return count examples, and plan the training that they stand for.
+    """Count examples, and plan the training that they stand for.
 
     Args:
         network: that is trained, in float32, with a copy on each device.

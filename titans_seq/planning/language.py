@@ -133,7 +133,7 @@ def count_training(
     rows: int = 1,
     checkpointing: bool = False,
 ) -> Cost:
-    """Return count a training step of a language model, from its code: nothing is estimated, and nothing computed.
+    """Count a training step of a language model, from its code: nothing is estimated, and nothing computed.
 
     Memories are counted as the PyTorch implementation runs them, attention as fused kernels do. Attention's persistent
     tokens are left out of what is kept, for a GPU keeps their scores no more than others.

@@ -54,7 +54,7 @@ def time_step(model: nn.Module, step: Step, half: bool = False) -> Timed:
 
 
 def time_steps(model: nn.Module, steps: Sequence[tuple[Step, float]], half: bool = False) -> Timed:
-    """Return time steps that are unlike, and return the mean.
+    """Time steps that are unlike, and return the mean.
 
     Args:
         model: it is trained in place.
