@@ -46,7 +46,7 @@ _ARGUMENTS = {
 
 
 class Using:
-    """A `Predictor` or `Members` of which tables are made.
+    """Make tables of what a `Predictor` or `Members` predicts.
 
     Attributes:
         parts: what it was trained, validated and may be tested on, where that is known.
@@ -89,7 +89,7 @@ class Using:
         reading: LoadOptions | None = None,
         bootstrap: BootstrapOptions | None = None,
     ) -> Evaluation:
-        """Return score the classifier on labelled sequences, or on a part of the data that it was fitted on.
+        """Score the classifier on labelled sequences, or on a part of the data that it was fitted on.
 
         It is scored as `predict` gives it, with its decision.
 

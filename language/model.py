@@ -33,7 +33,7 @@ Texts = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class LanguageModel:
-    """A language model that fits, generates, evaluates, saves and loads.
+    """Fit, save and load a language model, generate text with it, and evaluate it.
 
     Args:
         model: in evaluation mode.
@@ -185,7 +185,7 @@ class LanguageModel:
         return "".join(pieces)
 
     def evaluate(self, texts: Iterable[str | os.PathLike[str]], length: int | None = None) -> Evaluation:
-        """Return score every token of text files, with state carried and with windows cut.
+        """Score every token of text files, with state carried and with windows cut.
 
         Args:
             texts: files, each a document.

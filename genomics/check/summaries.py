@@ -46,17 +46,17 @@ def summarise(part: str, data: LabelledSequences) -> PartSummary:
 
 
 def label_keys(data: LabelledSequences) -> list[bytes]:
-    """For each sequence something that is equal where the labels are."""
+    """Return for each sequence something that is equal where the labels are."""
     return [np.ascontiguousarray(label).tobytes() for label in data.labels]
 
 
 def either_strand(data: LabelledSequences) -> list[str]:
-    """For each sequence something that is equal where it, or its reverse complement, is."""
+    """Return for each sequence something that is equal where it, or its reverse complement, is."""
     return [min(sequence, reverse_complement(sequence)) for sequence in data.sequences]
 
 
 def conflicting(keys: Sequence[Hashable], labels: Sequence[Hashable]) -> int:
-    """Return count those whose copies, which have an equal key, do not all have one label."""
+    """Count those whose copies, which have an equal key, do not all have one label."""
     found: dict[Hashable, set[Hashable]] = {}
     for key, label in zip(keys, labels, strict=True):
         found.setdefault(key, set()).add(label)
@@ -65,7 +65,7 @@ def conflicting(keys: Sequence[Hashable], labels: Sequence[Hashable]) -> int:
 
 
 def conflicting_later(keys: Sequence[Hashable], labels: Sequence[Hashable]) -> int:
-    """Return count those of which an earlier copy has another label.
+    """Count those of which an earlier copy has another label.
 
     Example:
         >>> conflicting_later(["a", "b", "a", "a"], [0, 0, 0, 1]), conflicting(["a", "b", "a", "a"], [0, 0, 0, 1])

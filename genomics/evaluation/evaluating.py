@@ -65,7 +65,7 @@ def evaluate_outputs(
     threshold: float | None = None,
     notes: tuple[str, ...] = (),
 ) -> Evaluation:
-    """Return score predictions that are at hand, those of cross-validation for example.
+    """Score predictions that are at hand, those of cross-validation for example.
 
     Args:
         outputs: `[N, C]`, finite.
@@ -107,7 +107,7 @@ def evaluate_outputs(
 
 
 def bootstrap_intervals(measure: Measure, options: BootstrapOptions) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of all scores, from one set of draws.
+    """Return percentile intervals of all scores, from one set of draws.
 
     Args:
         measure: of the predictions.

@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Columns of scores put in order once.
+    """Hold columns of scores, put in order once.
 
     Attributes:
         order: int64 `[N, L]`, rows of each column by descending score.
@@ -45,7 +45,7 @@ class Ranking:
         return cls(order, first, last)
 
     def areas(self, truth: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Area under the ROC curve and average precision of every column.
+        """Return the area under the ROC curve and the average precision of every column.
 
         Args:
             truth: bool `[N, L]`.
@@ -77,7 +77,7 @@ class Ranking:
         return np.where(undefined, np.nan, roc), np.where(undefined, np.nan, average)
 
     def ranks(self, weights: np.ndarray) -> np.ndarray:
-        """Return mean rank of every row among the weighted rows, largest score first, `[N, L]`."""
+        """Return the mean rank of every row among the weighted rows, largest score first, `[N, L]`."""
         seen = weights[self.order].astype(np.float64).cumsum(0)
         through = np.take_along_axis(seen, self.last, 0)
         before = np.where(self.first > 0, np.take_along_axis(seen, np.maximum(self.first - 1, 0), 0), 0.0)

@@ -87,7 +87,7 @@ class VariantReport:
         return "\n".join(rows)
 
     def skip(self, reason: str, line: int) -> None:
-        """Return count an allele that has no score."""
+        """Count an allele that has no score."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
         seen = self.lines.setdefault(reason, [])
         if len(seen) <= _SHOWN and line not in seen:
@@ -111,7 +111,7 @@ def score_variants(
     options: VariantOptions,
     progress: Callable[[int], Any] = lambda done: None,
 ) -> VariantReport:
-    """Return score every alternative allele of a VCF file and write them, in the order of the file, as CSV or VCF.
+    """Score every alternative allele of a VCF file and write them, in the order of the file, as CSV or VCF.
 
     Scores are log odds of each target (values for regression, see `scores.target_scores`) with the alternative, with
     the reference, and the change from the latter to the former; `variant_files` names the columns. Those of an ensemble

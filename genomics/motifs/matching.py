@@ -56,7 +56,7 @@ def match(motifs: Sequence[Motif], database: Mapping[str, np.ndarray]) -> list[l
 
 
 def occurrences(motifs: Sequence[Motif], sequences: Sequence[str], p_value: float = 1e-4) -> np.ndarray:
-    """Return count how often each motif occurs in each sequence, on either strand, int64 `[motifs, sequences]`.
+    """Count how often each motif occurs in each sequence, on either strand, int64 `[motifs, sequences]`.
 
     A motif so short or so loose that its best match is likelier than `p_value` occurs where it matches best.
 

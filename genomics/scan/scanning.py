@@ -21,7 +21,7 @@ ReadStrand = Literal["both", "+", "-"]
 
 
 class Scanner(Model, Protocol):
-    """A model that predicts a stream of records, as `Predictor` and `Members` do."""
+    """Predict a stream of records, as `Predictor` and `Members` do."""
 
     @property
     def reads_both_strands(self) -> bool:
@@ -91,7 +91,7 @@ class Scan:
 
 
 def scan(model: Scanner, windows: Iterable[Window], target: Target, strand: ReadStrand = "both") -> Iterator[Scan]:
-    """Yield score windows in their order; only a few batches of them are in memory.
+    """Score windows in their order; only a few batches of them are in memory.
 
     Windows of which more than half is unknown (N) have no score and are left out.
 

@@ -8,7 +8,7 @@ from titans_seq.errors import UserError
 
 @dataclass(frozen=True)
 class Refuse:
-    """What to do about a record that cannot be used; if a call returns, the record is left out.
+    """Refuse a record that cannot be used, or leave it out: it is left out if a call returns.
 
     Args:
         skip_bad: False raises the error; True leaves the record out.
@@ -38,6 +38,6 @@ class Refuse:
             self.left_out.append(str(error))
 
     def note(self, what: str) -> None:
-        """Return count one more record of which a sentence is true."""
+        """Count one more record of which a sentence is true."""
         if self.notes is not None:
             self.notes[what] += 1

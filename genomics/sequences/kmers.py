@@ -16,7 +16,7 @@ _BASES_AT_ONCE = 1 << 22
 
 
 def kmer_complements(k: int) -> np.ndarray:
-    """Return number of the reverse complement of each k-mer, int64 `[4 ** k]`; numbers read bases as digits of base 4.
+    """Return the number of each k-mer's reverse complement, int64 `[4 ** k]`; numbers read bases as digits of base 4.
 
     Args:
         k: bases, at least 1.

@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table file whose first line has been looked at.
+    """Read a table file, of which the first line has been looked at.
 
     Args:
         path: the file.
@@ -62,12 +62,12 @@ class Table:
     above: int = 0
 
     def find(self, aliases: Sequence[str]) -> int | None:
-        """Return number of the column with one of some names, the first of them that occurs; case does not matter."""
+        """Return the number of the column with the first of some names that occurs, in any case; None if none does."""
         lower = [name.lower() for name in self.columns]
         return next((lower.index(alias) for alias in aliases if alias in lower), None)
 
     def column(self, name: str) -> int:
-        """Return number of the column of a given name.
+        """Return the number of the column of a given name.
 
         Raises:
             UserError: if there is none.

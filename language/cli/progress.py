@@ -26,7 +26,7 @@ def loss_text(loss: float, tokens: int, text_bytes: float | None) -> str:
 
 
 class ReadingProgress(Display):
-    """What to show while texts are read, for the time of a `with` block.
+    """Show how far the reading of texts is, for the time of a `with` block.
 
     Args:
         style: see `Display`.
@@ -38,7 +38,7 @@ class ReadingProgress(Display):
         self._before = self._latest = self.began
 
     def advance(self, text: TextTokens, tokens: int, loss: float) -> None:
-        """Return count in a piece.
+        """Count in a piece.
 
         Args:
             text: what is read.

@@ -154,11 +154,11 @@ class Manifest:
         return tuple(shard for shard in self.shards if shard.split == split)
 
     def tokens(self, split: Split) -> int:
-        """Return number of tokens of one split."""
+        """Return the number of tokens of one split."""
         return sum(shard.tokens for shard in self.of_split(split))
 
     def documents(self, split: Split) -> int:
-        """Return number of documents of one split."""
+        """Return the number of documents of one split."""
         return sum(shard.documents for shard in self.of_split(split))
 
     @property
@@ -167,7 +167,7 @@ class Manifest:
         return TextLoss(self.sampled, Counter(self.lost))
 
     def tokens_per_byte(self, split: Split) -> float | None:
-        """Return tokens a byte of one split; None without text, or if the tokenizer lost some of it."""
+        """Return the tokens a byte of one split; None without text, or if the tokenizer lost some of it."""
         text_bytes = sum(shard.text_bytes for shard in self.of_split(split))
         return self.tokens(split) / text_bytes if text_bytes and not self.lost else None
 
@@ -210,7 +210,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def describe_changes(old: Manifest, new: Manifest) -> list[str]:
-    """Return in what the makings of two manifests differ, one line each; empty if the same shards come of both.
+    """Say in what the makings of two manifests differ, one line each; empty if the same shards come of both.
 
     Example:
         >>> bytes_, none = TokenizerInfo("bytes", 257, 256), ()

@@ -88,7 +88,7 @@ def perplexity(loss: float) -> float:
 
 
 def bits_per_byte(loss: float, text_bytes: int | float) -> float:
-    """Bits a byte of the whole loss of a text, in nats.
+    """Return the bits a byte that the whole loss of a text, in nats, comes to.
 
     Example:
         >>> round(bits_per_byte(6.931, 10), 3)
@@ -107,7 +107,7 @@ def evaluate_texts(
     piece: int | None = None,
     report: Callable[[TextTokens, int, float], None] = lambda *_: None,
 ) -> Evaluation:
-    """Return score every token of some documents, twice: with state carried through each, and with windows cut.
+    """Score every token of some documents, twice: with state carried through each, and with windows cut.
 
     Both are given the same tokens, so that the ranges compare like with like. As in training, a document's first token
     is predicted from `end_of_document`, and the first of a window from the token before it.

@@ -93,7 +93,7 @@ class LengthTests:
         require_at_least(self, tests=1, most_tokens=1)
 
     def sequences(self, length: int) -> int:
-        """Return number of sequences of a test.
+        """Return the number of sequences of a test.
 
         Example:
             >>> [LengthTests(tests=256).sequences(length) for length in (256, 32_768, 1_000_000)]

@@ -16,7 +16,7 @@ _TOKENS_AT_ONCE = 1 << 17
 
 
 def sequences_at_once(length: int) -> int:
-    """Return number of sequences to draw and read together, so that they are about as many tokens at every length.
+    """Return how many sequences to draw and read together, so that they are about as many tokens at every length.
 
     Example:
         >>> [sequences_at_once(length) for length in (256, 65_536, 1_000_000)]
@@ -34,7 +34,7 @@ def score(
     length: int,
     piece: int = PIECE,
 ) -> float:
-    """Return score a model on sequences, whose activations take the memory of a piece, whatever their length.
+    """Score a model on sequences, whose activations take the memory of a piece, whatever their length.
 
     Args:
         reader: the model.

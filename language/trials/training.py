@@ -58,7 +58,7 @@ def generator(purpose: int, *numbers: int) -> torch.Generator:
 
 
 def length_at(step: int, length: int, options: TrainingOptions) -> int:
-    """Length of a step's sequences: the shorter ones share the first half of the steps equally.
+    """Return the length of a step's sequences: the shorter ones share the first half of the steps equally.
 
     Example:
         >>> options = TrainingOptions(steps=8, warm_up_lengths=(32, 64))
@@ -137,7 +137,7 @@ def train(
 
 
 def answer_loss(reader: AnswerModel, batch: TaskBatch) -> torch.Tensor:
-    """Return mean cross-entropy of the answers, in nats."""
+    """Return the mean cross-entropy of the answers, in nats."""
     asked = batch.targets != IGNORE
     outputs, _ = reader(batch.ids, return_state=False)
     return F.cross_entropy(reader.logits(outputs, asked), batch.targets[asked])
@@ -146,7 +146,7 @@ def answer_loss(reader: AnswerModel, batch: TaskBatch) -> torch.Tensor:
 def held_out_score(
     reader: AnswerModel, name: str, task: Task, sequences: int, length: int, purpose: int = VALIDATION
 ) -> float:
-    """Return score a model as the task's source does, on sequences that training never draws.
+    """Score a model as the task's source does, on sequences that training never draws.
 
     Args:
         reader: the model.
