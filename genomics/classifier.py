@@ -29,7 +29,7 @@ from .using import Labelled, Using, read_labelled
 
 
 class DNAClassifier(Using, Predictor):
-    """A trained classifier that fits, predicts, evaluates, explains, saves and loads.
+    """Fit, save and load a classifier, predict and evaluate with it, and explain it.
 
     Args:
         model: the classifier.

@@ -24,7 +24,7 @@ from .using import Labelled, Using, read_labelled
 
 
 class DNAEnsemble(Using, Members):
-    """The mean of several classifiers, with its spread: what `DNAClassifier` does, by all of them.
+    """Do what `DNAClassifier` does by the mean of several classifiers, and say its spread.
 
     Predictions are means of probabilities, with columns `spread_...`; explanations are means of the members', with a
     `spread` for each base.

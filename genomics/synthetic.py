@@ -13,7 +13,7 @@ _PAIRS = (("GATAAGCATCTTGACG", "CCAATCGTACGGATTA"), ("TTGCGCAACTGACCAT", "AGGTCA
 
 
 def planted_motifs(count: int, length: int, seed: int, motif: str = _MOTIF, kept: float = 0.9) -> LabelledSequences:
-    """Random sequences, half of them with a motif on either strand.
+    """Draw random sequences, half of them with a motif on either strand.
 
     The other half has the bases of the motif in another order, so that the composition says nothing.
 
@@ -58,7 +58,7 @@ def planted_motifs(count: int, length: int, seed: int, motif: str = _MOTIF, kept
 
 
 def motif_pairs(count: int, length: int, distance: int, seed: int) -> LabelledSequences:
-    """Random sequences whose class shows only in what stands `distance` bases apart.
+    """Draw random sequences whose class shows only in what stands `distance` bases apart.
 
     There are two pairs of motifs. Each sequence has all four: the two first halves of the pairs, in either order, half
     the distance apart, and at `distance` after each of them a second half. In class "matching" that is its own second

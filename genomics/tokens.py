@@ -18,7 +18,7 @@ MOST_BASES = 8
 
 
 class Tokenizer(ABC):
-    """Sequence to ids: k-mers of A, C, G and T, then `unknown` for one with any other letter, `pad` and `mask`.
+    """Turn a sequence into ids: k-mers of A, C, G and T; `unknown` for one with another letter, `pad` and `mask`.
 
     The ids of a k-mer run from 0 to `4**k - 1`, its bases read as digits of base 4 in the order A, C, G, T.
     """
@@ -59,7 +59,7 @@ class Tokenizer(ABC):
         return _complement(self.width)
 
     def encode(self, sequence: str) -> np.ndarray:
-        """Ids of a sequence.
+        """Return the ids of a sequence.
 
         Args:
             sequence: clean, upper-case, at least one letter. One shorter than a token is one `unknown`; bases after
@@ -122,7 +122,7 @@ class Tokenizer(ABC):
 @register("nucleotides")
 @dataclass(frozen=True)
 class Nucleotides(Tokenizer):
-    """One token a base: A, C, G, T, and one for every other letter.
+    """Make one token of each base: A, C, G, T, and one for every other letter.
 
     Example:
         >>> Nucleotides().encode("ACGTN").tolist(), Nucleotides().complement.tolist()
@@ -143,7 +143,7 @@ class Nucleotides(Tokenizer):
 @register("kmers")
 @dataclass(frozen=True)
 class KMers(Tokenizer):
-    """One token for every k bases, overlapping if `stride` is below k.
+    """Make one token of every k bases, overlapping if `stride` is below k.
 
     With a stride above 1 the two strands of a sequence are read in different frames, unless its length happens to fit.
 

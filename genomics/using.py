@@ -46,7 +46,7 @@ _ARGUMENTS = {
 
 
 class Using:
-    """A `Predictor` or `Members` of which tables are made.
+    """Make tables of what a `Predictor` or `Members` predicts.
 
     Attributes:
         parts: what it was trained, validated and may be tested on, where that is known.

@@ -33,7 +33,7 @@ Texts = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class LanguageModel:
-    """A language model that fits, generates, evaluates, saves and loads.
+    """Fit, save and load a language model, generate text with it, and evaluate it.
 
     Args:
         model: in evaluation mode.

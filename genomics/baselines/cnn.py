@@ -19,7 +19,7 @@ from .values import check_parts, preference, targets
 
 @dataclass(frozen=True)
 class SmallCNN:
-    """Three convolutions with some 235,000 parameters; the epoch that validation prefers is kept.
+    """Train three convolutions with some 235,000 parameters, and keep the epoch that validation prefers.
 
     Attributes:
         name: as tables print it.
@@ -130,7 +130,7 @@ def fit_network(
 
 @dataclass(frozen=True, eq=False)
 class CNNModel:
-    """Fitted `SmallCNN` or `TunedResNet`; values are `centre + scale * output`."""
+    """Predict with a fitted `SmallCNN` or `TunedResNet`; values are `centre + scale * output`."""
 
     classes: tuple[str, ...]
     kind: Kind
@@ -141,7 +141,7 @@ class CNNModel:
 
     @torch.no_grad()
     def logits(self, sequences: list[str]) -> np.ndarray:
-        """See `evaluation.Model`."""
+        """Return logits, float64 `[N, C]`; see `evaluation.Model`."""
         self.network.eval()
         parameter = next(self.network.parameters())
         outputs = np.empty((len(sequences), self.network.head.out_features))
@@ -152,7 +152,7 @@ class CNNModel:
         return self.centre + self.scale * outputs
 
     def predict_proba(self, sequences: list[str]) -> np.ndarray:
-        """See `evaluation.Model`."""
+        """Return probabilities or values, float64 `[N, C]`; see `evaluation.Model`."""
         logits = torch.from_numpy(self.logits(sequences))
         if self.kind == "regression":
             return logits.numpy()
@@ -160,7 +160,7 @@ class CNNModel:
 
 
 def one_cycle(done: float) -> float:
-    """Share of the largest learning rate: up from 4 % over the first 30 % of the training, then down to 0, by cosines.
+    """Return the share of the largest learning rate: 4 % up to 1 in the first 30 % of training, then to 0, by cosines.
 
     Example:
         >>> [round(one_cycle(done), 2) for done in (0.0, 0.3, 0.65, 1.0)]

@@ -11,7 +11,7 @@ from .values import check_parts
 
 @dataclass(frozen=True)
 class KmerRegression:
-    """Logistic regression (ridge for values) over frequencies of 1- to 6-mers.
+    """Fit a logistic regression (ridge for values) over frequencies of 1- to 6-mers.
 
     Validation chooses the penalty, and whether a k-mer and its reverse complement count as one.
 

@@ -18,7 +18,7 @@ from .values import preference, targets
 
 @dataclass(frozen=True, eq=False)
 class LinearModel:
-    """Features times weights.
+    """Predict by features times weights, plus a bias.
 
     Attributes:
         classes: names.
@@ -44,11 +44,11 @@ class LinearModel:
         return ", ".join(filter(None, (self.kept, f"C {self.strength:g}")))
 
     def logits(self, sequences: list[str]) -> np.ndarray:
-        """See `evaluation.Model`."""
+        """Return logits, float64 `[N, C]`; see `evaluation.Model`."""
         return np.asarray(self.features(sequences) @ self.weight) + self.bias
 
     def predict_proba(self, sequences: list[str]) -> np.ndarray:
-        """See `evaluation.Model`."""
+        """Return probabilities or values, float64 `[N, C]`; see `evaluation.Model`."""
         return _probabilities(self.logits(sequences), self.kind)
 
 

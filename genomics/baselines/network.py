@@ -87,7 +87,7 @@ def mutated(batch: Batch, share: float, chance: torch.Generator) -> Batch:
 
 
 class PooledNetwork(nn.Module):
-    """A network whose features over positions are pooled, maximum beside mean, and read by a linear head.
+    """Pool features over positions, maximum beside mean, and read them by a linear head.
 
     Args:
         outputs: C.
@@ -119,7 +119,7 @@ class PooledNetwork(nn.Module):
 
 
 class Network(PooledNetwork):
-    """Three convolutions (9, 7 and 7 wide, maxima of pairs after the first), then maximum and mean over positions.
+    """Read by three convolutions (9, 7 and 7 wide, maxima of pairs after the first), then pool over positions.
 
     Args:
         outputs: C.
@@ -152,7 +152,7 @@ class Network(PooledNetwork):
 
 
 def encoded(sequences: Sequence[str]) -> list[np.ndarray]:
-    """Codes of sequences; one without a base is a single N.
+    """Return the codes of sequences, int64 `[T]` each; one without a base is a single N.
 
     Example:
         >>> [codes.tolist() for codes in encoded(["AC", ""])]

@@ -13,7 +13,7 @@ from .values import check_parts
 
 @dataclass(frozen=True)
 class PositionRegression:
-    """Logistic regression (ridge for values) over the base at each position.
+    """Fit a logistic regression (ridge for values) over the base at each position.
 
     Sequences of one length are read whole. Of variable lengths the first and the last bases are read, as many as all
     but one in twenty of the training sequences have, so that the model reads positions rather than the length.

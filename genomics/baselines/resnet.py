@@ -17,7 +17,7 @@ _KERNEL = 5
 
 
 class ResidualNetwork(PooledNetwork):
-    """A wide convolution, then blocks of two convolutions beside a shortcut, each block twice as dilated.
+    """Read by a wide convolution, then blocks of two convolutions beside a shortcut, each block twice as dilated.
 
     Args:
         outputs: C.
@@ -64,7 +64,7 @@ class _Block(nn.Module):
 
 @dataclass(frozen=True)
 class TunedResNet:
-    """A residual network; a short training of each size, scored on validation, chooses which is trained in full.
+    """Train a residual network in full, of the size that validation prefers after a short training of each.
 
     Attributes:
         name: as tables print it.

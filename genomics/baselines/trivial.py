@@ -15,7 +15,7 @@ from .values import check_parts, log_odds_form, preference, targets
 
 @dataclass(frozen=True)
 class Majority:
-    """The share of each class in the training part (the mean for regression), whatever the sequence.
+    """Predict the share of each class in the training part (the mean for regression), whatever the sequence.
 
     Example:
         >>> data = LabelledSequences(("a", "b", "c"), ("A", "C", "G"), np.array([1, 0, 1]), ("no", "yes"), "classes")
@@ -37,7 +37,7 @@ class Majority:
 
 @dataclass(frozen=True, eq=False)
 class MajorityModel:
-    """Fitted `Majority`; `mean` is `[C]`."""
+    """Predict as a fitted `Majority`; `mean` is `[C]`."""
 
     classes: tuple[str, ...]
     kind: Kind
@@ -48,13 +48,13 @@ class MajorityModel:
         return np.repeat(self.mean[None], len(sequences), 0)
 
     def logits(self, sequences: list[str]) -> np.ndarray:
-        """See `evaluation.Model`."""
+        """Return logits, float64 `[N, C]`; see `evaluation.Model`."""
         return log_odds_form(self.predict_proba(sequences), self.kind)
 
 
 @dataclass(frozen=True)
 class LengthOnly:
-    """A decision tree over the length alone, its number of leaves chosen on validation.
+    """Fit a decision tree over the length alone, its number of leaves chosen on validation.
 
     Example:
         >>> sequences = ("A" * 9, "C" * 9, "G" * 5, "T" * 5)
@@ -93,18 +93,18 @@ class LengthOnly:
 
 @dataclass(frozen=True, eq=False)
 class LengthModel:
-    """Fitted `LengthOnly`."""
+    """Predict as a fitted `LengthOnly`."""
 
     classes: tuple[str, ...]
     kind: Kind
     tree: DecisionTreeRegressor
 
     def predict_proba(self, sequences: list[str]) -> np.ndarray:
-        """See `evaluation.Model`."""
+        """Return probabilities or values, float64 `[N, C]`; see `evaluation.Model`."""
         return self.tree.predict(_lengths(sequences)).reshape(len(sequences), -1)
 
     def logits(self, sequences: list[str]) -> np.ndarray:
-        """See `evaluation.Model`."""
+        """Return logits, float64 `[N, C]`; see `evaluation.Model`."""
         return log_odds_form(self.predict_proba(sequences), self.kind)
 
 

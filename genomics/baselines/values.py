@@ -12,7 +12,7 @@ from ..sequences.values import LabelledSequences
 
 
 class Baseline(Protocol):
-    """A way to make a model from labelled sequences."""
+    """Make a model from labelled sequences, as every baseline does."""
 
     @property
     def name(self) -> str:
@@ -38,7 +38,7 @@ def check_parts(train: LabelledSequences, validation: LabelledSequences) -> None
 
 
 def targets(data: LabelledSequences) -> np.ndarray:
-    """Labels as numbers to predict: one-hot classes, labels of 0 and 1, or values; float64 `[N, C]`.
+    """Return labels as numbers to predict: one-hot classes, labels of 0 and 1, or values; float64 `[N, C]`.
 
     Example:
         >>> labels = np.array([1, 0])
@@ -51,7 +51,7 @@ def targets(data: LabelledSequences) -> np.ndarray:
 
 
 def loss(outputs: np.ndarray, data: LabelledSequences) -> float:
-    """Return the cross-entropy of probabilities `[N, C]` in nats (summed over labels), or the squared error."""
+    """Return the mean cross-entropy of probabilities `[N, C]` in nats (summed over labels), or squared error."""
     truth = targets(data)
     if data.kind == "regression":
         return float(((outputs - truth) ** 2).mean())

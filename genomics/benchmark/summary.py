@@ -53,7 +53,7 @@ def overview(rows: Iterable[Row]) -> str:
 
 
 def variants(rows: Iterable[Row]) -> str:
-    """Return what our model comes to with other settings, one at a time: a table for all sets that have such runs.
+    """Make one table of our model with other settings, for all sets that have such runs.
 
     Test and validation MCC, mean and standard deviation over runs.
     """

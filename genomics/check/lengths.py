@@ -27,7 +27,7 @@ class Lengths:
     labels: np.ndarray
 
     def take(self, indices: np.ndarray) -> "Lengths":
-        """Return those at some indices."""
+        """Return the lengths and labels at some indices."""
         return Lengths(self.bases[indices], self.labels[indices])
 
 

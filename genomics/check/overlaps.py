@@ -11,7 +11,7 @@ from .summaries import conflicting_later, either_strand, label_keys
 
 
 class KnownPart:
-    """A part of a data set in which others are looked for.
+    """Hold a part of a data set in which others are looked for.
 
     Args:
         name: of the part.

@@ -46,12 +46,12 @@ def summarise(part: str, data: LabelledSequences) -> PartSummary:
 
 
 def label_keys(data: LabelledSequences) -> list[bytes]:
-    """For each sequence something that is equal where the labels are."""
+    """Return for each sequence something that is equal where the labels are."""
     return [np.ascontiguousarray(label).tobytes() for label in data.labels]
 
 
 def either_strand(data: LabelledSequences) -> list[str]:
-    """For each sequence something that is equal where it, or its reverse complement, is."""
+    """Return for each sequence something that is equal where it, or its reverse complement, is."""
     return [min(sequence, reverse_complement(sequence)) for sequence in data.sequences]
 
 

@@ -44,7 +44,7 @@ def compare_and_show(
     warnings: Sequence[str] = (),
     decision: Decision = UNDECIDED,
 ) -> Comparison:
-    """Score models beside the baselines, print the table, write and return it.
+    """Score models beside the baselines, print the table, write it, and return the comparison.
 
     Args:
         runs: see `compare`.

@@ -115,7 +115,7 @@ def evaluate_outputs(
 
 
 def bootstrap_intervals(measure: Measure, options: BootstrapOptions) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of all scores, from one set of draws.
+    """Return percentile intervals of all scores, from one set of draws.
 
     Args:
         measure: of the predictions.

@@ -23,7 +23,7 @@ BINS = 15
 
 
 class Measure:
-    """Scores of one set of predictions under any weights: what depends on no weight is computed once.
+    """Score one set of predictions under any weights: what depends on no weight is computed once.
 
     Args:
         labels: as in `LabelledSequences`, N at least 1.
@@ -129,7 +129,7 @@ class Measure:
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int, weights: np.ndarray) -> np.ndarray:
-    """Weighted counts `[C, C]` of true class (rows) by predicted class (columns).
+    """Count true class (rows) by predicted class (columns), each sequence with its weight: float64 `[C, C]`.
 
     Example:
         >>> confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), 2, np.ones(3)).tolist()
@@ -154,7 +154,7 @@ def mcc(table: np.ndarray) -> float:
 
 
 def by_class(table: np.ndarray) -> dict[str, np.ndarray]:
-    """Precision, recall, specificity, f1 and count of every class, each `[C]`; 0 where nothing is divided by nothing.
+    """Return precision, recall, specificity, f1 and count of every class, each `[C]`; 0 where a share is of nothing.
 
     Example:
         >>> by_class(np.array([[3, 1], [2, 4]]))["recall"].tolist()

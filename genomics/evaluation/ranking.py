@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Columns of scores put in order once.
+    """Hold columns of scores, put in order once.
 
     Attributes:
         order: int64 `[N, L]`, rows of each column by descending score.
@@ -45,7 +45,7 @@ class Ranking:
         return cls(order, first, last)
 
     def areas(self, truth: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Area under the ROC curve and average precision of every column.
+        """Return the area under the ROC curve and the average precision of every column.
 
         Args:
             truth: bool `[N, L]`.

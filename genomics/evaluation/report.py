@@ -52,7 +52,7 @@ def markdown(evaluations: Sequence[Evaluation]) -> str:
 
 
 def class_table(evaluation: Evaluation) -> str:
-    """Return scores of every class or label, a line each, "-" where the data defines none; empty for regression.
+    """Return the scores of every class or label, a line each, "-" where the data defines none; empty for regression.
 
     Example:
         >>> import numpy as np

@@ -12,7 +12,7 @@ from ..sequences.values import Kind
 
 
 class Model(Protocol):
-    """Anything that predicts labels of sequences: a trained run, a baseline, or a user's own."""
+    """Predict labels of sequences, as a trained run, a baseline or a user's own model does."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ class Model(Protocol):
 
 @runtime_checkable
 class Ensemble(Protocol):
-    """A model that predicts the mean of what others predict, as `runs.members.Members` does."""
+    """Predict the mean of what other models predict, as `runs.members.Members` does."""
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -149,7 +149,7 @@ def number_text(number: float, kind: Kind) -> str:
 
 
 def checked_outputs(outputs: np.ndarray, count: int, columns: int, name: str) -> np.ndarray:
-    """Outputs of a model as float64, after a look at their shape and values.
+    """Return the outputs of a model as float64, after a look at their shape and values.
 
     Args:
         outputs: what a model gave.

@@ -134,7 +134,7 @@ def mutagenesis(
 
 
 class Gradients(Model, Protocol):
-    """A model that estimates substitutions from a gradient, as `Predictor` does."""
+    """Estimate substitutions from a gradient, as `Predictor` does."""
 
     def substitutions(self, records: Iterable[str], column: int) -> Iterator[np.ndarray]:
         """Give estimated changes `[T, 4]` of each sequence."""

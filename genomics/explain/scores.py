@@ -66,7 +66,7 @@ def likeliest_target(model: Model, sequence: str) -> str | None:
 
 
 def target_scores(model: Model, sequences: Sequence[str]) -> np.ndarray:
-    """Log odds of every class or label, log(p / (1 - p)), or the predicted value for regression.
+    """Return the log odds of every class or label, log(p / (1 - p)), or the predicted value for regression.
 
     For labels these are the logits. For classes it is a class's logit against all the others together (of two classes
     the difference of both), which, unlike a logit, does not change when the same is added to all of them.

@@ -85,7 +85,7 @@ class ClassifierConfig:
 
 
 class Rescaled(nn.Module):
-    """Outputs in the units of a target: times its standard deviation, plus its mean, both saved with the weights.
+    """Put outputs into the units of a target: times its deviation, plus its mean, both saved with the weights.
 
     They are float64, for a mean of many deviations leaves float32 no digits for the rest.
     """
@@ -104,7 +104,7 @@ class Rescaled(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Logits of sequences; of a regression, its values in the target's units.
+    """Give the logits of sequences; of a regression, its values in the target's units.
 
     Neither padding nor the other rows of a batch change a row's logits.
 
@@ -174,7 +174,7 @@ class Classifier(nn.Module):
         return torch.stack(self._pooled(WeightedPooling(), ids, lengths).chunk(2)).mean(0)
 
     def embed_stream(self, ids: Tensor, piece: int = PIECE) -> Tensor:
-        """`embed` of one sequence `[T]` of any length, `[dim]`."""
+        """Return `embed` of one sequence `[T]` of any length, `[dim]`."""
         return torch.cat([self._pooled_stream(WeightedPooling(), one, piece) for one in self._strands(ids)]).mean(0)
 
     @property

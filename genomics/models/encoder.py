@@ -59,7 +59,7 @@ class EncoderConfig:
 
 
 class Encoder(nn.Module):
-    """Features of every step, a token or a stem's window of them, of a batch of padded sequences.
+    """Give the features of every step, a token or a stem's window of them, of a batch of padded sequences.
 
     Blocks are causal, and padding is on the right: no valid step ever sees it. Read from the last base, each row is
     turned around within its own length, so that padding stays on the right there, too.
@@ -92,7 +92,7 @@ class Encoder(nn.Module):
                 self.join.bias.zero_()
 
     def steps(self, lengths: Tensor) -> Tensor:
-        """Return steps of sequences of so many tokens, int64 `[B]`."""
+        """Return how many steps sequences of so many tokens have, int64 `[B]`."""
         return -(-lengths // self.config.window)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 class MaskedNorm(nn.BatchNorm1d):
-    """Batch normalisation over the positions that hold a base: padding enters no statistic."""
+    """Normalise a batch over the positions that hold a base: padding enters no statistic."""
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Normalise `[B, D, T]` where the mask `[B, T]` is set; the rest becomes 0."""

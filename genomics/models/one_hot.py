@@ -11,7 +11,7 @@ from .classifier import Classifier
 
 
 class OneHotClassifier(nn.Module):
-    """Logits of one-hot bases, differentiable with respect to them.
+    """Give the logits of one-hot bases, differentiable with respect to them.
 
     Args:
         model: the classifier, in evaluation mode, which it keeps.

@@ -10,7 +10,7 @@ PoolingName = Literal["mean", "mean-max", "last", "attention"]
 
 
 class Pooling(Protocol):
-    """Gathers features; each piece of a sequence gives a new value, and nothing is kept in the module."""
+    """Gather features; each piece of a sequence gives a new value, and nothing is kept in the module."""
 
     def add(self, y: Tensor, valid: Tensor, gathered: Any = None) -> Any:
         """Go on from `gathered`, None at the start, with `y` `[B, T, D]` where `valid`, bool `[B, T]`.
@@ -40,7 +40,7 @@ class Weighted:
 
 
 class WeightedPooling(nn.Module):
-    """Mean over tokens, each weighted by its score's exponential.
+    """Take the mean over tokens, each weighted by its score's exponential.
 
     Args:
         score: from `[B, T, D]` to `[B, T, 1]`; None counts all tokens alike.
@@ -78,7 +78,7 @@ class WeightedPooling(nn.Module):
 
 
 class MeanMaxPooling(nn.Module):
-    """The mean and, beside it, each feature's maximum: how much of it there is, and whether it is there at all.
+    """Take the mean and, beside it, each feature's maximum: how much of it there is, and whether there is any.
 
     Example:
         >>> pooling, y = MeanMaxPooling(), torch.tensor([[[1.0], [3.0], [9.0]]])
@@ -103,7 +103,7 @@ class MeanMaxPooling(nn.Module):
 
 
 class LastPooling(nn.Module):
-    """The token at which everything has been read: the last; read in both directions, the mean of last and first.
+    """Take the token at which everything has been read: the last; in both directions, the mean of last and first.
 
     Args:
         both: whether the features come from both directions.
@@ -140,7 +140,7 @@ def build_pooling(name: PoolingName, dim: int, both: bool) -> Pooling:
 
 
 def pooled_width(name: PoolingName, dim: int) -> int:
-    """Width of what a pooling makes of features of width `dim`.
+    """Return the width of what a pooling makes of features of width `dim`.
 
     Example:
         >>> pooled_width("mean-max", 16)

@@ -66,7 +66,7 @@ class StemConfig:
 
 
 class Stem(nn.Module):
-    """Features of windows; padding is as if the sequence ended.
+    """Give the features of windows; padding is as if the sequence ended.
 
     Args:
         config: the stem.

@@ -57,7 +57,7 @@ def _begin_with(encoder: Encoder, init: Encoder) -> None:
 
 
 class PretrainModel(nn.Module):
-    """An encoder and a head that names tokens: the next one, or all those of a step.
+    """Name tokens by an encoder and a head: the next one, or all those of a step.
 
     Args:
         config: the encoder.

@@ -17,7 +17,7 @@ _STRANDS = {
 
 
 def classifier_card(run: TrainRun, history: History, model: nn.Module, stack: Stack | None = None) -> str:
-    """Markdown that says what a classifier tells apart, how it was trained and how to use it.
+    """Say in Markdown what a classifier tells apart, how it was trained and how to use it.
 
     Args:
         run: the run.
@@ -65,7 +65,7 @@ def _places(places: int) -> str:
 
 
 def encoder_card(run: PretrainRun, history: History, model: nn.Module) -> str:
-    """Markdown that says what an encoder was pretrained on and how to use it.
+    """Say in Markdown what an encoder was pretrained on and how to use it.
 
     Args:
         run: the run.

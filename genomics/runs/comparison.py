@@ -84,7 +84,7 @@ class Comparison:
         return best if best.scores.get(score, -np.inf) > ours.scores[score] else None
 
     def chance(self) -> float:
-        """Return the MCC that sequences without any signal reach once in twenty times; an R2 of 0 for a regression.
+        """Return how far from 0 sequences without any signal bring the MCC once in twenty times or so; 0 for R2.
 
         Example:
             >>> import numpy as np
@@ -107,7 +107,7 @@ class Comparison:
         return next((name for name in MAIN_SCORES if name in self.evaluations[0].scores), None)
 
     def spreads(self) -> dict[str, dict[str, "Spread"]]:
-        """Return mean and deviation of each model's scores over the folds, where all folds define the score."""
+        """Return the mean and deviation over the folds of each model's scores, where all folds define the score."""
         found = {}
         for column in zip(*self.folds, strict=True):
             names = [name for name in column[0].scores if all(name in one.scores for one in column)]
@@ -221,7 +221,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> "Spread":
-        """Return mean and deviation of at least one value.
+        """Return the mean and deviation of at least one value.
 
         Example:
             >>> Spread.of([1.0, 3.0])
@@ -235,7 +235,7 @@ class Spread:
 
 
 def with_classes(data: LabelledSequences, model: Model) -> LabelledSequences:
-    """Return data labelled with all the classes that a model knows, in its order.
+    """Return the data labelled with all the classes that a model knows, in its order.
 
     Args:
         data: labelled with some of them, at least.

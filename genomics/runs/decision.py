@@ -83,7 +83,7 @@ def _described(model: Model) -> str:
 
 
 class Calibrated:
-    """A model whose probabilities are those of logits divided by a temperature.
+    """Predict as a model does, with its logits divided by a temperature.
 
     Args:
         model: it.

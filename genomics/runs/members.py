@@ -20,7 +20,7 @@ _AT_ONCE = 1024
 
 
 class Members:
-    """A model that predicts the mean of what its members predict.
+    """Predict the mean of what several members predict.
 
     Args:
         models: at least one; of one kind and with the same classes.

@@ -50,7 +50,7 @@ class _Encoded:
 
 
 class Predictor:
-    """A trained classifier. No prediction depends on the other sequences, their order or number.
+    """Predict with a trained classifier. No prediction depends on the other sequences, their order or number.
 
     Sequences may be strings, which are cleaned as those of files are, or records.
 
@@ -130,7 +130,7 @@ class Predictor:
         return self._run(self._encoded(records), self.model.embed, self.model.embed_stream)
 
     def embed_steps(self, sequence: Record | str) -> Iterator[np.ndarray]:
-        """Features of every step of one sequence as it stands, float32 `[steps, dim]` piece by piece.
+        """Yield the features of every step of one sequence as it stands, float32 `[steps, dim]` piece by piece.
 
         A step is a token, or a stem's window of them.
 
@@ -261,7 +261,7 @@ def prediction_row(
 
 
 def probabilities(logits: np.ndarray, kind: Kind) -> np.ndarray:
-    """Softmax for classes, sigmoid for labels, and a regression's values as they are.
+    """Return the softmax for classes, the sigmoid for labels, and a regression's values as they are.
 
     Args:
         logits: float64 `[N, C]`.

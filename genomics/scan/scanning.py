@@ -21,7 +21,7 @@ ReadStrand = Literal["both", "+", "-"]
 
 
 class Scanner(Model, Protocol):
-    """A model that predicts a stream of records, as `Predictor` and `Members` do."""
+    """Predict a stream of records, as `Predictor` and `Members` do."""
 
     @property
     def reads_both_strands(self) -> bool:

@@ -8,7 +8,7 @@ from titans_seq.errors import UserError
 
 @dataclass(frozen=True)
 class Refuse:
-    """What to do about a record that cannot be used; if a call returns, the record is left out.
+    """Refuse a record that cannot be used, or leave it out: it is left out if a call returns.
 
     Args:
         skip_bad: False raises the error; True leaves the record out.

@@ -100,7 +100,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
 
 
 def read_head(path: Path) -> str:
-    """Return the first letters of a file, at most some ten thousand; those before the fault if it is a broken gzip.
+    """Return the first 65,536 bytes of a file, unzipped, as text; those before the fault if it is a broken gzip.
 
     Raises:
         UserError: see `open_text`.
@@ -109,7 +109,11 @@ def read_head(path: Path) -> str:
 
 
 def read_start(path: Path) -> bytes:
-    """Return the first bytes of a file, unzipped; see `read_head`."""
+    """Return the first 65,536 bytes of a file, unzipped; those before the fault if it is a broken gzip.
+
+    Raises:
+        UserError: see `open_text`.
+    """
     raw = bytearray()
     with _open(path) as stream:
         try:

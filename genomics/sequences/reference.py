@@ -72,7 +72,7 @@ def named_twice(path: Path, name: str) -> UserError:
 
 
 class Reference:
-    r"""A FASTA file of contigs.
+    r"""Read contigs, and windows of them, from a FASTA file.
 
     A plain or bgzipped file is indexed, and a few contigs at a time are in memory; one that cannot be entered in the
     middle (ordinary gzip, a byte order mark, an old Mac's line ends) is read once and kept. Use it in a `with` block.
@@ -119,7 +119,7 @@ class Reference:
         return tuple(self._contigs)
 
     def find(self, contig: str) -> str | None:
-        """Find the reference's own name of a contig: with or without "chr", or another of a mitochondrion."""
+        """Find the reference's own name of a contig, as `contig_name` does; None if it has none."""
         return contig_name(contig, self._contigs)
 
     def contig(self, name: str) -> str:

@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table file whose first line has been looked at.
+    """Read a table file, of which the first line has been looked at.
 
     Args:
         path: the file.
@@ -62,7 +62,7 @@ class Table:
     above: int = 0
 
     def find(self, aliases: Sequence[str]) -> int | None:
-        """Find the column with one of some names, by number, the first of them that occurs; case does not matter."""
+        """Return the number of the column with the first of some names that occurs, in any case; None if none does."""
         lower = [name.lower() for name in self.columns]
         return next((lower.index(alias) for alias in aliases if alias in lower), None)
 

@@ -105,7 +105,7 @@ class LabelledSequences:
 
     @classmethod
     def joined(cls, parts: Sequence["LabelledSequences"]) -> "LabelledSequences":
-        """Return several one behind the other.
+        """Return several parts one behind the other.
 
         Args:
             parts: at least one; of one kind, and with the same classes.

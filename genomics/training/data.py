@@ -35,7 +35,7 @@ class LabelledBatch(NamedTuple):
 
 
 class LabelledLoader:
-    """Iterable over the batches of labelled sequences; serves as a dataloader for Lightning.
+    """Iterate over the batches of labelled sequences; serve Lightning as a dataloader.
 
     Every sequence comes once an epoch.
 

@@ -47,7 +47,7 @@ class ClassifierModule(FitModule):
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean loss: cross entropy, or squared error in units of the target's standard deviation."""
+        """Return the mean loss: cross-entropy, or squared error in units of the target's standard deviation."""
         kind, weights = self.network.config.kind, getattr(self, "weights", None)
         if kind == "classes":
             return F.cross_entropy(logits, labels, weight=weights)
@@ -58,7 +58,7 @@ class ClassifierModule(FitModule):
         return ((logits[:, 0] - labels) / scale.deviation).square().mean()
 
     def logits(self, batch: LabelledBatch) -> Tensor:
-        """Return logits of a batch; a sequence that is too long for one call is read piece by piece."""
+        """Return the logits of a batch; a sequence that is too long for one call is read piece by piece."""
         ids, lengths = batch.batch.ids, batch.batch.lengths
         if ids.shape[1] <= PIECE:
             return self.network(ids, lengths)
@@ -66,7 +66,7 @@ class ClassifierModule(FitModule):
         return torch.stack([self.network.stream(row[:length]) for row, length in rows])
 
     def training_step(self, batch: LabelledBatch, batch_idx: int) -> Tensor:
-        """Loss of one batch."""
+        """Return the loss of one batch."""
         if self.network.config.strands == "augment":
             batch = self._augmented(batch)
         if self.settings.mutations:

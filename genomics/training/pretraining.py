@@ -110,7 +110,7 @@ class PretrainModule(FitModule):
         self._settings = settings
 
     def training_step(self, batch: PretrainBatch, batch_idx: int) -> Tensor:
-        """Loss of one batch."""
+        """Return the loss of one batch."""
         world = self.trainer.world_size
         loss = self.summed_loss(batch) / max(1, batch.asked)
         self.note_loss(loss, torch.tensor(1 / world))

@@ -36,7 +36,7 @@ class PretrainBatch(NamedTuple):
 
 
 class Genome:
-    """Sequences without labels as ids in memory, end to end; the last part of all tokens is for validation.
+    """Hold sequences without labels as ids in memory, end to end; the last part of all tokens is for validation.
 
     Args:
         records: sequences of any lengths; one shorter than two tokens is left out.
@@ -73,7 +73,7 @@ class Genome:
 
 
 class WindowLoader:
-    """The training batches of a whole run; saved and resumed by Lightning.
+    """Yield the training batches of a whole run; Lightning saves and resumes it.
 
     Windows begin anywhere, in a sequence as likely as it is long; of those that are half unknown letters another is
     drawn.
@@ -129,7 +129,7 @@ class WindowLoader:
 
 
 class ValidationLoader:
-    """The same windows in every round, side by side, with the same questions.
+    """Yield the same windows in every round, side by side, with the same questions.
 
     Args:
         genome: its validation part is read.

@@ -26,7 +26,7 @@ def loss_text(loss: float, tokens: int, text_bytes: float | None) -> str:
 
 
 class ReadingProgress(Display):
-    """What to show while texts are read, for the time of a `with` block.
+    """Show how far the reading of texts is, for the time of a `with` block.
 
     Args:
         style: see `Display`.

@@ -167,7 +167,7 @@ class Manifest:
         return TextLoss(self.sampled, Counter(self.lost))
 
     def tokens_per_byte(self, split: Split) -> float | None:
-        """Return tokens a byte of one split; None without text, or if the tokenizer lost some of it."""
+        """Return the tokens a byte of one split; None without text, or if the tokenizer lost some of it."""
         text_bytes = sum(shard.text_bytes for shard in self.of_split(split))
         return self.tokens(split) / text_bytes if text_bytes and not self.lost else None
 

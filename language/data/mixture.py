@@ -15,7 +15,7 @@ from .token_shards import TokenShards
 
 
 class Mixture:
-    """The documents of several shards, of which each gives a fixed share of the tokens.
+    """Mix the documents of several shards, of which each gives a fixed share of the tokens.
 
     An epoch has as many tokens as the shards together, up to whole documents. Each of the shards goes through its own
     documents in a new order time after time, wherever the epochs of the mixture end, so that over a run all documents
@@ -86,7 +86,7 @@ class Mixture:
         return self.parts[part][document - int(self._first[part])]
 
     def order(self, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
-        """Return numbers of the documents of an epoch, int64 [D'], as they are read."""
+        """Return the numbers of the documents of an epoch, int64 [D'], in the order in which they are read."""
         documents, times = [], []
         for number, (part, weight) in enumerate(zip(self.parts, self.weights, strict=True)):
             share = weight * self.tokens

@@ -25,7 +25,7 @@ class Mark(NamedTuple):
 
 
 class ShardParts:
-    """The documents of one split between two shards.
+    """Gather the documents of one split between two shards.
 
     Args:
         split: they belong to.
@@ -52,7 +52,7 @@ class ShardParts:
         self._text_bytes += text_bytes
 
     def end_document(self) -> None:
-        """Return the tokens written since the last document are one, if there are any."""
+        """Make one document of the tokens written since the last, if there are any."""
         if self._at > (self._ends[-1] if self._ends else 0):
             self._ends.append(self._at)
 

@@ -12,7 +12,7 @@ from .manifest import Source
 
 
 class ShowProgress(Display):
-    """The bar, shown for the time of a `with` block; where standard error is no terminal, only its end is."""
+    """Show the bar for the time of a `with` block; where standard error is no terminal, only its end."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         super().__init__("bar", keep=True)

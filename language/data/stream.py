@@ -43,7 +43,7 @@ class SegmentBatch(NamedTuple):
 
 
 class SegmentStream:
-    """Batches of segments of the documents of some shards, epoch after epoch.
+    """Yield batches of segments of the documents of some shards, epoch after epoch.
 
     A document d_0 ... d_{n-1} is read as n positions: position p sees d_{p-1}, the first one `end_of_document`, and
     predicts d_p. So every token is a target, and a document is always begun in the same way.
@@ -156,7 +156,7 @@ class SegmentStream:
         return self.steps(self.epoch)
 
     def steps(self, epoch: int) -> int:
-        """Batches of an epoch."""
+        """Return the number of batches of an epoch."""
         if self.settings.mode == "random":
             return -(-self.shards.tokens // (self.settings.rows * self.settings.length))
         return self._run_of(epoch).steps
@@ -170,11 +170,14 @@ class SegmentStream:
             yield batch
 
     def batch_at(self, epoch: int, step: int) -> SegmentBatch:
-        """Any batch, by its numbers; the stream stays where it is.
+        """Return any batch, by its numbers; the stream stays where it is.
 
         Args:
             epoch: at least 0.
             step: in [0, steps(epoch)).
+
+        Raises:
+            IndexError: if there is no such batch.
         """
         steps = self.steps(max(epoch, 0))
         if epoch < 0 or not 0 <= step < steps:

@@ -15,7 +15,7 @@ from .manifest import MANIFEST, SPLITS, Manifest, Shard, Split, read_manifest
 
 
 class TokenShards:
-    """Documents as arrays of tokens, by number, wherever they lie.
+    """Give documents as arrays of tokens, by number, wherever they lie.
 
     Args:
         tokens: the tokens of each shard, an array [N] of integers, memory-mapped or not.
@@ -79,7 +79,7 @@ class TokenShards:
 
     @classmethod
     def from_documents(cls, documents: Sequence[Sequence[int] | np.ndarray], end_of_document: int) -> "TokenShards":
-        """Documents in memory as one shard.
+        """Return documents in memory as one shard.
 
         Args:
             documents: at least one token each; those that end have `end_of_document` as their last.
@@ -114,7 +114,7 @@ class TokenShards:
         yield from zip(self._tokens, self._ends, strict=True)
 
     def order(self, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
-        """Return numbers of the documents of an epoch, int64 [D], as they are read."""
+        """Return the numbers of the documents of an epoch, int64 [D], in the order in which they are read."""
         return np.random.default_rng([seed, epoch]).permutation(len(self)) if shuffle else np.arange(len(self))
 
     def draw(self, random: np.random.Generator, room: int) -> int:
@@ -140,7 +140,7 @@ class TokenShards:
         return document if random.random() * (tokens + room) < max(tokens, room) else None
 
     def positions(self, room: int) -> int:
-        """Return the tokens of the documents, and `room` more for each."""
+        """Return how many tokens the documents have, and `room` more for each."""
         return self.tokens + len(self) * room
 
     @cached_property

@@ -29,7 +29,7 @@ class Request(Protocol):
 
 
 class Answers:
-    """The three things that the harness asks of a model, in constant memory for texts of any length.
+    """Answer the three things that the harness asks of a model, in constant memory for texts of any length.
 
     State is carried through a text from its start; nothing is cut or read twice, so there is no longest context.
     Requests with the same context, such as the answers of a multiple choice, share the reading of it if they follow
@@ -54,15 +54,15 @@ class Answers:
         self._latest: tuple[tuple[int, ...], Context] = ((), Context.empty(trained.tokenizer))
 
     def loglikelihood(self, requests: Sequence[Request], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """For each (context, continuation): the continuation's log-likelihood, and if greedy decoding gives it."""
+        """Return the log-likelihood of each (context, continuation)'s continuation, and if greedy decoding gives it."""
         return [self._continuation(*request.args) for request in requests]
 
     def loglikelihood_rolling(self, requests: Sequence[Request], disable_tqdm: bool = False) -> list[float]:
-        """For each (text,): its log-likelihood from the start of a document, with state carried through it."""
+        """Return the log-likelihood of each (text,) from the start of a document, with state carried through it."""
         return [self._text(*request.args) for request in requests]
 
     def generate_until(self, requests: Sequence[Request], disable_tqdm: bool = False) -> list[str]:
-        """For each (context, settings): the text that follows, before the first of the strings `until`.
+        """Return the text that follows each (context, settings), before the first of the strings `until`.
 
         Of the settings, `until`, `do_sample`, `temperature`, `top_k`, `top_p` and the number of tokens count, the last
         under any of the names that the harness and its models have for it. A temperature above 0 draws unless

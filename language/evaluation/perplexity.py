@@ -88,7 +88,7 @@ def perplexity(loss: float) -> float:
 
 
 def bits_per_byte(loss: float, text_bytes: int | float) -> float:
-    """Bits a byte of the whole loss of a text, in nats.
+    """Return the bits a byte that the whole loss of a text, in nats, comes to.
 
     Example:
         >>> round(bits_per_byte(6.931, 10), 3)

@@ -44,7 +44,7 @@ class Context:
 
 
 def piece_tokens(vocabulary: int) -> int:
-    """Return tokens that are read at once by default: so many that their logits take at most 128 MiB.
+    """Return how many tokens are read at once by default, in [64, 4096]: so many that logits take at most 128 MiB.
 
     Example:
         >>> piece_tokens(257), piece_tokens(32_000)

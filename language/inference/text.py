@@ -46,7 +46,7 @@ def text_pieces(path: Path, size: int = _BLOCK) -> Iterator[str]:
 
 
 class TextTokens:
-    """The tokens of one text, in arrays of any length, and how much of it they are so far.
+    """Yield the tokens of one text, in arrays of any length, and say how much of it they are so far.
 
     The text is never in memory as a whole, and its tokens are the same as if it were.
 

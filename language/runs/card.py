@@ -7,7 +7,7 @@ from .config import RunConfig
 
 
 def model_card(run: RunConfig, model: CausalLM, score: Row) -> str:
-    """Markdown that says what a language model is, how it was trained and how to use it.
+    """Say in Markdown what a language model is, how it was trained and how to use it.
 
     Args:
         run: the run.

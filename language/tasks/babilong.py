@@ -27,7 +27,7 @@ class _Background(NamedTuple):
 @register("babilong")
 @dataclass(frozen=True)
 class BABILong(Task):
-    r"""Background sentences with facts between them, then the question, at whose last token the answer is expected.
+    r"""Draw background sentences with facts between them, then the question, whose last token asks for the answer.
 
     The background is a stretch of the book from a random sentence on, short sentences left out, its last sentence cut
     so that facts, background and question take exactly `length` tokens. Every fact goes before a background sentence

@@ -29,7 +29,7 @@ class TaskBatch(NamedTuple):
 
 
 class Task(abc.ABC):
-    """A generator of sequences with known answers; its classes are frozen dataclasses and hold no random state.
+    """Draw sequences with known answers; its classes are frozen dataclasses and hold no random state.
 
     An answer of several tokens is laid out as in training a language model: its first tokens are fed back as input.
     A model whose every output is right under that feeding is exactly one that generates the whole answer greedily.

@@ -15,7 +15,7 @@ from .draws import draw_distinct, draw_lengths
 @register("selective_copying")
 @dataclass(frozen=True)
 class SelectiveCopying(Task):
-    """A few data tokens among noise, then as many markers, at which the data tokens are expected in order.
+    """Draw a few data tokens among noise, then as many markers, at which the data tokens are expected in order.
 
     Tokens: noise 0, data 1 to `size - 2`, the marker `size - 1`. The data tokens' places are uniform among those
     before the markers. `length` counts the markers.
@@ -61,7 +61,7 @@ class SelectiveCopying(Task):
 @register("copy")
 @dataclass(frozen=True)
 class Copy(Task):
-    """A start token, a random string, a separator, the string again, an end token: the copy and the end are asked.
+    """Draw a start token, a string, a separator, the string again, an end token: the copy and the end are asked.
 
     Tokens: symbols 0 to `symbols - 1`, then start, separator, end.
 
@@ -128,7 +128,7 @@ class Copy(Task):
 @register("vector_copy")
 @dataclass(frozen=True)
 class VectorCopy(Task):
-    """Random binary vectors, a delimiter, then blanks, at which the vectors are expected in order.
+    """Draw random binary vectors, a delimiter, then blanks, at which the vectors are expected in order.
 
     Tokens: each of the `2 ** bits` vectors is one, then delimiter, blank, padding. The source reads and writes bits
     and counts wrong bits; here a vector is one token, right or wrong as a whole.

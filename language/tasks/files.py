@@ -34,7 +34,7 @@ def find_file(folder: Path, names: tuple[str, ...], what: str, source: str) -> s
 
 
 def read_text(path: str, what: str, source: str) -> str:
-    """Return text of a UTF-8 file, unzipped where its name ends in .gz, with plain line ends.
+    """Return the text of a UTF-8 file, unzipped where its name ends in .gz, with plain line ends.
 
     Args:
         path: the file.

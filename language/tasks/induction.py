@@ -12,7 +12,7 @@ from .base import IGNORE, Task, TaskBatch, check_least, check_request
 @register("induction_heads")
 @dataclass(frozen=True)
 class InductionHeads(Task):
-    """Random symbols; the special token stands at one random place and at the end, where its follower is asked.
+    """Draw random symbols; a special token stands at a random place and at the end, where its follower is asked.
 
     Args:
         symbols: ordinary symbols, ids below `symbols`; the special token has the id `symbols`.

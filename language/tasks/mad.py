@@ -20,7 +20,7 @@ from .draws import first_occurrence
 @register("mad_recall")
 @dataclass(frozen=True)
 class InContextRecall(Task):
-    """Key-value pairs that repeat; each value is asked whose key was shown before. With noise: noisy recall.
+    """Draw key-value pairs that repeat; each value is asked whose key was shown before. With noise: noisy recall.
 
     Tokens: keys, values (half of what is left each), noise. Every sequence has its own map from keys to values; two
     keys may share a value. The last pair repeats a key of the sequence, so that something is always asked.
@@ -87,7 +87,7 @@ class InContextRecall(Task):
 @register("mad_selective_copying")
 @dataclass(frozen=True)
 class MADSelectiveCopying(Task):
-    """Data tokens with blanks between them, a copy token, then blanks, at which the data is expected in order.
+    """Draw data tokens with blanks between them, a copy token, then blanks, at which the data is expected in order.
 
     Tokens: data 0 to `size - 3`, blank, copy token. Every blank chooses the data token it stands before, each with
     the same chance; so the copy token follows the last data token directly.
@@ -132,7 +132,7 @@ class MADSelectiveCopying(Task):
 @register("mad_compression")
 @dataclass(frozen=True)
 class Compression(Task):
-    """Random tokens and a final compression token, from whose output alone the whole input is to be decoded.
+    """Draw random tokens and a final compression token, from whose output alone the whole input is to be decoded.
 
     The targets are the input itself, so a model that is read position by position would only have to repeat what it
     sees: `readout` is "last". The source decodes with an MLP from the last output plus a sinusoidal position.
@@ -167,7 +167,7 @@ class Compression(Task):
 @register("mad_memorization")
 @dataclass(frozen=True)
 class Memorization(Task):
-    """Keys, each followed by an insert token, at which its value is expected; the map is the same in all sequences.
+    """Draw keys, each followed by an insert token, which asks for its value; the map is the same in all sequences.
 
     Nothing in the sequence tells the value: training must put the map into the weights. Tokens: keys, values (half of
     `size - 1` each), the insert token `size - 1`.
@@ -214,7 +214,7 @@ class Memorization(Task):
 
 
 def next_tokens(ids: torch.Tensor) -> torch.Tensor:
-    """Targets that ask for every next token of `ids`, `[B, T]`, and for nothing at the end.
+    """Return targets that ask for every next token of `ids`, `[B, T]`, and for nothing at the end.
 
     Example:
         >>> next_tokens(torch.tensor([[4, 5, 6]]))

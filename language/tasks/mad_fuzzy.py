@@ -14,7 +14,7 @@ from .draws import draw_distinct, first_occurrence
 @register("mad_fuzzy_recall")
 @dataclass(frozen=True)
 class FuzzyRecall(Task):
-    """Pairs of a key motif and a value motif; every token of a value is asked if its key was shown before.
+    """Draw pairs of a key motif and a value motif; every token of a value is asked if its key was shown before.
 
     A motif is 1 to `motif` different tokens. Tokens: keys, values (half of `size - 1` each), padding `size - 1`, which
     stands in front. Values have any motif size; keys in tests all have the largest, in training any. The sequence ends

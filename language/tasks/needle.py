@@ -49,7 +49,7 @@ NOUNS = tuple(
 @register("needle")
 @dataclass(frozen=True)
 class Needle(Task):
-    """One sentence in a long text gives a value for a key; the value is asked at the end, character by character.
+    """Put a sentence with a value for a key into a long text; the value is asked at the end, by characters.
 
     Instruction, haystack with the needle ("One of the special magic numbers for misty-harbour is: 4071382."), question,
     the beginning of the answer, and the value, of which all but the last character is fed. Only the value is asked.

@@ -15,7 +15,7 @@ _EQUALS, _PAD = 2, 3
 @register("parity")
 @dataclass(frozen=True)
 class Parity(Task):
-    """Random bits and then an equals sign, at which 1 is expected if the ones are odd in number, else 0.
+    """Draw random bits and then an equals sign, at which 1 is expected if the ones are odd in number, else 0.
 
     Tokens: the bits 0 and 1, the equals sign 2, padding 3 behind it.
 

@@ -13,7 +13,7 @@ from .draws import draw_distinct
 @register("mqar")
 @dataclass(frozen=True)
 class MQAR(Task):
-    """Key-value pairs, then each key asked once; its value is the answer expected at the key's second appearance.
+    """Draw key-value pairs, then each key once more; its value is the answer expected at this second appearance.
 
     Keys are different tokens of the lower half of the vocabulary (0 left out), values different tokens of the upper
     half. Queries stand 0, 2, 4, ... tokens behind the pairs; gap g = 1, 2, 3, ... of these has a chance proportional to

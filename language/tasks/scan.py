@@ -24,7 +24,7 @@ _LINE = re.compile(r"IN: (.+) OUT: (.+)")
 @register("scan")
 @dataclass(frozen=True)
 class SCAN(Task):
-    r"""A command, `OUT:`, and its actions: the actions and the end after them are asked. The rest is padding.
+    r"""Draw a command, `OUT:`, and its actions: the actions and the end after them are asked. The rest is padding.
 
     Exact match of whole sequences is the score. Within a batch no line of the file comes twice before all did, so a
     batch of `lines` sequences is the whole file.

@@ -7,7 +7,7 @@ from .base import IGNORE
 
 
 def token_accuracy(output: Tensor, targets: Tensor) -> float:
-    """Share of asked positions that are answered rightly.
+    """Return the share of asked positions that are answered rightly.
 
     Args:
         output: logits `[B, T, vocabulary]`, or predicted tokens, int64 `[B, T]`.
@@ -28,7 +28,7 @@ def token_accuracy(output: Tensor, targets: Tensor) -> float:
 
 
 def exact_match(output: Tensor, targets: Tensor) -> float:
-    """Share of sequences, among those of which something is asked, with every answer right.
+    """Return the share of sequences, among those of which something is asked, with every answer right.
 
     Arguments and errors are those of `token_accuracy`.
 
@@ -41,7 +41,7 @@ def exact_match(output: Tensor, targets: Tensor) -> float:
 
 
 def class_accuracy(output: Tensor, targets: Tensor) -> float:
-    """Return the token accuracy taken for each answer by itself, then averaged over the answers that occur.
+    """Return the token accuracy of each answer by itself, averaged over the answers that occur.
 
     MAD (arXiv 2403.17844) scores this way: its code uses torchmetrics' MulticlassAccuracy, whose default it is. A
     token that is predicted but never the answer counts there as one more class, answered wrongly; here too.

@@ -24,7 +24,7 @@ def split_words(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class WordVocabulary:
-    """Numbered words; number 0 stands for every word that is not among them.
+    """Number words; 0 stands for every word that is not among them.
 
     Args:
         words: different words, the first of them `UNKNOWN`; see `WordVocabulary.of`.
@@ -46,7 +46,7 @@ class WordVocabulary:
         return len(self.words)
 
     def encode(self, words: Sequence[str]) -> np.ndarray:
-        """Return numbers of words, int64 `[len(words)]`."""
+        """Return the numbers of words, int64 `[len(words)]`."""
         return np.fromiter(map(self._numbers.get, words, repeat(0)), dtype=np.int64, count=len(words))
 
     def decode(self, ids: Iterable[int]) -> str:

@@ -38,7 +38,7 @@ class TokenizerInfo:
 
 
 class Decoder(Protocol):
-    """Text from tokens that come one by one; only whole characters come out."""
+    """Make text from tokens that come one by one; only whole characters come out."""
 
     def push(self, token: int) -> str:
         """Take one more id and return the text that is now certain, which may be empty."""
@@ -50,7 +50,7 @@ class Decoder(Protocol):
 
 
 class Tokenizer(ABC):
-    """Text to ids and back.
+    """Turn text into ids and back.
 
     `end_of_document` never comes out of `encode`, whatever the text holds, and decodes to nothing. A tokenizer file
     that names no such token gets one id more, after its own.
@@ -82,7 +82,7 @@ class Tokenizer(ABC):
         """Text of ids that are in the vocabulary and not `end_of_document`."""
 
     def encode_pieces(self, pieces: Iterable[str]) -> Iterator[np.ndarray]:
-        """Ids of one text that comes in pieces, the same wherever it is cut, in memory that does not grow with it.
+        """Yield the ids of one text that comes in pieces, the same wherever it is cut, in memory that does not grow.
 
         Args:
             pieces: the text, cut anywhere.
@@ -98,7 +98,7 @@ class Tokenizer(ABC):
         return encode_stream(self._encode_checked, pieces)
 
     def encode_array(self, text: str) -> np.ndarray:
-        """Ids of a text as an array [T] of some integer type: for long texts, where a list takes too much memory.
+        """Return the ids of a text as an array [T] of some integer type: a list of a long text takes too much memory.
 
         Raises:
             UserError: see `encode_pieces`.
@@ -116,11 +116,11 @@ class Tokenizer(ABC):
         return self._encode(text)
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text; see `encode_array`."""
+        """Return the ids of a text as a list; see `encode_array`."""
         return self.encode_array(text).tolist()
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return text of ids; `end_of_document` and special tokens are left out, broken characters become U+FFFD.
+        """Return the text of ids without `end_of_document` and special tokens; broken characters become U+FFFD.
 
         Raises:
             ValueError: if an id is not in the vocabulary.
@@ -138,7 +138,7 @@ class Tokenizer(ABC):
         return WindowDecoder(self.decode)
 
     def decode_stream(self, ids: Iterable[int]) -> Iterator[str]:
-        """Yield text of ids as they come, in pieces of whole characters, none of them empty."""
+        """Yield the text of ids as they come, in pieces of whole characters, none of them empty."""
         decoder = self.decoder()
         for token in ids:
             if piece := decoder.push(token):
@@ -169,7 +169,7 @@ class Tokenizer(ABC):
 
 
 class WindowDecoder:
-    """Decoder on top of a function that decodes whole sequences.
+    """Decode ids one by one on top of a function that decodes whole sequences.
 
     How a token reads depends on its neighbours: bytes join to a character, the first word loses its space. So the
     tokens since the last piece of text are decoded again together with those that made that piece, and what is new is

@@ -14,7 +14,7 @@ _BYTES = 256
 
 
 class ByteTokenizer(Tokenizer):
-    """The bytes of the text in UTF-8, 0 to 255, and 256 for the end of a document.
+    """Take the bytes of the text in UTF-8, 0 to 255, and 256 for the end of a document.
 
     Example:
         >>> tokenizer = ByteTokenizer()
@@ -58,7 +58,7 @@ class _ByteDecoder:
 
 
 class CharacterTokenizer(Tokenizer):
-    """One id for each character that occurs in a text, in the order of their code points, then the end of a document.
+    """Give each character that occurs in a text an id, in the order of code points, then the end of a document one.
 
     Args:
         characters: the characters; each once, sorted.

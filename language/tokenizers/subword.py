@@ -14,7 +14,7 @@ END_TOKENS = ("</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "[EOS]")
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """A SentencePiece model file, such as those of Llama 2 and Mistral.
+    """Tokenize by a SentencePiece model file, such as those of Llama 2 and Mistral.
 
     The end of a document is the model's `</s>` (its `eos_id`); a model without one gets one id more.
 
@@ -55,7 +55,7 @@ class SentencePieceTokenizer(Tokenizer):
 
 
 class JSONTokenizer(Tokenizer):
-    """A Hugging Face `tokenizer.json`.
+    """Tokenize by a Hugging Face `tokenizer.json`.
 
     The end of a document is the first of `END_TOKENS` that the file has as a special token; a file with none of them
     gets one id more. Special tokens that are written out in a text are text; where the model itself holds the end of a

@@ -10,7 +10,7 @@ from .config import BatchConfig, PretrainConfig
 
 
 class RunLoader:
-    """The batches of a whole run, over as many epochs of the stream as it takes; saved and resumed by Lightning.
+    """Yield the batches of a whole run, over as many epochs of the stream as it takes; Lightning resumes it.
 
     Args:
         stream: the batches.
@@ -37,7 +37,7 @@ class RunLoader:
 
 
 class FirstBatches:
-    """The same first batches of a stream in every round.
+    """Yield the same first batches of a stream in every round.
 
     Args:
         stream: the batches, in the order of the shards.

@@ -27,7 +27,7 @@ MOST_SKIPPED = 10
 
 
 class CarryingLM(nn.Module):
-    """A language model that begins anew in the rows whose document does.
+    """Run a language model that begins anew in the rows whose document does.
 
     A module of its own, because a strategy that shards parameters has them whole in a module's forward alone.
 
@@ -139,7 +139,7 @@ class LanguageModule(FitModule):
         self._throughput.start()
 
     def training_step(self, batch: SegmentBatch, batch_idx: int) -> Tensor:
-        """Loss of one batch."""
+        """Return the loss of one batch."""
         keep = self._settings.batches.keeps_state
         with write_cost(self.network, self._settings.write_cost) as cost:
             logits, state = self.network(batch, self._carried if keep else None, return_state=keep)

@@ -11,7 +11,7 @@ from ..tasks.base import Readout
 
 
 class AnswerModel(nn.Module):
-    """A language model with a tied head that makes logits only where something is asked.
+    """Make the logits of a language model with a tied head only where something is asked.
 
     Where all answers are to be decoded from the last output, a feed-forward reads it beside a sinusoidal code of the
     answer's position (as in MAD, arXiv 2403.17844).

@@ -74,7 +74,7 @@ def _flat(row: Row) -> dict[str, Any]:
 
 
 def mean_scores(rows: Sequence[Row]) -> dict[int, tuple[float, float, float]]:
-    """Mean, least and largest test score of some rows, at least one, at every length that all of them have.
+    """Return the mean, least and largest test score of some rows, at least one, at every length that all have.
 
     Example:
         >>> mean_scores([{"test": [{"length": 8, "score": score}]} for score in (0.5, 1.0)])
@@ -87,7 +87,7 @@ def mean_scores(rows: Sequence[Row]) -> dict[int, tuple[float, float, float]]:
 
 
 def cells(summaries: Sequence[Summary]) -> list[list[str]]:
-    """Header and rows of one task's table, as text.
+    """Return the header and rows of one task's table, as text.
 
     Args:
         summaries: at least one, of one task.

@@ -16,7 +16,7 @@ _TOKENS_AT_ONCE = 1 << 17
 
 
 def sequences_at_once(length: int) -> int:
-    """Return the number of sequences to draw and read together, so that they are about as many tokens at every length.
+    """Return how many sequences to draw and read together, so that they are about as many tokens at every length.
 
     Example:
         >>> [sequences_at_once(length) for length in (256, 65_536, 1_000_000)]

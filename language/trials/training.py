@@ -58,7 +58,7 @@ def generator(purpose: int, *numbers: int) -> torch.Generator:
 
 
 def length_at(step: int, length: int, options: TrainingOptions) -> int:
-    """Length of a step's sequences: the shorter ones share the first half of the steps equally.
+    """Return the length of a step's sequences: the shorter ones share the first half of the steps equally.
 
     Example:
         >>> options = TrainingOptions(steps=8, warm_up_lengths=(32, 64))
