@@ -11,7 +11,8 @@ TARGET = "target"
 def own_names(forecast: pd.DataFrame, data: SeriesData) -> pd.DataFrame:
     """Give a forecast the identifier columns and the time column of the table that its series came from.
 
-    A name that another column of the forecast has ("mean", "0.1", "series") is not taken.
+    A name that another column of the forecast has ("mean", "0.1", "series", with several channels "target") is not
+    taken: identifiers then stand together in `series`.
 
     Args:
         forecast: columns `series` and `time`, and others.
@@ -29,10 +30,10 @@ def own_names(forecast: pd.DataFrame, data: SeriesData) -> pd.DataFrame:
     named = forecast
     if len(data.time_columns) == 1 and data.time_columns[0] not in {*taken, *data.id_columns, "series", TARGET}:
         named = named.rename(columns={"time": data.time_columns[0]})
-    free = {*taken, *named.columns} - {"series"}
-    if not data.id_columns or set(data.id_columns) & free or len(set(data.id_columns)) != len(data.id_columns):
-        return named
     several = len(data.channels) > 1
+    used = {*taken, *named.columns, *([TARGET] if several else [])} - {"series"}
+    if not data.id_columns or set(data.id_columns) & used or len(set(data.id_columns)) != len(data.id_columns):
+        return named
     parts = {
         f"{item.name}/{channel}" if several else item.name: (*item.ids, channel)
         for item in data.items
