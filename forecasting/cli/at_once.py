@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from titans_seq.errors import UserError
+from titans_seq.experiment.record import CONFIG
 from titans_seq.experiment.run_folder import alone_in
 from titans_seq.files import check_not_read
 
@@ -37,10 +38,17 @@ def applies(path: Path) -> bool:
     """Say whether a path is a data file, or a run that began with pretrained weights.
 
     Raises:
-        UserError: if it is called as a data file, and there is none.
+        UserError: if there is nothing, or a folder of data files that is no run.
     """
-    if not path.exists() and path.suffix.lower() in DATA_SUFFIXES:
-        raise UserError(f"{path}: no such file")
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder: check the path")
+    if path.is_dir() and not (path / CONFIG).is_file():
+        tables = sorted(each.name for each in path.iterdir() if each.suffix.lower() in DATA_SUFFIXES)
+        if tables:
+            raise UserError(
+                f"{path} is no run but a folder of {len(tables):,} data files, such as {tables[0]}: name one of them, "
+                "or join them into one file"
+            )
     return path.is_file() or is_fine_tuned(path)
 
 

@@ -423,3 +423,14 @@ def test_intervals_without_a_spread_are_not_said_to_lack_a_past(
     write_frame(tmp_path / "a.csv", pd.DataFrame({"day": days, "load": np.arange(63) % 7}))
     assert main(["forecast", "predict", str(tmp_path / "a.csv"), "--horizon", "2"]) == 0
     assert "30 past values, with forecasts of them that have a spread" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["predict", "backtest", "plot"])
+def test_what_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    assert main(["forecast", verb, str(tmp_path / "nowhere"), "--horizon", "2"]) == 2
+    assert "nowhere: no such file or folder" in capsys.readouterr().err
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "a.parquet").touch()
+    assert main(["forecast", verb, str(tmp_path / "parts"), "--horizon", "2"]) == 2
+    said = capsys.readouterr().err
+    assert "parts is no run but a folder of 1 data files, such as a.parquet: name one of them, or join them" in said

@@ -305,7 +305,7 @@ def test_what_is_missing_is_named(data: Path, tmp_path: Path, refusal: Answer):
     assert "no-such.csv" in refusal("train", tmp_path / "no-such.csv", "--out", out, "--horizon", 3)
     assert "there is no run to resume" in refusal("train", "--resume", "--out", out)
     for verb in ("evaluate", "backtest", "predict", "plot"):
-        assert "is not a run folder: there is no such folder" in refusal(verb, out)
+        assert "no such file or folder: check the path" in refusal(verb, out)
     assert "no-such" in refusal("info", tmp_path / "no-such")
     assert not list(tmp_path.iterdir())
 
