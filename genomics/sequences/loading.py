@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,13 +10,14 @@ from titans_seq.errors import UserError
 
 from .archive import is_archive, read_archive
 from .bad_records import Refuse
-from .folders import Part, find_classes, find_parts
+from .folders import Part, find_classes, find_parts, part_of
 from .formats import find_format
 from .labels import Labelled, assemble, divided_by_column
 from .opening import is_pipe
 from .options import LoadOptions
 from .reference import Reference
 from .sources import LabelColumns, Reading, distinct, labelled_table, records_of, refuse_labels
+from .tables import SPLIT, open_table
 from .values import Record, Splits
 
 _BY_NAME = LabelColumns((), ("class",), "classes")
@@ -80,6 +81,11 @@ def load_splits(
                 )
     if len(sources) == 1:
         parts = divided_by_column(parts["train"], path, refuse)
+        if len(parts) == 1 and (unread := _unread_parts(path, columns.names)) is not None:
+            for _ in parts["train"]:
+                refuse.note(
+                    f"has a part's name in column {unread!r}, which is not used: to divide by it, call it 'split'"
+                )
     return assemble(parts, columns.kind, columns.names, str(path), refuse, to_train)
 
 
@@ -129,6 +135,24 @@ def _read(source: Path, reading: Reading) -> tuple[list[Labelled], LabelColumns]
             refuse_labels(file)
             labelled += [Labelled(record, (name,)) for record in records_of(file, reading)]
     return labelled, _BY_NAME
+
+
+def _unread_parts(path: Path, labels: Sequence[str]) -> str | None:
+    """Return the column of a table that names several parts in all its rows, and is not called as one that does."""
+    if path.is_dir() or find_format(path) != "table":
+        return None
+    table = open_table(path)
+    others = [number for number, name in enumerate(table.columns) if name.lower() not in SPLIT and name not in labels]
+    found: dict[int, set[Part]] = {number: set() for number in others}
+    for row in table.rows(Refuse(skip_bad=True)):
+        for number in list(found):
+            if (part := part_of(row.cells[number])) is None:
+                del found[number]
+            else:
+                found[number].add(part)
+        if not found:  # of most tables after the first row
+            return None
+    return next((table.columns[number] for number, named in found.items() if len(named) > 1), None)
 
 
 def _check_alike(files: list[Path]) -> None:

@@ -78,6 +78,16 @@ def test_a_column_of_parts_divides_a_table(tmp_path):
         labelled(mixed)
 
 
+def test_a_column_that_names_parts_under_another_name_is_said(tmp_path):
+    rows = [f"{row},{part}" for part in ("train", "Valid", "test") for row in ROWS]
+    said = "has a part's name in column 'fold', which is not used: to divide by it, call it 'split'"
+    for rest, expected in (([], [said]), ([f"{ONE},a,unused"], [])):
+        splits, notes = labelled(write(tmp_path / "a.csv", "\n".join(["sequence,label,fold", *rows, *rest])))
+        assert (len(splits.train), splits.test, notes) == (24 + len(rest), None, expected)
+    as_labels = write(tmp_path / "b.csv", "\n".join(["sequence,name,label", *rows]))
+    assert labelled(as_labels)[1] == []
+
+
 @pytest.mark.parametrize(
     ("header", "row", "note"),
     [
