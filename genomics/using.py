@@ -16,7 +16,7 @@ from .runs.comparison import with_classes
 from .runs.decision import Decision, calibrated
 from .runs.members import Members
 from .runs.predictor import Predictor, prediction_row
-from .sequences.alphabet import IUPAC, clean
+from .sequences.alphabet import IUPAC
 from .sequences.loading import load_splits, read_all
 from .sequences.options import LoadOptions
 from .sequences.tables import NAME
@@ -171,10 +171,6 @@ def _records(sequences: Sequences, reading: LoadOptions | None) -> Iterable[Reco
     if isinstance(sequences, pd.DataFrame):
         with _table(sequences) as path:
             return list(read_all([path], reading))
-    if isinstance(sequences, Mapping):
-        return [
-            Record(str(name), clean(text, str(name)), "", at) for at, (name, text) in enumerate(sequences.items(), 1)
-        ]
     if isinstance(sequences, pd.Series):
         return _records(sequences.to_frame("sequence"), reading)
     if isinstance(sequences, str) and len(sequences) > 1 and set(sequences.upper()) <= set(f"{IUPAC}U"):

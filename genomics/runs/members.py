@@ -13,7 +13,7 @@ from ..baselines.values import log_odds_form
 from ..evaluation.values import Model
 from ..sequences.values import Kind, Record
 from .config import member_runs
-from .predictor import Prediction, Predictor, prediction_columns
+from .predictor import Prediction, Predictor, named, prediction_columns
 from .saving import load_classifier, whole_members
 
 _AT_ONCE = 1024
@@ -83,13 +83,12 @@ class Members:
 
     def predictions(self, records: Iterable[Record | str]) -> Iterator[Prediction]:
         """Predict a stream of records, or bare sequences, in their order, each with what the members predict."""
-        stream = enumerate(records, 1)
+        stream = named(records)
         while block := list(itertools.islice(stream, _AT_ONCE)):
-            names = [f"sequence {number}" if isinstance(one, str) else one.name for number, one in block]
-            each = self.each([one if isinstance(one, str) else one.sequence for _, one in block])
-            for place, name in enumerate(names):
+            each = self.each([record.sequence for record in block])
+            for place, record in enumerate(block):
                 mean = each[:, place].mean(0)
-                yield Prediction(name, log_odds_form(mean[None], self.kind)[0], mean, each[:, place])
+                yield Prediction(record.name, log_odds_form(mean[None], self.kind)[0], mean, each[:, place])
 
     def each(self, sequences: list[str]) -> np.ndarray:
         """Return what each member predicts, `[M, N, C]`; see `predict_proba`."""

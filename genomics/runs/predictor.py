@@ -1,6 +1,6 @@
 """`Predictor`: a trained classifier that takes sequences, any number of any length."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,29 @@ class _Encoded:
     bases: int
 
 
+def named(sequences: Iterable[Record | str]) -> Iterator[Record]:
+    """Give sequences as records: those of a mapping by their names there, others that have no name by their number.
+
+    Raises:
+        UserError: if one is empty or no DNA, or neither text nor a record, naming it; or if one text is given for all.
+
+    Example:
+        >>> [(record.name, record.sequence) for record in (*named({"one": "acgu"}), *named(["TT"]))]
+        [('one', 'ACGT'), ('sequence 1', 'TT')]
+    """
+    if isinstance(sequences, str):
+        raise UserError(f"{sequences[:20]!r} is one text: give a list of sequences, even of one")
+    numbered = ((f"sequence {number}", one) for number, one in enumerate(sequences, 1))
+    found = sequences.items() if isinstance(sequences, Mapping) else numbered
+    for number, (name, one) in enumerate(found, 1):
+        if isinstance(one, Record):
+            yield one
+        elif isinstance(one, str):
+            yield Record(str(name), clean(one, str(name)), "", number)
+        else:
+            raise UserError(f"{name}: expected text or a record, got {type(one).__name__}: leave it out")
+
+
 class Predictor:
     """Predict with a trained classifier. No prediction depends on the other sequences, their order or number.
 
@@ -88,8 +111,8 @@ class Predictor:
         """Whether each prediction is that of both strands."""
         return self.model.reads_both_strands
 
-    def logits(self, sequences: Sequence[str]) -> np.ndarray:
-        """Return logits of sequences, float64 `[N, C]`; values of a regression, `[N, 1]`.
+    def logits(self, sequences: Sequence[str] | Mapping[str, str]) -> np.ndarray:
+        """Return logits of sequences, listed or by name, float64 `[N, C]`; values of a regression, `[N, 1]`.
 
         Raises:
             UserError: if a sequence is empty or no DNA, naming it; or if the model's answer is not finite.
@@ -97,7 +120,7 @@ class Predictor:
         rows = list(self._logits(self._encoded(sequences)))
         return np.array([row for _, row in rows]).reshape(len(rows), self.model.config.outputs)
 
-    def predict_proba(self, sequences: Sequence[str]) -> np.ndarray:
+    def predict_proba(self, sequences: Sequence[str] | Mapping[str, str]) -> np.ndarray:
         """Return probabilities of the classes or labels, float64 `[N, C]`; values of a regression, `[N, 1]`.
 
         Raises:
@@ -114,7 +137,7 @@ class Predictor:
         for name, row in self._logits(self._encoded(records)):
             yield Prediction(name, row, probabilities(row[None], self.kind)[0])
 
-    def embed(self, sequences: Sequence[str]) -> np.ndarray:
+    def embed(self, sequences: Sequence[str] | Mapping[str, str]) -> np.ndarray:
         """Return the mean of the encoder's features over each sequence, float32 `[N, dim]`.
 
         Over both strands if the model's logits are.
@@ -185,20 +208,13 @@ class Predictor:
     def _encoded(self, records: Iterable[Record | str]) -> Iterator[_Encoded]:
         tokenizer = self.model.config.tokenizer
         small = np.min_scalar_type(tokenizer.vocabulary)
-        for number, record in enumerate(records, 1):
-            if isinstance(record, str):
-                name = f"sequence {number}"
-                sequence = clean(record, name)
-                yield _Encoded(name, tokenizer.encode(sequence).astype(small), len(sequence))
-                continue
-            if not isinstance(record, Record):
-                kind = type(record).__name__
-                raise UserError(f"sequence {number}: expected text or a record, got {kind}: leave it out")
+        for record in named(records):
             try:
                 ids = tokenizer.encode(record.sequence).astype(small)
                 yield _Encoded(record.name, ids, len(record.sequence))
             except UserError as error:
-                raise UserError(f"{record.source}, record {record.number} ({record.name}): {error}") from error
+                place = f"{record.source}, record {record.number} ({record.name})" if record.source else record.name
+                raise UserError(f"{place}: {error}") from error
 
     def _tensor(self, encoded: _Encoded) -> Tensor:
         return torch.from_numpy(encoded.ids.astype(np.int32)).to(self.device)

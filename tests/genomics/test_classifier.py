@@ -160,6 +160,7 @@ def test_an_index_of_names_is_kept(model: DNAClassifier) -> None:
         ("ACGTACGT", "'ACGTACGT' is a sequence, not a file: give a list of sequences, even of one"),
         ("ACGT" * 100, "is a sequence, not a file: give a list of sequences, even of one"),
         ([None], "sequence 1: expected text or a record, got NoneType"),
+        ({"a": None}, "a: expected text or a record, got NoneType"),
         (pd.DataFrame({"x": ["ACGT"]}), r"the one that holds the sequences \(reading=LoadOptions\(sequence=...\)\)"),
     ],
 )

@@ -6,6 +6,7 @@ import torch
 
 from genomics.models import OneHotClassifier
 from genomics.runs import predictor as predictor_module
+from genomics.runs.members import Members
 from genomics.runs.predictor import Predictor, probabilities
 from genomics.sequences.alphabet import reverse_complement
 from genomics.sequences.values import Record
@@ -77,6 +78,20 @@ def test_strings_are_cleaned_as_files_are():
         model.predict_proba([""])
     with pytest.raises(UserError, match=r"x.fa, record 7 \(r\): .*no bases"):
         list(model.predictions([Record("r", "", "x.fa", 7)]))
+
+
+@pytest.mark.parametrize("does", ["logits", "predict_proba", "embed", "predictions"])
+def test_a_mapping_is_of_sequences_by_their_names(does):
+    for model in (made(), *([Members([made(), made()])] if does != "embed" else [])):
+        call = getattr(model, does)
+        if does == "predictions":
+            assert [one.name for one in call({"a": "ACGT", 7: "ttg"})] == ["a", "7"]
+        else:
+            np.testing.assert_allclose(call({"a": "ACGT", "c": "ttg"}), call(["ACGT", "TTG"]), atol=1e-6)
+        with pytest.raises(UserError, match="a: expected text or a record, got NoneType: leave it out"):
+            list(call({"a": None}))
+        with pytest.raises(UserError, match="'ACGT' is one text: give a list of sequences"):
+            list(call("ACGT"))
 
 
 def test_no_sequence_gives_no_row():
