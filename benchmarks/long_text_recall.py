@@ -18,8 +18,9 @@ never learns. `wikitext-with-code` and `books-with-code` are trained on code bes
 `titans_seq.models.presets.with_recall`. `hybrid` is blocks of memory alone and as the last one of each four (of all,
 if there are fewer) one of window attention. The `transformer`, with attention to everything, is the ceiling; it is
 trained on segments as long as a stream. A trained model with a memory is scored once more with its memory shut:
-nothing is written or forgotten. Rows of `mag+ahead` are of an earlier `-recall`, at the commits that they name: heads
-of 64, forgetting 0.2% a token at first, no convolution.
+nothing is written or forgotten. With `--repeats` all models are first trained on made-up streams whose spans come
+again; a stopped run makes that part anew. Rows of `mag+ahead` are of an earlier `-recall`, at the commits that they
+name: heads of 64, forgetting 0.2% a token at first, no convolution.
 """
 
 import functools
@@ -211,16 +212,16 @@ def training_config(name: str, seed: int, arguments: Arguments) -> PretrainConfi
     )
 
 
-def untrained(model: CausalLMConfig, config: PretrainConfig, stream: int, end: int, tokens: int) -> CausalLM:
+def begun(model: CausalLMConfig, config: PretrainConfig, stream: int, end: int, tokens: int) -> CausalLM:
     """Return the model that training begins with: as drawn, or after so many tokens of made-up repeats."""
-    begun = new_model(model, config)
+    drawn = new_model(model, config)
     if not tokens:
-        return begun
+        return drawn
     steps = max(1, tokens // config.batches.tokens)
     optimiser = replace(config.optimiser, warmup=min(100, steps // 10))
     short = replace(config, steps=steps, optimiser=optimiser)
     made = repeats(tokens, stream, model.vocabulary, end, config.seed)
-    trained, _ = pretrain_model(begun, short, made, None, runtime=Runtime(progress="lines"))
+    trained, _ = pretrain_model(drawn, short, made, None, runtime=Runtime(progress="lines"))
     assert trained is not None
     return trained.train()
 
@@ -231,7 +232,7 @@ def measure(
     """Train one model, score it, and return what its row says; why there is no score, if it diverges."""
     began, training = time.process_time(), arguments.training
     length, window = training.length, arguments.shape.window
-    first = untrained(model, config, arguments.texts.stream, corpus.train.end_of_document, training.repeats)
+    first = begun(model, config, arguments.texts.stream, corpus.train.end_of_document, training.repeats)
     trained, _ = pretrain_model(
         first, config, corpus.train, None, folder, resume=True, runtime=Runtime(progress="lines")
     )

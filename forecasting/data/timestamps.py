@@ -135,10 +135,9 @@ def looks_like_dates(column: pd.Series) -> bool:
 
 def sample_of(column: pd.Series, size: int = 50) -> list[str]:
     """Return different values of a column as text, spread over it."""
-    present = np.flatnonzero(column.notna())
-    if len(present) > size:
-        present = present[np.unique(np.linspace(0, len(present) - 1, size).astype(int))]
-    texts = (str(value).strip() for value in column.iloc[present])
+    present = column.dropna()
+    at = np.unique(np.linspace(0, len(present) - 1, size).astype(int)) if len(present) else []
+    texts = (str(value).strip() for value in present.iloc[at])
     return list(dict.fromkeys(text for text in texts if text))
 
 

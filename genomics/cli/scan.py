@@ -19,7 +19,7 @@ TRACKS = (*_DRAWN, ".tsv")
 
 
 def is_scan(options: Predict) -> bool:
-    """Return whether windows are asked for: by --stride, a track, or --window for sequences that are no intervals.
+    """Say whether windows are asked for: by --stride, a track, or --window for sequences that are no intervals.
 
     Raises:
         UserError: if a file cannot be read.

@@ -105,14 +105,11 @@ def mutagenesis(
         UserError: if the window does not fit, or there is no such target.
 
     Example:
-        >>> from genomics.models import ClassifierConfig, encoder_preset
-        >>> from genomics.models.untrained import new_classifier
-        >>> from genomics.runs.predictor import Predictor
-        >>> network = new_classifier(ClassifierConfig(encoder_preset("tiny"), "classes", 2), seed=0)
-        >>> model = Predictor(network, ("no", "yes"), device="cpu")
+        >>> from genomics.baselines import MajorityModel
+        >>> model = MajorityModel(("no", "yes"), "classes", np.array([0.25, 0.75]))  # whatever the bases
         >>> found = mutagenesis(model, "ACGTACGT", window=(2, 5))
-        >>> found.sequence, found.start, found.target, found.changes.shape
-        ('GTA', 2, 'yes', (3, 4))
+        >>> found.sequence, found.start, found.target, found.changes.tolist() == [[0.0] * 4] * 3
+        ('GTA', 2, 'yes', True)
     """
     sequence = clean(sequence, "the sequence to explain")
     start, stop = _bounds(sequence, window)

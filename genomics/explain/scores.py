@@ -46,7 +46,7 @@ def target_column(model: Model, target: str | None) -> int:
     known = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     if target is not None:
         raise UserError(f"the model has no class or label '{target}': expected one of {known}")
-    if len(names) == 1 or (model.kind == "classes" and len(names) == 2):
+    if not _leaves_a_choice(model):
         return len(names) - 1
     raise UserError(f"the model has several classes or labels: choose the target (--target) among {known}")
 
@@ -59,10 +59,14 @@ def likeliest_target(model: Model, sequence: str) -> str | None:
         >>> likeliest_target(MajorityModel(("a", "b", "c"), "classes", np.array([0.2, 0.5, 0.3])), "ACGT")
         'b'
     """
-    names = target_names(model)
-    if len(names) == 1 or (model.kind == "classes" and len(names) == 2):
+    if not _leaves_a_choice(model):
         return None
-    return names[int(model.logits([sequence])[0].argmax())]
+    return target_names(model)[int(model.logits([sequence])[0].argmax())]
+
+
+def _leaves_a_choice(model: Model) -> bool:
+    """Of two classes the second one is meant."""
+    return len(target_names(model)) > (2 if model.kind == "classes" else 1)
 
 
 def target_scores(model: Model, sequences: Sequence[str]) -> np.ndarray:

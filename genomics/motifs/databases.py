@@ -157,7 +157,7 @@ def _headed(lines: Iterator[_Line]) -> Iterator[_Known]:
 
 
 def _are_positions(records: Sequence[_Record]) -> bool:
-    """Return whether rows without letters are one a position, rather than one a base.
+    """Say whether rows without letters are one a position, rather than one a base.
 
     Raises:
         UserError: if they are neither, or may be both.

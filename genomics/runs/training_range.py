@@ -69,7 +69,7 @@ class TrainingRange:
         )
 
     def outside(self, length: int, unknown: int) -> bool:
-        """Return whether a sequence is shorter, longer or less known than all that the model was trained on.
+        """Say whether a sequence is shorter, longer or less known than all that the model was trained on.
 
         Args:
             length: its bases.
@@ -78,7 +78,7 @@ class TrainingRange:
         return not self.shortest <= length <= self.longest or unknown > max(self.unknown, _ALLOWED) * length
 
     def is_contig(self, length: int) -> bool:
-        """Return whether a sequence is so long that one score for all of it means nothing."""
+        """Say whether a sequence is so long that one score for all of it means nothing."""
         return length > SCANNED * self.longest
 
     def text(self) -> str:

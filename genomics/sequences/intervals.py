@@ -93,7 +93,7 @@ def interval_columns(table: Table) -> IntervalColumns | None:
 
 
 def _is_gff(words: Sequence[str]) -> bool:
-    """Return whether a table has GFF's own columns, as gtfparse, gffpandas and gffutils name them."""
+    """Say whether a table has GFF's own columns, as gtfparse, gffpandas and gffutils name them."""
     names = set(words)
     described = {"type", "attributes"} <= names or {"type", "attribute"} <= names
     return not names.isdisjoint(_GFF_CONTIGS) and (
@@ -262,7 +262,7 @@ def cut(
 
 
 def _is_header(cells: list[str]) -> bool:
-    """Return whether a line names columns, as tables that were saved as BED do."""
+    """Say whether a line names columns, as tables that were saved as BED do."""
     return len(cells) >= _BED_COLUMNS and cells[1].lower() in START and cells[2].lower() in END
 
 
@@ -301,7 +301,7 @@ def _bed_line(
 
 
 def _is_peak(cells: list[str]) -> bool:
-    """Return whether a line has the columns of a narrowPeak file, whatever the file's name."""
+    """Say whether a line has the columns of a narrowPeak file, whatever the file's name."""
     if len(cells) != len(NARROW_PEAK) or cells[5] not in _STRANDS or not all(map(_NUMBER.fullmatch, cells[6:9])):
         return False
     start, end, peak = cells[1], cells[2], cells[9]

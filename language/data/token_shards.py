@@ -45,10 +45,12 @@ class TokenShards:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], split: Split = "train") -> "TokenShards":
-        """Return the shards of one split in a folder that `prepare` wrote; nothing is read but where documents end.
+        """Return the shards of one split in a folder that `prepare` wrote; only where documents end is read.
+
+        A shard newer than the manifest, as a copied one may be, is read whole and compared with its hash.
 
         Raises:
-            UserError: if the folder holds no whole shards, or none of this split.
+            UserError: if the folder holds no whole shards, none of this split, or others than were prepared.
 
         Example:
             >>> import tempfile

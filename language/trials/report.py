@@ -41,7 +41,7 @@ def summarise(rows: Iterable[Row]) -> list[Summary]:
     groups: dict[tuple[str, str, str], dict[int, Row]] = {}
     for row in rows:
         if row["kind"] == "trial":
-            key = (row["task"], row["model"], repr(_flat(row)))
+            key = (row["task"], row["model"], repr((row["settings"], row["lr"], row.get("data"))))
             seeds = groups.setdefault(key, {})
             seeds[row["seed"]] = {**row, "test": _joined(seeds.get(row["seed"], {"test": []})["test"], row["test"])}
     ordered = sorted(groups.items(), key=lambda item: list(groups).index(item[0]))
@@ -68,9 +68,8 @@ def _distinguishing(row: Row, alike: Sequence[Row]) -> list[str]:
 def _flat(row: Row) -> dict[str, Any]:
     """What a run was given besides model and seed: learning rate, settings, and the files that it read, if any."""
     files = {"data": row["data"][:8]} if "data" in row else {}
-    return (
-        {"lr": row["lr"]} | {name: value for part in row["settings"].values() for name, value in part.items()} | files
-    )
+    settings = {name: value for part in row["settings"].values() for name, value in part.items()}
+    return {"lr": row["lr"]} | settings | files
 
 
 def mean_scores(rows: Sequence[Row]) -> dict[int, tuple[float, float, float]]:

@@ -156,6 +156,8 @@ def test_a_later_run_of_the_same_seed_replaces_the_earlier() -> None:
 def test_a_shorter_run_takes_no_column_away_and_other_files_are_another_line() -> None:
     first, second = row_of("mac", 0, {6: 0.75, 12: 0.5}), row_of("mac", 0, {6: 0.25})
     assert summarise([first, second])[0].scores == {6: (0.25, 0.25, 0.25), 12: (0.5, 0.5, 0.5)}
+    # Of a name that two parts of the settings have, both values count.
+    assert len(summarise([row_of("mac", 0, {6: 1.0}, steps=1), row_of("mac", 1, {6: 0.0}, steps=2)])) == 2
     labels = [one.label for one in summarise([first | {"data": "a" * 64}, second | {"data": "b" * 64}])]
     assert labels == ["mac, data aaaaaaaa", "mac, data bbbbbbbb"]
 
