@@ -39,6 +39,7 @@ class SeriesRows:
         ends: first row of each series, and N, [S + 1].
         names: of the series, [S].
         ids: their identifiers in the columns that tell them apart, S tuples; empty for a wide table.
+        left_out: rows of each series that were left out at its end as they hold no value, [S]; None for none.
     """
 
     index: pd.Index
@@ -47,6 +48,7 @@ class SeriesRows:
     ends: np.ndarray
     names: tuple[str, ...]
     ids: tuple[tuple[str, ...], ...]
+    left_out: np.ndarray | None = None
 
     def of(self, at: int) -> Rows:
         """Return the rows of one series."""
@@ -89,7 +91,8 @@ def assemble(
                 done = Repairs(
                     done.merged + one_done.merged, done.inserted + one_done.inserted, done.filled + one_done.filled
                 )
-            items.append(_part(name, rows.ids[at] if rows.ids else (), whole, roles, place))
+            left_out = 0 if rows.left_out is None else int(rows.left_out[at])
+            items.append(_part(name, rows.ids[at] if rows.ids else (), whole, left_out, roles, place))
         except UserError as error:
             faults.append(str(error))
     if faults:
@@ -177,7 +180,7 @@ def _has_clock(index: pd.Index, freq: str | None) -> bool:
     return isinstance(index, pd.DatetimeIndex) and index.tz is None and period_of(freq or "D") in ("h", "min", "s")
 
 
-def _part(name: str, ids: tuple[str, ...], rows: Rows, roles: Roles, source: Source) -> Item:
+def _part(name: str, ids: tuple[str, ...], rows: Rows, left_out: int, roles: Roles, source: Source) -> Item:
     targets, known = len(roles.targets), len(roles.known)
     values = rows.numbers[:, :targets]
     missing = np.isnan(values)
@@ -189,7 +192,7 @@ def _part(name: str, ids: tuple[str, ...], rows: Rows, roles: Roles, source: Sou
         )
     # Without known covariates, rows after the last value were left out before, where all series end in such.
     length = int(np.flatnonzero(~missing.all(axis=1))[-1]) + 1 if known else len(values)
-    item_known = rows.numbers[:, targets : targets + known]
+    item_known = rows.numbers[:, targets : targets + known] if known else np.empty((length + left_out, 0))
     item_past = rows.numbers[:length, targets + known :]
     _refuse_empty(item_known, roles.known, rows, "known", source)
     _refuse_empty(item_past, roles.past, rows, "past", source)

@@ -39,7 +39,12 @@ def future_rows(rows: SeriesRows, roles: Roles) -> tuple[SeriesRows, list[str]]:
         f"{first} on"
     )
     return replace(
-        rows, index=rows.index[kept], numbers=rows.numbers[kept], positions=rows.positions[kept], ends=ends
+        rows,
+        index=rows.index[kept],
+        numbers=rows.numbers[kept],
+        positions=rows.positions[kept],
+        ends=ends,
+        left_out=np.diff(rows.ends) - np.diff(ends),
     ), [note]
 
 
@@ -89,6 +94,6 @@ def describe_ends(items: tuple[Item, ...], roles: Roles) -> list[str]:
             f"{show_time(min(early))}): each forecast follows its own end"
         )
     ahead = max(item.future_rows for item in items)
-    if ahead:
+    if ahead and roles.known:
         notes.append(f"known covariates reach {counted(ahead, 'step')} past the last value")
     return notes

@@ -21,8 +21,8 @@ from .wording import show_time
 def continued(known: SeriesData, new: SeriesData, *, counted: bool = False, holes: Holes = "refuse") -> SeriesData:
     """Join series with other rows of theirs: later ones, or rows that are put right, in a file of any part of them.
 
-    Where both have a row, the new one counts. A series without new rows stays as it is, and one that was not known is
-    added.
+    Where both have a row, the new one counts: without a value, it takes back the one that was known. A series without
+    new rows stays as it is, and one that was not known is added.
 
     Args:
         known: series with dates, or without.
@@ -54,33 +54,56 @@ def continued(known: SeriesData, new: SeriesData, *, counted: bool = False, hole
         pairs = [(item, later.get(item.name)) for item in known.items]
         pairs += [(item, item) for item in new.items if item.name not in names]
     dated = isinstance(new.items[0].index, pd.DatetimeIndex) and not counted
-    items, inserted = [], 0
+    items, inserted, taken_back = [], 0, 0
     for one, two in pairs:
         if two is None:
             items.append(one)
         elif not dated:
             items.append(_longer(one, two))
+            taken_back += int(np.isfinite(one.values[two.length :]).sum())
         else:
-            joined, steps = _joined(one, two, new.freq, holes)
+            later = _in_zone_of(one, two)
+            left = _without_taken_back(one, later, new.freq)
+            joined, steps = (later, 0) if left is None else _joined(left, later, new.freq, holes)
             items.append(joined)
             inserted += steps
+            taken_back += int(np.isfinite(one.values).sum() - (0 if left is None else np.isfinite(left.values).sum()))
     told = [f"{_counted(inserted, 'missing time step')} beside the new rows inserted ({holes})"] if inserted else []
+    if taken_back:
+        told.append(f"{_counted(taken_back, 'known value')} taken back, where rows at the end of the new data have none")
     return replace(new, items=tuple(items), notes=(*new.notes, *told))
 
 
 def _longer(known: Item, new: Item) -> Item:
     """The new rows, which go from the first one on."""
-    if new.length < known.length:
+    rows = new.length + new.future_rows
+    if rows < known.length:
         raise UserError(
-            f"{new.name}: {new.length} rows without dates of their own, {known.length} are known: give all from the "
-            "first on"
+            f"{new.name}: {rows} rows without dates of their own, {known.length} are known: give all from the first on"
         )
     return new
 
 
+def _without_taken_back(known: Item, new: Item, freq: str | None) -> Item | None:
+    """The known rows without the values at the times of which rows at the end of the new ones have none.
+
+    Where these rows reach to the end, the future begins with them: the series ends before. None if nothing is left.
+    """
+    if not new.future_rows:
+        return known
+    at = future_index(new.index, freq, new.future_rows).get_indexer(known.index)
+    emptied = at >= 0
+    if emptied.all():
+        return None
+    if emptied[-1]:
+        return _part(known, 0, int(np.argmax(emptied)))
+    ahead = known.known.copy()
+    ahead[: known.length][emptied] = new.known[new.length :][at[emptied]]
+    return replace(known, values=np.where(emptied[:, None], np.nan, known.values), known=ahead)
+
+
 def _joined(known: Item, new: Item, freq: str | None, holes: Holes) -> tuple[Item, int]:
     """The rows of both, and how many steps between them were inserted."""
-    new = _in_zone_of(known, new)
     times = known.index.to_numpy()
     first, last = new.index.to_numpy()[[0, -1]]
     kept, later = int(np.searchsorted(times, first)), int(np.searchsorted(times, last, side="right"))

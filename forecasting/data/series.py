@@ -22,7 +22,8 @@ class Item:
         index: one time a step, strictly increasing, or step numbers where the data has no dates. Length T >=
             1.
         values: float64 [T, V], V >= 1, NaN where missing.
-        known: float64 [T + E, F] covariates known ahead; E >= 0 rows lie after the last step. All finite.
+        known: float64 [T + E, F] covariates known ahead; E >= 0 rows of the source lie after the last step, and have
+            no value. All finite. F may be 0.
         past: float64 [T, P] covariates known only up to now. All finite.
         ids: what tells the series apart in a long table, a text for each identifier column; empty elsewhere.
         static: what holds for the whole series, a label or a number for each static column.

@@ -27,12 +27,10 @@ from titans_seq.planning import (
     count_step,
     count_training,
     language,
-    language_step,
     make_plan,
     plan_batch,
     plan_batches,
     representatives,
-    time_step,
 )
 from titans_seq.planning.language import _count
 
@@ -223,15 +221,6 @@ def test_bytes_are_those_that_operations_touch() -> None:
 
     # Ten numbers of four bytes are read, and ten are written.
     assert moved(True) - moved(False) == 4 * 20
-
-
-@pytest.mark.parametrize("preset", ["tiny-lmm", "tiny-transformer"])
-def test_a_step_takes_a_core_about_as_long_as_was_planned(preset: str) -> None:
-    config = replace(language_model(preset, 64), depth=1)
-    budget = Budget(128, rows=8, step=1024, tokens=1e6, carried=False, half=False)
-    model = CausalLM(config)
-    taken = time_step(model, language_step(model, 128, 8, False)).busy
-    assert 1 / 4 < make_plan(config, budget, DEVICES["cpu-core"]).seconds.total / taken < 4
 
 
 def test_persistent_tokens_cost_attention_alone() -> None:

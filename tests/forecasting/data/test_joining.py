@@ -204,3 +204,33 @@ def test_new_rows_off_the_steps_of_those_known_are_refused() -> None:
     known, new = from_frame(weeks, days), from_frame(weeks.assign(day=weeks["day"] + pd.Timedelta(50, "D")), days)
     with pytest.raises(UserError, match="do not follow in steps of 7D: correct"):
         continued(known, new, holes="fill-missing")
+
+
+def test_empty_cells_at_the_end_take_known_values_back() -> None:
+    joined = continued(read(WIDE), read(WIDE[12:].assign(a=lambda rows: rows["a"].where(rows.index < 15))))
+    assert joined.items[0].values.ravel().tolist() == list(range(15))
+    assert joined.notes[-1] == "5 known values taken back, where rows at the end of the new data have none"
+
+
+def test_empty_cells_before_other_known_values_take_theirs_back() -> None:
+    priced = WIDE.assign(price=np.arange(20.0) * 10)
+    changed = priced[5:10].assign(a=[1.0, 2.0, None, None, None], price=-1.0)
+    for columns in ({}, {"known": ("price",)}):
+        known, new = (read(rows[["day", "a", *columns.get("known", ())]], **columns) for rows in (priced, changed))
+        item = continued(known, new).items[0]
+        assert item.values.ravel().tolist()[:7] == [0.0, 1.0, 2.0, 3.0, 4.0, 1.0, 2.0]
+        assert np.isnan(item.values[7:10]).all() and item.values[10:].ravel().tolist() == list(range(10, 20))
+        if columns:
+            assert item.known.ravel().tolist() == [*range(0, 50, 10), *[-1.0] * 5, *range(100, 200, 10)]
+
+
+def test_a_series_of_which_all_known_values_are_taken_back_is_the_new_rows() -> None:
+    earlier = WIDE.assign(a=lambda rows: rows["a"].where(rows.index < 10))
+    assert continued(read(WIDE[10:]), read(earlier)).items[0].values.ravel().tolist() == list(range(10))
+
+
+def test_empty_cells_at_the_end_count_as_rows_without_dates() -> None:
+    plain, options = pd.DataFrame({"a": np.arange(6.0), "price": np.arange(6.0)}), FrameOptions(known=("price",))
+    emptied = plain.assign(a=[0.0, 1.0, 2.0, 3.0, None, None])
+    joined = continued(from_frame(plain, options), from_frame(emptied, options))
+    assert (joined.items[0].length, joined.notes[-1][:25]) == (4, "2 known values taken back")
