@@ -144,7 +144,7 @@ def _business_days() -> Iterator[None]:
 
 
 def _item(entry: Mapping[str, Any], first: pd.Timestamp, freq: str, name: str, place: str) -> Item:
-    target = _rows(entry["target"], "target", place)
+    target = rows_of(entry["target"], "target", place)
     length = len(target)
     if not target.size:
         raise UserError(f"{place}: target is empty: expected a value for each step, or leave the entry out")
@@ -156,8 +156,16 @@ def _item(entry: Mapping[str, Any], first: pd.Timestamp, freq: str, name: str, p
         raise UserError(f"{place}: {error}") from error
 
 
-def _rows(values: Any, field: str, place: str) -> np.ndarray:
-    """The values of a field as `[T, F]`."""
+def rows_of(values: Any, field: str, place: str) -> np.ndarray:
+    """Return the values of an entry's field, a row a series of values, as float64 `[T, F]`.
+
+    Raises:
+        UserError: if they are no table of numbers; `field` and `place` name it.
+
+    Example:
+        >>> rows_of([1, 2, 3], "target", "entry 0").shape
+        (3, 1)
+    """
     try:
         rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError) as error:
@@ -170,7 +178,7 @@ def _rows(values: Any, field: str, place: str) -> np.ndarray:
 def _covariates(entry: Mapping[str, Any], field: str, length: int, place: str) -> np.ndarray:
     if entry.get(field) is None:
         return np.zeros((length, 0))
-    rows, is_known = _rows(entry[field], field, place), field == "feat_dynamic_real"
+    rows, is_known = rows_of(entry[field], field, place), field == "feat_dynamic_real"
     if rows.shape[1] and len(rows) < length:
         wanted = f"[F, {length} + horizon]" if is_known else f"[F, {length}]"
         advice = "transpose it" if rows.shape[1] >= length else "give each covariate a value for every step"
@@ -179,11 +187,20 @@ def _covariates(entry: Mapping[str, Any], field: str, length: int, place: str) -
             f"has {length} steps: {advice}"
         )
     rows = rows if is_known else rows[:length]
+    refuse_not_finite(rows, field, place)
+    return rows if rows.shape[1] else np.zeros((length, 0))
+
+
+def refuse_not_finite(rows: np.ndarray, field: str, place: str) -> None:
+    """Raise where a covariate, `[T, F]`, has a missing or an infinite value.
+
+    Raises:
+        UserError: naming the first.
+    """
     wrong = np.argwhere(~np.isfinite(rows))
     if len(wrong):
         step, number = wrong[0]
         raise UserError(f"{place}: {field} has no finite value in row {number} at step {step}: fill it in")
-    return rows if rows.shape[1] else np.zeros((length, 0))
 
 
 def _date_alias(start: pd.Period) -> str:

@@ -11,6 +11,7 @@ from pandas.tseries.frequencies import to_offset
 from titans_seq.errors import UserError
 
 from ..data.frequency import settle_frequency
+from ..data.gluonts_io import refuse_not_finite, rows_of
 from ..windows.arrays import ItemArrays
 from ..windows.cutting import Windows
 
@@ -84,6 +85,9 @@ class EntryToArrays(MapTransformation):
     def map_transform(self, data: DataEntry, is_train: bool) -> DataEntry:
         """Add the arrays; while training the covariates end with the target."""
         name = f"series {data.get('item_id', 'without item_id')}"
+        lacking = [field for field in ("start", "target") if data.get(field) is None]
+        if lacking:
+            raise UserError(f"{name}: it has no {lacking[0]}, only {sorted(data)}: add it, or leave the entry out")
         start = data["start"]
         if not isinstance(start, pd.Period) or _step(start.freq) != self._step:
             given = start.freqstr if isinstance(start, pd.Period) else f"{start!r}, which is no pandas Period"
@@ -103,17 +107,17 @@ class EntryToArrays(MapTransformation):
         return data
 
     def _values(self, target: object, name: str) -> np.ndarray:
-        values = np.asarray(target, dtype=np.float32)
+        rows, dimensions = rows_of(target, "target", name), np.ndim(target)
         expected = 1 if self.target_dim == 1 else 2
-        if values.ndim != expected or (expected == 2 and len(values) != self.target_dim):
+        if dimensions != expected or rows.shape[1] != self.target_dim:
             shape = "[T]" if expected == 1 else f"[{self.target_dim}, T]"
             raise UserError(
                 f"{name}: expected a target {shape} for target_dim={self.target_dim}, got shape "
-                f"{values.shape}: set target_dim to the number of channels, or make each channel a series"
+                f"{np.shape(target)}: set target_dim to the number of channels, or make each channel a series"
             )
-        if not values.shape[-1]:
+        if not len(rows):
             raise UserError(f"{name}: its target is empty: leave the series out")
-        return np.atleast_2d(values).T
+        return rows.astype(np.float32)
 
     def _calendar(self, start: pd.Period, rows: int) -> list[np.ndarray]:
         index = pd.period_range(start, periods=rows, freq=start.freq)
@@ -127,14 +131,15 @@ class EntryToArrays(MapTransformation):
                 f"{name}: it has no feat_dynamic_real, expected {self.num_feat_dynamic_real} rows of it: add "
                 "them, or set num_feat_dynamic_real=0"
             )
-        features = np.atleast_2d(np.asarray(data["feat_dynamic_real"], dtype=np.float32))
-        if len(features) != self.num_feat_dynamic_real or features.shape[1] < rows:
+        features = rows_of(data["feat_dynamic_real"], "feat_dynamic_real", name)
+        if features.shape[1] != self.num_feat_dynamic_real or len(features) < rows:
             raise UserError(
                 f"{name}: expected a feat_dynamic_real of [{self.num_feat_dynamic_real}, {rows} or more], "
-                f"got {list(features.shape)}: known covariates cover the target and, to predict, "
+                f"got {list(features.T.shape)}: known covariates cover the target and, to predict, "
                 f"{self.prediction_length} steps after it"
             )
-        return list(features[:, :rows])
+        refuse_not_finite(features[:rows], "feat_dynamic_real", name)
+        return list(features[:rows].T)
 
 
 class LastWindow(MapTransformation):

@@ -489,8 +489,17 @@ def test_series_shorter_than_the_context_train_alone():
         (
             [entry(wave(40), feat_dynamic_real=np.full((1, 40), np.nan))],
             {"num_feat_dynamic_real": 1},
-            "series a: known covariate in column 5, data row 1",
+            "series a: feat_dynamic_real has no finite value in row 0 at step 0",
         ),
+        (
+            [entry(wave(40), feat_dynamic_real=[["high"] * 40])],
+            {"num_feat_dynamic_real": 1},
+            "series a: feat_dynamic_real is no table of numbers",
+        ),
+        ([entry(["a", "b"])], {}, "series a: target is no table of numbers"),
+        ([entry([[1.0, 2.0], [3.0]])], {"target_dim": 2}, "series a: target is no table of numbers"),
+        ([{"start": period("2024-01-01", "h"), "item_id": "a"}], {}, r"series a: it has no target, only \['item_id', 's"),
+        ([{"target": wave(40), "item_id": "a"}], {}, "series a: it has no start"),
     ],
 )
 def test_bad_training_data(data, changes, message):
