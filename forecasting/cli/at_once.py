@@ -15,7 +15,7 @@ from titans_seq.experiment.record import CONFIG
 from titans_seq.experiment.run_folder import alone_in
 from titans_seq.files import check_not_read
 
-from ..data import SeriesData, Table, describe_series, own_names
+from ..data import SeriesData, Table, describe_renamed, describe_series, own_names
 from ..data.loading import DATA_SUFFIXES
 from ..data.matching import read_future, with_known_future
 from ..data.wording import counted
@@ -144,6 +144,7 @@ def _write_parts(
         if number:
             print(f"... {count:,} series are forecast", flush=True)
         else:
+            tell_notes(describe_renamed(frame, data))
             print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
     return _Written(rows, count, min(times), max(times), notes)
 
@@ -206,6 +207,7 @@ def _backtest(options: "BacktestOptions", spread: Callable[[Forecaster], Forecas
     target = options.out or (None if task.run is None else task.run / "backtest.csv")
     if target is not None:
         frame = own_names(result.frame(ours), task.data)
+        tell_notes(describe_renamed(frame, task.data))
         write_frame(target, frame if task.hierarchy is None else task.hierarchy.mark(frame, len(result.origins)))
         print(f"written: {target}")
 

@@ -96,7 +96,7 @@ def predict(options: Predict) -> None:
         print(line)
     tell_notes(forecast.notes)
     frame, data = forecast.frame, forecast.data
-    times = frame[data.time_columns[0]] if data.time_columns and data.time_columns[0] in frame else frame["time"]
+    times = frame["time"] if "time" in frame else frame[data.time_columns[0]]
     print(frame.head(5).to_string(index=False, float_format="{:.6g}".format))
     more = f"... {len(frame) - 5:,} more rows; " if len(frame) > 5 else ""
     print(f"{more}{len(data.items) * len(data.channels):,} series, {moment(times.min())} to {moment(times.max())}")

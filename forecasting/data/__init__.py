@@ -8,7 +8,7 @@ from .frequency import future_index, period_of
 from .gluonts_io import from_gluonts, to_gluonts
 from .inferring import infer_frequency
 from .loading import load_series
-from .naming import own_names
+from .naming import describe_renamed, own_names
 from .options import Duplicates, FrameOptions, Holes, TableOptions
 from .reading import read_table
 from .series import Item, SeriesData
@@ -24,6 +24,7 @@ __all__ = [
     "Table",
     "TableOptions",
     "calendar_features",
+    "describe_renamed",
     "describe_series",
     "from_frame",
     "from_gluonts",

@@ -46,6 +46,29 @@ def own_names(forecast: pd.DataFrame, data: SeriesData) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(columns, index=named.index), named.drop(columns="series")], axis=1)
 
 
+def describe_renamed(named: pd.DataFrame, data: SeriesData) -> list[str]:
+    """Say which columns of the data have another name in a forecast, as its own has theirs.
+
+    Args:
+        named: what `own_names` made of the forecast.
+        data: the series that were forecast.
+
+    Example:
+        >>> from forecasting.data import FrameOptions, from_frame
+        >>> rows = {"shop": ["a", "b"], "mean": ["2024-01-01"] * 2, "sold": [1.0, 2.0]}
+        >>> data = from_frame(pd.DataFrame(rows), FrameOptions(id="shop", time="mean", freq="D"))
+        >>> describe_renamed(own_names(pd.DataFrame({"series": ["a"], "time": [1], "mean": [2.0]}), data), data)
+        ['mean of the data is called time in the forecast, whose own columns keep their names']
+    """
+    parts = {"series": data.id_columns, "time": data.time_columns if len(data.time_columns) == 1 else ()}
+    return [
+        f"{' and '.join(names)} of the data {'is' if len(names) == 1 else 'are'} called {own} in the forecast, whose own "
+        "columns keep their names"
+        for own, names in parts.items()
+        if names and own not in names and own in named.columns
+    ]
+
+
 def series_names(data: SeriesData) -> list[list[str]]:
     """Return what a forecast calls the channels of each item: the column of wide data, the id of long data.
 

@@ -15,7 +15,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from titans_seq.files import write_text
 from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
 
-from ..data import FrameOptions, SeriesData, TableOptions, load_series, own_names
+from ..data import FrameOptions, SeriesData, TableOptions, describe_renamed, load_series, own_names
 from ..data.matching import continuing_series, read_future, read_like
 from ..data.wording import show_time
 from ..data.writing import check_table_file, write_frame
@@ -228,9 +228,10 @@ def backtest_run(
     model = open_run(out)
     data = _data(out, model, data_path, options, table)
     result = model.backtest(data, windows=windows, step=step, refit=refit, season=season, progress=progress)
-    write_frame(target, own_names(result.forecasts, data))
+    forecasts = own_names(result.forecasts, data)
+    write_frame(target, forecasts)
     _write_scores(out / "backtest_metrics", result.table, result, {})
-    return result
+    return replace(result, notes=(*result.notes, *describe_renamed(forecasts, data)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,7 +294,7 @@ def predict_run(
     made = model.predict(data, known_future=future, levels=levels, non_negative=non_negative, options=options)
     forecast = own_names(made, data)
     write_frame(target, forecast)
-    return Prediction(forecast, data, notes)
+    return Prediction(forecast, data, (*notes, *describe_renamed(forecast, data)))
 
 
 def newest_rows(
