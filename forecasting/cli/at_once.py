@@ -127,10 +127,12 @@ def _write_parts(
     future = None if options.known_future is None else _future(options.known_future, task)
     rows, count, times, notes = 0, 0, [], PartNotes(task.data.notes)
     for number, data in enumerate(itertools.chain([task.data], task.further)):
-        if number:
-            notes.tell(number + 1, data.notes)
         if future is not None:
             data = with_known_future(data, future, task.options, task.horizon)
+        if number:
+            notes.tell(number + 1, data.notes)
+        else:
+            tell_notes(data.notes, told=task.data.notes)
         forecast = forecaster.forecast(data, task.horizon, levels)
         if task.hierarchy is None:
             forecast = cut_at_zero(forecast, data, options.non_negative or None)
@@ -268,6 +270,7 @@ def plot(options: "Plot") -> None:
     data = task.data
     if options.known_future is not None:
         data = with_known_future(data, _future(options.known_future, task), task.options, task.horizon)
+        tell_notes(data.notes, told=task.data.notes)
     plot_future(task.model, data, task.horizon, target, series=options.series, history=options.history)
     print(f"written: {target}")
 

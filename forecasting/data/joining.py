@@ -70,7 +70,9 @@ def continued(known: SeriesData, new: SeriesData, *, counted: bool = False, hole
             taken_back += int(np.isfinite(one.values).sum() - (0 if left is None else np.isfinite(left.values).sum()))
     told = [f"{_counted(inserted, 'missing time step')} beside the new rows inserted ({holes})"] if inserted else []
     if taken_back:
-        told.append(f"{_counted(taken_back, 'known value')} taken back, where rows at the end of the new data have none")
+        told.append(
+            f"{_counted(taken_back, 'known value')} taken back, where rows at the end of the new data have none"
+        )
     return replace(new, items=tuple(items), notes=(*new.notes, *told))
 
 

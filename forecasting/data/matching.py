@@ -29,7 +29,7 @@ from .pandas_columns import column_of
 from .steps import same_step
 from .timestamps import UndecidedDatesError, read_with_format, sample_of
 from .tsf import is_tsf
-from .wording import enumerate_some, show_time
+from .wording import counted, enumerate_some, show_time
 
 _FEW_ROWS = 2
 """Rows from which no frequency can be inferred with certainty."""
@@ -217,13 +217,14 @@ def with_known_future(
 ) -> SeriesData:
     """Return the series with the rows of known covariates that follow each item's end taken from `future`.
 
-    Dates whose day and month can change places are those that the steps to forecast need. A date format of the series
-    counts only where some date is written so.
+    Rows of the past are not taken; a note says where they contradict the series. Dates whose day and month can change
+    places are those that the steps to forecast need. A date format of the series counts only where some date is
+    written so.
 
     Args:
         data: the series.
         future: a column of times (and of ids, for long data) and the known covariates; rows of other times
-            are ignored.
+            are not taken.
         options: how the frame is read.
         horizon: rows needed after the end of each item.
 
@@ -272,11 +273,24 @@ def _followed(data: SeriesData, future: pd.DataFrame | Table, options: FrameOpti
             f"known_future holds {len(named)} series ({enumerate_some(named)}), and the data is one table of series "
             "side by side: give one row for each time"
         )
-    items = []
-    for item in data.items:
-        source = given.items[0] if data.layout == "wide" else _named(given, item.name)
-        items.append(_extend(item, source, data, horizon, timed=bool(given.time_columns)))
-    return replace(data, items=tuple(items))
+    timed = bool(given.time_columns)
+    pairs = [(item, given.items[0] if data.layout == "wide" else _named(given, item.name)) for item in data.items]
+    items = tuple(_extend(item, source, data, horizon, timed) for item, source in pairs)
+    places = [place for pair in pairs for place in _contradictions(*pair, data)] if timed else []
+    note = f"known_future differs from the past of the data, which counts, in {counted(len(places), 'value')}: "
+    return replace(data, items=items, notes=(*data.notes, *([note + enumerate_some(places, 2)] if places else [])))
+
+
+def _contradictions(item: Item, source: Item, data: SeriesData) -> list[str]:
+    """The places of the past where known covariates are others than those of the series, but for rounding."""
+    at = source.index.get_indexer(item.index)
+    ours, theirs = item.known[: item.length], np.where((at >= 0)[:, None], source.values[at], np.nan)
+    named = "" if data.layout == "wide" else f" of series {item.name!r}"
+    return [
+        f"{theirs[row, column]:g}, not {ours[row, column]:g}, for {data.known_names[column]!r} at "
+        f"{show_time(item.index[row])}{named}"
+        for row, column in np.argwhere(np.isfinite(theirs) & ~np.isclose(ours, theirs, rtol=1e-3))
+    ]
 
 
 def _named(data: SeriesData, name: str) -> Item:

@@ -62,8 +62,8 @@ def describe_renamed(named: pd.DataFrame, data: SeriesData) -> list[str]:
     """
     parts = {"series": data.id_columns, "time": data.time_columns if len(data.time_columns) == 1 else ()}
     return [
-        f"{' and '.join(names)} of the data {'is' if len(names) == 1 else 'are'} called {own} in the forecast, whose own "
-        "columns keep their names"
+        f"{' and '.join(names)} of the data {'is' if len(names) == 1 else 'are'} called {own} in the forecast, whose "
+        "own columns keep their names"
         for own, names in parts.items()
         if names and own not in names and own in named.columns
     ]

@@ -31,7 +31,7 @@ from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
 
 from ..data import FrameOptions, SeriesData, TableOptions, describe_renamed, load_series, own_names
-from ..data.matching import continuing_series, read_future, read_like
+from ..data.matching import continuing_series, read_future, read_like, with_known_future
 from ..data.wording import show_time
 from ..data.writing import check_table_file, write_frame
 from ..evaluation.backtesting import Backtest
@@ -289,9 +289,11 @@ def predict_run(
     else:
         data, notes = newest_rows(run, model, options, table)
     notes = (*notes, *model.strangers(data))
-    future = None if known_future is None else read_future(known_future, data, table)
-    notes = notes if future is None else (*notes, *future.notes)
-    made = model.predict(data, known_future=future, levels=levels, non_negative=non_negative, options=options)
+    if known_future is not None:
+        future, read = read_future(known_future, data, table), data.notes
+        data = with_known_future(data, future, options, model.config.horizon)
+        notes = (*notes, *future.notes, *data.notes[len(read) :])
+    made = model.predict(data, levels=levels, non_negative=non_negative)
     forecast = own_names(made, data)
     write_frame(target, forecast)
     return Prediction(forecast, data, (*notes, *describe_renamed(forecast, data)))

@@ -219,7 +219,8 @@ def test_empty_cells_before_other_known_values_take_theirs_back() -> None:
         known, new = (read(rows[["day", "a", *columns.get("known", ())]], **columns) for rows in (priced, changed))
         item = continued(known, new).items[0]
         assert item.values.ravel().tolist()[:7] == [0.0, 1.0, 2.0, 3.0, 4.0, 1.0, 2.0]
-        assert np.isnan(item.values[7:10]).all() and item.values[10:].ravel().tolist() == list(range(10, 20))
+        assert np.isnan(item.values[7:10]).all()
+        assert item.values[10:].ravel().tolist() == list(range(10, 20))
         if columns:
             assert item.known.ravel().tolist() == [*range(0, 50, 10), *[-1.0] * 5, *range(100, 200, 10)]
 
@@ -234,3 +235,13 @@ def test_empty_cells_at_the_end_count_as_rows_without_dates() -> None:
     emptied = plain.assign(a=[0.0, 1.0, 2.0, 3.0, None, None])
     joined = continued(from_frame(plain, options), from_frame(emptied, options))
     assert (joined.items[0].length, joined.notes[-1][:25]) == (4, "2 known values taken back")
+
+
+def test_known_covariates_that_contradict_the_past_are_said() -> None:
+    days = pd.date_range("2024-02-28", periods=7).strftime("%Y-%m-%d")
+    future = pd.DataFrame({"day": days, "price": [27.0001, 99.0, *AHEAD["price"]]})
+    extended = with_known_future(PRICED, future, FrameOptions(), 5)
+    said = "differs from the past of the data, which counts, in 1 value: 99, not 28, for 'price' at 2024-02-29"
+    assert extended.notes == (*PRICED.notes, f"known_future {said}")
+    assert extended.items[0].known.ravel().tolist() == [*np.arange(29.0), *AHEAD["price"]]
+    assert with_known_future(PRICED, AHEAD, FrameOptions(), 5).notes == PRICED.notes

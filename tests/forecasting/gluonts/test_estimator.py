@@ -498,7 +498,11 @@ def test_series_shorter_than_the_context_train_alone():
         ),
         ([entry(["a", "b"])], {}, "series a: target is no table of numbers"),
         ([entry([[1.0, 2.0], [3.0]])], {"target_dim": 2}, "series a: target is no table of numbers"),
-        ([{"start": period("2024-01-01", "h"), "item_id": "a"}], {}, r"series a: it has no target, only \['item_id', 's"),
+        (
+            [{"start": period("2024-01-01", "h"), "item_id": "a"}],
+            {},
+            r"series a: it has no target, only \['item_id', 's",
+        ),
         ([{"target": wave(40), "item_id": "a"}], {}, "series a: it has no start"),
     ],
 )
