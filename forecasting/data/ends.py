@@ -50,23 +50,28 @@ def future_rows(rows: SeriesRows, roles: Roles) -> tuple[SeriesRows, list[str]]:
 
 def describe_ends(items: tuple[Item, ...], roles: Roles) -> list[str]:
     """Notes on missing and single values, series that end before others, and known covariates that reach further."""
-    notes: list[str] = []
+    notes = [*_on_missing(items, roles), *_on_single(items, roles), *_on_early(items)]
+    ahead = max(item.future_rows for item in items)
+    if ahead and roles.known:
+        notes.append(f"known covariates reach {counted(ahead, 'step')} past the last value")
+    return notes
+
+
+def _called(item: Item, channel: int, roles: Roles) -> str:
+    """What a note calls a channel of an item."""
+    return roles.targets[channel] if len(roles.targets) > 1 and not roles.id else item.name
+
+
+def _on_missing(items: tuple[Item, ...], roles: Roles) -> list[str]:
     missing = 0
     ended: list[tuple[str, int, object]] = []
-    lasts = [item.index[-1] for item in items]
-    latest = max(lasts)
-    early = [last for last in lasts if last != latest]
     for item in items:
         gaps = np.isnan(item.values)
-        if not gaps.any():
-            continue
         missing += int(gaps.sum())
         for at in np.flatnonzero(gaps[-1]):
             run = int(np.argmin(gaps[::-1, at])) or len(gaps)
-            name = roles.targets[at] if len(roles.targets) > 1 and not roles.id else item.name
-            ended.append((name, run, item.index[-run]))
-    if missing:
-        notes.append(f"{counted(missing, 'value')} missing, to be masked")
+            ended.append((_called(item, at, roles), run, item.index[-run]))
+    notes = [f"{counted(missing, 'value')} missing, to be masked"] if missing else []
     if ended:
         ended.sort(key=lambda one: -one[1])
         shown = enumerate_some(
@@ -77,23 +82,31 @@ def describe_ends(items: tuple[Item, ...], roles: Roles) -> list[str]:
             f"no value at the end, where others have one: {shown}. Their forecasts follow the last step all the same, "
             f"from older values{others}"
         )
+    return notes
+
+
+def _on_single(items: tuple[Item, ...], roles: Roles) -> list[str]:
     single = [
-        name if len(roles.targets) > 1 and not roles.id else item.name
+        _called(item, at, roles)
         for item in items
-        for name, count in zip(roles.targets, np.isfinite(item.values).sum(0), strict=True)
+        for at, count in enumerate(np.isfinite(item.values).sum(0))
         if count == 1
     ]
-    if single:
-        notes.append(
-            f"{counted(len(single), 'series')} with a single value, which does not show by how much it changes "
-            f"({enumerate_some([repr(name) for name in single], 4)}): forecasts repeat it, with intervals of no width"
-        )
-    if early and isinstance(items[0].index, pd.DatetimeIndex):
-        notes.append(
-            f"{counted(len(early), 'series')} of {len(items)} end before {show_time(latest)} (the first "
-            f"{show_time(min(early))}): each forecast follows its own end"
-        )
-    ahead = max(item.future_rows for item in items)
-    if ahead and roles.known:
-        notes.append(f"known covariates reach {counted(ahead, 'step')} past the last value")
-    return notes
+    if not single:
+        return []
+    return [
+        f"{counted(len(single), 'series')} with a single value, which does not show by how much it changes "
+        f"({enumerate_some([repr(name) for name in single], 4)}): forecasts repeat it, with intervals of no width"
+    ]
+
+
+def _on_early(items: tuple[Item, ...]) -> list[str]:
+    lasts = [item.index[-1] for item in items]
+    latest = max(lasts)
+    early = [last for last in lasts if last != latest]
+    if not early or not isinstance(items[0].index, pd.DatetimeIndex):
+        return []
+    return [
+        f"{counted(len(early), 'series')} of {len(items)} end before {show_time(latest)} (the first "
+        f"{show_time(min(early))}): each forecast follows its own end"
+    ]

@@ -155,7 +155,10 @@ def _read(values: pd.Index, column: TimeColumn, date_format: str | None, zone: s
         return _numbers(values, column)
     if isinstance(values[0], dt.date) and all(isinstance(value, dt.date) for value in values):
         return _objects(values, column, zone)
-    texts = [str(value).strip() for value in values]
+    return _read_texts([str(value).strip() for value in values], column, date_format, zone)
+
+
+def _read_texts(texts: list[str], column: TimeColumn, date_format: str | None, zone: str | None) -> Times:
     labels = named_periods(texts, column.name) if date_format is None else None
     if labels is not None:
         reading = read_dates(labels)[0]
