@@ -31,6 +31,12 @@ class SmallCNN:
         lr: largest learning rate.
         weight_decay: of AdamW.
         device: of PyTorch.
+
+    Example:
+        >>> sequences, labels = ("TTTTACGTTTTT", "TTTTTTTTTTTT") * 4, np.array([1, 0] * 4)
+        >>> data = LabelledSequences(tuple("abcdefgh"), sequences, labels, ("no", "yes"), "classes")
+        >>> SmallCNN(epochs=1).fit(data, data).predict_proba(["ACGTACGTACGT"]).shape
+        (1, 2)
     """
 
     name: str = "small CNN"

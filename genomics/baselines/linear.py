@@ -28,6 +28,14 @@ class LinearModel:
         bias: float64 `[C]`.
         kept: name of the features that validation preferred, "" where there was no choice.
         strength: the inverse penalty that it preferred.
+
+    Example:
+        >>> def count(sequences):
+        ...     return np.array([[sequence.count("A")] for sequence in sequences], dtype=float)
+        >>> weight, bias = np.array([[0.0, 1.0]]), np.array([0.0, -1.5])
+        >>> model = LinearModel(("no", "yes"), "classes", count, weight, bias, "", 1.0)
+        >>> model.predict_proba(["AAA", "A"]).argmax(1).tolist()
+        [1, 0]
     """
 
     classes: tuple[str, ...]

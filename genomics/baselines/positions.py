@@ -22,6 +22,12 @@ class PositionRegression:
         name: as tables print it.
         strengths: inverse penalties to choose from.
         longest: bases read from an end at most.
+
+    Example:
+        >>> sequences, labels = ("ACC", "ACG", "TCC", "TCG"), np.array([1, 1, 0, 0])
+        >>> data = LabelledSequences(tuple("abcd"), sequences, labels, ("no", "yes"), "classes")
+        >>> PositionRegression().fit(data, data).predict_proba(["AGG", "TGG"]).argmax(1).tolist()
+        [1, 0]
     """
 
     name: str = "one-hot regression"

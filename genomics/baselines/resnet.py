@@ -78,6 +78,12 @@ class TunedResNet:
         lr: largest learning rate.
         weight_decay: of AdamW.
         device: of PyTorch.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> ours = TunedResNet(both_strands=True, mutations=0.1)
+        >>> replace(ours, widths=(32,), depths=(2,)).trial_epochs
+        3
     """
 
     name: str = "tuned ResNet"

@@ -37,7 +37,12 @@ class Majority:
 
 @dataclass(frozen=True, eq=False)
 class MajorityModel:
-    """Predict as a fitted `Majority`; `mean` is `[C]`."""
+    """Predict as a fitted `Majority`; `mean` is `[C]`.
+
+    Example:
+        >>> MajorityModel(("no", "yes"), "classes", np.array([0.25, 0.75])).predict_proba(["ACGT", "A"]).tolist()
+        [[0.25, 0.75], [0.25, 0.75]]
+    """
 
     classes: tuple[str, ...]
     kind: Kind

@@ -26,6 +26,11 @@ class BenchmarkSet:
         folds: of a cross-validation, where the published training part is not at hand; None for the official split.
         published: MCC on the official test part by the name of the model.
         note: what a reader of its scores should know.
+
+    Example:
+        >>> chosen = BenchmarkSet("peaks", "own/peaks", "peaks of one factor", both_strands=True)
+        >>> chosen.folds is None, chosen.mutations
+        (True, 0.0)
     """
 
     name: str

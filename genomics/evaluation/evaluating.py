@@ -123,6 +123,13 @@ def bootstrap_intervals(measure: Measure, options: BootstrapOptions) -> dict[str
 
     Returns:
         Lower and upper end by score. A score that less than half of the draws define has none.
+
+    Example:
+        >>> labels = np.array([0, 1] * 50)
+        >>> measure = Measure(labels, np.eye(2)[np.roll(labels, 1) * (np.arange(100) < 20)], "classes")
+        >>> low, high = bootstrap_intervals(measure, BootstrapOptions(repeats=200))["accuracy"]
+        >>> low < measure()["accuracy"] < high
+        True
     """
     count = len(measure.outputs)
     random = np.random.default_rng(options.seed)

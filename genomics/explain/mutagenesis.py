@@ -26,6 +26,11 @@ class Attribution:
         changes: float64 `[T, 4]`, score with A, C, G or T at a position minus the score as given; 0 for the base that
             is there. Measured by mutagenesis, or estimated by a gradient. Of an ensemble the mean of its members'.
         members: the changes of each member of an ensemble, `[M, T, 4]`; None of another model.
+
+    Example:
+        >>> changes = np.array([[0.0, -2.0, -1.0, -3.0], [0.5, 0.0, 0.1, 0.0]])
+        >>> Attribution("AC", 100, "yes", changes).sequence
+        'AC'
     """
 
     sequence: str

@@ -37,6 +37,10 @@ class VariantOptions:
 
     Raises:
         UserError: if the window is shorter than 1.
+
+    Example:
+        >>> VariantOptions(window=101, targets=("bound",)).normalise
+        True
     """
 
     window: int

@@ -29,6 +29,11 @@ class Variant:
         alternatives: ALT in upper case where they are bases; also symbolic ones (`<DEL>`, `*`, break ends), none for
             ".".
         cells: all columns of the line as they stand in the file.
+
+    Example:
+        >>> variant = Variant(7, "chr1", 1000, "rs1", "A", ("G", "<DEL>"))
+        >>> variant.reference, variant.alternatives[0]
+        ('A', 'G')
     """
 
     line: int

@@ -34,6 +34,13 @@ class EncoderConfig:
 
     Raises:
         UserError: if a value is out of range.
+
+    Example:
+        >>> from titans_seq.blocks import LMMConfig
+        >>> config = EncoderConfig(dim=32, blocks=(LMMConfig(),), depth=2, directions="both")
+        >>> EncoderConfig(dim=32, blocks=(), depth=2)
+        Traceback (most recent call last):
+        titans_seq.errors.UserError: an encoder needs at least one block, got none
     """
 
     dim: int

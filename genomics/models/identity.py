@@ -29,6 +29,10 @@ class IdentityBlockConfig:
 
     Attributes:
         hidden: hidden width of the feed-forward; 8/3 of the width if None.
+
+    Example:
+        >>> IdentityBlockConfig(hidden=16).build(8)(torch.randn(2, 5, 8))[0].shape
+        torch.Size([2, 5, 8])
     """
 
     hidden: int | None = None

@@ -30,6 +30,10 @@ class StemConfig:
 
     Raises:
         UserError: if a value is out of range.
+
+    Example:
+        >>> StemConfig().window, StemConfig(widths=(5,), pool=2).window
+        (9, 2)
     """
 
     widths: tuple[int, ...] = (9, 7)

@@ -36,6 +36,10 @@ class MotifOptions:
 
     Raises:
         UserError: if a number is out of range.
+
+    Example:
+        >>> MotifOptions(window=9, fewest=10).flank
+        5
     """
 
     window: int = 15
@@ -59,6 +63,11 @@ class Site:
         end: the base after the last.
         strand: on which the motif reads as it is drawn.
         effect: sum of the contributions of its bases.
+
+    Example:
+        >>> site = Site(sequence=3, start=7, end=11, strand="-", effect=2.0)
+        >>> site.end - site.start
+        4
     """
 
     sequence: int
@@ -77,6 +86,12 @@ class Motif:
         matrix: share of each base at each position, float64 `[W, 4]` in the order A, C, G, T.
         contributions: mean contribution of the bases that stand there, `[W, 4]`.
         sites: that it was made from.
+
+    Example:
+        >>> sites = (Site(0, 5, 9, "+", 1.0), Site(3, 7, 11, "-", 2.0))
+        >>> motif = Motif("motif_1", np.tile([1.0, 0.0, 0.0, 0.0], (4, 1)), np.ones((4, 4)), sites)
+        >>> motif.effect, round(motif.information)
+        (1.5, 8)
     """
 
     name: str

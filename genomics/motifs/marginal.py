@@ -25,6 +25,10 @@ class MarginalOptions:
         draws: of the bootstrap over backgrounds that gives the intervals, at least 1.
         level: share of the draws in an interval, in (0, 1).
         seed: of shuffles and draws.
+
+    Example:
+        >>> MarginalOptions(target="bound", draws=200).level
+        0.95
     """
 
     target: str | None = None
@@ -44,6 +48,11 @@ class Marginal:
         high: upper end of its interval.
         count: backgrounds.
         spread: standard deviation of the mean effect over the members of an ensemble; None of another model.
+
+    Example:
+        >>> effect = Marginal("insert TGACTCA", mean=1.2, low=0.9, high=1.5, count=200)
+        >>> effect.low > 0
+        True
     """
 
     what: str

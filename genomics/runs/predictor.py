@@ -29,6 +29,11 @@ class Prediction:
         logits: float64 `[C]`.
         probabilities: of the classes or labels, float64 `[C]`; of a regression its value, `[1]`.
         members: the latter by each member of an ensemble, `[M, C]`; None of another model.
+
+    Example:
+        >>> members = np.array([[0.9, 0.1], [0.7, 0.3]])
+        >>> Prediction("a", np.zeros(2), members.mean(0), members).spread.round(3).tolist()
+        [0.141, 0.141]
     """
 
     name: str

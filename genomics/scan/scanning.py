@@ -46,6 +46,10 @@ class ScanOptions:
 
     Raises:
         UserError: if a number is out of range.
+
+    Example:
+        >>> ScanOptions(window=101, stride=25).strand
+        'both'
     """
 
     window: int
@@ -65,6 +69,10 @@ class Target:
     Attributes:
         name: class, label, or "value".
         column: of it in the predictions.
+
+    Example:
+        >>> Target("bound", 1).column
+        1
     """
 
     name: str
@@ -81,6 +89,11 @@ class Scan:
         end: the base after its last.
         strand: on which the score was reached; "." where the model reads both in each prediction.
         score: probability of the target, or the value of a regression.
+
+    Example:
+        >>> one = Scan(Stretch("chr1", "chr1", 0, 5000, ".", 5000), 100, 201, "-", 0.97)
+        >>> one.end - one.start, one.stretch.contig
+        (101, 'chr1')
     """
 
     stretch: Stretch

@@ -25,6 +25,12 @@ def check_track(path: Path) -> None:
 
     Raises:
         UserError: if it is that of a folder, or ends otherwise.
+
+    Example:
+        >>> check_track(Path("scores.bedgraph"))
+        >>> check_track(Path("scores.xlsx"))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        titans_seq.errors.UserError: --out scores.xlsx: expected the name of a file that ends in .bed, ...
     """
     if path.is_dir() or path.suffix.lower() not in SUFFIXES:
         raise UserError(f"--out {path}: expected the name of a file that ends in {', '.join(SUFFIXES)}")
@@ -53,6 +59,15 @@ def open_track(
 
     Raises:
         UserError: see `check_track`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path, contig = Path(folder) / "scores.bedgraph", Stretch("c", "c", 0, 9, ".", 9)
+        ...     with open_track(path, {"c": 9}, Target("bound", 1), stride=2) as add:
+        ...         added = add(Scan(contig, 2, 6, "+", 0.5))
+        ...     path.read_text().splitlines()[1].split()
+        ['c', '3', '5', '0.5']
     """
     check_track(path)
     suffix = path.suffix.lower()

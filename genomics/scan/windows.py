@@ -30,6 +30,11 @@ class Stretch:
         size: its bases.
         strand: "-" if the other strand is read, else "+" or ".".
         contig_size: bases of the contig.
+
+    Example:
+        >>> peak = Stretch("peak_1", "chr2", 1000, 200, "-", 243_199_373)
+        >>> peak.start + peak.size
+        1200
     """
 
     name: str
@@ -49,6 +54,10 @@ class Window:
         start: its first base on the contig, from 0.
         end: the base after its last.
         sequence: on the stretch's strand.
+
+    Example:
+        >>> Window(Stretch("chr1", "chr1", 0, 9, ".", 9), 2, 6, "ACGT").sequence
+        'ACGT'
     """
 
     stretch: Stretch
@@ -107,6 +116,11 @@ def windows_of(path: Path, sources: list[Source], window: int, stride: int) -> I
         sources: its stretches.
         window: bases of a window, at least 1.
         stride: bases from one to the next, at least 1.
+
+    Example:
+        >>> source = Source(Stretch("peak", "chr1", 10, 6, "-", 99), "AACCGG")
+        >>> [(one.start, one.sequence) for one in windows_of(Path("peaks.bed"), [source], window=4, stride=2)]
+        [(10, 'CCGG'), (12, 'AACC')]
     """
     held = {source.stretch.name: source.stretch for source in sources if source.sequence is None}
     for source in sources:
