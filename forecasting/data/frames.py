@@ -69,6 +69,12 @@ def from_table(table: Table, options: FrameOptions | None = None) -> SeriesData:
         UserError: for an empty table, unknown columns, text among numbers, infinite values, times that are no
             dates or off the step, duplicates and holes that are not to be repaired, a series without a value,
             a covariate with an empty cell. What was found before is added as its notes (`__notes__`).
+
+    Example:
+        >>> from forecasting.data.source import Source
+        >>> days = pd.date_range("2024-01-01", periods=3, freq="D")
+        >>> from_table(Table.of(pd.DataFrame({"day": days, "sold": [1.0, 2.0, 3.0]}), Source.of("a.csv"))).freq
+        'D'
     """
     return read_written(table, options)[0]
 

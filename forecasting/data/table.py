@@ -21,6 +21,11 @@ class Table:
         source: where the rows stand.
         style: how its text writes numbers, as far as that is known.
         notes: what was found out about the file.
+
+    Example:
+        >>> table = Table.of(pd.DataFrame({"day": ["2024-01-01"], "sold": ["1,5"]}), Source.of("a.csv"))
+        >>> table.frame.columns.tolist()
+        ['day', 'sold']
     """
 
     frame: pd.DataFrame

@@ -104,6 +104,10 @@ class FineTuningConfig:
 
     Raises:
         UserError: if a value is out of range.
+
+    Example:
+        >>> FineTuningConfig(steps=100, seed=1).blend
+        0.5
     """
 
     steps: int = 200

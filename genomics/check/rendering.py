@@ -19,6 +19,13 @@ def render_short(report: CheckReport) -> str:
 
     Args:
         report: from `check`.
+
+    Example:
+        >>> from genomics.check.report import ClassSummary, PartSummary
+        >>> whole = ClassSummary("all", 3, 1.0, 9, 9, 9)
+        >>> print(render_short(CheckReport((PartSummary("train", whole, (), None, 0, 0, 0),), None, ())))
+        train: 3 sequences of 9 bases
+        nothing stands out
     """
     parts = [f"{part.part}: {part.whole.count:,} sequences of {_lengths(part.whole)}" for part in report.parts]
     return "\n".join([*parts, _findings(report)])

@@ -184,6 +184,15 @@ def saliencies(model: Model, sequences: Sequence[str], target: str) -> Iterator[
         model: see `saliency`.
         sequences: of any lengths.
         target: class, label or "value".
+
+    Example:
+        >>> from genomics.models import ClassifierConfig, encoder_preset
+        >>> from genomics.models.untrained import new_classifier
+        >>> from genomics.runs.predictor import Predictor
+        >>> network = new_classifier(ClassifierConfig(encoder_preset("tiny"), "classes", 2), seed=0)
+        >>> model = Predictor(network, ("no", "yes"), device="cpu")
+        >>> [found.changes.shape for found in saliencies(model, ["ACGTACGT", "ACG"], "yes")]
+        [(8, 4), (3, 4)]
     """
     column = target_column(model, target)
     each = [cast(Gradients, member).substitutions(sequences, column) for member in members_of(model)]

@@ -82,6 +82,12 @@ def marginalise(
 
     Raises:
         UserError: if the motif is none, or a background is too short.
+
+    Example:
+        >>> from genomics.baselines import MajorityModel
+        >>> model = MajorityModel(("no", "yes"), "classes", np.array([0.25, 0.75]))  # whatever the bases
+        >>> [(one.what, one.mean) for one in marginalise(model, "TGACTCA", ["ACGT" * 5])]
+        [('inserted', 0.0), ('shuffled inserted', 0.0), ('inserted, less shuffled', 0.0)]
     """
     options = options or MarginalOptions()
     motif = checked_motif(motif)
@@ -126,6 +132,13 @@ def spacings(
 
     Raises:
         UserError: if a motif is none, or a background is too short.
+
+    Example:
+        >>> from genomics.baselines import MajorityModel
+        >>> model = MajorityModel(("no", "yes"), "classes", np.array([0.25, 0.75]))  # whatever the bases
+        >>> pair, interaction = spacings(model, "TGACTCA", "GATAA", [3], ["ACGT" * 5])[3]
+        >>> pair.mean, interaction.mean
+        (0.0, 0.0)
     """
     options = options or MarginalOptions()
     motif, other = checked_motif(motif), checked_motif(other)

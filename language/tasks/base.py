@@ -22,6 +22,11 @@ class TaskBatch(NamedTuple):
         ids: tokens, int64 `[B, T]`, in [0, vocabulary).
         targets: int64 `[B, T]`; `targets[:, t]` is the answer expected from the output at position t, which may use
             `ids[:, : t + 1]`, or `IGNORE` where nothing is asked.
+
+    Example:
+        >>> batch = TaskBatch(torch.tensor([[3, 1, 3]]), torch.tensor([[IGNORE, IGNORE, 1]]))
+        >>> batch.ids.shape, int((batch.targets != IGNORE).sum())
+        (torch.Size([1, 3]), 1)
     """
 
     ids: Tensor

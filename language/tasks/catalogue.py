@@ -41,6 +41,11 @@ class TaskRecipe:
         warm_up_lengths: shorter lengths to train at first, ascending.
         train_examples: size of a fixed training set; None trains on fresh sequences.
         needs_data: whether `build` reads files.
+
+    Example:
+        >>> recipe = TASKS["mqar-64-4"]
+        >>> recipe.needs_data, recipe.train_length
+        (False, 64)
     """
 
     summary: str

@@ -29,6 +29,11 @@ class TokenizerInfo:
         vocabulary: number of ids; they run from 0 to `vocabulary - 1`.
         end_of_document: the id that ends a document.
         sha256: of the tokenizer's file, in hexadecimal; None where there is none.
+
+    Example:
+        >>> from language.tokenizers import ByteTokenizer
+        >>> ByteTokenizer().info.vocabulary
+        257
     """
 
     kind: str

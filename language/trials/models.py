@@ -37,6 +37,10 @@ class ModelOptions:
 
     Raises:
         UserError: if a value is out of range.
+
+    Example:
+        >>> ModelOptions(dim=32, memory_rule="gated_deltanet").chunk_size
+        16
     """
 
     dim: int = 64

@@ -21,6 +21,10 @@ class Summary:
         label: the model's name, with the settings in which it differs from another of that name.
         rows: one for each seed.
         scores: mean, least and largest test score by length.
+
+    Example:
+        >>> Summary("mqar", "lmm", (), {256: (0.9, 0.8, 1.0)}).scores[256][0]
+        0.9
     """
 
     task: str
@@ -124,7 +128,12 @@ def _score(score: tuple[float, float, float] | None) -> str:
 
 
 def tables(summaries: Sequence[Summary]) -> list[Table]:
-    """Return one table a task, for the screen."""
+    """Return one table a task, for the screen.
+
+    Example:
+        >>> tables([])
+        []
+    """
     made = []
     for task, lines in _by_task(summaries).items():
         header, *body = cells(lines)

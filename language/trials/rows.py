@@ -17,6 +17,11 @@ def trial_rows(path: Path | str) -> list[dict[str, Any]]:
 
     Raises:
         UserError: if there is none, or a row lacks what a trial's has.
+
+    Example:
+        >>> trial_rows("no-such-run/trials.jsonl")
+        Traceback (most recent call last):
+        titans_seq.errors.UserError: no-such-run/trials.jsonl: no results there yet: run a trial first
     """
     rows = read_rows(path)
     if not rows:

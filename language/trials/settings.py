@@ -30,6 +30,10 @@ class TrainingOptions:
 
     Raises:
         UserError: if a value is out of range.
+
+    Example:
+        >>> TrainingOptions(steps=500, lr=(1e-3, 3e-3), warm_up_lengths=(64, 128)).schedule
+        'cosine'
     """
 
     steps: int = 2_000
@@ -60,6 +64,10 @@ class ValidationOptions:
 
     Raises:
         UserError: if a value is out of range.
+
+    Example:
+        >>> ValidationOptions(every=50, stop_after=2).sequences
+        256
     """
 
     every: int = 100
@@ -84,6 +92,10 @@ class LengthTests:
 
     Raises:
         UserError: if a value is out of range.
+
+    Example:
+        >>> LengthTests(tests=100, most_tokens=100_000).sequences(4_000)
+        25
     """
 
     tests: int = 256
@@ -111,6 +123,10 @@ class TrialSettings:
         training: how they are trained.
         validation: when they are good enough.
         testing: how much they are tested on.
+
+    Example:
+        >>> TrialSettings(training=TrainingOptions(steps=500)).validation.stop_at
+        0.995
     """
 
     model: ModelOptions = field(default_factory=ModelOptions)

@@ -35,6 +35,11 @@ class TrainingHistory:
         diverged: whether it stopped because a gradient was not finite.
         history: steps made and the score, of every validation.
         cpu_seconds: processor time of training and validation.
+
+    Example:
+        >>> found = TrainingHistory(200, 1.0, 1.0, True, False, ((100, 0.4), (200, 1.0)), 12.5)
+        >>> found.history[-1][1] == found.best
+        True
     """
 
     steps: int

@@ -39,6 +39,11 @@ class Plan:
 
     Raises:
         UserError: if something is unknown or nothing is left to do.
+
+    Example:
+        >>> settings = TrialSettings().changed(steps=300)
+        >>> Plan("mqar-64-4", ("lmm", "transformer"), seeds=(0, 1), settings=settings, longest=128).test_lengths
+        (64, 128)
     """
 
     task: str

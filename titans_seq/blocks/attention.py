@@ -20,6 +20,12 @@ class AttentionBlockConfig:
 
     Raises:
         ValueError: if `attention` is no `AttentionConfig`; `build` refuses widths and numbers that do not fit.
+
+    Example:
+        >>> import torch
+        >>> block = AttentionBlockConfig(AttentionConfig(heads=4, window=64), dropout=0.1).build(32)
+        >>> block(torch.randn(2, 5, 32))[0].shape
+        torch.Size([2, 5, 32])
     """
 
     attention: AttentionConfig = field(default_factory=AttentionConfig)

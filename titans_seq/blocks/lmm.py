@@ -20,6 +20,12 @@ class LMMConfig:
 
     Raises:
         ValueError: if `memory` is no `NeuralMemoryConfig`; `build` refuses widths and numbers that do not fit.
+
+    Example:
+        >>> import torch
+        >>> block = LMMConfig(NeuralMemoryConfig(heads=2, chunk_size=8)).build(32)
+        >>> block(torch.randn(2, 5, 32))[0].shape
+        torch.Size([2, 5, 32])
     """
 
     memory: NeuralMemoryConfig = field(default_factory=NeuralMemoryConfig)

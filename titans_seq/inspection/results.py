@@ -18,6 +18,13 @@ class Trace:
         decay: share of the memory forgotten; None if the rule has none.
         loss: the inner loss, at the weights that its gradient is taken at.
         surprise: Frobenius norm of that gradient, over all weights that learn.
+
+    Example:
+        >>> import torch
+        >>> step = torch.rand(2, 5, 4)
+        >>> trace = Trace(step, 0.1 * step, None, None, loss=step, surprise=step)
+        >>> trace.lr.shape
+        torch.Size([2, 5, 4])
     """
 
     open: Tensor
@@ -36,6 +43,12 @@ class Growth:
         tokens: how many had been read, `[N]`.
         norm: Frobenius norm of the weights that learn, `[B, N, H]`.
         moved: that of their difference from the weights at the start, `[B, N, H]`.
+
+    Example:
+        >>> import torch
+        >>> growth = Growth(torch.tensor([0, 16, 32]), norm=torch.ones(1, 3, 4), moved=torch.zeros(1, 3, 4))
+        >>> growth.norm[:, -1].shape
+        torch.Size([1, 4])
     """
 
     tokens: Tensor
@@ -54,6 +67,12 @@ class Retrieval:
             read without what the first weights would answer; its derivative by the logarithm of the token's step size
             is taken along it, as a share of it; negative where the write takes away. In a matrix memory's first chunk,
             without decay, a query's shares add up to 1.
+
+    Example:
+        >>> import torch
+        >>> found = Retrieval(row=0, queries=torch.tensor([40]), shares=torch.tensor([[[0.1], [0.7], [0.2]]]))
+        >>> int(found.shares[0, :, 0].argmax())  # the token whose write the query finds most of
+        1
     """
 
     row: int

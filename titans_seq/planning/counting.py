@@ -73,6 +73,12 @@ class Cost:
         memory_calls: those of the memories' operators.
         moved: bytes that operations read and write, each by itself.
         memory_moved: those of the memories' operators.
+
+    Example:
+        >>> layer, x = nn.Linear(3, 5), torch.ones(2, 3)
+        >>> cost = count_step(layer, lambda: (layer(x).sum(), None))
+        >>> cost.training.total / cost.forward.total
+        2.0
     """
 
     parameters: int

@@ -54,6 +54,12 @@ class Batch:
         unfused: why the memory has no fused kernel; None if it has one.
         sharded: whether the devices share parameters, gradients and optimiser (FSDP2); else each has a copy (DDP).
         together: what the batches of all devices hold; `size` times `devices` if not given.
+
+    Example:
+        >>> from titans_seq.planning import count_step
+        >>> layer, x = torch.nn.Linear(3, 5), torch.ones(2, 3)
+        >>> Batch(count_step(layer, lambda: (layer(x).sum(), None)), size=2, total=200, devices=4).cost.parameters
+        20
     """
 
     cost: Cost
@@ -105,6 +111,13 @@ class Plan:
         state: bytes of the state that a row carries.
         weights: bytes a device of parameters, gradients and AdamW's two averages, or of its share of them.
         seconds: that one device needs for its batch, a mean one where batches are unlike.
+
+    Example:
+        >>> from titans_seq.planning import DEVICES, count_step
+        >>> layer, x = torch.nn.Linear(3, 5), torch.ones(2, 3)
+        >>> cost = count_step(layer, lambda: (layer(x).sum(), None))
+        >>> plan_batch(Batch(cost, size=2, total=200), DEVICES["cpu-core"]).parameters
+        20
     """
 
     batch: Batch

@@ -19,6 +19,10 @@ class Timed:
     Attributes:
         seconds: on the clock.
         busy: likewise of the processor, shared out over PyTorch's threads: fewer where others run beside it.
+
+    Example:
+        >>> Timed(seconds=0.2, busy=0.1).busy
+        0.1
     """
 
     seconds: float
