@@ -11,13 +11,13 @@ from titans_seq.errors import UserError
 
 from .archive import is_archive
 from .bad_records import Refuse
-from .folders import find_classes, find_parts, first_file
+from .folders import Part, find_classes, find_parts, first_file
 from .formats import find_format
 from .intervals import around_centre, interval_columns
-from .labels import class_names
+from .labels import class_names, divided_by_column
 from .options import LoadOptions
 from .reference import bare_contig
-from .sources import Reading, intervals_of, labelled_intervals, refuse_labels
+from .sources import IntervalRow, Reading, intervals_of, labelled_intervals, refuse_labels
 from .tables import open_table
 from .values import Interval
 
@@ -102,19 +102,19 @@ def load_intervals(
         raise UserError(f"{path}: intervals alone can be compared by classes, not by labels of kind {options.kind!r}")
     reading = Reading(options, None, Refuse(options.skip_bad, left_out, notes))
     sources = (find_parts(path) if path.is_dir() else {}) or {"train": path}
-    held: dict[str, list[tuple[Interval, str]]] = {}
+    held: dict[Part, list[IntervalRow]] = {}
     for part, source in sources.items():
         held[part] = list(_places(source, reading))
         if not held[part]:
             raise UserError(f"{path}: no usable interval in its {part} part: expected contig, start and end")
-    classes = class_names([label for intervals in held.values() for _, label in intervals])
+    if len(sources) == 1:
+        held = divided_by_column(held["train"], path, reading.refuse)
+    classes = class_names([row.labels[0] for rows in held.values() for row in rows])
     ids = {name: number for number, name in enumerate(classes)}
     found: dict[str, LabelledIntervals] = {}
-    for part, intervals in held.items():
-        labels = np.array([ids[label] for _, label in intervals])
-        found[part] = LabelledIntervals(
-            tuple(_named(interval, options.window) for interval, _ in intervals), labels, classes
-        )
+    for part, rows in held.items():
+        labels = np.array([ids[row.labels[0]] for row in rows])
+        found[part] = LabelledIntervals(tuple(_named(row.interval, options.window) for row in rows), labels, classes)
     return found
 
 
@@ -125,11 +125,11 @@ def _named(interval: Interval, window: int | None) -> Interval:
     return replace(interval, contig=bare_contig(interval.contig), strand=strand)
 
 
-def _places(source: Path, reading: Reading) -> Iterator[tuple[Interval, str]]:
+def _places(source: Path, reading: Reading) -> Iterator[IntervalRow]:
     if not source.is_dir():
-        yield from ((interval, labels[0]) for interval, labels in labelled_intervals(source, reading))
+        yield from labelled_intervals(source, reading)
         return
     for name, files in find_classes(source).items():
         for file in files:
             refuse_labels(file)
-            yield from ((interval, name) for interval in intervals_of(file, reading))
+            yield from (IntervalRow(0, interval, (name,)) for interval in intervals_of(file, reading))

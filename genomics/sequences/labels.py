@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -101,18 +102,30 @@ def known_name(name: str, known: Sequence[str]) -> str:
     return next((each for each in known if _number(each) == _number(name)), name)
 
 
-def divided_by_column(held: Sequence[Labelled], path: Path, refuse: Refuse) -> dict[Part, list[Labelled]]:
+class OfPart(Protocol):
+    """A row of a file, with what its column of parts says."""
+
+    @property
+    def part(self) -> str:
+        """The cell; "" where there is no such column."""
+        ...
+
+
+Row = TypeVar("Row", bound=OfPart)
+
+
+def divided_by_column(held: Sequence[Row], path: Path, refuse: Refuse) -> dict[Part, list[Row]]:
     """Divide the records of one file into the parts that a column of it names; all are for training if none does.
 
     Args:
-        held: the records.
+        held: the records, or intervals.
         path: of the file, for messages.
         refuse: is told of records that were put into their part, or whose column names none.
 
     Raises:
         UserError: if the column names parts and other things, or no training part.
     """
-    parts: dict[Part, list[Labelled]] = {}
+    parts: dict[Part, list[Row]] = {}
     unknown = ""
     for one in held:
         part = part_of(one.part)

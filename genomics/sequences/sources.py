@@ -63,8 +63,8 @@ class LabelColumns:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """An interval with its row in the file and its labels."""
+class IntervalRow:
+    """An interval with its row in the file, its labels, and what a column of parts says of it."""
 
     number: int
     interval: Interval
@@ -158,7 +158,7 @@ def intervals_of(path: Path, reading: Reading) -> Iterator[Interval]:
     yield from (row.interval for row in _intervals(table, columns, reading, _no_labels))
 
 
-def labelled_intervals(path: Path, reading: Reading) -> Iterator[tuple[Interval, tuple[str, ...]]]:
+def labelled_intervals(path: Path, reading: Reading) -> Iterator[IntervalRow]:
     """Read the intervals of a file with the labels that stand beside them.
 
     Raises:
@@ -174,7 +174,7 @@ def labelled_intervals(path: Path, reading: Reading) -> Iterator[tuple[Interval,
         raise UserError(
             f"{path}: intervals alone can be compared by one label, a class; it has {', '.join(columns.names)}"
         )
-    yield from ((row.interval, row.labels) for row in rows)
+    yield from rows
 
 
 def _no_labels(cells: Sequence[str], place: str) -> tuple[str, ...]:
@@ -193,7 +193,9 @@ def _labelled(path: Path, form: str, reading: Reading) -> tuple[Table, int | Int
     return table, content, _label_columns(table, content, reading.options)
 
 
-def _labelled_lines(path: Path, form: Literal["bed", "gff"], reading: Reading) -> tuple[list[_Row], LabelColumns]:
+def _labelled_lines(
+    path: Path, form: Literal["bed", "gff"], reading: Reading
+) -> tuple[list[IntervalRow], LabelColumns]:
     """Return the intervals of a BED file, whose column 4 is the class unless another column is named.
 
     Raises:
@@ -215,7 +217,7 @@ def _labelled_lines(path: Path, form: Literal["bed", "gff"], reading: Reading) -
         except UserError as error:
             reading.refuse(error)
         else:
-            rows.append(_Row(line.number, line.interval, labels))
+            rows.append(IntervalRow(line.number, line.interval, labels))
     found = Counter(row.labels for row in rows)
     if not names or (not reading.options.labels and 2 * len(found) > len(rows)):
         seen = f" ({len(found):,} different names in column 4 of {len(rows):,} intervals)" if names else ""
@@ -228,8 +230,8 @@ def _labelled_lines(path: Path, form: Literal["bed", "gff"], reading: Reading) -
     return rows, LabelColumns((), names, kind)
 
 
-def _lines(path: Path, form: Literal["bed", "gff"], reading: Reading) -> Iterator[_Row]:
-    return (_Row(line.number, line.interval) for line in read_intervals(path, form, reading.refuse))
+def _lines(path: Path, form: Literal["bed", "gff"], reading: Reading) -> Iterator[IntervalRow]:
+    return (IntervalRow(line.number, line.interval) for line in read_intervals(path, form, reading.refuse))
 
 
 def _intervals_in(table: Table, content: int | IntervalColumns) -> IntervalColumns:
@@ -311,7 +313,7 @@ def _others(table: Table, aliases: Sequence[str], chosen: set[str]) -> list[str]
     return [name for name in table.columns if table.headed and name.lower() in aliases and name not in chosen]
 
 
-def _intervals(table: Table, columns: IntervalColumns, reading: Reading, labels_of: LabelsOf) -> Iterator[_Row]:
+def _intervals(table: Table, columns: IntervalColumns, reading: Reading, labels_of: LabelsOf) -> Iterator[IntervalRow]:
     split = table.find(SPLIT)
     for row in table.rows(reading.refuse):
         place = f"{table.path}, row {row.number}"
@@ -321,10 +323,10 @@ def _intervals(table: Table, columns: IntervalColumns, reading: Reading, labels_
         except UserError as error:
             reading.refuse(error)
         else:
-            yield _Row(row.number, interval, labels, "" if split is None else row.cells[split])
+            yield IntervalRow(row.number, interval, labels, "" if split is None else row.cells[split])
 
 
-def _cut_all(path: Path, unit: str, rows: Iterable[_Row], reading: Reading) -> Iterator[Labelled]:
+def _cut_all(path: Path, unit: str, rows: Iterable[IntervalRow], reading: Reading) -> Iterator[Labelled]:
     """Return intervals with their sequences, in the order of the file."""
     reference = reading.reference
     if reference is None:

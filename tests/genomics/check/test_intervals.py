@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +137,16 @@ def test_the_published_promoters_share_their_negatives(dna: Path) -> None:
     shares = {held.name: held.share for held in report.overlaps[0].classes}
     assert shares["negative"] == pytest.approx(0.996, abs=0.001)
     assert shares["positive"] == pytest.approx(0.07, abs=0.01)
+
+
+def test_a_column_divides_intervals_as_it_does_sequences(tmp_path: Path) -> None:
+    rows = [("y", "train"), ("n", "train"), ("y", "dev"), ("n", "test")]
+    lines = "".join(f"chr1,{100 * number},{100 * number + 50},{y},{part}\n" for number, (y, part) in enumerate(rows))
+    notes: Counter[str] = Counter()
+    held = load_intervals(write(tmp_path / "a.csv", "chrom,start,end,label,split\n" + lines), notes=notes)
+    assert [(part, found.labels.tolist()) for part, found in held.items()] == [
+        ("train", [1, 0]),
+        ("validation", [1]),
+        ("test", [0]),
+    ]
+    assert notes == {"is in the part that a column names (train, validation or test)": 4}
