@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.results_file import read_json
 from language.data.shards import prepare
 from language.data.token_shards import TokenShards
@@ -21,8 +19,6 @@ from titans_seq.files import atomic_path, write_text
 
 LONGEST = 4
 """A stream has at most so many times the least tokens: full attention's time grows with the square."""
-_SPAN, _FURTHEST, _COPIED = (4, 24), 1_024, 0.7
-"""Made-up repeats: tokens of a span, how far back one is copied from, and the share of spans that are copies."""
 _TITLE = re.compile(r"^ = [^=].*[^=] = $", re.MULTILINE)
 _PACKAGES = 50
 """A corpus of code has at least so many packages: of large ones the beginning."""
@@ -209,36 +205,6 @@ def streams(documents: Iterable[str], tokenizer: Tokenizer, least: int) -> Itera
             yield waiting[:cut]
             waiting = waiting[cut:]
             tokens = len(tokenizer.encode_array(waiting))
-
-
-def repeats(tokens: int, length: int, vocabulary: int, end: int, seed: int) -> TokenShards:
-    """Make streams of random tokens in which most spans stood before: only what was read tells how they go on.
-
-    Args:
-        tokens: of all streams together, about.
-        length: tokens of a stream.
-        vocabulary: number of ids.
-        end: the id that ends a document.
-        seed: of everything random.
-
-    Example:
-        >>> made = repeats(200, 100, vocabulary=20, end=0, seed=0)
-        >>> made.lengths.tolist(), made[0][-1].item()
-        ([100, 100], 0)
-    """
-    rng = np.random.default_rng(seed)
-    others = np.delete(np.arange(vocabulary), end)
-    made = []
-    for _ in range(-(-tokens // length)):
-        stream = rng.choice(others, _SPAN[1]).tolist()
-        while len(stream) < length:
-            size = int(rng.integers(_SPAN[0], _SPAN[1] + 1))
-            back = int(min(len(stream), np.exp(rng.uniform(np.log(size), np.log(_FURTHEST)))))
-            begin = len(stream) - back
-            copied = rng.random() < _COPIED and back >= size
-            stream += stream[begin : begin + size] if copied else rng.choice(others, size).tolist()
-        made.append([*stream[: length - 1], end])
-    return TokenShards.from_documents(made, end)
 
 
 def _train_tokenizer(texts: list[str], vocabulary: int, folder: Path) -> Path:

@@ -39,8 +39,10 @@ import torch
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from benchmarks.long_text_corpora import CORPORA, Corpus, Texts, open_corpus, repeats
+from benchmarks.long_text_corpora import CORPORA, Corpus, Texts, open_corpus
 from benchmarks.provenance import provenance
+from language.data.repeats import repeats
+from language.data.token_shards import TokenShards
 from language.evaluation.perplexity import Evaluation, evaluate_texts
 from language.evaluation.recency import RecencyLoss
 from language.evaluation.recency_report import range_text, recency_rows
@@ -220,7 +222,7 @@ def begun(model: CausalLMConfig, config: PretrainConfig, stream: int, end: int, 
     steps = max(1, tokens // config.batches.tokens)
     optimiser = replace(config.optimiser, warmup=min(100, steps // 10))
     short = replace(config, steps=steps, optimiser=optimiser)
-    made = repeats(tokens, stream, model.vocabulary, end, config.seed)
+    made = TokenShards.from_documents(list(repeats(tokens, stream, model.vocabulary, end, config.seed)), end)
     trained, _ = pretrain_model(drawn, short, made, None, runtime=Runtime(progress="lines"))
     assert trained is not None
     return trained.train()

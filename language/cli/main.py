@@ -19,6 +19,12 @@ COMMANDS: dict[str, Command] = {
             "fineweb-edu/*.parquet --tokenizer tokenizer.model --out shards/",
         ),
     ),
+    "repeats": Command(
+        "language.cli.repeats:Repeats",
+        "language.cli.repeats:repeats",
+        "make up streams of repeats that teach a memory to look up",
+        ("shards/ --out repeats/",),
+    ),
     "pretrain": Command(
         "language.cli.pretrain:Pretrain",
         "language.cli.pretrain:pretrain",

@@ -126,7 +126,7 @@ def prepare(
         dtype="<u2" if tokenizer.vocabulary <= _UINT16_IDS else "<u4",
         versions={name: number for name in _PACKAGES if (number := installed_version(name)) is not None},
     )
-    _check_place(folder)
+    check_place(folder)
     with only_writer_of_new(folder):
         manifest = _claimed(folder, planned, overwrite)
         if manifest.complete:
@@ -136,11 +136,11 @@ def prepare(
         with ShowProgress(manifest.sources) if progress else nullcontext() as shown:
             documents = _remaining(manifest, paths, planned.sources)
             manifest = _write_shards(folder, manifest, paths, documents, tokenizer, limits, shown)
-        _clear_leftovers(folder, manifest, tokenizer)
+        clear_leftovers(folder, manifest, tokenizer)
     return manifest
 
 
-def _check_place(folder: Path) -> None:
+def check_place(folder: Path) -> None:
     """Refuse what cannot become a folder of shards."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: give the name of a new folder for the shards")
@@ -322,7 +322,7 @@ def _finish(folder: Path, after: Manifest, parts: Parts, tokenizer: Tokenizer) -
     return manifest
 
 
-def _clear_leftovers(folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> None:
+def clear_leftovers(folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> None:
     """Remove what a killed run, or a larger one that was replaced, has left."""
     kept = {MANIFEST, *tokenizer.files()}
     for shard in manifest.shards:

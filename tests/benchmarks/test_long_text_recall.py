@@ -1,6 +1,5 @@
 """The benchmark of recall on long texts at toy sizes."""
 
-import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -89,20 +88,6 @@ def test_streams_are_whole_documents_joined_or_long_ones_cut() -> None:
     made = list(long_text_corpora.streams(texts, ByteTokenizer(), least=100))
     assert [len(text) for text in made] == [120, 400, 400, 200]
     assert "".join(made) == "".join(texts[:3])
-
-
-def test_most_of_a_made_up_stream_stood_before() -> None:
-    made = long_text_corpora.repeats(20_000, 2_000, vocabulary=500, end=7, seed=0)
-    assert made.lengths.tolist() == [2_000] * 10
-    told = 0
-    for stream in (made[number].tolist() for number in range(10)):
-        assert stream.index(7) == len(stream) - 1
-        seen: dict[tuple[int, int], int] = {}
-        for place, (one, two) in enumerate(itertools.pairwise(stream[:-1])):
-            told += 0 < place - seen.get((one, two), place) <= 1_100
-            seen[one, two] = place
-    # Seven spans of ten are copies; the pair at a span's beginning is new.
-    assert 0.5 < told / made.tokens < 0.7
 
 
 def test_articles_and_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
