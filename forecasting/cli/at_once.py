@@ -160,7 +160,7 @@ def _write_parts(
         frame = frame if task.hierarchy is None else task.hierarchy.mark(frame)
         if writer is not None:
             writer.write(frame, clock=_has_clock(data))
-        rows, count = rows + len(frame), count + len(data.items) * len(data.channels)
+        rows, count = rows + len(frame), count + _series_in(data)
         times += [plain["time"].min(), plain["time"].max()]
         if number:
             print(f"... {count:,} series are forecast", flush=True)
@@ -175,6 +175,10 @@ def _future(path: Path, task: ForecastTask) -> Table:
     table = read_future(path, task.data, task.table)
     tell_notes(table.notes)
     return table
+
+
+def _series_in(data: SeriesData) -> int:
+    return len(data.items) * len(data.channels)
 
 
 def _has_clock(data: SeriesData) -> bool:
@@ -218,7 +222,7 @@ def _backtest(options: "BacktestOptions", spread: Callable[[Forecaster], Forecas
         more=more,
         spread=spread,
     )
-    print(f"{len(result.origins)} cutoffs, horizon {task.horizon}, {len(task.data.items):,} series")
+    print(f"{counted(len(result.origins), 'cutoff')}, horizon {task.horizon}, {_series_in(task.data):,} series")
     print(score_text(result.table, (task.model.levels[0], task.model.levels[-1])))
     tell_notes(result.notes)
     if ours != "model" and result.best() == "model":
@@ -315,7 +319,7 @@ def update(options: "Update") -> None:
     assert model.context is not None
     tell_notes(model.context.notes)
     last = max(item.index[-1] for item in model.context.items)
-    print(f"{len(model.context.items):,} series up to {moment(last)}: taken in, without training")
+    print(f"{_series_in(model.context):,} series up to {moment(last)}: taken in, without training")
     _print_calibration(model)
 
 

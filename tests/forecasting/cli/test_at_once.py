@@ -129,6 +129,14 @@ def test_the_best_of_several_may_forecast(data: Path, capsys: pytest.CaptureFixt
     assert "add --out" in said
 
 
+def test_a_backtest_counts_series_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    days = pd.date_range("2024-01-01", periods=30, freq="D")
+    wave = np.sin(np.arange(30))
+    write_frame(tmp_path / "a.csv", pd.DataFrame({"day": days, "north": wave, "south": -wave}))
+    assert main(["forecast", "backtest", str(tmp_path / "a.csv"), "--horizon", "2", "--windows", "1"]) == 0
+    assert "1 cutoff, horizon 2, 2 series" in capsys.readouterr().out
+
+
 def test_a_backtest_of_a_file_ends_with_a_sentence(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["forecast", "backtest", str(data), *HORIZON, "--windows", "2"]) == 0
     said = capsys.readouterr().out
