@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
+from titans_seq.config import read_yaml
 from titans_seq.errors import UserError
 from titans_seq.experiment.record import CONFIG
 from titans_seq.experiment.run_folder import alone_in
@@ -26,6 +27,7 @@ from ..forecasts.quantiles import level_name
 from ..forecasts.sharding import dask_engine
 from ..forecasts.tables import forecast_frame
 from ..runs.fine_tuned import FineTuningRun, is_fine_tuned, open_fine_tuned, update_run
+from ..zero_shot.storage import is_zero_shot
 from .forecast_task import ForecastTask, open_task
 from .tables import PartNotes, moment, score_text, tell_notes, tell_run
 
@@ -38,7 +40,7 @@ def applies(path: Path) -> bool:
     """Say whether a path is a data file, or a run that began with pretrained weights.
 
     Raises:
-        UserError: if there is nothing, or a folder of data files that is no run.
+        UserError: if there is nothing, a folder of data files that is no run, a saved model or a run of pretraining.
     """
     if not path.exists():
         raise UserError(f"{path}: no such file or folder: check the path")
@@ -49,7 +51,24 @@ def applies(path: Path) -> bool:
                 f"{path} is no run but a folder of {len(tables):,} data files, such as {tables[0]}: name one of them, "
                 "or join them into one file"
             )
+    if path.is_dir() and (path / CONFIG).is_file():
+        _check_run(path)
     return path.is_file() or is_fine_tuned(path)
+
+
+def _check_run(folder: Path) -> None:
+    """Refuse a folder with a configuration of something else than a training on a file."""
+    held = read_yaml(folder / CONFIG).keys()
+    if is_zero_shot(folder) or {"network", "training"} <= held:
+        raise UserError(
+            f"{folder} holds a pretrained forecaster and no run on a data file: titans forecast predict data.csv "
+            f"--horizon 24 --weights {shlex.quote(str(folder))} forecasts a file with it"
+        )
+    if "format" in held:
+        raise UserError(
+            f"{folder} holds a saved model and no run: name the run folder that it is from, or read it in Python with "
+            "ForecastModel.load"
+        )
 
 
 @contextlib.contextmanager
@@ -141,7 +160,7 @@ def _write_parts(
         frame = frame if task.hierarchy is None else task.hierarchy.mark(frame)
         if writer is not None:
             writer.write(frame, clock=_has_clock(data))
-        rows, count = rows + len(frame), count + len(data.items) * len(data.channels)
+        rows, count = rows + len(frame), count + _series_in(data)
         times += [plain["time"].min(), plain["time"].max()]
         if number:
             print(f"... {count:,} series are forecast", flush=True)
@@ -156,6 +175,10 @@ def _future(path: Path, task: ForecastTask) -> Table:
     table = read_future(path, task.data, task.table)
     tell_notes(table.notes)
     return table
+
+
+def _series_in(data: SeriesData) -> int:
+    return len(data.items) * len(data.channels)
 
 
 def _has_clock(data: SeriesData) -> bool:
@@ -199,7 +222,7 @@ def _backtest(options: "BacktestOptions", spread: Callable[[Forecaster], Forecas
         more=more,
         spread=spread,
     )
-    print(f"{len(result.origins)} cutoffs, horizon {task.horizon}, {len(task.data.items):,} series")
+    print(f"{counted(len(result.origins), 'cutoff')}, horizon {task.horizon}, {_series_in(task.data):,} series")
     print(score_text(result.table, (task.model.levels[0], task.model.levels[-1])))
     tell_notes(result.notes)
     if ours != "model" and result.best() == "model":
@@ -279,10 +302,15 @@ def update(options: "Update") -> None:
     """Take new rows into a run."""
     from titans_seq.experiment.record import read_config
 
-    if not is_fine_tuned(options.run):
+    if not applies(options.run):
         raise UserError(
             f"{options.run} is no run that began with pretrained weights: titans forecast predict "
             f"{shlex.quote(str(options.run))} {shlex.quote(str(options.new))} forecasts from the new rows"
+        )
+    if options.run.is_file():
+        raise UserError(
+            f"{options.run} is a data file, and is no run that began with pretrained weights: titans forecast predict "
+            f"{shlex.quote(str(options.new))} --horizon 24 forecasts from a file, titans forecast train makes a run"
         )
     with alone_in(options.run):
         latest = read_config(options.run, FineTuningRun).latest
@@ -291,7 +319,7 @@ def update(options: "Update") -> None:
     assert model.context is not None
     tell_notes(model.context.notes)
     last = max(item.index[-1] for item in model.context.items)
-    print(f"{len(model.context.items):,} series up to {moment(last)}: taken in, without training")
+    print(f"{_series_in(model.context):,} series up to {moment(last)}: taken in, without training")
     _print_calibration(model)
 
 

@@ -46,7 +46,7 @@ COMMANDS: dict[str, Command] = {
         "forecasting.cli.options:Evaluate",
         "forecasting.cli.verbs:evaluate",
         "score every window of the test part, beside the baselines",
-        ("runs/x", "runs/x --part validation"),
+        ("runs/x", "runs/own --part validation"),
     ),
     "backtest": Command(
         "forecasting.cli.options:BacktestOptions",

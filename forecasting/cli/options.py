@@ -195,7 +195,11 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Score every window of a part of the data, beside the baselines."""
+    """Score every window of a part of the data, beside the baselines.
+
+    A run that began with pretrained weights shows its scores on the rows held out; the options are for one of a network
+    of its own (train --init none).
+    """
 
     run: Positional[Path]
     """Folder of the run."""

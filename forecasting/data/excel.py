@@ -14,7 +14,7 @@ from .number_texts import NumberStyle
 from .options import TableOptions
 from .source import Source
 from .table import Table
-from .wording import enumerate_some
+from .wording import counted, enumerate_some
 
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 
@@ -55,7 +55,7 @@ def read_excel(path: Path, raw: bytes, options: TableOptions) -> Table:
         shown = [["" if pd.isna(cell) else _name(cell) for cell in row] for row in cells[: full + 2].to_numpy()]
         header = sheet_header(str(path), shown, full)
     if options.skip_rows is None and header:
-        notes.append(f"{header} rows above the header are left out")
+        notes.append(f"{counted(header, 'row')} above the header {'is' if header == 1 else 'are'} left out")
     names = [f"Unnamed: {at}" if pd.isna(name) else _name(name) for at, name in enumerate(cells.iloc[header])]
     frame = cells.iloc[header + 1 :].reset_index(drop=True)
     frame.columns = pd.Index(names)

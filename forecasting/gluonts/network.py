@@ -143,15 +143,19 @@ def standardise(batch: WindowBatch) -> tuple[WindowBatch, Float[Tensor, "B 1 V"]
         ([-1.0, 1.0], 2.0, 2.0, 1.0)
     """
     count = batch.observed.sum(dim=1, keepdim=True).clamp(min=1)
-    loc = torch.where(batch.observed, batch.past, 0.0).sum(dim=1, keepdim=True) / count
-    centred = torch.where(batch.observed, batch.past - loc, 0.0)
+    seen = torch.where(batch.observed, batch.past, 0.0)
+    unit = _unit(seen)
+    seen = seen / unit
+    loc = seen.sum(dim=1, keepdim=True) / count
+    centred = torch.where(batch.observed, seen - loc, 0.0)
     deviation = (centred.square().sum(dim=1, keepdim=True) / count).sqrt()
     size = loc.abs()
     # float32 leaves a constant context a deviation of some 1e-7 of its size.
     constant = deviation <= 1e-6 * size
-    scale = torch.where(constant, torch.where(size > 0, size, 1.0), deviation)
+    spread = torch.where(constant, torch.where(size > 0, size, 1.0), deviation)
+    loc, scale = loc * unit, spread * unit
     scaled = WindowBatch(
-        past=torch.where(constant, 0.0, centred / scale),
+        past=torch.where(constant, 0.0, centred / spread),
         observed=batch.observed,
         known=batch.known,
         past_only=batch.past_only,
@@ -161,3 +165,10 @@ def standardise(batch: WindowBatch) -> tuple[WindowBatch, Float[Tensor, "B 1 V"]
         static=batch.static,
     )
     return scaled, loc, scale
+
+
+def _unit(seen: Float[Tensor, "B L V"]) -> Float[Tensor, "B 1 V"]:
+    """A power of two near the largest value, so that no square leaves the range of numbers and nothing is rounded."""
+    largest = seen.abs().amax(dim=1, keepdim=True)
+    exponent = (torch.frexp(largest).exponent - 1).clamp(min=-126)
+    return torch.where(largest > 0, torch.ldexp(torch.ones_like(largest), exponent), 1.0)

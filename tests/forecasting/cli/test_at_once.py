@@ -21,11 +21,12 @@ from forecasting.data.source import Source
 from forecasting.data.writing import write_frame
 from forecasting.runs import pictures, runs
 from forecasting.runs.fine_tuned import FineTuningRun, Rows
+from forecasting.zero_shot.runs import PretrainingRun
 from forecasting.zero_shot.settings import FineTuningConfig
 from titans_seq.cli import main
 from titans_seq.config import to_dict
 from titans_seq.errors import UserError
-from titans_seq.experiment.record import DataRecord, read_config
+from titans_seq.experiment.record import DataRecord, read_config, write_config
 
 HORIZON = ["--horizon", "5", "--id", "shop"]
 
@@ -126,6 +127,14 @@ def test_the_best_of_several_may_forecast(data: Path, capsys: pytest.CaptureFixt
     assert "mean of all" in said
     assert "is used" in said
     assert "add --out" in said
+
+
+def test_a_backtest_counts_series_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    days = pd.date_range("2024-01-01", periods=30, freq="D")
+    wave = np.sin(np.arange(30))
+    write_frame(tmp_path / "a.csv", pd.DataFrame({"day": days, "north": wave, "south": -wave}))
+    assert main(["forecast", "backtest", str(tmp_path / "a.csv"), "--horizon", "2", "--windows", "1"]) == 0
+    assert "1 cutoff, horizon 2, 2 series" in capsys.readouterr().out
 
 
 def test_a_backtest_of_a_file_ends_with_a_sentence(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -272,7 +281,12 @@ def test_a_run_without_its_calibration(run: Path, tmp_path: Path) -> None:
         (["train", "DATA", *HORIZON, "--out", "x", "--init", "none", "--set", "fine_tuning.lr=1"], "fine_tuning.lr is"),
         (["train", "DATA", *HORIZON, "--out", "x", "--set", "fine_tuning.lrr=1"], "did you mean 'lr'"),
         (["update", "DATA", "DATA"], "is no run that began with pretrained weights"),
+        (["update", "nowhere", "DATA"], "nowhere: no such file or folder"),
         (["evaluate", "DATA"], "titans forecast backtest"),
+        *(
+            ([verb, "RUN/model"], "run/model holds a pretrained forecaster and no run on a data file: titans forecast")
+            for verb in ("predict", "backtest", "plot", "evaluate", "info")
+        ),
         (["train", "DATA", "--horizon", "0", "--id", "shop", "--out", "x"], "horizon must be at least 1"),
         (["train", "DATA", *HORIZON, "--out", "x", "--width", "8", "--steps", "9"], "--steps is for a training from"),
         (["predict", "DATA", *HORIZON, "--out", "DATA"], "is read, and would be written over"),
@@ -287,7 +301,7 @@ def test_a_run_without_its_calibration(run: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_done_is_one_message(
     data: Path, run: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stands_for = {"DATA": str(data), "RUN": str(run), "OTHER": str(run / "metrics.csv")}
+    stands_for = {"DATA": str(data), "RUN": str(run), "OTHER": str(run / "metrics.csv"), "RUN/model": f"{run}/model"}
     assert main(["forecast", *(stands_for.get(word, word) for word in arguments)]) == 2
     said = capsys.readouterr()
     assert message in said.err
@@ -434,3 +448,8 @@ def test_what_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["forecast", verb, str(tmp_path / "parts"), "--horizon", "2"]) == 2
     said = capsys.readouterr().err
     assert "parts is no run but a folder of 1 data files, such as a.parquet: name one of them, or join them" in said
+    (tmp_path / "pretrained").mkdir()
+    write_config(tmp_path / "pretrained", PretrainingRun())
+    assert main(["forecast", verb, str(tmp_path / "pretrained"), "--horizon", "2"]) == 2
+    said = capsys.readouterr().err
+    assert f"--horizon 24 --weights {tmp_path / 'pretrained'} forecasts a file with it" in said

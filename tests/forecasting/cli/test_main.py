@@ -310,6 +310,11 @@ def test_what_is_missing_is_named(data: Path, tmp_path: Path, refusal: Answer):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("verb", ["predict", "info"])
+def test_a_saved_model_is_no_run(run: Path, verb: str, refusal: Answer):
+    assert f"{run}/model holds a saved model and no run: name the run folder" in refusal(verb, run / "model")
+
+
 def test_a_run_with_known_covariates_draws_with_their_future(
     data: Path, tmp_path: Path, output: Answer, refusal: Answer
 ):

@@ -377,6 +377,26 @@ def test_standardise_ignores_what_is_not_observed():
     assert scale.flatten().tolist() == [1.0, 5.0, 1.0]
 
 
+@pytest.mark.parametrize("size", [2.0**100, 2.0**-100, 1e38, 1e-36])
+def test_standardise_takes_values_of_any_size(size):
+    past = size * torch.tensor([0.25, -1.0, 1.0, 0.5]).reshape(1, 4, 1)
+    none = torch.zeros(1, 4, 0)
+    batch = WindowBatch(
+        past=past,
+        observed=torch.ones_like(past, dtype=torch.bool),
+        known=none,
+        past_only=none,
+        phase=torch.zeros(1, dtype=torch.int64),
+        future=past[:, :1],
+        future_observed=torch.ones(1, 1, 1, dtype=torch.bool),
+        static=torch.zeros(1, 0),
+    )
+    scaled, loc, scale = standardise(batch)
+    expected = (past.double() - past.double().mean()) / past.double().std(correction=0)
+    torch.testing.assert_close(scaled.past.double(), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(scaled.past * scale + loc, past, rtol=1e-6, atol=size * 1e-6)
+
+
 def test_multivariate_targets(output, tmp_path):
     data = [entry(wave(40, channels=3, seed=i), name) for i, name in enumerate("ab")]
     data[0]["target"][1, 30] = np.nan
