@@ -11,6 +11,7 @@ from titans_seq.experiment.record import read_config
 
 from ..data import FrameOptions, SeriesData, TableOptions, load_series, read_series_batches
 from ..data.hierarchies import Hierarchy, add_totals
+from ..data.joining import describe_rows_alone
 from ..data.matching import read_like
 from ..evaluation.coherent import Coherent, Reconciliation
 from ..forecasts.forecaster import Forecaster
@@ -144,6 +145,7 @@ def _task_of_run(
     if file is not None:
         data = read_like(file, model.context, frame, table)
         tell_pretrained(data)
+        tell_notes(describe_rows_alone(model.context, data))
     else:
         data, notes = newest_rows(run, model, frame, table)
         tell_notes(notes)

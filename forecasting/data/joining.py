@@ -15,7 +15,7 @@ from .options import Holes
 from .series import Item, SeriesData, join_indexes
 from .steps import step_number
 from .wording import counted as _counted
-from .wording import show_time
+from .wording import enumerate_some, show_time
 
 
 def continued(known: SeriesData, new: SeriesData, *, counted: bool = False, holes: Holes = "refuse") -> SeriesData:
@@ -74,6 +74,34 @@ def continued(known: SeriesData, new: SeriesData, *, counted: bool = False, hole
             f"{_counted(taken_back, 'known value')} taken back, where rows at the end of the new data have none"
         )
     return replace(new, items=tuple(items), notes=(*new.notes, *told))
+
+
+def describe_rows_alone(known: SeriesData, new: SeriesData) -> list[str]:
+    """Say of which series new rows begin where the known ones have ended: without those, little may be left to go by.
+
+    Args:
+        known: the series that a model keeps.
+        new: rows that are to be forecast from in their place.
+
+    Example:
+        >>> from forecasting.data import from_frame
+        >>> days = pd.date_range("2024-01-01", periods=9, freq="D")
+        >>> known, new = (from_frame(pd.DataFrame({"day": part, "sold": 1.5})) for part in (days[:6], days[6:]))
+        >>> describe_rows_alone(known, new)[0][:61]
+        'forecasts are made from the rows given alone, which begin aft'
+    """
+    if new.freq is None or known.freq is None or known.layout != new.layout or known.zone != new.zone:
+        return []
+    ends = {"" if known.layout == "wide" else item.name: item.index[-1] for item in known.items}
+    names = ["" if new.layout == "wide" else item.name for item in new.items]
+    later = [name for name, item in zip(names, new.items, strict=True) if name in ends and item.index[0] > ends[name]]
+    if not later:
+        return []
+    of = "" if new.layout == "wide" else f" (of {enumerate_some([repr(name) for name in later], 3)})"
+    return [
+        f"forecasts are made from the rows given alone, which begin after those known end{of}: give the series from "
+        "further back, or take them in with titans forecast update, for a run from pretrained weights"
+    ]
 
 
 def _longer(known: Item, new: Item) -> Item:

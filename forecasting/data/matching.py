@@ -194,7 +194,7 @@ def read_future(path: Path, data: SeriesData, options: TableOptions) -> Table:
 
     def read(how: TableOptions) -> Table:
         table = read_table(path, how)
-        _check_known(table.frame, data)
+        _check_known(table.frame, data, _called(table))
         to_numbers(table.frame, data.known_names, (), table.source, table.style)
         return table
 
@@ -234,7 +234,7 @@ def with_known_future(
     if not data.known_names:
         raise UserError("known_future was given, but the model has no known covariates: leave it out")
     frame = future.frame if isinstance(future, Table) else future
-    _check_known(frame, data)
+    _check_known(frame, data, _called(future))
     options = replace(options, target=data.known_names, known=(), past=(), static=())
     options = _as_before(frame, data, options)
     if data.freq is not None and options.freq is None:
@@ -255,11 +255,16 @@ def with_known_future(
         return fitting[0]
 
 
-def _check_known(frame: pd.DataFrame, data: SeriesData) -> None:
+def _called(future: pd.DataFrame | Table) -> str:
+    """What messages call the table of known covariates: by its file, where it has one."""
+    return future.source.name if isinstance(future, Table) else "known_future"
+
+
+def _check_known(frame: pd.DataFrame, data: SeriesData, called: str) -> None:
     lacking = [name for name in data.known_names if name not in frame.columns]
     if lacking:
         raise UserError(
-            f"known_future has no column {lacking[0]!r}, a known covariate of the model: its columns are "
+            f"{called} has no column {lacking[0]!r}, a known covariate of the model: its columns are "
             f"{enumerate_some([str(name) for name in frame.columns])}"
         )
 
@@ -267,17 +272,20 @@ def _check_known(frame: pd.DataFrame, data: SeriesData) -> None:
 def _followed(data: SeriesData, future: pd.DataFrame | Table, options: FrameOptions, horizon: int) -> SeriesData:
     """The series with the rows that follow them, read as the options say."""
     given = from_table(future, options) if isinstance(future, Table) else from_frame(future, options)
+    called = _called(future)
     named = [item.name for item in given.items]
     if data.layout == "wide" and len(named) > 1:
         raise UserError(
-            f"known_future holds {len(named)} series ({enumerate_some(named)}), and the data is one table of series "
+            f"{called} holds {len(named)} series ({enumerate_some(named)}), and the data is one table of series "
             "side by side: give one row for each time"
         )
     timed = bool(given.time_columns)
-    pairs = [(item, given.items[0] if data.layout == "wide" else _named(given, item.name)) for item in data.items]
-    items = tuple(_extend(item, source, data, horizon, timed) for item, source in pairs)
+    pairs = [
+        (item, given.items[0] if data.layout == "wide" else _named(given, item.name, called)) for item in data.items
+    ]
+    items = tuple(_extend(item, source, data, horizon, timed, called) for item, source in pairs)
     places = [place for pair in pairs for place in _contradictions(*pair, data)] if timed else []
-    note = f"known_future differs from the past of the data, which counts, in {counted(len(places), 'value')}: "
+    note = f"{called} differs from the past of the data, which counts, in {counted(len(places), 'value')}: "
     return replace(data, items=items, notes=(*data.notes, *([note + enumerate_some(places, 2)] if places else [])))
 
 
@@ -293,15 +301,15 @@ def _contradictions(item: Item, source: Item, data: SeriesData) -> list[str]:
     ]
 
 
-def _named(data: SeriesData, name: str) -> Item:
+def _named(data: SeriesData, name: str, called: str) -> Item:
     for item in data.items:
         if item.name == name:
             return item
     held = ", ".join(item.name for item in data.items[:10])
-    raise UserError(f"known_future has no rows for series {name!r}, only for {held}: add them")
+    raise UserError(f"{called} has no rows for series {name!r}, only for {held}: add them")
 
 
-def _extend(item: Item, source: Item, data: SeriesData, horizon: int, timed: bool) -> Item:
+def _extend(item: Item, source: Item, data: SeriesData, horizon: int, timed: bool, called: str) -> Item:
     needed = future_index(item.index, data.freq, horizon)
     at = source.index.get_indexer(needed)
     if not timed and isinstance(source.index, pd.RangeIndex) and source.index.start == 0 and source.length == horizon:
@@ -309,14 +317,14 @@ def _extend(item: Item, source: Item, data: SeriesData, horizon: int, timed: boo
     if (at < 0).any():
         missing, first, last = (show_time(needed[row]) for row in (int(np.argmax(at < 0)), 0, -1))
         raise UserError(
-            f"known_future has no row for {missing} of series {item.name!r}: it needs the {horizon} steps from "
+            f"{called} has no row for {missing} of series {item.name!r}: it needs the {horizon} steps from "
             f"{first} to {last}"
         )
     rows = source.values[at]
     if np.isnan(rows).any():
         row, column = np.argwhere(np.isnan(rows))[0]
         raise UserError(
-            f"known_future has no value of {data.known_names[column]!r} at {show_time(needed[row])} for "
+            f"{called} has no value of {data.known_names[column]!r} at {show_time(needed[row])} for "
             f"series {item.name!r}: fill the cell"
         )
     return replace(item, known=np.concatenate([item.known[: item.length], rows]))

@@ -31,6 +31,7 @@ from titans_seq.models.saving import MODEL
 from titans_seq.progress import Progress
 
 from ..data import FrameOptions, SeriesData, TableOptions, describe_renamed, load_series, own_names
+from ..data.joining import describe_rows_alone
 from ..data.matching import continuing_series, read_future, read_like, with_known_future
 from ..data.wording import show_time
 from ..data.writing import check_table_file, write_frame
@@ -285,7 +286,7 @@ def predict_run(
     data, notes = model.context, ()
     if new is not None:
         data = model.matching(read_like(Path(new), model.context, options, table), options)
-        notes = data.notes
+        notes = (*data.notes, *describe_rows_alone(model.context, data))
     else:
         data, notes = newest_rows(run, model, options, table)
     notes = (*notes, *model.strangers(data))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from forecasting.data import FrameOptions, TableOptions, from_frame
-from forecasting.data.joining import continued
+from forecasting.data.joining import continued, describe_rows_alone
 from forecasting.data.matching import continuing_series, read_future, with_known_future
 from forecasting.data.saving import describe_context, rebuild_context
 from titans_seq.errors import UserError
@@ -245,3 +245,11 @@ def test_known_covariates_that_contradict_the_past_are_said() -> None:
     assert extended.notes == (*PRICED.notes, f"known_future {said}")
     assert extended.items[0].known.ravel().tolist() == [*np.arange(29.0), *AHEAD["price"]]
     assert with_known_future(PRICED, AHEAD, FrameOptions(), 5).notes == PRICED.notes
+
+
+def test_rows_that_begin_where_the_known_ones_end_are_said() -> None:
+    assert describe_rows_alone(read(WIDE[:15]), read(WIDE[15:]))[0].startswith("forecasts are made from the rows given")
+    assert describe_rows_alone(read(WIDE[:15]), read(WIDE[10:])) == []
+    shops = pd.concat([WIDE.assign(shop=name) for name in "xy"])
+    known, new = (read(shops[shops["day"].lt("2024-01-16") == early], id="shop") for early in (True, False))
+    assert "end (of 'x' and 'y'): give the series" in describe_rows_alone(known, new)[0]
