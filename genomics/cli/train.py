@@ -349,7 +349,8 @@ def train_settings(task: Task, train: "LabelledSequences") -> "tuple[TrainSettin
     settings = override(TrainSettings(classifier, task.training), given)
     training = completed(settings.training, train, settings.classifier.tokenizer)
     if training != settings.training:
-        length = f"at most {training.epochs} epochs, of which {training.patience} without progress end it"
+        steps = "" if training.rows == settings.training.rows else f"steps of {training.rows} sequences, "
+        length = f"{steps}at most {training.epochs} epochs, of which {training.patience} without progress end it"
         chosen += (f"training: {length}; {training.mutations:.0%} of the bases drawn anew ({len(train):,} sequences)",)
     return replace(settings, training=training), chosen
 

@@ -67,7 +67,9 @@ class TrainRun:
     def upgraded(plain: dict[str, Any]) -> dict[str, Any]:
         """Return today's form of the plain values that earlier versions wrote (`train`, `source`)."""
         if "source" not in plain or "train" not in plain:
-            return plain
+            # Before there were least steps, a step had as many rows as is said, and a resumed run goes on so.
+            training = plain.get("training")
+            return plain | {"training": {"least_steps": 0} | training} if isinstance(training, dict) else plain
         source = plain["source"]
         options = dict(source.get("options", {}))
         plan = None
@@ -78,7 +80,7 @@ class TrainRun:
         return {
             "kind": plain.get("kind"),
             "classifier": plain.get("classifier"),
-            "training": plain["train"],
+            "training": {"least_steps": 0} | plain["train"],
             "classes": plain.get("classes"),
             "data": {"path": source.get("data"), "sha256": source.get("fingerprint")},
             "plan": plan,

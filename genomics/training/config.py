@@ -58,7 +58,9 @@ class TrainConfig:
     Attributes:
         epochs: Most passes over the training part, at least 1; the best of them is kept. By the size of the set if not
             given: 10, more of a small set and fewer of a very large one.
-        rows: Sequences of a step, at least 1; fewer where they are long, see tokens.
+        rows: Sequences of a step, at least 1; fewer where they are long, see tokens, or few, see least_steps.
+        least_steps: Least steps of an epoch: of a small set a step has half as many rows, or a quarter, but not fewer
+            than 8; 0 takes rows as they are.
         tokens: Most tokens of a step, padding included, at least 1; a longer sequence has a step to itself, which
             reads it piece by piece.
         optimiser: AdamW and its schedule.
@@ -79,6 +81,7 @@ class TrainConfig:
 
     epochs: Annotated[int | None, arg(help_behavior_hint="")] = None
     rows: int = 32
+    least_steps: int = 25
     tokens: int = 32_768
     optimiser: OptimiserConfig = field(default_factory=lambda: OptimiserConfig(lr=2e-3, least=0.0))
     patience: Annotated[int | None, arg(help_behavior_hint="")] = None
@@ -91,7 +94,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         given = {name: 1 for name in ("epochs", "patience") if getattr(self, name) is not None}
         require_seed(self.seed)
-        require_at_least(self, write_cost=0, rows=1, tokens=1, **given)
+        require_at_least(self, write_cost=0, rows=1, least_steps=0, tokens=1, **given)
         if self.mutations is not None and not 0 <= self.mutations < 1:
             raise UserError(f"mutations must be in [0, 1), got {self.mutations}")
         choose(self.class_weights, get_args(ClassWeights), "class_weights")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import dna_defaults, genome, motif_pairs
+from benchmarks import dna_defaults, genome, motif_pairs, small_sets
 from genomics.benchmark import overview, variants
 from genomics.models import encoder_preset
 from genomics.synthetic import motif_pairs as pairs
@@ -41,6 +41,17 @@ def test_motif_pairs_are_trained_tested_and_not_run_again(tmp_path: Path, monkey
     motif_pairs.main(arguments)
     assert read_rows(out) == rows
     assert motif_pairs.table(rows).count("\n") == 3
+
+
+def test_small_sets_are_trained_tested_and_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(small_sets, "TESTS", 20)
+    arguments = small_sets.Arguments(1, (20,), ("k-mer regression", "small CNN"), tmp_path / "rows.jsonl")
+    small_sets.main(arguments)
+    rows = read_rows(arguments.out)
+    assert [(row["model"], row["size"]) for row in rows] == [("k-mer regression", 20), ("small CNN", 20)]
+    small_sets.main(arguments)
+    assert read_rows(arguments.out) == rows
+    assert small_sets.table(rows).count("\n") == 3
 
 
 def test_the_data_of_several_distances_is_joined() -> None:

@@ -90,7 +90,7 @@ commit: null
 def test_the_run_folders_of_earlier_versions_are_read(tmp_path):
     (tmp_path / "config.yaml").write_text(OLD_RUN)
     run = read_config(tmp_path, TrainRun)
-    assert (run.training.rows, run.training.seed, run.data.sha256) == (8, 5, "abc")
+    assert (run.training.rows, run.training.least_steps, run.training.seed, run.data.sha256) == (8, 0, 5, "abc")
     assert run.plan is not None
     assert (run.plan.data, run.plan.fold, run.plan.seed) == ("/data/x.csv", 2, 5)
     assert (run.plan.reading.kind, run.plan.reading.window) == ("classes", 200)

@@ -130,6 +130,25 @@ def test_what_is_not_given_follows_from_the_size_of_the_set():
     assert completed(TrainConfig(), DATA.train, KMers(3)).mutations == 0.0
 
 
+@pytest.mark.parametrize(
+    ("count", "given", "rows"),
+    [
+        (770, {}, 32),
+        (768, {}, 16),
+        (380, {}, 8),
+        (20, {}, 8),
+        (20, {"rows": 4}, 4),
+        (380, {"least_steps": 0}, 32),
+        (380, {"rows": 24}, 12),
+    ],
+)
+def test_steps_of_small_sets_have_fewer_sequences(count, given, rows):
+    data = LabelledSequences(("s",) * count, ("ACGT",) * count, np.zeros(count, int), ("a", "b"), "classes")
+    found = completed(TrainConfig(**given), data, Nucleotides())
+    assert found.rows == rows
+    assert completed(found, data, Nucleotides()) == found
+
+
 def test_a_strand_is_drawn_in_training_alone_and_prediction_reads_both(monkeypatch):
     read: dict[bool, set[tuple[int, ...]]] = {True: set(), False: set()}
     original = Encoder.forward
