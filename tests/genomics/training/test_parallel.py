@@ -32,7 +32,8 @@ runtime, optimiser = Runtime(Hardware("cpu", devices, strategy)), OptimiserConfi
 if what == "train":
     # An odd number of rows, and batches of one: a process may have none.
     data = splits(train=21, validation=9)
-    config = TrainConfig(epochs=2, rows=5, optimiser=optimiser, class_weights="balanced")
+    # Each process draws mutations and dropout for its own rows.
+    config = TrainConfig(epochs=2, rows=5, optimiser=optimiser, class_weights="balanced", mutations=0.0)
     model = new_classifier(ClassifierConfig(encoder(), "classes", 2), 0)
     model.dropout.p = model.encoder.dropout.p = 0.0
     fit(model, data.train, data.validation, config, folder=out, runtime=runtime)
