@@ -145,6 +145,25 @@ def test_a_row_is_a_line_of_its_own(tmp_path: Path) -> None:
     assert history.History.read(log).rows == ({"step": 1}, {"step": 2})
 
 
+def test_a_row_that_a_killed_process_did_not_finish_is_removed_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"seed": 0}\n{"seed": 1, "note": "\N{LATIN SMALL LETTER E WITH ACUTE}')
+    assert read_rows(path) == [{"seed": 0}]
+    assert capsys.readouterr().err == ""
+    append_row(path, {"seed": 2})
+    assert path.read_text() == '{"seed": 0}\n{"seed": 2}\n'
+    assert 'rows.jsonl: the last line was not whole and is removed: {"seed": 1' in capsys.readouterr().err
+
+    # What is no row was written by somebody else.
+    path.write_text("a letter")
+    with pytest.raises(UserError, match="line 1: not JSON"):
+        read_rows(path)
+    append_row(path, {"seed": 0})
+    assert path.read_text() == 'a letter\n{"seed": 0}\n'
+
+
 def test_other_than_utf_8_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"step": 1}\n\xff\n')

@@ -1,4 +1,4 @@
-"""A folder that one process at a time writes into."""
+"""A folder, or a file, that one process at a time writes into."""
 
 import contextlib
 import os
@@ -44,6 +44,19 @@ def only_writer(folder: str | os.PathLike[str]) -> Iterator[None]:
     finally:
         _ours.discard(place)
         os.close(handle)
+
+
+def wait_for(descriptor: int) -> None:
+    """Wait until no other process has an open file to itself, and have it until it is closed.
+
+    Where there are no locks, as on Windows and on some file systems of networks, it returns at once.
+
+    Args:
+        descriptor: of a file that is open.
+    """
+    if fcntl is not None:
+        with contextlib.suppress(OSError):  # of file systems that know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 @contextlib.contextmanager

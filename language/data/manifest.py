@@ -17,6 +17,8 @@ from ..tokenizers.loss import TextLoss
 MANIFEST = "manifest.json"
 FORMAT = "titans-shards"
 VERSION = 1
+PREPARE_ANEW = "prepare the shards again, with --overwrite (overwrite=True)"
+"""What to do about damaged shards."""
 _SHOWN_CHANGES = 5
 
 Split = Literal["train", "validation"]
@@ -197,16 +199,16 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} holds no token shards: it has no {MANIFEST}; make them with titans lm prepare"
         ) from error
     except ValueError as error:
-        raise UserError(f"{path}: damaged ({error}): restore it, or prepare the shards again") from error
+        raise UserError(f"{path}: damaged ({error}): restore it, or {PREPARE_ANEW}") from error
     if not isinstance(content, dict) or (content.pop("format", None), content.pop("version", None)) != (
         FORMAT,
         VERSION,
     ):
-        raise UserError(f"{path}: not the manifest of token shards of version {VERSION}: prepare the shards again")
+        raise UserError(f"{path}: not the manifest of token shards of version {VERSION}: {PREPARE_ANEW}")
     try:
         return from_dict(content, Manifest)
     except UserError as error:
-        raise UserError(f"{path}: damaged ({error}): restore it, or prepare the shards again") from error
+        raise UserError(f"{path}: damaged ({error}): restore it, or {PREPARE_ANEW}") from error
 
 
 def describe_changes(old: Manifest, new: Manifest) -> list[str]:

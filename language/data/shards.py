@@ -34,6 +34,7 @@ from .manifest import (
 from .parts import ShardParts
 from .progress import ShowProgress
 from .splitting import split_document
+from .token_shards import open_shard
 
 _UINT16_IDS = 1 << 16
 _OUR_FILES = re.compile(
@@ -101,8 +102,8 @@ def prepare(
     Raises:
         UserError: if an input is missing, damaged, empty, not UTF-8 or changed while it is read; if a separator is
             given that is no line of any text file; if another process writes into the folder; if it holds other files,
-            or shards of other inputs, settings or another tokenizer; if the tokenizer loses more of a file than
-            `max_loss`; or if one of the splits came out empty.
+            damaged shards, or those of other inputs, settings or another tokenizer; if the tokenizer loses more of a
+            file than `max_loss`; or if one of the splits came out empty.
         OSError: if the folder cannot be written to.
 
     Example:
@@ -164,6 +165,9 @@ def _claimed(folder: Path, planned: Manifest, overwrite: bool) -> Manifest:
             f"{folder} {state} that were made in another way: {'; '.join(changes)}: give another folder, or replace "
             "them with --overwrite (overwrite=True)"
         )
+    written = (folder / MANIFEST).stat().st_mtime
+    for shard in earlier.shards:
+        open_shard(folder, shard, earlier, written)
     return earlier
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from titans_seq.errors import UserError
 from titans_seq.experiment.provenance import file_hash
 
-from .manifest import MANIFEST, SPLITS, Manifest, Shard, Split, read_manifest
+from .manifest import MANIFEST, PREPARE_ANEW, SPLITS, Manifest, Shard, Split, read_manifest
 
 
 class TokenShards:
@@ -74,7 +74,7 @@ class TokenShards:
         if not shards:
             raise UserError(f"{folder} has no {split} split: prepare it with another --validation share")
         written = (folder / MANIFEST).stat().st_mtime
-        opened = [_open(folder, shard, manifest, written) for shard in shards]
+        opened = [open_shard(folder, shard, manifest, written) for shard in shards]
         fingerprint = hashlib.sha256(" ".join(shard.sha256 for shard in shards).encode()).hexdigest()
         tokens, ends = zip(*opened, strict=True)
         return cls(tokens, ends, manifest.tokenizer.end_of_document, fingerprint)
@@ -151,26 +151,36 @@ class TokenShards:
         return np.cumsum(self.lengths)
 
 
-def _open(folder: Path, shard: Shard, manifest: Manifest, written: float) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens and document ends of one shard, compared with the manifest, which was written at that time."""
+def open_shard(folder: Path, shard: Shard, manifest: Manifest, written: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tokens of one shard, memory-mapped, and where its documents end, compared with the manifest.
+
+    Args:
+        folder: of the shards.
+        shard: one of the manifest's.
+        manifest: of the folder.
+        written: when the manifest was, in seconds.
+
+    Raises:
+        UserError: if the shard is missing, or not as it was prepared.
+    """
     path = folder / f"{shard.name}.bin"
     dtype = np.dtype(manifest.dtype)
     try:
         size, expected = path.stat().st_size, shard.tokens * dtype.itemsize
         if size != expected:
-            raise UserError(f"{path}: damaged, {size:,} bytes, expected {expected:,}: prepare the shards again")
+            raise UserError(f"{path}: damaged, {size:,} bytes, expected {expected:,}: {PREPARE_ANEW}")
         # Reading all of it would take long: what is older than the manifest was not touched since.
         if path.stat().st_mtime > written and file_hash(path) != shard.sha256:
-            raise UserError(f"{path}: its tokens are not those that were prepared: prepare the shards again")
+            raise UserError(f"{path}: its tokens are not those that were prepared: {PREPARE_ANEW}")
         tokens = np.memmap(path, dtype=dtype, mode="r")
         path = folder / f"{shard.name}.ends.npy"
         ends = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: missing: restore it, or prepare the shards again") from error
+        raise UserError(f"{path}: missing: restore it, or {PREPARE_ANEW}") from error
     except (ValueError, EOFError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path}: damaged ({error}): prepare the shards again") from error
+        raise UserError(f"{path}: damaged ({error}): {PREPARE_ANEW}") from error
     if len(ends) != shard.documents or ends[-1] != shard.tokens or (np.diff(ends, prepend=0) < 1).any():
-        raise UserError(f"{path}: damaged, it does not fit {shard.name}.bin: prepare the shards again")
+        raise UserError(f"{path}: damaged, it does not fit {shard.name}.bin: {PREPARE_ANEW}")
     return tokens, ends

@@ -98,6 +98,20 @@ def test_an_earlier_run_goes_when_the_new_one_is_finished(run: Path) -> None:
     assert read_config(run, Config) == Config(2)
 
 
+@pytest.mark.parametrize("name", [".previous", ".previous.moving"])
+def test_what_a_process_killed_before_its_configuration_leaves(run: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "new" / name).mkdir(parents=True)
+    LAYOUT.check_free(tmp_path / "new", overwrite=False)
+    finish(tmp_path / "new", seed=1, overwrite=False)
+    assert "config.yaml" in names(tmp_path / "new")
+
+    (run / name).mkdir()
+    for path in (path for path in run.iterdir() if path.name != name):
+        path.rename(run / name / path.name)
+    with pytest.raises(UserError, match=rf"holds no run but .*{name}, .*: move what is in it back, or train anew"):
+        LAYOUT.check_free(run, overwrite=False)
+
+
 @pytest.mark.parametrize("when", ["put aside", "put back"])
 @pytest.mark.parametrize("moves", [0, 1, 2, 3])
 def test_a_process_killed_between_two_moves_loses_nothing(

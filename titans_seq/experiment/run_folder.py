@@ -119,7 +119,8 @@ class RunLayout:
         """
         if out.exists() and not out.is_dir():
             raise UserError(f"{out} is a file: give the name of a new folder for the run")
-        if not out.exists() or not any(out.iterdir()):
+        aside = [path for path in (out / _PREVIOUS, out / _MOVING) if path.is_dir()]
+        if not out.exists() or not any(path not in aside or any(path.iterdir()) for path in out.iterdir()):
             return
         folds = self.folds_of(out)
         if not folds and not any((out / name).exists() for name in (CONFIG, _PREVIOUS, _MOVING)):
@@ -134,6 +135,11 @@ class RunLayout:
             raise UserError(
                 f"{out} already holds several runs: give another folder, finish it with "
                 f"{self._finishing(out)}, or train anew with --overwrite"
+            )
+        if not (out / CONFIG).exists():
+            raise UserError(
+                f"{out} holds no run but {aside[0]}, which a run that was killed at its start was to replace: move "
+                "what is in it back, or train anew with --overwrite"
             )
         if not self.is_finished(out):
             raise UserError(self.describe_unfinished(out))

@@ -76,6 +76,19 @@ def test_from_a_kill(lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert contents(out) == contents(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("complete", [True, False])
+def test_damaged_shards_are_not_taken_for_what_is_there(lines: Path, tmp_path: Path, complete: bool) -> None:
+    out = tmp_path / "out"
+    prepare_small(lines, out)
+    manifest, expected = json.loads((out / MANIFEST).read_text()), contents(out)
+    (out / MANIFEST).write_text(json.dumps(manifest | {"complete": complete}))
+    (out / "train-00000.bin").unlink()
+    with pytest.raises(UserError, match=r"train-00000\.bin: missing: .* again, with --overwrite"):
+        prepare_small(lines, out)
+    prepare([lines], BYTES, out, validation=0.3, shard_tokens=150, overwrite=True)
+    assert contents(out) == expected
+
+
 def test_what_is_finished_is_not_tokenized_again(lines: Path, tmp_path: Path) -> None:
     class Counting(ByteTokenizer):
         left = 29
