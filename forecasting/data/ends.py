@@ -70,7 +70,7 @@ def _on_missing(items: tuple[Item, ...], roles: Roles) -> list[str]:
         missing += int(gaps.sum())
         for at in np.flatnonzero(gaps[-1]):
             run = int(np.argmin(gaps[::-1, at])) or len(gaps)
-            ended.append((_called(item, at, roles), run, item.index[-run]))
+            ended.append((_called(item, int(at), roles), run, item.index[-run]))
     notes = [f"{counted(missing, 'value')} missing, to be masked"] if missing else []
     if ended:
         ended.sort(key=lambda one: -one[1])

@@ -1,5 +1,7 @@
 """GluonTS entries to the windows the network reads: the same code before training and before predicting."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from gluonts.core.component import validated
@@ -106,7 +108,7 @@ class EntryToArrays(MapTransformation):
         )
         return data
 
-    def _values(self, target: object, name: str) -> np.ndarray:
+    def _values(self, target: Any, name: str) -> np.ndarray:
         rows, dimensions = rows_of(target, "target", name), np.ndim(target)
         expected = 1 if self.target_dim == 1 else 2
         if dimensions != expected or rows.shape[1] != self.target_dim:

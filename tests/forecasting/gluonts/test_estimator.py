@@ -80,7 +80,7 @@ def period(text: str, freq: str) -> Any:
     return pd.Period(text, freq)
 
 
-def entry(target: np.ndarray, name: str = "a", **fields):
+def entry(target: Any, name: str = "a", **fields):
     return {"item_id": name, "start": period("2024-01-01", "h"), "target": target, **fields}
 
 

@@ -1,5 +1,6 @@
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_shards_are_replaced_only_where_that_is_asked_for(shards: Path) -> None:
         ({"seed": -1}, "the seed must be in"),
     ],
 )
-def test_bad_numbers_leave_nothing(shards: Path, options: dict[str, int], message: str) -> None:
+def test_bad_numbers_leave_nothing(shards: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         prepare_repeats(shards, shards.parent / "repeats", **options)
     assert not (shards.parent / "repeats").exists()
