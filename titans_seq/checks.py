@@ -1,9 +1,12 @@
-"""Checks of what a member is built from, whose messages say what was given and what would do."""
+"""Checks of what a member is built from and a layer given, whose messages say what was given and what would do."""
 
 import functools
 from dataclasses import fields
 from numbers import Integral
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def check_choice(name: str, value: object, choices: Any) -> None:
@@ -65,6 +68,20 @@ def check_types(config: object) -> None:
             wanted = "True or False" if expected is bool else f"an instance of {expected.__name__}"
             called = f": call it, {value.__name__}()" if isinstance(value, type) else ""
             raise ValueError(f"{name} must be {wanted}, got {value!r}{called}")
+
+
+def check_input(x: "Tensor", dim: int) -> None:
+    """Raise ValueError if a layer's input is empty, of another width, or not `[B, T, dim]`.
+
+    Example:
+        >>> import torch
+        >>> check_input(torch.zeros(2, 0, 8), 8)
+        Traceback (most recent call last):
+        ...
+        ValueError: expected [B >= 1, T >= 1, 8], got (2, 0, 8)
+    """
+    if x.dim() != 3 or 0 in x.shape[:2] or x.shape[2] != dim:
+        raise ValueError(f"expected [B >= 1, T >= 1, {dim}], got {tuple(x.shape)}")
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """MAC against its equations (Titans eq. 21-25), one token at a time."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -88,3 +89,9 @@ def test_messages() -> None:
             config(fusion="mixed")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="form must be one of product, mix, sum, got 'mixed'"):
         Fusion("mixed", 8)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 8), (0, 2, 8), (2, 3, 7), (3, 8)])
+def test_input_messages(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"expected [B >= 1, T >= 1, 8], got {shape}")):
+        MemoryAsContext(replace(CONFIG, heads=2), 8)(torch.zeros(shape))

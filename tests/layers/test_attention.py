@@ -1,5 +1,7 @@
 """Attention by its definition, one query at a time; the laws of all layers are in tests/models/test_conformance.py."""
 
+import re
+
 import pytest
 import torch
 
@@ -119,3 +121,9 @@ def test_a_sum_starts_as_attention_alone_and_lets_the_memory_in() -> None:
     assert_close(gradient, fusion.memory_norm(m).sum((0, 1)))
     fusion.scale.data.fill_(0.5)
     assert_close(fusion(y, m), y + 0.5 * fusion.memory_norm(m))
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 8), (0, 2, 8), (2, 3, 7), (3, 8)])
+def test_input_messages(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"expected [B >= 1, T >= 1, 8], got {shape}")):
+        CausalAttention(AttentionConfig(2), 8)(torch.zeros(shape))

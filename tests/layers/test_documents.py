@@ -206,3 +206,11 @@ def test_states_that_are_wanted_are_those_of_a_mask_without_padding_too() -> Non
     _, alone = layer(x[1:])
     assert after.batch == 1
     assert_close(after.memory.weights[-1], alone.memory.weights[-1])
+
+
+def test_one_graph_is_refused_where_documents_are_packed() -> None:
+    layer = CausalAttention(WINDOW, DIM)
+    torch.compiler.reset()
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    with pytest.raises(Exception, match="depends on their borders: leave fullgraph out"):
+        compiled(torch.randn(1, 10, DIM), cu_seqlens=torch.tensor([0, 3, 10]))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.blocks.base import Block
-from titans_seq.checks import check_choice, check_types, check_whole
+from titans_seq.checks import check_choice, check_input, check_types, check_whole
 from titans_seq.config import register
 from titans_seq.layers import Fusion, FusionName, NeuralMemory, NeuralMemoryConfig, NeuralMemoryState, RMSNorm
 from titans_seq.layers.configured import Configured
@@ -157,6 +157,7 @@ class MemoryAsContext(Configured):
     def __init__(self, config: MACConfig, dim: int) -> None:
         super().__init__()
         self.config = config
+        self.dim = dim
         self.memory = NeuralMemory(config.memory, dim)
         self.heads = HeadProjections(config.heads, dim, config.persistent_tokens)
         self.memory_input_norm = RMSNorm(dim)
@@ -172,6 +173,7 @@ class MemoryAsContext(Configured):
         return_state: ReturnState = True,
     ) -> tuple[Tensor, Any]:
         """Mix a piece of a sequence; arguments and results are those of `NeuralMemory.forward`."""
+        check_input(x, self.dim)
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
         if cu_seqlens is not None or isinstance(state, Ragged):

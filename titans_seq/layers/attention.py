@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from titans_seq.borders import borders_of
-from titans_seq.checks import check_whole
+from titans_seq.checks import check_input, check_whole
 from titans_seq.layers.attention_documents import attend_documents, behind_states, seen_after
 from titans_seq.layers.configured import Configured
 from titans_seq.layers.documents import ReturnState, States, by_documents, without_first, without_padding
@@ -161,6 +161,7 @@ class CausalAttention(Configured):
     def __init__(self, config: AttentionConfig, dim: int) -> None:
         super().__init__()
         self.config = config
+        self.dim = dim
         self.heads = HeadProjections(config.heads, dim, config.persistent_tokens)
 
     def forward(
@@ -176,6 +177,7 @@ class CausalAttention(Configured):
 
         Arguments and results are those of `NeuralMemory.forward`.
         """
+        check_input(x, self.dim)
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
         if cu_seqlens is not None or isinstance(state, Ragged):

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from titans_seq.autodiff import full_precision
+from titans_seq.checks import check_input
 from titans_seq.layers.configured import Configured
 from titans_seq.layers.convolution import CausalConvolution
 from titans_seq.layers.documents import ReturnState, States, by_documents, without_padding
@@ -135,8 +136,7 @@ class NeuralMemory(Configured):
         Raises:
             ValueError: if x is empty or of another width, or the state is of another batch, dtype or model.
         """
-        if x.dim() != 3 or 0 in x.shape[:2] or x.shape[2] != self.dim:
-            raise ValueError(f"expected [B >= 1, T >= 1, {self.dim}], got {tuple(x.shape)}")
+        check_input(x, self.dim)
         if attention_mask is not None:
             return without_padding(self, x, state, attention_mask, cu_seqlens, return_state)
         if cu_seqlens is not None or isinstance(state, Ragged):

@@ -62,7 +62,7 @@ def documents_of(scan: Scan, cu_seqlens: Tensor | None) -> list[range]:
     return [range(*pair) for pair in pairwise(borders_of(cu_seqlens, batch, length))]
 
 
-@torch.compiler.disable()
+@torch.compiler.disable(reason="how documents are read depends on their borders: leave fullgraph out")
 def memory_scan_packed(
     run: Run, scan: Scan, documents: Sequence[range], return_state: bool | Sequence[int]
 ) -> tuple[Tensor, MemoryState | None]:
