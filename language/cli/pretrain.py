@@ -23,6 +23,8 @@ PRESET = "tiny-mac"
 
 # By more than this the shares of a mixture are not what was asked for.
 _FAR_OFF = 0.05
+_MADE = ("evaluation", "hf")
+"""Folders that other verbs make of a run's model, inside of the run."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,11 @@ def pretrain(options: Pretrain) -> None:
     history = History.read(run.out / LOG)
     if history == before:
         print("nothing was left to train; --resume with a larger --max-steps trains further")
+    elif before is not None and (made := [str(run.out / name) for name in _MADE if (run.out / name).is_dir()]):
+        print(
+            f"note: {' and '.join(made)} {'is' if len(made) == 1 else 'are'} of the model before: make anew what you "
+            "use"
+        )
     if text := describe(history.best, ("validation_loss", "perplexity", "bits_per_byte")):
         print(text)
     print(f"the run is in {run.out}; next:\n  titans lm generate {shlex.quote(str(run.out))} --prompt ...")

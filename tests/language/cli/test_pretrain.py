@@ -254,7 +254,7 @@ def test_a_run_begins_with_the_model_of_another_one(shards, run, tmp_path, capsy
     assert not (tmp_path / "y").exists()
 
 
-def test_a_finished_run_is_trained_further_on_shards_that_were_moved(shards, run, tmp_path):
+def test_a_finished_run_is_trained_further_on_shards_that_were_moved(shards, run, tmp_path, capsys):
     out, moved = tmp_path / "longer", tmp_path / "moved"
     shutil.copytree(run, out)
     shutil.copytree(shards, moved)
@@ -263,7 +263,9 @@ def test_a_finished_run_is_trained_further_on_shards_that_were_moved(shards, run
     (out / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(UserError, match="are gone: .* say with --data where they are now"):
         titans("--resume", "--out", out, "--max-steps", 3)
+    (out / "hf").mkdir()
     titans("--resume", "--out", out, "--max-steps", 3, "--data", moved)
+    assert f"note: {out}/hf is of the model before: make anew what you use" in capsys.readouterr().out
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "validation_loss" in row] == [2, 3]
     assert not torch.equal(load_model(out).embedding.weight, load_model(run).embedding.weight)
